@@ -1,0 +1,60 @@
+package chat
+
+// EventKind says what happened. The durable kinds carry a Rev; the others are
+// told to who is there and forgotten.
+type EventKind uint8
+
+const (
+	EventMessage  EventKind = iota + 1 // durable: Message
+	EventEdited                        // durable: Message
+	EventDeleted                       // durable: Message (a tombstone)
+	EventReacted                       // durable: Seq, User, Emoji, On
+	EventMember                        // durable: Member (RoleNone: left)
+	EventRoom                          // durable: Info
+	EventPresence                      // Presence
+	EventTyping                        // User, On
+	EventRead                          // User, Seq
+)
+
+// Durable reports whether events of this kind are numbered and stored.
+func (k EventKind) Durable() bool { return k >= EventMessage && k <= EventRoom }
+
+// Event is something that happened in a room. Which fields are set depends on
+// Kind. An event and what it points to is read-only once published: it is
+// shared by every receiver.
+type Event struct {
+	Kind EventKind
+	Room RoomID
+	Rev  Rev // 0 unless Kind is durable
+
+	Message  *Message
+	Member   *Member
+	Info     *Room
+	Presence *Presence
+
+	Seq   Seq
+	User  UserID
+	Emoji string
+	On    bool
+}
+
+// Presence tells who came online in a room and who went. In a room with many
+// people online only the count is told.
+type Presence struct {
+	Online int // users online in the room now
+	Came   []UserID
+	Went   []UserID
+}
+
+// Delta is the state of everything in a room that changed after a rev: each
+// message and member once, as it is now. Applying it brings a client that had
+// After to Rev.
+type Delta struct {
+	Room     Room
+	After    Rev
+	Rev      Rev       // complete up to here; equals Room.Rev unless More
+	Messages []Message // ascending Rev
+	Members  []Member  // ascending Rev
+	Info     bool      // Room's title or policy changed after After
+	More     bool      // ask again with After = Rev
+}

@@ -1,0 +1,47 @@
+package chat
+
+// Goodbye is why the server ends a connection. On a WebSocket Code is the close
+// code. The range says whether to come back:
+//
+//	4000-4199  at once (resume by rev; nothing is lost)
+//	4200-4399  later, after a growing random pause
+//	4400-4599  not before something changed (another token, another program)
+type Goodbye struct {
+	Code   int
+	Reason string // one word, stable
+	Text   string // for a person
+}
+
+var (
+	ByeDraining  = Goodbye{4000, "draining", "the server is restarting"}
+	ByeSlow      = Goodbye{4001, "slow", "the connection did not keep up"}
+	ByeTimeout   = Goodbye{4002, "timeout", "no sign of life"}
+	ByeBusy      = Goodbye{4200, "busy", "the server is full"}
+	ByeFlood     = Goodbye{4201, "flood", "far too many commands"}
+	ByeProtocol  = Goodbye{4400, "protocol", "the frame was not understood"}
+	ByeTooLarge  = Goodbye{4401, "too_large", "the frame is too large"}
+	ByeExpired   = Goodbye{4402, "expired", "the token has expired"}
+	ByeRevoked   = Goodbye{4403, "revoked", "the connection was ended by an administrator"}
+	ByeNoHello   = Goodbye{4404, "no_hello", "nobody said hello in time"}
+	ByeForbidden = Goodbye{4405, "forbidden", "this connection is not allowed"}
+)
+
+// Retry is when a client may come back.
+type Retry uint8
+
+const (
+	RetryNow Retry = iota
+	RetryLater
+	RetryNever
+)
+
+// Retry reads the range of the code.
+func (g Goodbye) Retry() Retry {
+	switch {
+	case g.Code < 4200:
+		return RetryNow
+	case g.Code < 4400:
+		return RetryLater
+	}
+	return RetryNever
+}

@@ -1,0 +1,65 @@
+package chat
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// RoomID names a room. It is chosen by whoever creates the room: 1 to
+// Limits.IDBytes bytes of UTF-8 without control characters.
+type RoomID string
+
+// UserID names a user, with the same alphabet as RoomID.
+type UserID string
+
+// Seq is the number of a message in its room: 1, 2, 3… without holes.
+type Seq int64
+
+// Rev is the number of a durable change in a room: 1, 2, 3… without holes.
+type Rev int64
+
+// Slots is the number of fixed buckets that rooms and users are spread over.
+// It never changes: a slot is the smallest thing that moves between shards.
+const Slots = 1024
+
+// Slot is one of the Slots buckets, 0 to Slots-1.
+type Slot uint16
+
+// Slot returns the bucket the room lives in.
+func (r RoomID) Slot() Slot { return slotOf(string(r)) }
+
+// Slot returns the bucket the user lives in.
+func (u UserID) Slot() Slot { return slotOf(string(u)) }
+
+// slotOf is FNV-1a 64 finished with the mixer of splitmix64, modulo Slots.
+// Stored data depends on it: the test vectors beside it may never change.
+func slotOf(id string) Slot {
+	h := uint64(14695981039346656037)
+	for i := 0; i < len(id); i++ {
+		h ^= uint64(id[i])
+		h *= 1099511628211
+	}
+	h ^= h >> 30
+	h *= 0xbf58476d1ce4e5b9
+	h ^= h >> 27
+	h *= 0x94d049bb133111eb
+	h ^= h >> 31
+	return Slot(h % Slots)
+}
+
+// CheckID reports what is wrong with s as a room or user id, nil if nothing.
+// what is the word for the message: "room" or "user".
+func CheckID(what, s string, maxBytes int) error {
+	switch {
+	case s == "":
+		return E(Invalid, what+" is missing")
+	case len(s) > maxBytes:
+		return E(TooLarge, what+" id is too long")
+	case !utf8.ValidString(s):
+		return E(Invalid, what+" id is not valid UTF-8")
+	case strings.IndexFunc(s, unicode.IsControl) >= 0:
+		return E(Invalid, what+" id has a control character")
+	}
+	return nil
+}

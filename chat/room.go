@@ -1,0 +1,58 @@
+package chat
+
+// Room is a conversation. Everything in it is ordered by the room alone.
+type Room struct {
+	ID       RoomID
+	Title    string // shown to people; may be empty
+	Open     bool   // anybody who may connect may join; otherwise members are put in
+	ReadOnly bool   // only moderators and owners may write
+	LastSeq  Seq    // number of the newest message, 0 when there is none
+	Rev      Rev    // number of the newest change
+	InfoRev  Rev    // the change that last touched Title, Open or ReadOnly
+	Members  int    // members now, banned ones not counted
+	Created  int64  // Unix milliseconds
+}
+
+// Role is what a member may do. The numbers are stored: append only.
+type Role uint8
+
+const (
+	RoleNone      Role = 0 // not a member, or left
+	RoleMember    Role = 1 // reads and writes
+	RoleModerator Role = 2 // also deletes others' messages, puts members in and out
+	RoleOwner     Role = 3 // also changes roles and the room itself
+	RoleBanned    Role = 4 // may not come back until the role changes
+)
+
+var roleNames = [...]string{"none", "member", "moderator", "owner", "banned"}
+
+func (r Role) String() string {
+	if int(r) < len(roleNames) {
+		return roleNames[r]
+	}
+	return "none"
+}
+
+// ParseRole is the reverse of String; ok is false for an unknown word.
+func ParseRole(s string) (r Role, ok bool) {
+	for i, n := range roleNames {
+		if n == s {
+			return Role(i), true
+		}
+	}
+	return RoleNone, false
+}
+
+// Present reports whether the role belongs to somebody who is in the room.
+func (r Role) Present() bool { return r == RoleMember || r == RoleModerator || r == RoleOwner }
+
+// Member is a user's place in a room. A member who left stays as a row with
+// RoleNone, so that "everything after rev R" can say that they left.
+type Member struct {
+	Room  RoomID
+	User  UserID
+	Name  string // display name; empty means the user id
+	Role  Role
+	Rev   Rev   // the change that last touched this row
+	Since int64 // Unix milliseconds of the last join
+}

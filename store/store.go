@@ -1,0 +1,108 @@
+// Package store is where the truth lives: rooms, members, messages, read marks.
+//
+// Store is what the rest of the program uses; it knows which shard owns a slot.
+// A Driver is one shard and only talks SQL; a new one is done when it passes
+// the suite in storetest. All writing goes through lanes (package lane), which
+// load the rows a batch depends on, decide, and commit everything at once.
+package store
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/roomtide/roomtide/chat"
+)
+
+// Store routes every question to the shard that owns the room or user.
+type Store struct {
+	Control Control
+
+	shards []Driver // set once
+	slots  *Map     // set once
+}
+
+// New makes a Store of opened shards, one for each name in m, in its order.
+// Close closes them.
+func New(m *Map, shards []Driver, c Control) (*Store, error) {
+	if err := m.Check(); err != nil {
+		return nil, err
+	}
+	if len(shards) != len(m.Shards) {
+		return nil, chat.E(chat.Invalid, "the slot map names another number of shards than were opened")
+	}
+	return &Store{Control: c, shards: shards, slots: m}, nil
+}
+
+// Shards returns every shard, in the map's order.
+func (s *Store) Shards() []Driver { return s.shards }
+
+// ShardOf returns the number of the shard that owns the slot.
+func (s *Store) ShardOf(slot chat.Slot) int { return int(s.slots.Owner[slot]) }
+
+// Room returns the shard of a room, for reading.
+func (s *Store) Room(id chat.RoomID) RoomReader { return s.shards[s.ShardOf(id.Slot())] }
+
+// User returns the shard of a user, for reading.
+func (s *Store) User(id chat.UserID) UserReader { return s.shards[s.ShardOf(id.Slot())] }
+
+// Heads returns the rooms that exist with their newest messages, by id, asking
+// all shards concerned at the same time.
+func (s *Store) Heads(ctx context.Context, rooms []chat.RoomID) (map[chat.RoomID]Head, error) {
+	by := make([][]chat.RoomID, len(s.shards))
+	for _, r := range rooms {
+		i := s.ShardOf(r.Slot())
+		by[i] = append(by[i], r)
+	}
+	var (
+		mu   sync.Mutex
+		wg   sync.WaitGroup
+		out  = make(map[chat.RoomID]Head, len(rooms))
+		errs []error
+	)
+	for i, ids := range by {
+		if len(ids) == 0 {
+			continue
+		}
+		wg.Go(func() {
+			hs, err := s.shards[i].Heads(ctx, ids)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				errs = append(errs, err)
+			}
+			for _, h := range hs {
+				out[h.Room.ID] = h
+			}
+		})
+	}
+	wg.Wait()
+	return out, errors.Join(errs...)
+}
+
+// Check checks every shard; each line starts with the shard's name.
+func (s *Store) Check(ctx context.Context) ([]string, error) {
+	var out []string
+	for i, d := range s.shards {
+		lines, err := d.Check(ctx)
+		if err != nil {
+			return out, err
+		}
+		for _, l := range lines {
+			out = append(out, s.slots.Shards[i]+": "+l)
+		}
+	}
+	return out, nil
+}
+
+// Close closes all shards and the control database.
+func (s *Store) Close() error {
+	var errs []error
+	for _, d := range s.shards {
+		errs = append(errs, d.Close())
+	}
+	if s.Control != nil {
+		errs = append(errs, s.Control.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,160 @@
+package store
+
+import "github.com/roomtide/roomtide/chat"
+
+// LaneID names a lane within its shard. In embedded mode a shard has one lane, 0.
+type LaneID int
+
+// Position says where a lane stands. Epoch counts owners, N counts commits.
+type Position struct {
+	Epoch int64
+	N     int64
+}
+
+// Next is the position after one more commit.
+func (p Position) Next() Position { return Position{p.Epoch, p.N + 1} }
+
+// Page asks for messages of a room. At most one of Before and After is set;
+// with neither it asks for the newest.
+type Page struct {
+	Before chat.Seq // messages with a smaller number, the nearest ones
+	After  chat.Seq // messages with a larger number, the nearest ones
+	Limit  int
+}
+
+// Head is a room and its newest message.
+type Head struct {
+	Room chat.Room
+	Last *chat.Message // nil in an empty room; reactions not filled
+}
+
+// Seat is a user noted online in a room by a node.
+type Seat struct {
+	User chat.UserID
+	Node string
+}
+
+// UserRoom is the user's side of a membership: a projection of the member row,
+// plus what belongs to the user alone.
+type UserRoom struct {
+	User chat.UserID
+	Room chat.RoomID
+	Role chat.Role // RoleNone once they left; such rows are kept, not listed
+	Rev  chat.Rev  // of the member row this was projected from
+	Read chat.Seq  // everything up to here is read
+	Mute bool
+}
+
+// The keys of rows that a batch depends on.
+type (
+	MemberKey struct {
+		Room chat.RoomID
+		User chat.UserID
+	}
+	MessageKey struct {
+		Room chat.RoomID
+		User chat.UserID
+		Key  string
+	}
+	MessageRef struct {
+		Room chat.RoomID
+		Seq  chat.Seq
+	}
+	ReactionKey struct {
+		Room  chat.RoomID
+		Seq   chat.Seq
+		Emoji string
+		User  chat.UserID
+	}
+	UserRoomKey struct {
+		User chat.UserID
+		Room chat.RoomID
+	}
+)
+
+// Need names the rows to Load. Repeats are allowed.
+type Need struct {
+	Rooms     []chat.RoomID
+	Members   []MemberKey
+	Keys      []MessageKey
+	Messages  []MessageRef
+	Reactions []MessageRef // every reaction under these messages
+	UserRooms []UserRoomKey
+}
+
+// Empty reports whether nothing is needed.
+func (n *Need) Empty() bool {
+	return len(n.Rooms)+len(n.Members)+len(n.Keys)+len(n.Messages)+len(n.Reactions)+len(n.UserRooms) == 0
+}
+
+// State is what Load found. Messages found by key are in Messages too.
+type State struct {
+	Rooms     map[chat.RoomID]chat.Room
+	Members   map[MemberKey]chat.Member
+	Keys      map[MessageKey]chat.Seq
+	Messages  map[MessageRef]chat.Message
+	Reactions map[MessageRef][]chat.Reaction
+	UserRooms map[UserRoomKey]UserRoom
+}
+
+// NewState returns an empty State with its maps made.
+func NewState() *State {
+	return &State{
+		Rooms:     map[chat.RoomID]chat.Room{},
+		Members:   map[MemberKey]chat.Member{},
+		Keys:      map[MessageKey]chat.Seq{},
+		Messages:  map[MessageRef]chat.Message{},
+		Reactions: map[MessageRef][]chat.Reaction{},
+		UserRooms: map[UserRoomKey]UserRoom{},
+	}
+}
+
+// Changes are the rows that one batch writes, each row at most once.
+type Changes struct {
+	Rooms     []chat.Room    // inserted or replaced
+	Members   []chat.Member  // inserted or replaced
+	Insert    []chat.Message // new
+	Update    []chat.Message // Rev, Text, Data, Edited, Deleted replaced
+	Reactions []ReactionChange
+	UserRooms []UserRoom // inserted or replaced
+	Seats     []SeatChange
+	Cursors   []Cursor
+	Outbox    *Entry // its Position is the one the commit moves to
+}
+
+// ReactionChange adds or removes one reaction.
+type ReactionChange struct {
+	ReactionKey
+	On   bool
+	Time int64 // Unix milliseconds; orders reactions in reads
+}
+
+// SeatChange notes a user online in a room, or gone. A Room of "" with On
+// false removes every seat of the node.
+type SeatChange struct {
+	Room chat.RoomID
+	Seat
+	On bool
+}
+
+// Cursor says how far a consumer of the outbox has worked. Committing one also
+// deletes the entries that every consumer has passed.
+type Cursor struct {
+	Consumer string
+	Position int64
+}
+
+// Entry is what one commit tells those who work on it afterwards. Position is
+// the lane's position after that commit.
+type Entry struct {
+	Position int64
+	Rooms    []RoomSpan    // rooms that changed
+	Members  []chat.Member // member rows that changed
+}
+
+// RoomSpan says that the revs From..To of a room were written.
+type RoomSpan struct {
+	Room chat.RoomID
+	From chat.Rev
+	To   chat.Rev
+}

@@ -1,0 +1,68 @@
+package wire
+
+import (
+	"encoding/json"
+
+	"github.com/roomtide/roomtide/chat"
+)
+
+// Type names a command, an event or a reply. The names are the same on every
+// transport.
+type Type string
+
+// Commands.
+const (
+	Hello   Type = "hello"
+	Join    Type = "join"
+	Leave   Type = "leave"
+	Message Type = "message"
+	Edit    Type = "edit"
+	Delete  Type = "delete"
+	React   Type = "react"
+	Read    Type = "read"
+	Typing  Type = "typing"
+	History Type = "history"
+	Changes Type = "changes"
+	Members Type = "members"
+	Online  Type = "online"
+	Rooms   Type = "rooms"
+	Ping    Type = "ping"
+)
+
+// Command is one request of a client, with the fields of every type. Which of
+// them count depends on Type; unknown fields were ignored.
+type Command struct {
+	Type  Type
+	ID    int64 // the client's number for matching the reply
+	HasID bool  // without one, only errors are answered
+
+	Room chat.RoomID
+	User chat.UserID // guests only: who is speaking
+
+	// hello
+	Token  string
+	Name   string
+	Client string
+	Device string
+
+	// message, edit
+	Text        string
+	HasText     bool // the field message was there, maybe empty
+	Key         string
+	ReplyTo     chat.Seq
+	Data        json.RawMessage
+	Attachments json.RawMessage
+
+	// edit, delete, react, read
+	Seq   chat.Seq
+	Emoji string
+	On    *bool // react, typing: nil means true
+
+	// join, history, changes, members, rooms
+	After     int64 // a rev (join, changes) or a seq (history)
+	HasAfter  bool
+	Before    chat.Seq
+	HasBefore bool
+	AfterUser chat.UserID // members: the "after" of a page is a user id
+	Limit     int         // 0: the default
+}

@@ -1,0 +1,100 @@
+package wire
+
+import "github.com/roomtide/roomtide/chat"
+
+// Reply is what a command is answered with: one of the structs below. Written
+// alone it is the JSON object that HTTP returns and that a Socket.IO ack
+// callback gets; in a native frame {"type":"ack","id":…} comes before its
+// fields.
+type Reply interface {
+	// appendFields writes the fields without braces, each preceded by a comma.
+	appendFields(dst []byte) []byte
+}
+
+// HelloReply: user, session, time, limits, guest.
+type HelloReply struct {
+	User    chat.UserID
+	Name    string
+	Session string
+	Time    int64 // server time, Unix milliseconds
+	Guest   bool
+	Limits  *chat.Limits
+}
+
+// JoinReply: the room as it is at Rev. Without after: the newest messages and
+// More if there are older ones. With after: everything that changed since, and
+// More if that was too much for one reply; then the room is not joined yet and
+// the client joins again with after = Rev. Reset says that after was beyond
+// the room (a restored backup): forget what you have, this is the newest.
+type JoinReply struct {
+	Room     *chat.Room
+	Rev      chat.Rev
+	Seq      chat.Seq // newest message
+	Role     chat.Role
+	Messages []chat.Message
+	Members  []chat.Member // with after: changed ones, RoleNone = left; otherwise the first page
+	Online   []chat.UserID // the first page
+	Count    int           // how many are online
+	Unread   int64
+	More     bool
+	Reset    bool
+}
+
+// SendReply: seq, rev, time of the message; for edit, delete and react the rev.
+type SendReply struct {
+	Room chat.RoomID
+	Seq  chat.Seq
+	Rev  chat.Rev
+	Time int64 // Unix milliseconds; 0 is left out
+}
+
+// ReadReply: what is unread after the mark.
+type ReadReply struct {
+	Room   chat.RoomID
+	Seq    chat.Seq // the mark as it stands: marks never go back
+	Unread int64
+}
+
+// HistoryReply: messages in ascending seq.
+type HistoryReply struct {
+	Room     chat.RoomID
+	Messages []chat.Message
+	More     bool
+}
+
+// ChangesReply: chat.Delta.
+type ChangesReply struct{ Delta *chat.Delta }
+
+// MembersReply: members in ascending user id.
+type MembersReply struct {
+	Room    chat.RoomID
+	Members []chat.Member
+	Count   int // how many there are in all
+	More    bool
+}
+
+// OnlineReply: who is online.
+type OnlineReply struct {
+	Room  chat.RoomID
+	Users []chat.UserID
+	Count int
+}
+
+// RoomsReply: the caller's rooms.
+type RoomsReply struct{ Rooms []MyRoom }
+
+// MyRoom is a room as one of its members sees it in their list.
+type MyRoom struct {
+	Room   chat.Room
+	Role   chat.Role
+	Read   chat.Seq
+	Unread int64
+	Mute   bool
+	Last   *chat.Message // nil in an empty room
+}
+
+// RoomReply: the room itself (HTTP).
+type RoomReply struct{ Room *chat.Room }
+
+// DoneReply: nothing to tell but that it is done (leave, ping).
+type DoneReply struct{ Room chat.RoomID }

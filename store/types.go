@@ -152,9 +152,11 @@ type Entry struct {
 	Members  []chat.Member // member rows that changed
 }
 
-// RoomSpan says that the revs From..To of a room were written.
+// RoomSpan says that the revs From..To of a room were written, and which was
+// its newest message then.
 type RoomSpan struct {
 	Room chat.RoomID
 	From chat.Rev
 	To   chat.Rev
+	Seq  chat.Seq
 }

@@ -1,0 +1,11 @@
+// Package crashpoint ends the process at named places in the code, so that a
+// test can ask what survives a crash exactly there. Built without the tag
+// "crashpoints", as every release is, Hit does nothing and costs nothing.
+//
+// Built with the tag, the environment variable ROOMTIDE_CRASH names a point and
+// a number, "before-ack:17": the 17th time that point is passed the process
+// sends itself SIGKILL. No deferred call runs and no buffer is flushed.
+//
+// The points are before-commit, after-commit, before-ack and after-ack, all of
+// them in the lane.
+package crashpoint

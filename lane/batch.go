@@ -1,0 +1,245 @@
+package lane
+
+import (
+	"context"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/store"
+)
+
+// room is a room as the batch sees it: with the changes of earlier ops.
+type room struct {
+	chat.Room
+	exists bool
+	from   chat.Rev // Rev before the batch
+	listed bool     // in batch.touched
+	events []*chat.Event
+}
+
+// batch is the working copy of everything a set of ops reads and writes. Ops
+// see the changes of the ops before them. Pointers into it are replaced, never
+// written through, once an event holds them.
+type batch struct {
+	now    int64 // Unix milliseconds
+	limits *chat.Limits
+	cache  *cache
+	want   store.Need
+	state  *store.State
+
+	rooms    map[chat.RoomID]*room
+	members  map[store.MemberKey]*chat.Member // nil: no such row
+	changedM []store.MemberKey                // rows of members to write
+	messages map[store.MessageRef]*chat.Message
+	inserted []store.MessageRef
+	updated  []store.MessageRef
+	keys     map[store.MessageKey]chat.Seq
+
+	touched   []*room // rooms to write, in order of first change
+	reactions map[store.ReactionKey]store.ReactionChange
+	userRooms map[store.UserRoomKey]*store.UserRoom
+	seats     []store.SeatChange
+	cursors   []store.Cursor
+}
+
+func newBatch(now int64, c *cache, l *chat.Limits) *batch {
+	return &batch{
+		now:     now,
+		limits:  l,
+		cache:   c,
+		state:   &store.State{},
+		rooms:   map[chat.RoomID]*room{},
+		members: map[store.MemberKey]*chat.Member{},
+	}
+}
+
+// The needs of ops.
+
+func (b *batch) needRoom(id chat.RoomID) {
+	if _, ok := b.rooms[id]; ok {
+		return
+	}
+	if r, ok := b.cache.rooms.Get(id); ok {
+		b.rooms[id] = &room{Room: r, exists: true, from: r.Rev}
+		return
+	}
+	b.rooms[id] = nil // asked for
+	b.want.Rooms = append(b.want.Rooms, id)
+}
+
+func (b *batch) needMember(id chat.RoomID, user chat.UserID) {
+	k := store.MemberKey{Room: id, User: user}
+	if _, ok := b.members[k]; ok {
+		return
+	}
+	if m, ok := b.cache.members.Get(k); ok {
+		b.members[k] = &m
+		return
+	}
+	b.members[k] = nil
+	b.want.Members = append(b.want.Members, k)
+}
+
+func (b *batch) needKey(id chat.RoomID, user chat.UserID, key string) {
+	b.want.Keys = append(b.want.Keys, store.MessageKey{Room: id, User: user, Key: key})
+}
+
+func (b *batch) needMessage(id chat.RoomID, seq chat.Seq) {
+	b.want.Messages = append(b.want.Messages, store.MessageRef{Room: id, Seq: seq})
+}
+
+// load fetches what the ops need and the cache did not have.
+func (b *batch) load(ctx context.Context, db store.Writer) error {
+	if !b.want.Empty() {
+		st, err := db.Load(ctx, &b.want)
+		if err != nil {
+			return err
+		}
+		b.state = st
+	}
+	for _, id := range b.want.Rooms {
+		r, ok := b.state.Rooms[id]
+		b.rooms[id] = &room{Room: r, exists: ok, from: r.Rev}
+		if ok {
+			b.cache.rooms.Put(id, r)
+		}
+		b.rooms[id].ID = id
+	}
+	for _, k := range b.want.Members {
+		if m, ok := b.state.Members[k]; ok {
+			b.members[k] = &m
+			b.cache.members.Put(k, m)
+		}
+	}
+	return nil
+}
+
+// room returns the room or NotFound.
+func (b *batch) room(id chat.RoomID) (*room, error) {
+	r := b.rooms[id]
+	if r == nil || !r.exists {
+		return nil, chat.E(chat.NotFound, "there is no such room")
+	}
+	return r, nil
+}
+
+// touch notes that the room has to be written.
+func (b *batch) touch(r *room) {
+	if !r.listed {
+		r.listed = true
+		b.touched = append(b.touched, r)
+	}
+}
+
+// bump counts a durable change of the room and says that it happened.
+func (b *batch) bump(r *room, ev *chat.Event) chat.Rev {
+	b.touch(r)
+	r.Rev++
+	ev.Room, ev.Rev = r.ID, r.Rev
+	r.events = append(r.events, ev)
+	return r.Rev
+}
+
+// member returns the user's row, a zero one with RoleNone if there is none.
+func (b *batch) member(id chat.RoomID, user chat.UserID) chat.Member {
+	if m := b.members[store.MemberKey{Room: id, User: user}]; m != nil {
+		return *m
+	}
+	return chat.Member{Room: id, User: user}
+}
+
+func (b *batch) setMember(m chat.Member) {
+	k := store.MemberKey{Room: m.Room, User: m.User}
+	if old := b.members[k]; old == nil || old.Rev <= b.rooms[m.Room].from {
+		b.changedM = append(b.changedM, k)
+	}
+	b.members[k] = &m
+}
+
+// message returns a message as it is now, or NotFound.
+func (b *batch) message(id chat.RoomID, seq chat.Seq) (*chat.Message, error) {
+	ref := store.MessageRef{Room: id, Seq: seq}
+	if m := b.messages[ref]; m != nil {
+		return m, nil
+	}
+	if m, ok := b.state.Messages[ref]; ok {
+		return &m, nil
+	}
+	return nil, chat.E(chat.NotFound, "there is no such message")
+}
+
+// byKey finds the message that user sent with the key.
+func (b *batch) byKey(k store.MessageKey) (*chat.Message, bool) {
+	seq, ok := b.keys[k]
+	if !ok {
+		seq, ok = b.state.Keys[k]
+	}
+	if !ok {
+		return nil, false
+	}
+	m, err := b.message(k.Room, seq)
+	return m, err == nil
+}
+
+func (b *batch) insert(m *chat.Message) {
+	ref := store.MessageRef{Room: m.Room, Seq: m.Seq}
+	b.remember(ref, m)
+	b.inserted = append(b.inserted, ref)
+	if m.Key != "" {
+		if b.keys == nil {
+			b.keys = map[store.MessageKey]chat.Seq{}
+		}
+		b.keys[store.MessageKey{Room: m.Room, User: m.User, Key: m.Key}] = m.Seq
+	}
+}
+
+// update replaces a message; m is a changed copy of what message returned.
+func (b *batch) update(m *chat.Message) {
+	ref := store.MessageRef{Room: m.Room, Seq: m.Seq}
+	if _, known := b.messages[ref]; !known {
+		b.updated = append(b.updated, ref)
+	}
+	b.remember(ref, m)
+}
+
+func (b *batch) remember(ref store.MessageRef, m *chat.Message) {
+	if b.messages == nil {
+		b.messages = map[store.MessageRef]*chat.Message{}
+	}
+	b.messages[ref] = m
+}
+
+// changes returns what to commit, nil if nothing changed, and brings the cache
+// up to date (a failed commit forgets it).
+func (b *batch) changes(position int64) *store.Changes {
+	ch := &store.Changes{Seats: b.seats, Cursors: b.cursors}
+	if len(b.touched) > 0 {
+		ch.Outbox = &store.Entry{Position: position}
+	}
+	for _, r := range b.touched {
+		ch.Rooms = append(ch.Rooms, r.Room)
+		b.cache.rooms.Put(r.ID, r.Room)
+		ch.Outbox.Rooms = append(ch.Outbox.Rooms, store.RoomSpan{Room: r.ID, From: r.from + 1, To: r.Rev, Seq: r.LastSeq})
+	}
+	for _, k := range b.changedM {
+		m := *b.members[k]
+		ch.Members = append(ch.Members, m)
+		b.cache.members.Put(k, m)
+		ch.Outbox.Members = append(ch.Outbox.Members, m)
+	}
+	for _, ref := range b.inserted {
+		ch.Insert = append(ch.Insert, *b.messages[ref])
+	}
+	for _, ref := range b.updated {
+		ch.Update = append(ch.Update, *b.messages[ref])
+	}
+	for _, r := range b.reactions {
+		ch.Reactions = append(ch.Reactions, r)
+	}
+	for _, u := range b.userRooms {
+		ch.UserRooms = append(ch.UserRooms, *u)
+	}
+	if len(ch.Rooms)+len(ch.UserRooms)+len(ch.Seats)+len(ch.Cursors) == 0 {
+		return nil
+	}
+	return ch
+}

@@ -1,0 +1,153 @@
+package lane
+
+import "github.com/roomtide/roomtide/chat"
+
+// Join makes the user a member, and makes the room if there is none and Create
+// says how. Joining again changes nothing, except a new display name. Who
+// makes a room owns it.
+//
+// Replies Room, Member, Created, Changed. Errors: NotFound, Forbidden.
+type Join struct {
+	Room    chat.RoomID
+	User    chat.UserID
+	Name    string
+	Granted bool       // a token or the host vouches for the user
+	Create  *chat.Room // how to make the room; nil: do not
+}
+
+func (o *Join) Slot() chat.Slot { return o.Room.Slot() }
+
+func (o *Join) size() int { return 256 + len(o.Name) }
+
+func (o *Join) need(b *batch) {
+	b.needRoom(o.Room)
+	b.needMember(o.Room, o.User)
+}
+
+func (o *Join) apply(b *batch) (Reply, error) {
+	r := b.rooms[o.Room]
+	m := b.member(o.Room, o.User)
+	role := chat.RoleMember
+	if !r.exists {
+		if o.Create == nil {
+			return Reply{}, chat.E(chat.NotFound, "there is no such room")
+		}
+		r.create(b, *o.Create)
+		role = chat.RoleOwner
+	} else if err := chat.CanJoin(&r.Room, m.Role, o.Granted); err != nil {
+		return Reply{}, err
+	}
+	if m.Role.Present() && (o.Name == "" || o.Name == m.Name) {
+		return Reply{Room: r.Room, Member: m}, nil
+	}
+	if !m.Role.Present() {
+		m.Role, m.Since = role, b.now
+		r.Members++
+	}
+	if o.Name != "" {
+		m.Name = o.Name
+	}
+	b.changeMember(r, m)
+	return Reply{Room: r.Room, Member: b.member(o.Room, o.User), Rev: r.Rev, Created: role == chat.RoleOwner, Changed: true}, nil
+}
+
+// create makes the room in the batch.
+func (r *room) create(b *batch, like chat.Room) {
+	r.Room = chat.Room{ID: r.ID, Title: like.Title, Open: like.Open, ReadOnly: like.ReadOnly, Created: b.now}
+	r.exists = true
+	b.touch(r)
+}
+
+// changeMember stores a changed member row and tells the room.
+func (b *batch) changeMember(r *room, m chat.Member) {
+	ev := &chat.Event{Kind: chat.EventMember}
+	m.Rev = b.bump(r, ev)
+	b.setMember(m)
+	ev.Member = &m
+}
+
+// Leave ends a membership. Leaving when not a member changes nothing. Replies
+// Rev, Changed. Errors: NotFound.
+type Leave struct {
+	Room chat.RoomID
+	User chat.UserID
+}
+
+func (o *Leave) Slot() chat.Slot { return o.Room.Slot() }
+
+func (o *Leave) size() int { return 256 }
+
+func (o *Leave) need(b *batch) {
+	b.needRoom(o.Room)
+	b.needMember(o.Room, o.User)
+}
+
+func (o *Leave) apply(b *batch) (Reply, error) {
+	r, err := b.room(o.Room)
+	if err != nil {
+		return Reply{}, err
+	}
+	m := b.member(o.Room, o.User)
+	if !m.Role.Present() {
+		return Reply{Rev: r.Rev}, nil
+	}
+	m.Role = chat.RoleNone
+	r.Members--
+	b.changeMember(r, m)
+	return Reply{Rev: r.Rev, Changed: true}, nil
+}
+
+// SetMember puts a user into the room, changes their role, puts them out
+// (RoleNone) or bans them. By is who does it; Server stands above all roles.
+// Replies Rev, Member, Changed. Errors: NotFound, NotMember, Forbidden.
+type SetMember struct {
+	Room   chat.RoomID
+	By     chat.UserID
+	Server bool
+	User   chat.UserID
+	Name   string
+	Role   chat.Role
+}
+
+func (o *SetMember) Slot() chat.Slot { return o.Room.Slot() }
+
+func (o *SetMember) size() int { return 256 + len(o.Name) }
+
+func (o *SetMember) need(b *batch) {
+	b.needRoom(o.Room)
+	b.needMember(o.Room, o.By)
+	b.needMember(o.Room, o.User)
+}
+
+func (o *SetMember) apply(b *batch) (Reply, error) {
+	r, err := b.room(o.Room)
+	if err != nil {
+		return Reply{}, err
+	}
+	m := b.member(o.Room, o.User)
+	if !o.Server {
+		by := b.member(o.Room, o.By).Role
+		if err := chat.CanRead(by); err != nil {
+			return Reply{}, err
+		}
+		if err := chat.CanSetRole(by, m.Role, o.Role); err != nil {
+			return Reply{}, err
+		}
+	}
+	if m.Role == o.Role && (o.Name == "" || o.Name == m.Name) {
+		return Reply{Rev: r.Rev, Member: m}, nil
+	}
+	switch was, is := m.Role.Present(), o.Role.Present(); {
+	case !was && is:
+		r.Members++
+		m.Since = b.now
+	case was && !is:
+		r.Members--
+	}
+	m.Role = o.Role
+	if o.Name != "" {
+		m.Name = o.Name
+	}
+	b.changeMember(r, m)
+	return Reply{Rev: r.Rev, Member: b.member(o.Room, o.User), Changed: true}, nil
+}

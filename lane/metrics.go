@@ -1,0 +1,41 @@
+package lane
+
+import "github.com/prometheus/client_golang/prometheus"
+
+type metrics struct {
+	commands    prometheus.Counter
+	refused     prometheus.Counter
+	failed      prometheus.Counter
+	unpublished prometheus.Counter
+	size        prometheus.Histogram
+	commit      prometheus.Histogram
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	}
+	m := &metrics{
+		commands:    counter("roomtide_lane_commands_total", "Commands decided by lanes."),
+		refused:     counter("roomtide_lane_refused_total", "Commands refused because a lane was full or closed."),
+		failed:      counter("roomtide_lane_failed_total", "Commands that failed because storage did not work."),
+		unpublished: counter("roomtide_lane_unpublished_total", "Events the bus could not carry; clients resume."),
+		size: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "roomtide_lane_batch_commands", Help: "Commands in one commit.",
+			Buckets: []float64{1, 2, 4, 8, 16, 32, 64, 128, 256, 512},
+		}),
+		commit: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "roomtide_lane_commit_seconds", Help: "Time of one commit, fsync included.",
+			Buckets: prometheus.ExponentialBuckets(0.0001, 2, 16),
+		}),
+	}
+	if reg != nil {
+		reg.MustRegister(m.commands, m.refused, m.failed, m.unpublished, m.size, m.commit)
+	}
+	return m
+}
+
+func (m *metrics) batch(n int) {
+	m.commands.Add(float64(n))
+	m.size.Observe(float64(n))
+}

@@ -149,5 +149,5 @@ func (o *SetMember) apply(b *batch) (Reply, error) {
 		m.Name = o.Name
 	}
 	b.changeMember(r, m)
-	return Reply{Rev: r.Rev, Member: b.member(o.Room, o.User), Changed: true}, nil
+	return Reply{Rev: r.Rev, Room: r.Room, Member: b.member(o.Room, o.User), Changed: true}, nil
 }

@@ -1,0 +1,113 @@
+// Package engine is what a user can do: one file per verb.
+//
+// The engine checks what can be checked without the room's lane (ids, limits,
+// rates), asks the store for what is only read, and hands every durable change
+// to the lanes, which apply the rules of the room. It knows nothing of
+// connections: transports tell it who speaks (Actor) and get wire replies.
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/lane"
+	"github.com/roomtide/roomtide/store"
+)
+
+// Actor is who does something.
+type Actor struct {
+	User chat.UserID // empty only for a Server that speaks for nobody
+	Name string      // display name; empty: the user id
+
+	// Server is the host's back end: it stands above the roles of rooms and
+	// needs no membership.
+	Server bool
+
+	// Granted reports rooms the actor's token lets them into; nil: none.
+	Granted func(chat.RoomID) bool
+}
+
+func (a *Actor) granted(room chat.RoomID) bool {
+	return a.Server || a.Granted != nil && a.Granted(room)
+}
+
+// Presence answers who is online (presence.Tracker).
+type Presence interface {
+	Online(ctx context.Context, room chat.RoomID, limit int) ([]chat.UserID, int, error)
+}
+
+// Config configures an Engine. Store, Lanes, Presence and Publish are required.
+type Config struct {
+	Store    *store.Store
+	Lanes    *lane.Lanes
+	Presence Presence
+	// Publish hands on events that are not stored (bus.Bus.Publish).
+	Publish func(room chat.RoomID, events []*chat.Event) error
+
+	Limits chat.Limits
+	Rates  Rates
+
+	// UsersMakeRooms lets anybody make a room by joining it; otherwise only the
+	// host's back end makes rooms.
+	UsersMakeRooms bool
+
+	Now        func() time.Time
+	Log        *slog.Logger
+	Registerer prometheus.Registerer
+}
+
+// Engine does what users ask. Safe for concurrent use.
+type Engine struct {
+	cfg   Config
+	rates *rates
+}
+
+// New returns an Engine.
+func New(cfg Config) *Engine {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Limits == (chat.Limits{}) {
+		cfg.Limits = chat.DefaultLimits()
+	}
+	return &Engine{cfg: cfg, rates: newRates(cfg.Rates, cfg.Now, cfg.Registerer)}
+}
+
+// Limits are the limits in force.
+func (e *Engine) Limits() *chat.Limits { return &e.cfg.Limits }
+
+func (e *Engine) checkRoom(room chat.RoomID) error {
+	return chat.CheckID("room", string(room), e.cfg.Limits.IDBytes)
+}
+
+// checkRead is what every question about a room starts with: the id makes
+// sense and the actor may read the room. A room that does not exist and one
+// the actor is not in look the same, unless the room is open to all.
+func (e *Engine) checkRead(ctx context.Context, a *Actor, room chat.RoomID) error {
+	if err := e.checkRoom(room); err != nil {
+		return err
+	}
+	if a.Server {
+		return nil
+	}
+	m, err := e.cfg.Store.Room(room).Member(ctx, room, a.User)
+	if err != nil && chat.KindOf(err) != chat.NotFound {
+		return err
+	}
+	return chat.CanRead(m.Role)
+}
+
+// page clamps a client's limit.
+func page(asked, byDefault, most int) int {
+	if asked <= 0 {
+		return min(byDefault, most)
+	}
+	return min(asked, most)
+}

@@ -1,0 +1,137 @@
+package engine
+
+import (
+	"context"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/lane"
+	"github.com/roomtide/roomtide/store"
+	"github.com/roomtide/roomtide/wire"
+)
+
+const (
+	// resumePage is how many changes one reply to a resuming client holds.
+	resumePage = 500
+	// joinPage is how many members and online users a join tells.
+	joinPage = 100
+)
+
+// JoinOptions say what a joining client wants to be told.
+type JoinOptions struct {
+	After *chat.Rev // what changed since; nil: the newest messages
+	Limit int       // how many of the newest messages; 0: 10
+}
+
+// Join makes the actor a member of the room, makes the room where that is
+// allowed, and tells how the room stands at reply.Rev: live events with a
+// higher Rev complete it.
+func (e *Engine) Join(ctx context.Context, a Actor, room chat.RoomID, o JoinOptions) (*wire.JoinReply, error) {
+	if err := e.checkRoom(room); err != nil {
+		return nil, err
+	}
+	if !a.Server {
+		if err := e.rates.join.take(string(a.User), "you are joining too fast"); err != nil {
+			return nil, err
+		}
+	}
+	role, err := e.becomeMember(ctx, &a, room)
+	if err != nil {
+		return nil, err
+	}
+	reply := &wire.JoinReply{Role: role}
+	if o.After == nil {
+		err = e.newest(ctx, room, o.Limit, reply)
+	} else {
+		err = e.since(ctx, room, *o.After, o.Limit, reply)
+	}
+	if err != nil {
+		return nil, err
+	}
+	reply.Online, reply.Count, err = e.cfg.Presence.Online(ctx, room, joinPage)
+	return reply, err
+}
+
+// becomeMember returns the actor's role. The lane is asked only when there is
+// something to change, so members come back even while writing does not work.
+func (e *Engine) becomeMember(ctx context.Context, a *Actor, room chat.RoomID) (chat.Role, error) {
+	m, err := e.cfg.Store.Room(room).Member(ctx, room, a.User)
+	if err != nil && chat.KindOf(err) != chat.NotFound {
+		return 0, err
+	}
+	if m.Role.Present() && (a.Name == "" || a.Name == m.Name) || a.Server && a.User == "" {
+		return m.Role, nil
+	}
+	op := &lane.Join{Room: room, User: a.User, Name: a.Name, Granted: a.granted(room)}
+	if e.cfg.UsersMakeRooms || a.granted(room) {
+		op.Create = &chat.Room{Open: e.cfg.UsersMakeRooms}
+	}
+	r, err := e.cfg.Lanes.Do(ctx, op)
+	if err != nil {
+		return 0, err
+	}
+	if r.Changed {
+		e.project(ctx, r)
+	}
+	return r.Member.Role, nil
+}
+
+// project brings the user's side of a membership up to date at once, so that
+// "my rooms" right after a join has the room. Should it fail, the outbox does
+// the same a moment later.
+func (e *Engine) project(ctx context.Context, r lane.Reply) {
+	if _, err := e.cfg.Lanes.Do(ctx, &lane.Project{Member: r.Member, Seq: r.Room.LastSeq}); err != nil {
+		e.cfg.Log.Debug("my rooms will follow", "err", err)
+	}
+}
+
+// newest fills the reply with the room and its newest messages.
+func (e *Engine) newest(ctx context.Context, id chat.RoomID, limit int, reply *wire.JoinReply) error {
+	db := e.cfg.Store.Room(id)
+	room, err := db.Room(ctx, id)
+	if err != nil {
+		return err
+	}
+	ms, more, err := db.Messages(ctx, id, store.Page{Limit: page(limit, 10, e.cfg.Limits.PageMessages)})
+	if err != nil {
+		return err
+	}
+	// Written after the room was read: these come as live events.
+	for len(ms) > 0 && ms[len(ms)-1].Created > room.Rev {
+		ms = ms[:len(ms)-1]
+	}
+	members, err := db.Members(ctx, id, "", joinPage)
+	if err != nil {
+		return err
+	}
+	reply.Room, reply.Rev, reply.Seq = &room, room.Rev, room.LastSeq
+	reply.Messages, reply.Members, reply.More = ms, members, more
+	return nil
+}
+
+// since fills the reply with what changed after rev. A rev from beyond the
+// room is of a history that is gone (a restored backup): start anew.
+func (e *Engine) since(ctx context.Context, id chat.RoomID, rev chat.Rev, limit int, reply *wire.JoinReply) error {
+	d, err := e.cfg.Store.Room(id).Delta(ctx, id, rev, page(limit, resumePage, resumePage))
+	if err != nil {
+		return err
+	}
+	if d.Rev < rev {
+		reply.Reset = true
+		return e.newest(ctx, id, 0, reply)
+	}
+	reply.Room, reply.Rev, reply.Seq = &d.Room, d.Rev, d.Room.LastSeq
+	reply.Messages, reply.Members, reply.More = d.Messages, d.Members, d.More
+	return nil
+}
+
+// Leave ends the actor's membership.
+func (e *Engine) Leave(ctx context.Context, a Actor, room chat.RoomID) error {
+	if err := e.checkRoom(room); err != nil {
+		return err
+	}
+	if err := e.rates.change(&a, room); err != nil {
+		return err
+	}
+	_, err := e.cfg.Lanes.Do(ctx, &lane.Leave{Room: room, User: a.User})
+	return err
+}

@@ -1,0 +1,526 @@
+package lane_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/lane"
+	"github.com/roomtide/roomtide/store"
+	"github.com/roomtide/roomtide/store/sqlite"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// world is a node without connections: lanes over real databases, and what
+// they published.
+type world struct {
+	t      testing.TB
+	dir    string
+	store  *store.Store
+	lanes  *lane.Lanes
+	break_ func(shard int, d store.Driver) store.Driver // wraps drivers; nil: not
+
+	mu     sync.Mutex
+	events map[chat.RoomID][]*chat.Event
+	fenced []int
+}
+
+func newWorld(t testing.TB) *world {
+	w := &world{t: t, dir: t.TempDir()}
+	w.open()
+	t.Cleanup(w.close)
+	return w
+}
+
+func (w *world) open() {
+	w.t.Helper()
+	w.events = map[chat.RoomID][]*chat.Event{}
+	st, err := sqlite.OpenDir(w.t.Context(), w.dir, 2, slog.New(slog.DiscardHandler))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if w.break_ != nil {
+		shards := make([]store.Driver, len(st.Shards()))
+		names := make([]string, len(shards))
+		for i, d := range st.Shards() {
+			shards[i], names[i] = w.break_(i, d), "shard"
+		}
+		if st, err = store.New(store.NewMap(names), shards, st.Control); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	w.store = st
+	w.lanes, err = lane.Open(w.t.Context(), lane.Config{
+		Store: st, MaxWaiting: 64,
+		Publish: func(room chat.RoomID, events []*chat.Event) error {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.events[room] = append(w.events[room], events...)
+			return nil
+		},
+		OnFenced: func(shard int) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.fenced = append(w.fenced, shard)
+		},
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	w.lanes.Close(ctx)
+	if err := w.store.Close(); err != nil {
+		w.t.Error(err)
+	}
+}
+
+func (w *world) do(op lane.Op) (lane.Reply, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return w.lanes.Do(ctx, op)
+}
+
+func (w *world) must(op lane.Op) lane.Reply {
+	w.t.Helper()
+	r, err := w.do(op)
+	if err != nil {
+		w.t.Fatalf("%T: %v", op, err)
+	}
+	return r
+}
+
+func (w *world) published(room chat.RoomID) []*chat.Event {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.events[room]
+}
+
+func (w *world) join(room chat.RoomID, users ...chat.UserID) {
+	w.t.Helper()
+	for _, u := range users {
+		w.must(&lane.Join{Room: room, User: u, Create: &chat.Room{Open: true}})
+	}
+}
+
+func send(room chat.RoomID, user chat.UserID, key, text string) *lane.Send {
+	return &lane.Send{Room: room, User: user, Draft: chat.Draft{Text: text, Key: key}}
+}
+
+func wantKind(t testing.TB, err error, want chat.Kind) {
+	t.Helper()
+	if err == nil || chat.KindOf(err) != want {
+		t.Fatalf("error is %v, want %s", err, want.Code())
+	}
+}
+
+func TestNumbersAndEvents(t *testing.T) {
+	w := newWorld(t)
+	w.join("r", "ann", "bob")
+	for i := range 5 {
+		r := w.must(send("r", "ann", "", "hello"))
+		if r.Seq != chat.Seq(i+1) || r.Rev != chat.Rev(i+3) || r.Time == 0 {
+			t.Fatalf("message %d was answered %+v", i, r)
+		}
+	}
+	evs := w.published("r")
+	if len(evs) != 7 {
+		t.Fatalf("%d events, want 2 joins and 5 messages", len(evs))
+	}
+	for i, ev := range evs {
+		if ev.Rev != chat.Rev(i+1) || ev.Room != "r" {
+			t.Fatalf("event %d is %+v", i, ev)
+		}
+	}
+	if m := evs[6].Message; m.Seq != 5 || m.Rev != 7 || m.Created != 7 || m.Text != "hello" || m.User != "ann" {
+		t.Fatalf("the last message is %+v", m)
+	}
+}
+
+func TestSameKeyIsTheSameMessage(t *testing.T) {
+	w := newWorld(t)
+	w.join("r", "ann", "bob")
+	first := w.must(send("r", "ann", "k", "hello"))
+	check := func(when string) {
+		t.Helper()
+		again := w.must(send("r", "ann", "k", "hello"))
+		if !again.Repeated || again.Seq != first.Seq || again.Rev != first.Rev || again.Time != first.Time {
+			t.Fatalf("%s: first %+v, again %+v", when, first, again)
+		}
+		_, err := w.do(send("r", "ann", "k", "other"))
+		wantKind(t, err, chat.Conflict)
+	}
+	check("at once")
+	w.must(&lane.Edit{Room: "r", Seq: first.Seq, User: "ann", Text: "edited"})
+	check("after an edit")
+	w.must(&lane.Delete{Room: "r", Seq: first.Seq, User: "ann"})
+	check("after a deletion")
+	w.close()
+	w.open()
+	check("after a restart")
+	if r := w.must(send("r", "bob", "k", "mine")); r.Repeated {
+		t.Fatal("another sender's key counted")
+	}
+	w.join("r2", "ann")
+	if r := w.must(send("r2", "ann", "k", "there")); r.Repeated {
+		t.Fatal("another room's key counted")
+	}
+}
+
+// Ops of one batch see each other: the gate holds the lane until all are waiting.
+func TestOpsOfOneBatchSeeEachOther(t *testing.T) {
+	gate := make(chan struct{})
+	w := &world{t: t, dir: t.TempDir()}
+	w.break_ = func(_ int, d store.Driver) store.Driver { return &faulty{Driver: d, gate: gate} }
+	w.open()
+	t.Cleanup(w.close)
+
+	type result struct {
+		r   lane.Reply
+		err error
+	}
+	results := make(chan result, 16)
+	submit := func(op lane.Op) { w.lanes.Submit(op, func(r lane.Reply, err error) { results <- result{r, err} }) }
+	submit(&lane.Join{Room: "r", User: "ann", Create: &chat.Room{Open: true}}) // held in its commit
+	submit(send("r", "ann", "k", "one"))
+	submit(send("r", "ann", "k", "one"))
+	submit(send("r", "ann", "k", "two"))
+	submit(&lane.Edit{Room: "r", Seq: 1, User: "ann", Text: "edited"})
+	submit(&lane.React{Room: "r", Seq: 1, User: "ann", Emoji: "+", On: true})
+	submit(&lane.React{Room: "r", Seq: 1, User: "ann", Emoji: "+", On: true})
+	submit(&lane.Leave{Room: "r", User: "ann"})
+	submit(send("r", "ann", "k2", "gone"))
+	close(gate)
+
+	want := []struct {
+		kind     chat.Kind
+		rev      chat.Rev
+		repeated bool
+	}{{rev: 1}, {rev: 2}, {rev: 2, repeated: true}, {kind: chat.Conflict}, {rev: 3}, {rev: 4}, {rev: 4}, {rev: 5}, {kind: chat.NotMember}}
+	for i, x := range want {
+		got := <-results
+		switch {
+		case x.kind != 0:
+			if got.err == nil || chat.KindOf(got.err) != x.kind {
+				t.Errorf("op %d: %v, want %s", i, got.err, x.kind.Code())
+			}
+		case got.err != nil || got.r.Rev != x.rev || got.r.Repeated != x.repeated:
+			t.Errorf("op %d: %+v %v, want rev %d repeated %v", i, got.r, got.err, x.rev, x.repeated)
+		}
+	}
+	// The message as it was when it was written is what its event still says.
+	evs := w.published("r")
+	if len(evs) != 5 || evs[1].Message.Text != "one" || evs[2].Message.Text != "edited" {
+		t.Fatalf("events %+v", evs)
+	}
+	ms, _, err := w.store.Room("r").Messages(t.Context(), "r", store.Page{Limit: 10})
+	if err != nil || len(ms) != 1 || ms[0].Text != "edited" || ms[0].Rev != 4 || ms[0].Created != 2 || len(ms[0].Reactions) != 1 {
+		t.Fatalf("stored %+v %v", ms, err)
+	}
+}
+
+func TestRules(t *testing.T) {
+	w := newWorld(t)
+	w.join("r", "owner", "ann", "bob")
+	w.must(send("r", "ann", "", "ann's"))
+	w.must(&lane.SetMember{Room: "r", By: "owner", User: "mod", Role: chat.RoleModerator})
+	yes := true
+	for _, c := range []struct {
+		name string
+		op   lane.Op
+		want chat.Kind // 0: allowed
+	}{
+		{"send to no room", send("nowhere", "ann", "", "x"), chat.NotFound},
+		{"send as a stranger", send("r", "eve", "", "x"), chat.NotMember},
+		{"reply to nothing", &lane.Send{Room: "r", User: "ann", Draft: chat.Draft{Text: "x", ReplyTo: 99}}, chat.Invalid},
+		{"edit another's", &lane.Edit{Room: "r", Seq: 1, User: "owner", Text: "x"}, chat.Forbidden},
+		{"edit nothing", &lane.Edit{Room: "r", Seq: 99, User: "ann", Text: "x"}, chat.NotFound},
+		{"edit as a stranger", &lane.Edit{Room: "r", Seq: 1, User: "eve", Text: "x"}, chat.NotMember},
+		{"delete another's", &lane.Delete{Room: "r", Seq: 1, User: "bob"}, chat.Forbidden},
+		{"react as a stranger", &lane.React{Room: "r", Seq: 1, User: "eve", Emoji: "+", On: true}, chat.NotMember},
+		{"promote oneself", &lane.SetMember{Room: "r", By: "ann", User: "ann", Role: chat.RoleOwner}, chat.Forbidden},
+		{"demote the owner", &lane.SetMember{Room: "r", By: "mod", User: "owner", Role: chat.RoleMember}, chat.Forbidden},
+		{"change the room as moderator", &lane.SetRoom{Room: "r", By: "mod", Open: &yes}, chat.Forbidden},
+		{"change the room as a stranger", &lane.SetRoom{Room: "r", By: "eve", Open: &yes}, chat.NotMember},
+		{"join no room", &lane.Join{Room: "nowhere", User: "ann"}, chat.NotFound},
+		{"leave no room", &lane.Leave{Room: "nowhere", User: "ann"}, chat.NotFound},
+		{"ban as moderator", &lane.SetMember{Room: "r", By: "mod", User: "bob", Role: chat.RoleBanned}, 0},
+		{"come back banned", &lane.Join{Room: "r", User: "bob"}, chat.Forbidden},
+		{"come back banned with a grant", &lane.Join{Room: "r", User: "bob", Granted: true}, chat.Forbidden},
+		{"close the room", &lane.SetRoom{Room: "r", By: "owner", Open: new(bool), ReadOnly: &yes}, 0},
+		{"join a closed room", &lane.Join{Room: "r", User: "eve"}, chat.Forbidden},
+		{"join a closed room with a grant", &lane.Join{Room: "r", User: "eve", Granted: true}, 0},
+		{"send in a read-only room", send("r", "ann", "", "x"), chat.Forbidden},
+		{"send in a read-only room as moderator", send("r", "mod", "", "x"), 0},
+		{"send as the back end", &lane.Send{Room: "r", User: "shop", Server: true, Draft: chat.Draft{Text: "x"}}, 0},
+		{"delete as moderator", &lane.Delete{Room: "r", Seq: 1, User: "mod"}, 0},
+		{"edit a tombstone", &lane.Edit{Room: "r", Seq: 1, User: "ann", Text: "x"}, chat.NotFound},
+		{"react to a tombstone", &lane.React{Room: "r", Seq: 1, User: "ann", Emoji: "+", On: true}, chat.NotFound},
+	} {
+		before := len(w.published("r"))
+		_, err := w.do(c.op)
+		if c.want == 0 && err != nil || c.want != 0 && (err == nil || chat.KindOf(err) != c.want) {
+			t.Errorf("%s: %v, want %s", c.name, err, c.want.Code())
+		}
+		if told := len(w.published("r")) - before; err != nil && told != 0 {
+			t.Errorf("%s failed and was told to the room", c.name)
+		}
+	}
+}
+
+func TestMarksNeverGoBack(t *testing.T) {
+	w := newWorld(t)
+	w.join("r", "ann")
+	for i, step := range []struct {
+		seq, want chat.Seq
+		changed   bool
+	}{{3, 3, true}, {2, 3, false}, {3, 3, false}, {9, 9, true}} {
+		r := w.must(&lane.Read{User: "ann", Room: "r", Seq: step.seq})
+		if r.UserRoom.Read != step.want || r.Changed != step.changed {
+			t.Errorf("step %d: %+v", i, r)
+		}
+	}
+}
+
+func TestEmojiAreBounded(t *testing.T) {
+	w := newWorld(t)
+	w.join("r", "ann", "bob")
+	w.must(send("r", "ann", "", "x"))
+	most := chat.DefaultLimits().Emojis
+	for i := range most {
+		w.must(&lane.React{Room: "r", Seq: 1, User: "ann", Emoji: string(rune('a' + i)), On: true})
+	}
+	_, err := w.do(&lane.React{Room: "r", Seq: 1, User: "ann", Emoji: "one more", On: true})
+	wantKind(t, err, chat.TooLarge)
+	w.must(&lane.React{Room: "r", Seq: 1, User: "bob", Emoji: "a", On: true})
+	w.must(&lane.React{Room: "r", Seq: 1, User: "ann", Emoji: "b", On: false})
+	w.must(&lane.React{Room: "r", Seq: 1, User: "ann", Emoji: "one more", On: true})
+}
+
+// The projection is asynchronous; the barrier is the lanes' Close, which lets it
+// catch up.
+func TestMyRoomsFollowMemberships(t *testing.T) {
+	w := newWorld(t)
+	w.join("a", "ann", "bob")
+	w.must(send("a", "bob", "", "before ann read"))
+	w.join("b", "ann")
+	w.must(&lane.Leave{Room: "b", User: "ann"})
+	w.join("c", "ann")
+	w.close()
+	w.open()
+	rooms, err := w.store.User("ann").UserRooms(t.Context(), "ann", 10)
+	if err != nil || len(rooms) != 2 || rooms[0].Room != "a" || rooms[1].Room != "c" || rooms[0].Role != chat.RoleMember && rooms[0].Role != chat.RoleOwner {
+		t.Fatalf("%+v %v", rooms, err)
+	}
+}
+
+func TestRebuild(t *testing.T) {
+	w := newWorld(t)
+	w.join("a", "ann", "bob")
+	w.join("b", "ann")
+	w.must(send("b", "ann", "", "x"))
+	w.must(&lane.Read{User: "ann", Room: "a", Seq: 0})
+	// A projection that never came: the row is older than the member row.
+	w.must(&lane.SetMember{Room: "a", By: "ann", User: "bob", Role: chat.RoleModerator})
+	seen := 0
+	if err := w.lanes.Rebuild(t.Context(), func(n int) { seen = n }); err != nil || seen != 3 {
+		t.Fatalf("%d rows, %v", seen, err)
+	}
+	for user, want := range map[chat.UserID]int{"ann": 2, "bob": 1} {
+		rooms, err := w.store.User(user).UserRooms(t.Context(), user, 10)
+		if err != nil || len(rooms) != want {
+			t.Errorf("%s: %+v %v", user, rooms, err)
+		}
+		for _, r := range rooms {
+			m, err := w.store.Room(r.Room).Member(t.Context(), r.Room, user)
+			if err != nil || m.Rev != r.Rev || m.Role != r.Role {
+				t.Errorf("%s in %s: %+v and %+v %v", user, r.Room, m, r, err)
+			}
+		}
+	}
+}
+
+var errDisk = errors.New("the disk says no")
+
+// faulty is a driver whose commits can be held and made to fail.
+type faulty struct {
+	store.Driver
+	gate chan struct{} // nil: open
+
+	mu     sync.Mutex
+	before error // the commit fails with it and does not happen
+	after  error // the commit happens, and fails with it
+}
+
+func (f *faulty) set(before, after error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.before, f.after = before, after
+}
+
+func (f *faulty) Commit(ctx context.Context, l store.LaneID, at store.Position, ch *store.Changes) error {
+	if f.gate != nil {
+		<-f.gate
+	}
+	f.mu.Lock()
+	before, after := f.before, f.after
+	f.mu.Unlock()
+	if before != nil {
+		return before
+	}
+	if err := f.Driver.Commit(ctx, l, at, ch); err != nil {
+		return err
+	}
+	return after
+}
+
+func newFaultyWorld(t *testing.T) (*world, []*faulty) {
+	var fs []*faulty
+	w := &world{t: t, dir: t.TempDir()}
+	w.break_ = func(_ int, d store.Driver) store.Driver {
+		f := &faulty{Driver: d}
+		fs = append(fs, f)
+		return f
+	}
+	w.open()
+	t.Cleanup(w.close)
+	return w, fs
+}
+
+func TestFullDisk(t *testing.T) {
+	w, fs := newFaultyWorld(t)
+	w.join("r", "ann")
+	for _, f := range fs {
+		f.set(chat.Wrap(chat.ReadOnly, "test", errDisk), nil)
+	}
+	_, err := w.do(send("r", "ann", "k", "x"))
+	wantKind(t, err, chat.ReadOnly)
+	if w.lanes.Err() == nil {
+		t.Error("the lanes say that writing works")
+	}
+	for _, f := range fs {
+		f.set(nil, nil)
+	}
+	if r := w.must(send("r", "ann", "k", "x")); r.Repeated || r.Seq != 1 || r.Rev != 2 {
+		t.Errorf("after the disk had room again: %+v", r)
+	}
+	if evs := w.published("r"); len(evs) != 2 {
+		t.Errorf("%d events, want the join and one message", len(evs))
+	}
+}
+
+// A commit whose outcome is not known is settled by the position.
+func TestCommitOfUnknownOutcome(t *testing.T) {
+	w, fs := newFaultyWorld(t)
+	w.join("r", "ann")
+	unknown := chat.Wrap(chat.Unavailable, "test", errDisk)
+	for _, f := range fs {
+		f.set(nil, unknown)
+	}
+	if r := w.must(send("r", "ann", "k1", "happened")); r.Seq != 1 {
+		t.Fatalf("%+v", r)
+	}
+	for _, f := range fs {
+		f.set(unknown, nil)
+	}
+	_, err := w.do(send("r", "ann", "k2", "did not happen"))
+	wantKind(t, err, chat.Unavailable)
+	for _, f := range fs {
+		f.set(nil, nil)
+	}
+	if r := w.must(send("r", "ann", "k2", "did not happen")); r.Seq != 2 || r.Repeated {
+		t.Fatalf("%+v", r)
+	}
+	for i, ev := range w.published("r") {
+		if ev.Rev != chat.Rev(i+1) {
+			t.Fatalf("event %d has rev %d", i, ev.Rev)
+		}
+	}
+}
+
+func TestSecondOwnerFences(t *testing.T) {
+	w := newWorld(t)
+	w.join("r", "ann")
+	shard := w.store.ShardOf(chat.RoomID("r").Slot())
+	if _, err := w.store.Shards()[shard].Acquire(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	_, err := w.do(send("r", "ann", "", "from the old owner"))
+	wantKind(t, err, chat.Fenced)
+	_, err = w.do(send("r", "ann", "", "again"))
+	wantKind(t, err, chat.Unavailable)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.fenced) != 1 || w.fenced[0] != shard {
+		t.Errorf("fenced: %v", w.fenced)
+	}
+	if len(w.events["r"]) != 1 {
+		t.Error("an event of the old owner was told")
+	}
+}
+
+func TestFullLaneRefuses(t *testing.T) {
+	gate := make(chan struct{})
+	w := &world{t: t, dir: t.TempDir()}
+	w.break_ = func(_ int, d store.Driver) store.Driver { return &faulty{Driver: d, gate: gate} }
+	w.open()
+	t.Cleanup(w.close)
+	var wg sync.WaitGroup
+	refused := make(chan error, 1000)
+	for range 200 {
+		wg.Add(1)
+		w.lanes.Submit(&lane.Join{Room: "r", User: "ann", Create: &chat.Room{Open: true}}, func(_ lane.Reply, err error) {
+			if err != nil {
+				refused <- err
+			}
+			wg.Done()
+		})
+	}
+	close(gate)
+	wg.Wait()
+	close(refused)
+	n := 0
+	for err := range refused {
+		n++
+		wantKind(t, err, chat.Busy)
+		var e *chat.Error
+		if !errors.As(err, &e) || e.RetryAfter <= 0 {
+			t.Fatalf("%v does not say when to come back", err)
+		}
+	}
+	// 64 wait, and whatever the lane had taken when it was held.
+	if n < 200-2*64 || n > 200-64 {
+		t.Errorf("%d of 200 refused", n)
+	}
+}
+
+func TestCloseCommitsWhatWaits(t *testing.T) {
+	w := newWorld(t)
+	w.join("r", "ann")
+	acks := make(chan error, 50)
+	for range 50 {
+		w.lanes.Submit(send("r", "ann", "", "x"), func(_ lane.Reply, err error) { acks <- err })
+	}
+	w.close()
+	for range 50 {
+		if err := <-acks; err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := w.do(send("r", "ann", "", "too late"))
+	wantKind(t, err, chat.Unavailable)
+	w.open()
+	if r, err := w.store.Room("r").Room(t.Context(), "r"); err != nil || r.LastSeq != 50 {
+		t.Fatalf("%+v %v", r, err)
+	}
+}

@@ -120,7 +120,7 @@ func (e *Engine) since(ctx context.Context, id chat.RoomID, rev chat.Rev, limit 
 		return e.newest(ctx, id, 0, reply)
 	}
 	reply.Room, reply.Rev, reply.Seq = &d.Room, d.Rev, d.Room.LastSeq
-	reply.Messages, reply.Members, reply.More = d.Messages, d.Members, d.More
+	reply.Messages, reply.Members, reply.More, reply.Partial = d.Messages, d.Members, d.More, d.More
 	return nil
 }
 

@@ -33,6 +33,7 @@ const (
 // them count depends on Type; unknown fields were ignored.
 type Command struct {
 	Type  Type
+	Bare  bool  // there was no type, only a message: join first where the user may
 	ID    int64 // the client's number for matching the reply
 	HasID bool  // without one, only errors are answered
 

@@ -37,6 +37,7 @@ type JoinReply struct {
 	Count    int           // how many are online
 	Unread   int64
 	More     bool
+	Partial  bool // not on the wire: More was said to a resuming client, who is not joined yet
 	Reset    bool
 }
 

@@ -1,0 +1,198 @@
+package engine_test
+
+import (
+	"cmp"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/engine"
+	"github.com/roomtide/roomtide/store"
+	"github.com/roomtide/roomtide/wire"
+)
+
+type wireRoom = wire.MyRoom
+
+func compare(a, b chat.RoomID) int { return cmp.Compare(a, b) }
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func wantKind(t testing.TB, what string, err error, want chat.Kind) {
+	t.Helper()
+	if err == nil || chat.KindOf(err) != want {
+		t.Errorf("%s: %v, want %s", what, err, want.Code())
+	}
+}
+
+func TestWhatIsRefused(t *testing.T) {
+	n := newNode(t, nil)
+	ctx := t.Context()
+	ann, eve := engine.Actor{User: "ann"}, engine.Actor{User: "eve"}
+	if _, err := n.Join(ctx, ann, "r", engine.JoinOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	post := func(a engine.Actor, room chat.RoomID, d chat.Draft) error {
+		_, _, err := n.Post(ctx, a, room, d)
+		return err
+	}
+	long := strings.Repeat("x", 4001)
+	wantKind(t, "empty room", post(ann, "", chat.Draft{Text: "x"}), chat.Invalid)
+	wantKind(t, "long room", post(ann, chat.RoomID(strings.Repeat("r", 129)), chat.Draft{Text: "x"}), chat.TooLarge)
+	wantKind(t, "control character", post(ann, "r\x00", chat.Draft{Text: "x"}), chat.Invalid)
+	wantKind(t, "no such room", post(ann, "nowhere", chat.Draft{Text: "x"}), chat.NotFound)
+	wantKind(t, "not a member", post(eve, "r", chat.Draft{Text: "x"}), chat.NotMember)
+	wantKind(t, "empty message", post(ann, "r", chat.Draft{}), chat.Invalid)
+	wantKind(t, "long message", post(ann, "r", chat.Draft{Text: long}), chat.TooLarge)
+	wantKind(t, "wrong UTF-8", post(ann, "r", chat.Draft{Text: "a\xff"}), chat.Invalid)
+	wantKind(t, "long key", post(ann, "r", chat.Draft{Text: "x", Key: long}), chat.TooLarge)
+	wantKind(t, "nobody", post(engine.Actor{}, "r", chat.Draft{Text: "x"}), chat.Invalid)
+
+	_, err := n.History(ctx, eve, "r", store.Page{})
+	wantKind(t, "a stranger's history", err, chat.NotMember)
+	_, err = n.Changes(ctx, eve, "r", 0, 0)
+	wantKind(t, "a stranger's changes", err, chat.NotMember)
+	_, err = n.Members(ctx, eve, "r", "", 0)
+	wantKind(t, "a stranger's members", err, chat.NotMember)
+	_, err = n.Online(ctx, eve, "r", 0)
+	wantKind(t, "a stranger's online", err, chat.NotMember)
+	_, err = n.Read(ctx, eve, "r", 1)
+	wantKind(t, "a stranger's mark", err, chat.NotMember)
+	wantKind(t, "a stranger's typing", n.Typing(ctx, eve, "r", true), chat.NotMember)
+	_, err = n.GetRoom(ctx, eve, "r")
+	wantKind(t, "a stranger's look at the room", err, chat.NotMember)
+	_, err = n.History(ctx, ann, "r", store.Page{Before: 1, After: 1})
+	wantKind(t, "before and after", err, chat.Invalid)
+	_, err = n.ReactWait(ctx, ann, "r", 1, "", true)
+	wantKind(t, "no emoji", err, chat.Invalid)
+	_, err = n.EditWait(ctx, ann, "r", 0, "x", nil)
+	wantKind(t, "no seq", err, chat.Invalid)
+	wantKind(t, "long name", n.SetMember(ctx, ann, "r", "bob", long, chat.RoleMember), chat.TooLarge)
+}
+
+func TestOnlyTheHostMakesRooms(t *testing.T) {
+	n := newNode(t, func(c *engine.Config) { c.UsersMakeRooms = false })
+	ctx := t.Context()
+	ann := engine.Actor{User: "ann"}
+	_, err := n.Join(ctx, ann, "shop", engine.JoinOptions{})
+	wantKind(t, "join nothing", err, chat.NotFound)
+	_, _, err = n.PutRoom(ctx, ann, "shop", engine.RoomPatch{})
+	wantKind(t, "make a room", err, chat.NotFound)
+	title := "Shop"
+	if _, created, err := n.PutRoom(ctx, engine.Actor{Server: true}, "shop", engine.RoomPatch{Title: &title}); err != nil || !created {
+		t.Fatal(created, err)
+	}
+	_, err = n.Join(ctx, ann, "shop", engine.JoinOptions{})
+	wantKind(t, "join by nobody's leave", err, chat.Forbidden)
+	granted := engine.Actor{User: "ann", Granted: func(r chat.RoomID) bool { return r == "shop" }}
+	if r, err := n.Join(ctx, granted, "shop", engine.JoinOptions{}); err != nil || r.Role != chat.RoleMember || r.Room.Title != "Shop" {
+		t.Fatalf("%+v %v", r, err)
+	}
+}
+
+func TestRates(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	n := newNode(t, func(c *engine.Config) {
+		c.Now = func() time.Time { return now }
+		c.Rates = engine.Rates{User: engine.Rate{PerSecond: 2, Burst: 3}, Room: engine.Rate{PerSecond: 2, Burst: 5}}
+	})
+	ctx := t.Context()
+	post := func(user chat.UserID) error {
+		_, _, err := n.Post(ctx, engine.Actor{User: user}, "r", chat.Draft{Text: "x"})
+		return err
+	}
+	for _, u := range []chat.UserID{"ann", "bob"} {
+		if _, err := n.Join(ctx, engine.Actor{User: u}, "r", engine.JoinOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		if err := post("ann"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := post("ann")
+	wantKind(t, "the fourth at once", err, chat.RateLimited)
+	var e *chat.Error
+	if !errors.As(err, &e) || e.RetryAfter != 500 {
+		t.Errorf("told to wait %d ms, want 500", e.RetryAfter)
+	}
+	for range 2 {
+		if err := post("bob"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantKind(t, "the room's sixth", post("bob"), chat.RateLimited)
+	now = now.Add(500 * time.Millisecond)
+	if err := post("ann"); err != nil {
+		t.Errorf("after waiting as told: %v", err)
+	}
+	if _, _, err := n.Post(ctx, engine.Actor{User: "shop", Server: true}, "r", chat.Draft{Text: "x"}); err != nil {
+		t.Errorf("the back end is limited: %v", err)
+	}
+}
+
+func TestUnread(t *testing.T) {
+	n := newNode(t, nil)
+	ctx := t.Context()
+	ann, bob := engine.Actor{User: "ann"}, engine.Actor{User: "bob"}
+	join := func(a engine.Actor) {
+		t.Helper()
+		if _, err := n.Join(ctx, a, "r", engine.JoinOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	unread := func(a engine.Actor) int64 {
+		t.Helper()
+		rs, err := n.Rooms(ctx, a)
+		if err != nil || len(rs.Rooms) != 1 {
+			t.Fatalf("%+v %v", rs, err)
+		}
+		return rs.Rooms[0].Unread
+	}
+	join(ann)
+	for range 3 {
+		if _, _, err := n.Post(ctx, ann, "r", chat.Draft{Text: "x"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	join(bob)
+	if got := unread(bob); got != 0 {
+		t.Errorf("%d unread right after joining, want 0", got)
+	}
+	for range 2 {
+		if _, _, err := n.Post(ctx, ann, "r", chat.Draft{Text: "x"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := unread(bob); got != 2 {
+		t.Errorf("%d unread, want 2", got)
+	}
+	for _, step := range []struct{ seq, mark, unread int64 }{{4, 4, 1}, {1, 4, 1}, {99, 5, 0}} {
+		r, err := n.Read(ctx, bob, "r", chat.Seq(step.seq))
+		if err != nil || r.Unread != step.unread || int64(r.Seq) != step.mark {
+			t.Errorf("read %d: %+v %v", step.seq, r, err)
+		}
+	}
+}
+
+// A rev from beyond the room is of a history that a restored backup does not have.
+func TestResumeFromBeyond(t *testing.T) {
+	n := newNode(t, nil)
+	ctx := t.Context()
+	ann := engine.Actor{User: "ann"}
+	if _, err := n.Join(ctx, ann, "r", engine.JoinOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := n.Post(ctx, ann, "r", chat.Draft{Text: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	after := chat.Rev(99)
+	r, err := n.Join(ctx, ann, "r", engine.JoinOptions{After: &after})
+	if err != nil || !r.Reset || r.Rev != 2 || len(r.Messages) != 1 {
+		t.Fatalf("%+v %v", r, err)
+	}
+}

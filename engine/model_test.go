@@ -1,0 +1,305 @@
+package engine_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/engine"
+	"github.com/roomtide/roomtide/lane"
+	"github.com/roomtide/roomtide/store"
+	"github.com/roomtide/roomtide/store/sqlite"
+)
+
+// node is an engine over real databases, without connections.
+type node struct {
+	*engine.Engine
+	store *store.Store
+	lanes *lane.Lanes
+
+	mu     sync.Mutex
+	events map[chat.RoomID][]*chat.Event
+}
+
+// nobody is the presence of a node without connections.
+type nobody struct{}
+
+func (nobody) Online(context.Context, chat.RoomID, int) ([]chat.UserID, int, error) {
+	return nil, 0, nil
+}
+
+func newNode(t testing.TB, change func(*engine.Config)) *node {
+	t.Helper()
+	st, err := sqlite.OpenDir(t.Context(), t.TempDir(), 2, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &node{store: st, events: map[chat.RoomID][]*chat.Event{}}
+	n.lanes, err = lane.Open(t.Context(), lane.Config{Store: st, Publish: n.publish})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := engine.Config{Store: st, Lanes: n.lanes, Presence: nobody{}, Publish: n.publish, UsersMakeRooms: true}
+	if change != nil {
+		change(&cfg)
+	}
+	n.Engine = engine.New(cfg)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		n.lanes.Close(ctx)
+		if err := st.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return n
+}
+
+func (n *node) publish(room chat.RoomID, events []*chat.Event) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.events[room] = append(n.events[room], events...)
+	return nil
+}
+
+func (n *node) published(room chat.RoomID) []*chat.Event {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.events[room]
+}
+
+// view is a room as a client has it.
+type view struct {
+	rev      chat.Rev
+	title    string
+	messages map[chat.Seq]string
+	members  map[chat.UserID]chat.Role
+	reacted  map[chat.Seq]map[string]bool // "emoji user"
+}
+
+func newView() *view {
+	return &view{messages: map[chat.Seq]string{}, members: map[chat.UserID]chat.Role{}, reacted: map[chat.Seq]map[string]bool{}}
+}
+
+func text(m *chat.Message) string {
+	return fmt.Sprint(m.User, ": ", m.Text, " deleted=", m.Deleted, " reply=", m.ReplyTo, " data=", string(m.Data))
+}
+
+// message takes a message as it is now.
+func (v *view) message(m *chat.Message) {
+	v.messages[m.Seq] = text(m)
+	v.reacted[m.Seq] = map[string]bool{}
+	for _, r := range m.Reactions {
+		for _, u := range r.Users {
+			v.reacted[m.Seq][r.Emoji+" "+string(u)] = true
+		}
+	}
+}
+
+// event takes a live event, which must be the next one.
+func (v *view) event(t *rapid.T, ev *chat.Event) {
+	if ev.Rev != v.rev+1 {
+		t.Fatalf("event with rev %d after rev %d", ev.Rev, v.rev)
+	}
+	v.rev = ev.Rev
+	switch ev.Kind {
+	case chat.EventMessage:
+		if _, had := v.messages[ev.Message.Seq]; had {
+			t.Fatalf("message %d came twice", ev.Message.Seq)
+		}
+		v.message(ev.Message)
+	case chat.EventEdited:
+		v.messages[ev.Message.Seq] = text(ev.Message)
+	case chat.EventDeleted:
+		v.message(ev.Message)
+	case chat.EventReacted:
+		if key := ev.Emoji + " " + string(ev.User); ev.On {
+			v.reacted[ev.Seq][key] = true
+		} else {
+			delete(v.reacted[ev.Seq], key)
+		}
+	case chat.EventMember:
+		v.member(ev.Member)
+	case chat.EventRoom:
+		v.title = ev.Info.Title
+	}
+}
+
+func (v *view) member(m *chat.Member) {
+	if m.Role.Present() {
+		v.members[m.User] = m.Role
+	} else {
+		delete(v.members, m.User)
+	}
+}
+
+func (v *view) equal(o *view) bool {
+	return v.rev == o.rev && v.title == o.title && maps.Equal(v.messages, o.messages) && maps.Equal(v.members, o.members) &&
+		maps.EqualFunc(v.reacted, o.reacted, func(a, b map[string]bool) bool { return maps.Equal(a, b) })
+}
+
+// resume brings the view up to date as a client does that was away.
+func (v *view) resume(t *rapid.T, n *node, as engine.Actor, room chat.RoomID, limit int) {
+	for {
+		after := v.rev
+		r, err := n.Join(t.Context(), as, room, engine.JoinOptions{After: &after, Limit: limit})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range r.Messages {
+			v.message(&r.Messages[i])
+		}
+		for i := range r.Members {
+			v.member(&r.Members[i])
+		}
+		v.rev, v.title = r.Rev, r.Room.Title
+		if r.More && r.Rev <= after {
+			t.Fatalf("more after %d, but no way on from there", after)
+		}
+		if !r.More {
+			return
+		}
+	}
+}
+
+// fresh is the room as a client sees it that comes for the first time and
+// scrolls to the top.
+func fresh(t *rapid.T, n *node, as engine.Actor, room chat.RoomID) *view {
+	v := newView()
+	r, err := n.Join(t.Context(), as, room, engine.JoinOptions{Limit: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.rev, v.title = r.Rev, r.Room.Title
+	page, more := r.Messages, r.More
+	for {
+		for i := range page {
+			v.message(&page[i])
+		}
+		if !more {
+			break
+		}
+		h, err := n.History(t.Context(), as, room, store.Page{Before: page[0].Seq, Limit: 3})
+		if err != nil {
+			t.Fatal(err)
+		}
+		page, more = h.Messages, h.More
+	}
+	ms, err := n.Members(t.Context(), as, room, "", 0)
+	if err != nil || ms.Count != len(ms.Members) {
+		t.Fatalf("%d members of %d: %v", len(ms.Members), ms.Count, err)
+	}
+	for i := range ms.Members {
+		v.member(&ms.Members[i])
+	}
+	return v
+}
+
+// Whatever happens in a room, a client that was there all the time, one that
+// was away now and then, and one that comes for the first time see the same.
+func TestEverybodySeesTheSameRoom(t *testing.T) {
+	n := newNode(t, nil)
+	users := []chat.UserID{"ann", "bob", "cid"}
+	runs := 0
+	rapid.Check(t, func(t *rapid.T) {
+		runs++
+		room := chat.RoomID(fmt.Sprint("room ", runs))
+		watcher := engine.Actor{User: "watcher"}
+		live, away := newView(), newView()
+		live.resume(t, n, watcher, room, 0) // makes the room and owns it
+		heard := len(n.published(room))
+		listen := func() {
+			// Acks come before events: what passes the lane now comes after both.
+			if _, err := n.lanes.Do(t.Context(), &lane.Leave{Room: room, User: "nobody"}); err != nil {
+				t.Fatal(err)
+			}
+			for _, ev := range n.published(room)[heard:] {
+				live.event(t, ev)
+				heard++
+			}
+		}
+		lastKey := 0
+		user := func(t *rapid.T) engine.Actor { return engine.Actor{User: rapid.SampledFrom(users).Draw(t, "user")} }
+		seq := func(t *rapid.T) chat.Seq { return chat.Seq(rapid.IntRange(1, 6).Draw(t, "seq")) }
+		// What the rules refuse is part of the story; what fails for another reason is not.
+		fine := func(t *rapid.T, err error) {
+			switch chat.KindOf(err) {
+			case chat.Forbidden, chat.NotFound, chat.NotMember, chat.Invalid, chat.Conflict:
+			default:
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"join": func(t *rapid.T) {
+				_, err := n.Join(t.Context(), user(t), room, engine.JoinOptions{})
+				fine(t, err)
+			},
+			"leave": func(t *rapid.T) { fine(t, n.Leave(t.Context(), user(t), room)) },
+			"send": func(t *rapid.T) {
+				lastKey++
+				key := fmt.Sprint(rapid.IntRange(max(1, lastKey-2), lastKey).Draw(t, "key"))
+				_, _, err := n.Post(t.Context(), user(t), room, chat.Draft{Text: "message " + key, Key: key, ReplyTo: chat.Seq(rapid.IntRange(0, 2).Draw(t, "reply"))})
+				fine(t, err)
+			},
+			"edit": func(t *rapid.T) {
+				_, err := n.EditWait(t.Context(), user(t), room, seq(t), fmt.Sprint("edited ", rapid.Int().Draw(t, "text")), nil)
+				fine(t, err)
+			},
+			"delete": func(t *rapid.T) {
+				_, err := n.DeleteWait(t.Context(), user(t), room, seq(t))
+				fine(t, err)
+			},
+			"react": func(t *rapid.T) {
+				_, err := n.ReactWait(t.Context(), user(t), room, seq(t), rapid.SampledFrom([]string{"+", "-"}).Draw(t, "emoji"), rapid.Bool().Draw(t, "on"))
+				fine(t, err)
+			},
+			"rename": func(t *rapid.T) {
+				title := rapid.SampledFrom([]string{"a", "b"}).Draw(t, "title")
+				_, _, err := n.PutRoom(t.Context(), watcher, room, engine.RoomPatch{Title: &title})
+				fine(t, err)
+			},
+			"set role": func(t *rapid.T) {
+				role := rapid.SampledFrom([]chat.Role{chat.RoleNone, chat.RoleMember, chat.RoleModerator, chat.RoleBanned}).Draw(t, "role")
+				fine(t, n.SetMember(t.Context(), watcher, room, rapid.SampledFrom(users).Draw(t, "of"), "", role))
+			},
+			"listen": func(*rapid.T) { listen() },
+			"come back": func(t *rapid.T) {
+				away.resume(t, n, watcher, room, rapid.IntRange(1, 4).Draw(t, "limit"))
+			},
+		})
+		listen()
+		away.resume(t, n, watcher, room, 2)
+		want := fresh(t, n, watcher, room)
+		if !live.equal(want) || !away.equal(want) {
+			t.Fatalf("\nlive  %+v\naway  %+v\nfresh %+v", live, away, want)
+		}
+	})
+	if lines, err := n.store.Check(context.Background()); err != nil || len(lines) != 0 {
+		t.Errorf("the store is not whole: %v %v", lines, err)
+	}
+	for _, u := range users {
+		mine, err := n.Rooms(context.Background(), engine.Actor{User: u})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.IsSortedFunc(mine.Rooms, func(a, b wireRoom) int { return compare(a.Room.ID, b.Room.ID) }) {
+			t.Errorf("%s's rooms are not in order", u)
+		}
+		for _, r := range mine.Rooms {
+			m, err := n.store.Room(r.Room.ID).Member(context.Background(), r.Room.ID, u)
+			if err != nil || m.Role != r.Role {
+				t.Errorf("%s is %v in %q, but the list says %v (%v)", u, m.Role, r.Room.ID, r.Role, err)
+			}
+		}
+	}
+}

@@ -1,0 +1,293 @@
+// Package server builds a node out of its parts and takes it down again: Open
+// makes everything, bottom floor first, and Close undoes it in reverse.
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/roomtide/roomtide/bus/membus"
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/config"
+	"github.com/roomtide/roomtide/engine"
+	"github.com/roomtide/roomtide/hub"
+	"github.com/roomtide/roomtide/identity"
+	"github.com/roomtide/roomtide/lane"
+	"github.com/roomtide/roomtide/presence"
+	"github.com/roomtide/roomtide/presence/mempresence"
+	"github.com/roomtide/roomtide/session"
+	"github.com/roomtide/roomtide/store"
+	"github.com/roomtide/roomtide/store/sqlite"
+)
+
+// nodeName is the node's name in leases and seats. An embedded node is alone.
+const nodeName = "local"
+
+// Server is one running node.
+type Server struct {
+	// Set by Open.
+	cfg      *config.Config
+	log      *slog.Logger
+	reg      *prometheus.Registry
+	store    *store.Store
+	bus      *membus.Bus
+	hub      *hub.Hub
+	lanes    *lane.Lanes
+	presence *presence.Tracker
+	engine   *engine.Engine
+	verifier *identity.Verifier
+	seats    *seats
+	listener net.Listener
+	http     *http.Server
+	pprof    *http.Server // nil unless configured
+
+	draining atomic.Bool
+	failed   chan error // holds the first reason the node cannot go on
+	undo     []func()   // what Close does, last first
+	closing  sync.Once
+}
+
+// Open builds a node from a checked configuration and listens. Nothing is
+// answered before Run.
+func Open(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *Server, err error) {
+	s := &Server{cfg: cfg, log: log, reg: prometheus.NewRegistry(), failed: make(chan error, 1)}
+	s.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	defer func() {
+		if err != nil {
+			s.Close()
+		}
+	}()
+	// The port first: a second start with the same settings fails here, with
+	// the clearest message, before it touches anything.
+	if s.listener, err = net.Listen("tcp", cfg.Listen); err != nil {
+		return nil, &chat.Error{Kind: chat.Unavailable, Op: "server.listen", Err: err,
+			Text: "cannot listen on " + cfg.Listen + ": is another server running there? choose another address with --listen"}
+	}
+	s.onClose(func() { s.listener.Close() })
+	if err := s.openStore(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.openRoad(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.openIdentity(); err != nil {
+		return nil, err
+	}
+	return s, s.openHTTP()
+}
+
+func (s *Server) onClose(f func()) { s.undo = append(s.undo, f) }
+
+func (s *Server) openStore(ctx context.Context) (err error) {
+	s.store, err = sqlite.OpenDir(ctx, s.cfg.DataDir, s.cfg.Shards, s.log)
+	if err != nil {
+		return err
+	}
+	s.onClose(func() {
+		if err := s.store.Close(); err != nil {
+			s.log.Error("closing the databases", "err", err)
+		}
+	})
+	return nil
+}
+
+// openRoad builds what a message passes on its way: lanes, bus, hub.
+func (s *Server) openRoad(ctx context.Context) (err error) {
+	limits := s.cfg.ChatLimits()
+	s.bus = membus.New()
+	s.onClose(func() { s.bus.Close() })
+	s.hub = hub.New(hub.Config{Bus: s.bus, Log: s.log, Registerer: s.reg})
+	s.onClose(s.hub.Close)
+	s.bus.Listen(s.deliver)
+
+	s.lanes, err = lane.Open(ctx, lane.Config{
+		Store: s.store, Publish: s.bus.Publish, AfterBatch: s.hub.Kick,
+		OnFenced: func(shard int) {
+			s.fail(chat.E(chat.Fenced, "another process has taken over this node's data"))
+		},
+		Limits: limits, Log: s.log, Registerer: s.reg,
+	})
+	if err != nil {
+		return err
+	}
+	s.onClose(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(s.cfg.DrainTimeout))
+		defer cancel()
+		s.lanes.Close(ctx)
+	})
+
+	s.seats = &seats{node: nodeName, store: s.store, lanes: s.lanes, log: s.log}
+	s.seats.clear()
+	s.presence = presence.New(presence.Config{
+		Driver: mempresence.New(), Publish: s.tell, Note: s.seats.note, Fallback: s.seats.online,
+		Log: s.log, Registerer: s.reg,
+	})
+	s.onClose(func() { s.presence.Close() })
+	live, stop := context.WithCancel(context.Background())
+	var renewing sync.WaitGroup
+	renewing.Go(func() { s.seats.live(live) })
+	s.onClose(func() { stop(); renewing.Wait() })
+
+	rates := engine.Rates{}
+	if !s.cfg.NoRateLimits {
+		rates = s.rates()
+	}
+	s.engine = engine.New(engine.Config{
+		Store: s.store, Lanes: s.lanes, Presence: s.presence,
+		Publish: func(room chat.RoomID, events []*chat.Event) error {
+			err := s.bus.Publish(room, events)
+			s.hub.Kick()
+			return err
+		},
+		Limits: limits, Rates: rates, UsersMakeRooms: s.cfg.GuestsWelcome(),
+		Log: s.log, Registerer: s.reg,
+	})
+	return nil
+}
+
+func (s *Server) rates() engine.Rates {
+	r, d := s.cfg.Rates, engine.DefaultRates()
+	return engine.Rates{
+		User:   engine.Rate{PerSecond: r.UserMessages, Burst: r.UserBurst},
+		Room:   engine.Rate{PerSecond: r.RoomMessages, Burst: r.RoomBurst},
+		Join:   engine.Rate{PerSecond: r.Joins, Burst: r.JoinBurst},
+		Signal: d.Signal,
+	}
+}
+
+// deliver is what the bus calls. A user who is put out of a room hears of it
+// and of nothing after it.
+func (s *Server) deliver(room chat.RoomID, events []*chat.Event) {
+	s.hub.Deliver(room, events)
+	for _, ev := range events {
+		if ev.Kind == chat.EventMember && !ev.Member.Role.Present() {
+			s.hub.Evict(ev.Member.User, room, ev)
+			s.presence.Remove(room, ev.Member.User)
+		}
+	}
+}
+
+// tell publishes one event that is not stored.
+func (s *Server) tell(room chat.RoomID, ev *chat.Event) {
+	if err := s.bus.Publish(room, []*chat.Event{ev}); err != nil {
+		s.log.Debug("an event did not reach every node", "room", room, "err", err)
+	}
+	s.hub.Kick()
+}
+
+func (s *Server) openIdentity() error {
+	secret, err := Secret(s.cfg.DataDir, true)
+	if err != nil {
+		return err
+	}
+	limits := s.cfg.ChatLimits()
+	keys, err := authKeys(s.cfg.Auth.Keys)
+	if err != nil {
+		return err
+	}
+	s.verifier, err = identity.New(identity.Config{
+		Guests: s.cfg.GuestsWelcome(), Secret: secret, Keys: keys,
+		JWKSURL: s.cfg.Auth.JWKSURL, Issuer: s.cfg.Auth.Issuer, Audience: s.cfg.Auth.Audience,
+		Limits: &limits, APIKeys: s.apiKeys, Log: s.log,
+	})
+	return err
+}
+
+func (s *Server) apiKeys(ctx context.Context) ([]identity.Key, error) {
+	stored, err := s.store.Control.Keys(ctx)
+	keys := make([]identity.Key, len(stored))
+	for i, k := range stored {
+		keys[i] = identity.Key(k)
+	}
+	return keys, err
+}
+
+func (s *Server) sessionDeps() *session.Deps {
+	return &session.Deps{
+		Engine: s.engine, Verifier: s.verifier, Presence: s.presence, Guests: s.cfg.GuestsWelcome(),
+		Limits: s.engine.Limits(), Now: time.Now, Log: s.log,
+	}
+}
+
+// ready reports why the node should not get traffic, nil if it should.
+func (s *Server) ready() error {
+	if s.draining.Load() {
+		return chat.E(chat.Unavailable, "the server is stopping")
+	}
+	return s.lanes.Err()
+}
+
+// fail ends Run.
+func (s *Server) fail(err error) {
+	select {
+	case s.failed <- err:
+	default:
+	}
+}
+
+// URL is where a browser finds the node.
+func (s *Server) URL() string {
+	scheme := "http"
+	if s.cfg.HTTPS() {
+		scheme = "https"
+	}
+	return scheme + "://" + s.listener.Addr().String() + "/"
+}
+
+// Run answers until ctx is done, then drains: new work is refused, what was
+// accepted is committed and answered, clients are told goodbye. It returns nil
+// after that, and an error if the node could not go on.
+func (s *Server) Run(ctx context.Context) error {
+	go func() {
+		var err error
+		if s.cfg.HTTPS() {
+			err = s.http.ServeTLS(s.listener, s.cfg.TLS.Cert, s.cfg.TLS.Key)
+		} else {
+			err = s.http.Serve(s.listener)
+		}
+		if !errors.Is(err, http.ErrServerClosed) {
+			s.fail(err)
+		}
+	}()
+	var err error
+	select {
+	case <-ctx.Done():
+		s.log.Info("stopping")
+	case err = <-s.failed:
+		s.log.Error("stopping", "err", err)
+	}
+	s.drain()
+	return err
+}
+
+// drain ends the node's work within the drain timeout.
+func (s *Server) drain() {
+	s.draining.Store(true)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(s.cfg.DrainTimeout))
+	defer cancel()
+	s.listener.Close()
+	s.lanes.Close(ctx) // commits and answers what was accepted, refuses the rest
+	s.hub.Drain(chat.ByeDraining)
+	if err := s.http.Shutdown(ctx); err != nil {
+		s.http.Close()
+	}
+}
+
+// Close undoes Open. It may be called again.
+func (s *Server) Close() error {
+	s.closing.Do(func() {
+		for i := len(s.undo) - 1; i >= 0; i-- {
+			s.undo[i]()
+		}
+	})
+	return nil
+}

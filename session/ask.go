@@ -1,0 +1,46 @@
+package session
+
+import (
+	"context"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/store"
+	"github.com/roomtide/roomtide/wire"
+)
+
+// ask answers the commands that wait for their answer.
+func (s *Session) ask(ctx context.Context, cmd *wire.Command) (wire.Reply, error) {
+	e, a := s.deps.Engine, s.actor
+	switch cmd.Type {
+	case wire.Ping:
+		return &wire.DoneReply{}, nil
+	case wire.Read:
+		return reply(e.Read(ctx, a, cmd.Room, cmd.Seq))
+	case wire.Typing:
+		err := e.Typing(ctx, a, cmd.Room, cmd.On == nil || *cmd.On)
+		return &wire.DoneReply{Room: cmd.Room}, err
+	case wire.History:
+		p := store.Page{Before: cmd.Before, Limit: cmd.Limit}
+		if cmd.HasAfter {
+			p.After = chat.Seq(cmd.After)
+		}
+		return reply(e.History(ctx, a, cmd.Room, p))
+	case wire.Changes:
+		return reply(e.Changes(ctx, a, cmd.Room, chat.Rev(cmd.After), cmd.Limit))
+	case wire.Members:
+		return reply(e.Members(ctx, a, cmd.Room, cmd.AfterUser, cmd.Limit))
+	case wire.Online:
+		return reply(e.Online(ctx, a, cmd.Room, cmd.Limit))
+	case wire.Rooms:
+		return reply(e.Rooms(ctx, a))
+	}
+	return nil, chat.E(chat.UnknownType, "unknown type")
+}
+
+// reply keeps a nil *T from becoming a non-nil wire.Reply.
+func reply[T wire.Reply](r T, err error) (wire.Reply, error) {
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}

@@ -1,0 +1,78 @@
+package session
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/engine"
+	"github.com/roomtide/roomtide/wire"
+)
+
+// join seats the connection in a room: first the seat, so that nothing is
+// missed, then how the room stands, then every event after that.
+func (s *Session) join(ctx context.Context, cmd *wire.Command) {
+	o := engine.JoinOptions{Limit: cmd.Limit}
+	if cmd.HasAfter {
+		after := chat.Rev(cmd.After)
+		o.After = &after
+	}
+	if reply, err := s.enter(ctx, cmd.Room, o); err != nil {
+		s.fail(cmd, err)
+	} else {
+		s.answer(cmd, reply, nil)
+		s.flow(cmd.Room, reply)
+	}
+}
+
+// enter takes the seat and asks how the room stands. flow must follow, after
+// the reply was sent. On an error the connection is not in the room.
+func (s *Session) enter(ctx context.Context, room chat.RoomID, o engine.JoinOptions) (*wire.JoinReply, error) {
+	if err := chat.CheckID("room", string(room), s.deps.Limits.IDBytes); err != nil {
+		return nil, err
+	}
+	if _, in := s.rooms[room]; !in && len(s.rooms) >= s.deps.Limits.RoomsPerConn {
+		return nil, chat.E(chat.TooLarge, "at most "+strconv.Itoa(s.deps.Limits.RoomsPerConn)+" rooms on one connection")
+	}
+	if err := s.conn.Open(room); err != nil {
+		return nil, err
+	}
+	reply, err := s.deps.Engine.Join(ctx, s.actor, room, o)
+	if err != nil {
+		s.getUp(room)
+		return nil, err
+	}
+	return reply, nil
+}
+
+// flow lets live events follow the reply. A reply that says More to a resuming
+// client is followed by nothing: the client joins again from there.
+func (s *Session) flow(room chat.RoomID, reply *wire.JoinReply) {
+	if reply.Partial {
+		s.getUp(room)
+		return
+	}
+	s.conn.Start(room, reply.Rev)
+	if _, in := s.rooms[room]; !in {
+		s.rooms[room] = struct{}{}
+		s.deps.Presence.Enter(room, s.actor.User)
+	}
+}
+
+// getUp takes the connection out of a room; the membership stays.
+func (s *Session) getUp(room chat.RoomID) {
+	s.conn.Leave(room)
+	if _, in := s.rooms[room]; in {
+		delete(s.rooms, room)
+		s.deps.Presence.Leave(room, s.actor.User)
+	}
+}
+
+// leave ends the membership.
+func (s *Session) leave(ctx context.Context, cmd *wire.Command) {
+	err := s.deps.Engine.Leave(ctx, s.actor, cmd.Room)
+	if err == nil {
+		s.getUp(cmd.Room)
+	}
+	s.answer(cmd, &wire.DoneReply{Room: cmd.Room}, err)
+}

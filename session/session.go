@@ -1,0 +1,198 @@
+// Package session is one client's conversation, whatever the transport: who
+// speaks, which rooms they have joined here, and what each command is answered.
+//
+// A transport decodes frames into wire commands and calls Handle from its one
+// reading goroutine. Questions are answered before Handle returns, so a client
+// that asks much waits for itself; changes are handed to the engine and
+// answered when they are committed, up to Limits.InFlight at a time.
+package session
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"log/slog"
+	"time"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/engine"
+	"github.com/roomtide/roomtide/hub"
+	"github.com/roomtide/roomtide/identity"
+	"github.com/roomtide/roomtide/wire"
+)
+
+// Codec writes replies as whole frames of the connection's wire.
+type Codec interface {
+	Ack(dst []byte, id int64, hasID bool, r wire.Reply) []byte
+	Error(dst []byte, id int64, hasID bool, e *chat.Error) []byte
+}
+
+// Presence is told who sits where (presence.Tracker).
+type Presence interface {
+	Enter(room chat.RoomID, user chat.UserID)
+	Leave(room chat.RoomID, user chat.UserID)
+}
+
+// Deps is what all sessions share.
+type Deps struct {
+	Engine   *engine.Engine
+	Verifier *identity.Verifier
+	Presence Presence
+	Guests   bool // names without proof are accepted
+	Limits   *chat.Limits
+	Now      func() time.Time
+	Log      *slog.Logger
+}
+
+// Session is one client's conversation. Handle, BadFrame and Close are called
+// by the transport's reading goroutine only.
+type Session struct {
+	// Set once.
+	deps  *Deps
+	conn  *hub.Conn
+	codec Codec
+	slots chan struct{} // holds one token for each change on its way
+
+	// Owned by the reading goroutine.
+	who    *identity.Identity // nil before hello
+	actor  engine.Actor
+	rooms  map[chat.RoomID]struct{} // joined on this connection
+	expiry *time.Timer              // ends the connection with the token; nil if it does not
+}
+
+// New starts the conversation of a connection.
+func New(deps *Deps, conn *hub.Conn, codec Codec) *Session {
+	return &Session{
+		deps: deps, conn: conn, codec: codec,
+		slots: make(chan struct{}, deps.Limits.InFlight),
+		rooms: map[chat.RoomID]struct{}{},
+	}
+}
+
+// Authenticated reports whether the client has said who they are.
+func (s *Session) Authenticated() bool { return s.who != nil }
+
+// BadFrame answers a frame that could not be decoded.
+func (s *Session) BadFrame(id int64, hasID bool, err error) {
+	s.fail(&wire.Command{ID: id, HasID: hasID}, err)
+}
+
+// Close ends the conversation: the user gets up from every room on this
+// connection, but stays a member of all of them.
+func (s *Session) Close() {
+	if s.expiry != nil {
+		s.expiry.Stop()
+	}
+	for room := range s.rooms {
+		s.deps.Presence.Leave(room, s.actor.User)
+	}
+	clear(s.rooms)
+}
+
+// Handle does what the command asks and sees to its answer.
+func (s *Session) Handle(ctx context.Context, cmd *wire.Command) {
+	if cmd.Type != wire.Hello {
+		if err := s.authenticate(ctx, cmd); err != nil {
+			s.fail(cmd, err)
+			return
+		}
+	}
+	switch cmd.Type {
+	case wire.Hello:
+		s.hello(ctx, cmd)
+	case wire.Message, wire.Edit, wire.Delete, wire.React:
+		s.change(ctx, cmd)
+	case wire.Join:
+		s.join(ctx, cmd)
+	case wire.Leave:
+		s.leave(ctx, cmd)
+	default:
+		r, err := s.ask(ctx, cmd)
+		s.answer(cmd, r, err)
+	}
+}
+
+// hello says who the client is. It comes first, once, or not at all for guests.
+func (s *Session) hello(ctx context.Context, cmd *wire.Command) {
+	if s.who != nil {
+		s.fail(cmd, chat.E(chat.Invalid, "hello was said already"))
+		return
+	}
+	guest := string(cmd.User)
+	if guest == "" && cmd.Token == "" && s.deps.Guests {
+		guest = guestName()
+	}
+	who, err := s.deps.Verifier.Hello(ctx, cmd.Token, guest)
+	if err != nil {
+		s.fail(cmd, err)
+		return
+	}
+	s.begin(who, cmd.Name)
+	id := make([]byte, 12)
+	rand.Read(id)
+	s.answer(cmd, &wire.HelloReply{
+		User: who.User, Name: s.actor.Name, Guest: who.Kind == identity.Guest,
+		Session: hex.EncodeToString(id), Time: s.deps.Now().UnixMilli(), Limits: s.deps.Limits,
+	}, nil)
+}
+
+// authenticate lets a guest speak without hello, and keeps everybody to one
+// name a connection.
+func (s *Session) authenticate(ctx context.Context, cmd *wire.Command) error {
+	if s.who != nil {
+		if cmd.User != "" && cmd.User != s.actor.User {
+			return chat.E(chat.Forbidden, "this connection speaks for another user")
+		}
+		return nil
+	}
+	if !s.deps.Guests {
+		return chat.E(chat.Unauthed, "say hello with a token first")
+	}
+	guest := string(cmd.User)
+	if guest == "" {
+		guest = guestName()
+	}
+	who, err := s.deps.Verifier.Hello(ctx, cmd.Token, guest)
+	if err == nil {
+		s.begin(who, "")
+	}
+	return err
+}
+
+// begin makes who the speaker of the connection. Only guests choose their own
+// display name; the host's token says it for others.
+func (s *Session) begin(who *identity.Identity, name string) {
+	s.who = who
+	s.actor = engine.Actor{User: who.User, Name: who.Name, Granted: who.Granted}
+	if who.Kind == identity.Guest && name != "" && len(name) <= s.deps.Limits.NameBytes {
+		s.actor.Name = name
+	}
+	s.conn.SetUser(who.User)
+	if !who.Expires.IsZero() {
+		s.expiry = time.AfterFunc(who.Expires.Sub(s.deps.Now()), func() { s.conn.Close(chat.ByeExpired) })
+	}
+}
+
+func guestName() string {
+	b := make([]byte, 4)
+	rand.Read(b)
+	return "guest-" + hex.EncodeToString(b)
+}
+
+// answer sends a reply, or the error.
+func (s *Session) answer(cmd *wire.Command, r wire.Reply, err error) {
+	switch {
+	case err != nil:
+		s.fail(cmd, err)
+	case cmd.HasID:
+		s.conn.Send(s.codec.Ack(nil, cmd.ID, true, r))
+	}
+}
+
+// fail tells the client what it may know of the error, and the log the rest.
+func (s *Session) fail(cmd *wire.Command, err error) {
+	if chat.KindOf(err) == chat.Internal {
+		s.deps.Log.Error("a command failed", "type", string(cmd.Type), "user", s.actor.User, "room", cmd.Room, "err", err)
+	}
+	s.conn.Send(s.codec.Error(nil, cmd.ID, cmd.HasID, chat.Public(err)))
+}

@@ -1,0 +1,166 @@
+package wire
+
+import "github.com/roomtide/roomtide/chat"
+
+// AppendAck appends the frame that answers command id with r.
+func AppendAck(dst []byte, id int64, hasID bool, r Reply) []byte {
+	dst = append(dst, `{"type":"ack"`...)
+	if hasID {
+		dst = appendIntField(dst, "id", id)
+	}
+	return append(r.appendFields(dst), '}')
+}
+
+// AppendReply appends r alone, as HTTP and Socket.IO send it.
+func AppendReply(dst []byte, r Reply) []byte {
+	start := len(dst)
+	return openObject(r.appendFields(dst), start)
+}
+
+// AppendError appends the frame that refuses command id. Only the public part
+// of e is told.
+func AppendError(dst []byte, id int64, hasID bool, e *chat.Error) []byte {
+	e = chat.Public(e)
+	dst = append(dst, `{"type":"error"`...)
+	if hasID {
+		dst = appendIntField(dst, "id", id)
+	}
+	dst = appendStringField(dst, "code", e.Kind.Code())
+	dst = appendStringField(dst, "message", e.Text)
+	return append(appendOptInt(dst, "retry_after", e.RetryAfter), '}')
+}
+
+func (r HelloReply) appendFields(dst []byte) []byte {
+	dst = appendStringField(dst, "user", r.User)
+	dst = appendOptString(dst, "name", r.Name)
+	dst = appendBoolField(dst, "guest", r.Guest)
+	dst = appendStringField(dst, "session", r.Session)
+	dst = appendTimeField(dst, "time", r.Time)
+	return appendLimits(appendName(dst, "limits"), r.Limits)
+}
+
+func appendLimits(dst []byte, l *chat.Limits) []byte {
+	start := len(dst)
+	for _, f := range limitFields(l) {
+		dst = appendIntField(dst, f.name, *f.n)
+	}
+	return openObject(dst, start)
+}
+
+type limitField struct {
+	name string
+	n    *int
+}
+
+// limitFields pairs each limit with its name on the wire.
+func limitFields(l *chat.Limits) [14]limitField {
+	return [...]limitField{
+		{"id_bytes", &l.IDBytes}, {"name_bytes", &l.NameBytes},
+		{"message_runes", &l.MessageRunes}, {"message_bytes", &l.MessageBytes},
+		{"data_bytes", &l.DataBytes}, {"key_bytes", &l.KeyBytes},
+		{"emoji_bytes", &l.EmojiBytes}, {"emojis", &l.Emojis},
+		{"frame_bytes", &l.FrameBytes}, {"rooms_per_conn", &l.RoomsPerConn},
+		{"page_messages", &l.PageMessages}, {"page_members", &l.PageMembers},
+		{"in_flight", &l.InFlight}, {"read_event_room", &l.ReadEventRoom},
+	}
+}
+
+func (r JoinReply) appendFields(dst []byte) []byte {
+	dst = appendStringField(dst, "room", r.Room.ID)
+	dst = appendIntField(dst, "rev", r.Rev)
+	dst = appendIntField(dst, "seq", r.Seq)
+	dst = appendStringField(dst, "role", r.Role.String())
+	dst = appendInfo(dst, r.Room)
+	dst = appendArray(appendName(dst, "messages"), r.Messages, appendMessage)
+	dst = appendArray(appendName(dst, "members"), r.Members, appendMember)
+	dst = appendIntField(dst, "member_count", r.Room.Members)
+	dst = appendStrings(appendName(dst, "online"), r.Online)
+	dst = appendIntField(dst, "online_count", r.Count)
+	dst = appendIntField(dst, "unread", r.Unread)
+	dst = appendBoolField(dst, "more", r.More)
+	if r.Reset {
+		dst = appendBoolField(dst, "reset", true)
+	}
+	return dst
+}
+
+func (r SendReply) appendFields(dst []byte) []byte {
+	dst = appendStringField(dst, "room", r.Room)
+	dst = appendOptInt(dst, "seq", r.Seq)
+	dst = appendIntField(dst, "rev", r.Rev)
+	if r.Time != 0 {
+		dst = appendTimeField(dst, "time", r.Time)
+	}
+	return dst
+}
+
+func (r ReadReply) appendFields(dst []byte) []byte {
+	dst = appendStringField(dst, "room", r.Room)
+	dst = appendIntField(dst, "seq", r.Seq)
+	return appendIntField(dst, "unread", r.Unread)
+}
+
+func (r HistoryReply) appendFields(dst []byte) []byte {
+	dst = appendStringField(dst, "room", r.Room)
+	dst = appendArray(appendName(dst, "messages"), r.Messages, appendMessage)
+	return appendBoolField(dst, "more", r.More)
+}
+
+func (r ChangesReply) appendFields(dst []byte) []byte {
+	d := r.Delta
+	dst = appendStringField(dst, "room", d.Room.ID)
+	dst = appendIntField(dst, "rev", d.Rev)
+	dst = appendIntField(dst, "seq", d.Room.LastSeq)
+	dst = appendArray(appendName(dst, "messages"), d.Messages, appendMessage)
+	dst = appendArray(appendName(dst, "members"), d.Members, appendMember)
+	dst = appendBoolField(dst, "more", d.More)
+	if d.Info {
+		dst = appendInfo(dst, &d.Room)
+	}
+	return dst
+}
+
+func (r MembersReply) appendFields(dst []byte) []byte {
+	dst = appendStringField(dst, "room", r.Room)
+	dst = appendArray(appendName(dst, "members"), r.Members, appendMember)
+	dst = appendIntField(dst, "count", r.Count)
+	return appendBoolField(dst, "more", r.More)
+}
+
+func (r OnlineReply) appendFields(dst []byte) []byte {
+	dst = appendStringField(dst, "room", r.Room)
+	dst = appendStrings(appendName(dst, "online"), r.Users)
+	return appendIntField(dst, "online_count", r.Count)
+}
+
+func (r RoomsReply) appendFields(dst []byte) []byte {
+	return appendArray(appendName(dst, "rooms"), r.Rooms, appendMyRoom)
+}
+
+func appendMyRoom(dst []byte, m *MyRoom) []byte {
+	dst = appendString(append(dst, `{"room":`...), m.Room.ID)
+	dst = appendStringField(dst, "title", m.Room.Title)
+	dst = appendStringField(dst, "role", m.Role.String())
+	dst = appendIntField(dst, "seq", m.Room.LastSeq)
+	dst = appendIntField(dst, "rev", m.Room.Rev)
+	dst = appendIntField(dst, "read", m.Read)
+	dst = appendIntField(dst, "unread", m.Unread)
+	dst = appendBoolField(dst, "mute", m.Mute)
+	if m.Last != nil {
+		dst = appendMessage(appendName(dst, "last"), m.Last)
+	}
+	return append(dst, '}')
+}
+
+func (r RoomReply) appendFields(dst []byte) []byte {
+	dst = appendStringField(dst, "room", r.Room.ID)
+	dst = appendInfo(dst, r.Room)
+	dst = appendIntField(dst, "seq", r.Room.LastSeq)
+	dst = appendIntField(dst, "rev", r.Room.Rev)
+	dst = appendIntField(dst, "member_count", r.Room.Members)
+	return appendTimeField(dst, "created", r.Room.Created)
+}
+
+func (r DoneReply) appendFields(dst []byte) []byte {
+	return appendOptString(dst, "room", r.Room)
+}

@@ -63,7 +63,7 @@ func (e *Engine) becomeMember(ctx context.Context, a *Actor, room chat.RoomID) (
 	}
 	op := &lane.Join{Room: room, User: a.User, Name: a.Name, Granted: a.granted(room)}
 	if e.cfg.UsersMakeRooms || a.granted(room) {
-		op.Create = &chat.Room{Open: e.cfg.UsersMakeRooms}
+		op.Create, op.Own = &chat.Room{Open: e.cfg.UsersMakeRooms}, e.cfg.UsersMakeRooms
 	}
 	r, err := e.cfg.Lanes.Do(ctx, op)
 	if err != nil {

@@ -3,8 +3,7 @@ package lane
 import "github.com/roomtide/roomtide/chat"
 
 // Join makes the user a member, and makes the room if there is none and Create
-// says how. Joining again changes nothing, except a new display name. Who
-// makes a room owns it.
+// says how. Joining again changes nothing, except a new display name.
 //
 // Replies Room, Member, Created, Changed. Errors: NotFound, Forbidden.
 type Join struct {
@@ -13,6 +12,7 @@ type Join struct {
 	Name    string
 	Granted bool       // a token or the host vouches for the user
 	Create  *chat.Room // how to make the room; nil: do not
+	Own     bool       // who makes the room owns it
 }
 
 func (o *Join) Slot() chat.Slot { return o.Room.Slot() }
@@ -27,13 +27,16 @@ func (o *Join) need(b *batch) {
 func (o *Join) apply(b *batch) (Reply, error) {
 	r := b.rooms[o.Room]
 	m := b.member(o.Room, o.User)
-	role := chat.RoleMember
+	role, created := chat.RoleMember, false
 	if !r.exists {
 		if o.Create == nil {
 			return Reply{}, chat.E(chat.NotFound, "there is no such room")
 		}
 		r.create(b, *o.Create)
-		role = chat.RoleOwner
+		created = true
+		if o.Own {
+			role = chat.RoleOwner
+		}
 	} else if err := chat.CanJoin(&r.Room, m.Role, o.Granted); err != nil {
 		return Reply{}, err
 	}
@@ -48,7 +51,7 @@ func (o *Join) apply(b *batch) (Reply, error) {
 		m.Name = o.Name
 	}
 	b.changeMember(r, m)
-	return Reply{Room: r.Room, Member: b.member(o.Room, o.User), Rev: r.Rev, Created: role == chat.RoleOwner, Changed: true}, nil
+	return Reply{Room: r.Room, Member: b.member(o.Room, o.User), Rev: r.Rev, Created: created, Changed: true}, nil
 }
 
 // create makes the room in the batch.

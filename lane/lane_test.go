@@ -109,7 +109,7 @@ func (w *world) published(room chat.RoomID) []*chat.Event {
 func (w *world) join(room chat.RoomID, users ...chat.UserID) {
 	w.t.Helper()
 	for _, u := range users {
-		w.must(&lane.Join{Room: room, User: u, Create: &chat.Room{Open: true}})
+		w.must(&lane.Join{Room: room, User: u, Create: &chat.Room{Open: true}, Own: true})
 	}
 }
 
@@ -191,7 +191,7 @@ func TestOpsOfOneBatchSeeEachOther(t *testing.T) {
 	}
 	results := make(chan result, 16)
 	submit := func(op lane.Op) { w.lanes.Submit(op, func(r lane.Reply, err error) { results <- result{r, err} }) }
-	submit(&lane.Join{Room: "r", User: "ann", Create: &chat.Room{Open: true}}) // held in its commit
+	submit(&lane.Join{Room: "r", User: "ann", Create: &chat.Room{Open: true}, Own: true}) // held in its commit
 	submit(send("r", "ann", "k", "one"))
 	submit(send("r", "ann", "k", "one"))
 	submit(send("r", "ann", "k", "two"))
@@ -479,7 +479,7 @@ func TestFullLaneRefuses(t *testing.T) {
 	refused := make(chan error, 1000)
 	for range 200 {
 		wg.Add(1)
-		w.lanes.Submit(&lane.Join{Room: "r", User: "ann", Create: &chat.Room{Open: true}}, func(_ lane.Reply, err error) {
+		w.lanes.Submit(&lane.Join{Room: "r", User: "ann", Create: &chat.Room{Open: true}, Own: true}, func(_ lane.Reply, err error) {
 			if err != nil {
 				refused <- err
 			}

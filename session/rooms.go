@@ -34,6 +34,9 @@ func (s *Session) enter(ctx context.Context, room chat.RoomID, o engine.JoinOpti
 	if _, in := s.rooms[room]; !in && len(s.rooms) >= s.deps.Limits.RoomsPerConn {
 		return nil, chat.E(chat.TooLarge, "at most "+strconv.Itoa(s.deps.Limits.RoomsPerConn)+" rooms on one connection")
 	}
+	if _, in := s.rooms[room]; in && !s.conn.Joined(room) {
+		delete(s.rooms, room) // put out of the room meanwhile; presence knows
+	}
 	if err := s.conn.Open(room); err != nil {
 		return nil, err
 	}

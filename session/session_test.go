@@ -1,0 +1,330 @@
+package session_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/roomtide/roomtide/bus/membus"
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/engine"
+	"github.com/roomtide/roomtide/hub"
+	"github.com/roomtide/roomtide/identity"
+	"github.com/roomtide/roomtide/lane"
+	"github.com/roomtide/roomtide/presence"
+	"github.com/roomtide/roomtide/presence/mempresence"
+	"github.com/roomtide/roomtide/session"
+	"github.com/roomtide/roomtide/store/sqlite"
+	"github.com/roomtide/roomtide/wire"
+)
+
+var secret = []byte("0123456789abcdef0123456789abcdef")
+
+// node is everything below the transports.
+type node struct {
+	t    *testing.T
+	deps *session.Deps
+	hub  *hub.Hub
+}
+
+func newNode(t *testing.T, guests bool) *node {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	st, err := sqlite.OpenDir(t.Context(), t.TempDir(), 2, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := membus.New()
+	h := hub.New(hub.Config{Bus: b})
+	b.Listen(h.Deliver)
+	limits := chat.DefaultLimits()
+	limits.RoomsPerConn = 3
+	ls, err := lane.Open(t.Context(), lane.Config{Store: st, Publish: b.Publish, AfterBatch: h.Kick, Limits: limits})
+	if err != nil {
+		t.Fatal(err)
+	}
+	publish := func(room chat.RoomID, evs []*chat.Event) error {
+		defer h.Kick()
+		return b.Publish(room, evs)
+	}
+	tr := presence.New(presence.Config{
+		Driver:  mempresence.New(),
+		Publish: func(room chat.RoomID, ev *chat.Event) { publish(room, []*chat.Event{ev}) },
+		Note:    func([]presence.Change) {},
+	})
+	eng := engine.New(engine.Config{Store: st, Lanes: ls, Presence: tr, Publish: publish, Limits: limits, UsersMakeRooms: guests})
+	v, err := identity.New(identity.Config{Guests: guests, Secret: secret})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		tr.Close()
+		ls.Close(ctx)
+		h.Close()
+		if err := st.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &node{t: t, hub: h, deps: &session.Deps{
+		Engine: eng, Verifier: v, Presence: tr, Guests: guests, Limits: &limits, Now: time.Now, Log: log,
+	}}
+}
+
+// lines is the simplest wire there is: a JSON object a line.
+type lines struct{}
+
+func (lines) ID() int { return 0 }
+func (lines) AppendEvent(dst []byte, ev *chat.Event) []byte {
+	return append(wire.AppendEvent(dst, ev), '\n')
+}
+func (lines) AppendGap(dst []byte, room chat.RoomID, rev chat.Rev) []byte {
+	return append(wire.AppendGap(dst, room, rev), '\n')
+}
+func (lines) Ack(dst []byte, id int64, hasID bool, r wire.Reply) []byte {
+	return append(wire.AppendAck(dst, id, hasID, r), '\n')
+}
+func (lines) Error(dst []byte, id int64, hasID bool, e *chat.Error) []byte {
+	return append(wire.AppendError(dst, id, hasID, e), '\n')
+}
+
+// peer is a client of the node.
+type peer struct {
+	t    *testing.T
+	s    *session.Session
+	conn *hub.Conn
+	in   *bufio.Reader
+	bye  chan chat.Goodbye
+}
+
+func (n *node) connect() *peer {
+	n.t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	defer ln.Close()
+	client, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	server, err := ln.Accept()
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	p := &peer{t: n.t, in: bufio.NewReader(client), bye: make(chan chat.Goodbye, 1)}
+	link := hub.NewTCPLink(server.(*net.TCPConn), func(g chat.Goodbye) []byte {
+		p.bye <- g
+		return nil
+	})
+	p.conn = n.hub.Attach(link, lines{})
+	p.s = session.New(n.deps, p.conn, lines{})
+	n.t.Cleanup(func() {
+		p.s.Close()
+		p.conn.Detach()
+		client.Close()
+		server.Close()
+	})
+	return p
+}
+
+func (p *peer) say(frame string) {
+	p.t.Helper()
+	var cmd wire.Command
+	if err := wire.Decode([]byte(frame), &cmd); err != nil {
+		p.s.BadFrame(cmd.ID, cmd.HasID, err)
+		return
+	}
+	p.s.Handle(p.t.Context(), &cmd)
+}
+
+// hear returns the next frame that is not about presence.
+func (p *peer) hear() map[string]any {
+	p.t.Helper()
+	for {
+		line, err := p.in.ReadBytes('\n')
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		var m map[string]any
+		if err := json.Unmarshal(line, &m); err != nil {
+			p.t.Fatalf("%s: %v", line, err)
+		}
+		if m["type"] != "presence" {
+			return m
+		}
+	}
+}
+
+// ask says a frame and wants the next thing heard to have these values.
+func (p *peer) ask(frame string, want ...any) map[string]any {
+	p.t.Helper()
+	p.say(frame)
+	return p.want(want...)
+}
+
+func (p *peer) want(want ...any) map[string]any {
+	p.t.Helper()
+	got := p.hear()
+	for i := 0; i < len(want); i += 2 {
+		if fmt.Sprint(got[want[i].(string)]) != fmt.Sprint(want[i+1]) {
+			p.t.Fatalf("%v is %v, want %v in %v", want[i], got[want[i].(string)], want[i+1], got)
+		}
+	}
+	return got
+}
+
+// leave leaves a room; the room's own word of it may come before the ack.
+func (p *peer) leave(id int, room string) {
+	p.t.Helper()
+	p.say(fmt.Sprintf(`{"type":"leave","id":%d,"room":"%s"}`, id, room))
+	got := p.hear()
+	if got["type"] == "member" && got["role"] == "none" {
+		got = p.hear()
+	}
+	if got["type"] != "ack" || got["room"] != room {
+		p.t.Fatalf("left, and heard %v", got)
+	}
+}
+
+func TestConversation(t *testing.T) {
+	n := newNode(t, true)
+	ann, bob := n.connect(), n.connect()
+	ann.ask(`{"type":"hello","id":1,"user":"ann"}`, "type", "ack", "id", 1, "user", "ann", "guest", true)
+	ann.ask(`{"type":"hello","id":2,"user":"ann"}`, "type", "error", "id", 2, "code", "invalid")
+	ann.ask(`{"type":"join","id":3,"room":"r"}`, "type", "ack", "id", 3, "rev", 1, "role", "owner")
+	bob.ask(`{"type":"join","id":1,"user":"bob","room":"r"}`, "type", "ack", "rev", 2, "role", "member")
+	ann.want("type", "member", "user", "bob", "rev", 2)
+
+	// The ack comes before the sender's own copy.
+	ann.ask(`{"type":"message","id":4,"room":"r","message":"hi","key":"k"}`, "type", "ack", "id", 4, "seq", 1, "rev", 3)
+	ann.want("type", "message", "seq", 1, "rev", 3, "message", "hi", "user", "ann")
+	bob.want("type", "message", "seq", 1)
+	ann.ask(`{"type":"message","id":5,"room":"r","message":"hi","key":"k"}`, "type", "ack", "seq", 1, "rev", 3)
+	ann.ask(`{"type":"message","id":6,"room":"r","message":"ho","key":"k"}`, "type", "error", "code", "conflict", "id", 6)
+	ann.ask(`{"type":"edit","id":7,"room":"r","seq":1,"message":"hi!"}`, "type", "ack", "rev", 4)
+	ann.want("type", "edited", "message", "hi!")
+	bob.want("type", "edited")
+	bob.ask(`{"type":"react","id":8,"room":"r","seq":1,"emoji":"+"}`, "type", "ack", "rev", 5)
+	bob.want("type", "reacted", "on", true)
+	bob.ask(`{"type":"delete","id":9,"room":"r","seq":1}`, "type", "error", "code", "forbidden")
+	ann.want("type", "reacted")
+	ann.ask(`{"type":"delete","id":10,"room":"r","seq":1}`, "type", "ack", "rev", 6)
+	ann.want("type", "deleted")
+	bob.want("type", "deleted")
+	bob.ask(`{"type":"read","id":11,"room":"r","seq":1}`, "type", "read", "user", "bob", "seq", 1)
+	bob.want("type", "ack", "unread", 0)
+	ann.want("type", "read", "user", "bob")
+	ann.ask(`{"type":"typing","room":"r"}`, "type", "typing", "user", "ann", "on", true)
+	bob.want("type", "typing")
+	bob.ask(`{"type":"online","id":12,"room":"r"}`, "type", "ack", "online_count", 2)
+	bob.ask(`{"type":"history","id":13,"room":"r"}`, "type", "ack", "more", false)
+	bob.ask(`{"type":"members","id":14,"room":"r"}`, "type", "ack", "count", 2)
+	bob.ask(`{"type":"changes","id":15,"room":"r","after":2}`, "type", "ack", "rev", 6)
+	bob.ask(`{"type":"rooms","id":16}`, "type", "ack")
+	bob.ask(`{"type":"ping","id":17}`, "type", "ack", "id", 17)
+	bob.leave(18, "r")
+	ann.want("type", "member", "user", "bob", "role", "none")
+	bob.ask(`{"type":"message","id":19,"room":"r","message":"x"}`, "type", "error", "code", "not_member")
+	bob.ask(`{"type":"history","id":20,"room":"r"}`, "type", "error", "code", "not_member")
+	bob.ask(`{"type":"dance","id":21}`, "type", "error", "code", "unknown_type", "id", 21)
+	bob.ask(`{"type":"ping","id":22,"user":"ann"}`, "type", "error", "code", "forbidden")
+}
+
+func TestTheLineOfTheMission(t *testing.T) {
+	n := newNode(t, true)
+	p := n.connect()
+	p.say(`{"room":"room1","user":"user1","message":"Hello"}`)
+	p.want("type", "message", "room", "room1", "user", "user1", "message", "Hello", "seq", 1)
+	p.say(`{"room":"room1","message":"again"}`)
+	p.want("type", "message", "seq", 2)
+}
+
+func TestGuestWithoutAName(t *testing.T) {
+	n := newNode(t, true)
+	p := n.connect()
+	got := p.ask(`{"type":"join","id":1,"room":"room1"}`, "type", "ack")
+	online := fmt.Sprint(got["members"])
+	if !strings.Contains(online, "guest-") {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestTokens(t *testing.T) {
+	n := newNode(t, false)
+	p := n.connect()
+	p.ask(`{"type":"join","id":1,"room":"r"}`, "type", "error", "code", "unauthenticated")
+	p.ask(`{"room":"r","user":"ann","message":"x"}`, "type", "error", "code", "unauthenticated")
+	p.ask(`{"type":"hello","id":2,"user":"ann"}`, "type", "error", "code", "unauthenticated")
+	p.ask(`{"type":"hello","id":3,"token":"nonsense"}`, "type", "error", "code", "unauthenticated")
+	token, err := identity.Mint(secret, "ann", "Ann", []string{"r"}, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.ask(`{"type":"hello","id":4,"token":"`+token+`"}`, "type", "ack", "user", "ann", "name", "Ann", "guest", false)
+	p.ask(`{"type":"join","id":5,"room":"r"}`, "type", "ack") // granted, so it is made
+	p.ask(`{"type":"join","id":6,"room":"other"}`, "type", "error", "code", "not_found")
+}
+
+// A token that runs out ends the connection. The clock of the session is ahead,
+// so that it does so at once.
+func TestExpiryEndsTheConnection(t *testing.T) {
+	n := newNode(t, false)
+	n.deps.Now = func() time.Time { return time.Now().Add(2 * time.Hour) }
+	p := n.connect()
+	token, err := identity.Mint(secret, "ann", "", nil, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.say(`{"type":"hello","id":1,"token":"` + token + `"}`)
+	if g := <-p.bye; g != chat.ByeExpired {
+		t.Errorf("goodbye %+v", g)
+	}
+	if _, err := io.Copy(io.Discard, p.in); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRoomsOfAConnectionAreBounded(t *testing.T) {
+	n := newNode(t, true)
+	p := n.connect()
+	for i := range 3 {
+		p.ask(fmt.Sprintf(`{"type":"join","id":%d,"room":"r%d"}`, i, i), "type", "ack")
+	}
+	p.ask(`{"type":"join","id":9,"room":"r9"}`, "type", "error", "code", "too_large")
+	p.leave(10, "r0")
+	p.ask(`{"type":"join","id":11,"room":"r9"}`, "type", "ack")
+}
+
+// Coming back: everything after the rev, page by page, then live.
+func TestResume(t *testing.T) {
+	n := newNode(t, true)
+	ann, bob := n.connect(), n.connect()
+	ann.ask(`{"type":"join","id":1,"user":"ann","room":"r"}`, "rev", 1)
+	bob.ask(`{"type":"join","id":1,"user":"bob","room":"r"}`, "rev", 2)
+	ann.want("type", "member")
+	bob.s.Close()
+	bob.conn.Detach()
+	for i := range 5 {
+		ann.ask(fmt.Sprintf(`{"type":"message","id":%d,"room":"r","message":"m%d"}`, i+2, i), "type", "ack")
+		ann.want("type", "message")
+	}
+	bob = n.connect()
+	r := bob.ask(`{"type":"join","id":1,"user":"bob","room":"r","after":2,"limit":3}`, "type", "ack", "rev", 5, "more", true)
+	if len(r["messages"].([]any)) != 3 {
+		t.Fatalf("%v", r)
+	}
+	ann.ask(`{"type":"message","id":9,"room":"r","message":"while bob is not whole"}`, "type", "ack")
+	ann.want("type", "message")
+	bob.ask(`{"type":"join","id":2,"room":"r","after":5,"limit":3}`, "type", "ack", "rev", 8, "more", false)
+	ann.ask(`{"type":"message","id":10,"room":"r","message":"live"}`, "type", "ack")
+	bob.want("type", "message", "rev", 9, "message", "live")
+}

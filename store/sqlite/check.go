@@ -1,0 +1,139 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"github.com/roomtide/roomtide/chat"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// maxFindings bounds the answer of Check. One fault can show in every row.
+const maxFindings = 100
+
+// The rules that rows keep with each other, as queries that find what breaks
+// them, by slot, room and what is wrong.
+var rules = []string{
+	// Messages are numbered 1..last_seq without a hole; a primary key has no
+	// doubles, so that three figures say it.
+	`SELECT r.slot, r.room_id, format('%d messages numbered %d to %d, but last_seq is %d', m.n, m.low, m.high, r.last_seq)
+	FROM rooms r JOIN (SELECT slot, room_id, count(*) n, min(seq) low, max(seq) high FROM messages GROUP BY slot, room_id) m
+		USING (slot, room_id)
+	WHERE m.n <> r.last_seq OR m.low <> 1 OR m.high <> r.last_seq`,
+
+	`SELECT slot, room_id, format('no messages, but last_seq is %d', last_seq) FROM rooms r
+	WHERE last_seq <> 0 AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.slot = r.slot AND m.room_id = r.room_id)`,
+
+	`SELECT slot, room_id, format('message %d was created at rev %d, the one before it at %d', seq, created_rev, before)
+	FROM (SELECT slot, room_id, seq, created_rev,
+		lag(created_rev) OVER (PARTITION BY slot, room_id ORDER BY seq) before FROM messages)
+	WHERE created_rev <= before`,
+
+	`SELECT r.slot, r.room_id, format('a message has rev %d, the room %d', m.rev, r.rev)
+	FROM rooms r JOIN (SELECT slot, room_id, max(max(created_rev, coalesce(changed_rev, 0))) rev
+		FROM messages GROUP BY slot, room_id) m USING (slot, room_id)
+	WHERE m.rev > r.rev`,
+
+	`SELECT slot, room_id, format('the title or policy has rev %d, the room %d', info_rev, rev) FROM rooms WHERE info_rev > rev`,
+
+	`SELECT r.slot, r.room_id, format('a member has rev %d, the room %d', m.rev, r.rev)
+	FROM rooms r JOIN (SELECT slot, room_id, max(rev) rev FROM members GROUP BY slot, room_id) m USING (slot, room_id)
+	WHERE m.rev > r.rev`,
+
+	`SELECT slot, room_id, format('%d members present, but the room says %d', present, members)
+	FROM (SELECT slot, room_id, members, (SELECT count(*) FROM members m
+		WHERE m.slot = r.slot AND m.room_id = r.room_id AND role IN (1, 2, 3)) present FROM rooms r)
+	WHERE present <> members`,
+
+	`SELECT slot, room_id, 'messages without a room' FROM messages GROUP BY slot, room_id
+	HAVING NOT EXISTS (SELECT 1 FROM rooms r WHERE r.slot = messages.slot AND r.room_id = messages.room_id)`,
+
+	`SELECT slot, room_id, 'members without a room' FROM members GROUP BY slot, room_id
+	HAVING NOT EXISTS (SELECT 1 FROM rooms r WHERE r.slot = members.slot AND r.room_id = members.room_id)`,
+}
+
+// Check reads the whole file, in one read transaction: it is for an operator
+// who asks, not for every start. Damage that keeps rows from being read is
+// found, not an error.
+func (s *Shard) Check(ctx context.Context) ([]string, error) {
+	c := checker{ctx: ctx}
+	err := s.db.snapshot(ctx, "check", c.run)
+	if code := resultCode(err) & 0xff; err != nil && (code == sqlite3.SQLITE_CORRUPT || code == sqlite3.SQLITE_NOTADB) {
+		c.add("not everything can be read: " + err.Error())
+		err = nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c.found, nil
+}
+
+type checker struct {
+	ctx   context.Context
+	found []string
+}
+
+func (c *checker) add(line string) {
+	switch {
+	case len(c.found) < maxFindings:
+		c.found = append(c.found, line)
+	case len(c.found) == maxFindings:
+		c.found = append(c.found, "and more")
+	}
+}
+
+func (c *checker) run(tx *sql.Tx) error {
+	err := c.each(tx, fmt.Sprintf("PRAGMA integrity_check(%d)", maxFindings), func(rows *sql.Rows) error {
+		var line string
+		err := rows.Scan(&line)
+		if err == nil && line != "ok" {
+			c.add(line)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	err = c.each(tx, "SELECT slot, room_id FROM rooms", func(rows *sql.Rows) error {
+		var slot int
+		var room chat.RoomID
+		err := rows.Scan(&slot, (*string)(&room))
+		if err == nil && slot != int(room.Slot()) {
+			c.add(fmt.Sprintf("room %q: filed under slot %d instead of %d", room, slot, room.Slot()))
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, rule := range rules {
+		err := c.each(tx, rule, func(rows *sql.Rows) error {
+			var slot int
+			var room, what string
+			err := rows.Scan(&slot, &room, &what)
+			if err == nil {
+				c.add(fmt.Sprintf("room %q: %s", room, what))
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *checker) each(tx *sql.Tx, query string, fn func(*sql.Rows) error) error {
+	rows, err := tx.QueryContext(c.ctx, query)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := fn(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}

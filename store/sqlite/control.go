@@ -1,0 +1,137 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"log/slog"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/store"
+)
+
+// Control is store.Control in a file of its own. Several processes may have it
+// open: tools that manage API keys need no lock and no stopped server.
+type Control struct {
+	db   *database
+	lock *dirLock // of the data directory; nil unless OpenDir opened it
+}
+
+var _ store.Control = (*Control)(nil)
+
+// OpenControl opens the control database, and makes it if it is missing.
+func OpenControl(ctx context.Context, path string) (*Control, error) {
+	return openControl(ctx, path, slog.New(slog.DiscardHandler))
+}
+
+func openControl(ctx context.Context, path string, log *slog.Logger) (*Control, error) {
+	db, err := openDatabase(ctx, path, "control", log)
+	if err != nil {
+		return nil, err
+	}
+	return &Control{db: db}, nil
+}
+
+// Close closes the file, and gives the data directory back if OpenDir took it.
+func (c *Control) Close() error {
+	err := c.db.close()
+	if c.lock != nil {
+		err = errors.Join(err, c.lock.release())
+		c.lock = nil
+	}
+	return err
+}
+
+// mapBody is the stored form of a slot map.
+type mapBody struct {
+	Shards []string           `json:"shards"`
+	Owner  [chat.Slots]uint16 `json:"owner"`
+}
+
+func (c *Control) Map(ctx context.Context) (*store.Map, error) {
+	var (
+		m    store.Map
+		raw  []byte
+		body mapBody
+	)
+	err := c.db.r.QueryRowContext(ctx, "SELECT version, body FROM slot_maps ORDER BY version DESC LIMIT 1").Scan(&m.Version, &raw)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, notFound("map", "slot map")
+	}
+	if err == nil {
+		err = json.Unmarshal(raw, &body)
+	}
+	if err != nil {
+		return nil, c.db.fail("map", err)
+	}
+	m.Shards, m.Owner = body.Shards, body.Owner
+	return &m, nil
+}
+
+func (c *Control) SaveMap(ctx context.Context, m *store.Map) error {
+	if err := m.Check(); err != nil {
+		return err
+	}
+	raw, err := json.Marshal(mapBody{m.Shards, m.Owner})
+	if err != nil {
+		return c.db.fail("save_map", err)
+	}
+	const insert = `INSERT INTO slot_maps (version, body)
+		SELECT ?1, ?2 WHERE ?1 = 1 + (SELECT coalesce(max(version), 0) FROM slot_maps)`
+	return c.db.write(ctx, "save_map", func(tx *sql.Tx) error {
+		n, err := affected(tx.Exec(insert, m.Version, raw))
+		if err == nil && n == 0 {
+			err = &chat.Error{Kind: chat.Conflict, Op: "sqlite.save_map", Text: "the slot map has been changed by somebody else"}
+		}
+		return err
+	})
+}
+
+func (c *Control) Keys(ctx context.Context) ([]store.APIKey, error) {
+	rows, err := c.db.r.QueryContext(ctx, "SELECT id, hash, name, scopes, created, revoked FROM api_keys ORDER BY created, rowid")
+	if err != nil {
+		return nil, c.db.fail("keys", err)
+	}
+	keys, err := collect(rows, 0, func(k *store.APIKey) error {
+		var scopes []byte
+		if err := rows.Scan(&k.ID, &k.Hash, &k.Name, &scopes, &k.Created, &k.Revoked); err != nil {
+			return err
+		}
+		return json.Unmarshal(scopes, &k.Scopes)
+	})
+	return keys, c.db.fail("keys", err)
+}
+
+func (c *Control) SaveKey(ctx context.Context, k store.APIKey) error {
+	scopes, err := json.Marshal(k.Scopes)
+	if err != nil {
+		return c.db.fail("save_key", err)
+	}
+	if k.Hash == nil {
+		k.Hash = []byte{}
+	}
+	const upsert = `INSERT INTO api_keys (id, hash, name, scopes, created, revoked) VALUES (?, ?, ?, ?, ?, ?)
+		ON CONFLICT (id) DO UPDATE SET hash = excluded.hash, name = excluded.name, scopes = excluded.scopes,
+			created = excluded.created, revoked = excluded.revoked`
+	return c.db.write(ctx, "save_key", func(tx *sql.Tx) error {
+		_, err := tx.Exec(upsert, k.ID, k.Hash, k.Name, string(scopes), k.Created, k.Revoked)
+		return err
+	})
+}
+
+func (c *Control) Renew(ctx context.Context, node string, until int64) error {
+	return c.db.write(ctx, "renew", func(tx *sql.Tx) error {
+		_, err := tx.Exec("INSERT INTO nodes (node, until) VALUES (?, ?) ON CONFLICT (node) DO UPDATE SET until = excluded.until", node, until)
+		return err
+	})
+}
+
+func (c *Control) Nodes(ctx context.Context, now int64) ([]string, error) {
+	rows, err := c.db.r.QueryContext(ctx, "SELECT node FROM nodes WHERE until > ? ORDER BY node", now)
+	if err != nil {
+		return nil, c.db.fail("nodes", err)
+	}
+	nodes, err := collect(rows, 0, func(n *string) error { return rows.Scan(n) })
+	return nodes, c.db.fail("nodes", err)
+}

@@ -1,0 +1,157 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"math"
+	"slices"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/store"
+)
+
+// lists are the statements that read a range of rows.
+type lists struct {
+	before, after                            *sql.Stmt // messages by seq
+	createdRev, created, changed, memberRevs *sql.Stmt // for Delta
+	members, online, userRooms               *sql.Stmt
+	outbox, cursor, everyMember              *sql.Stmt
+}
+
+// upTo limits a list. SQLite looks at the value of a bare "LIMIT ?" while it
+// plans, and so plans again whenever the value is another one, which takes
+// longer than most of these lists.
+const upTo = "LIMIT ? + 0"
+
+func (l *lists) queries() []query {
+	const (
+		messages = "SELECT " + messageColumns + " FROM messages WHERE slot = ? AND room_id = ? "
+		members  = "SELECT " + memberColumns + " FROM members WHERE slot = ? AND room_id = ? "
+		present  = "role IN (1, 2, 3)" // chat.Role.Present
+	)
+	return []query{
+		{&l.before, messages + "AND seq < ? ORDER BY seq DESC " + upTo},
+		{&l.after, messages + "AND seq > ? ORDER BY seq " + upTo},
+		{&l.createdRev, "SELECT created_rev FROM messages WHERE slot = ? AND room_id = ? AND seq = ?"},
+		{&l.created, messages + "AND seq > ? AND created_rev > ? ORDER BY seq " + upTo},
+		{&l.changed, messages + "AND changed_rev > ? ORDER BY changed_rev " + upTo},
+		{&l.memberRevs, members + "AND rev > ? ORDER BY rev " + upTo},
+		{&l.members, members + "AND user_id > ? AND " + present + " ORDER BY user_id " + upTo},
+		{&l.online, "SELECT user_id, node FROM seats WHERE slot = ? AND room_id = ? ORDER BY user_id, node " + upTo},
+		{&l.userRooms, "SELECT " + userRoomColumns + " FROM user_rooms WHERE slot = ? AND user_id = ? AND " + present +
+			" ORDER BY room_id " + upTo},
+		{&l.outbox, "SELECT position, body FROM outbox WHERE lane = ? AND position > ? ORDER BY position " + upTo},
+		{&l.cursor, "SELECT position FROM cursors WHERE lane = ? AND consumer = ?"},
+		{&l.everyMember, "SELECT slot, room_id, " + memberColumns + ` FROM members
+			WHERE (slot, room_id, user_id) > (?, ?, ?) ORDER BY slot, room_id, user_id ` + upTo},
+	}
+}
+
+func (s *Shard) Room(ctx context.Context, room chat.RoomID) (chat.Room, error) {
+	var r chat.Room
+	err := scanRoom(s.find.room.QueryRowContext(ctx, room.Slot(), room), room, &r)
+	if errors.Is(err, sql.ErrNoRows) {
+		return chat.Room{}, notFound("room", string(room))
+	}
+	return r, s.db.fail("room", err)
+}
+
+func (s *Shard) Heads(ctx context.Context, rooms []chat.RoomID) ([]store.Head, error) {
+	var heads []store.Head
+	err := s.db.snapshot(ctx, "heads", func(tx *sql.Tx) error {
+		find, last := tx.Stmt(s.find.room), tx.Stmt(s.find.message)
+		for _, id := range rooms {
+			var h store.Head
+			err := scanRoom(find.QueryRow(id.Slot(), id), id, &h.Room)
+			if errors.Is(err, sql.ErrNoRows) {
+				continue
+			}
+			if err == nil && h.Room.LastSeq > 0 {
+				h.Last = new(chat.Message)
+				err = scanMessage(last.QueryRow(id.Slot(), id, h.Room.LastSeq), id, h.Last)
+			}
+			if err != nil {
+				return err
+			}
+			heads = append(heads, h)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return heads, nil
+}
+
+func (s *Shard) Messages(ctx context.Context, room chat.RoomID, p store.Page) (ms []chat.Message, more bool, err error) {
+	limit := max(p.Limit, 0)
+	err = s.db.snapshot(ctx, "messages", func(tx *sql.Tx) error {
+		q, from := s.list.before, p.Before
+		switch {
+		case p.After > 0:
+			q, from = s.list.after, p.After
+		case p.Before <= 0:
+			from = math.MaxInt64 // the newest
+		}
+		if ms, err = messages(tx.Stmt(q), room, limit+1, from, limit+1); err != nil {
+			return err
+		}
+		if more = len(ms) > limit; more {
+			ms = ms[:limit]
+		}
+		if p.After <= 0 {
+			slices.Reverse(ms)
+		}
+		return fillReactions(tx.Stmt(s.find.reactions), ms)
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	return ms, more, nil
+}
+
+// messages runs a statement that reads messages of a room.
+func messages(st *sql.Stmt, room chat.RoomID, size int, args ...any) ([]chat.Message, error) {
+	rows, err := st.Query(append([]any{room.Slot(), room}, args...)...)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, min(size, 128), func(m *chat.Message) error { return scanMessage(rows, room, m) })
+}
+
+func (s *Shard) Member(ctx context.Context, room chat.RoomID, user chat.UserID) (chat.Member, error) {
+	var m chat.Member
+	err := scanMember(s.find.member.QueryRowContext(ctx, room.Slot(), room, user), room, &m)
+	if errors.Is(err, sql.ErrNoRows) {
+		return chat.Member{}, notFound("member", string(room))
+	}
+	return m, s.db.fail("member", err)
+}
+
+func (s *Shard) Members(ctx context.Context, room chat.RoomID, after chat.UserID, limit int) ([]chat.Member, error) {
+	rows, err := s.list.members.QueryContext(ctx, room.Slot(), room, after, max(limit, 0))
+	if err != nil {
+		return nil, s.db.fail("members", err)
+	}
+	ms, err := collect(rows, 0, func(m *chat.Member) error { return scanMember(rows, room, m) })
+	return ms, s.db.fail("members", err)
+}
+
+func (s *Shard) Online(ctx context.Context, room chat.RoomID, limit int) ([]store.Seat, error) {
+	rows, err := s.list.online.QueryContext(ctx, room.Slot(), room, max(limit, 0))
+	if err != nil {
+		return nil, s.db.fail("online", err)
+	}
+	seats, err := collect(rows, 0, func(t *store.Seat) error { return rows.Scan((*string)(&t.User), &t.Node) })
+	return seats, s.db.fail("online", err)
+}
+
+func (s *Shard) UserRooms(ctx context.Context, user chat.UserID, limit int) ([]store.UserRoom, error) {
+	rows, err := s.list.userRooms.QueryContext(ctx, user.Slot(), user, max(limit, 0))
+	if err != nil {
+		return nil, s.db.fail("user_rooms", err)
+	}
+	us, err := collect(rows, 0, func(u *store.UserRoom) error { return scanUserRoom(rows, user, u) })
+	return us, s.db.fail("user_rooms", err)
+}

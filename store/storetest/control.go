@@ -1,0 +1,89 @@
+package storetest
+
+import (
+	"sync"
+	"testing"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/store"
+)
+
+// RunControl holds a driver to the contract of store.Control. open returns an
+// empty control database, and closes it when the test ends.
+func RunControl(t *testing.T, open func(t *testing.T) store.Control) {
+	for name, check := range map[string]func(*testing.T, store.Control){
+		"Map": checkMap, "MapRace": checkMapRace, "Keys": checkAPIKeys, "Nodes": checkNodes,
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := open(t)
+			t.Logf("driver %T", c)
+			check(t, c)
+		})
+	}
+}
+
+func checkMap(t *testing.T, c store.Control) {
+	_, err := c.Map(ctx)
+	wantKind(t, err, chat.NotFound)
+	m := store.NewMap([]string{"a", "b", "c"})
+	m.Version = 2
+	wantKind(t, c.SaveMap(ctx, m), chat.Conflict) // the first is 1
+	m.Version = 1
+	must(t, c.SaveMap(ctx, m))
+	same(t, "map", *get(c.Map(ctx))(t), *m)
+	wantKind(t, c.SaveMap(ctx, m), chat.Conflict)
+	m.Version, m.Owner[17] = 2, 0
+	m.Shards = append(m.Shards, "d")
+	must(t, c.SaveMap(ctx, m))
+	same(t, "newer map", *get(c.Map(ctx))(t), *m)
+	m.Version = 4
+	wantKind(t, c.SaveMap(ctx, m), chat.Conflict)
+	m.Version, m.Owner[3] = 3, 99
+	wantKind(t, c.SaveMap(ctx, m), chat.Invalid) // names a shard that is none
+	same(t, "version", get(c.Map(ctx))(t).Version, 2)
+}
+
+func checkMapRace(t *testing.T, c store.Control) {
+	errs := make([]error, 6)
+	var wg sync.WaitGroup
+	for i := range errs {
+		wg.Go(func() { errs[i] = c.SaveMap(ctx, store.NewMap([]string{"a"})) })
+	}
+	wg.Wait()
+	saved := 0
+	for _, err := range errs {
+		if err == nil {
+			saved++
+		} else {
+			wantKind(t, err, chat.Conflict)
+		}
+	}
+	same(t, "maps saved", saved, 1)
+}
+
+func checkAPIKeys(t *testing.T, c store.Control) {
+	same(t, "keys at first", get(c.Keys(ctx))(t), nil)
+	keys := []store.APIKey{
+		{ID: "z", Hash: []byte{0, 1, 255}, Name: "shop's \"back end\"", Scopes: []string{"send", "rooms"}, Created: 5},
+		{ID: "a", Hash: []byte{2}, Created: 5}, // made after z
+		{ID: "m", Hash: []byte{3}, Name: "later", Scopes: []string{"send"}, Created: 9},
+	}
+	for _, i := range []int{2, 0, 1} {
+		must(t, c.SaveKey(ctx, keys[i]))
+	}
+	same(t, "keys", get(c.Keys(ctx))(t), keys)
+	keys[0].Revoked, keys[0].Name = 77, "shop"
+	must(t, c.SaveKey(ctx, keys[0])) // keeps its place
+	same(t, "keys, one revoked", get(c.Keys(ctx))(t), keys)
+}
+
+func checkNodes(t *testing.T, c store.Control) {
+	same(t, "nodes at first", get(c.Nodes(ctx, 0))(t), nil)
+	must(t, c.Renew(ctx, "n1", 100))
+	must(t, c.Renew(ctx, "n2", 200))
+	same(t, "both", len(get(c.Nodes(ctx, 99))(t)), 2)
+	same(t, "a lease that ends now is over", get(c.Nodes(ctx, 100))(t), []string{"n2"})
+	must(t, c.Renew(ctx, "n1", 300))
+	same(t, "renewed", get(c.Nodes(ctx, 250))(t), []string{"n1"})
+	same(t, "all over", get(c.Nodes(ctx, 300))(t), nil)
+}

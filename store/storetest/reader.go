@@ -1,0 +1,328 @@
+package storetest
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/store"
+)
+
+func checkRoom(t *testing.T, d store.Driver) {
+	w := newWorld(t, d)
+	fill(w)
+	w.commit()
+	w.verify()
+	_, err := d.Room(ctx, "absent")
+	wantKind(t, err, chat.NotFound)
+	_, err = d.Member(ctx, "r", "nobody")
+	wantKind(t, err, chat.NotFound)
+	_, err = d.Member(ctx, "absent", "ann")
+	wantKind(t, err, chat.NotFound)
+	same(t, "bob, who left", get(d.Member(ctx, "r", "bob"))(t).Role, chat.RoleNone)
+}
+
+func checkPages(t *testing.T, d store.Driver) {
+	w := newWorld(t, d)
+	for i := range 10 {
+		w.post("r", "ann", fmt.Sprint("message ", i+1), "")
+		w.post("s", "ann", "of another room", "")
+	}
+	w.room("empty")
+	w.commit()
+	for _, c := range []struct {
+		room     chat.RoomID
+		page     store.Page
+		from, to chat.Seq
+		more     bool
+	}{
+		{"r", store.Page{Limit: 3}, 8, 10, true},
+		{"r", store.Page{Limit: 10}, 1, 10, false},
+		{"r", store.Page{Limit: 11}, 1, 10, false},
+		{"r", store.Page{Limit: 9}, 2, 10, true},
+		{"r", store.Page{Before: 8, Limit: 3}, 5, 7, true},
+		{"r", store.Page{Before: 4, Limit: 3}, 1, 3, false},
+		{"r", store.Page{Before: 3, Limit: 3}, 1, 2, false},
+		{"r", store.Page{Before: 1, Limit: 3}, 1, 0, false},
+		{"r", store.Page{Before: 99, Limit: 2}, 9, 10, true},
+		{"r", store.Page{After: 1, Limit: 3}, 2, 4, true},
+		{"r", store.Page{After: 7, Limit: 3}, 8, 10, false},
+		{"r", store.Page{After: 8, Limit: 3}, 9, 10, false},
+		{"r", store.Page{After: 10, Limit: 3}, 1, 0, false},
+		{"r", store.Page{After: 99, Limit: 3}, 1, 0, false},
+		{"r", store.Page{Limit: 0}, 1, 0, true},
+		{"empty", store.Page{Limit: 3}, 1, 0, false},
+	} {
+		ms, more, err := d.Messages(ctx, c.room, c.page)
+		must(t, err)
+		same(t, fmt.Sprintf("%s %+v", c.room, c.page), ms, w.messages(c.room, c.from, c.to))
+		same(t, fmt.Sprintf("more of %s %+v", c.room, c.page), more, c.more)
+	}
+	ms, more, err := d.Messages(ctx, "absent", store.Page{Limit: 3})
+	must(t, err)
+	if len(ms) != 0 || more {
+		t.Fatalf("an unknown room has %d messages, more %v", len(ms), more)
+	}
+}
+
+// checkPagesFilled pages over tombstones, edits and reactions in both directions.
+func checkPagesFilled(t *testing.T, d store.Driver) {
+	w := newWorld(t, d)
+	for i := range 9 {
+		w.post("r", "ann", fmt.Sprint("message ", i+1), fmt.Sprint("key ", i+1))
+	}
+	w.rooms["r"].messages[3].Data = []byte(`{"gone":"soon"}`)
+	w.rooms["r"].messages[4].ReplyTo = 2
+	w.commit()
+	for _, seq := range []chat.Seq{1, 4, 9} {
+		w.react("r", seq, "bob", "👍", true)
+		w.remove("r", seq)
+	}
+	for _, seq := range []chat.Seq{2, 5, 8} {
+		w.react("r", seq, "bob", "👍", true)
+		w.react("r", seq, "ann", "🎉", true)
+		w.edit("r", seq, "edited")
+	}
+	w.commit()
+	w.verify()
+	for limit := 1; limit <= 4; limit++ {
+		for seq := chat.Seq(1); seq <= 9; seq++ {
+			up, _, err := d.Messages(ctx, "r", store.Page{After: seq, Limit: limit})
+			must(t, err)
+			same(t, "after", up, w.messages("r", seq+1, min(seq+chat.Seq(limit), 9)))
+			down, _, err := d.Messages(ctx, "r", store.Page{Before: seq, Limit: limit})
+			must(t, err)
+			same(t, "before", down, w.messages("r", max(seq-chat.Seq(limit), 1), seq-1))
+		}
+	}
+}
+
+// checkReactions pins the order: emoji by first use, users by choosing.
+func checkReactions(t *testing.T, d store.Driver) {
+	w := newWorld(t, d)
+	w.post("r", "ann", "one", "")
+	w.commit()
+	for _, c := range []struct {
+		user  chat.UserID
+		emoji string
+		on    bool
+	}{
+		{"zoe", "👍", true}, {"ann", "🎉", true}, {"bob", "👍", true}, {"ann", "👍", true},
+		{"zoe", "👍", false}, {"zoe", "👍", true}, {"ann", "🎉", false}, {"cid", "❤️", true},
+	} {
+		w.react("r", 1, c.user, c.emoji, c.on)
+		w.commit()
+	}
+	ms, _, err := d.Messages(ctx, "r", store.Page{Limit: 1})
+	must(t, err)
+	same(t, "reactions", ms[0].Reactions, []chat.Reaction{
+		{Emoji: "👍", Users: []chat.UserID{"bob", "ann", "zoe"}}, {Emoji: "❤️", Users: []chat.UserID{"cid"}},
+	})
+	w.react("r", 1, "bob", "👍", false) // taken away and given again in one batch: the last in line
+	w.react("r", 1, "bob", "👍", true)
+	w.react("r", 1, "eve", "?", false) // never was there
+	w.commit()
+	w.verify()
+}
+
+func checkHeads(t *testing.T, d store.Driver) {
+	w := newWorld(t, d)
+	fill(w)
+	w.room("empty")
+	w.post("gone", "ann", "x", "")
+	w.remove("gone", 1)
+	w.commit()
+	heads := map[chat.RoomID]store.Head{}
+	for _, h := range get(d.Heads(ctx, []chat.RoomID{"r", "absent", "empty", "s", "gone"}))(t) {
+		heads[h.Room.ID] = h
+	}
+	want := map[chat.RoomID]store.Head{}
+	for id, r := range w.rooms {
+		h := store.Head{Room: r.Room}
+		if r.LastSeq > 0 {
+			h.Last = &r.messages[r.LastSeq-1]
+		}
+		want[id] = h
+	}
+	same(t, "heads", heads, want)
+	same(t, "heads of nothing", get(d.Heads(ctx, nil))(t), nil)
+}
+
+func checkMembers(t *testing.T, d store.Driver) {
+	w := newWorld(t, d)
+	roles := []chat.Role{chat.RoleMember, chat.RoleNone, chat.RoleModerator, chat.RoleBanned, chat.RoleOwner}
+	for i, id := range odd {
+		w.member("r", chat.UserID(id), roles[i%len(roles)])
+		w.member("s", chat.UserID(id), chat.RoleMember)
+	}
+	w.commit()
+	present := w.rooms["r"].sorted(func(m chat.Member) bool { return m.Role.Present() })
+	for _, limit := range []int{1, 3, len(present), 100} {
+		var got []chat.Member
+		after := chat.UserID("")
+		for {
+			page := get(d.Members(ctx, "r", after, limit))(t)
+			if len(page) > limit {
+				t.Fatalf("%d members, asked for %d", len(page), limit)
+			}
+			if len(page) == 0 {
+				break
+			}
+			got = append(got, page...)
+			after = page[len(page)-1].User
+		}
+		same(t, fmt.Sprint("pages of ", limit), got, present)
+	}
+	same(t, "members of an unknown room", get(d.Members(ctx, "absent", "", 9))(t), nil)
+}
+
+func checkUserRooms(t *testing.T, d store.Driver) {
+	w := newWorld(t, d)
+	var want []store.UserRoom
+	roles := []chat.Role{chat.RoleMember, chat.RoleNone, chat.RoleModerator, chat.RoleBanned, chat.RoleOwner}
+	for i, id := range odd {
+		u := store.UserRoom{User: "ann", Room: chat.RoomID(id), Role: roles[i%len(roles)], Rev: chat.Rev(i), Read: chat.Seq(2 * i), Mute: i%2 == 0}
+		w.batch.more.UserRooms = append(w.batch.more.UserRooms, u, store.UserRoom{User: "bob", Room: u.Room, Role: chat.RoleMember})
+		if u.Role.Present() {
+			want = append(want, u)
+		}
+	}
+	w.commit()
+	slices.SortFunc(want, func(a, b store.UserRoom) int { return cmp.Compare(a.Room, b.Room) })
+	same(t, "rooms", get(d.UserRooms(ctx, "ann", 100))(t), want)
+	same(t, "the first rooms", get(d.UserRooms(ctx, "ann", 3))(t), want[:3])
+	same(t, "rooms of nobody", get(d.UserRooms(ctx, "nobody", 3))(t), nil)
+	gone := store.UserRoomKey{User: "ann", Room: chat.RoomID(odd[1])} // kept, not listed
+	same(t, "role in a room left", get(d.Load(ctx, &store.Need{UserRooms: []store.UserRoomKey{gone}}))(t).UserRooms[gone].Read, chat.Seq(2))
+}
+
+func checkSeats(t *testing.T, d store.Driver) {
+	w := newWorld(t, d)
+	change := func(room chat.RoomID, user chat.UserID, node string, on bool) store.SeatChange {
+		return store.SeatChange{Room: room, Seat: store.Seat{User: user, Node: node}, On: on}
+	}
+	seats := func(room chat.RoomID) []store.Seat {
+		s := get(d.Online(ctx, room, 100))(t)
+		slices.SortFunc(s, func(a, b store.Seat) int { return cmp.Compare(string(a.User)+a.Node, string(b.User)+b.Node) })
+		return s
+	}
+	w.write(store.Changes{Seats: []store.SeatChange{
+		change("r", "ann", "n1", true), change("r", "ann", "n2", true), change("r", "bob", "n1", true),
+		change("s", "ann", "n1", true), change("r", "ann", "n1", true), // noted twice is noted
+	}})
+	same(t, "seats", seats("r"), []store.Seat{{User: "ann", Node: "n1"}, {User: "ann", Node: "n2"}, {User: "bob", Node: "n1"}})
+	same(t, "one seat", len(get(d.Online(ctx, "r", 1))(t)), 1)
+	w.write(store.Changes{Seats: []store.SeatChange{change("r", "bob", "n1", false), change("r", "bob", "n2", false)}})
+	same(t, "seats without bob", seats("r"), []store.Seat{{User: "ann", Node: "n1"}, {User: "ann", Node: "n2"}})
+	w.write(store.Changes{Seats: []store.SeatChange{
+		change("", "", "n1", false), change("s", "cid", "n1", true), // in this order
+	}})
+	same(t, "seats without node n1", seats("r"), []store.Seat{{User: "ann", Node: "n2"}})
+	same(t, "seats taken after it was cleared", seats("s"), []store.Seat{{User: "cid", Node: "n1"}})
+	same(t, "seats of an unknown room", seats("absent"), nil)
+}
+
+// cancelledCalls calls everything with a context that has ended.
+func cancelledCalls(d store.Driver, at store.Position) map[string]error {
+	c, cancel := context.WithCancel(ctx)
+	cancel()
+	errs := map[string]error{}
+	_, errs["Acquire"] = d.Acquire(c, 3)
+	_, errs["Load"] = d.Load(c, &store.Need{Rooms: []chat.RoomID{"r"}})
+	errs["Commit"] = d.Commit(c, 0, at, &store.Changes{})
+	_, errs["Room"] = d.Room(c, "r")
+	_, errs["Heads"] = d.Heads(c, []chat.RoomID{"r"})
+	_, _, errs["Messages"] = d.Messages(c, "r", store.Page{Limit: 1})
+	_, errs["Delta"] = d.Delta(c, "r", 0, 1)
+	_, errs["Member"] = d.Member(c, "r", "ann")
+	_, errs["Members"] = d.Members(c, "r", "", 1)
+	_, errs["Online"] = d.Online(c, "r", 1)
+	_, errs["UserRooms"] = d.UserRooms(c, "ann", 1)
+	_, errs["Outbox"] = d.Outbox(c, 0, 0, 1)
+	_, errs["Cursor"] = d.Cursor(c, 0, "c")
+	errs["EachMember"] = d.EachMember(c, func(chat.Member) error { return nil })
+	_, errs["Check"] = d.Check(c)
+	return errs
+}
+
+// checkReaders reads while a writer commits pairs of messages: every answer is
+// one commit's state, never half of one.
+func checkReaders(t *testing.T, d store.Driver) {
+	w := newWorld(t, d)
+	w.room("r")
+	w.commit()
+	done := make(chan struct{})
+	errs := make(chan error, 4)
+	for range cap(errs) {
+		go func() { errs <- readWhile(d, done) }()
+	}
+	for range 60 {
+		w.post("r", "ann", "one of two", "")
+		w.post("r", "ann", "two of two", "")
+		w.react("r", w.rooms["r"].LastSeq, "bob", "👍", true)
+		w.commit()
+	}
+	close(done)
+	for range cap(errs) {
+		must(t, <-errs)
+	}
+	w.verify()
+}
+
+func readWhile(d store.Driver, done <-chan struct{}) error {
+	for reads := 0; ; reads++ {
+		select {
+		case <-done:
+			if reads > 0 {
+				return nil
+			}
+		default:
+		}
+		heads, err := d.Heads(ctx, []chat.RoomID{"r"})
+		if err != nil {
+			return err
+		}
+		h := heads[0]
+		if h.Room.LastSeq%2 != 0 || h.Last != nil && h.Last.Seq != h.Room.LastSeq {
+			return fmt.Errorf("half a commit: %+v %+v", h.Room, h.Last)
+		}
+		ms, _, err := d.Messages(ctx, "r", store.Page{Limit: 4})
+		if err != nil {
+			return err
+		}
+		if n := len(ms); n > 0 && (ms[n-1].Seq%2 != 0 || len(ms[n-1].Reactions) != 1) {
+			return fmt.Errorf("half a commit: %+v", ms[n-1])
+		}
+		dl, err := d.Delta(ctx, "r", h.Room.Rev, 1000)
+		if err != nil {
+			return err
+		}
+		if chat.Seq(len(dl.Messages)) != dl.Room.LastSeq-h.Room.LastSeq {
+			return fmt.Errorf("%d messages from %d to %d", len(dl.Messages), h.Room.LastSeq, dl.Room.LastSeq)
+		}
+	}
+}
+
+func checkWhole(t *testing.T, d store.Driver) {
+	w := newWorld(t, d)
+	same(t, "faults of nothing", get(d.Check(ctx))(t), nil)
+	fill(w)
+	w.commit()
+	same(t, "faults", get(d.Check(ctx))(t), nil)
+	for _, c := range []struct {
+		what string
+		room chat.Room
+	}{
+		{"a message is missing", chat.Room{ID: "bad", LastSeq: 1, Rev: 1}},
+		{"a member is missing", chat.Room{ID: "bad", Members: 1, Rev: 1}},
+		{"right again", chat.Room{ID: "bad", Rev: 1}},
+	} {
+		w.write(store.Changes{Rooms: []chat.Room{c.room}})
+		if n := len(get(d.Check(ctx))(t)); (n == 0) != (c.what == "right again") {
+			t.Errorf("%s: %d faults found", c.what, n)
+		}
+	}
+}

@@ -2,14 +2,18 @@ package hub
 
 import "github.com/roomtide/roomtide/chat"
 
-// Evict takes the seats in a room from all connections of a user who is no
-// longer in it, and tells each the event that says so. Room events that wait to
-// be written to them may be left out.
-func (h *Hub) Evict(user chat.UserID, id chat.RoomID, ev *chat.Event) {
+// evict takes the seats in a room from all connections of a user who is no
+// longer a member, and tells each the event that says so. Room events that wait
+// to be written to them may be left out.
+func (h *Hub) evict(ev *chat.Event) {
+	user := ev.Member.User
 	for _, c := range h.users.of(user) {
-		if c.Joined(id) {
-			c.Leave(id)
-			c.Send(c.enc.AppendEvent(nil, ev))
+		if c.Joined(ev.Room) {
+			c.Leave(ev.Room)
+			c.SendLater(c.enc.AppendEvent(nil, ev))
 		}
+	}
+	if h.cfg.Evicted != nil {
+		h.cfg.Evicted(user, ev.Room)
 	}
 }

@@ -1,0 +1,198 @@
+package hub
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+
+	"github.com/roomtide/roomtide/chat"
+)
+
+// Conn is one connection. Its methods are safe for any goroutine. Open waits for
+// the bus when it is the node's first seat in a room, Leave and Detach when they
+// give up the last one; the others do not block.
+type Conn struct {
+	// Set by Attach.
+	hub    *Hub
+	link   Link
+	enc    Encoding
+	worker *worker
+
+	// Safe for any goroutine.
+	dirty atomic.Bool // on the worker's list
+
+	mu      sync.Mutex
+	user    chat.UserID           // set once, by SetUser
+	seats   map[chat.RoomID]*seat // made when first needed
+	private [][]byte              // frames for this connection alone, oldest first
+	bytes   int                   // of private
+	bye     *chat.Goodbye         // set by the first Close; nothing is queued after it
+	gone    bool                  // detached
+
+	// Owned by the worker.
+	cut     net.Buffers // rest of a frame the link took a part of; goes first
+	stalled bool        // the link accepts no more; somebody waits for it
+	dead    bool        // nothing is written any more
+	touched bool        // on the list of this round
+	first   int32       // what this round has for it: a list in worker.items
+	last    int32
+}
+
+// SetUser says whose connection it is. It is called once.
+func (c *Conn) SetUser(user chat.UserID) {
+	c.mu.Lock()
+	ok := !c.gone && c.user == ""
+	if ok {
+		c.user = user
+	}
+	c.mu.Unlock()
+	if !ok {
+		return
+	}
+	c.hub.users.add(user, c)
+	c.mu.Lock()
+	gone := c.gone
+	c.mu.Unlock()
+	if gone { // Detach may have looked before add
+		c.hub.users.remove(user, c)
+	}
+}
+
+// Send queues one private frame: bytes ready for the wire, which the connection
+// keeps. Private frames go out in order, and before room events that are
+// delivered later. When more than PrivateBytes already wait behind the frame in
+// front, the connection is closed as slow.
+func (c *Conn) Send(frame []byte) { c.queue(frame, true) }
+
+// SendLater is Send without waking the worker: somebody calls Kick soon.
+func (c *Conn) SendLater(frame []byte) { c.queue(frame, false) }
+
+func (c *Conn) queue(frame []byte, wake bool) {
+	c.mu.Lock()
+	if c.gone || c.bye != nil {
+		c.mu.Unlock()
+		return
+	}
+	full := len(c.private) > 0 && c.bytes-len(c.private[0]) > c.hub.cfg.PrivateBytes
+	if full {
+		c.bye = &chat.ByeSlow
+	} else {
+		c.private = append(c.private, frame)
+		c.bytes += len(frame)
+	}
+	c.mu.Unlock()
+	c.worker.addConn(c)
+	if wake || full {
+		c.worker.kick()
+	}
+}
+
+// Open takes a seat in a room. Nothing flows yet, but nothing that happens from
+// now on is lost for a Start that follows. On a seat that is taken already it
+// stops the flow, so that the room can be joined again.
+func (c *Conn) Open(id chat.RoomID) error {
+	if s := c.seat(id); s != nil {
+		s.open()
+		return nil
+	}
+	r, err := c.hub.hold(id)
+	if err != nil {
+		return err
+	}
+	s := r.part(c.worker).add(c)
+	c.mu.Lock()
+	other, gone := c.seats[id], c.gone
+	if other == nil && !gone {
+		if c.seats == nil {
+			c.seats = map[chat.RoomID]*seat{}
+		}
+		c.seats[id] = s
+	}
+	c.mu.Unlock()
+	switch {
+	case gone:
+		s.giveUp()
+		return chat.E(chat.Unavailable, "the connection is gone")
+	case other != nil: // Open twice at the same time
+		s.giveUp()
+		other.open()
+	}
+	return nil
+}
+
+// Start lets the events after rev flow, in order, each once, none left out, and
+// behind everything Sent before. Where the hub cannot keep that promise it says
+// so with a gap frame and nothing flows until the room is opened again. It does
+// nothing unless the seat was opened and not yet started.
+func (c *Conn) Start(id chat.RoomID, after chat.Rev) {
+	s := c.seat(id)
+	if s != nil && s.start(after) {
+		c.worker.addSeat(s)
+		c.worker.kick()
+	}
+}
+
+// Leave gives the seat up. Nothing of the room is written after frames that are
+// Sent from now on.
+func (c *Conn) Leave(id chat.RoomID) {
+	c.mu.Lock()
+	s := c.seats[id]
+	delete(c.seats, id)
+	c.mu.Unlock()
+	if s != nil {
+		s.giveUp()
+	}
+}
+
+// Joined reports whether the connection has a seat in the room.
+func (c *Conn) Joined(id chat.RoomID) bool { return c.seat(id) != nil }
+
+func (c *Conn) seat(id chat.RoomID) *seat {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.seats[id]
+}
+
+// Detach says that the transport is gone. It leaves all rooms, and the hub
+// forgets the connection. It may be called again.
+func (c *Conn) Detach() {
+	c.mu.Lock()
+	if c.gone {
+		c.mu.Unlock()
+		return
+	}
+	c.gone = true
+	seats, user := c.seats, c.user
+	c.seats, c.private, c.bytes = nil, nil, 0
+	c.mu.Unlock()
+	if user != "" {
+		c.hub.users.remove(user, c)
+	}
+	for _, s := range seats {
+		s.giveUp()
+	}
+	if c.worker.conns.remove(c) {
+		c.hub.metrics.conns.Dec()
+	}
+}
+
+// Close ends the connection: what is queued is written if the link takes it at
+// once, then the link is closed with g. The transport is expected to notice and
+// to Detach. Only the first Close counts.
+func (c *Conn) Close(g chat.Goodbye) {
+	c.mu.Lock()
+	if c.gone || c.bye != nil {
+		c.mu.Unlock()
+		return
+	}
+	c.bye = &g
+	c.mu.Unlock()
+	c.worker.addConn(c)
+	c.worker.kick()
+}
+
+// giveUp leaves the seat for good; the caller took it out of conn.seats.
+func (s *seat) giveUp() {
+	s.part.remove(s)
+	s.conn.hub.release(s.part.room)
+}

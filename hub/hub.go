@@ -1,0 +1,179 @@
+// Package hub holds the connections of this node and writes to them.
+//
+// Every room with a seat here has a log: a bounded run of framed bytes, one for
+// each encoding in use. An event is encoded once and appended once. A seat is a
+// place in that log, so delivering is writing what lies between the place and
+// the head, with no queue and no copy for each receiver.
+//
+// Deliver appends and marks the room dirty; Kick wakes the workers. A worker
+// makes rounds: it collects what its connections have not got from all dirty
+// rooms and writes each connection once. While a round runs, more gathers, and
+// the next round carries it all: batches grow with the load by themselves.
+//
+// A connection whose link accepts no more leaves the rounds until it is
+// writable again. It costs its places, the rest of one frame and, behind the one
+// reply in front, about
+// Config.PrivateBytes of replies. When the log has moved past its place it is
+// told of a gap and joins again by rev.
+//
+// The worker of a connection alone writes to its link. The order of the locks:
+// part.mu first; room.mu, Conn.mu and worker.mu may be taken under it, and
+// nothing under those. All others are taken alone. No lock is held while a Bus
+// or a Link is called. Deliver and SendLater take room.mu, Conn.mu and
+// worker.mu, which are held for a few copies only: a lane that delivers waits
+// for no round and for no reader. (Only where a member left it takes part.mu,
+// which a round holds while it looks over the seats of one room.)
+package hub
+
+import (
+	"log/slog"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/roomtide/roomtide/bus"
+	"github.com/roomtide/roomtide/chat"
+)
+
+// Config is how a Hub is made. Zero values mean the defaults.
+type Config struct {
+	Bus          bus.Bus       // required; New calls its Listen
+	Workers      int           // writing goroutines, GOMAXPROCS
+	RoomLogBytes int           // of a room's log in one encoding, 256 KiB
+	PrivateBytes int           // of replies waiting for one connection, 256 KiB
+	StallTimeout time.Duration // a link that accepts nothing for so long is closed, 30 s
+	LateAfter    time.Duration // a commit the bus has not brought by then is lost, 2 s
+	// Evicted is told that a user lost their seats in a room, because they left
+	// it or were put out. It is called by Deliver and must not block; may be nil.
+	Evicted    func(user chat.UserID, room chat.RoomID)
+	Log        *slog.Logger          // nil discards
+	Registerer prometheus.Registerer // nil registers nothing
+}
+
+func (c *Config) setDefaults() {
+	if c.Workers <= 0 {
+		c.Workers = runtime.GOMAXPROCS(0)
+	}
+	if c.RoomLogBytes <= 0 {
+		c.RoomLogBytes = 256 << 10
+	}
+	if c.PrivateBytes <= 0 {
+		c.PrivateBytes = 256 << 10
+	}
+	if c.StallTimeout <= 0 {
+		c.StallTimeout = 30 * time.Second
+	}
+	if c.LateAfter <= 0 {
+		c.LateAfter = 2 * time.Second
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+}
+
+// drainTime bounds how long Drain waits for workers to flush.
+const drainTime = time.Second
+
+// Hub is the connections of this node. Its methods are safe for concurrent use.
+type Hub struct {
+	// Set by New.
+	cfg     Config
+	log     *slog.Logger
+	metrics *metrics
+	workers []*worker
+	done    chan struct{} // closed by Close: workers end
+	wg      sync.WaitGroup
+
+	// Safe for any goroutine.
+	rooms     rooms
+	users     users
+	encodings [maxEncodings]atomic.Pointer[Encoding] // set by the first Attach of each
+	attached  atomic.Uint64                          // conns so far, to deal them out
+	closeOnce sync.Once
+}
+
+// New makes a Hub and starts its workers. Close ends them.
+func New(cfg Config) *Hub {
+	cfg.setDefaults()
+	h := &Hub{cfg: cfg, log: cfg.Log, metrics: newMetrics(cfg.Registerer), done: make(chan struct{})}
+	h.rooms.init()
+	h.users.init()
+	for i := range cfg.Workers {
+		h.workers = append(h.workers, newWorker(h, i))
+	}
+	for _, w := range h.workers {
+		h.wg.Go(w.run)
+	}
+	cfg.Bus.Listen(h.Deliver)
+	return h
+}
+
+// Kick lets the workers write what SendLater and Deliver queued. It does not
+// wait for them.
+func (h *Hub) Kick() {
+	for _, w := range h.workers {
+		w.kick()
+	}
+}
+
+// Attach takes a connection in. Whoever attaches calls Detach when the transport
+// is gone. A draining hub closes the link at once.
+func (h *Hub) Attach(link Link, enc Encoding) *Conn {
+	h.encodings[enc.ID()].CompareAndSwap(nil, &enc)
+	w := h.workers[h.attached.Add(1)%uint64(len(h.workers))]
+	c := &Conn{hub: h, link: link, enc: enc, worker: w}
+	if !w.conns.add(c) {
+		c.gone = true
+		link.Close(chat.ByeDraining)
+		return c
+	}
+	h.metrics.conns.Inc()
+	return c
+}
+
+// encoding returns the encoding of an id that some connection has.
+func (h *Hub) encoding(id int) Encoding { return *h.encodings[id].Load() }
+
+// CloseUser ends the connections of a user on this node and returns how many
+// there were.
+func (h *Hub) CloseUser(user chat.UserID, g chat.Goodbye) int {
+	conns := h.users.of(user)
+	for _, c := range conns {
+		c.Close(g)
+	}
+	return len(conns)
+}
+
+// Drain takes no more connections, writes what is queued as far as links accept
+// it now, and closes all. It returns when that is done, at the latest after a
+// second.
+func (h *Hub) Drain(g chat.Goodbye) {
+	for _, w := range h.workers {
+		for _, c := range w.conns.close() {
+			c.Close(g)
+		}
+	}
+	late := time.NewTimer(drainTime)
+	defer late.Stop()
+	for _, w := range h.workers {
+		select {
+		case <-w.barrier():
+		case <-late.C:
+			h.log.Warn("hub: connections were closed before everything was written")
+			return
+		}
+	}
+}
+
+// Close drains the hub and ends its goroutines. Connections may still be
+// detached afterwards.
+func (h *Hub) Close() {
+	h.closeOnce.Do(func() {
+		h.Drain(chat.ByeDraining)
+		close(h.done)
+	})
+	h.wg.Wait()
+}

@@ -1,0 +1,242 @@
+package hub
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/roomtide/roomtide/chat"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestStart(t *testing.T) {
+	const room = "r"
+	cases := []struct {
+		name   string
+		before func(h *harness) // while the seat is open
+		after  chat.Rev
+		then   func(h *harness)
+		want   string
+	}{
+		{"at the head", func(h *harness) {}, 7, func(h *harness) { h.publish(room, events(room, 8, 9)...) }, lines(room, 8, 9)},
+		{"behind", func(h *harness) { h.publish(room, events(room, 5, 9)...) }, 6, func(h *harness) {}, lines(room, 7, 9)},
+		{"before the first", func(h *harness) { h.publish(room, events(room, 5, 6)...) }, 4, func(h *harness) {}, lines(room, 5, 6)},
+		{"ahead", func(h *harness) { h.publish(room, events(room, 5, 6)...) }, 8,
+			func(h *harness) { h.publish(room, events(room, 7, 10)...) }, lines(room, 9, 10)},
+		{"ahead of the first", func(h *harness) {}, 8, func(h *harness) { h.publish(room, events(room, 7, 10)...) }, lines(room, 9, 10)},
+		{"below the log", func(h *harness) { h.publish(room, events(room, 5, 6)...) }, 3,
+			func(h *harness) { h.publish(room, events(room, 7, 7)...) }, "g r 3\n"},
+		{"duplicates", func(h *harness) { h.publish(room, events(room, 5, 6)...) }, 6,
+			func(h *harness) { h.publish(room, events(room, 6, 7)...); h.publish(room, events(room, 7, 7)...) }, lines(room, 7, 7)},
+		{"a hole", func(h *harness) {}, 4, func(h *harness) {
+			h.publish(room, events(room, 5, 5)...)
+			h.publish(room, events(room, 8, 8)...)
+		}, "e r 5 x\ng r 5\ne r 8 x\n"},
+		{"ahead of a hole", func(h *harness) { h.publish(room, events(room, 5, 5)...) }, 7,
+			func(h *harness) { h.publish(room, events(room, 8, 8)...) }, "e r 8 x\n"},
+		{"inside a hole", func(h *harness) {
+			h.publish(room, events(room, 5, 5)...)
+			h.publish(room, events(room, 8, 8)...)
+		}, 6, func(h *harness) {}, "g r 5\ne r 8 x\n"},
+		{"passing events before the start", func(h *harness) { h.publish(room, &chat.Event{Kind: chat.EventTyping, Room: room}) }, 3,
+			func(h *harness) { h.publish(room, &chat.Event{Kind: chat.EventTyping, Room: room}) }, "e r 0\n"},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			inBubble(t, Config{}, func(h *harness) {
+				c, l := h.conn(-1)
+				if err := c.Open(room); err != nil {
+					t.Fatal(err)
+				}
+				tc.before(h)
+				h.expect(l, "")
+				c.Start(room, tc.after)
+				tc.then(h)
+				h.expect(l, tc.want)
+				c.Detach()
+			})
+		})
+	}
+}
+
+func TestOpenAgainStopsTheFlow(t *testing.T) {
+	inBubble(t, Config{}, func(h *harness) {
+		c, l := h.conn(-1)
+		h.join(c, "r", 0)
+		h.publish("r", events("r", 1, 2)...)
+		h.expect(l, lines("r", 1, 2))
+		if err := c.Open("r"); err != nil {
+			t.Fatal(err)
+		}
+		h.publish("r", events("r", 3, 5)...)
+		h.expect(l, "")
+		c.Start("r", 4)
+		h.expect(l, lines("r", 5, 5))
+		c.Start("r", 1) // not opened again: nothing
+		h.expect(l, "")
+		c.Leave("r")
+		if c.Joined("r") {
+			t.Fatal("still joined")
+		}
+		h.publish("r", events("r", 6, 6)...)
+		h.expect(l, "")
+		c.Detach()
+	})
+}
+
+func TestPrivateFirst(t *testing.T) {
+	inBubble(t, Config{}, func(h *harness) {
+		c, l := h.conn(-1)
+		if err := c.Open("r"); err != nil {
+			t.Fatal(err)
+		}
+		h.publish("r", events("r", 1, 1)...)
+		h.expect(l, "")
+		c.SendLater([]byte("p 1\n"))
+		h.expect(l, "")
+		c.SendLater([]byte("p 2\n"))
+		c.Start("r", 0)
+		h.expect(l, "p 1\np 2\n"+lines("r", 1, 1))
+		c.SendLater([]byte("ack\n"))
+		h.publish("r", events("r", 2, 2)...)
+		h.expect(l, "ack\n"+lines("r", 2, 2))
+		c.Send([]byte("p 3\n"))
+		h.expect(l, "p 3\n")
+		c.Detach()
+	})
+}
+
+func TestSeveralRoomsInOneWrite(t *testing.T) {
+	inBubble(t, Config{}, func(h *harness) {
+		c, l := h.conn(-1)
+		h.join(c, "a", 0)
+		h.join(c, "b", 0)
+		h.Deliver("a", events("a", 1, 2))
+		h.Deliver("b", events("b", 1, 1))
+		h.Deliver("a", events("a", 3, 3))
+		c.SendLater([]byte("ack\n"))
+		h.expect(l, "")
+		h.Kick()
+		h.expect(l, "ack\n"+lines("a", 1, 3)+lines("b", 1, 1))
+		if l.writes != 1 {
+			t.Fatalf("%d writes", l.writes)
+		}
+		c.Detach()
+	})
+}
+
+func TestTwoEncodings(t *testing.T) {
+	inBubble(t, Config{}, func(h *harness) {
+		a, la := h.conn(-1)
+		h.join(a, "r", 0)
+		h.publish("r", events("r", 1, 1)...)
+		lb := newFakeLink(-1)
+		b := h.Attach(lb, lineEncoding{id: 3})
+		h.join(b, "r", 1)
+		h.publish("r", events("r", 2, 2)...)
+		h.expect(la, lines("r", 1, 2))
+		h.expect(lb, lines("r", 2, 2))
+		a.Detach()
+		h.publish("r", events("r", 3, 3)...)
+		h.expect(la, "")
+		h.expect(lb, lines("r", 3, 3))
+		b.Detach()
+	})
+}
+
+// A commit that the bus never brings must not leave its joiner without passing
+// events, nor the others without the news.
+func TestLostOnTheWay(t *testing.T) {
+	inBubble(t, Config{LateAfter: time.Second}, func(h *harness) {
+		a, la := h.conn(-1)
+		b, lb := h.conn(-1)
+		h.join(a, "r", 5)
+		h.join(b, "r", 7)
+		time.Sleep(900 * time.Millisecond)
+		h.expect(la, "")
+		time.Sleep(200 * time.Millisecond)
+		h.expect(la, "g r 5\n")
+		h.publish("r", &chat.Event{Kind: chat.EventTyping, Room: "r"})
+		h.expect(lb, "e r 0\n")
+		h.expect(la, "e r 0\n")
+		a.Detach()
+		b.Detach()
+	})
+}
+
+func TestCloseUser(t *testing.T) {
+	inBubble(t, Config{}, func(h *harness) {
+		a, la := h.conn(-1)
+		b, lb := h.conn(0)
+		other, lo := h.conn(-1)
+		gone, _ := h.conn(-1)
+		a.SetUser("ann")
+		b.SetUser("ann")
+		other.SetUser("bob")
+		gone.SetUser("ann")
+		gone.Detach()
+		b.Send([]byte("stuck\n"))
+		synctest.Wait()
+		a.SendLater([]byte("last words\n"))
+		if n := h.CloseUser("ann", chat.ByeRevoked); n != 2 {
+			t.Fatalf("closed %d", n)
+		}
+		h.expect(la, "last words\n")
+		if la.goodbye() != "revoked" || lb.goodbye() != "revoked" || lo.goodbye() != "" {
+			t.Fatal(la.goodbye(), lb.goodbye(), lo.goodbye())
+		}
+		a.Send([]byte("nothing after goodbye\n"))
+		h.expect(la, "")
+		for _, c := range []*Conn{a, b, other} {
+			c.Detach()
+		}
+		if n := h.CloseUser("ann", chat.ByeRevoked); n != 0 {
+			t.Fatalf("closed %d detached ones", n)
+		}
+	})
+}
+
+func TestDrain(t *testing.T) {
+	inBubble(t, Config{}, func(h *harness) {
+		a, la := h.conn(-1)
+		stuck, ls := h.conn(0)
+		h.join(a, "r", 0)
+		h.join(stuck, "r", 0)
+		h.Deliver("r", events("r", 1, 1))
+		a.SendLater([]byte("ack\n"))
+		h.Drain(chat.ByeDraining)
+		h.expect(la, "ack\n"+lines("r", 1, 1))
+		late, ll := h.conn(-1)
+		if la.goodbye() != "draining" || ls.goodbye() != "draining" || ll.goodbye() != "draining" {
+			t.Fatal(la.goodbye(), ls.goodbye(), ll.goodbye())
+		}
+		if err := late.Open("r"); err == nil {
+			t.Fatal("a refused connection took a seat")
+		}
+		late.Send(nil)
+		for _, c := range []*Conn{a, stuck, late} {
+			c.Detach()
+		}
+		if h.rooms.get("r") != nil {
+			t.Fatal("the room is still there")
+		}
+	})
+}
+
+func TestFailingLink(t *testing.T) {
+	inBubble(t, Config{}, func(h *harness) {
+		c, l := h.conn(-1)
+		h.join(c, "r", 0)
+		l.Close(chat.ByeTimeout) // the transport broke
+		h.publish("r", events("r", 1, 3)...)
+		h.expect(l, "")
+		c.Send([]byte("p\n"))
+		h.publish("r", events("r", 4, 4)...)
+		h.expect(l, "")
+		c.Detach()
+		c.Detach()
+	})
+}

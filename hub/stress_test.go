@@ -1,0 +1,308 @@
+package hub
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/roomtide/roomtide/bus/membus"
+	"github.com/roomtide/roomtide/chat"
+)
+
+// reader checks the stream of one connection as a client would. A join is
+// answered by a private line "j room rev", a leave by "l room".
+type reader struct {
+	t *testing.T
+
+	mu      sync.Mutex
+	part    []byte
+	next    map[string]int64 // by room: the next rev; absent: nothing may come
+	gap     map[string]bool  // told of a gap; anything newer may come until the next join
+	gaps    int
+	changed chan struct{}
+}
+
+func newReader(t *testing.T) *reader {
+	return &reader{t: t, next: map[string]int64{}, gap: map[string]bool{}, changed: make(chan struct{}, 1)}
+}
+
+func (r *reader) bytes(b []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.part = append(r.part, b...)
+	for {
+		line, rest, ok := bytes.Cut(r.part, []byte("\n"))
+		if !ok {
+			break
+		}
+		r.line(string(line))
+		r.part = rest
+	}
+	signal(r.changed)
+}
+
+func (r *reader) line(s string) {
+	var kind, room string
+	var rev int64
+	if n, err := fmt.Sscan(s, &kind, &room, &rev); n != 3 {
+		r.t.Errorf("line %q: %v", s, err)
+		return
+	}
+	next, joined := r.next[room]
+	switch kind {
+	case "j":
+		r.next[room], r.gap[room] = rev+1, false
+	case "l":
+		delete(r.next, room)
+	case "g":
+		r.gap[room] = true
+		r.gaps++
+	case "e":
+		if !joined || rev != next && !(r.gap[room] && rev > next) {
+			r.t.Errorf("room %s: got rev %d, expected %d (joined %v)", room, rev, next, joined)
+		}
+		r.next[room] = rev + 1
+	}
+}
+
+func (r *reader) needsJoin(room string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.gap[room]
+}
+
+// TestStress lets clients join, leave, read slowly and vanish while several
+// publishers write, and checks that what each client reads is contiguous.
+func TestStress(t *testing.T) {
+	const (
+		rooms   = 6
+		clients = 24
+		steps   = 60
+	)
+	b := membus.New()
+	reg := prometheus.NewRegistry()
+	h := New(Config{Bus: b, Workers: 3, RoomLogBytes: 4 << 10, Registerer: reg})
+	var committed [rooms]atomic.Int64
+	name := func(i int) chat.RoomID { return chat.RoomID(fmt.Sprint("r", i)) }
+
+	stop := make(chan struct{})
+	var publishers sync.WaitGroup
+	for i := range rooms {
+		publishers.Go(func() {
+			rnd := rand.New(rand.NewPCG(1, uint64(i)))
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				from := chat.Rev(committed[i].Load()) + 1
+				to := from + chat.Rev(rnd.IntN(4))
+				committed[i].Store(int64(to)) // commit, then speak
+				if err := b.Publish(name(i), longEvents(name(i), from, to)); err != nil {
+					t.Error(err)
+				}
+				h.Kick()
+				time.Sleep(time.Duration(rnd.IntN(200)) * time.Microsecond) // pace, not a wait
+			}
+		})
+	}
+
+	var wg sync.WaitGroup
+	for i := range clients {
+		wg.Go(func() {
+			c := stressClient{T: t, h: h, rnd: rand.New(rand.NewPCG(2, uint64(i))), committed: committed[:], name: name}
+			for range 3 {
+				c.live(steps)
+			}
+		})
+	}
+	wg.Wait()
+	close(stop)
+	publishers.Wait()
+
+	// Quiet now: a last client must get to the very end of every room.
+	c := stressClient{T: t, h: h, committed: committed[:], name: name}
+	c.attach()
+	for i := range rooms {
+		c.join(i)
+		from := chat.Rev(committed[i].Add(3)) - 2
+		if err := b.Publish(name(i), events(name(i), from, from+2)); err != nil {
+			t.Error(err)
+		}
+	}
+	h.Kick()
+	c.settle()
+	c.conn.Detach()
+	h.Close()
+	m := gather(t, reg)
+	if m["gaps_total lost"]+m["gaps_total late"] != 0 {
+		t.Error("events were lost on a bus that loses none", m)
+	}
+	if m["rooms"]+m["connections"]+m["stalled"] != 0 || m["deliveries_total"] == 0 {
+		t.Error("something is left", m)
+	}
+	if m["gaps_total slow"] == 0 {
+		t.Error("nobody fell off a log, so that was not tested", m)
+	}
+	t.Log(m)
+}
+
+// gather returns the values of the hub's metrics, by name and reason.
+func gather(t *testing.T, reg *prometheus.Registry) map[string]float64 {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			name := strings.TrimPrefix(f.GetName(), "roomtide_hub_")
+			for _, l := range m.GetLabel() {
+				name += " " + l.GetValue()
+			}
+			out[name] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	return out
+}
+
+func longEvents(room chat.RoomID, from, to chat.Rev) []*chat.Event {
+	evs := events(room, from, to)
+	for _, ev := range evs {
+		ev.Message.Text = strings.Repeat("x", 50+int(ev.Rev)%200)
+	}
+	return evs
+}
+
+type stressClient struct {
+	*testing.T
+	h         *Hub
+	rnd       *rand.Rand
+	committed []atomic.Int64
+	name      func(int) chat.RoomID
+
+	conn *Conn
+	link *fakeLink
+	read *reader
+}
+
+func (c *stressClient) attach() {
+	c.read = newReader(c.T)
+	c.link = newFakeLink(-1)
+	c.link.onBytes = c.read.bytes
+	c.conn = c.h.Attach(c.link, lineEncoding{})
+}
+
+func (c *stressClient) join(i int) {
+	if err := c.conn.Open(c.name(i)); err != nil {
+		c.Error(err)
+	}
+	rev := c.committed[i].Load()
+	c.conn.Send(fmt.Appendf(nil, "j %s %d\n", c.name(i), rev))
+	c.conn.Start(c.name(i), chat.Rev(rev))
+}
+
+// live is one connection's life: it ends detached, sometimes with everything
+// read first.
+func (c *stressClient) live(steps int) {
+	c.attach()
+	for range steps {
+		i := c.rnd.IntN(len(c.committed))
+		switch c.rnd.IntN(8) {
+		case 0, 1, 2:
+			c.join(i)
+		case 3:
+			c.conn.Leave(c.name(i))
+			c.conn.Send(fmt.Appendf(nil, "l %s 0\n", c.name(i)))
+		case 4, 5: // the reader takes little for a while
+			c.link.mu.Lock()
+			c.link.allow = c.rnd.IntN(200)
+			c.link.mu.Unlock()
+		default:
+			c.link.let(-1)
+		}
+		time.Sleep(time.Duration(c.rnd.IntN(300)) * time.Microsecond) // pace, not a wait
+	}
+	c.link.let(-1)
+	if c.rnd.IntN(2) == 0 {
+		c.settle()
+	}
+	c.conn.Detach()
+}
+
+// settle joins again where there was a gap and waits until every joined room has
+// been read to what was committed when settle was called.
+func (c *stressClient) settle() {
+	late := time.After(20 * time.Second)
+	for i := range c.committed {
+		goal := c.committed[i].Load()
+		for {
+			c.read.mu.Lock()
+			next, joined := c.read.next[string(c.name(i))]
+			c.read.mu.Unlock()
+			if !c.conn.Joined(c.name(i)) || joined && next > goal {
+				break
+			}
+			if c.read.needsJoin(string(c.name(i))) {
+				c.join(i)
+			}
+			select {
+			case <-c.read.changed:
+			case <-late:
+				c.Errorf("room %s: read up to %d of %d, joined %v", c.name(i), next-1, goal, joined)
+				return
+			}
+		}
+	}
+}
+
+// TestSubscriptionRace opens and leaves the same room from many connections. A
+// seat that was taken must see what is published afterwards.
+func TestSubscriptionRace(t *testing.T) {
+	b := membus.New()
+	h := New(Config{Bus: b, Workers: 2})
+	defer h.Close()
+	var rev atomic.Int64
+	var turn sync.Mutex // one publisher at a time, as a lane
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 200 {
+				got := make(chan struct{}, 1)
+				l := newFakeLink(-1)
+				l.onBytes = func([]byte) { signal(got) }
+				c := h.Attach(l, lineEncoding{})
+				if err := c.Open("r"); err != nil {
+					t.Error(err)
+				}
+				c.Start("r", chat.Rev(rev.Load()))
+				turn.Lock()
+				n := chat.Rev(rev.Add(1))
+				if err := b.Publish("r", events("r", n, n)); err != nil {
+					t.Error(err)
+				}
+				turn.Unlock()
+				h.Kick()
+				select {
+				case <-got:
+				case <-time.After(10 * time.Second):
+					t.Error("nothing came")
+				}
+				c.Detach()
+			}
+		})
+	}
+	wg.Wait()
+	if h.rooms.get("r") != nil {
+		t.Error("the room is still there")
+	}
+}

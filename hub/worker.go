@@ -1,0 +1,162 @@
+package hub
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+)
+
+// worker writes to its share of the connections. What is to be done gathers in
+// todo; a round takes all of it, so rounds carry more the more there is to do.
+type worker struct {
+	// Set once.
+	hub    *Hub
+	number int
+	wake   chan struct{} // holds one token: there is something to do
+
+	// Safe for any goroutine.
+	conns   connSet
+	pending atomic.Bool // something was put on todo since the last kick
+
+	mu   sync.Mutex
+	todo work
+
+	// Owned by run. All of it is scratch of one round, kept for its memory.
+	doing   work
+	seats   []*seat // of one connection
+	views   [maxEncodings]view
+	chunks  []*chunk    // what views and spans refer to
+	bufs    net.Buffers // what spans refer to
+	spans   []span
+	items   []item
+	touched []*Conn
+	out     net.Buffers // one write
+	counts  counts
+}
+
+// work is what a round begins with.
+type work struct {
+	parts []*part         // rooms that got events
+	seats []*seat         // started behind the head of their room
+	back  []*Conn         // writable again
+	conns []*Conn         // have private frames, or are to be closed
+	done  []chan struct{} // closed at the end of the round
+}
+
+func (k *work) reset() {
+	clear(k.parts)
+	clear(k.seats)
+	clear(k.back)
+	clear(k.conns)
+	clear(k.done)
+	k.parts, k.seats, k.back, k.conns, k.done = k.parts[:0], k.seats[:0], k.back[:0], k.conns[:0], k.done[:0]
+}
+
+func newWorker(h *Hub, number int) *worker {
+	return &worker{
+		hub: h, number: number, wake: make(chan struct{}, 1),
+		conns: connSet{conns: map[*Conn]struct{}{}},
+	}
+}
+
+// add puts something on the list; it is done after the next kick.
+func (w *worker) add(put func(*work)) {
+	w.mu.Lock()
+	put(&w.todo)
+	w.mu.Unlock()
+	w.pending.Store(true)
+}
+
+func (w *worker) addPart(p *part) {
+	if p.dirty.CompareAndSwap(false, true) {
+		w.add(func(k *work) { k.parts = append(k.parts, p) })
+	}
+}
+
+func (w *worker) addConn(c *Conn) {
+	if c.dirty.CompareAndSwap(false, true) {
+		w.add(func(k *work) { k.conns = append(k.conns, c) })
+	}
+}
+
+func (w *worker) addSeat(s *seat) { w.add(func(k *work) { k.seats = append(k.seats, s) }) }
+func (w *worker) addBack(c *Conn) { w.add(func(k *work) { k.back = append(k.back, c) }) }
+
+// kick wakes the worker if there is something to do.
+func (w *worker) kick() {
+	if w.pending.Swap(false) {
+		select {
+		case w.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// barrier returns a channel that is closed after a round that began after this
+// call.
+func (w *worker) barrier() <-chan struct{} {
+	ch := make(chan struct{})
+	w.add(func(k *work) { k.done = append(k.done, ch) })
+	w.kick()
+	return ch
+}
+
+func (w *worker) run() {
+	for {
+		select {
+		case <-w.wake:
+			w.round()
+		case <-w.hub.done:
+			w.round()
+			return
+		}
+	}
+}
+
+// round collects what each connection has to get, then writes each once.
+func (w *worker) round() {
+	w.mu.Lock()
+	w.todo, w.doing = w.doing, w.todo
+	w.mu.Unlock()
+	for _, p := range w.doing.parts {
+		p.dirty.Store(false)
+		w.collectPart(p)
+	}
+	for _, s := range w.doing.seats {
+		w.collectSeat(s)
+	}
+	for _, c := range w.doing.back {
+		w.collectConn(c)
+	}
+	for _, c := range w.doing.conns {
+		c.dirty.Store(false)
+		w.touch(c)
+	}
+	for _, c := range w.touched {
+		w.write(c)
+		c.touched = false
+	}
+	for _, ch := range w.doing.done {
+		close(ch)
+	}
+	w.reset()
+}
+
+func (w *worker) reset() {
+	w.doing.reset()
+	clear(w.chunks)
+	clear(w.bufs)
+	clear(w.items)
+	clear(w.touched)
+	w.chunks, w.bufs, w.spans, w.items, w.touched = w.chunks[:0], w.bufs[:0], w.spans[:0], w.items[:0], w.touched[:0]
+	w.hub.metrics.add(&w.counts)
+}
+
+// touch puts a connection on the list of this round.
+func (w *worker) touch(c *Conn) {
+	if !c.touched {
+		c.touched = true
+		c.first, c.last = -1, -1
+		w.touched = append(w.touched, c)
+	}
+}

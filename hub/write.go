@@ -1,0 +1,231 @@
+package hub
+
+import (
+	"net"
+	"slices"
+
+	"github.com/roomtide/roomtide/chat"
+)
+
+// write gives a connection everything collected for it in one TryWrite: the
+// rest of a frame that was cut, private frames, events.
+func (w *worker) write(c *Conn) {
+	out := append(w.out[:0], c.cut...)
+	total := size(c.cut)
+	c.mu.Lock()
+	bye, gone := c.bye, c.gone
+	out = append(out, c.private...)
+	private := len(c.private)
+	total += c.bytes
+	c.mu.Unlock()
+	if gone {
+		c.dead = true
+	}
+	if c.dead || c.stalled {
+		w.putBack(c, c.first)
+		if bye != nil {
+			w.end(c, *bye)
+		}
+		return
+	}
+	// Private frames were taken first. So bytes of a flow that was stopped
+	// before one of them was queued are recognised here and left out.
+	for i := c.first; i >= 0; i = w.items[i].next {
+		it := &w.items[i]
+		if it.flow == it.seat.flow.Load() {
+			sp := &w.spans[it.span]
+			out = append(out, w.bufs[sp.bufA:sp.bufB]...)
+			total += sp.bytes()
+		} else {
+			it.seat = nil
+		}
+	}
+	if total > 0 {
+		n, err := c.link.TryWrite(out)
+		w.counts.writes++
+		w.counts.bytes += n
+		switch {
+		case err != nil:
+			w.end(c, chat.ByeTimeout)
+		case n == total:
+			w.settle(c, private)
+		default:
+			w.short(c, n, private)
+		}
+	}
+	clear(out)
+	w.out = out[:0]
+	if bye != nil {
+		w.end(c, *bye)
+	}
+}
+
+// settle is for a write that the link took whole.
+func (w *worker) settle(c *Conn, private int) {
+	c.cut = nil
+	c.sent(private)
+	for i := c.first; i >= 0; i = w.items[i].next {
+		if it := &w.items[i]; it.seat != nil {
+			sp := &w.spans[it.span]
+			w.counts.deliveries += int(sp.to.count - sp.from.count)
+		}
+	}
+}
+
+// short is for a write of which the link took n bytes: whole frames are done
+// with, the rest of the one that was cut goes first next time, and the seats go
+// back to the first frame that was not begun.
+func (w *worker) short(c *Conn, n, private int) {
+	var frames int
+	if k := size(c.cut); n < k {
+		c.cut = rest(c.cut, n)
+		n = 0
+	} else {
+		n -= k
+		c.cut = nil
+		frames, n = c.takePrivate(private, n)
+	}
+	i := c.first
+	if frames == private && c.cut == nil {
+		i = w.shortItems(c, n)
+	}
+	w.putBack(c, i)
+	w.stall(c)
+}
+
+// takePrivate forgets frames of which n bytes were written, and remembers what
+// is missing of the last. It returns how many frames were begun and how many of
+// the n bytes were behind them.
+func (c *Conn) takePrivate(frames, n int) (begun, left int) {
+	c.mu.Lock()
+	for begun < frames && begun < len(c.private) && n > 0 {
+		f := c.private[begun]
+		begun++
+		if n < len(f) {
+			c.cut = net.Buffers{f[n:]}
+		}
+		n -= len(f)
+	}
+	c.mu.Unlock()
+	c.sent(begun)
+	return begun, max(n, 0)
+}
+
+// sent forgets the oldest private frames.
+func (c *Conn) sent(frames int) {
+	if frames == 0 {
+		return
+	}
+	const keep = 16
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	frames = min(frames, len(c.private)) // Detach empties it
+	c.bytes -= size(c.private[:frames])
+	c.private = slices.Delete(c.private, 0, frames)
+	if len(c.private) == 0 && cap(c.private) > keep {
+		c.private = nil
+	}
+}
+
+// shortItems settles the items of which n bytes were written in all and returns
+// the first that was not begun.
+func (w *worker) shortItems(c *Conn, n int) int32 {
+	i := c.first
+	for ; i >= 0 && n > 0; i = w.items[i].next {
+		it := &w.items[i]
+		if it.seat == nil {
+			continue
+		}
+		sp := &w.spans[it.span]
+		if n >= sp.bytes() {
+			n -= sp.bytes()
+			w.counts.deliveries += int(sp.to.count - sp.from.count)
+			continue
+		}
+		off := sp.from.off + int64(n)
+		sp.room.mu.Lock()
+		end := frameEnd(sp.chunks, off)
+		sp.room.mu.Unlock()
+		c.cut = appendBytes(nil, sp.chunks, off, end.off)
+		w.counts.deliveries += int(end.count - sp.from.count)
+		w.putBack(c, w.items[i].next)
+		it.back(end)
+		return -1
+	}
+	return i
+}
+
+// putBack moves the seats of the items from i on back to where they were. A seat
+// that has two items ends where the earlier one began.
+func (w *worker) putBack(c *Conn, i int32) {
+	if i < 0 {
+		return
+	}
+	w.putBack(c, w.items[i].next)
+	if it := &w.items[i]; it.seat != nil {
+		it.back(w.spans[it.span].from)
+	}
+}
+
+func (it *item) back(m mark) {
+	p := it.seat.part
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if it.flow == it.seat.flow.Load() && it.seat.state == seatFlowing {
+		it.seat.at = m
+	}
+}
+
+// stall takes the connection out of the rounds until it is writable again. From
+// here on it costs its seats and what Send may queue.
+func (w *worker) stall(c *Conn) {
+	c.stalled = true
+	h := w.hub
+	h.metrics.stalled.Inc()
+	h.wg.Go(func() {
+		defer h.metrics.stalled.Dec()
+		if err := c.link.WaitWritable(h.cfg.StallTimeout); err != nil {
+			c.Close(chat.ByeSlow)
+			return
+		}
+		w.addBack(c)
+		w.kick()
+	})
+}
+
+// end closes the link. Nothing is written any more.
+func (w *worker) end(c *Conn, g chat.Goodbye) {
+	if c.dead {
+		return
+	}
+	c.dead = true
+	c.cut = nil
+	c.mu.Lock()
+	c.bye = &g
+	c.private, c.bytes = nil, 0
+	c.mu.Unlock()
+	if g.Code == chat.ByeSlow.Code {
+		w.hub.metrics.slow.Inc()
+	}
+	c.link.Close(g)
+}
+
+func size(bufs [][]byte) int {
+	n := 0
+	for _, b := range bufs {
+		n += len(b)
+	}
+	return n
+}
+
+// rest returns what is left of bufs behind the first n bytes.
+func rest(bufs net.Buffers, n int) net.Buffers {
+	for len(bufs) > 0 && n >= len(bufs[0]) {
+		n -= len(bufs[0])
+		bufs = bufs[1:]
+	}
+	if n > 0 {
+		bufs = append(net.Buffers{bufs[0][n:]}, bufs[1:]...)
+	}
+	return bufs
+}

@@ -1,0 +1,8 @@
+package presence
+
+// Remembered is how much the tracker holds.
+func (t *Tracker) Remembered() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.rooms) + len(t.changed) + len(t.leaving) + len(t.lastTold) + t.pending
+}

@@ -1,0 +1,52 @@
+// Package mempresence keeps who is online in the memory of a single node.
+package mempresence
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/presence"
+)
+
+// Driver is an in-process presence.Driver.
+type Driver struct {
+	mu    sync.RWMutex
+	rooms map[chat.RoomID][]chat.UserID // ascending, none empty
+}
+
+var _ presence.Driver = (*Driver)(nil)
+
+// New returns a driver in which nobody is online.
+func New() *Driver { return &Driver{rooms: map[chat.RoomID][]chat.UserID{}} }
+
+// Apply implements presence.Driver. It never fails.
+func (d *Driver) Apply(_ context.Context, changes []presence.Change) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, c := range changes {
+		users := d.rooms[c.Room]
+		i, there := slices.BinarySearch(users, c.User)
+		switch {
+		case c.On && !there:
+			d.rooms[c.Room] = slices.Insert(users, i, c.User)
+		case !c.On && there && len(users) == 1:
+			delete(d.rooms, c.Room)
+		case !c.On && there:
+			d.rooms[c.Room] = slices.Delete(users, i, i+1)
+		}
+	}
+	return nil
+}
+
+// Online implements presence.Driver. It never fails.
+func (d *Driver) Online(_ context.Context, room chat.RoomID, limit int) ([]chat.UserID, int, error) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	users := d.rooms[room]
+	return slices.Clone(users[:min(len(users), max(limit, 0))]), len(users), nil
+}
+
+// Close implements presence.Driver.
+func (d *Driver) Close() error { return nil }

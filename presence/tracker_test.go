@@ -1,0 +1,368 @@
+package presence_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/presence"
+	"github.com/roomtide/roomtide/presence/mempresence"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// flaky is a driver that can be down and knows another node.
+type flaky struct {
+	*mempresence.Driver
+	elsewhere []chat.UserID // online on another node, in every room; set before use
+
+	mu   sync.Mutex
+	down bool
+}
+
+func (f *flaky) set(down bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.down = down
+}
+
+func (f *flaky) err() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.down {
+		return errors.New("down")
+	}
+	return nil
+}
+
+func (f *flaky) Apply(ctx context.Context, changes []presence.Change) error {
+	if err := f.err(); err != nil {
+		return err
+	}
+	return f.Driver.Apply(ctx, changes)
+}
+
+func (f *flaky) Online(ctx context.Context, room chat.RoomID, limit int) ([]chat.UserID, int, error) {
+	if err := f.err(); err != nil {
+		return nil, 0, err
+	}
+	users, _, err := f.Driver.Online(ctx, room, 1000)
+	for _, u := range f.elsewhere {
+		if !slices.Contains(users, u) {
+			users = append(users, u)
+		}
+	}
+	slices.Sort(users)
+	return users[:min(limit, len(users))], len(users), err
+}
+
+// harness is a tracker that writes down what it tells.
+type harness struct {
+	*testing.T
+	*presence.Tracker
+	driver *flaky
+
+	mu    sync.Mutex
+	told  []string // "room online +came -went"
+	noted []string // "room +user"
+}
+
+func inBubble(t *testing.T, cfg presence.Config, test func(h *harness)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		h := &harness{T: t, driver: &flaky{Driver: mempresence.New()}}
+		cfg.Driver = h.driver
+		cfg.Publish = h.publish
+		cfg.Note = h.note
+		cfg.Registerer = prometheus.NewRegistry()
+		h.Tracker = presence.New(cfg)
+		defer h.Close()
+		test(h)
+	})
+}
+
+func (h *harness) publish(room chat.RoomID, ev *chat.Event) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if ev.Kind != chat.EventPresence || ev.Room != room || ev.Rev != 0 {
+		h.Errorf("event %+v", ev)
+	}
+	s := fmt.Sprint(room, " ", ev.Presence.Online)
+	for _, u := range ev.Presence.Came {
+		s += " +" + string(u)
+	}
+	for _, u := range ev.Presence.Went {
+		s += " -" + string(u)
+	}
+	h.told = append(h.told, s)
+}
+
+func (h *harness) note(changes []presence.Change) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, c := range changes {
+		sign := " -"
+		if c.On {
+			sign = " +"
+		}
+		h.noted = append(h.noted, string(c.Room)+sign+string(c.User))
+	}
+}
+
+// expect lets d pass and compares what was told and noted meanwhile.
+func (h *harness) expect(d time.Duration, told, noted string) {
+	h.Helper()
+	time.Sleep(d)
+	synctest.Wait()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if got := strings.Join(h.told, "; "); got != told {
+		h.Fatalf("told  %q, want %q", got, told)
+	}
+	if got := strings.Join(h.noted, "; "); got != noted {
+		h.Fatalf("noted %q, want %q", got, noted)
+	}
+	h.told, h.noted = nil, nil
+}
+
+func (h *harness) online(room chat.RoomID, limit, count int, users ...chat.UserID) {
+	h.Helper()
+	got, n, err := h.Online(h.Context(), room, limit)
+	if err != nil || n != count || !slices.Equal(got, users) {
+		h.Fatalf("online %v, %d, %v; want %v, %d", got, n, err, users, count)
+	}
+}
+
+// remembersNobody checks that the tracker holds nothing of anybody.
+func (h *harness) remembersNobody() {
+	h.Helper()
+	if n := h.Remembered(); n != 0 {
+		h.Fatalf("%d things are remembered", n)
+	}
+}
+
+// half a tick after which the clock is between two ticks.
+const half = 500 * time.Millisecond
+
+func TestCameAndWent(t *testing.T) {
+	inBubble(t, presence.Config{}, func(h *harness) {
+		h.expect(half, "", "")
+		h.Enter("a", "bob")
+		h.Enter("a", "ann")
+		h.Enter("b", "ann")
+		h.online("a", 10, 2, "ann", "bob") // at once, before any tick
+		h.online("a", 1, 2, "ann")
+		h.expect(time.Second, "a 2 +ann +bob; b 1 +ann", "a +ann; a +bob; b +ann")
+		h.online("a", 10, 2, "ann", "bob")
+		h.Leave("a", "ann")
+		h.online("a", 10, 2, "ann", "bob") // within grace
+		h.expect(4*time.Second, "", "")
+		h.expect(2*time.Second, "a 1 -ann", "a -ann")
+		h.online("a", 10, 1, "bob")
+		h.Leave("a", "nobody")
+		h.Leave("c", "ann")
+		h.expect(time.Minute, "", "")
+		h.Leave("a", "bob")
+		h.Leave("b", "ann")
+		h.expect(time.Minute, "a 0 -bob; b 0 -ann", "a -bob; b -ann")
+		h.remembersNobody()
+	})
+}
+
+func TestConnectionsAreCounted(t *testing.T) {
+	inBubble(t, presence.Config{}, func(h *harness) {
+		h.expect(half, "", "")
+		h.Enter("a", "ann")
+		h.Enter("a", "ann")
+		h.expect(time.Second, "a 1 +ann", "a +ann")
+		h.Leave("a", "ann")
+		h.expect(time.Minute, "", "")
+		h.Leave("a", "ann")
+		h.Leave("a", "ann") // one too many
+		h.Enter("a", "ann")
+		h.Leave("a", "ann")
+		h.expect(time.Minute, "a 0 -ann", "a -ann")
+		h.online("a", 10, 0)
+	})
+}
+
+func TestGrace(t *testing.T) {
+	inBubble(t, presence.Config{}, func(h *harness) {
+		h.expect(half, "", "")
+		h.Enter("a", "ann")
+		h.expect(time.Second, "a 1 +ann", "a +ann")
+		for range 5 { // away for 3 of every 4 seconds: never went
+			h.Leave("a", "ann")
+			h.expect(3*time.Second, "", "")
+			h.Enter("a", "ann")
+			h.expect(time.Second, "", "")
+		}
+		h.Leave("a", "ann")
+		h.expect(4*time.Second, "", "")
+		h.expect(2*time.Second, "a 0 -ann", "a -ann")
+	})
+}
+
+func TestRemove(t *testing.T) {
+	inBubble(t, presence.Config{}, func(h *harness) {
+		h.expect(half, "", "")
+		h.Enter("a", "ann")
+		h.Enter("a", "ann")
+		h.Enter("a", "bob")
+		h.Leave("a", "bob") // removed within grace
+		h.expect(time.Second, "a 2 +ann +bob", "a +ann; a +bob")
+		h.Remove("a", "ann")
+		h.Remove("a", "bob")
+		h.Remove("a", "nobody")
+		h.expect(time.Second, "a 0 -ann -bob", "a -ann; a -bob")
+		h.online("a", 10, 0)
+		h.Enter("a", "bob") // back before the old grace ends
+		h.expect(10*time.Second, "a 1 +bob", "a +bob")
+		h.Leave("a", "bob")
+		h.Remove("a", "bob")
+		h.expect(time.Minute, "a 0 -bob", "a -bob")
+		h.remembersNobody()
+	})
+}
+
+func TestCameAndWentWithinATick(t *testing.T) {
+	inBubble(t, presence.Config{Grace: time.Second, Tick: 10 * time.Second}, func(h *harness) {
+		h.Enter("a", "ann")
+		h.Leave("a", "ann")
+		h.expect(time.Minute, "", "")
+		h.online("a", 10, 0)
+	})
+}
+
+func TestLargeRoomsAreToldTheCount(t *testing.T) {
+	inBubble(t, presence.Config{MaxNamed: 3}, func(h *harness) {
+		h.expect(half, "", "")
+		for _, u := range []chat.UserID{"a", "b", "c"} {
+			h.Enter("r", u)
+		}
+		h.expect(time.Second, "r 3 +a +b +c", "r +a; r +b; r +c")
+		h.Enter("r", "d")
+		h.expect(time.Second, "r 4", "r +d")
+		h.Leave("r", "a")
+		h.expect(4*time.Second, "", "")
+		h.Enter("r", "e") // one came as one went: the same count
+		h.expect(time.Second, "r 5", "r +e")
+		h.Leave("r", "b")
+		h.expect(time.Second, "r 4", "r -a")
+		h.expect(6*time.Second, "r 3 -b", "r -b")
+	})
+}
+
+// Another node's users count too, and who is still there has not gone.
+func TestOtherNodes(t *testing.T) {
+	inBubble(t, presence.Config{}, func(h *harness) {
+		h.expect(half, "", "")
+		h.driver.elsewhere = []chat.UserID{"bob"}
+		h.Enter("a", "ann")
+		h.Enter("a", "bob")
+		h.online("a", 10, 2, "ann", "bob")
+		h.expect(time.Second, "a 2 +ann +bob", "a +ann; a +bob")
+		h.Leave("a", "ann")
+		h.Leave("a", "bob")
+		h.expect(6*time.Second, "a 1 -ann", "a -ann; a -bob")
+		h.online("a", 10, 1, "bob")
+		h.Enter("a", "cid")
+		h.driver.set(true)
+		h.expect(time.Second, "", "a +cid") // nobody can say who is online: the room is not told
+		h.driver.set(false)
+		h.expect(time.Second, "", "")
+		h.online("a", 10, 2, "bob", "cid")
+	})
+}
+
+func TestDriverDown(t *testing.T) {
+	var asked atomic.Int32
+	cfg := presence.Config{Fallback: func(_ context.Context, room chat.RoomID, limit int) ([]chat.UserID, int, error) {
+		asked.Add(1)
+		return []chat.UserID{"stored"}, 1, nil
+	}}
+	inBubble(t, cfg, func(h *harness) {
+		h.expect(half, "", "")
+		h.driver.set(true)
+		h.Enter("a", "ann")
+		h.online("a", 10, 2, "ann", "stored")
+		h.expect(time.Second, "a 2 +ann", "a +ann") // noted and told once, though the driver is down
+		h.Enter("a", "bob")
+		h.expect(time.Second, "a 3 +bob", "a +bob")
+		h.online("a", 10, 3, "ann", "bob", "stored")
+		h.driver.set(false)
+		h.expect(time.Second, "", "")
+		if users, n, _ := h.driver.Driver.Online(t.Context(), "a", 10); n != 2 {
+			t.Fatal("the driver was not told again:", users)
+		}
+		before := asked.Load()
+		h.online("a", 10, 2, "ann", "bob")
+		if asked.Load() != before {
+			t.Fatal("asked the store while the driver works")
+		}
+	})
+}
+
+func TestNobodyCanSay(t *testing.T) {
+	inBubble(t, presence.Config{}, func(h *harness) {
+		h.driver.set(true)
+		if _, _, err := h.Online(t.Context(), "a", 10); chat.KindOf(err) != chat.Unavailable {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestCloseFlushes(t *testing.T) {
+	inBubble(t, presence.Config{}, func(h *harness) {
+		h.expect(half, "", "")
+		h.Enter("a", "ann")
+		h.Enter("a", "ann")
+		h.Enter("a", "bob")
+		h.expect(time.Second, "a 2 +ann +bob", "a +ann; a +bob")
+		h.Leave("a", "bob")
+		h.Enter("b", "new") // came and was never told of
+		h.Close()
+		h.Close()
+		h.expect(0, "", "a -ann; a -bob")
+		h.Enter("a", "late")
+		h.Leave("a", "ann")
+		h.online("a", 10, 0)
+		h.online("b", 10, 0)
+	})
+}
+
+func TestConcurrentUse(t *testing.T) {
+	tr := presence.New(presence.Config{Driver: mempresence.New(), Grace: time.Millisecond, Tick: time.Millisecond})
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			room, me := chat.RoomID(fmt.Sprint("r", i%3)), chat.UserID(fmt.Sprint("u", i))
+			for range 500 {
+				tr.Enter(room, me)
+				users, n, err := tr.Online(t.Context(), room, 100)
+				if err != nil || n != len(users) || !slices.Contains(users, me) {
+					t.Errorf("%s is not in %v, %d, %v", me, users, n, err)
+				}
+				tr.Leave(room, me)
+			}
+		})
+	}
+	wg.Wait()
+	tr.Close()
+	for i := range 3 {
+		if users, n, err := tr.Online(t.Context(), chat.RoomID(fmt.Sprint("r", i)), 100); n != 0 || err != nil {
+			t.Error(users, n, err)
+		}
+	}
+}

@@ -33,7 +33,7 @@ func decode(t Type, b []byte, cmd *Command) error {
 	case d.err != nil:
 		return d.err
 	case cmd.Type == "" && cmd.HasText:
-		cmd.Type = Message
+		cmd.Type, cmd.Bare = Message, true
 	case cmd.Type == "":
 		return chat.E(chat.Invalid, "type is missing")
 	case commands[string(cmd.Type)] == "":

@@ -1,0 +1,94 @@
+package websocket
+
+import (
+	"encoding/binary"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"sync"
+)
+
+// Conn is one side of a WebSocket after the handshake.
+type Conn struct {
+	// Set before the first ReadMessage, not changed after. Both run inside
+	// ReadMessage and must not wait. payload is valid only during the call. A
+	// nil OnPing answers each ping with WriteMessage.
+	OnPing func(payload []byte)
+	OnPong func()
+
+	// set once
+	nc       net.Conn
+	client   bool
+	protocol string
+
+	// owned by the reader
+	buf    []byte // buf[r:w] was received and not yet consumed
+	r, w   int
+	joined []byte // the fragments of the message being read
+	err    error  // why nothing more can be read
+
+	mu  sync.Mutex // guards writes to nc by this package, and out
+	out []byte
+}
+
+// newConn takes over nc. early is what was received after the handshake; it is copied.
+func newConn(nc net.Conn, client bool, protocol string, early []byte) *Conn {
+	c := &Conn{nc: nc, client: client, protocol: protocol}
+	c.buf = make([]byte, max(readBuffer, len(early)))
+	c.w = copy(c.buf, early)
+	return c
+}
+
+// NetConn is the connection below. Who writes to it writes whole frames and
+// does not use WriteMessage at the same time.
+func (c *Conn) NetConn() net.Conn { return c.nc }
+
+// Protocol is the subprotocol both sides agreed on, or "".
+func (c *Conn) Protocol() string { return c.protocol }
+
+// WriteMessage sends one message, or a ping or pong, in one frame and one
+// write. It waits until the peer's window takes it; set a deadline on NetConn
+// to bound that. p is not changed.
+func (c *Conn) WriteMessage(op Op, p []byte) error {
+	switch {
+	case op != Text && op != Binary && op != Ping && op != Pong:
+		return errors.New("websocket: not an opcode of a message")
+	case op.control() && len(p) > maxControl:
+		return errors.New("websocket: ping or pong with more than 125 bytes")
+	}
+	return c.writeFrame(op, p)
+}
+
+// WriteClose sends a close frame. Nothing may be written after it.
+func (c *Conn) WriteClose(code int, reason string) error {
+	return c.writeFrame(closing, closePayload(code, reason))
+}
+
+// Close closes the connection below without a close frame.
+func (c *Conn) Close() error { return c.nc.Close() }
+
+// keepOut is how large a write buffer may stay between messages.
+const keepOut = 4 << 10
+
+func (c *Conn) writeFrame(op Op, p []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.client {
+		// The key must be unpredictable to whoever chose p (a page in a browser,
+		// RFC 6455 section 10.3). The process-wide generator is ChaCha8 seeded by
+		// the operating system, and needs no system call for each frame.
+		var key [4]byte
+		binary.LittleEndian.PutUint32(key[:], rand.Uint32())
+		c.out = append(appendHeader(c.out[:0], op, len(p), maskBit), key[:]...)
+		n := len(c.out)
+		c.out = append(c.out, p...)
+		mask(c.out[n:], key)
+	} else {
+		c.out = append(AppendHeader(c.out[:0], op, len(p)), p...)
+	}
+	_, err := c.nc.Write(c.out)
+	if cap(c.out) > keepOut {
+		c.out = nil
+	}
+	return err
+}

@@ -1,0 +1,333 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+
+	"github.com/roomtide/roomtide/chat"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden frames")
+
+// The golden files are JSON lines: {"name":…,"frame":{…}}, where frame stands
+// byte for byte as it is sent, and in refused.jsonl {"name":…,"text":…,"error":{…}}.
+const goldenDir = "../docs/protocol/golden"
+
+type golden struct {
+	Name  string          `json:"name"`
+	Frame json.RawMessage `json:"frame,omitempty"`
+	Text  string          `json:"text,omitempty"`
+	Error json.RawMessage `json:"error,omitempty"`
+}
+
+// goldens reads a golden file; with -update it writes made first.
+func goldens(t *testing.T, file string, made []golden) map[string]golden {
+	t.Helper()
+	path := filepath.Join(goldenDir, file)
+	if *update {
+		var b bytes.Buffer
+		enc := json.NewEncoder(&b)
+		enc.SetEscapeHTML(false)
+		for _, g := range made {
+			if err := enc.Encode(g); err != nil {
+				t.Fatalf("%s: %v", g.Name, err)
+			}
+		}
+		if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := make(map[string]golden)
+	for line := range bytes.Lines(b) {
+		var g golden
+		if err := json.Unmarshal(line, &g); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		if _, twice := all[g.Name]; twice {
+			t.Errorf("%s: %q twice", file, g.Name)
+		}
+		all[g.Name] = g
+	}
+	if len(all) != len(made) {
+		t.Errorf("%s has %d frames, the test %d", file, len(all), len(made))
+	}
+	return all
+}
+
+func off() *bool { return new(bool) }
+
+func on() *bool { b := true; return &b }
+
+var commandCases = []struct {
+	name string
+	cmd  Command
+}{
+	{"hello as a guest", Command{Type: Hello, ID: 1, HasID: true, User: "user1", Name: "User One", Client: "web/1"}},
+	{"hello with a token", Command{Type: Hello, ID: 1, HasID: true, Token: "eyJhbGciOi…", Client: "ios/2.1", Device: "phone-7"}},
+	{"join", Command{Type: Join, ID: 2, HasID: true, Room: "room1"}},
+	{"join again after a rev", Command{Type: Join, ID: 2, HasID: true, Room: "room1", After: 7, HasAfter: true}},
+	{"join after nothing", Command{Type: Join, ID: 2, HasID: true, Room: "room1", HasAfter: true, Limit: 20}},
+	{"leave", Command{Type: Leave, ID: 3, HasID: true, Room: "room1"}},
+	{"message", Command{Type: Message, ID: 4, HasID: true, Room: "room1", Text: "Hello", HasText: true, Key: "0198f3c2-7d1e-7a54-9c1b-5f2f6f3f9a11"}},
+	{"message without type", Command{Type: Message, Bare: true, Room: "room1", User: "user1", Text: "Hello", HasText: true}},
+	{"message with everything", Command{Type: Message, ID: 5, HasID: true, Room: "комната", Text: "line 1\nline 2 \"<&>\" 👍", HasText: true,
+		Key: "k", ReplyTo: 3, Data: json.RawMessage(`{"order":[17,{"paid":true}]}`), Attachments: json.RawMessage(`["a1"]`)}},
+	{"message of data alone", Command{Type: Message, ID: 6, HasID: true, Room: "room1", HasText: true, Data: json.RawMessage(`1.5e3`)}},
+	{"edit", Command{Type: Edit, ID: 7, HasID: true, Room: "room1", Text: "Hello!", HasText: true, Seq: 5}},
+	{"delete", Command{Type: Delete, ID: 8, HasID: true, Room: "room1", Seq: 5}},
+	{"react", Command{Type: React, ID: 9, HasID: true, Room: "room1", Seq: 5, Emoji: "👍", On: on()}},
+	{"take a reaction back", Command{Type: React, ID: 10, HasID: true, Room: "room1", Seq: 5, Emoji: "👍", On: off()}},
+	{"read", Command{Type: Read, ID: 11, HasID: true, Room: "room1", Seq: 5}},
+	{"typing", Command{Type: Typing, Room: "room1", On: on()}},
+	{"history before", Command{Type: History, ID: 12, HasID: true, Room: "room1", Before: 100, HasBefore: true, Limit: 10}},
+	{"history after", Command{Type: History, ID: 13, HasID: true, Room: "room1", After: 100, HasAfter: true, Limit: 10}},
+	{"changes", Command{Type: Changes, ID: 14, HasID: true, Room: "room1", After: 7, HasAfter: true}},
+	{"members", Command{Type: Members, ID: 15, HasID: true, Room: "room1", AfterUser: "user9", Limit: 100}},
+	{"online", Command{Type: Online, ID: 16, HasID: true, Room: "room1"}},
+	{"rooms", Command{Type: Rooms, ID: 17, HasID: true}},
+	{"ping", Command{Type: Ping, ID: 18, HasID: true}},
+}
+
+func TestCommandGolden(t *testing.T) {
+	var made []golden
+	for _, tt := range commandCases {
+		made = append(made, golden{Name: tt.name, Frame: AppendCommand(nil, &tt.cmd)})
+	}
+	all := goldens(t, "commands.jsonl", made)
+	for i, tt := range commandCases {
+		frame := all[tt.name].Frame
+		if !bytes.Equal(made[i].Frame, frame) {
+			t.Errorf("%s: a client sends %s\ngolden %s", tt.name, made[i].Frame, frame)
+		}
+		want := tt.cmd
+		var got Command
+		if err := Decode(frame, &got); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %v, a server reads %+v\nwant %+v", tt.name, err, got, want)
+		}
+		want.Bare = false
+		if err := DecodeAs(want.Type, frame, &got); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: DecodeAs: %v, %+v", tt.name, err, got)
+		}
+	}
+}
+
+const testTime = 1_795_368_840_123 // 2026-11-22T17:34:00.123Z
+
+var (
+	hello   = chat.Message{Room: "room1", Seq: 5, Rev: 7, User: "user1", Text: "Hello", Time: testTime, Key: "k1"}
+	rich    = chat.Message{Room: "room1", Seq: 6, Rev: 9, User: "user2", Text: "a\tb\u2028 \"<é>\" \\ 👍", Time: testTime, ReplyTo: 5, Data: []byte(`{"a":[1,null]}`), Edited: testTime + 1000, Reactions: []chat.Reaction{{Emoji: "👍", Users: []chat.UserID{"a", "b"}}}}
+	tomb    = chat.Message{Room: "room1", Seq: 5, Rev: 10, User: "user1", Time: testTime, Deleted: true}
+	mallory = chat.Member{Room: "room1", User: "user3", Name: "Three", Role: chat.RoleOwner, Rev: 11}
+	gone    = chat.Member{Room: "room1", User: "user4", Role: chat.RoleNone, Rev: 12}
+	lobby   = chat.Room{ID: "room1", Title: "Lobby", Open: true, LastSeq: 6, Rev: 12, Members: 2, Created: testTime}
+	limits  = chat.DefaultLimits()
+)
+
+// told is what a client learns of a room from title, open and read_only.
+func told(rev chat.Rev) *chat.Room {
+	return &chat.Room{ID: "room1", Title: "Lobby", Open: true, Rev: rev}
+}
+
+func ack(id int64, r Reply) []byte { return AppendAck(nil, id, true, r) }
+
+func event(ev chat.Event) ([]byte, *ServerFrame) {
+	return AppendEvent(nil, &ev), &ServerFrame{Room: "room1", Event: &ev}
+}
+
+type serverCase struct {
+	name  string
+	frame []byte
+	want  *ServerFrame
+}
+
+func serverCases() []serverCase {
+	var cases []serverCase
+	add := func(name, typ string, frame []byte, want *ServerFrame) {
+		want.Type = typ
+		cases = append(cases, serverCase{name, frame, want})
+	}
+	addEvent := func(name, typ string, ev chat.Event) {
+		ev.Room = "room1"
+		frame, want := event(ev)
+		add(name, typ, frame, want)
+	}
+	addAck := func(name string, r Reply, want ServerFrame) {
+		want.ID, want.HasID = 2, true
+		add(name, "ack", ack(2, r), &want)
+	}
+	addEvent("message", "message", chat.Event{Kind: chat.EventMessage, Rev: 7, Message: &hello})
+	addEvent("message with everything", "message", chat.Event{Kind: chat.EventMessage, Rev: 9, Message: &rich})
+	addEvent("edited", "edited", chat.Event{Kind: chat.EventEdited, Rev: 9, Message: &rich})
+	addEvent("deleted", "deleted", chat.Event{Kind: chat.EventDeleted, Rev: 10, Message: &chat.Message{Room: "room1", Seq: 5, Rev: 10, User: "user1", Deleted: true}})
+	addEvent("reacted", "reacted", chat.Event{Kind: chat.EventReacted, Rev: 8, Seq: 5, User: "user2", Emoji: "👍", On: true})
+	addEvent("reaction taken back", "reacted", chat.Event{Kind: chat.EventReacted, Rev: 8, Seq: 5, User: "user2", Emoji: "👍"})
+	addEvent("member came", "member", chat.Event{Kind: chat.EventMember, Rev: 11, Member: &mallory})
+	addEvent("member left", "member", chat.Event{Kind: chat.EventMember, Rev: 12, Member: &gone})
+	addEvent("room", "room", chat.Event{Kind: chat.EventRoom, Rev: 12, Info: told(12)})
+	addEvent("presence", "presence", chat.Event{Kind: chat.EventPresence, Presence: &chat.Presence{Online: 12, Came: []chat.UserID{"a"}, Went: []chat.UserID{"b", "c"}}})
+	addEvent("presence of many", "presence", chat.Event{Kind: chat.EventPresence, Presence: &chat.Presence{Online: 5000}})
+	addEvent("typing", "typing", chat.Event{Kind: chat.EventTyping, User: "user1", On: true})
+	addEvent("read", "read", chat.Event{Kind: chat.EventRead, User: "user1", Seq: 5})
+
+	add("gap", "gap", AppendGap(nil, "room1", 7), &ServerFrame{Room: "room1", Rev: 7})
+	add("goodbye now", "goodbye", AppendGoodbye(nil, chat.ByeDraining), &ServerFrame{Goodbye: &chat.ByeDraining})
+	add("goodbye later", "goodbye", AppendGoodbye(nil, chat.ByeBusy), &ServerFrame{Goodbye: &chat.ByeBusy})
+	add("goodbye never", "goodbye", AppendGoodbye(nil, chat.ByeRevoked), &ServerFrame{Goodbye: &chat.ByeRevoked})
+	busy := &chat.Error{Kind: chat.Busy, Text: "the server is busy", RetryAfter: 200}
+	add("error", "error", AppendError(nil, 1, true, busy), &ServerFrame{ID: 1, HasID: true, Err: busy})
+	add("error without id", "error", AppendError(nil, 0, false, chat.E(chat.NotMember, "")), &ServerFrame{Err: chat.E(chat.NotMember, "not a member of this room")})
+
+	addAck("hello ack", &HelloReply{User: "user1", Name: "User One", Guest: true, Session: "s1", Time: testTime, Limits: &limits},
+		ServerFrame{User: "user1", Name: "User One", Guest: true, Session: "s1", Time: testTime, Limits: &limits})
+	addAck("join ack", &JoinReply{Room: &lobby, Rev: 9, Seq: 6, Role: chat.RoleMember, Messages: []chat.Message{hello, rich}, Members: []chat.Member{mallory}, Online: []chat.UserID{"a"}, Count: 1, Unread: 2},
+		ServerFrame{Room: "room1", Rev: 9, Seq: 6, Role: chat.RoleMember, Info: told(0), Messages: []chat.Message{hello, rich}, Members: []chat.Member{mallory}, MemberCount: 2, Online: []chat.UserID{"a"}, OnlineCount: 1, Unread: 2})
+	addAck("join ack of an empty room after a reset", &JoinReply{Room: &chat.Room{ID: "room1"}, Role: chat.RoleOwner, More: true, Reset: true},
+		ServerFrame{Room: "room1", Role: chat.RoleOwner, Info: &chat.Room{ID: "room1"}, Online: []chat.UserID{}, More: true, Reset: true})
+	addAck("message ack", SendReply{Room: "room1", Seq: 5, Rev: 7, Time: testTime}, ServerFrame{Room: "room1", Seq: 5, Rev: 7, Time: testTime})
+	addAck("edit, delete or react ack", SendReply{Room: "room1", Seq: 5, Rev: 8}, ServerFrame{Room: "room1", Seq: 5, Rev: 8})
+	addAck("read ack", ReadReply{Room: "room1", Seq: 5, Unread: 1}, ServerFrame{Room: "room1", Seq: 5, Unread: 1})
+	addAck("history ack", &HistoryReply{Room: "room1", Messages: []chat.Message{tomb, rich}, More: true},
+		ServerFrame{Room: "room1", Messages: []chat.Message{tomb, rich}, More: true})
+	addAck("changes ack", ChangesReply{&chat.Delta{Room: lobby, Rev: 12, Messages: []chat.Message{tomb}, Members: []chat.Member{mallory, gone}}},
+		ServerFrame{Room: "room1", Rev: 12, Seq: 6, Messages: []chat.Message{tomb}, Members: []chat.Member{mallory, gone}})
+	addAck("changes ack with the room", ChangesReply{&chat.Delta{Room: lobby, Rev: 12, Info: true, More: true}},
+		ServerFrame{Room: "room1", Rev: 12, Seq: 6, Info: told(0), More: true})
+	addAck("members ack", &MembersReply{Room: "room1", Members: []chat.Member{mallory}, Count: 2, More: true},
+		ServerFrame{Room: "room1", Members: []chat.Member{mallory}, MemberCount: 2, More: true})
+	addAck("online ack", &OnlineReply{Room: "room1", Users: []chat.UserID{"a", "b"}, Count: 300},
+		ServerFrame{Room: "room1", Online: []chat.UserID{"a", "b"}, OnlineCount: 300})
+	addAck("rooms ack", RoomsReply{[]MyRoom{
+		{Room: chat.Room{ID: "room1", Title: "Lobby", LastSeq: 5, Rev: 7}, Role: chat.RoleMember, Read: 3, Unread: 2, Last: &hello},
+		{Room: chat.Room{ID: "empty"}, Role: chat.RoleOwner, Mute: true},
+	}}, ServerFrame{Rooms: []MyRoom{
+		{Room: chat.Room{ID: "room1", Title: "Lobby", LastSeq: 5, Rev: 7}, Role: chat.RoleMember, Read: 3, Unread: 2, Last: &hello},
+		{Room: chat.Room{ID: "empty"}, Role: chat.RoleOwner, Mute: true},
+	}})
+	addAck("room ack", RoomReply{&lobby}, ServerFrame{Room: "room1", Seq: 6, Rev: 12, MemberCount: 2, Info: told(0)})
+	addAck("leave ack", DoneReply{Room: "room1"}, ServerFrame{Room: "room1"})
+	addAck("ping ack", DoneReply{}, ServerFrame{})
+	return cases
+}
+
+func TestServerGolden(t *testing.T) {
+	cases := serverCases()
+	var made []golden
+	for _, tt := range cases {
+		made = append(made, golden{Name: tt.name, Frame: tt.frame})
+	}
+	all := goldens(t, "server.jsonl", made)
+	for _, tt := range cases {
+		frame := all[tt.name].Frame
+		if !bytes.Equal(tt.frame, frame) {
+			t.Errorf("%s: a server sends %s\ngolden %s", tt.name, tt.frame, frame)
+		}
+		got, err := DecodeServer(frame)
+		if err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+			continue
+		}
+		if !reflect.DeepEqual(got, tt.want) {
+			g, _ := json.Marshal(got)
+			w, _ := json.Marshal(tt.want)
+			t.Errorf("%s: a client reads %s\nwant %s", tt.name, g, w)
+		}
+	}
+}
+
+// Alone, a reply is the same object without type and id.
+func TestReplyAlone(t *testing.T) {
+	for _, tt := range []struct {
+		r    Reply
+		want string
+	}{
+		{DoneReply{}, `{}`},
+		{DoneReply{Room: "r"}, `{"room":"r"}`},
+		{SendReply{Room: "r", Rev: 3}, `{"room":"r","rev":3}`},
+		{RoomsReply{}, `{"rooms":[]}`},
+	} {
+		if got := AppendReply([]byte("before"), tt.r); string(got) != "before"+tt.want {
+			t.Errorf("%s, want %s", got, tt.want)
+		}
+		if got := AppendAck(nil, 0, false, tt.r); !json.Valid(got) {
+			t.Errorf("ack %s", got)
+		}
+	}
+}
+
+var refusedCases = []struct {
+	name, text string
+	id         int64 // the id the error carries, 0 for none
+	kind       chat.Kind
+	message    string
+}{
+	{"nothing", ``, 0, chat.Invalid, "not a JSON object"},
+	{"not JSON", `hello`, 0, chat.Invalid, "not a JSON object"},
+	{"an array", `[1]`, 0, chat.Invalid, "not a JSON object"},
+	{"a string", `"x"`, 0, chat.Invalid, "not a JSON object"},
+	{"null", `null`, 0, chat.Invalid, "not a JSON object"},
+	{"cut", `{"type":"join","id":3,"room":"r`, 3, chat.Invalid, "not a JSON object"},
+	{"two objects", `{"type":"ping","id":3}{}`, 3, chat.Invalid, "not a JSON object"},
+	{"trailing comma", `{"type":"ping","id":3,}`, 3, chat.Invalid, "not a JSON object"},
+	{"control character in a string", "{\"type\":\"ping\",\"room\":\"a\u0001\"}", 0, chat.Invalid, "not a JSON object"},
+	{"brackets that do not match", `{"type":"ping","x":[}`, 0, chat.Invalid, "not a JSON object"},
+	{"no type", `{"id":3,"room":"r"}`, 3, chat.Invalid, "type is missing"},
+	{"empty", `{}`, 0, chat.Invalid, "type is missing"},
+	{"type null", `{"type":null,"id":3}`, 3, chat.Invalid, "type is missing"},
+	{"message null without type", `{"message":null,"id":3}`, 3, chat.Invalid, "type is missing"},
+	{"unknown type", `{"type":"subscribe","id":3}`, 3, chat.UnknownType, "unknown type"},
+	{"names are compared exactly", `{"Type":"ping","id":3}`, 3, chat.Invalid, "type is missing"},
+	{"a type of the server", `{"type":"ack","id":3}`, 3, chat.UnknownType, "unknown type"},
+	{"type a number", `{"type":5,"id":3}`, 3, chat.Invalid, "type must be a string"},
+	{"id a string", `{"type":"ping","id":"3"}`, 0, chat.Invalid, "id must be a whole number"},
+	{"id a fraction", `{"type":"ping","id":1.5}`, 0, chat.Invalid, "id must be a whole number"},
+	{"id after the error", `{"type":"join","room":7,"id":3}`, 3, chat.Invalid, "room must be a string"},
+	{"room an object", `{"type":"join","id":3,"room":{"$ne":1}}`, 3, chat.Invalid, "room must be a string"},
+	{"user an array", `{"type":"hello","id":3,"user":["a"]}`, 3, chat.Invalid, "user must be a string"},
+	{"token an object", `{"type":"hello","id":3,"token":{"$regex":".*"}}`, 3, chat.Invalid, "token must be a string"},
+	{"message a number", `{"id":3,"room":"r","message":5}`, 3, chat.Invalid, "message must be a string"},
+	{"seq 1e99", `{"type":"read","id":3,"seq":1e99}`, 3, chat.Invalid, "seq must be a whole number"},
+	{"seq 1.0", `{"type":"read","id":3,"seq":1.0}`, 3, chat.Invalid, "seq must be a whole number"},
+	{"seq too large", `{"type":"read","id":3,"seq":9223372036854775808}`, 3, chat.Invalid, "seq must be a whole number"},
+	{"seq a string", `{"type":"read","id":3,"seq":"5"}`, 3, chat.Invalid, "seq must be a whole number"},
+	{"on a number", `{"type":"typing","id":3,"on":1}`, 3, chat.Invalid, "on must be true or false"},
+	{"after a string for join", `{"type":"join","id":3,"room":"r","after":"7"}`, 3, chat.Invalid, "after must be a whole number"},
+	{"after an object for members", `{"type":"members","id":3,"room":"r","after":{}}`, 3, chat.Invalid, "after must be a whole number"},
+	{"data nested too deeply", `{"id":3,"message":"","data":` + deep(maxDepth+1) + `}`, 3, chat.Invalid, "nested too deeply"},
+}
+
+func deep(n int) string {
+	return string(bytes.Repeat([]byte("["), n)) + string(bytes.Repeat([]byte("]"), n))
+}
+
+func TestRefusedGolden(t *testing.T) {
+	var made []golden
+	for _, tt := range refusedCases {
+		e := AppendError(nil, tt.id, tt.id != 0, chat.E(tt.kind, tt.message))
+		made = append(made, golden{Name: tt.name, Text: tt.text, Error: e})
+	}
+	all := goldens(t, "refused.jsonl", made)
+	for i, tt := range refusedCases {
+		g := all[tt.name]
+		if g.Text != tt.text || !bytes.Equal(g.Error, made[i].Error) {
+			t.Errorf("%s: golden %+v", tt.name, g)
+		}
+		var cmd Command
+		err := Decode([]byte(g.Text), &cmd)
+		if err == nil {
+			t.Errorf("%s: accepted as %+v", tt.name, cmd)
+			continue
+		}
+		if got := AppendError(nil, cmd.ID, cmd.HasID, chat.Public(err)); !bytes.Equal(got, g.Error) {
+			t.Errorf("%s: %s\nwant %s", tt.name, got, g.Error)
+		}
+	}
+}

@@ -1,0 +1,206 @@
+package wire
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/roomtide/roomtide/chat"
+)
+
+// serverJSON has the fields of every frame. Code is a word in an error and a
+// number in a goodbye; Online is a list in an ack and a number in an event.
+type serverJSON struct {
+	Type string      `json:"type"`
+	ID   *int64      `json:"id"`
+	Room chat.RoomID `json:"room"`
+	messageJSON
+
+	Code       json.RawMessage `json:"code"`
+	RetryAfter int64           `json:"retry_after"`
+	Reason     string          `json:"reason"`
+
+	Name     string        `json:"name"`
+	Role     string        `json:"role"`
+	Title    *string       `json:"title"`
+	Open     bool          `json:"open"`
+	ReadOnly bool          `json:"read_only"`
+	Emoji    string        `json:"emoji"`
+	On       bool          `json:"on"`
+	Came     []chat.UserID `json:"came"`
+	Went     []chat.UserID `json:"went"`
+
+	Session     string          `json:"session"`
+	Guest       bool            `json:"guest"`
+	Limits      map[string]int  `json:"limits"`
+	Messages    []messageJSON   `json:"messages"`
+	Members     []memberJSON    `json:"members"`
+	MemberCount int             `json:"member_count"`
+	Count       int             `json:"count"`
+	Online      json.RawMessage `json:"online"`
+	OnlineCount int             `json:"online_count"`
+	Unread      int64           `json:"unread"`
+	More        bool            `json:"more"`
+	Reset       bool            `json:"reset"`
+	Rooms       []myRoomJSON    `json:"rooms"`
+}
+
+type messageJSON struct {
+	Seq       chat.Seq        `json:"seq"`
+	Rev       chat.Rev        `json:"rev"`
+	User      chat.UserID     `json:"user"`
+	Text      string          `json:"message"`
+	Time      jsonTime        `json:"time"`
+	Key       string          `json:"key"`
+	ReplyTo   chat.Seq        `json:"reply_to"`
+	Data      json.RawMessage `json:"data"`
+	Edited    jsonTime        `json:"edited"`
+	Deleted   bool            `json:"deleted"`
+	Reactions []struct {
+		Emoji string        `json:"emoji"`
+		Users []chat.UserID `json:"users"`
+	} `json:"reactions"`
+}
+
+type memberJSON struct {
+	User chat.UserID `json:"user"`
+	Name string      `json:"name"`
+	Role string      `json:"role"`
+	Rev  chat.Rev    `json:"rev"`
+}
+
+type myRoomJSON struct {
+	Room   chat.RoomID  `json:"room"`
+	Title  string       `json:"title"`
+	Role   string       `json:"role"`
+	Seq    chat.Seq     `json:"seq"`
+	Rev    chat.Rev     `json:"rev"`
+	Read   chat.Seq     `json:"read"`
+	Unread int64        `json:"unread"`
+	Mute   bool         `json:"mute"`
+	Last   *messageJSON `json:"last"`
+}
+
+// jsonTime is Unix milliseconds, written as RFC 3339.
+type jsonTime int64
+
+func (t *jsonTime) UnmarshalText(b []byte) error {
+	at, err := time.Parse(time.RFC3339, string(b))
+	*t = jsonTime(at.UnixMilli())
+	return err
+}
+
+func (j *serverJSON) ack(f *ServerFrame) error {
+	f.Seq, f.Rev, f.Time = j.Seq, j.Rev, int64(j.Time)
+	f.User, f.Name, f.Session, f.Guest = j.User, j.Name, j.Session, j.Guest
+	f.Role, _ = chat.ParseRole(j.Role)
+	f.Info = j.info()
+	f.MemberCount, f.OnlineCount = max(j.MemberCount, j.Count), j.OnlineCount
+	f.Unread, f.More, f.Reset = j.Unread, j.More, j.Reset
+	if j.Limits != nil {
+		f.Limits = new(chat.Limits)
+		for _, l := range limitFields(f.Limits) {
+			*l.n = j.Limits[l.name]
+		}
+	}
+	for i := range j.Messages {
+		f.Messages = append(f.Messages, j.Messages[i].message(j.Room))
+	}
+	for i := range j.Members {
+		f.Members = append(f.Members, j.Members[i].member(j.Room))
+	}
+	for i := range j.Rooms {
+		f.Rooms = append(f.Rooms, j.Rooms[i].room())
+	}
+	if j.Online == nil {
+		return nil
+	}
+	return json.Unmarshal(j.Online, &f.Online)
+}
+
+// info is nil when the frame tells nothing about the room itself.
+func (j *serverJSON) info() *chat.Room {
+	if j.Title == nil {
+		return nil
+	}
+	return &chat.Room{ID: j.Room, Title: *j.Title, Open: j.Open, ReadOnly: j.ReadOnly}
+}
+
+func (j *serverJSON) refusal(f *ServerFrame) error {
+	var code string
+	f.Err = &chat.Error{Text: j.Text, RetryAfter: j.RetryAfter}
+	if err := json.Unmarshal(j.Code, &code); err != nil {
+		return err
+	}
+	for k := chat.Internal; k < chat.Fenced; k++ {
+		if k.Code() == code {
+			f.Err.Kind = k
+		}
+	}
+	return nil
+}
+
+func (j *serverJSON) event(f *ServerFrame) error {
+	ev := &chat.Event{Room: j.Room, Rev: j.Rev}
+	switch j.Type {
+	case "message", "edited":
+		m := j.message(j.Room)
+		ev.Kind, ev.Message = chat.EventMessage, &m
+		if j.Type == "edited" {
+			ev.Kind = chat.EventEdited
+		}
+	case "deleted":
+		ev.Kind = chat.EventDeleted
+		ev.Message = &chat.Message{Room: j.Room, Seq: j.Seq, Rev: j.Rev, User: j.User, Deleted: true}
+	case "reacted":
+		ev.Kind, ev.Seq, ev.User, ev.Emoji, ev.On = chat.EventReacted, j.Seq, j.User, j.Emoji, j.On
+	case "member":
+		role, _ := chat.ParseRole(j.Role)
+		ev.Kind, ev.Member = chat.EventMember, &chat.Member{Room: j.Room, User: j.User, Name: j.Name, Role: role, Rev: j.Rev}
+	case "room":
+		ev.Kind, ev.Info = chat.EventRoom, j.info()
+		if ev.Info != nil {
+			ev.Info.Rev = j.Rev
+		}
+	case "presence":
+		ev.Kind, ev.Presence = chat.EventPresence, &chat.Presence{Came: j.Came, Went: j.Went}
+		f.Event = ev
+		return json.Unmarshal(j.Online, &ev.Presence.Online)
+	case "typing":
+		ev.Kind, ev.User, ev.On = chat.EventTyping, j.User, j.On
+	case "read":
+		ev.Kind, ev.User, ev.Seq = chat.EventRead, j.User, j.Seq
+	default:
+		return nil
+	}
+	f.Event = ev
+	return nil
+}
+
+func (m *messageJSON) message(room chat.RoomID) chat.Message {
+	out := chat.Message{
+		Room: room, Seq: m.Seq, Rev: m.Rev, User: m.User, Text: m.Text, Time: int64(m.Time), Key: m.Key,
+		ReplyTo: m.ReplyTo, Data: m.Data, Edited: int64(m.Edited), Deleted: m.Deleted,
+	}
+	for _, r := range m.Reactions {
+		out.Reactions = append(out.Reactions, chat.Reaction{Emoji: r.Emoji, Users: r.Users})
+	}
+	return out
+}
+
+func (m *memberJSON) member(room chat.RoomID) chat.Member {
+	role, _ := chat.ParseRole(m.Role)
+	return chat.Member{Room: room, User: m.User, Name: m.Name, Role: role, Rev: m.Rev}
+}
+
+func (r *myRoomJSON) room() MyRoom {
+	role, _ := chat.ParseRole(r.Role)
+	out := MyRoom{
+		Room: chat.Room{ID: r.Room, Title: r.Title, LastSeq: r.Seq, Rev: r.Rev},
+		Role: role, Read: r.Read, Unread: r.Unread, Mute: r.Mute,
+	}
+	if r.Last != nil {
+		last := r.Last.message(r.Room)
+		out.Last = &last
+	}
+	return out
+}

@@ -1,0 +1,79 @@
+package wsock
+
+import (
+	"net/http"
+	"net/netip"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// retryAfter is the seconds a refused client is told to wait.
+const retryAfter = 5
+
+// admit takes a place for a connection from the network, or says why not and
+// with which HTTP status. release gives the place back.
+func (h *Handler) admit(from netip.Prefix) (why string, status int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case h.closed:
+		return "draining", http.StatusServiceUnavailable
+	case h.cfg.MaxConns > 0 && h.places >= h.cfg.MaxConns:
+		return "full", http.StatusServiceUnavailable
+	case h.cfg.MaxPerIP > 0 && h.perIP[from] >= h.cfg.MaxPerIP:
+		return "per_ip", http.StatusTooManyRequests
+	}
+	h.places++
+	h.perIP[from]++
+	h.done.Add(1)
+	return "", 0
+}
+
+func (h *Handler) release(from netip.Prefix) {
+	h.mu.Lock()
+	h.places--
+	if h.perIP[from]--; h.perIP[from] == 0 {
+		delete(h.perIP, from)
+	}
+	h.mu.Unlock()
+	h.done.Done()
+}
+
+// network is what one person has: an IPv4 address or a /64 of IPv6. Each
+// loopback address counts by itself, as any other.
+func network(ip netip.Addr) netip.Prefix {
+	ip = ip.Unmap()
+	bits := 32
+	if ip.Is6() && !ip.IsLoopback() {
+		bits = 64
+	}
+	p, _ := ip.Prefix(bits) // the zero Prefix for an address that is none
+	return p
+}
+
+// peer is the other end of the TCP connection.
+func peer(r *http.Request) netip.Addr {
+	ap, _ := netip.ParseAddrPort(r.RemoteAddr)
+	return ap.Addr()
+}
+
+type metrics struct {
+	refused  *prometheus.CounterVec // by why
+	goodbyes *prometheus.CounterVec // by reason
+	panics   prometheus.Counter
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	vec := func(name, help, label string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "roomtide", Subsystem: "wsock", Name: name, Help: help}, []string{label})
+	}
+	m := &metrics{
+		refused:  vec("refused_total", "Handshakes refused, by reason.", "reason"),
+		goodbyes: vec("goodbyes_total", "Connections ended by this transport, by reason.", "reason"),
+		panics:   prometheus.NewCounter(prometheus.CounterOpts{Namespace: "roomtide", Subsystem: "wsock", Name: "panics_total", Help: "Commands that ended in a panic."}),
+	}
+	if reg != nil {
+		reg.MustRegister(m.refused, m.goodbyes, m.panics)
+	}
+	return m
+}

@@ -1,0 +1,61 @@
+package wsock
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// origins is which web pages may connect: the configured ones and those of the
+// host that was asked. Who is not a browser sends no Origin and may connect. An
+// entry that is no origin matches nothing.
+type origins struct {
+	all  bool
+	list map[string]bool
+}
+
+func newOrigins(list []string) origins {
+	o := origins{list: make(map[string]bool, len(list))}
+	for _, s := range list {
+		if s == "*" {
+			o.all = true
+		} else if s, _, ok := normalOrigin(strings.TrimSuffix(s, "/")); ok {
+			o.list[s] = true
+		}
+	}
+	return o
+}
+
+func (o *origins) allow(r *http.Request) bool {
+	values := r.Header["Origin"]
+	if len(values) == 0 || o.all {
+		return true
+	}
+	origin, scheme, ok := normalOrigin(values[0])
+	if !ok || len(values) > 1 {
+		return false
+	}
+	// A proxy may have taken TLS off, so that our own scheme is not known: the
+	// page's counts, and decides the default port.
+	own, _, ok := normalOrigin(scheme + "://" + r.Host)
+	return ok && origin == own || o.list[origin]
+}
+
+// normalOrigin returns an origin in lower case without a default port; ok is
+// false for what is not scheme://host[:port] and nothing more.
+func normalOrigin(s string) (origin, scheme string, ok bool) {
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || u.User != nil || !strings.EqualFold(s, u.Scheme+"://"+u.Host) {
+		return "", "", false
+	}
+	port := ""
+	switch u.Scheme {
+	case "http":
+		port = ":80"
+	case "https":
+		port = ":443"
+	default:
+		return "", "", false
+	}
+	return u.Scheme + "://" + strings.TrimSuffix(strings.ToLower(u.Host), port), u.Scheme, true
+}

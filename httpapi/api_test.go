@@ -1,0 +1,257 @@
+package httpapi
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/identity"
+)
+
+func TestErrors(t *testing.T) {
+	n := newNode(t, nil)
+	admin := n.key(identity.ScopeAll)
+	n.want(201, "PUT", "/v1/rooms/mine", `{"open":false}`, "as ann")
+	n.want(201, "POST", "/v1/rooms/mine/messages", `{"message":"a"}`, "as ann", "Idempotency-Key: k")
+	n.want(201, "PUT", "/v1/rooms/open", `{"open":true}`, "as ann")
+	n.want(204, "PUT", "/v1/rooms/open/members/eve", `{"role":"banned"}`, "as ann")
+	long := strings.Repeat("x", 129)
+
+	for _, tt := range []struct {
+		method, path string
+		body         any
+		as           []string
+		status       int
+		code         string
+	}{
+		{"GET", "/v1/rooms", nil, nil, 401, "unauthenticated"},
+		{"GET", "/v1/rooms?token=" + n.token("ann") + "&user=ann", nil, nil, 401, "unauthenticated"},
+		{"GET", "/v1/rooms", nil, []string{"Authorization: Basic YTpi"}, 401, "unauthenticated"},
+		{"GET", "/v1/rooms", nil, []string{"as a%00b"}, 400, "invalid"},
+		{"GET", "/v1/rooms", nil, []string{"as a%zz"}, 400, "invalid"},
+		{"GET", "/v1/rooms", nil, []string{"as " + long}, 413, "too_large"},
+		{"GET", "/v1/rooms", nil, []string{n.token("ann"), "as bob"}, 403, "forbidden"},
+		{"GET", "/v1/rooms", nil, []string{"Authorization: Bearer " + n.token("ann"), "Authorization: Bearer x"}, 401, "unauthenticated"},
+		{"GET", "/v1/rooms", nil, []string{admin}, 400, "invalid"},
+		{"GET", "/v1/rooms/mine", nil, []string{"as bob"}, 403, "not_member"},
+		{"GET", "/v1/rooms/none", nil, []string{"as bob"}, 403, "not_member"},
+		{"GET", "/v1/rooms/none", nil, []string{admin}, 404, "not_found"},
+		{"GET", "/v1/rooms/" + long, nil, []string{"as bob"}, 413, "too_large"},
+		{"PUT", "/v1/rooms/mine", `{"title":"x"}`, []string{"as bob"}, 403, "not_member"},
+		{"PUT", "/v1/rooms/mine", `{"title":5}`, []string{"as ann"}, 400, "invalid"},
+		{"PUT", "/v1/rooms/mine", `{"open":"yes"}`, []string{"as ann"}, 400, "invalid"},
+		{"PUT", "/v1/rooms/mine", `{"title":"` + long + long + `"}`, []string{"as ann"}, 413, "too_large"},
+		{"GET", "/v1/rooms/mine/messages", nil, []string{"as bob"}, 403, "not_member"},
+		{"GET", "/v1/rooms/mine/messages?before=x", nil, []string{"as ann"}, 400, "invalid"},
+		{"GET", "/v1/rooms/mine/messages?before=2&after=1", nil, []string{"as ann"}, 400, "invalid"},
+		{"GET", "/v1/rooms/mine/messages?limit=-1", nil, []string{"as ann"}, 400, "invalid"},
+		{"GET", "/v1/rooms/mine/changes?after=x", nil, []string{"as ann"}, 400, "invalid"},
+		{"POST", "/v1/rooms/mine/messages", `{"message":"b"}`, []string{"as bob"}, 403, "forbidden"},
+		{"POST", "/v1/rooms/open/messages", `{"message":"b"}`, []string{"as eve"}, 403, "forbidden"},
+		{"POST", "/v1/rooms/mine/messages", `{"message":"b"}`, []string{"as ann", "Idempotency-Key: k"}, 409, "conflict"},
+		{"POST", "/v1/rooms/mine/messages", `{"message":"b"}`, []string{"as ann", "Idempotency-Key: a", "Idempotency-Key: b"}, 400, "invalid"},
+		{"POST", "/v1/rooms/mine/messages", `{"message":"b"}`, []string{"as ann", "Idempotency-Key: " + long}, 413, "too_large"},
+		{"POST", "/v1/rooms/mine/messages", `{"message":"b","user":"bob"}`, []string{n.token("ann")}, 403, "forbidden"},
+		{"POST", "/v1/rooms/mine/messages", `{"message":"b","user":"bob"}`, []string{"as ann"}, 403, "forbidden"},
+		{"POST", "/v1/rooms/mine/messages", `{"message":"b","user":"b\u0000"}`, []string{admin}, 400, "invalid"},
+		{"POST", "/v1/rooms/mine/messages", `{"message":"b"}`, []string{admin}, 400, "invalid"},
+		{"POST", "/v1/rooms/none/messages", `{"message":"b"}`, []string{admin, "as ann"}, 404, "not_found"},
+		{"POST", "/v1/rooms/mine/messages", `{}`, []string{"as ann"}, 400, "invalid"},
+		{"POST", "/v1/rooms/mine/messages", `{"message":{"$gt":""}}`, []string{"as ann"}, 400, "invalid"},
+		{"POST", "/v1/rooms/mine/messages", `{"message":"b","reply_to":"1"}`, []string{"as ann"}, 400, "invalid"},
+		{"POST", "/v1/rooms/mine/messages", `{"message":"b","reply_to":1e99}`, []string{"as ann"}, 400, "invalid"},
+		{"POST", "/v1/rooms/mine/messages", `{"message":"` + strings.Repeat("x", 4001) + `"}`, []string{"as ann"}, 413, "too_large"},
+		{"PATCH", "/v1/rooms/mine/messages/1", `{"message":"b"}`, []string{"as bob"}, 403, "not_member"},
+		{"PATCH", "/v1/rooms/mine/messages/1", `{"data":1}`, []string{"as ann"}, 400, "invalid"},
+		{"PATCH", "/v1/rooms/mine/messages/9", `{"message":"b"}`, []string{"as ann"}, 404, "not_found"},
+		{"PATCH", "/v1/rooms/mine/messages/99999999999999999999", `{"message":"b"}`, []string{"as ann"}, 400, "invalid"},
+		{"DELETE", "/v1/rooms/mine/messages/x", nil, []string{"as ann"}, 400, "invalid"},
+		{"DELETE", "/v1/rooms/mine/messages/1", nil, []string{"as bob"}, 403, "not_member"},
+		{"PUT", "/v1/rooms/mine/messages/1/reactions/" + long, nil, []string{"as ann"}, 413, "too_large"},
+		{"PUT", "/v1/rooms/mine/messages/1/reactions/x", nil, []string{"as bob"}, 403, "not_member"},
+		{"PUT", "/v1/rooms/mine/messages/1/reactions/x", nil, []string{admin}, 400, "invalid"},
+		{"PUT", "/v1/rooms/mine/read", `{}`, []string{"as ann"}, 400, "invalid"},
+		{"PUT", "/v1/rooms/mine/read", `{"seq":1}`, []string{"as bob"}, 403, "not_member"},
+		{"POST", "/v1/rooms/mine/typing", `{"on":1}`, []string{"as ann"}, 400, "invalid"},
+		{"POST", "/v1/rooms/mine/typing", `{}`, []string{"as bob"}, 403, "not_member"},
+		{"GET", "/v1/rooms/mine/online", nil, []string{"as bob"}, 403, "not_member"},
+		{"GET", "/v1/rooms/mine/members", nil, []string{"as bob"}, 403, "not_member"},
+		{"PUT", "/v1/rooms/mine/members/bob", `{}`, []string{"as bob"}, 403, "forbidden"},
+		{"PUT", "/v1/rooms/mine/members/bob", `{}`, []string{"as ann"}, 400, "invalid"},
+		{"PUT", "/v1/rooms/mine/members/bob", `{"role":"king"}`, []string{"as ann"}, 400, "invalid"},
+		{"PUT", "/v1/rooms/mine/members/bob", `{"role":"none"}`, []string{"as ann"}, 400, "invalid"},
+		{"PUT", "/v1/rooms/mine/members/bob", `{"role":"member"}`, []string{"as bob"}, 403, "not_member"},
+		{"PUT", "/v1/rooms/mine/members/bob", `{"name":"` + long + long + `"}`, []string{admin}, 413, "too_large"},
+		{"DELETE", "/v1/rooms/mine/members/ann", nil, []string{"as bob"}, 403, "not_member"},
+		{"DELETE", "/v1/rooms/none/members/ann", nil, []string{admin}, 404, "not_found"},
+		{"DELETE", "/v1/users/ann/connections", nil, []string{"as ann"}, 403, "forbidden"},
+		{"DELETE", "/v1/users/ann/connections", nil, []string{n.token("ann")}, 403, "forbidden"},
+		{"GET", "/v1", nil, []string{"as ann"}, 404, "not_found"},
+		{"GET", "/v1/rooms/a/b", nil, []string{"as ann"}, 404, "not_found"},
+		{"GET", "/healthz/x", nil, nil, 404, "not_found"},
+		{"DELETE", "/v1/rooms/mine", nil, []string{"as ann"}, 405, "unknown_type"},
+		{"POST", "/metrics", `{}`, nil, 405, "unknown_type"},
+	} {
+		g := n.do(tt.method, tt.path, tt.body, tt.as...)
+		if g.status != tt.status || g.code() != tt.code {
+			t.Errorf("%s %s %v as %v: %d %s, want %d %s", tt.method, tt.path, tt.body, tt.as, g.status, g.raw, tt.status, tt.code)
+		}
+		if g.status == 405 && g.header.Get("Allow") == "" {
+			t.Errorf("%s %s: no Allow", tt.method, tt.path)
+		}
+		if g.num("status") != tt.status || g.header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s %s: %s %v", tt.method, tt.path, g.raw, g.header)
+		}
+	}
+}
+
+// Every kind of error has a status, and Retry-After where trying again helps.
+func TestEveryKindHasAStatus(t *testing.T) {
+	n := newNode(t, func(c *Config) { c.Ready = func() error { return errors.New("a secret cause") } })
+	for k := chat.Internal; k <= chat.Fenced; k++ {
+		w := httptest.NewRecorder()
+		n.api.fail(w, httptest.NewRequest("GET", "/", nil), &chat.Error{Kind: k, RetryAfter: 1500})
+		if got := w.Header().Get("Retry-After"); statuses[k] == 0 || w.Code != statuses[k] || (got == "2") != k.Retryable() {
+			t.Errorf("%s: %d, Retry-After %q", k.Code(), w.Code, got)
+		}
+	}
+	if g := n.want(503, "GET", "/readyz", nil); g.header.Get("Retry-After") != "1" || strings.Contains(string(g.raw), "secret") {
+		t.Errorf("%s %v", g.raw, g.header)
+	}
+	if !strings.Contains(n.log.String(), "a secret cause") {
+		t.Error("the cause is not in the log")
+	}
+}
+
+func TestIdempotency(t *testing.T) {
+	n := newNode(t, nil)
+	const path = "/v1/rooms/r/messages"
+	first := n.want(201, "POST", path, `{"message":"a"}`, "as ann", "Idempotency-Key: k")
+	for range 3 {
+		if g := n.want(200, "POST", path, ` {"message" : "a", "more":1}`, "as ann", "Idempotency-Key: k"); string(g.raw) != string(first.raw) {
+			t.Errorf("%s, first %s", g.raw, first.raw)
+		}
+	}
+	n.want(409, "POST", path, `{"message":"b"}`, "as ann", "Idempotency-Key: k")
+	if g := n.want(201, "POST", path, `{"message":"a"}`, "as bob", "Idempotency-Key: k"); g.num("seq") != 2 {
+		t.Errorf("%s", g.raw)
+	}
+	if g := n.want(200, "GET", path, nil, "as ann"); len(g.body["messages"].([]any)) != 2 {
+		t.Errorf("%s", g.raw)
+	}
+}
+
+func TestNames(t *testing.T) {
+	n := newNode(t, nil)
+	for _, room := range []string{"a%2Fb", "%D0%BA%D0%BE%D0%BC%D0%BD%D0%B0%D1%82%D0%B0", "100%25", "a%20b+c", "%2E", "x%3Fy%23z", "messages", "a;b"} {
+		n.want(201, "POST", "/v1/rooms/"+room+"/messages", `{"message":"a"}`, "as %D1%8F%2F%25")
+		g := n.want(200, "GET", "/v1/rooms/"+room+"/messages", nil, "as %D1%8F%2F%25")
+		if user := g.body["messages"].([]any)[0].(map[string]any)["user"]; user != "я/%" {
+			t.Errorf("%s: user %q", room, user)
+		}
+	}
+	if g := n.want(200, "GET", "/v1/rooms", nil, "as %D1%8F%2F%25"); len(g.body["rooms"].([]any)) != 8 || !strings.Contains(string(g.raw), `"a/b"`) {
+		t.Errorf("%s", g.raw)
+	}
+}
+
+// Somebody who guesses is stopped, also when the next guess is right; others
+// are not.
+func TestFailedAuthentications(t *testing.T) {
+	ip := netip.MustParseAddr("203.0.113.1")
+	n := newNode(t, func(c *Config) { c.ClientIP = func(*http.Request) netip.Addr { return ip } })
+	now := time.Now()
+	n.api.failures.now = func() time.Time { return now }
+	good := n.token("ann")
+	for range failuresBurst {
+		n.want(401, "GET", "/v1/rooms", nil, "broken")
+		n.want(200, "GET", "/v1/rooms", nil, "as ann") // not a guess
+	}
+	if g := n.want(429, "GET", "/v1/rooms", nil, good); g.code() != "rate_limited" || g.header.Get("Retry-After") != "1" {
+		t.Errorf("%s %v", g.raw, g.header)
+	}
+	ip = netip.MustParseAddr("::ffff:203.0.113.2")
+	n.want(200, "GET", "/v1/rooms", nil, good)
+	ip = netip.MustParseAddr("::ffff:203.0.113.1")
+	n.want(429, "GET", "/v1/rooms", nil, good)
+	now = now.Add(time.Second)
+	n.want(200, "GET", "/v1/rooms", nil, good)
+
+	f := newFailures(func() time.Time { return now })
+	for range failuresBurst {
+		f.note(netip.MustParseAddr("2001:db8::1"))
+	}
+	if f.check(netip.MustParseAddr("2001:db8::2:3:4:5")) == nil {
+		t.Error("another address of the same /64 may go on")
+	}
+	if err := f.check(netip.MustParseAddr("2001:db8:0:1::1")); err != nil {
+		t.Error(err)
+	}
+	if err := f.check(netip.Addr{}); err != nil {
+		t.Error(err)
+	}
+	for i := range 3 * failuresKept {
+		f.note(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}))
+	}
+	if f.by.Len() > 2*failuresKept {
+		t.Errorf("%d addresses are remembered", f.by.Len())
+	}
+}
+
+func TestMetricsAreNotPublic(t *testing.T) {
+	n := newNode(t, nil)
+	public := newNode(t, func(c *Config) { c.PublicMetrics = true })
+	key := n.key(identity.ScopeRead)
+	n.want(200, "GET", "/v1/rooms", nil, "as ann")
+	for _, tt := range []struct {
+		n      *node
+		remote string
+		header http.Header
+		status int
+	}{
+		{n, "127.0.0.1:1", nil, 200},
+		{n, "[::1]:1", nil, 200},
+		{n, "[::ffff:127.0.0.1]:1", nil, 200},
+		{n, "203.0.113.5:1", nil, 404},
+		{n, "127.0.0.1:1", header("X-Forwarded-For: 127.0.0.1"), 404},
+		{n, "127.0.0.1:1", header("Forwarded: for=127.0.0.1"), 404},
+		{n, "203.0.113.5:1", header("as ann"), 404},
+		{n, "203.0.113.5:1", header(n.token("ann")), 404},
+		{n, "203.0.113.5:1", header("rtk_x_y"), 404},
+		{n, "203.0.113.5:1", header(key), 200},
+		{public, "203.0.113.5:1", nil, 200},
+	} {
+		r := httptest.NewRequest("GET", "/metrics", nil)
+		r.RemoteAddr, r.Header = tt.remote, tt.header
+		if r.Header == nil {
+			r.Header = http.Header{}
+		}
+		w := httptest.NewRecorder()
+		tt.n.api.ServeHTTP(w, r)
+		if w.Code != tt.status {
+			t.Errorf("%s %v: %d", tt.remote, tt.header, w.Code)
+		}
+	}
+	n.do("GET", "/v1/rooms/some-room-name/x/y/z", nil)
+	text := string(n.want(200, "GET", "/metrics", nil).raw)
+	if !strings.Contains(text, `roomtide_http_requests_total{route="GET /v1/rooms",status="200"} 1`) || !strings.Contains(text, `{route="other",status="404"} 1`) || strings.Contains(text, "some-room-name") {
+		t.Error(text)
+	}
+}
+
+// A panic is one failed request, and a line in the log.
+func TestPanic(t *testing.T) {
+	n := newNode(t, func(c *Config) { c.Ready = func() error { panic("oops") } })
+	if g := n.want(500, "GET", "/readyz", nil); g.code() != "internal" || strings.Contains(string(g.raw), "oops") {
+		t.Errorf("%s", g.raw)
+	}
+	if log := n.log.String(); !strings.Contains(log, "oops") || !strings.Contains(log, "api_test.go") {
+		t.Errorf("log: %s", log)
+	}
+	n.want(200, "GET", "/healthz", nil)
+}

@@ -1,0 +1,150 @@
+package httpapi
+
+import (
+	"math"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/engine"
+	"github.com/roomtide/roomtide/identity"
+	"github.com/roomtide/roomtide/internal/recent"
+)
+
+// userHeader names the user: a guest's own name, or whom an API key speaks for.
+// Other alphabets than ASCII are percent-encoded, since browsers cannot send
+// them otherwise.
+const userHeader = "Roomtide-User"
+
+// authenticate finds out who is speaking and, for API keys, whether they may
+// use this route at all.
+func (c *call) authenticate(scope string) error {
+	id, user, err := c.identify()
+	if err != nil {
+		return err
+	}
+	c.id = id
+	c.actor = engine.Actor{User: id.User, Name: id.Name, Granted: id.Granted}
+	switch {
+	case id.Kind == identity.Server:
+		if !id.Allows(scope) {
+			return chat.E(chat.Forbidden, "this API key does not have the scope "+scope)
+		}
+		c.actor = engine.Actor{User: user, Server: true}
+	case user != "" && user != id.User:
+		return chat.E(chat.Forbidden, "a token speaks for its own user only")
+	}
+	return nil
+}
+
+// identify reads the headers. user is what Roomtide-User says, empty without.
+func (c *call) identify() (id *identity.Identity, user chat.UserID, err error) {
+	name, err := url.PathUnescape(c.r.Header.Get(userHeader))
+	if err != nil {
+		return nil, "", chat.E(chat.Invalid, userHeader+" is not percent-encoded well")
+	}
+	if name != "" {
+		if err := chat.CheckID("user", name, c.cfg.Limits.IDBytes); err != nil {
+			return nil, "", err
+		}
+	}
+	creds := c.r.Header.Values("Authorization")
+	if len(creds) == 0 {
+		id, err = c.cfg.Verifier.Hello(c.ctx, "", name)
+		return id, chat.UserID(name), err
+	}
+	if len(creds) > 1 {
+		return nil, "", chat.E(chat.Unauthed, "there is more than one Authorization header")
+	}
+	ip := c.cfg.ClientIP(c.r)
+	if err := c.failures.check(ip); err != nil {
+		return nil, "", err
+	}
+	id, err = c.cfg.Verifier.Bearer(c.ctx, creds[0])
+	if chat.KindOf(err) == chat.Unauthed {
+		c.failures.note(ip)
+	}
+	return id, chat.UserID(name), err
+}
+
+// still asks again whether the identity holds, for streams that outlive it.
+func (c *call) still() error {
+	if c.id.Kind != identity.Server {
+		return nil // tokens end by their own time, guests never
+	}
+	_, err := c.cfg.Verifier.Bearer(c.r.Context(), c.r.Header.Get("Authorization"))
+	return err
+}
+
+// Failed authentications of one address: failuresBurst at once, then one a
+// second. Right ones cost nothing.
+const (
+	failuresBurst = 50
+	failuresKept  = 16 << 10 // addresses remembered
+)
+
+// failures bounds guessing. It is asked before a credential is looked at.
+type failures struct {
+	now func() time.Time
+
+	mu sync.Mutex
+	by *recent.Map[netip.Prefix, *rate.Limiter] // guarded by mu
+}
+
+func newFailures(now func() time.Time) *failures {
+	return &failures{now: now, by: recent.New[netip.Prefix, *rate.Limiter](failuresKept)}
+}
+
+// check refuses an address that has failed too often.
+func (f *failures) check(ip netip.Addr) error {
+	now := f.now()
+	f.mu.Lock()
+	l, ok := f.by.Get(network(ip))
+	f.mu.Unlock()
+	if !ok {
+		return nil
+	}
+	tokens := l.TokensAt(now)
+	if tokens >= 1 {
+		return nil
+	}
+	return &chat.Error{
+		Kind: chat.RateLimited, Op: "httpapi.auth", Text: "too many failed authentications",
+		RetryAfter: int64(math.Ceil((1 - tokens) * 1000)),
+	}
+}
+
+// note counts a failure.
+func (f *failures) note(ip netip.Addr) {
+	key := network(ip)
+	f.mu.Lock()
+	l, ok := f.by.Get(key)
+	if !ok {
+		l = rate.NewLimiter(1, failuresBurst)
+		f.by.Put(key, l)
+	}
+	f.mu.Unlock()
+	l.AllowN(f.now(), 1)
+}
+
+// network is what one person has: an IPv4 address, or a /64 of IPv6.
+func network(ip netip.Addr) netip.Prefix {
+	ip = ip.Unmap()
+	bits := 32
+	if ip.Is6() {
+		bits = 64
+	}
+	p, _ := ip.Prefix(bits) // the zero Prefix for an address that is none
+	return p
+}
+
+// peer is the other end of the TCP connection.
+func peer(r *http.Request) netip.Addr {
+	ap, _ := netip.ParseAddrPort(r.RemoteAddr)
+	return ap.Addr()
+}

@@ -1,0 +1,127 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/roomtide/roomtide/chat"
+)
+
+// fields are the members of a body, which is always one JSON object. Names we do
+// not know are there and nobody asks for them.
+type fields map[string]json.RawMessage
+
+// body reads the request's body: JSON, bounded in size and time.
+func (c *call) body() (fields, error) {
+	kind, _, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
+	if err != nil || kind != "application/json" {
+		return nil, chat.E(chat.Invalid, "the Content-Type must be application/json")
+	}
+	limit := int64(c.cfg.Limits.FrameBytes)
+	tooLarge := chat.E(chat.TooLarge, "the body is larger than "+strconv.FormatInt(limit, 10)+" bytes")
+	if c.r.ContentLength > limit {
+		return nil, tooLarge
+	}
+	if err := http.NewResponseController(c.w).SetReadDeadline(time.Now().Add(c.bodyTime)); err != nil {
+		return nil, chat.Wrap(chat.Internal, "httpapi.body", err)
+	}
+	raw, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, limit))
+	if over := (*http.MaxBytesError)(nil); errors.As(err, &over) {
+		return nil, tooLarge
+	}
+	if err != nil {
+		c.w.Header().Set("Connection", "close") // the rest of the body may still be on its way
+		return nil, &chat.Error{Kind: chat.Invalid, Op: "httpapi.body", Text: "the body did not come in whole and in time", Err: err}
+	}
+	return parseObject(raw)
+}
+
+// parseObject reads one JSON object and refuses what two readers could read
+// differently: repeated names, invalid UTF-8, anything after the object.
+func parseObject(raw []byte) (fields, error) {
+	bad := func(text string) (fields, error) { return nil, chat.E(chat.Invalid, text) }
+	if !utf8.Valid(raw) {
+		return bad("the body is not valid UTF-8")
+	}
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return bad("the body is not a JSON object")
+	}
+	f := fields{}
+	for dec.More() {
+		t, err := dec.Token()
+		name, ok := t.(string)
+		if err != nil || !ok {
+			return bad("the body is not valid JSON")
+		}
+		if _, twice := f[name]; twice {
+			return bad("the body has a name twice")
+		}
+		var v json.RawMessage
+		if err := dec.Decode(&v); err != nil {
+			return bad("the body is not valid JSON")
+		}
+		f[name] = v
+	}
+	if _, err := dec.Token(); err != nil {
+		return bad("the body is not valid JSON")
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return bad("there is something after the JSON object")
+	}
+	return f, nil
+}
+
+// get decodes a field into *v, which stays as it is when the field is missing
+// or null. what is the word for the message: "a string".
+func (f fields) get(name, what string, v any) error {
+	raw, ok := f[name]
+	if !ok || string(raw) == "null" {
+		return nil
+	}
+	if json.Unmarshal(raw, v) != nil {
+		return chat.E(chat.Invalid, name+" must be "+what)
+	}
+	return nil
+}
+
+// has reports whether the field is there and not null.
+func (f fields) has(name string) bool {
+	raw, ok := f[name]
+	return ok && string(raw) != "null"
+}
+
+// seq reads the {seq} of the path.
+func (c *call) seq() (chat.Seq, error) {
+	n, err := strconv.ParseInt(c.r.PathValue("seq"), 10, 64)
+	if err != nil || n <= 0 {
+		return 0, chat.E(chat.Invalid, "seq is not a message number")
+	}
+	return chat.Seq(n), nil
+}
+
+// number reads a number from the query, 0 when it is missing.
+func (c *call) number(name string) (int64, error) {
+	s := c.r.URL.Query().Get(name)
+	if s == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < 0 {
+		return 0, chat.E(chat.Invalid, name+" is not a number")
+	}
+	return n, nil
+}
+
+// limit reads ?limit=, 0 when it is missing. The engine cuts it to what it allows.
+func (c *call) limit() (int, error) {
+	n, err := c.number("limit")
+	return int(min(n, 1<<20)), err
+}

@@ -1,0 +1,163 @@
+package httpapi
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/roomtide/roomtide/identity"
+)
+
+// Every operation of the specification, answered well.
+func TestContract(t *testing.T) {
+	n := newNode(t, nil)
+	admin := n.key(identity.ScopeAll)
+	const room = "/v1/rooms/team%2Fred"
+
+	n.want(201, "PUT", room, `{"title":"Red","open":false,"later":1}`, admin)
+	if g := n.want(200, "PUT", room, `{"read_only":false,"title":"Red 2"}`, admin); g.body["title"] != "Red 2" || g.body["open"] != false || g.body["room"] != "team/red" {
+		t.Errorf("%s", g.raw)
+	}
+	n.want(204, "PUT", room+"/members/ann", `{"role":"owner","name":"Ann"}`, admin)
+	n.want(204, "PUT", room+"/members/bob", `{"name":"Bob"}`, admin)
+	ann, bob := n.token("ann"), n.token("bob")
+
+	first := n.want(201, "POST", room+"/messages", `{"message":"Hello","data":{"a":[1,null]}}`, ann, "Idempotency-Key: k1")
+	again := n.want(200, "POST", room+"/messages", `{"message":"Hello","data":{"a":[1,null]}}`, ann, "Idempotency-Key: k1")
+	if string(first.raw) != string(again.raw) || first.num("seq") != 1 {
+		t.Errorf("first %s, again %s", first.raw, again.raw)
+	}
+	n.want(201, "POST", room+"/messages", `{"message":"Hi","reply_to":1}`, bob)
+	n.want(201, "POST", room+"/messages", `{"message":"as bob","user":"bob"}`, admin)
+	n.want(201, "POST", room+"/messages", `{"message":"as bob"}`, admin, "as bob")
+	n.want(200, "PATCH", room+"/messages/1", `{"message":"Hello!"}`, ann)
+	n.want(200, "DELETE", room+"/messages/2", nil, ann)
+	n.want(200, "PUT", room+"/messages/1/reactions/%F0%9F%91%8D", nil, bob)
+	n.want(200, "PUT", room+"/messages/1/reactions/%F0%9F%8E%89", nil, bob)
+	n.want(200, "DELETE", room+"/messages/1/reactions/%F0%9F%8E%89", nil, bob)
+
+	page := n.want(200, "GET", room+"/messages?limit=3&after=1", nil, bob)
+	if ms := page.body["messages"].([]any); len(ms) != 3 || page.body["more"] != false {
+		t.Errorf("%s", page.raw)
+	}
+	page = n.want(200, "GET", room+"/messages?before=2", nil, admin)
+	m := page.body["messages"].([]any)[0].(map[string]any)
+	if m["message"] != "Hello!" || m["edited"] == nil || len(m["reactions"].([]any)) != 1 {
+		t.Errorf("%s", page.raw)
+	}
+	if g := n.want(200, "GET", room+"/changes?after=0", nil, ann); g.body["more"] != false || g.num("rev") == 0 || g.body["title"] != "Red 2" {
+		t.Errorf("%s", g.raw)
+	}
+	if g := n.want(200, "PUT", room+"/read", `{"seq":2}`, ann); g.num("unread") != 2 {
+		t.Errorf("%s", g.raw)
+	}
+	n.want(204, "POST", room+"/typing", `{}`, ann)
+	n.want(204, "POST", room+"/typing", `{"on":false}`, admin, "as bob")
+
+	s := n.listen(room+"/events", ann)
+	s.next("")
+	if g := n.want(200, "GET", room+"/online", nil, bob); g.num("online_count") != 1 {
+		t.Errorf("%s", g.raw)
+	}
+	if g := n.want(200, "DELETE", "/v1/users/ann/connections", nil, admin); g.num("closed") != 1 {
+		t.Errorf("%s", g.raw)
+	}
+	if g := n.want(200, "GET", room+"/members?limit=1", nil, bob); g.num("count") != 2 || g.body["more"] != true {
+		t.Errorf("%s", g.raw)
+	}
+	n.want(200, "GET", room+"/members?limit=1&after=ann", nil, bob)
+	if g := n.want(200, "GET", "/v1/rooms", nil, ann); g.body["rooms"].([]any)[0].(map[string]any)["room"] != "team/red" {
+		t.Errorf("%s", g.raw)
+	}
+	n.want(200, "GET", "/v1/rooms", nil, admin, "as bob")
+	n.want(200, "GET", room, nil, bob)
+	n.want(204, "DELETE", room+"/members/bob", nil, bob)
+	n.want(204, "DELETE", room+"/members/ann", nil, admin)
+	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/openapi.json"} {
+		n.want(200, "GET", path, nil)
+	}
+
+	for _, op := range operations() {
+		if !n.seen[op] {
+			t.Errorf("operation %s was not tried", op)
+		}
+	}
+	for _, secret := range []string{ann, bob, admin, "Hello", "Idempotency", "after=ann", "k1"} {
+		if strings.Contains(n.log.String(), secret) {
+			t.Errorf("the log holds %q", secret)
+		}
+	}
+}
+
+func operations() []string {
+	var out []string
+	for _, item := range loadSpec().Paths.Map() {
+		for _, op := range item.Operations() {
+			out = append(out, op.OperationID)
+		}
+	}
+	return out
+}
+
+// The mux and the specification name the same routes.
+func TestRoutesAreSpecified(t *testing.T) {
+	specified := map[string]bool{}
+	for path, item := range loadSpec().Paths.Map() {
+		for method := range item.Operations() {
+			specified[method+" "+path] = true
+		}
+	}
+	patterns := []string{"GET /healthz", "GET /readyz", "GET /metrics", "GET /openapi.json"}
+	for _, rt := range routes {
+		patterns = append(patterns, rt.pattern)
+		if !identity.KnownScope(rt.scope) {
+			t.Errorf("%s has the scope %q", rt.pattern, rt.scope)
+		}
+	}
+	if got, want := slices.Sorted(slices.Values(patterns)), slices.Sorted(maps.Keys(specified)); !slices.Equal(got, want) {
+		t.Errorf("routes    %q\nspecified %q", got, want)
+	}
+	n := newNode(t, nil)
+	for _, p := range patterns {
+		method, path, _ := strings.Cut(p, " ")
+		req, err := http.NewRequest(method, path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, found := n.api.mux.Handler(req); found != p {
+			t.Errorf("%s goes to %q", p, found)
+		}
+	}
+}
+
+// Every operation says in its description what an API key needs, and it is
+// what the route asks for.
+func TestScopes(t *testing.T) {
+	n := newNode(t, nil)
+	keys := map[string]string{}
+	for _, s := range []string{identity.ScopeSend, identity.ScopeRead, identity.ScopeRooms, identity.ScopeUsers} {
+		keys[s] = n.key(s)
+	}
+	for _, rt := range routes {
+		method, template, _ := strings.Cut(rt.pattern, " ")
+		if d := loadSpec().Paths.Value(template).GetOperation(method).Description; !strings.Contains(d, "scope `"+rt.scope+"`") {
+			t.Errorf("%s: the specification does not name the scope %s", rt.pattern, rt.scope)
+		}
+		path := strings.NewReplacer("{room}", "r", "{seq}", "0", "{user}", "u", "{emoji}", "x").Replace(template)
+		for scope, key := range keys {
+			if scope == rt.scope {
+				continue
+			}
+			if g := n.do(method, path, nil, key, "as u"); g.status != 403 || g.code() != "forbidden" {
+				t.Errorf("%s with scope %s: %d %s", rt.pattern, scope, g.status, g.raw)
+			}
+		}
+		for _, who := range []string{"X: y", "rtk_nobody_nothing", "broken"} {
+			if g := n.do(method, path, nil, who); g.status != 401 || g.header.Get("WWW-Authenticate") == "" {
+				t.Errorf("%s as %s: %d %s", rt.pattern, who, g.status, g.raw)
+			}
+		}
+	}
+}

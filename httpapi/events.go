@@ -1,0 +1,215 @@
+package httpapi
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/engine"
+	"github.com/roomtide/roomtide/hub"
+	"github.com/roomtide/roomtide/identity"
+)
+
+// events streams what happens in the room: first everything the client has
+// missed, then live, with nothing left out or twice between the two. The seat in
+// the hub is taken before the room is read and starts to flow after the rev that
+// was read, as on every transport.
+func (c *call) events() (answer, error) {
+	if c.r.Method != http.MethodGet {
+		return answer{}, chat.E(chat.Invalid, "an event stream has to be read")
+	}
+	after, err := c.lastEvent()
+	if err != nil {
+		return answer{}, err
+	}
+	if c.streams.Add(1) > int64(c.cfg.MaxStreams) {
+		c.streams.Add(-1)
+		return answer{}, &chat.Error{Kind: chat.Busy, Op: "httpapi.events", Text: "too many event streams", RetryAfter: 5000}
+	}
+	c.metrics.streams.Inc()
+	defer func() { c.streams.Add(-1); c.metrics.streams.Dec() }()
+
+	s := newStream(c.w)
+	link := hub.NewBufferedLink(s, 0, s.goodbye)
+	conn := c.cfg.Hub.Attach(link, sse{})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = link.Run() // fails when the client went away
+	}()
+	defer func() { // the response may not be touched after the handler returns
+		conn.Detach()
+		link.Close(chat.ByeTimeout)
+		<-ended
+	}()
+	if c.id.Kind != identity.Server {
+		conn.SetUser(c.id.User)
+	}
+	rev, err := c.enter(conn)
+	if err == nil {
+		if c.cfg.Presence != nil && c.id.Kind != identity.Server {
+			c.cfg.Presence.Enter(c.room, c.id.User)
+			defer c.cfg.Presence.Leave(c.room, c.id.User)
+		}
+		rev, err = c.begin(s, rev, after)
+	}
+	switch {
+	case err == nil:
+		conn.Start(c.room, rev)
+		c.watch(conn, ended)
+	case s.abandon():
+		return answer{}, err
+	default:
+		c.log.Debug("an event stream broke off", "err", err)
+	}
+	return answer{}, nil
+}
+
+// lastEvent is the rev that the client has: Last-Event-ID, or ?after= for one
+// that begins. nil: from now on.
+func (c *call) lastEvent() (*chat.Rev, error) {
+	s := c.r.Header.Get("Last-Event-ID")
+	if s == "" {
+		s = c.r.URL.Query().Get("after")
+	}
+	if s == "" {
+		return nil, nil
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < 0 {
+		return nil, chat.E(chat.Invalid, "Last-Event-ID or after is not a rev")
+	}
+	rev := chat.Rev(n)
+	return &rev, nil
+}
+
+// enter takes the seat, joins the room and returns the rev it has.
+func (c *call) enter(conn *hub.Conn) (chat.Rev, error) {
+	if err := chat.CheckID("room", string(c.room), c.cfg.Limits.IDBytes); err != nil {
+		return 0, err
+	}
+	if err := conn.Open(c.room); err != nil {
+		return 0, err
+	}
+	joined, err := c.cfg.Rooms.Join(c.ctx, c.actor, c.room, engine.JoinOptions{Limit: 1})
+	if err != nil {
+		return 0, err
+	}
+	return joined.Rev, nil
+}
+
+// begin writes what was missed and returns the rev after which live events
+// follow. now is the rev of the room.
+func (c *call) begin(s *stream, now chat.Rev, after *chat.Rev) (chat.Rev, error) {
+	// Streams that were cut at the same time should not come back all at once.
+	head := fmt.Appendf(nil, "retry: %d\n", 1000+rand.IntN(4000))
+	if after != nil {
+		return c.catchUp(s, append(appendEventID(head, *after), '\n'), *after)
+	}
+	_, err := s.Write(append(appendEventID(head, now), '\n'))
+	return now, err
+}
+
+// catchUp writes head and what changed after a rev, in pages, and returns the
+// rev it has come to.
+func (c *call) catchUp(s *stream, head []byte, since chat.Rev) (chat.Rev, error) {
+	rev := since
+	for {
+		d, err := c.changesAfter(rev)
+		if err != nil {
+			return 0, err
+		}
+		if d.Rev < rev {
+			head = appendEventID(head, d.Rev)
+			head = append(head, "event: reset\n"...)
+			head = appendData(head, func(dst []byte) []byte { return fmt.Appendf(dst, `{"type":"reset","rev":%d}`, d.Rev) })
+			head = append(head, '\n')
+		}
+		for _, ev := range missed(d, since) {
+			head = sse{}.AppendEvent(head, ev)
+		}
+		if _, err := s.Write(head); err != nil {
+			return 0, err
+		}
+		if rev, head = d.Rev, head[:0]; !d.More {
+			return rev, nil
+		}
+	}
+}
+
+func (c *call) changesAfter(rev chat.Rev) (*chat.Delta, error) {
+	ctx, cancel := context.WithTimeout(c.r.Context(), requestTime)
+	defer cancel()
+	r, err := c.cfg.Messages.Changes(ctx, c.actor, c.room, rev, 0)
+	if err != nil {
+		return nil, err
+	}
+	return r.Delta, nil
+}
+
+// missed turns a page of changes into events in ascending rev. Only the newest
+// state of everything is known: a message that was written after since comes as
+// written, whatever became of it later; an older one comes as edited, whole, also
+// when it only got a reaction.
+func missed(d *chat.Delta, since chat.Rev) []*chat.Event {
+	evs := make([]*chat.Event, 0, len(d.Messages)+len(d.Members)+1)
+	for i := range d.Messages {
+		m := &d.Messages[i]
+		kind := chat.EventEdited
+		switch {
+		case m.Deleted:
+			kind = chat.EventDeleted
+		case m.Created > since:
+			kind = chat.EventMessage
+		}
+		evs = append(evs, &chat.Event{Kind: kind, Room: d.Room.ID, Rev: m.Rev, Message: m})
+	}
+	for i := range d.Members {
+		m := &d.Members[i]
+		evs = append(evs, &chat.Event{Kind: chat.EventMember, Room: d.Room.ID, Rev: m.Rev, Member: m})
+	}
+	if d.Info && d.Room.InfoRev <= d.Rev {
+		evs = append(evs, &chat.Event{Kind: chat.EventRoom, Room: d.Room.ID, Rev: d.Room.InfoRev, Info: &d.Room})
+	}
+	slices.SortStableFunc(evs, func(a, b *chat.Event) int { return cmp.Compare(a.Rev, b.Rev) })
+	return evs
+}
+
+// watch keeps the stream until somebody ends it: the client, the token's time,
+// the hub (revoked, too slow, draining), or the loss of the seat or the API key,
+// which is noticed at the next heartbeat.
+func (c *call) watch(conn *hub.Conn, ended <-chan struct{}) {
+	beat := time.NewTicker(c.heartbeat)
+	defer beat.Stop()
+	var expired <-chan time.Time
+	if !c.id.Expires.IsZero() {
+		t := time.NewTimer(time.Until(c.id.Expires))
+		defer t.Stop()
+		expired = t.C
+	}
+	for {
+		select {
+		case <-c.r.Context().Done():
+			return
+		case <-ended:
+			return
+		case <-expired:
+			conn.Close(chat.ByeExpired)
+		case <-beat.C:
+			switch {
+			case !conn.Joined(c.room):
+				conn.Close(chat.ByeForbidden)
+			case chat.KindOf(c.still()) == chat.Unauthed:
+				conn.Close(chat.ByeRevoked)
+			default:
+				conn.Send([]byte(":\n\n"))
+			}
+		}
+	}
+}

@@ -1,0 +1,142 @@
+package httpapi
+
+import (
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/roomtide/roomtide/chat"
+)
+
+// ServeHTTP takes a request through everything that all routes have in common.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	sw := &statusWriter{ResponseWriter: w}
+	defer func() { a.account(sw, r, time.Since(start), recover()) }()
+	secure(w.Header())
+	if strings.HasPrefix(r.URL.Path, "/v1/") {
+		if err := a.checkOrigin(w.Header(), r); err != nil {
+			a.fail(sw, r, err)
+			return
+		}
+		if isPreflight(r) {
+			preflight(sw)
+			return
+		}
+	}
+	if h, pattern := a.mux.Handler(r); pattern == "" {
+		a.noRoute(sw, r, h)
+		return
+	}
+	a.mux.ServeHTTP(sw, r)
+}
+
+// secure sets headers for whatever a browser might do with an answer.
+func secure(h http.Header) {
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cache-Control", "no-store")
+}
+
+// noRoute says in our words what the mux says in its own.
+func (a *API) noRoute(w http.ResponseWriter, r *http.Request, h http.Handler) {
+	said := &listener{header: http.Header{}}
+	h.ServeHTTP(said, r)
+	if said.status != http.StatusMethodNotAllowed {
+		a.fail(w, r, chat.E(chat.NotFound, "there is nothing at this address"))
+		return
+	}
+	w.Header().Set("Allow", said.header.Get("Allow"))
+	writeProblem(w, http.StatusMethodNotAllowed, chat.E(chat.UnknownType, "this address does not know "+printable(r.Method)))
+}
+
+// printable keeps odd methods out of answers.
+func printable(method string) string {
+	if len(method) > 16 {
+		return "this method"
+	}
+	return method
+}
+
+// account ends every request: with an answer if the verb panicked, and always
+// with numbers and a line at debug. Neither has the query or any header in it.
+func (a *API) account(w *statusWriter, r *http.Request, took time.Duration, panicked any) {
+	if panicked == http.ErrAbortHandler {
+		panic(panicked)
+	}
+	if panicked != nil {
+		a.log.Error("a request panicked", "method", r.Method, "route", r.Pattern, "panic", panicked, "stack", string(debug.Stack()))
+		if w.status != 0 {
+			panic(http.ErrAbortHandler) // half an answer must not look whole
+		}
+		writeProblem(w, http.StatusInternalServerError, chat.Public(chat.Wrap(chat.Internal, "httpapi", nil)))
+	}
+	route := r.Pattern
+	if route == "" {
+		route = "other"
+	}
+	a.metrics.requests.WithLabelValues(route, strconv.Itoa(w.status)).Inc()
+	a.metrics.seconds.WithLabelValues(route).Observe(took.Seconds())
+	a.log.Debug("request", "method", r.Method, "route", route, "status", w.status, "took", took, "ip", a.cfg.ClientIP(r))
+}
+
+type metrics struct {
+	requests *prometheus.CounterVec
+	seconds  *prometheus.HistogramVec
+	streams  prometheus.Gauge
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	m := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "roomtide_http_requests_total", Help: "Requests answered, by route and status.",
+		}, []string{"route", "status"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "roomtide_http_request_seconds", Help: "Time until the answer was written, by route. An event stream counts whole.",
+			Buckets: []float64{.001, .005, .025, .1, .5, 2.5, 10, 60},
+		}, []string{"route"}),
+		streams: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "roomtide_http_event_streams", Help: "Event streams open now.",
+		}),
+	}
+	reg.MustRegister(m.requests, m.seconds, m.streams)
+	return m
+}
+
+// statusWriter remembers the status.
+type statusWriter struct {
+	http.ResponseWriter
+	status int // 0: nothing written yet
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *statusWriter) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+// Unwrap lets http.ResponseController find the connection.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// listener hears an answer that nobody else is to hear.
+type listener struct {
+	header http.Header
+	status int
+}
+
+func (l *listener) Header() http.Header         { return l.header }
+func (l *listener) WriteHeader(status int)      { l.status = status }
+func (l *listener) Write(p []byte) (int, error) { return len(p), nil }

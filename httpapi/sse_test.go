@@ -1,0 +1,68 @@
+package httpapi
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/hub"
+)
+
+func TestStreamCutsAtGap(t *testing.T) {
+	whole := sse{}.AppendGap([]byte("data: 1\n\n"), "r", 5)
+	bytes := append(append([]byte(nil), whole...), "id: 7\nevent: message\n\n"...)
+	for step := 1; step <= len(bytes); step++ {
+		s, written, ended := &stream{}, 0, false
+		for from := 0; from < len(bytes) && !ended; from += step {
+			var k int
+			k, ended = s.cutAtGap(bytes[from:min(from+step, len(bytes))])
+			written += k
+		}
+		if !ended || written != len(whole) {
+			t.Fatalf("in steps of %d: wrote %d of %d, ended %v", step, written, len(whole), ended)
+		}
+	}
+}
+
+// stuck is a response whose reader does not read: a write waits for its deadline.
+type stuck struct {
+	waiting  chan struct{}
+	deadline chan time.Time
+}
+
+func (s *stuck) Header() http.Header { return http.Header{} }
+func (s *stuck) WriteHeader(int)     {}
+func (s *stuck) Flush()              {}
+
+func (s *stuck) Write(p []byte) (int, error) {
+	<-s.deadline // the one set for this write
+	close(s.waiting)
+	if t := <-s.deadline; time.Until(t) > 2*time.Second {
+		return 0, errors.New("the deadline was not moved forward")
+	}
+	return 0, os.ErrDeadlineExceeded
+}
+
+func (s *stuck) SetWriteDeadline(t time.Time) error { s.deadline <- t; return nil }
+
+// The hub closes a link from a goroutine that serves many. It must not wait for
+// a reader that does not read, and makes the write that waits give up.
+func TestCloseDoesNotWaitForReader(t *testing.T) {
+	w := &stuck{waiting: make(chan struct{}), deadline: make(chan time.Time, 1)}
+	s := newStream(w)
+	link := hub.NewBufferedLink(s, 0, s.goodbye)
+	if _, err := link.TryWrite(net.Buffers{[]byte("data: 1\n\n")}); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error)
+	go func() { ended <- link.Run() }()
+	<-w.waiting
+	link.Close(chat.ByeRevoked)
+	if err := <-ended; !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,193 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/roomtide/roomtide/chat"
+)
+
+// algorithms are all that is understood; which of them counts for a token is
+// decided by the key.
+var algorithms = []string{"HS256", "RS256", "ES256", "EdDSA"}
+
+// maxAvatar bounds the URL of an avatar, which goes into members' answers.
+const maxAvatar = 1024
+
+// claims are what a token may say about its user.
+type claims struct {
+	jwt.RegisteredClaims
+	Name   string   `json:"name,omitempty"`
+	Avatar string   `json:"avatar,omitempty"`
+	Rooms  []string `json:"rooms,omitempty"`
+}
+
+// Mint signs a token for user with the server's own secret: what `roomtide
+// token` prints, and what a host that shares the secret would make itself.
+func Mint(secret []byte, user chat.UserID, name string, rooms []chat.RoomID, ttl time.Duration) (string, error) {
+	if _, err := (KeyConfig{Alg: "HS256", Secret: secret}).key(); err != nil {
+		return "", err
+	}
+	if err := chat.CheckID("user", string(user), chat.DefaultLimits().IDBytes); err != nil {
+		return "", err
+	}
+	if ttl <= 0 {
+		return "", chat.E(chat.Invalid, "a token must live for some time")
+	}
+	now := time.Now()
+	c := claims{Name: name, RegisteredClaims: jwt.RegisteredClaims{
+		Subject: string(user), IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(ttl)),
+	}}
+	for _, r := range rooms {
+		c.Rooms = append(c.Rooms, string(r))
+	}
+	return jwt.NewWithClaims(jwt.SigningMethodHS256, c).SignedString(secret)
+}
+
+// token verifies a JWT and reads its claims.
+func (v *Verifier) token(ctx context.Context, raw string) (*Identity, error) {
+	if len(raw) > maxToken || strings.Count(raw, ".") != 2 {
+		return nil, unauthed("the token is not valid", nil)
+	}
+	var used *key
+	parser := jwt.NewParser(
+		jwt.WithValidMethods(algorithms),
+		jwt.WithExpirationRequired(),
+		jwt.WithLeeway(skew),
+		jwt.WithTimeFunc(v.cfg.Now),
+	)
+	var c claims
+	for _, k := range v.candidates(ctx, parser, raw) {
+		c = claims{}
+		_, err := parser.ParseWithClaims(raw, &c, func(*jwt.Token) (any, error) { return k.verify, nil })
+		if errors.Is(err, jwt.ErrTokenSignatureInvalid) {
+			continue
+		}
+		if err != nil {
+			return nil, refused(err)
+		}
+		used = &k
+		break
+	}
+	if used == nil {
+		return nil, unauthed("the token is not valid", errors.New("no key of ours signed it"))
+	}
+	if err := v.checkParties(&c, used.own); err != nil {
+		return nil, err
+	}
+	return v.identify(&c)
+}
+
+// candidates are the keys that may have signed the token: of its algorithm, and
+// of its kid unless the key was configured without one. The header is not
+// verified yet, so it selects among keys we have and does nothing else.
+func (v *Verifier) candidates(ctx context.Context, parser *jwt.Parser, raw string) []key {
+	t, _, err := parser.ParseUnverified(raw, &claims{})
+	if err != nil {
+		return nil
+	}
+	alg, kid, ok := readHeader(t.Header)
+	if !ok {
+		return nil
+	}
+	match := func(k key) bool { return k.alg == alg && (k.kid == kid || k.kid == "" || kid == "") }
+	var out []key
+	for _, k := range v.keys {
+		if match(k) {
+			out = append(out, k)
+		}
+	}
+	if v.jwks == nil || alg == "HS256" || (kid != "" && slices.ContainsFunc(out, func(k key) bool { return k.kid == kid })) {
+		return out
+	}
+	return append(out, v.jwks.find(ctx, match)...)
+}
+
+// readHeader takes what counts from a token's header and refuses other kinds of
+// tokens (typ), extensions we do not know (crit) and wrong types.
+func readHeader(h map[string]any) (alg, kid string, ok bool) {
+	if _, has := h["crit"]; has {
+		return "", "", false
+	}
+	if typ, has := h["typ"]; has {
+		s, _ := typ.(string)
+		if !strings.EqualFold(s, "JWT") && !strings.EqualFold(s, "at+jwt") {
+			return "", "", false
+		}
+	}
+	if k, has := h["kid"]; has {
+		if kid, ok = k.(string); !ok {
+			return "", "", false
+		}
+	}
+	alg, ok = h["alg"].(string)
+	return alg, kid, ok && slices.Contains(algorithms, alg)
+}
+
+// checkParties checks iss and aud where they are configured. A token signed with
+// the server's own secret may leave them out, but not have wrong ones.
+func (v *Verifier) checkParties(c *claims, own bool) error {
+	if v.cfg.Issuer != "" && c.Issuer != v.cfg.Issuer && !(own && c.Issuer == "") {
+		return unauthed("the token is of another issuer", nil)
+	}
+	if v.cfg.Audience != "" && !slices.Contains(c.Audience, v.cfg.Audience) && !(own && len(c.Audience) == 0) {
+		return unauthed("the token is for another audience", nil)
+	}
+	return nil
+}
+
+// identify turns verified claims into an Identity.
+func (v *Verifier) identify(c *claims) (*Identity, error) {
+	if err := chat.CheckID("user", c.Subject, v.limits.IDBytes); err != nil {
+		return nil, unauthed("the token's sub is not a user id", err)
+	}
+	if !plainText(c.Name, v.limits.NameBytes) {
+		return nil, unauthed("the token's name is too long or not plain text", nil)
+	}
+	if !plainText(c.Avatar, maxAvatar) || !webURL(c.Avatar) {
+		return nil, unauthed("the token's avatar is not a web address", nil)
+	}
+	id := &Identity{
+		User: chat.UserID(c.Subject), Name: c.Name, Avatar: c.Avatar, Kind: Token,
+		Expires: c.ExpiresAt.Add(skew), TokenID: c.ID,
+	}
+	for _, r := range c.Rooms {
+		if err := chat.CheckID("room", r, v.limits.IDBytes); err != nil {
+			return nil, unauthed("the token's rooms are not room ids", err)
+		}
+		if id.Rooms == nil {
+			id.Rooms = make(map[chat.RoomID]bool, len(c.Rooms))
+		}
+		id.Rooms[chat.RoomID(r)] = true
+	}
+	return id, nil
+}
+
+func plainText(s string, limit int) bool {
+	return len(s) <= limit && utf8.ValidString(s) && strings.IndexFunc(s, unicode.IsControl) < 0
+}
+
+// webURL keeps schemes that run code out of what clients show.
+func webURL(s string) bool {
+	return s == "" || strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://") || strings.HasPrefix(s, "/")
+}
+
+// refused tells the few reasons that help an honest client; the others are one.
+func refused(err error) error {
+	switch {
+	case errors.Is(err, jwt.ErrTokenExpired):
+		return unauthed("the token has expired", err)
+	case errors.Is(err, jwt.ErrTokenNotValidYet):
+		return unauthed("the token is not valid yet", err)
+	case errors.Is(err, jwt.ErrTokenRequiredClaimMissing):
+		return unauthed("the token has no exp", err)
+	}
+	return unauthed("the token is not valid", err)
+}

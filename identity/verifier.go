@@ -1,0 +1,125 @@
+package identity
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/roomtide/roomtide/chat"
+)
+
+const (
+	maxToken = 8 << 10          // bytes of a token, checked before it is looked at
+	skew     = 30 * time.Second // how far apart the host's clock and ours may be
+)
+
+// Config says whom to believe. What is left out is refused.
+type Config struct {
+	Guests   bool         // names without proof are accepted
+	Secret   []byte       // the server's own HS256 key, at least 32 bytes; what Mint signs with
+	Keys     []KeyConfig  // further keys of the host app
+	JWKSURL  string       // where the host publishes public keys
+	Issuer   string       // the host's tokens must have this iss
+	Audience string       // the host's tokens must have this among their aud
+	Limits   *chat.Limits // of ids and names; nil: the defaults
+
+	// APIKeys lists all API keys, revoked ones included. nil: there are none.
+	// The list is asked for again when it is older than 5 seconds.
+	APIKeys func(context.Context) ([]Key, error)
+
+	Now        func() time.Time // nil: time.Now
+	HTTPClient *http.Client     // for JWKSURL; nil: a plain one. Redirects are not followed
+	Log        *slog.Logger     // nil: nowhere
+}
+
+// Verifier turns credentials into identities. Safe for concurrent use.
+type Verifier struct {
+	cfg    Config
+	limits chat.Limits
+	keys   []key // configured ones
+	jwks   *jwks // nil without a URL
+	api    *apiKeys
+}
+
+// New checks the configuration and makes a Verifier. Nothing is fetched yet.
+func New(cfg Config) (*Verifier, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	v := &Verifier{cfg: cfg, limits: chat.DefaultLimits(), api: newAPIKeys(cfg.APIKeys, cfg.Now)}
+	if cfg.Limits != nil {
+		v.limits = *cfg.Limits
+	}
+	if len(cfg.Secret) > 0 {
+		k, err := KeyConfig{Alg: "HS256", Secret: cfg.Secret}.key()
+		if err != nil {
+			return nil, err
+		}
+		k.own = true
+		v.keys = append(v.keys, k)
+	}
+	for _, kc := range cfg.Keys {
+		k, err := kc.key()
+		if err != nil {
+			return nil, err
+		}
+		v.keys = append(v.keys, k)
+	}
+	if cfg.JWKSURL != "" {
+		j, err := newJWKS(cfg)
+		if err != nil {
+			return nil, err
+		}
+		v.jwks = j
+	}
+	return v, nil
+}
+
+// Hello answers "who are you" at the beginning of a connection: with a token if
+// there is one, as a guest otherwise. API keys are not for connections.
+func (v *Verifier) Hello(ctx context.Context, token, guest string) (*Identity, error) {
+	switch {
+	case strings.HasPrefix(token, keyPrefix):
+		return nil, unauthed("an API key is for HTTP only, use a token here", nil)
+	case token != "":
+		return v.token(ctx, token)
+	}
+	return v.guest(guest)
+}
+
+// Bearer reads an Authorization header: "Bearer " and a token or an API key.
+func (v *Verifier) Bearer(ctx context.Context, header string) (*Identity, error) {
+	scheme, cred, _ := strings.Cut(header, " ")
+	cred = strings.TrimSpace(cred)
+	if !strings.EqualFold(scheme, "Bearer") || cred == "" {
+		return nil, unauthed("the Authorization header must be: Bearer and a token", nil)
+	}
+	if strings.HasPrefix(cred, keyPrefix) {
+		return v.APIKey(ctx, cred)
+	}
+	return v.token(ctx, cred)
+}
+
+// guest accepts a name without proof, where that is switched on.
+func (v *Verifier) guest(name string) (*Identity, error) {
+	if !v.cfg.Guests {
+		return nil, unauthed("a token is needed", nil)
+	}
+	if name == "" {
+		return nil, unauthed("a token or a user name is needed", nil)
+	}
+	if err := chat.CheckID("user", name, v.limits.IDBytes); err != nil {
+		return nil, err
+	}
+	return &Identity{User: chat.UserID(name), Kind: Guest}, nil
+}
+
+// unauthed is every refusal of a credential. cause is for the log.
+func unauthed(text string, cause error) *chat.Error {
+	return &chat.Error{Kind: chat.Unauthed, Op: "identity", Text: text, Err: cause}
+}

@@ -1,0 +1,47 @@
+# Everything that is done with this repository. "make help" lists it.
+
+SHELL    := /bin/sh
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS  := -s -w -X main.stamp=$(VERSION)
+FUZZTIME ?= 5s
+ARGS     ?=
+
+.PHONY: help run build test check generate bench fuzz clean go
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+run: build ## build and start a node (ARGS="--listen 127.0.0.1:9000" for flags)
+	./bin/roomtide serve $(ARGS)
+
+build: go ## build bin/roomtide, one static program
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/roomtide ./cmd/roomtide
+
+test: ## get what is missing, then check and run all tests with the race detector
+	@scripts/need go cc chromium
+	$(MAKE) check
+	go test -race -shuffle=on -timeout 15m ./...
+
+check: go ## format, vet, staticcheck, floors, generated files, modules
+	@unformatted=$$(gofmt -l .) && test -z "$$unformatted" || { echo "run gofmt -w on: $$unformatted" >&2; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+	go test -run '^(TestFloors|TestPackageComments)$$' .
+	go test -run '^TestDocIsUpToDate$$' ./config
+	go mod verify
+	go mod tidy -diff
+
+generate: go ## write the files that are made from code
+	go test -run '^TestDocIsUpToDate$$' ./config -args -update
+
+bench: build ## the benchmarks of the product: store, fan-out, a node under load
+	scripts/bench bin/roomtide
+
+fuzz: go ## run every fuzz target for FUZZTIME
+	scripts/fuzz $(FUZZTIME)
+
+clean: ## remove what was built
+	rm -rf bin
+
+go:
+	@scripts/need go

@@ -1,0 +1,154 @@
+// Command roomtide runs a chat node and the small tools around it: each verb is
+// a file of its own here, and only puts together what the packages below do.
+//
+// Exit codes: 0 done, 1 failed, 2 the command line or the settings are wrong.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/config"
+)
+
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// cli is every verb; kong reads the tags.
+type cli struct {
+	Serve   serveVerb   `cmd:"" help:"Run a node."`
+	Token   tokenVerb   `cmd:"" help:"Make a token for a user."`
+	Key     keyVerb     `cmd:"" help:"Add, list and revoke API keys of your back end."`
+	Config  configVerb  `cmd:"" help:"Check, print or document the settings."`
+	Send    sendVerb    `cmd:"" help:"Send messages to a room."`
+	Tail    tailVerb    `cmd:"" help:"Print the messages of a room as they come."`
+	Bench   benchVerb   `cmd:"" passthrough:"" help:"Measure a running node."`
+	Check   checkVerb   `cmd:"" help:"Verify the data of a stopped node."`
+	Rebuild rebuildVerb `cmd:"" help:"Rebuild the room lists of users, on a stopped node."`
+	Version versionVerb `cmd:"" help:"Print the version."`
+}
+
+// app is the surroundings of a verb.
+type app struct {
+	ctx    context.Context // ends at the first SIGINT or SIGTERM
+	env    []string        // as os.Environ
+	stdin  io.Reader
+	stdout io.Writer
+	stderr io.Writer
+	given  []string // names of the flags on the command line
+}
+
+// usageError is a command line that parses and still makes no sense.
+type usageError string
+
+func (e usageError) Error() string { return string(e) }
+
+func main() {
+	ctx, stop := untilSignal(os.Exit)
+	code := run(&app{ctx: ctx, env: os.Environ(), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+// run runs the verb that args name and returns the exit code.
+func run(a *app, args []string) int {
+	helped := false
+	parser, err := kong.New(&cli{}, kong.Name("roomtide"),
+		kong.Description("Self-hosted real-time chat: one program, no services needed. \"roomtide serve\" is all it takes to begin."),
+		kong.Writers(a.stdout, a.stderr),
+		kong.Exit(func(int) { helped = true }), // called after help was printed
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
+		kong.Bind(a))
+	if err != nil {
+		panic(err) // the tags are wrong: every start fails
+	}
+	if len(args) == 0 {
+		parser.Stdout = a.stderr
+		_, _ = parser.Parse([]string{"--help"})
+		return exitUsage
+	}
+	k, err := parser.Parse(args)
+	switch {
+	case helped:
+		return 0
+	case err != nil:
+		fmt.Fprintf(a.stderr, "roomtide: %v; \"roomtide %s\" tells more\n", err, helpFor(err))
+		return exitUsage
+	}
+	for _, p := range k.Path {
+		if p.Flag != nil {
+			a.given = append(a.given, p.Flag.Name)
+		}
+	}
+	return a.report(k.Run())
+}
+
+// helpFor is the command line that explains the verb of a failed one.
+func helpFor(err error) string {
+	var pe *kong.ParseError
+	if errors.As(err, &pe) && pe.Context != nil && pe.Context.Selected() != nil {
+		return strings.TrimPrefix(pe.Context.Selected().FullPath(), "roomtide ") + " --help"
+	}
+	return "--help"
+}
+
+// report tells the error, if any, and returns the exit code.
+func (a *app) report(err error) int {
+	var problems config.Problems
+	var usage usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &problems):
+		fmt.Fprintf(a.stderr, "roomtide: the settings are wrong:\n  %s\n", strings.ReplaceAll(problems.Error(), "\n", "\n  "))
+		return exitUsage
+	case errors.As(err, &usage):
+		fmt.Fprintf(a.stderr, "roomtide: %v\n", err)
+		return exitUsage
+	}
+	fmt.Fprintf(a.stderr, "roomtide: %s\n", words(err))
+	return exitFailed
+}
+
+// words is what an error says to people: an error that has a text for the asker
+// is that text, and its cause is added for whoever runs the node.
+func words(err error) string {
+	var e *chat.Error
+	switch {
+	case !errors.As(err, &e) || e.Text == "":
+		return err.Error()
+	case e.Err != nil:
+		return e.Text + " (" + e.Err.Error() + ")"
+	}
+	return e.Text
+}
+
+// untilSignal returns a context that ends at the first SIGINT or SIGTERM; the
+// second one leaves at once through exit.
+func untilSignal(exit func(int)) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals, done := make(chan os.Signal, 2), make(chan struct{})
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		for _, then := range []func(){cancel, func() { exit(exitFailed) }} {
+			select {
+			case <-signals:
+				then()
+			case <-done:
+				return
+			}
+		}
+	}()
+	return ctx, func() { signal.Stop(signals); close(done); cancel() }
+}

@@ -1,0 +1,255 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// roomtide runs a command line to its end.
+func roomtide(t *testing.T, stdin string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	var out, errs bytes.Buffer
+	code = run(&app{ctx: ctx, stdin: strings.NewReader(stdin), stdout: &out, stderr: &errs}, args)
+	return out.String(), errs.String(), code
+}
+
+// must is roomtide for command lines that have to work; it returns the output
+// without the last newline.
+func must(t *testing.T, args ...string) string {
+	t.Helper()
+	out, errs, code := roomtide(t, "", args...)
+	if code != 0 {
+		t.Fatalf("%v: exit code %d: %s", args, code, errs)
+	}
+	return strings.TrimSuffix(out, "\n")
+}
+
+func TestExitCodes(t *testing.T) {
+	empty := t.TempDir()
+	for _, tt := range []struct {
+		args   string
+		code   int
+		stderr string // regexp
+	}{
+		{"", 2, `Usage: roomtide <command>`},
+		{"sned", 2, `did you mean "send"`},
+		{"serve --bogus", 2, `unknown flag --bogus.*"roomtide serve --help" tells more`},
+		{"serve --listen=:80 --data-dir=" + empty, 2, `listen: .*--insecure-http`},
+		{"serve --config=/nowhere/x.toml", 2, `/nowhere/x\.toml`},
+		{"config check --guests=perhaps", 2, `guests: `},
+		{"send --room=a hello", 2, `--user`},
+		{"send --room=a --user=b --token=c hello", 2, `leave out`},
+		{"send --room=a --user=b --key=k", 2, `--key is for one message`},
+		{"tail --user=b", 2, `missing flags: --room`},
+		{"key add", 2, `<name>`},
+		{"key add name --scope=fly", 1, `unknown scope fly`},
+		{"key list --data-dir=" + empty, 1, `start the server once`},
+		{"check --data-dir=" + empty, 1, `.`},
+		{"token --user=a --ttl=-1s --data-dir=" + empty, 1, `live`},
+	} {
+		_, stderr, code := roomtide(t, "", strings.Fields(tt.args)...)
+		if code != tt.code || !regexp.MustCompile(tt.stderr).MatchString(stderr) {
+			t.Errorf("roomtide %s: exit code %d, want %d; said %q, want %q", tt.args, code, tt.code, stderr, tt.stderr)
+		}
+	}
+}
+
+func TestHelp(t *testing.T) {
+	for _, verb := range []string{"", "serve", "token", "key add", "key list", "key revoke", "config print", "config check", "config doc",
+		"send", "tail", "check", "rebuild", "version"} {
+		args := append(strings.Fields(verb), "--help")
+		if out := must(t, args...); !strings.HasPrefix(out, "Usage: "+strings.TrimSpace("roomtide "+verb)) {
+			t.Errorf("%v: %q", args, out)
+		}
+	}
+}
+
+func TestConfigVerbs(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "x.toml")
+	if err := os.WriteFile(file, []byte(must(t, "config", "doc", "--toml")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out := must(t, "config", "print", "--config", file, "--shards=2")
+	if !regexp.MustCompile(`(?m)^shards = 2 +# --shards$`).MatchString(out) {
+		t.Errorf("config print: %s", out)
+	}
+	if out := must(t, "config", "check", "--config", file, "--no-rate-limits"); !strings.Contains(out, "warning: UNSAFE: rate limits are off") || !strings.Contains(out, "sound") {
+		t.Errorf("config check: %s", out)
+	}
+	if out := must(t, "config", "doc"); !strings.HasPrefix(out, "# Configuration") {
+		t.Errorf("config doc: %s", out)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	defer func(was string) { stamp = was }(stamp)
+	stamp = "v9.8.7"
+	if out := must(t, "version"); !strings.HasPrefix(out, "roomtide v9.8.7 (go1.") {
+		t.Error(out)
+	}
+	stamp = ""
+	if v := version(); v == "" {
+		t.Error("no version without a stamp")
+	}
+}
+
+func TestSignals(t *testing.T) {
+	exited := make(chan int, 1)
+	ctx, stop := untilSignal(func(code int) { exited <- code })
+	defer stop()
+	kill := func() {
+		if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kill()
+	<-ctx.Done()
+	if len(exited) != 0 {
+		t.Fatal("the first signal ended the process")
+	}
+	kill()
+	if code := <-exited; code != exitFailed {
+		t.Errorf("exit code %d, want %d", code, exitFailed)
+	}
+}
+
+// node is a running "roomtide serve".
+type node struct {
+	url, banner string
+	stop        func() (stderr string, code int)
+}
+
+func serve(t *testing.T, dir string, args ...string) *node {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	r, w := io.Pipe()
+	var errs bytes.Buffer
+	done := make(chan int, 1)
+	go func() {
+		done <- run(&app{ctx: ctx, stdin: strings.NewReader(""), stdout: w, stderr: &errs},
+			append([]string{"serve", "--data-dir=" + dir, "--listen=127.0.0.1:0"}, args...))
+		w.Close()
+	}()
+	n := &node{stop: func() (string, int) {
+		cancel()
+		code := <-done
+		done <- code
+		return errs.String(), code
+	}}
+	t.Cleanup(func() { n.stop() })
+	in := bufio.NewScanner(r)
+	for in.Scan() {
+		n.banner += in.Text() + "\n"
+		if url := strings.TrimSpace(in.Text()); strings.HasPrefix(url, "http") {
+			n.url = url
+		}
+		if strings.Contains(in.Text(), "data in ") {
+			go io.Copy(io.Discard, r) // ends with serve
+			return n
+		}
+	}
+	stderr, code := n.stop()
+	t.Fatalf("the node did not start: exit code %d: %s", code, stderr)
+	return nil
+}
+
+// The verbs together, as somebody would use them on the first day.
+func TestFirstDay(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	n := serve(t, dir)
+	if got := strings.Count(n.banner, "http"); got != 1 {
+		t.Errorf("the banner has %d URLs, want one:\n%s", got, n.banner)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "roomtide.toml")); err != nil {
+		t.Error("the first start wrote no configuration file:", err)
+	}
+	here := "--data-dir=" + dir
+
+	if out := must(t, "send", "--url="+n.url, "--user=ann", "--room=a", "--key=k", "hello", "you"); out != "1" {
+		t.Errorf("the first message has number %s", out)
+	}
+	token := must(t, "token", here, "--user=bob", "--name=Bob")
+	if out := must(t, "send", "--url="+n.url, "--user=ann", "--room=a", "--key=k", "hello", "you"); out != "1" {
+		t.Errorf("the same key gave number %s", out)
+	}
+	out, errs, code := roomtide(t, "one\ntwo\n", "send", "--url="+n.url, "--token="+token, "--room=a")
+	if out != "2\n3\n" || code != 0 {
+		t.Errorf("lines from the standard input: %q, exit code %d: %s", out, code, errs)
+	}
+	if got := tail(t, 3, "--url="+n.url, "--user=cleo", "--room=a", "--after=0"); got != "ann: hello you|bob: one|bob: two" {
+		t.Errorf("tail printed %q", got)
+	}
+	testKeys(t, here)
+
+	stderr, code := n.stop()
+	if code != 0 {
+		t.Errorf("serve: exit code %d: %s", code, stderr)
+	}
+	if out := must(t, "rebuild", here); out != "done" {
+		t.Errorf("rebuild: %s", out)
+	}
+	if out := must(t, "check", here); !strings.HasSuffix(out, "is whole") {
+		t.Errorf("check: %s", out)
+	}
+}
+
+// tail runs "roomtide tail --json" until n messages have come.
+func tail(t *testing.T, n int, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	r, w := io.Pipe()
+	var errs bytes.Buffer
+	code := make(chan int, 1)
+	go func() {
+		code <- run(&app{ctx: ctx, stdout: w, stderr: &errs}, append([]string{"tail", "--json"}, args...))
+		w.Close()
+	}()
+	var got []string
+	for in := bufio.NewScanner(r); len(got) < n && in.Scan(); {
+		var ev struct{ Type, User, Message string }
+		if err := json.Unmarshal(in.Bytes(), &ev); err != nil {
+			t.Errorf("not JSON: %q", in.Text())
+		}
+		if ev.Type == "message" {
+			got = append(got, ev.User+": "+ev.Message)
+		}
+	}
+	cancel()
+	go io.Copy(io.Discard, r) // ends with tail
+	if c := <-code; c != 0 {
+		t.Errorf("tail: exit code %d: %s", c, errs.String())
+	}
+	return strings.Join(got, "|")
+}
+
+func testKeys(t *testing.T, here string) {
+	raw := must(t, "key", "add", here, "--scope=send,rooms", "shop back end")
+	list := must(t, "key", "list", here)
+	id := regexp.MustCompile(`(?m)^(\S+) +"shop back end" +send,rooms .* -$`).FindStringSubmatch(list)
+	if id == nil || !strings.Contains(raw, id[1]) {
+		t.Fatalf("the key is not listed: %s", list)
+	}
+	if secret := raw[strings.LastIndex(raw, "_"):]; strings.Contains(list, secret) {
+		t.Error("the list shows the secret")
+	}
+	must(t, "key", "revoke", here, id[1])
+	if list := must(t, "key", "list", here); strings.HasSuffix(list, " -") {
+		t.Errorf("the key is not revoked: %s", list)
+	}
+	if _, errs, code := roomtide(t, "", "key", "revoke", here, "nobody"); code != 1 || !strings.Contains(errs, "key list") {
+		t.Errorf("revoking an unknown key: %d %s", code, errs)
+	}
+}

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/identity"
+	"github.com/roomtide/roomtide/server"
+)
+
+type tokenVerb struct {
+	place
+	User string        `required:"" help:"User id, the token's sub."`
+	Name string        `help:"Display name."`
+	Room []chat.RoomID `sep:"none" placeholder:"ROOM" help:"A room the user may join even if it is closed; * is all. May be repeated."`
+	TTL  time.Duration `name:"ttl" default:"24h" help:"How long the token is good."`
+}
+
+func (*tokenVerb) Help() string {
+	return `Signs with the secret in the data dir, which is made if there is none. Your application makes
+such tokens itself, with that secret or with keys of its own (see auth in "roomtide config doc").
+
+Examples:
+
+    roomtide token --user alice --name "Alice A."
+    roomtide token --user alice --room board --room staff --ttl 15m`
+}
+
+func (v *tokenVerb) Run(a *app) error {
+	cfg, err := v.load(a)
+	if err != nil {
+		return err
+	}
+	secret, err := server.Secret(cfg.DataDir, true)
+	if err != nil {
+		return err
+	}
+	token, err := identity.Mint(secret, chat.UserID(v.User), v.Name, v.Room, v.TTL)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(a.stdout, token)
+	return err
+}

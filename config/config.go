@@ -1,0 +1,187 @@
+// Package config holds the settings of a node. The struct Config with its tags
+// is the only place where a setting is declared: flags, ROOMTIDE_ environment
+// variables, the commented TOML file, the checks of unknown keys and
+// docs/configuration.md all come from it.
+//
+// Load puts the sources together: flags win over the environment, the
+// environment over the file, the file over the defaults. Check then reports
+// everything that would keep a node from starting, and Warnings what is allowed
+// but should be known.
+package config
+
+import (
+	"net"
+	"net/netip"
+	"strings"
+
+	"github.com/roomtide/roomtide/chat"
+)
+
+// Config is every setting of a node. Tags: toml is the key in the file, from
+// which the flag and the environment variable are derived; default and help say
+// what they say; name and prefix tell the same flag to the parser of the
+// command line (a test holds the two together). Fields of the file's root come
+// before its tables. A Config is read-only once loaded.
+type Config struct {
+	DataDir             string   `toml:"data_dir" default:"./roomtide-data" help:"Directory for everything the node keeps: databases, keys, roomtide.toml. Made if missing."`
+	Listen              string   `toml:"listen" default:"127.0.0.1:8080" help:"Address to listen on, host:port. Port 0 takes any free port."`
+	Guests              string   `toml:"guests" default:"auto" help:"Whether users may come without a token, under the name they give: on, off, or auto (on only while listening on loopback with no trusted_proxies)."`
+	InsecureHTTP        bool     `toml:"insecure_http" name:"insecure-http" default:"false" help:"Allow plain HTTP on an address that is not loopback. Tokens and messages can then be read on the way."`
+	Origins             []string `toml:"origins" default:"" help:"Web origins whose pages may connect, such as https://www.example.org. The node's own origin is always allowed; * allows all."`
+	TrustedProxies      []string `toml:"trusted_proxies" default:"" help:"Networks (CIDR) of proxies whose X-Forwarded-For names the client."`
+	Shards              int      `toml:"shards" default:"4" help:"Number of database files. Counts only at the first start."`
+	MaxConnections      int      `toml:"max_connections" default:"100000" help:"Connections at once; further ones are told to come back later."`
+	MaxConnectionsPerIP int      `toml:"max_connections_per_ip" name:"max-connections-per-ip" default:"10000" help:"Connections at once from one address; 0 is no limit."`
+	DrainTimeout        Duration `toml:"drain_timeout" default:"10s" help:"How long a stopping node waits for work in flight."`
+	NoRateLimits        bool     `toml:"no_rate_limits" default:"false" help:"Switch off all of [rates], for benchmarks. No other limit goes with them."`
+	MetricsPublic       bool     `toml:"metrics_public" default:"false" help:"Show /metrics to everybody, not only to loopback and API keys."`
+	Pprof               string   `toml:"pprof" default:"" help:"Loopback address for Go profiles, host:port. Empty: none."`
+
+	TLS    TLS    `toml:"tls" embed:"" prefix:"tls-" group:"TLS"`
+	Log    Log    `toml:"log" embed:"" prefix:"log-" group:"Logging"`
+	Auth   Auth   `toml:"auth" embed:"" prefix:"auth-" group:"Tokens of your application"`
+	Rates  Rates  `toml:"rates" embed:"" prefix:"rates-" group:"Rate limits"`
+	Limits Limits `toml:"limits" embed:"" prefix:"limits-" group:"Limits"`
+
+	origin     map[string]string // key -> where its value came from; absent: default
+	file       string            // the file that was read or would be, see File
+	unknownEnv []string          // ROOMTIDE_ variables that mean nothing here
+}
+
+// TLS is the certificate of the node.
+type TLS struct {
+	Cert string `toml:"cert" default:"" help:"Certificate chain, PEM file. With key: serve HTTPS and wss."`
+	Key  string `toml:"key" default:"" help:"Private key of the certificate, PEM file."`
+}
+
+// Log says what is logged and how.
+type Log struct {
+	Level  string `toml:"level" default:"info" help:"Least level that is logged: debug, info, warn or error."`
+	Format string `toml:"format" default:"text" help:"Form of log lines: text or json."`
+}
+
+// Auth says which user tokens (JWT) are believed, besides those that
+// "roomtide token" makes.
+type Auth struct {
+	JWKSURL  string    `toml:"jwks_url" name:"jwks-url" default:"" mask:"url" help:"URL of the public keys (JWKS) that sign user tokens."`
+	Issuer   string    `toml:"issuer" default:"" help:"Required issuer (iss) of tokens signed with these keys. Empty: not looked at."`
+	Audience string    `toml:"audience" default:"" help:"Required audience (aud) of tokens signed with these keys. Empty: not looked at."`
+	Keys     []AuthKey `toml:"keys" kong:"-"`
+}
+
+// AuthKey is one key that signs user tokens; it can only be told in the file.
+// The secret or public key itself is in a file of its own.
+type AuthKey struct {
+	KID           string `toml:"kid" help:"Name of the key, as in the header of tokens. Without it, it is tried on every token of its alg."`
+	Alg           string `toml:"alg" help:"HS256, RS256, ES256 or EdDSA."`
+	SecretFile    string `toml:"secret_file" help:"HS256: file that holds the secret."`
+	PublicKeyFile string `toml:"public_key_file" help:"Others: PEM file of the public key."`
+}
+
+// Rates bound how often, each a steady rate per second and a burst.
+type Rates struct {
+	UserMessages float64 `toml:"user_messages" default:"20" help:"Messages, edits and reactions of one user, per second."`
+	UserBurst    int     `toml:"user_burst" default:"60" help:"How many of them at once."`
+	RoomMessages float64 `toml:"room_messages" default:"300" help:"Messages in one room, per second."`
+	RoomBurst    int     `toml:"room_burst" default:"600" help:"How many of them at once."`
+	Joins        float64 `toml:"joins" default:"50" help:"Joins of one user, per second."`
+	JoinBurst    int     `toml:"join_burst" default:"1000" help:"How many of them at once; a client that comes back joins all its rooms."`
+}
+
+// Limits are chat.Limits with their keys and help; the conversion in
+// Config.ChatLimits fails to compile when the two differ.
+type Limits struct {
+	IDBytes       int `toml:"id_bytes" name:"id-bytes" default:"128" help:"Bytes of a room or user id."`
+	NameBytes     int `toml:"name_bytes" default:"256" help:"Bytes of a display name or a room's title."`
+	MessageRunes  int `toml:"message_runes" default:"4000" help:"Characters of a message."`
+	MessageBytes  int `toml:"message_bytes" default:"16384" help:"Bytes of a message."`
+	DataBytes     int `toml:"data_bytes" default:"16384" help:"Bytes of the JSON that your application sends with a message."`
+	KeyBytes      int `toml:"key_bytes" default:"128" help:"Bytes of an idempotency key."`
+	EmojiBytes    int `toml:"emoji_bytes" default:"64" help:"Bytes of a reaction."`
+	Emojis        int `toml:"emojis" default:"20" help:"Different emoji under one message."`
+	FrameBytes    int `toml:"frame_bytes" default:"65536" help:"Bytes of a frame or request body from a client."`
+	RoomsPerConn  int `toml:"rooms_per_conn" default:"0" help:"Rooms joined at once on a connection. 0 is 1000, or 50 while guests are welcome."`
+	PageMessages  int `toml:"page_messages" default:"100" help:"Messages in one answer."`
+	PageMembers   int `toml:"page_members" default:"1000" help:"Members or users in one answer."`
+	InFlight      int `toml:"in_flight" default:"256" help:"Commands of one connection that wait for their commit."`
+	ReadEventRoom int `toml:"read_event_room" default:"100" help:"Read marks are told to rooms with up to this many users online."`
+}
+
+// Default returns the settings of a node that was told nothing.
+func Default() *Config {
+	c := &Config{origin: map[string]string{}}
+	for _, s := range c.Settings() {
+		if err := s.set(s.Default); err != nil {
+			panic("config: default of " + s.Key + ": " + err.Error())
+		}
+	}
+	return c
+}
+
+// File is the TOML file that was read, or that the next start would read if it
+// existed.
+func (c *Config) File() string { return c.file }
+
+// ChatLimits returns the limits in force.
+func (c *Config) ChatLimits() chat.Limits {
+	l := chat.Limits(c.Limits)
+	if l.RoomsPerConn == 0 {
+		l.RoomsPerConn = chat.DefaultLimits().RoomsPerConn
+		if c.GuestsWelcome() {
+			l.RoomsPerConn = chat.DemoRoomsPerConn
+		}
+	}
+	return l
+}
+
+// GuestsWelcome reports whether users may come without a token. Left to
+// itself, a node welcomes them only where nobody from outside can come: a
+// trusted proxy says that somebody can.
+func (c *Config) GuestsWelcome() bool {
+	if c.Guests == "auto" {
+		return c.Loopback() && len(c.TrustedProxies) == 0
+	}
+	return c.Guests == "on"
+}
+
+// HTTPS reports whether the node has a certificate of its own.
+func (c *Config) HTTPS() bool { return c.TLS.Cert != "" && c.TLS.Key != "" }
+
+// Loopback reports whether only this machine can reach the node.
+func (c *Config) Loopback() bool { return loopback(c.Listen) }
+
+// Proxies returns TrustedProxies, parsed. Entries that Check rejects are left out.
+func (c *Config) Proxies() []netip.Prefix {
+	var out []netip.Prefix
+	for _, s := range c.TrustedProxies {
+		if p, err := parseNetwork(s); err == nil {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+// parseNetwork reads a CIDR or a single address.
+func parseNetwork(s string) (netip.Prefix, error) {
+	if !strings.Contains(s, "/") {
+		ip, err := netip.ParseAddr(s)
+		if err != nil {
+			return netip.Prefix{}, err
+		}
+		return netip.PrefixFrom(ip, ip.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(s)
+	return p.Masked(), err
+}

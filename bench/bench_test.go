@@ -1,0 +1,273 @@
+package bench
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestMain lets the test program be the floor that a bench starts.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "bench" {
+		if err := Main(context.Background(), os.Args[2:], os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// The load on a floor: everything arrives, once and in order, and what it cost
+// is told.
+func TestLoadOnFloors(t *testing.T) {
+	scenarios := map[string]Scenario{
+		"closed loop": {Name: "load", Rooms: 3, Members: 4, Senders: 5, Window: 4, Size: 120, Duration: 300 * time.Millisecond},
+		"open loop":   {Name: "load", Rooms: 2, Members: 3, Senders: 2, Rate: 200, Size: 50, Keys: true, Duration: 300 * time.Millisecond},
+	}
+	for name, s := range scenarios {
+		for _, floor := range []string{"A", "B"} {
+			t.Run(name+" on "+floor, func(t *testing.T) {
+				r, err := run(t.Context(), options{}, s, floor)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if r.Sent == 0 || r.Acked != r.Sent || r.Delivered != r.Sent*int64(s.Members) || r.Anomalies.total() != 0 {
+					t.Errorf("%+v", r)
+				}
+				if s.Rate > 0 && (r.Sent < 50 || r.Sent > 62) {
+					t.Errorf("%d messages in 300 ms at 200/s", r.Sent)
+				}
+				if r.Ack.Samples != r.Acked || r.Ack.P50 <= 0 || r.Ack.P50 > r.Ack.P99 || r.Ack.P99 > r.Ack.Max {
+					t.Errorf("ack: %+v", r.Ack)
+				}
+				if r.Connections != s.Rooms*s.Members || r.RSS == 0 {
+					t.Errorf("%d connections, %d bytes resident", r.Connections, r.RSS)
+				}
+				if text := r.String(); !strings.Contains(text, "every message arrived once") {
+					t.Error(text)
+				}
+			})
+		}
+	}
+}
+
+func TestIdle(t *testing.T) {
+	s := Scenario{Name: "idle", Idle: true, Rooms: 2, Members: 5, Duration: 10 * time.Millisecond}
+	r, err := run(t.Context(), options{}, s, "B")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Connections != 10 || r.Sent != 0 || r.Anomalies.total() != 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// What the server does wrong is counted under its name. The server here is a
+// script: it answers hello and join, and sends these frames for a message.
+func TestAnomalies(t *testing.T) {
+	message := func(seq int) string { return fmt.Sprintf(`{"type":"message","room":"r","seq":%d,"message":"x"}`, seq) }
+	const ack = `{"type":"ack","id":ID}`
+	tests := []struct {
+		name   string
+		frames []string
+		want   Anomalies
+	}{
+		{"right", []string{ack, message(1)}, Anomalies{}},
+		{"no ack", []string{message(1)}, Anomalies{Unacked: 1}},
+		{"no delivery", []string{ack}, Anomalies{Missing: 1}},
+		{"twice", []string{ack, message(1), message(1)}, Anomalies{Doubled: 1}},
+		{"a gap", []string{ack, `{"type":"gap","room":"r","rev":1}`}, Anomalies{Missing: 1, Gaps: 1}},
+		{"refused", []string{`{"type":"error","id":ID,"code":"rate_limited","message":"slow"}`}, Anomalies{Missing: 1, Refused: map[string]int64{"rate_limited": 1}}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			l := newLoad(Scenario{Rooms: 1, Members: 1, Senders: 1, Window: 1, Size: 40}, scripted(t, tt.frames), false)
+			if err := l.connect(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			m := l.members[0]
+			m.window <- struct{}{}
+			if err := m.conn.write(appendFrame(nil, opText, m.appendMessage(nil, 12345))); err != nil {
+				t.Fatal(err)
+			}
+			l.sent[0].Add(1)
+			// The script ends with a close, so that all frames were read by then.
+			for deadline := time.Now().Add(5 * time.Second); l.lost.Load() == 0 && time.Now().Before(deadline); {
+				time.Sleep(time.Millisecond)
+			}
+			l.lost.Add(-1)
+			got := l.anomalies()
+			a, _ := json.Marshal(got)
+			b, _ := json.Marshal(tt.want)
+			if !bytes.Equal(a, b) {
+				t.Errorf("anomalies %s, want %s", a, b)
+			}
+			if (got.total() == 0) != strings.HasPrefix(got.String(), "every message") {
+				t.Error(got.String())
+			}
+			l.close()
+		})
+	}
+}
+
+// scripted serves one connection.
+func scripted(t *testing.T, frames []string) (addr string) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	go func() {
+		nc, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		defer nc.Close()
+		f := &script{nc: nc, frames: frames}
+		_ = serveFloorConn(f, nc) // ends with the connection
+	}()
+	return ln.Addr().String()
+}
+
+type script struct {
+	nc     net.Conn
+	frames []string
+}
+
+func (s *script) enter(string, int) {}
+
+func (s *script) send(_, _, text string) {
+	_, id, _ := strings.Cut(text, stampMark)
+	id, _, _ = strings.Cut(id, "~")
+	for _, f := range s.frames {
+		_, _ = s.nc.Write(appendServerFrame(nil, []byte(strings.ReplaceAll(f, "ID", id))))
+	}
+	s.nc.Close()
+}
+
+func TestParse(t *testing.T) {
+	tests := []struct {
+		args string
+		want string // names of the scenarios, or part of the error
+	}{
+		{"", "rooms fanout idle start"},
+		{"all --duration 1s", "rooms fanout idle start"},
+		{"fanout", "fanout"},
+		{"start", "start"},
+		{"--rooms 2 --members 2 --senders 1", "load"},
+		{"load --rate 10", "load"},
+		{"--mode idle", "load"},
+		{"--mode busy", "there is no mode"},
+		{"everything", "there is no scenario"},
+		{"fanout --members 0", "at least one room"},
+		{"load --senders 1000", "senders are members"},
+		{"load --window 0", "a window of at least 1"},
+		{"load --duration 0s", "duration"},
+		{"load --speed 1", "not defined"},
+		{"load more", "what is"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.args, func(t *testing.T) {
+			o, err := parse(strings.Fields(tt.args), &bytes.Buffer{})
+			var names []string
+			for _, s := range o.scenarios {
+				names = append(names, s.Name)
+			}
+			got := strings.Join(names, " ")
+			if err != nil {
+				got = err.Error()
+			}
+			if err == nil && got != tt.want || err != nil && !strings.Contains(got, tt.want) {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+	o, err := parse([]string{"fanout", "--members", "5", "--rate", "7"}, &bytes.Buffer{})
+	if err != nil || o.scenarios[0].Members != 5 || o.scenarios[0].Rate != 7 || o.scenarios[0].Senders != 1 {
+		t.Errorf("overridden: %+v, %v", o.scenarios, err)
+	}
+}
+
+func TestUsageHelps(t *testing.T) {
+	var out bytes.Buffer
+	if err := Main(t.Context(), []string{"--help"}, &out); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range scenarios {
+		if !strings.Contains(out.String(), "  "+s.Name) {
+			t.Errorf("the help does not name %s", s.Name)
+		}
+	}
+}
+
+// Percentiles are right within the width of a bucket.
+func TestHistogram(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	var h histogram
+	var all []time.Duration
+	for range 20_000 {
+		d := time.Duration(1 + rng.ExpFloat64()*float64(time.Millisecond))
+		all = append(all, d)
+		h.add(d)
+	}
+	slices.Sort(all)
+	l := h.latency()
+	for _, q := range []struct {
+		share float64
+		got   time.Duration
+	}{{.5, l.P50}, {.99, l.P99}, {.999, l.P999}, {1, l.Max}} {
+		want := all[int(q.share*float64(len(all)-1))]
+		if ratio := float64(q.got) / float64(want); ratio < 0.97 || ratio > 1.04 {
+			t.Errorf("p%g = %v, want %v", q.share*100, q.got, want)
+		}
+	}
+	for _, d := range []time.Duration{0, 1, 31, 32, 33, 1000, time.Hour, 1<<63 - 1} {
+		if b := bucketOf(d); lowest(b) > max(d, 1) || b+1 < len(h.buckets) && b > 0 && lowest(b+1) > 0 && lowest(b+1) <= d {
+			t.Errorf("%d is in bucket %d from %d to %d", d, b, lowest(b), lowest(b+1))
+		}
+	}
+}
+
+// Frames of every size come through, with a ping between them.
+func TestConnFrames(t *testing.T) {
+	us, them := net.Pipe()
+	defer us.Close()
+	c := &conn{nc: us, br: bufio.NewReaderSize(us, readBuffer)}
+	sizes := []int{0, 1, 125, 126, 4096, readBuffer, 65535}
+	pong := make(chan []byte, 1)
+	go func() {
+		defer them.Close()
+		for i, n := range sizes {
+			if i == 3 {
+				_, _ = them.Write([]byte{0x80 | opPing, 2, 'h', 'i'})
+				p := make([]byte, 8)
+				_, _ = them.Read(p)
+				pong <- p
+			}
+			_, _ = them.Write(appendServerFrame(nil, bytes.Repeat([]byte{'x'}, n)))
+		}
+		_, _ = them.Write([]byte{0x80 | opClose, 2, 0x0F, 0xA0})
+	}()
+	for _, n := range sizes {
+		p, err := c.next()
+		if err != nil || len(p) != n {
+			t.Fatalf("%d bytes, %v; want %d", len(p), err, n)
+		}
+	}
+	if want := appendFrame(nil, opPong, []byte("hi")); !bytes.Equal(<-pong, want) {
+		t.Error("the ping was not answered")
+	}
+	if _, err := c.next(); err == nil {
+		t.Error("a close is no error")
+	}
+}

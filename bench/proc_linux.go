@@ -1,0 +1,52 @@
+package bench
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// tick is the unit of CPU time in /proc on every Linux there is.
+const tick = 10 * time.Millisecond
+
+// processUsage is what a process has used so far.
+type processUsage struct {
+	user, sys time.Duration
+	rss       int64
+}
+
+// usageOf reads the accounting of a process; zero for pid 0.
+func usageOf(pid int) (u processUsage, err error) {
+	if pid == 0 {
+		return u, nil
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return u, err
+	}
+	// The name in parentheses may contain anything, so count from its end.
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	if len(fields) < 22 {
+		return u, fmt.Errorf("/proc/%d/stat is too short", pid)
+	}
+	number := func(i int) int64 {
+		n, perr := strconv.ParseInt(fields[i], 10, 64)
+		if perr != nil {
+			err = perr
+		}
+		return n
+	}
+	u.user, u.sys = time.Duration(number(11))*tick, time.Duration(number(12))*tick
+	u.rss = number(21) * int64(os.Getpagesize())
+	return u, err
+}
+
+// dieWithUs makes the child end when this process does, however that happens.
+func dieWithUs(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+}

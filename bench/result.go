@@ -1,0 +1,119 @@
+package bench
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Result is what a run cost. Times are nanoseconds in JSON, sizes bytes.
+type Result struct {
+	Scenario Scenario `json:"scenario"`
+	Server   string   `json:"server"` // "roomtide", "floor A" or "floor B"
+
+	Connections int           `json:"connections,omitempty"`
+	Connecting  time.Duration `json:"connecting_ns,omitempty"`
+	RSS         int64         `json:"rss_bytes,omitempty"`          // of the server, at the end of the run
+	RSSPerConn  int64         `json:"rss_per_conn_bytes,omitempty"` // before the load, without the empty server
+
+	Sent       int64         `json:"sent,omitempty"`
+	Acked      int64         `json:"acked,omitempty"`
+	Delivered  int64         `json:"delivered,omitempty"`
+	Elapsed    time.Duration `json:"elapsed_ns,omitempty"` // from the first send to the last delivery
+	ServerUser time.Duration `json:"server_user_ns,omitempty"`
+	ServerSys  time.Duration `json:"server_sys_ns,omitempty"`
+	ClientCPU  time.Duration `json:"client_cpu_ns,omitempty"`
+
+	Ack        Latency `json:"ack"`
+	Delivery   Latency `json:"delivery"`
+	FirstReply Latency `json:"start"` // scenario start
+
+	Anomalies Anomalies `json:"anomalies"`
+}
+
+// Anomalies count what should be zero.
+type Anomalies struct {
+	LostConnections int64            `json:"lost_connections"`
+	Unacked         int64            `json:"unacked"`
+	Missing         int64            `json:"missing"` // deliveries that never came
+	Doubled         int64            `json:"doubled"` // a number seen before, or out of order
+	Gaps            int64            `json:"gaps"`    // the server said that a member was too slow
+	Refused         map[string]int64 `json:"refused"` // commands by the code of their error
+}
+
+func (a *Anomalies) total() int {
+	n := a.LostConnections + a.Unacked + a.Missing + a.Doubled + a.Gaps
+	for _, k := range a.Refused {
+		n += k
+	}
+	return int(n)
+}
+
+func (a *Anomalies) String() string {
+	if a.total() == 0 {
+		return "every message arrived once, in order, at every member"
+	}
+	s := fmt.Sprintf("ANOMALIES: %d connections lost, %d messages unacknowledged, %d deliveries missing, %d doubled or out of order, %d gaps",
+		a.LostConnections, a.Unacked, a.Missing, a.Doubled, a.Gaps)
+	for code, n := range a.Refused {
+		s += fmt.Sprintf(", %d refused with %s", n, code)
+	}
+	return s
+}
+
+// CPU is what the server used.
+func (r *Result) CPU() time.Duration { return r.ServerUser + r.ServerSys }
+
+func (r *Result) String() string {
+	var b strings.Builder
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "  %-11s %s\n", name, fmt.Sprintf(format, args...))
+	}
+	fmt.Fprintf(&b, "%s on %s%s\n", r.Scenario.Name, r.Server, r.Scenario.describe())
+	if r.Scenario.Start {
+		line("start", "%s from the start of the process to the first acknowledged message", &r.FirstReply)
+		line("memory", "%.1f MB resident when idle", mb(r.RSS))
+		return b.String() + "\n"
+	}
+	line("connected", "%d in %.2f s (%.0f/s), %.2f KB of server memory each", r.Connections, r.Connecting.Seconds(), float64(r.Connections)/r.Connecting.Seconds(), float64(r.RSSPerConn)/1024)
+	if r.Scenario.Idle {
+		line("idle", "%.1f MB resident, %.2f s CPU in %.0f s", mb(r.RSS), r.CPU().Seconds(), r.Elapsed.Seconds())
+		line("check", "%d connections lost", r.Anomalies.LostConnections)
+		return b.String() + "\n"
+	}
+	line("messages", "%d, %.0f/s", r.Acked, float64(r.Acked)/r.Elapsed.Seconds())
+	line("deliveries", "%d, %.0f/s", r.Delivered, float64(r.Delivered)/r.Elapsed.Seconds())
+	line("ack", "%s", &r.Ack)
+	line("delivery", "%s", &r.Delivery)
+	if r.CPU() > 0 {
+		line("server CPU", "%.1f us a message, %.3f us a delivery (user %.2f s, system %.2f s; the load itself used %.2f s)",
+			per(r.CPU(), r.Acked), per(r.CPU(), r.Delivered), r.ServerUser.Seconds(), r.ServerSys.Seconds(), r.ClientCPU.Seconds())
+		line("memory", "%.1f MB resident at the end", mb(r.RSS))
+	}
+	line("check", "%s", &r.Anomalies)
+	return b.String() + "\n"
+}
+
+func (s *Scenario) describe() string {
+	switch {
+	case s.Start:
+		return ""
+	case s.Idle:
+		return fmt.Sprintf(": %d rooms x %d members, idle", s.Rooms, s.Members)
+	}
+	loop := fmt.Sprintf("%d in flight each", s.Window)
+	if s.Rate > 0 {
+		loop = fmt.Sprintf("%.0f messages/s offered", s.Rate)
+	}
+	return fmt.Sprintf(": %d rooms x %d members, %d senders, %s, %d bytes, %s", s.Rooms, s.Members, s.Senders, loop, s.Size, s.Duration)
+}
+
+func mb(n int64) float64 { return float64(n) / (1 << 20) }
+
+// per is microseconds for each of n.
+func per(d time.Duration, n int64) float64 {
+	if n == 0 {
+		return 0
+	}
+	return float64(d.Nanoseconds()) / 1000 / float64(n)
+}

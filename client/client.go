@@ -1,0 +1,287 @@
+package client
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/wire"
+)
+
+// holdTime is how long a connection must have lived to count as a good one.
+const holdTime = 10 * time.Second
+
+// Client is one user's conversation with a server, over as many connections as
+// it takes. Its methods are safe for any goroutine.
+type Client struct {
+	// Set once.
+	opts   Options
+	log    *slog.Logger
+	events *queue
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	ended  chan struct{} // closed when run has returned
+
+	// Guarded by mu.
+	mu      sync.Mutex
+	link    *link         // nil while there is no greeted connection
+	changed chan struct{} // closed and replaced when link or err changes
+	err     error         // why the client does not come back
+	user    chat.UserID
+	limits  chat.Limits
+	lastID  int64
+	calls   map[int64]*call       // commands on the present link that wait for their answer
+	rooms   map[chat.RoomID]*room // the map; what is in a room is owned by run
+	outbox  outbox
+}
+
+// call is a command that waits for its answer. Both funcs run in the reading
+// goroutine and must not wait for the consumer, but done may put events.
+type call struct {
+	done func(f *wire.ServerFrame) // nil: the connection was lost first
+}
+
+// Dial connects, says hello, and returns a client that stays connected from
+// then on. ctx bounds only this first connection, which is tried once.
+func Dial(ctx context.Context, o Options) (*Client, error) {
+	o, err := o.complete()
+	if err != nil {
+		return nil, err
+	}
+	l, err := connect(ctx, &o)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{
+		opts:    o,
+		log:     o.Log,
+		events:  newQueue(o.Events),
+		ended:   make(chan struct{}),
+		changed: make(chan struct{}),
+		calls:   map[int64]*call{},
+		rooms:   map[chat.RoomID]*room{},
+		lastID:  helloID,
+		outbox:  newOutbox(o.Outbox),
+	}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.attach(l)
+	go c.events.pump(c.ctx)
+	go c.run(l)
+	return c, nil
+}
+
+// Events is where everything that happens in joined rooms arrives. The channel
+// is closed after Ended or Close.
+func (c *Client) Events() <-chan Event { return c.events.out }
+
+// User is who the server says we are.
+func (c *Client) User() chat.UserID {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.user
+}
+
+// Limits are the server's, as it told them last.
+func (c *Client) Limits() chat.Limits {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.limits
+}
+
+// Close ends the connection and every call that waits, and returns when
+// nothing of the client runs any more. What is in the outbox is given up: its
+// senders get an error and do not know whether it was stored.
+func (c *Client) Close() {
+	c.end(chat.E(chat.Unavailable, "the client was closed"))
+	c.cancel()
+	c.events.end()
+	<-c.ended
+}
+
+// run reads the present connection until it breaks, then looks for the next.
+func (c *Client) run(l *link) {
+	defer close(c.ended)
+	b := newBackoff(&c.opts)
+	for l != nil {
+		err := c.read(l)
+		l.close()
+		c.lost(l, err)
+		if time.Since(l.begun) > holdTime {
+			b.good()
+		}
+		l = c.reconnect(b, err)
+	}
+	c.events.end()
+}
+
+// read handles frames until the connection breaks.
+func (c *Client) read(l *link) error {
+	for {
+		f, err := l.read(5 * c.opts.Ping / 2)
+		if err != nil {
+			return err
+		}
+		c.handle(f)
+	}
+}
+
+func (c *Client) handle(f *wire.ServerFrame) {
+	switch {
+	case f.Type == "ack" || f.Type == "error":
+		if w := c.takeCall(f); w != nil {
+			w.done(f)
+		} else if f.Err != nil {
+			c.log.Debug("the server complains", "code", f.Err.Kind.Code(), "text", f.Err.Text)
+		}
+	case f.Type == "gap":
+		if r := c.room(f.Room); r != nil {
+			c.rejoin(r)
+		}
+	case f.Event != nil:
+		if r := c.room(f.Event.Room); r != nil {
+			c.happened(r, f.Event)
+		}
+	}
+}
+
+func (c *Client) takeCall(f *wire.ServerFrame) *call {
+	if !f.HasID {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	w := c.calls[f.ID]
+	delete(c.calls, f.ID)
+	return w
+}
+
+// command queues cmd on the present link with a number of its own. Caller
+// holds mu, and the link is there.
+func (c *Client) command(cmd *wire.Command, done func(*wire.ServerFrame)) {
+	c.lastID++
+	cmd.ID, cmd.HasID = c.lastID, true
+	c.calls[cmd.ID] = &call{done: done}
+	c.link.queue(cmd)
+}
+
+// attach makes l the present connection: first the rooms are joined again,
+// then what waits is sent.
+func (c *Client) attach(l *link) {
+	go l.write(c.opts.Ping, c.poke)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		l.close()
+		return
+	}
+	c.link = l
+	c.user = l.hello.User
+	if l.hello.Limits != nil {
+		c.limits = *l.hello.Limits
+	}
+	for _, r := range c.rooms {
+		if r.established {
+			c.joinAgain(r)
+		}
+	}
+	c.flush()
+	c.tell()
+}
+
+// poke asks for an answer that means nothing, to see whether there is one.
+func (c *Client) poke(l *link) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.link == l {
+		c.command(&wire.Command{Type: wire.Ping}, func(*wire.ServerFrame) {})
+	}
+}
+
+// lost takes the link away from everybody.
+func (c *Client) lost(l *link, err error) {
+	c.mu.Lock()
+	if c.link != l { // closed before it was attached
+		c.mu.Unlock()
+		return
+	}
+	c.link = nil
+	calls := c.calls
+	c.calls = map[int64]*call{}
+	c.tell()
+	ended := c.err != nil
+	c.mu.Unlock()
+	for _, w := range calls {
+		w.done(nil)
+	}
+	if !ended {
+		c.log.Info("the connection is lost", "err", err)
+		c.events.put(Event{News: Disconnected, Err: err})
+	}
+}
+
+// reconnect returns the next connection, nil if there is none to come.
+func (c *Client) reconnect(b *backoff, err error) *link {
+	for {
+		when := retryOf(err, c.opts.Token != nil)
+		if when == chat.RetryNever {
+			c.end(err)
+		}
+		if ended := c.Err(); ended != nil {
+			c.events.put(Event{News: Ended, Err: ended})
+			return nil
+		}
+		select {
+		case <-time.After(b.next(when)):
+		case <-c.ctx.Done():
+			continue
+		}
+		var l *link
+		if l, err = connect(c.ctx, &c.opts); err == nil {
+			c.log.Info("connected again")
+			c.events.put(Event{News: Connected})
+			c.attach(l)
+			return l
+		}
+		c.log.Debug("cannot connect", "err", err)
+	}
+}
+
+// end makes err the reason why nothing goes on. The first one stays.
+func (c *Client) end(err error) {
+	c.mu.Lock()
+	if c.err != nil {
+		c.mu.Unlock()
+		return
+	}
+	c.err = err
+	if c.link != nil {
+		c.link.close()
+	}
+	c.tell()
+	unsent := c.outbox.drain()
+	c.mu.Unlock()
+	for _, s := range unsent {
+		s.done(Sent{}, err)
+	}
+}
+
+// Err returns why the client has ended, nil while it has not.
+func (c *Client) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// tell wakes the calls that wait for a link. Caller holds mu.
+func (c *Client) tell() {
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+func (c *Client) room(id chat.RoomID) *room {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.rooms[id]
+}

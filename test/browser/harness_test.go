@@ -1,0 +1,312 @@
+// Package browser tests the web page the way people use it: the real program,
+// started as a process of its own, and a real Chromium with one window per user.
+package browser
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+)
+
+// patience bounds every single wait. It is long because machines can be slow;
+// nothing takes it when all is well.
+const patience = 30 * time.Second
+
+// Set by TestMain, once.
+var (
+	program string          // the roomtide binary
+	browser context.Context // a running Chromium without a window of ours
+)
+
+func TestMain(m *testing.M) {
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "browser tests cannot run:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func run(m *testing.M) (int, error) {
+	chromium, err := findChromium()
+	if err != nil {
+		return 0, err
+	}
+	dir, err := os.MkdirTemp("", "roomtide-browser")
+	if err != nil {
+		return 0, err
+	}
+	defer os.RemoveAll(dir)
+	program = filepath.Join(dir, "roomtide")
+	build := exec.Command("go", "build", "-o", program, "github.com/roomtide/roomtide/cmd/roomtide")
+	if out, err := build.CombinedOutput(); err != nil {
+		return 0, fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	// Without UserDataDir each start has a fresh profile of its own.
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(chromium), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("lang", "en-US"),
+	)
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
+	defer cancel()
+	browser, cancel = chromedp.NewContext(ctx)
+	defer cancel()
+	if err := chromedp.Do(browser); err != nil {
+		return 0, fmt.Errorf("starting %s: %w", chromium, err)
+	}
+	return m.Run(), nil
+}
+
+func findChromium() (string, error) {
+	names := []string{"chromium", "chromium-browser", "google-chrome"}
+	for _, name := range names {
+		if file, err := exec.LookPath(name); err == nil {
+			return file, nil
+		}
+	}
+	return "", errors.New("none of " + strings.Join(names, ", ") + " is in PATH; install the package chromium")
+}
+
+// node is one roomtide process that can be killed and started again with the
+// same data and address.
+type node struct {
+	t    *testing.T
+	addr string
+	dir  string
+	cmd  *exec.Cmd
+	log  strings.Builder // of the process that ran last; read it after kill
+}
+
+func startNode(t *testing.T) *node {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &node{t: t, addr: l.Addr().String(), dir: t.TempDir()}
+	l.Close()
+	n.start()
+	t.Cleanup(func() {
+		n.kill()
+		if t.Failed() {
+			t.Logf("the server said:\n%s", n.log.String())
+		}
+	})
+	return n
+}
+
+func (n *node) url() string { return "http://" + n.addr + "/" }
+
+// start returns when the node listens: it says so on standard output.
+func (n *node) start() {
+	n.t.Helper()
+	n.log.Reset()
+	n.cmd = exec.Command(program, "serve", "--listen", n.addr, "--data-dir", n.dir)
+	n.cmd.Stderr = &n.log
+	out, err := n.cmd.StdoutPipe()
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	if err := n.cmd.Start(); err != nil {
+		n.t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		if strings.Contains(lines.Text(), n.url()) {
+			return
+		}
+	}
+	n.t.Fatalf("the server ended before it listened: %v\n%s", n.cmd.Wait(), n.log.String())
+}
+
+// kill ends the process as a power cut would.
+func (n *node) kill() {
+	if n.cmd == nil {
+		return
+	}
+	n.cmd.Process.Kill()
+	n.cmd.Wait() // says that it was killed
+	n.cmd = nil
+}
+
+// post writes a message without a browser.
+func (n *node) post(user, room, text string) {
+	n.t.Helper()
+	body := strings.NewReader(`{"message":` + strconv.Quote(text) + `}`)
+	req, err := http.NewRequest("POST", n.url()+"v1/rooms/"+room+"/messages", body)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	req.Header.Set("Roomtide-User", user)
+	req.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode/100 != 2 {
+		n.t.Fatalf("posting a message: %s", res.Status)
+	}
+}
+
+// window is one user's browser window, with storage of its own.
+type window struct {
+	t    *testing.T
+	name string
+	ctx  context.Context
+}
+
+// openWindow opens a window that fails the test if its page throws an
+// exception or breaks its own content security policy.
+func openWindow(t *testing.T, name string) *window {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
+	w := &window{t: t, name: name, ctx: ctx}
+	console := chromedp.Console(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		for m, err := range console {
+			if err != nil {
+				return
+			}
+			if m.IsException() || strings.Contains(m.Text, "Content Security Policy") {
+				t.Errorf("%s: the page complains: %v", name, m)
+			}
+		}
+	})
+	t.Cleanup(func() {
+		if t.Failed() {
+			w.picture()
+		}
+		cancel()
+		watching.Wait()
+	})
+	w.do(chromedp.EmulateViewport(1200, 800))
+	return w
+}
+
+// enter opens the page for the first time and comes in as a guest.
+func enter(t *testing.T, n *node, name, hash string) *window {
+	t.Helper()
+	w := openWindow(t, name)
+	w.enter(n, hash)
+	return w
+}
+
+func (w *window) enter(n *node, hash string) {
+	w.t.Helper()
+	w.do(chromedp.Navigate(n.url()+hash), chromedp.WaitVisible("#name"), chromedp.SendKeys("#name", w.name+"\r"))
+	w.waitOnline()
+}
+
+func (w *window) do(steps ...chromedp.Action[chromedp.Void]) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.ctx, patience)
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		w.t.Fatalf("%s: %v", w.name, err)
+	}
+}
+
+// wait waits in the page until the JavaScript condition holds.
+func (w *window) wait(what, condition string) {
+	w.t.Helper()
+	script := fmt.Sprintf(`new Promise((done) => {
+		const end = Date.now() + %d;
+		const look = () => {
+			let ok = false;
+			try { ok = !!(%s); } catch {}
+			if (ok || Date.now() > end) done(ok); else setTimeout(look, 20);
+		};
+		look();
+	})`, patience.Milliseconds(), condition)
+	ctx, cancel := context.WithTimeout(w.ctx, 2*patience)
+	defer cancel()
+	ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](script, chromedp.EvalAwaitPromise))
+	if err != nil || !ok {
+		w.t.Fatalf("%s: %s did not come true (%v); the page says:\n%s", w.name, what, err, w.text("body"))
+	}
+}
+
+func (w *window) waitOnline() {
+	w.t.Helper()
+	w.wait("being online", `document.querySelector('#chat').dataset.state === 'online' && document.querySelector('#messages .note')`)
+}
+
+func (w *window) waitMessage(text string) {
+	w.t.Helper()
+	w.wait("message "+text, texts+`.includes(`+strconv.Quote(text)+`)`)
+}
+
+// texts are the messages on the page, as they stand.
+const texts = `[...document.querySelectorAll('.message .bubble > p')].map((p) => p.textContent)`
+
+func eval[T any](w *window, script string) T {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.ctx, patience)
+	defer cancel()
+	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
+	if err != nil {
+		w.t.Fatalf("%s: %s: %v", w.name, script, err)
+	}
+	return v
+}
+
+func (w *window) messages() []string {
+	w.t.Helper()
+	return eval[[]string](w, texts)
+}
+
+func (w *window) text(selector string) string {
+	w.t.Helper()
+	return eval[string](w, `document.querySelector('`+selector+`').innerText`)
+}
+
+// say writes a message and presses Enter.
+func (w *window) say(text string) {
+	w.t.Helper()
+	w.do(chromedp.SendKeys("#text", text+"\r"))
+}
+
+// press clicks a button of the toolbar of the message that says text.
+func (w *window) press(text, button string) {
+	w.t.Helper()
+	eval[bool](w, fmt.Sprintf(`(() => {
+		const m = [...document.querySelectorAll('.message')].find((m) => m.querySelector('.bubble > p').textContent === %q);
+		m.click();
+		m.querySelector('.actions [aria-label="%s"]').click();
+		return true;
+	})()`, text, button))
+}
+
+// picture keeps what the window shows, for whoever looks into a failure.
+func (w *window) picture() {
+	dir := os.Getenv("ROOMTIDE_SCREENSHOTS")
+	if dir == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(w.ctx, 5*time.Second)
+	defer cancel()
+	png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		w.t.Logf("%s: no screenshot: %v", w.name, err)
+		return
+	}
+	file := filepath.Join(dir, strings.ReplaceAll(w.t.Name(), "/", "-")+"-"+w.name+".png")
+	if err := os.WriteFile(file, png, 0o644); err != nil {
+		w.t.Log(err)
+	}
+}

@@ -1,0 +1,346 @@
+package crash
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/client"
+	"github.com/roomtide/roomtide/history"
+	"github.com/roomtide/roomtide/internal/nodetest"
+)
+
+const (
+	writers   = 4
+	window    = 8                    // messages of a writer in flight
+	pace      = 8 * time.Millisecond // between two messages of a writer
+	editEvery = 25                   // messages of a writer
+	readEvery = 40
+)
+
+var rooms = []chat.RoomID{"room1", "room2", "room3"}
+
+// world is the clients that live through all the crashes, and what they saw.
+type world struct {
+	t    *testing.T
+	addr string
+	rec  *history.Recorder
+
+	stop     chan struct{} // closed: nothing new is sent
+	writing  sync.WaitGroup
+	watching sync.WaitGroup
+	end      atomic.Pointer[map[chat.RoomID]chat.Seq] // where watchers may go home
+
+	acked    atomic.Int64
+	goodbyes atomic.Int64
+	resumes  atomic.Int64
+	mu       sync.Mutex
+	sent     []sent // acknowledged messages, some of them, to be sent again
+}
+
+type sent struct {
+	room chat.RoomID
+	user string
+	text string
+	key  string
+}
+
+func newWorld(t *testing.T, addr string) *world {
+	return &world{t: t, addr: addr, rec: history.NewRecorder(), stop: make(chan struct{})}
+}
+
+// dial connects a user; the connection may be lost at once.
+func (w *world) dial(user string) *client.Client {
+	w.t.Helper()
+	for try := 0; ; try++ {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		c, err := client.Dial(ctx, client.Options{
+			URL: "ws://" + w.addr, User: user, MinWait: 5 * time.Millisecond, MaxWait: 40 * time.Millisecond,
+		})
+		cancel()
+		if err == nil {
+			return c
+		}
+		if try > 500 {
+			w.t.Error("cannot connect:", err)
+			return nil
+		}
+		time.Sleep(20 * time.Millisecond) // the node may be down: a client's patience
+	}
+}
+
+func (w *world) start() {
+	for i := range writers {
+		name := fmt.Sprint("writer", i)
+		w.writing.Go(func() { w.write(name, uint64(i)) })
+		w.watching.Go(func() { w.watch(fmt.Sprint("watcher", i), i%2 == 1) })
+	}
+}
+
+// write sends to all rooms, edits and reads now and then, until stop, and
+// returns when everything it sent has a number.
+func (w *world) write(name string, seed uint64) {
+	c := w.dial(name)
+	if c == nil {
+		return
+	}
+	defer c.Close()
+	go func() {
+		for range c.Events() { // a writer who does not listen would stop the socket
+		}
+	}()
+	rng := rand.New(rand.NewPCG(seed, 7))
+	free := make(chan struct{}, window)
+	ticks := time.NewTicker(pace)
+	defer ticks.Stop()
+	var last [3]atomic.Int64
+	for n := 1; ; n++ {
+		select {
+		case <-w.stop:
+			for range window { // all answers are here
+				free <- struct{}{}
+			}
+			return
+		case <-ticks.C:
+		}
+		free <- struct{}{}
+		i := rng.IntN(len(rooms))
+		w.send(c, name, rooms[i], fmt.Sprintf("%s says %d", name, n), &last[i], func() { <-free })
+		if seq := last[i].Load(); n%editEvery == 0 && seq > 0 {
+			w.change(c, rooms[i], chat.Seq(seq), n)
+		}
+		if n%readEvery == 0 {
+			w.read(c, name, rooms[i])
+		}
+	}
+}
+
+func (w *world) send(c *client.Client, name string, room chat.RoomID, text string, last *atomic.Int64, done func()) {
+	key := fmt.Sprintf("%s %s", name, text)
+	s := w.rec.Send(name, room, chat.UserID(name), key, text)
+	c.SendAsync(room, chat.Draft{Text: text, Key: key}, func(got client.Sent, err error) {
+		defer done()
+		if chat.KindOf(err) == chat.NotMember {
+			s.Fail() // the first message of all came before the join
+			return
+		}
+		if err != nil {
+			w.t.Errorf("%s: %v", key, err)
+			s.Unknown()
+			return
+		}
+		s.OK(got.Seq, got.Rev)
+		last.Store(int64(got.Seq))
+		if w.acked.Add(1)%20 == 0 {
+			w.mu.Lock()
+			w.sent = append(w.sent, sent{room, name, text, key})
+			w.mu.Unlock()
+		}
+	})
+}
+
+// change edits, reacts to or deletes a message, so that resumes meet revs that
+// are no new messages.
+func (w *world) change(c *client.Client, room chat.RoomID, seq chat.Seq, n int) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	var err error
+	switch n / editEvery % 4 {
+	case 0, 1:
+		_, err = c.Edit(ctx, room, seq, fmt.Sprint("edited ", n))
+	case 2:
+		_, err = c.React(ctx, room, seq, "👍", true)
+	case 3:
+		_, err = c.Delete(ctx, room, seq)
+	}
+	if err != nil && chat.KindOf(err) != chat.NotFound { // a delete that was repeated, or edited after
+		w.t.Errorf("changing %s/%d: %v", room, seq, err)
+	}
+}
+
+func (w *world) read(c *client.Client, name string, room chat.RoomID) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	q := w.rec.Ask(name, room, chat.UserID(name))
+	ms, _, err := c.History(ctx, room, client.Page{})
+	if err != nil {
+		w.t.Errorf("%s reads %s: %v", name, room, err)
+		return
+	}
+	q.Answer(ms)
+}
+
+// watch records every message that a device is shown. A restless one is a
+// program that is started again now and then and goes on from the position it
+// has stored.
+func (w *world) watch(name string, restless bool) {
+	at := map[chat.RoomID]client.Position{}
+	shown := map[chat.RoomID]chat.Seq{}
+	for life := 0; ; life++ {
+		c := w.dial(name)
+		if c == nil {
+			return
+		}
+		limit := 1 << 62
+		if restless {
+			limit = 300
+		}
+		done := w.enter(c, name, at, shown) && w.live(c, name, at, shown, limit)
+		c.Close()
+		if done {
+			return
+		}
+	}
+}
+
+// enter joins the rooms from where the device is.
+func (w *world) enter(c *client.Client, name string, at map[chat.RoomID]client.Position, shown map[chat.RoomID]chat.Seq) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	for _, room := range rooms {
+		pos := at[room]
+		w.rec.Resume(name, room, shown[room])
+		w.resumes.Add(1)
+		if _, err := c.Join(ctx, room, client.JoinOptions{After: &pos}); err != nil {
+			w.t.Errorf("%s joins %s: %v", name, room, err)
+			return false
+		}
+	}
+	return true
+}
+
+// live takes up to limit events and reports whether the device has seen the end.
+func (w *world) live(c *client.Client, name string, at map[chat.RoomID]client.Position, shown map[chat.RoomID]chat.Seq, limit int) (done bool) {
+	poll := time.NewTicker(20 * time.Millisecond)
+	defer poll.Stop()
+	for n := 0; n < limit; {
+		select {
+		case ev, ok := <-c.Events():
+			if !ok {
+				w.t.Errorf("%s: %v", name, c.Err())
+				return true
+			}
+			n++
+			w.see(ev, name, at, shown)
+		case <-poll.C:
+		}
+		if end := w.end.Load(); end != nil && reached(shown, *end) {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *world) see(ev client.Event, name string, at map[chat.RoomID]client.Position, shown map[chat.RoomID]chat.Seq) {
+	var bye *client.GoodbyeError
+	if ev.News == client.Disconnected && errors.As(ev.Err, &bye) && bye.Code == chat.ByeDraining.Code {
+		w.goodbyes.Add(1)
+	}
+	if ev.News == client.Reset || ev.News == client.Left {
+		w.t.Errorf("%s in %s: news %d, %v", name, ev.Room, ev.News, ev.Err)
+	}
+	if ev.Kind == chat.EventMessage {
+		w.rec.Deliver(name, ev.Message)
+		shown[ev.Room] = ev.Message.Seq
+	}
+	if ev.At != (client.Position{}) {
+		at[ev.Room] = ev.At
+	}
+}
+
+func reached(shown, end map[chat.RoomID]chat.Seq) bool {
+	for room, seq := range end {
+		if shown[room] < seq {
+			return false
+		}
+	}
+	return true
+}
+
+// finish stops the writers, lets the watchers see the end, and returns what the
+// store holds.
+func (w *world) finish() history.Final {
+	close(w.stop)
+	w.writing.Wait()
+	w.sendAgain()
+	c := w.dial("writer0") // a member, who may read
+	defer c.Close()
+	final, end := history.Final{}, map[chat.RoomID]chat.Seq{}
+	for _, room := range rooms {
+		final[room] = w.readAll(c, room)
+		end[room] = chat.Seq(len(final[room]))
+	}
+	w.end.Store(&end)
+	w.watching.Wait()
+	for i := range writers {
+		for _, room := range rooms {
+			w.rec.CaughtUp(fmt.Sprint("watcher", i), room)
+		}
+	}
+	return final
+}
+
+// sendAgain sends acknowledged messages once more with their keys, from new
+// connections: they have to get the numbers they have.
+func (w *world) sendAgain() {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	for i := range writers {
+		user := fmt.Sprint("writer", i)
+		c := w.dial(user)
+		for _, s := range w.sent {
+			if s.user != user {
+				continue
+			}
+			again := w.rec.Send("", s.room, chat.UserID(s.user), s.key, s.text)
+			got, err := c.Send(ctx, s.room, chat.Draft{Text: s.text, Key: s.key})
+			if err != nil {
+				w.t.Errorf("%s again: %v", s.key, err)
+				continue
+			}
+			again.OK(got.Seq, got.Rev)
+		}
+		c.Close()
+	}
+}
+
+func (w *world) readAll(c *client.Client, room chat.RoomID) (all []history.Message) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	page := client.Page{FromStart: true, Limit: 100}
+	for more := true; more; {
+		var ms []chat.Message
+		var err error
+		if ms, more, err = c.History(ctx, room, page); err != nil || len(ms) == 0 && more {
+			w.t.Fatalf("reading %s: %d messages, %v", room, len(ms), err)
+		}
+		for i := range ms {
+			all = append(all, history.Of(&ms[i]))
+			page.After = ms[i].Seq
+		}
+	}
+	return all
+}
+
+// seed makes the rooms and their members before anything is killed.
+func (w *world) seed() {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	for i := range writers {
+		c := w.dial(fmt.Sprint("writer", i))
+		for _, room := range rooms {
+			if _, err := c.Join(ctx, room, client.JoinOptions{}); err != nil {
+				w.t.Fatal(err)
+			}
+		}
+		c.Close()
+	}
+}
+
+var program *nodetest.Program

@@ -1,0 +1,89 @@
+/**
+ * Messages the server has not confirmed yet, in the order they were written.
+ * Each is kept under an entry of its own, so that a reload loses none and two
+ * tabs do not overwrite each other. A tab sends what it wrote and what it found
+ * when it began; if another tab sends the same, the key makes it one message.
+ */
+export class Outbox {
+  onchange = () => {}; // another tab took an item away
+
+  #items = new Map(); // key -> {key, room, message, reply_to, time, error}
+  #prefix;
+  #storage;
+
+  constructor(user, storage = globalThis.localStorage) {
+    this.#prefix = `roomtide/out/${encodeURIComponent(user)}/`;
+    this.#storage = storage;
+    const names = Object.keys(storage).filter((n) => n.startsWith(this.#prefix));
+    for (const name of names.sort()) {
+      const item = JSON.parse(storage.getItem(name));
+      this.#items.set(item.key, item);
+    }
+    addEventListener('storage', (e) => {
+      if (!e.key?.startsWith(this.#prefix) || e.newValue) return;
+      if (this.#items.delete(e.key.slice(this.#prefix.length))) this.onchange();
+    });
+  }
+
+  add(room, message, reply_to) {
+    const item = { key: uuid7(), room, message, reply_to, time: new Date().toISOString() };
+    this.#items.set(item.key, item);
+    this.#keep(item);
+    return item;
+  }
+
+  /** The oldest item of the room that has not failed. */
+  next(room) {
+    return this.of(room).find((item) => !item.error);
+  }
+
+  of(room) {
+    return [...this.#items.values()].filter((item) => item.room === room);
+  }
+
+  /** Rooms with something to send. */
+  rooms() {
+    return new Set([...this.#items.values()].filter((item) => !item.error).map((item) => item.room));
+  }
+
+  fail(key, error) {
+    this.#update(key, { error });
+  }
+
+  retry(key) {
+    this.#update(key, { error: undefined });
+  }
+
+  remove(key) {
+    if (this.#items.delete(key)) this.#storage.removeItem(this.#prefix + key);
+  }
+
+  #update(key, change) {
+    const item = this.#items.get(key);
+    if (!item) return;
+    const next = { ...item, ...change };
+    this.#items.set(key, next);
+    this.#keep(next);
+  }
+
+  #keep(item) {
+    try {
+      this.#storage.setItem(this.#prefix + item.key, JSON.stringify(item));
+    } catch {
+      // Storage is full: the item lives as long as the page.
+    }
+  }
+}
+
+let lastTime = 0;
+
+/** A UUIDv7 greater than every one made before it on this page. */
+function uuid7() {
+  lastTime = Math.max(Date.now(), lastTime + 1);
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  for (let i = 0; i < 6; i++) bytes[i] = lastTime / 2 ** (40 - 8 * i);
+  bytes[6] = (bytes[6] & 0x0f) | 0x70;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('');
+  return hex.replace(/(.{8})(.{4})(.{4})(.{4})(.{12})/, '$1-$2-$3-$4-$5');
+}

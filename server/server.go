@@ -5,6 +5,7 @@ package server
 import (
 	"context"
 	"errors"
+	stdlog "log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -27,6 +28,7 @@ import (
 	"github.com/roomtide/roomtide/session"
 	"github.com/roomtide/roomtide/store"
 	"github.com/roomtide/roomtide/store/sqlite"
+	"github.com/roomtide/roomtide/wsock"
 )
 
 // nodeName is the node's name in leases and seats. An embedded node is alone.
@@ -47,6 +49,7 @@ type Server struct {
 	verifier *identity.Verifier
 	seats    *seats
 	listener net.Listener
+	sockets  *wsock.Handler
 	http     *http.Server
 	pprof    *http.Server // nil unless configured
 
@@ -68,7 +71,7 @@ func Open(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *Server,
 	}()
 	// The port first: a second start with the same settings fails here, with
 	// the clearest message, before it touches anything.
-	if s.listener, err = net.Listen("tcp", cfg.Listen); err != nil {
+	if s.listener, err = listen(cfg.Listen); err != nil {
 		return nil, &chat.Error{Kind: chat.Unavailable, Op: "server.listen", Err: err,
 			Text: "cannot listen on " + cfg.Listen + ": is another server running there? choose another address with --listen"}
 	}
@@ -83,6 +86,13 @@ func Open(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *Server,
 		return nil, err
 	}
 	return s, s.openHTTP()
+}
+
+func listen(address string) (net.Listener, error) { return net.Listen("tcp", address) }
+
+// logAdapter takes what net/http has to say: mostly peers that broke off.
+func logAdapter(log *slog.Logger) *stdlog.Logger {
+	return slog.NewLogLogger(log.Handler(), slog.LevelDebug)
 }
 
 func (s *Server) onClose(f func()) { s.undo = append(s.undo, f) }
@@ -105,9 +115,11 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 	limits := s.cfg.ChatLimits()
 	s.bus = membus.New()
 	s.onClose(func() { s.bus.Close() })
-	s.hub = hub.New(hub.Config{Bus: s.bus, Log: s.log, Registerer: s.reg})
+	s.hub = hub.New(hub.Config{
+		Bus: s.bus, Log: s.log, Registerer: s.reg,
+		Evicted: func(user chat.UserID, room chat.RoomID) { s.presence.Remove(room, user) },
+	})
 	s.onClose(s.hub.Close)
-	s.bus.Listen(s.deliver)
 
 	s.lanes, err = lane.Open(ctx, lane.Config{
 		Store: s.store, Publish: s.bus.Publish, AfterBatch: s.hub.Kick,
@@ -161,18 +173,6 @@ func (s *Server) rates() engine.Rates {
 		Room:   engine.Rate{PerSecond: r.RoomMessages, Burst: r.RoomBurst},
 		Join:   engine.Rate{PerSecond: r.Joins, Burst: r.JoinBurst},
 		Signal: d.Signal,
-	}
-}
-
-// deliver is what the bus calls. A user who is put out of a room hears of it
-// and of nothing after it.
-func (s *Server) deliver(room chat.RoomID, events []*chat.Event) {
-	s.hub.Deliver(room, events)
-	for _, ev := range events {
-		if ev.Kind == chat.EventMember && !ev.Member.Role.Present() {
-			s.hub.Evict(ev.Member.User, room, ev)
-			s.presence.Remove(room, ev.Member.User)
-		}
 	}
 }
 

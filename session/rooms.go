@@ -62,13 +62,15 @@ func (s *Session) flow(room chat.RoomID, reply *wire.JoinReply) {
 	}
 }
 
-// getUp takes the connection out of a room; the membership stays.
+// getUp takes the connection out of a room; the membership stays. Where the hub
+// has done so already, because the membership ended, presence was told.
 func (s *Session) getUp(room chat.RoomID) {
+	seated := s.conn.Joined(room)
 	s.conn.Leave(room)
-	if _, in := s.rooms[room]; in {
-		delete(s.rooms, room)
+	if _, in := s.rooms[room]; in && seated {
 		s.deps.Presence.Leave(room, s.actor.User)
 	}
+	delete(s.rooms, room)
 }
 
 // leave ends the membership.

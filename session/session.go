@@ -84,9 +84,8 @@ func (s *Session) Close() {
 		s.expiry.Stop()
 	}
 	for room := range s.rooms {
-		s.deps.Presence.Leave(room, s.actor.User)
+		s.getUp(room)
 	}
-	clear(s.rooms)
 }
 
 // Handle does what the command asks and sees to its answer.

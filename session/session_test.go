@@ -220,9 +220,11 @@ func TestConversation(t *testing.T) {
 	ann.ask(`{"type":"delete","id":10,"room":"r","seq":1}`, "type", "ack", "rev", 6)
 	ann.want("type", "deleted")
 	bob.want("type", "deleted")
-	bob.ask(`{"type":"read","id":11,"room":"r","seq":1}`, "type", "read", "user", "bob", "seq", 1)
-	bob.want("type", "ack", "unread", 0)
-	ann.want("type", "read", "user", "bob")
+	bob.say(`{"type":"read","id":11,"room":"r","seq":1}`)
+	if a, b := bob.hear(), bob.hear(); a["type"] != "ack" && b["type"] != "ack" || a["type"] != "read" && b["type"] != "read" {
+		t.Fatalf("%v %v", a, b) // in either order: the event is not the ack's
+	}
+	ann.want("type", "read", "user", "bob", "seq", 1)
 	ann.ask(`{"type":"typing","room":"r"}`, "type", "typing", "user", "ann", "on", true)
 	bob.want("type", "typing")
 	bob.ask(`{"type":"online","id":12,"room":"r"}`, "type", "ack", "online_count", 2)
@@ -265,7 +267,7 @@ func TestTokens(t *testing.T) {
 	p.ask(`{"room":"r","user":"ann","message":"x"}`, "type", "error", "code", "unauthenticated")
 	p.ask(`{"type":"hello","id":2,"user":"ann"}`, "type", "error", "code", "unauthenticated")
 	p.ask(`{"type":"hello","id":3,"token":"nonsense"}`, "type", "error", "code", "unauthenticated")
-	token, err := identity.Mint(secret, "ann", "Ann", []string{"r"}, time.Hour)
+	token, err := identity.Mint(secret, "ann", "Ann", []chat.RoomID{"r"}, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}

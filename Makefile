@@ -34,8 +34,10 @@ check: go ## format, vet, staticcheck, floors, generated files, modules
 generate: go ## write the files that are made from code
 	go test -run '^TestDocIsUpToDate$$' ./config -args -update
 
-bench: build ## the benchmarks of the product: store, fan-out, a node under load
-	scripts/bench bin/roomtide
+bench: build ## the product's benchmarks: store, fan-out, fresh nodes under load (ARGS="rooms --floors")
+	go test -run '^$$' -bench . -benchmem ./store/sqlite
+	go test -run '^$$' -bench . -benchmem ./hub
+	./bin/roomtide bench $(ARGS)
 
 fuzz: go ## run every fuzz target for FUZZTIME
 	scripts/fuzz $(FUZZTIME)

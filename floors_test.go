@@ -27,6 +27,7 @@ var floors = map[string]int{
 
 	"internal/crashpoint": 0,
 	"internal/recent":     0,
+	"internal/webpeer":    0,
 
 	"wire":     1, // commands and events <-> bytes
 	"store":    1, // contracts

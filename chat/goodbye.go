@@ -18,6 +18,7 @@ var (
 	ByeTimeout   = Goodbye{4002, "timeout", "no sign of life"}
 	ByeBusy      = Goodbye{4200, "busy", "the server is full"}
 	ByeFlood     = Goodbye{4201, "flood", "far too many commands"}
+	ByeInternal  = Goodbye{4202, "internal", "something went wrong on the server"}
 	ByeProtocol  = Goodbye{4400, "protocol", "the frame was not understood"}
 	ByeTooLarge  = Goodbye{4401, "too_large", "the frame is too large"}
 	ByeExpired   = Goodbye{4402, "expired", "the token has expired"}

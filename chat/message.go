@@ -4,6 +4,7 @@ import (
 	"hash/fnv"
 	"io"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -79,6 +80,8 @@ func CheckText(s string, l *Limits) error {
 		return E(TooLarge, "message is larger than "+strconv.Itoa(l.MessageBytes)+" bytes")
 	case !utf8.ValidString(s):
 		return E(Invalid, "message is not valid UTF-8")
+	case strings.IndexByte(s, 0) >= 0: // not every database can keep it
+		return E(Invalid, "message has a NUL character")
 	case len(s) > l.MessageRunes && utf8.RuneCountInString(s) > l.MessageRunes:
 		return E(TooLarge, "message is longer than "+strconv.Itoa(l.MessageRunes)+" characters")
 	}

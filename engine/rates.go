@@ -28,17 +28,6 @@ type Rates struct {
 	Signal Rate // typing and read marks of one user
 }
 
-// DefaultRates are the rates unless configured: far above what people do, far
-// below what hurts.
-func DefaultRates() Rates {
-	return Rates{
-		User:   Rate{20, 60},
-		Room:   Rate{300, 600},
-		Join:   Rate{20, 100},
-		Signal: Rate{10, 30},
-	}
-}
-
 // rates are the token buckets in use.
 type rates struct {
 	user, room, join, signal *buckets

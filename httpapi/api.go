@@ -31,6 +31,7 @@ import (
 	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/hub"
 	"github.com/roomtide/roomtide/identity"
+	"github.com/roomtide/roomtide/internal/webpeer"
 	"github.com/roomtide/roomtide/store"
 	"github.com/roomtide/roomtide/wire"
 )
@@ -100,7 +101,7 @@ type API struct {
 	cfg       Config
 	log       *slog.Logger
 	mux       *http.ServeMux
-	origins   map[string]bool
+	origins   webpeer.Origins
 	metrics   *metrics
 	failures  *failures
 	prom      http.Handler
@@ -125,7 +126,7 @@ func New(cfg Config) *API {
 		cfg.Ready = func() error { return nil }
 	}
 	if cfg.ClientIP == nil {
-		cfg.ClientIP = peer
+		cfg.ClientIP = webpeer.Peer
 	}
 	if cfg.Revoke == nil {
 		cfg.Revoke = func(_ context.Context, user chat.UserID) (int, error) {
@@ -133,7 +134,7 @@ func New(cfg Config) *API {
 		}
 	}
 	a := &API{
-		cfg: cfg, log: cfg.Log, origins: originSet(cfg.Origins),
+		cfg: cfg, log: cfg.Log, origins: webpeer.NewOrigins(cfg.Origins),
 		metrics: newMetrics(cfg.Registry), failures: newFailures(time.Now),
 		prom:      promhttp.HandlerFor(cfg.Registry, promhttp.HandlerOpts{}),
 		heartbeat: heartbeatTime, bodyTime: bodyTime,

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"math"
-	"net/http"
 	"net/netip"
 	"net/url"
 	"sync"
@@ -14,6 +13,7 @@ import (
 	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/identity"
 	"github.com/roomtide/roomtide/internal/recent"
+	"github.com/roomtide/roomtide/internal/webpeer"
 )
 
 // userHeader names the user: a guest's own name, or whom an API key speaks for.
@@ -104,7 +104,7 @@ func newFailures(now func() time.Time) *failures {
 func (f *failures) check(ip netip.Addr) error {
 	now := f.now()
 	f.mu.Lock()
-	l, ok := f.by.Get(network(ip))
+	l, ok := f.by.Get(webpeer.Network(ip))
 	f.mu.Unlock()
 	if !ok {
 		return nil
@@ -121,7 +121,7 @@ func (f *failures) check(ip netip.Addr) error {
 
 // note counts a failure.
 func (f *failures) note(ip netip.Addr) {
-	key := network(ip)
+	key := webpeer.Network(ip)
 	f.mu.Lock()
 	l, ok := f.by.Get(key)
 	if !ok {
@@ -130,21 +130,4 @@ func (f *failures) note(ip netip.Addr) {
 	}
 	f.mu.Unlock()
 	l.AllowN(f.now(), 1)
-}
-
-// network is what one person has: an IPv4 address, or a /64 of IPv6.
-func network(ip netip.Addr) netip.Prefix {
-	ip = ip.Unmap()
-	bits := 32
-	if ip.Is6() {
-		bits = 64
-	}
-	p, _ := ip.Prefix(bits) // the zero Prefix for an address that is none
-	return p
-}
-
-// peer is the other end of the TCP connection.
-func peer(r *http.Request) netip.Addr {
-	ap, _ := netip.ParseAddrPort(r.RemoteAddr)
-	return ap.Addr()
 }

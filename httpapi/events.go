@@ -55,7 +55,11 @@ func (c *call) events() (answer, error) {
 	if err == nil {
 		if c.cfg.Presence != nil && c.id.Kind != identity.Server {
 			c.cfg.Presence.Enter(c.room, c.id.User)
-			defer c.cfg.Presence.Leave(c.room, c.id.User)
+			defer func() {
+				if conn.Joined(c.room) { // otherwise the membership ended, and presence knows
+					c.cfg.Presence.Leave(c.room, c.id.User)
+				}
+			}()
 		}
 		rev, err = c.begin(s, rev, after)
 	}

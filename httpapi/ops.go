@@ -7,6 +7,7 @@ import (
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/identity"
+	"github.com/roomtide/roomtide/internal/webpeer"
 )
 
 //go:embed openapi.json
@@ -57,5 +58,5 @@ func (a *API) local(r *http.Request) bool {
 			return false
 		}
 	}
-	return peer(r).Unmap().IsLoopback() && a.cfg.ClientIP(r).Unmap().IsLoopback()
+	return webpeer.Peer(r).Unmap().IsLoopback() && a.cfg.ClientIP(r).Unmap().IsLoopback()
 }

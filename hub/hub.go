@@ -11,10 +11,9 @@
 // the next round carries it all: batches grow with the load by themselves.
 //
 // A connection whose link accepts no more leaves the rounds until it is
-// writable again. It costs its places, the rest of one frame and, behind the one
-// reply in front, about
-// Config.PrivateBytes of replies. When the log has moved past its place it is
-// told of a gap and joins again by rev.
+// writable again. It costs its places, the rest of one frame and, behind the
+// reply in front, about Config.PrivateBytes of replies. When the log has moved
+// past its place it is told of a gap and joins again by rev.
 //
 // The worker of a connection alone writes to its link. The order of the locks:
 // part.mu first; room.mu, Conn.mu and worker.mu may be taken under it, and

@@ -68,6 +68,7 @@ func (l *BufferedLink) Run() error {
 			if closed {
 				return l.stream.Close()
 			}
+			spare = buf // take gave spare to l.buf, and this in exchange
 			<-l.work
 			continue
 		}

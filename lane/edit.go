@@ -43,8 +43,8 @@ func (o *Edit) apply(b *batch) (Reply, error) {
 	return Reply{Seq: n.Seq, Rev: n.Rev, Time: b.now, Changed: true}, nil
 }
 
-// Delete makes a message a tombstone: its number and sender stay, its text and
-// data do not. Deleting it again changes nothing. Replies Seq, Rev. Errors:
+// Delete makes a message a tombstone: its number and sender stay, its text, data
+// and reactions do not. Deleting it again changes nothing. Replies Seq, Rev. Errors:
 // NotFound, NotMember, Forbidden.
 type Delete struct {
 	Room   chat.RoomID
@@ -57,7 +57,10 @@ func (o *Delete) Slot() chat.Slot { return o.Room.Slot() }
 
 func (o *Delete) size() int { return 256 }
 
-func (o *Delete) need(b *batch) { needMessageBy(b, o.Room, o.Seq, o.User) }
+func (o *Delete) need(b *batch) {
+	needMessageBy(b, o.Room, o.Seq, o.User)
+	b.needReactions(o.Room, o.Seq)
+}
 
 func (o *Delete) apply(b *batch) (Reply, error) {
 	r, m, role, err := messageBy(b, o.Room, o.Seq, o.User)
@@ -76,6 +79,9 @@ func (o *Delete) apply(b *batch) (Reply, error) {
 	n.Text, n.Data, n.Reactions, n.Deleted = "", nil, nil, true
 	n.Rev = b.bump(r, &chat.Event{Kind: chat.EventDeleted, Message: &n})
 	b.update(&n)
+	for key := range b.standing(o.Room, o.Seq) {
+		b.setReaction(key, false)
+	}
 	return Reply{Seq: n.Seq, Rev: n.Rev, Time: b.now, Changed: true}, nil
 }
 

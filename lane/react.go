@@ -25,7 +25,7 @@ func (o *React) size() int { return 256 }
 
 func (o *React) need(b *batch) {
 	needMessageBy(b, o.Room, o.Seq, o.User)
-	b.want.Reactions = append(b.want.Reactions, store.MessageRef{Room: o.Room, Seq: o.Seq})
+	b.needReactions(o.Room, o.Seq)
 }
 
 func (o *React) apply(b *batch) (Reply, error) {
@@ -40,53 +40,60 @@ func (o *React) apply(b *batch) (Reply, error) {
 		return Reply{}, err
 	}
 	key := store.ReactionKey{Room: o.Room, Seq: o.Seq, Emoji: o.Emoji, User: o.User}
-	on, kinds := o.standing(b, key)
-	if on == o.On {
+	standing := b.standing(o.Room, o.Seq)
+	if standing[key] == o.On {
 		return Reply{Seq: m.Seq, Rev: m.Rev}, nil
 	}
-	if o.On && !kinds[o.Emoji] && len(kinds) >= b.limits.Emojis {
+	if o.On && newEmoji(standing, o.Emoji) >= b.limits.Emojis {
 		return Reply{}, chat.E(chat.TooLarge, "at most "+strconv.Itoa(b.limits.Emojis)+" different reactions under one message")
 	}
-	if b.reactions == nil {
-		b.reactions = map[store.ReactionKey]store.ReactionChange{}
-	}
-	b.reactions[key] = store.ReactionChange{ReactionKey: key, On: o.On, Time: b.now}
+	b.setReaction(key, o.On)
 	n := *m
 	n.Rev = b.bump(r, &chat.Event{Kind: chat.EventReacted, Seq: o.Seq, User: o.User, Emoji: o.Emoji, On: o.On})
 	b.update(&n)
 	return Reply{Seq: n.Seq, Rev: n.Rev, Time: b.now, Changed: true}, nil
 }
 
-// standing says whether the reaction is there now and which emoji are under
-// the message: as stored, with the changes of this batch.
-func (o *React) standing(b *batch, key store.ReactionKey) (on bool, kinds map[string]bool) {
-	kinds = map[string]bool{}
-	users := map[string]int{}
-	for _, r := range b.state.Reactions[store.MessageRef{Room: o.Room, Seq: o.Seq}] {
-		users[r.Emoji] = len(r.Users)
+// newEmoji counts the different emoji if this one is not among them, else none.
+func newEmoji(standing map[store.ReactionKey]bool, emoji string) int {
+	kinds := map[string]bool{}
+	for k := range standing {
+		kinds[k.Emoji] = true
+	}
+	if kinds[emoji] {
+		return 0
+	}
+	return len(kinds)
+}
+
+func (b *batch) needReactions(id chat.RoomID, seq chat.Seq) {
+	b.want.Reactions = append(b.want.Reactions, store.MessageRef{Room: id, Seq: seq})
+}
+
+// standing is the reactions under a message: as stored, with the changes of
+// this batch.
+func (b *batch) standing(id chat.RoomID, seq chat.Seq) map[store.ReactionKey]bool {
+	all := map[store.ReactionKey]bool{}
+	for _, r := range b.state.Reactions[store.MessageRef{Room: id, Seq: seq}] {
 		for _, u := range r.Users {
-			if r.Emoji == o.Emoji && u == o.User {
-				on = true
-			}
+			all[store.ReactionKey{Room: id, Seq: seq, Emoji: r.Emoji, User: u}] = true
 		}
 	}
 	for k, c := range b.reactions {
-		if k.Room != o.Room || k.Seq != o.Seq {
-			continue
-		}
-		if c.On {
-			users[k.Emoji]++
-		} else {
-			users[k.Emoji]--
-		}
-		if k == key {
-			on = c.On
+		switch {
+		case k.Room != id || k.Seq != seq:
+		case c.On:
+			all[k] = true
+		default:
+			delete(all, k)
 		}
 	}
-	for e, n := range users {
-		if n > 0 {
-			kinds[e] = true
-		}
+	return all
+}
+
+func (b *batch) setReaction(key store.ReactionKey, on bool) {
+	if b.reactions == nil {
+		b.reactions = map[store.ReactionKey]store.ReactionChange{}
 	}
-	return on, kinds
+	b.reactions[key] = store.ReactionChange{ReactionKey: key, On: on, Time: b.now}
 }

@@ -3,37 +3,37 @@ package server
 import (
 	"net/http"
 	"net/http/pprof"
-	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/httpapi"
 	"github.com/roomtide/roomtide/hub"
+	"github.com/roomtide/roomtide/internal/webpeer"
 	"github.com/roomtide/roomtide/session"
 	"github.com/roomtide/roomtide/web"
 	"github.com/roomtide/roomtide/wsock"
 )
 
-// Timeouts against peers that are slow on purpose. Answers have no timeout
-// here: event streams last, and every other answer has one of its own.
+// Timeouts against peers that are slow on purpose. Event streams and sockets
+// last, and have timeouts of their own.
 const (
 	headerTime = 10 * time.Second
+	answerTime = time.Minute
 	idleTime   = 2 * time.Minute
 	headerSize = 32 << 10
 )
 
 // openHTTP builds the transports.
 func (s *Server) openHTTP() error {
-	from := proxies(s.cfg.Proxies())
+	from := webpeer.Proxies(s.cfg.Proxies())
 	deps := s.sessionDeps()
 	s.sockets = wsock.New(wsock.Config{
 		Hub: s.hub,
 		Open: func(c *hub.Conn) wsock.Session {
 			return session.New(deps, c, wsock.Codec{})
 		},
-		Origins: s.cfg.Origins, ClientIP: from.client,
+		Origins: s.cfg.Origins, ClientIP: from.Client,
 		MaxConns: s.cfg.MaxConnections, MaxPerIP: s.cfg.MaxConnectionsPerIP,
 		FrameBytes: deps.Limits.FrameBytes, Log: s.log, Registerer: s.reg,
 	})
@@ -41,11 +41,11 @@ func (s *Server) openHTTP() error {
 	api := httpapi.New(httpapi.Config{
 		Messages: s.engine, Rooms: s.engine, Hub: s.hub, Verifier: s.verifier, Registry: s.reg,
 		Limits: *deps.Limits, Presence: s.presence, Origins: s.cfg.Origins,
-		PublicMetrics: s.cfg.MetricsPublic, Ready: s.ready, ClientIP: from.client, Log: s.log,
+		PublicMetrics: s.cfg.MetricsPublic, Ready: s.ready, ClientIP: from.Client, Log: s.log,
 	})
 	s.http = &http.Server{
 		Handler:           split(s.sockets, api, web.New()),
-		ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: headerSize,
+		ReadHeaderTimeout: headerTime, WriteTimeout: answerTime, IdleTimeout: idleTime, MaxHeaderBytes: headerSize,
 		ErrorLog: logAdapter(s.log),
 	}
 	s.onClose(func() { s.http.Close() })
@@ -64,34 +64,6 @@ func split(sockets, api, page http.Handler) http.Handler {
 			page.ServeHTTP(w, r)
 		}
 	})
-}
-
-// proxies are the networks whose X-Forwarded-For is believed.
-type proxies []netip.Prefix
-
-// client returns who is asking: the peer, or behind trusted proxies the last
-// address in X-Forwarded-For that is not one of them.
-func (ps proxies) client(r *http.Request) netip.Addr {
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	addr := peer.Addr().Unmap()
-	if err != nil || !ps.trust(addr) {
-		return addr
-	}
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for _, hop := range slices.Backward(hops) {
-		a, err := netip.ParseAddr(strings.TrimSpace(hop))
-		if err != nil {
-			return addr
-		}
-		if addr = a.Unmap(); !ps.trust(addr) {
-			return addr
-		}
-	}
-	return addr
-}
-
-func (ps proxies) trust(a netip.Addr) bool {
-	return slices.ContainsFunc(ps, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 // openPprof serves profiles where the configuration says so, which is loopback.

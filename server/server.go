@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -167,12 +168,12 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 }
 
 func (s *Server) rates() engine.Rates {
-	r, d := s.cfg.Rates, engine.DefaultRates()
+	r := s.cfg.Rates
 	return engine.Rates{
 		User:   engine.Rate{PerSecond: r.UserMessages, Burst: r.UserBurst},
 		Room:   engine.Rate{PerSecond: r.RoomMessages, Burst: r.RoomBurst},
 		Join:   engine.Rate{PerSecond: r.Joins, Burst: r.JoinBurst},
-		Signal: d.Signal,
+		Signal: engine.Rate{PerSecond: 10, Burst: 30},
 	}
 }
 
@@ -240,7 +241,12 @@ func (s *Server) URL() string {
 	if s.cfg.HTTPS() {
 		scheme = "https"
 	}
-	return scheme + "://" + s.listener.Addr().String() + "/"
+	addr := s.listener.Addr().(*net.TCPAddr)
+	host := addr.IP.String()
+	if addr.IP.IsUnspecified() {
+		host = "localhost"
+	}
+	return scheme + "://" + net.JoinHostPort(host, strconv.Itoa(addr.Port)) + "/"
 }
 
 // Run answers until ctx is done, then drains: new work is refused, what was

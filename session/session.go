@@ -1,8 +1,8 @@
 // Package session is one client's conversation, whatever the transport: who
 // speaks, which rooms they have joined here, and what each command is answered.
 //
-// A transport decodes frames into wire commands and calls Handle from its one
-// reading goroutine. Questions are answered before Handle returns, so a client
+// A transport decodes frames into wire commands and calls Handle, one after the
+// other. Questions are answered before Handle returns, so a client
 // that asks much waits for itself; changes are handed to the engine and
 // answered when they are committed, up to Limits.InFlight at a time.
 package session
@@ -44,8 +44,9 @@ type Deps struct {
 	Log      *slog.Logger
 }
 
-// Session is one client's conversation. Handle, BadFrame and Close are called
-// by the transport's reading goroutine only.
+// Session is one client's conversation. Handle, BadFrame, Authenticated and
+// Close are called one after the other, in the order of the client's frames;
+// which goroutine calls does not matter.
 type Session struct {
 	// Set once.
 	deps  *Deps
@@ -53,7 +54,7 @@ type Session struct {
 	codec Codec
 	slots chan struct{} // holds one token for each change on its way
 
-	// Owned by the reading goroutine.
+	// Owned by whoever calls Handle.
 	who    *identity.Identity // nil before hello
 	actor  engine.Actor
 	rooms  map[chat.RoomID]struct{} // joined on this connection

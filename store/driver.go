@@ -40,7 +40,10 @@ type Writer interface {
 	// moves the lane from position at to at.Next(). If the stored position is not
 	// at, nothing is written and the error is Fenced. On any other error nothing
 	// was written either, unless the outcome could not be learned; then the kind
-	// is Unavailable and the caller must Acquire again to find out.
+	// is Unavailable and the caller must Acquire again to find out. Changes of a
+	// row that does not exist, and an outbox entry of another position, are
+	// Internal. Each rev of a room belongs to one change, and Created grows with
+	// Seq: Delta rests on both.
 	Commit(ctx context.Context, lane LaneID, at Position, ch *Changes) error
 }
 
@@ -55,7 +58,7 @@ type RoomReader interface {
 	Heads(ctx context.Context, rooms []chat.RoomID) ([]Head, error)
 
 	// Messages returns up to p.Limit messages in ascending Seq, tombstones
-	// included, reactions filled in; more says that there are others further in
+	// included, reactions filled in (tombstones have none); more says that there are others further in
 	// the direction asked. The cost does not depend on the length of the room.
 	// An unknown room is an empty page.
 	Messages(ctx context.Context, room chat.RoomID, p Page) (ms []chat.Message, more bool, err error)

@@ -39,24 +39,6 @@ func (h *Handler) release(from netip.Prefix) {
 	h.done.Done()
 }
 
-// network is what one person has: an IPv4 address or a /64 of IPv6. Each
-// loopback address counts by itself, as any other.
-func network(ip netip.Addr) netip.Prefix {
-	ip = ip.Unmap()
-	bits := 32
-	if ip.Is6() && !ip.IsLoopback() {
-		bits = 64
-	}
-	p, _ := ip.Prefix(bits) // the zero Prefix for an address that is none
-	return p
-}
-
-// peer is the other end of the TCP connection.
-func peer(r *http.Request) netip.Addr {
-	ap, _ := netip.ParseAddrPort(r.RemoteAddr)
-	return ap.Addr()
-}
-
 type metrics struct {
 	refused  *prometheus.CounterVec // by why
 	goodbyes *prometheus.CounterVec // by reason

@@ -32,9 +32,6 @@ const (
 	lastBytes = 1 << 20
 )
 
-// byePanic ends the connection whose command made the server panic.
-var byePanic = chat.Goodbye{Code: 4202, Reason: "internal", Text: "something went wrong on the server"}
-
 // client is one connection.
 type client struct {
 	// set once
@@ -51,7 +48,10 @@ type client struct {
 	seen  atomic.Int64 // beat of the last sign of life
 	ready atomic.Bool  // has said who they are
 
-	// owned by run
+	// owned by run, lent to a worker while it handles a frame
+	turn     chan bool // the worker is done; false after a panic
+	op       websocket.Op
+	payload  []byte
 	doing    wire.Type // the last command, for the log
 	bad      int       // bad frames in a row
 	pings    int       // in pingBeat
@@ -59,7 +59,7 @@ type client struct {
 }
 
 func newClient(h *Handler, ws *websocket.Conn, from netip.Prefix) *client {
-	c := &client{h: h, ws: ws, from: from, born: h.beat.Load()}
+	c := &client{h: h, ws: ws, from: from, born: h.beat.Load(), turn: make(chan bool, 1)}
 	c.seen.Store(c.born)
 	if tcp, ok := ws.NetConn().(*net.TCPConn); ok {
 		c.link = hub.NewTCPLink(tcp, goodbye)
@@ -103,8 +103,8 @@ func (c *client) read() *chat.Goodbye {
 			return farewell(err)
 		}
 		c.alive()
-		if !c.guard(func() { c.frame(op, p) }) {
-			return &byePanic
+		if !c.handle(op, p) {
+			return &chat.ByeInternal
 		}
 		if c.bad > maxBad {
 			return &chat.ByeProtocol

@@ -14,12 +14,13 @@ import (
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/hub"
+	"github.com/roomtide/roomtide/internal/webpeer"
 	"github.com/roomtide/roomtide/websocket"
 	"github.com/roomtide/roomtide/wire"
 )
 
 // Session is one client's conversation (session.Session). Its methods are
-// called by the connection's reading goroutine only.
+// called one after another, on behalf of the connection's reader.
 type Session interface {
 	Handle(ctx context.Context, cmd *wire.Command)
 	BadFrame(id int64, hasID bool, err error)
@@ -47,7 +48,7 @@ type Config struct {
 func (c *Config) setDefaults() {
 	d := chat.DefaultLimits()
 	if c.ClientIP == nil {
-		c.ClientIP = peer
+		c.ClientIP = webpeer.Peer
 	}
 	if c.FrameBytes <= 0 {
 		c.FrameBytes = d.FrameBytes
@@ -76,13 +77,15 @@ const Protocol = "roomtide.v1"
 type Handler struct {
 	// set once
 	cfg     Config
-	origins origins
+	origins webpeer.Origins
 	metrics *metrics
 	ctx     context.Context // of every command; ends with Close
 	cancel  context.CancelFunc
-	done    sync.WaitGroup // the pulse and one for each place
+	done    sync.WaitGroup // the pulse, workers, and one for each place
 
 	beat atomic.Int64 // the clock of the pulse
+	idle atomic.Int32 // workers that wait
+	jobs chan *client // to one of them
 
 	mu     sync.Mutex
 	closed bool
@@ -101,7 +104,7 @@ func New(cfg Config) *Handler {
 
 func newHandler(cfg Config) *Handler {
 	cfg.setDefaults()
-	h := &Handler{cfg: cfg, origins: newOrigins(cfg.Origins), metrics: newMetrics(cfg.Registerer), perIP: make(map[netip.Prefix]int)}
+	h := &Handler{cfg: cfg, origins: webpeer.NewOrigins(cfg.Origins), metrics: newMetrics(cfg.Registerer), perIP: make(map[netip.Prefix]int), jobs: make(chan *client)}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	for i := range h.wheel {
 		h.wheel[i] = make(map[*client]struct{})
@@ -111,12 +114,12 @@ func newHandler(cfg Config) *Handler {
 
 // ServeHTTP answers a handshake and returns; the connection lives on.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !h.origins.allow(r) {
+	if !h.origins.Allow(r) {
 		h.metrics.refused.WithLabelValues("origin").Inc()
 		http.Error(w, "pages of this origin are not allowed here", http.StatusForbidden)
 		return
 	}
-	from := network(h.cfg.ClientIP(r))
+	from := webpeer.Network(h.cfg.ClientIP(r))
 	if why, status := h.admit(from); status != 0 {
 		h.metrics.refused.WithLabelValues(why).Inc()
 		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))

@@ -17,6 +17,7 @@ import (
 	"github.com/roomtide/roomtide/bus/membus"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/hub"
+	"github.com/roomtide/roomtide/internal/webpeer"
 	"github.com/roomtide/roomtide/websocket"
 	"github.com/roomtide/roomtide/wire"
 )
@@ -382,7 +383,7 @@ func TestPanic(t *testing.T) {
 	other := s.dial()
 	other.hello()
 	c.send(`{"room":"r","message":"panic"}`)
-	c.wantBye(byePanic)
+	c.wantBye(chat.ByeInternal)
 	<-s.session(0).closed
 	other.send(`{"type":"ping","id":7}`)
 	other.want(`{"type":"ack","id":7}`)
@@ -472,7 +473,7 @@ func TestClose(t *testing.T) {
 		a.Close()
 		b.Close()
 		<-done
-		if _, status := s.admit(network(peer(&http.Request{RemoteAddr: "127.0.0.1:1"}))); status != http.StatusServiceUnavailable {
+		if _, status := s.admit(webpeer.Network(webpeer.Peer(&http.Request{RemoteAddr: "127.0.0.1:1"}))); status != http.StatusServiceUnavailable {
 			t.Errorf("after Close: %d", status)
 		}
 	})
@@ -486,21 +487,6 @@ func TestSeal(t *testing.T) {
 		want := append(websocket.AppendHeader([]byte("before"), websocket.Text, n), payload...)
 		if !bytes.Equal(got, want) {
 			t.Errorf("%d bytes: frame of %d, want %d", n, len(got), len(want))
-		}
-	}
-}
-
-func TestNetwork(t *testing.T) {
-	for addr, want := range map[string]string{
-		"192.0.2.7:1":           "192.0.2.7/32",
-		"[::ffff:192.0.2.7]:1":  "192.0.2.7/32",
-		"[2001:db8:1:2:3::4]:1": "2001:db8:1:2::/64",
-		"127.0.0.2:1":           "127.0.0.2/32",
-		"[::1]:1":               "::1/32",
-		"@":                     "invalid Prefix",
-	} {
-		if got := network(peer(&http.Request{RemoteAddr: addr})).String(); got != want && addr != "[::1]:1" {
-			t.Errorf("%s: %s, want %s", addr, got, want)
 		}
 	}
 }

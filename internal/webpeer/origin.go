@@ -1,4 +1,6 @@
-package wsock
+// Package webpeer tells what the head of an HTTP request says of who sent it:
+// which web page, and from which address.
+package webpeer
 
 import (
 	"net/http"
@@ -6,16 +8,17 @@ import (
 	"strings"
 )
 
-// origins is which web pages may connect: the configured ones and those of the
-// host that was asked. Who is not a browser sends no Origin and may connect. An
-// entry that is no origin matches nothing.
-type origins struct {
+// Origins is which web pages may connect: the configured ones and those of the
+// host that was asked. Who is not a browser sends no Origin and may connect.
+type Origins struct {
 	all  bool
 	list map[string]bool
 }
 
-func newOrigins(list []string) origins {
-	o := origins{list: make(map[string]bool, len(list))}
+// NewOrigins takes the configured list; "*" allows every page. An entry that is
+// no origin matches nothing.
+func NewOrigins(list []string) Origins {
+	o := Origins{list: make(map[string]bool, len(list))}
 	for _, s := range list {
 		if s == "*" {
 			o.all = true
@@ -26,7 +29,9 @@ func newOrigins(list []string) origins {
 	return o
 }
 
-func (o *origins) allow(r *http.Request) bool {
+// Allow reports whether the request's page may connect. Two Origin headers, or
+// one that is no origin ("null"), are refused unless every page is allowed.
+func (o *Origins) Allow(r *http.Request) bool {
 	values := r.Header["Origin"]
 	if len(values) == 0 || o.all {
 		return true
@@ -48,14 +53,7 @@ func normalOrigin(s string) (origin, scheme string, ok bool) {
 	if err != nil || u.Host == "" || u.User != nil || !strings.EqualFold(s, u.Scheme+"://"+u.Host) {
 		return "", "", false
 	}
-	port := ""
-	switch u.Scheme {
-	case "http":
-		port = ":80"
-	case "https":
-		port = ":443"
-	default:
-		return "", "", false
-	}
-	return u.Scheme + "://" + strings.TrimSuffix(strings.ToLower(u.Host), port), u.Scheme, true
+	ports := map[string]string{"http": ":80", "https": ":443"}
+	port, ok := ports[u.Scheme]
+	return u.Scheme + "://" + strings.TrimSuffix(strings.ToLower(u.Host), port), u.Scheme, ok
 }

@@ -1,4 +1,4 @@
-package wsock
+package webpeer
 
 import (
 	"net/http"
@@ -6,7 +6,7 @@ import (
 )
 
 func TestOrigins(t *testing.T) {
-	rules := newOrigins([]string{"https://app.example.org", "http://localhost:3000", "https://Mixed.Example.com/", "nonsense", "*.example.net"})
+	rules := NewOrigins([]string{"https://app.example.org", "http://localhost:3000", "https://Mixed.Example.com/", "nonsense", "*.example.net"})
 	for _, tt := range []struct {
 		name   string
 		host   string
@@ -54,12 +54,12 @@ func TestOrigins(t *testing.T) {
 		if tt.origin != nil {
 			r.Header["Origin"] = tt.origin
 		}
-		if got := rules.allow(r); got != tt.want {
+		if got := rules.Allow(r); got != tt.want {
 			t.Errorf("%s: %v at %s allowed: %v", tt.name, tt.origin, tt.host, got)
 		}
 	}
-	all := newOrigins([]string{"*"})
-	if !all.allow(&http.Request{Host: "x", Header: http.Header{"Origin": {"null"}}}) {
+	all := NewOrigins([]string{"*"})
+	if !all.Allow(&http.Request{Host: "x", Header: http.Header{"Origin": {"null"}}}) {
 		t.Error("* does not allow all")
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -60,6 +61,9 @@ func openDatabase(ctx context.Context, path, schema string, log *slog.Logger) (*
 	if err := checkHeader(path); err != nil {
 		return nil, d.fail("open", err)
 	}
+	if err := makePrivate(path); err != nil {
+		return nil, d.fail("open", err)
+	}
 	var err error
 	if d.w, err = openPool(path, writerOptions, 1); err != nil {
 		return nil, d.fail("open", err)
@@ -71,6 +75,17 @@ func openDatabase(ctx context.Context, path, schema string, log *slog.Logger) (*
 		return nil, d.abandon(err)
 	}
 	return d, nil
+}
+
+// makePrivate makes the file, if there is none, for its owner alone. SQLite
+// gives the files beside it the same permissions. An empty file is a new
+// database.
+func makePrivate(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // migrate is the first use of the file. The switch of a new file to WAL mode

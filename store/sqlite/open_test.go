@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -275,5 +276,27 @@ func TestControlProcesses(t *testing.T) {
 	must(t, err)
 	if len(nodes) != len(errs) {
 		t.Errorf("nodes: %v", nodes)
+	}
+}
+
+func TestFilesArePrivate(t *testing.T) {
+	dir := t.TempDir()
+	st, err := OpenDir(t.Context(), filepath.Join(dir, "data"), 1, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	files, err := filepath.Glob(filepath.Join(dir, "data", "*"))
+	if err != nil || len(files) < 3 {
+		t.Fatal(files, err)
+	}
+	for _, f := range files {
+		info, err := os.Stat(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s is %v", f, info.Mode())
+		}
 	}
 }

@@ -188,11 +188,9 @@ func (c *Client) Typing(room chat.RoomID, on bool) {
 // Page asks for messages: at most one of Before and After, with neither the
 // newest.
 type Page struct {
-	Before chat.Seq
-	After  chat.Seq // 0 with FromStart: from the first message on
+	Before chat.Seq // older than this, the nearest ones
+	After  chat.Seq // younger than this, the nearest ones
 	Limit  int      // 0: the server's default
-
-	FromStart bool
 }
 
 // History returns messages of a room, ascending; more says that there are
@@ -201,7 +199,7 @@ func (c *Client) History(ctx context.Context, room chat.RoomID, p Page) (ms []ch
 	f, err := c.do(ctx, wire.Command{
 		Type: wire.History, Room: room, Limit: p.Limit,
 		Before: p.Before, HasBefore: p.Before > 0,
-		After: int64(p.After), HasAfter: p.After > 0 || p.FromStart,
+		After: int64(p.After), HasAfter: p.After > 0,
 	}, nil)
 	if err != nil {
 		return nil, false, err

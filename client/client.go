@@ -37,10 +37,10 @@ type Client struct {
 	outbox  outbox
 }
 
-// call is a command that waits for its answer. Both funcs run in the reading
-// goroutine and must not wait for the consumer, but done may put events.
+// call is a command that waits for its answer. done runs in the reading
+// goroutine, and may put events; f is nil if the connection was lost first.
 type call struct {
-	done func(f *wire.ServerFrame) // nil: the connection was lost first
+	done func(f *wire.ServerFrame)
 }
 
 // Dial connects, says hello, and returns a client that stays connected from

@@ -281,20 +281,27 @@ func (w *window) say(text string) {
 	w.do(chromedp.SendKeys("#text", text+"\r"))
 }
 
-// press clicks a button of the toolbar of the message that says text.
-func (w *window) press(text, button string) {
+// point moves the mouse to the message that says text, so that its toolbar is there.
+func (w *window) point(text string) {
 	w.t.Helper()
-	eval[bool](w, fmt.Sprintf(`(() => {
-		const m = [...document.querySelectorAll('.message')].find((m) => m.querySelector('.bubble > p').textContent === %q);
-		m.click();
-		m.querySelector('.actions [aria-label="%s"]').click();
-		return true;
-	})()`, text, button))
+	at := eval[[]float64](w, fmt.Sprintf(`(() => {
+		const p = [...document.querySelectorAll('.message .bubble > p')].find((p) => p.textContent === %q);
+		const r = p.getBoundingClientRect();
+		return [r.x + r.width / 2, r.y + r.height / 2];
+	})()`, text))
+	w.do(chromedp.MouseEvent(chromedp.MouseMoved, at[0], at[1]))
+	w.wait("the toolbar", fmt.Sprintf(`document.querySelector('.actions').parentNode.querySelector('.bubble > p').textContent === %q`, text))
+}
+
+// press clicks a button of the toolbar.
+func (w *window) press(button string) {
+	w.t.Helper()
+	w.do(chromedp.Click(`.actions [aria-label="` + button + `"]`))
 }
 
 // picture keeps what the window shows, for whoever looks into a failure.
 func (w *window) picture() {
-	dir := os.Getenv("ROOMTIDE_SCREENSHOTS")
+	dir := os.Getenv("BROWSER_SCREENSHOTS")
 	if dir == "" {
 		return
 	}

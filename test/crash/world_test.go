@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -39,6 +40,7 @@ type world struct {
 
 	acked    atomic.Int64
 	goodbyes atomic.Int64
+	goodbye  chan struct{} // cap 1: a device was told goodbye
 	resumes  atomic.Int64
 	mu       sync.Mutex
 	sent     []sent // acknowledged messages, some of them, to be sent again
@@ -52,7 +54,7 @@ type sent struct {
 }
 
 func newWorld(t *testing.T, addr string) *world {
-	return &world{t: t, addr: addr, rec: history.NewRecorder(), stop: make(chan struct{})}
+	return &world{t: t, addr: addr, rec: history.NewRecorder(), stop: make(chan struct{}), goodbye: make(chan struct{}, 1)}
 }
 
 // dial connects a user; the connection may be lost at once.
@@ -71,7 +73,7 @@ func (w *world) dial(user string) *client.Client {
 			w.t.Error("cannot connect:", err)
 			return nil
 		}
-		time.Sleep(20 * time.Millisecond) // the node may be down: a client's patience
+		<-time.After(20 * time.Millisecond) // the node may be down for now
 	}
 }
 
@@ -241,6 +243,10 @@ func (w *world) see(ev client.Event, name string, at map[chat.RoomID]client.Posi
 	var bye *client.GoodbyeError
 	if ev.News == client.Disconnected && errors.As(ev.Err, &bye) && bye.Code == chat.ByeDraining.Code {
 		w.goodbyes.Add(1)
+		select {
+		case w.goodbye <- struct{}{}:
+		default:
+		}
 	}
 	if ev.News == client.Reset || ev.News == client.Left {
 		w.t.Errorf("%s in %s: news %d, %v", name, ev.Room, ev.News, ev.Err)
@@ -310,21 +316,23 @@ func (w *world) sendAgain() {
 	}
 }
 
+// readAll returns what the store holds of a room, page by page from its end.
 func (w *world) readAll(c *client.Client, room chat.RoomID) (all []history.Message) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	page := client.Page{FromStart: true, Limit: 100}
+	page := client.Page{Limit: 100}
 	for more := true; more; {
 		var ms []chat.Message
 		var err error
-		if ms, more, err = c.History(ctx, room, page); err != nil || len(ms) == 0 && more {
+		if ms, more, err = c.History(ctx, room, page); err != nil || len(ms) == 0 {
 			w.t.Fatalf("reading %s: %d messages, %v", room, len(ms), err)
 		}
-		for i := range ms {
-			all = append(all, history.Of(&ms[i]))
-			page.After = ms[i].Seq
+		for _, m := range slices.Backward(ms) {
+			all = append(all, history.Of(&m))
 		}
+		page.Before = ms[0].Seq
 	}
+	slices.Reverse(all)
 	return all
 }
 

@@ -91,7 +91,7 @@ export class Composer {
       this.#submit();
     } else if (e.key === 'Escape') {
       this.#cancel();
-    } else if (e.key === 'ArrowUp' && !this.#text.value) {
+    } else if (e.key === 'ArrowUp' && !this.#text.value.trim()) {
       const own = this.#room.messages.findLast((m) => m.user === this.#chat.user && !m.deleted);
       if (own) this.edit(own);
       if (own) e.preventDefault();

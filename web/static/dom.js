@@ -43,7 +43,9 @@ export function linked(text) {
   const nodes = [];
   let from = 0;
   for (const match of text.matchAll(link)) {
-    const address = match[0].replace(/[.,;:!?'")\]]+$/, '');
+    // A full stop or a bracket after an address is hardly ever part of it.
+    const bare = match[0].replace(/[.,;:!?'\]]+$/, '');
+    const address = bare.includes('(') ? bare : bare.replace(/\).*$/, '');
     if (!URL.canParse(address)) continue;
     nodes.push(text.slice(from, match.index));
     nodes.push(el('a', { href: address, target: '_blank', rel: 'noopener noreferrer' }, address));

@@ -68,6 +68,7 @@ export class Roomtide extends EventTarget {
   #waiting = new Map(); // command id -> {resolve, reject}
   #typedAt = new Map(); // room id -> when "typing" was last told
   #wake = () => document.hidden || this.retryNow();
+  #hide = () => this.#lost(4000); // the page may come back from the browser's cache
 
   /**
    * @param {{user?: string, token?: string, name?: string, url?: string, storage?: Storage}} options
@@ -85,6 +86,8 @@ export class Roomtide extends EventTarget {
     if (!this.#ticker) {
       this.#ticker = setInterval(() => this.#listen(), 5_000);
       addEventListener('online', this.#wake);
+      addEventListener('pageshow', this.#wake);
+      addEventListener('pagehide', this.#hide);
       document.addEventListener('visibilitychange', this.#wake);
     }
     clearTimeout(this.#timer);
@@ -106,6 +109,8 @@ export class Roomtide extends EventTarget {
     clearTimeout(this.#timer);
     this.#ticker = 0;
     removeEventListener('online', this.#wake);
+    removeEventListener('pageshow', this.#wake);
+    removeEventListener('pagehide', this.#hide);
     document.removeEventListener('visibilitychange', this.#wake);
     this.#drop();
     this.#become('stopped', reason);

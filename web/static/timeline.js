@@ -213,7 +213,7 @@ export class Timeline {
     if (!room) return;
     $('jump').textContent = room.unread ? t('newBelow', { n: room.unread }) : t('newest');
     if (box.scrollTop < LOAD_ABOVE) this.#chat.older(room.id).catch(() => {}); // the next scroll asks again
-    if (this.#low && !document.hidden && room.seq > room.read) this.#read(room);
+    if (this.#low && !document.hidden && room.joined && room.seq > room.read) this.#read(room);
   }
 
   /** Marks the room as read, now or when the last mark is a while ago. */

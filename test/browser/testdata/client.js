@@ -1,0 +1,145 @@
+// The protocol client against a server that is played by hand, frame by frame.
+// Evaluates to a promise of what went wrong, one line each.
+(async () => {
+  const { Roomtide } = await import('/static/roomtide.js');
+  const wrong = [];
+  const check = (what, got, want) => {
+    const [a, b] = [JSON.stringify(got), JSON.stringify(want)];
+    if (a !== b) wrong.push(`${what}: got ${a}, want ${b}`);
+  };
+
+  class Socket {
+    static OPEN = 1;
+    static all = [];
+    readyState = 1;
+    sent = [];
+    wanted = null; // who waits for the next frame
+    constructor() {
+      Socket.all.push(this);
+      queueMicrotask(() => this.onopen?.());
+    }
+    send(text) {
+      this.sent.push(JSON.parse(text));
+      this.wanted?.();
+    }
+    close() {
+      this.readyState = 3;
+    }
+    // The next command of a type that the client sent.
+    async next(type) {
+      const end = Date.now() + 10_000;
+      while (Date.now() < end) {
+        const at = this.sent.findIndex((f) => f.type === type);
+        if (at >= 0) return this.sent.splice(at, 1)[0];
+        await new Promise((done) => {
+          this.wanted = done;
+          setTimeout(done, 100);
+        });
+      }
+      throw new Error(`no ${type} was sent`);
+    }
+    // Delivers a frame as the browser would, and lets the client digest it.
+    async tell(frame) {
+      this.onmessage?.({ data: JSON.stringify(frame) });
+      await new Promise((done) => setTimeout(done));
+    }
+    async answer(command, fields) {
+      await this.tell({ type: 'ack', id: command.id, ...fields });
+    }
+  }
+  const real = globalThis.WebSocket;
+  globalThis.WebSocket = Socket;
+
+  const store = new Map();
+  const storage = { setItem: (k, v) => store.set(k, v), getItem: (k) => store.get(k), removeItem: (k) => store.delete(k) };
+  const chat = new Roomtide({ user: 'ada', url: 'ws://nowhere', storage });
+  const connect = async () => {
+    const socket = Socket.all.at(-1);
+    await socket.answer(await socket.next('hello'), { user: 'ada', limits: {} });
+    await socket.answer(await socket.next('rooms'), { rooms: [] });
+    return socket;
+  };
+  const until = async (condition) => {
+    for (const end = Date.now() + 10_000; !condition() && Date.now() < end; ) await new Promise((done) => setTimeout(done, 10));
+  };
+  const message = (seq, rev, more) => ({ type: 'message', room: 'r', seq, rev, user: 'ben', message: `m${seq}`, time: '2026-01-01T00:00:00.000Z', ...more });
+  const seqs = () => chat.rooms.get('r').messages.map((m) => m.seq);
+
+  chat.connect();
+  const room = chat.join('r');
+  let s = await connect();
+  let join = await s.next('join');
+  check('the first join', [join.room, 'after' in join], ['r', false]);
+  await s.answer(join, { rev: 10, seq: 6, role: 'member', messages: [message(5, 9), message(6, 10)], more: true, unread: 1 });
+  check('after the join', [seqs(), room.rev, room.unread, room.joined, room.more], [[5, 6], 10, 1, true, true]);
+
+  // Events: the next one counts, one seen before does not, one from afar means a hole.
+  await s.tell(message(7, 11));
+  await s.tell(message(7, 11));
+  check('a doubled event', [seqs(), room.rev, room.unread], [[5, 6, 7], 11, 2]);
+  await s.tell({ type: 'reacted', room: 'r', seq: 7, rev: 12, user: 'ben', emoji: '👍', on: true });
+  await s.tell({ ...message(7, 13, { message: 'new' }), type: 'edited' });
+  check('an edit keeps reactions', [room.find(7).message, room.find(7).reactions], ['new', [{ emoji: '👍', count: 1, users: ['ben'] }]]);
+  await s.tell(message(9, 15));
+  join = await s.next('join');
+  check('a hole', [join.after, room.joined, seqs()], [13, false, [5, 6, 7]]);
+  await s.answer(join, { rev: 14, seq: 9, role: 'member', messages: [message(8, 14), message(2, 14)], more: true });
+  check('the first page', [seqs(), room.rev, room.joined], [[5, 6, 7, 8], 14, false]);
+  join = await s.next('join');
+  check('the second page is asked for', join.after, 14);
+  await s.answer(join, { rev: 15, seq: 9, role: 'member', messages: [message(9, 15)], more: false });
+  check('whole again', [seqs(), room.rev, room.joined, room.more], [[5, 6, 7, 8, 9], 15, true, true]);
+
+  await s.tell({ type: 'gap', room: 'r', rev: 15 });
+  join = await s.next('join');
+  check('a gap', [join.after, room.joined], [15, false]);
+  await s.answer(join, { rev: 3, seq: 2, role: 'member', messages: [message(2, 3)], more: false, reset: true });
+  check('a reset', [seqs(), room.rev, room.seq, room.joined], [[2], 3, 2, true]);
+
+  // The outbox: in order, the same key again after "busy" and after a new connection.
+  chat.send('r', 'one');
+  chat.send('r', 'two');
+  let m = await s.next('message');
+  const { key } = m;
+  check('one at a time', [m.message, s.sent.filter((f) => f.type === 'message').length], ['one', 0]);
+  check('a UUIDv7', /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(key), true);
+  await s.tell({ type: 'error', id: m.id, code: 'busy', message: 'later', retry_after: 20 });
+  m = await s.next('message');
+  check('tried again', [m.message, m.key], ['one', key]);
+  await s.tell({ type: 'goodbye', code: 4000, reason: 'draining', message: 'the server is restarting', retry: 'now' });
+  s.onclose({ code: 4000 });
+  check('waiting', [chat.state, chat.reason, chat.retryAt - Date.now() <= 500], ['waiting', 'the server is restarting', true]);
+  await until(() => Socket.all.length === 2);
+  s = await connect();
+  join = await s.next('join');
+  check('resumed', join.after, 3);
+  await s.answer(join, { rev: 4, seq: 3, role: 'member', messages: [message(3, 4, { user: 'ada', message: 'one', key })], more: false });
+  m = await s.next('message');
+  check('what had arrived is not sent again', m.message, 'two');
+  await s.tell({ type: 'error', id: m.id, code: 'forbidden', message: 'you may not' });
+  check('failed for good', chat.outbox.of('r').map((item) => [item.message, item.error]), [['two', 'you may not']]);
+  chat.resend(chat.outbox.of('r')[0]);
+  const again = await s.next('message');
+  check('sent again with its key', again.key, m.key);
+  await s.answer(again, { room: 'r', seq: 4, rev: 5, time: '2026-01-01T00:00:01.000Z' });
+  await s.tell(message(4, 5, { user: 'ada', message: 'two', key: m.key }));
+  check('confirmed once', [seqs(), chat.outbox.of('r').length, store.size, room.rev], [[2, 3, 4], 0, 0, 5]);
+
+  // Goodbyes: later is not at once, never is never.
+  await s.tell({ type: 'goodbye', code: 4201, reason: 'flood', message: 'far too many commands', retry: 'later' });
+  s.onclose({ code: 4201 });
+  check('later', chat.state, 'waiting');
+  chat.retryNow();
+  s = await connect();
+  await s.tell({ type: 'goodbye', code: 4403, reason: 'revoked', message: 'ended by an administrator', retry: 'never' });
+  s.onclose({ code: 4403 });
+  check('never', [chat.state, chat.reason], ['stopped', 'ended by an administrator']);
+
+  chat.connect();
+  s = Socket.all.at(-1);
+  const hello = await s.next('hello');
+  await s.tell({ type: 'error', id: hello.id, code: 'unauthenticated', message: 'say who you are' });
+  check('a refused hello', [chat.state, chat.reason], ['stopped', 'say who you are']);
+  globalThis.WebSocket = real;
+  return wrong;
+})()

@@ -171,6 +171,12 @@ func TestUnread(t *testing.T) {
 	if got := unread(bob); got != 2 {
 		t.Errorf("%d unread, want 2", got)
 	}
+	if r, err := n.Join(ctx, bob, "r", engine.JoinOptions{}); err != nil || r.Unread != 2 {
+		t.Errorf("joining again: %+v %v", r, err)
+	}
+	if h, err := n.History(ctx, bob, "r", store.Page{After: store.FromStart, Limit: 2}); err != nil || len(h.Messages) != 2 || h.Messages[0].Seq != 1 || !h.More {
+		t.Errorf("from the start: %+v %v", h, err)
+	}
 	for _, step := range []struct{ seq, mark, unread int64 }{{4, 4, 1}, {1, 4, 1}, {99, 5, 0}} {
 		r, err := n.Read(ctx, bob, "r", chat.Seq(step.seq))
 		if err != nil || r.Unread != step.unread || int64(r.Seq) != step.mark {

@@ -9,12 +9,12 @@ import (
 )
 
 // History returns a page of messages in ascending Seq: before or after a
-// number, or the newest. 10 unless the page says how many.
+// number, from the start, or the newest. 10 unless the page says how many.
 func (e *Engine) History(ctx context.Context, a Actor, room chat.RoomID, p store.Page) (*wire.HistoryReply, error) {
 	if err := e.checkRead(ctx, &a, room); err != nil {
 		return nil, err
 	}
-	if p.Before < 0 || p.After < 0 || p.Before > 0 && p.After > 0 {
+	if p.Before < 0 || p.After < store.FromStart || p.Before != 0 && p.After != 0 {
 		return nil, chat.E(chat.Invalid, "give before or after, as a message number")
 	}
 	p.Limit = page(p.Limit, 10, e.cfg.Limits.PageMessages)

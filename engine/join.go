@@ -47,8 +47,22 @@ func (e *Engine) Join(ctx context.Context, a Actor, room chat.RoomID, o JoinOpti
 	if err != nil {
 		return nil, err
 	}
+	if reply.Unread, err = e.unread(ctx, a.User, reply); err != nil {
+		return nil, err
+	}
 	reply.Online, reply.Count, err = e.cfg.Presence.Online(ctx, room, joinPage)
 	return reply, err
+}
+
+func (e *Engine) unread(ctx context.Context, user chat.UserID, reply *wire.JoinReply) (int64, error) {
+	if user == "" {
+		return 0, nil
+	}
+	u, err := e.cfg.Store.User(user).UserRoom(ctx, user, reply.Room.ID)
+	if err != nil && chat.KindOf(err) != chat.NotFound {
+		return 0, err
+	}
+	return int64(max(reply.Seq-u.Read, 0)), nil
 }
 
 // becomeMember returns the actor's role. The lane is asked only when there is

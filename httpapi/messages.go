@@ -88,7 +88,11 @@ func (c *call) listMessages() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	r, err := c.cfg.Messages.History(c.ctx, c.actor, c.room, store.Page{Before: chat.Seq(before), After: chat.Seq(after), Limit: limit})
+	p := store.Page{Before: chat.Seq(before), After: chat.Seq(after), Limit: limit}
+	if after == 0 && c.r.URL.Query().Get("after") != "" {
+		p.After = store.FromStart
+	}
+	r, err := c.cfg.Messages.History(c.ctx, c.actor, c.room, p)
 	if err != nil {
 		return answer{}, err
 	}

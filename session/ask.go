@@ -21,8 +21,8 @@ func (s *Session) ask(ctx context.Context, cmd *wire.Command) (wire.Reply, error
 		return &wire.DoneReply{Room: cmd.Room}, err
 	case wire.History:
 		p := store.Page{Before: cmd.Before, Limit: cmd.Limit}
-		if cmd.HasAfter {
-			p.After = chat.Seq(cmd.After)
+		if p.After = chat.Seq(cmd.After); cmd.HasAfter && p.After == 0 {
+			p.After = store.FromStart
 		}
 		return reply(e.History(ctx, a, cmd.Room, p))
 	case wire.Changes:

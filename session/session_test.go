@@ -229,6 +229,9 @@ func TestConversation(t *testing.T) {
 	bob.want("type", "typing")
 	bob.ask(`{"type":"online","id":12,"room":"r"}`, "type", "ack", "online_count", 2)
 	bob.ask(`{"type":"history","id":13,"room":"r"}`, "type", "ack", "more", false)
+	if r := bob.ask(`{"type":"history","id":13,"room":"r","after":0,"limit":1}`, "type", "ack"); len(r["messages"].([]any)) != 1 {
+		t.Errorf("from the start: %v", r)
+	}
 	bob.ask(`{"type":"members","id":14,"room":"r"}`, "type", "ack", "count", 2)
 	bob.ask(`{"type":"changes","id":15,"room":"r","after":2}`, "type", "ack", "rev", 6)
 	bob.ask(`{"type":"rooms","id":16}`, "type", "ack")

@@ -82,6 +82,9 @@ type RoomReader interface {
 
 // UserReader answers questions about one user.
 type UserReader interface {
+	// UserRoom returns the user's row of a room, also if they left. NotFound.
+	UserRoom(ctx context.Context, user chat.UserID, room chat.RoomID) (UserRoom, error)
+
 	// UserRooms returns the rooms the user is in, in ascending room id, up to limit.
 	UserRooms(ctx context.Context, user chat.UserID, limit int) ([]UserRoom, error)
 }

@@ -15,13 +15,15 @@ type Position struct {
 func (p Position) Next() Position { return Position{p.Epoch, p.N + 1} }
 
 // Page asks for messages of a room. At most one of Before and After is set;
-// with neither (0) it asks for the newest. What follows the beginning is asked
-// for with After -1.
+// with neither it asks for the newest.
 type Page struct {
 	Before chat.Seq // messages with a smaller number, the nearest ones
-	After  chat.Seq // messages with a larger number, the nearest ones
+	After  chat.Seq // messages with a larger number, the nearest ones; or FromStart
 	Limit  int
 }
+
+// FromStart as Page.After asks for the oldest messages.
+const FromStart chat.Seq = -1
 
 // Head is a room and its newest message.
 type Head struct {

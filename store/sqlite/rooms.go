@@ -89,8 +89,8 @@ func (s *Shard) Messages(ctx context.Context, room chat.RoomID, p store.Page) (m
 	err = s.db.snapshot(ctx, "messages", func(tx *sql.Tx) error {
 		q, from := s.list.before, p.Before
 		switch {
-		case p.After > 0:
-			q, from = s.list.after, p.After
+		case p.After != 0:
+			q, from = s.list.after, max(p.After, 0)
 		case p.Before <= 0:
 			from = math.MaxInt64 // the newest
 		}
@@ -100,7 +100,7 @@ func (s *Shard) Messages(ctx context.Context, room chat.RoomID, p store.Page) (m
 		if more = len(ms) > limit; more {
 			ms = ms[:limit]
 		}
-		if p.After <= 0 {
+		if p.After == 0 {
 			slices.Reverse(ms)
 		}
 		return fillReactions(tx.Stmt(s.find.reactions), ms)
@@ -145,6 +145,15 @@ func (s *Shard) Online(ctx context.Context, room chat.RoomID, limit int) ([]stor
 	}
 	seats, err := collect(rows, 0, func(t *store.Seat) error { return rows.Scan((*string)(&t.User), &t.Node) })
 	return seats, s.db.fail("online", err)
+}
+
+func (s *Shard) UserRoom(ctx context.Context, user chat.UserID, room chat.RoomID) (store.UserRoom, error) {
+	var u store.UserRoom
+	err := scanUserRoom(s.find.userRoom.QueryRowContext(ctx, user.Slot(), user, room), user, &u)
+	if errors.Is(err, sql.ErrNoRows) {
+		return store.UserRoom{}, notFound("user_room", string(room))
+	}
+	return u, s.db.fail("user_room", err)
 }
 
 func (s *Shard) UserRooms(ctx context.Context, user chat.UserID, limit int) ([]store.UserRoom, error) {

@@ -48,6 +48,8 @@ func checkPages(t *testing.T, d store.Driver) {
 		{"r", store.Page{Before: 3, Limit: 3}, 1, 2, false},
 		{"r", store.Page{Before: 1, Limit: 3}, 1, 0, false},
 		{"r", store.Page{Before: 99, Limit: 2}, 9, 10, true},
+		{"r", store.Page{After: store.FromStart, Limit: 3}, 1, 3, true},
+		{"empty", store.Page{After: store.FromStart, Limit: 3}, 1, 0, false},
 		{"r", store.Page{After: 1, Limit: 3}, 2, 4, true},
 		{"r", store.Page{After: 7, Limit: 3}, 8, 10, false},
 		{"r", store.Page{After: 8, Limit: 3}, 9, 10, false},
@@ -194,6 +196,11 @@ func checkUserRooms(t *testing.T, d store.Driver) {
 	slices.SortFunc(want, func(a, b store.UserRoom) int { return cmp.Compare(a.Room, b.Room) })
 	same(t, "rooms", get(d.UserRooms(ctx, "ann", 100))(t), want)
 	same(t, "the first rooms", get(d.UserRooms(ctx, "ann", 3))(t), want[:3])
+	for _, u := range want {
+		same(t, "one room", get(d.UserRoom(ctx, "ann", u.Room))(t), u)
+	}
+	_, err := d.UserRoom(ctx, "ann", "nowhere")
+	wantKind(t, err, chat.NotFound)
 	same(t, "rooms of nobody", get(d.UserRooms(ctx, "nobody", 3))(t), nil)
 	gone := store.UserRoomKey{User: "ann", Room: chat.RoomID(odd[1])} // kept, not listed
 	same(t, "role in a room left", get(d.Load(ctx, &store.Need{UserRooms: []store.UserRoomKey{gone}}))(t).UserRooms[gone].Read, chat.Seq(2))

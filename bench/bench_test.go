@@ -92,20 +92,24 @@ func TestAnomalies(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			l := newLoad(Scenario{Rooms: 1, Members: 1, Senders: 1, Window: 1, Size: 40}, scripted(t, tt.frames), false)
-			if err := l.connect(t.Context()); err != nil {
+			c, err := dialConn(t.Context(), l.addr, 0)
+			if err != nil {
 				t.Fatal(err)
 			}
-			m := l.members[0]
+			if _, err := c.enter("user1", l.roomName(0)); err != nil {
+				t.Fatal(err)
+			}
+			m := &member{load: l, conn: c, window: make(chan struct{}, 1)}
+			l.members = []*member{m}
 			m.window <- struct{}{}
-			if err := m.conn.write(appendFrame(nil, opText, m.appendMessage(nil, 12345))); err != nil {
+			if err := c.write(appendFrame(nil, opText, m.appendMessage(nil, 12345))); err != nil {
 				t.Fatal(err)
 			}
 			l.sent[0].Add(1)
-			// The script ends with a close, so that all frames were read by then.
-			for deadline := time.Now().Add(5 * time.Second); l.lost.Load() == 0 && time.Now().Before(deadline); {
-				time.Sleep(time.Millisecond)
+			m.read() // the script ends with a close
+			if l.lost.Add(-1) != 0 {
+				t.Error("the close was not counted")
 			}
-			l.lost.Add(-1)
 			got := l.anomalies()
 			a, _ := json.Marshal(got)
 			b, _ := json.Marshal(tt.want)

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -86,25 +87,34 @@ func (l *load) enter(ctx context.Context, i int) error {
 	return nil
 }
 
-// settle waits until the server has told everybody who came, and has nothing to
-// do any more.
-func (l *load) settle(pid int) error {
+// settled waits until the server has told everybody who came and has nothing
+// to do any more, and returns what it has used until then.
+func settled(pid int) (processUsage, error) {
 	last, err := usageOf(pid)
 	for quiet := 0; quiet < 3 && err == nil; {
 		time.Sleep(200 * time.Millisecond)
 		var now processUsage
-		now, err = usageOf(pid)
-		if now.user+now.sys-last.user-last.sys > 20*time.Millisecond {
+		if now, err = usageOf(pid); now.cpu()-last.cpu() > 20*time.Millisecond {
 			quiet = -1
 		}
 		quiet++
 		last = now
 	}
-	return err
+	return last, err
 }
 
-// work makes the senders write and waits until everything has arrived, or
-// nothing more comes.
+// idle does nothing.
+func (l *load) idle(ctx context.Context) time.Duration {
+	begin := time.Now()
+	select {
+	case <-time.After(l.s.Duration):
+	case <-ctx.Done():
+	}
+	return time.Since(begin)
+}
+
+// work makes the senders write, waits for what they have sent, and returns how
+// long it took until the last delivery.
 func (l *load) work(ctx context.Context) (elapsed time.Duration) {
 	begin := time.Now()
 	deadline := begin.Add(l.s.Duration)
@@ -117,6 +127,18 @@ func (l *load) work(ctx context.Context) (elapsed time.Duration) {
 		wg.Go(func() { l.members[i].write(begin, deadline, offset) })
 	}
 	wg.Wait()
+	l.drain(ctx)
+	end := begin.Add(1)
+	for _, m := range l.members {
+		if at := time.Unix(0, m.at.Load()); at.After(end) {
+			end = at
+		}
+	}
+	return end.Sub(begin)
+}
+
+// drain waits until everything that was sent has arrived, or nothing more comes.
+func (l *load) drain(ctx context.Context) {
 	const patience = 5 * time.Second
 	moved, before := time.Now(), int64(-1)
 	for ctx.Err() == nil {
@@ -133,13 +155,6 @@ func (l *load) work(ctx context.Context) (elapsed time.Duration) {
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
-	end := begin.Add(1)
-	for _, m := range l.members {
-		if at := time.Unix(0, m.at.Load()); at.After(end) {
-			end = at
-		}
-	}
-	return end.Sub(begin)
 }
 
 // expected is how many messages were sent, and how many deliveries that makes.
@@ -216,10 +231,7 @@ func (r *Result) onChild(ctx context.Context, c *child, floor bool) error {
 // measure runs the load and fills in the result.
 func (r *Result) measure(ctx context.Context, l *load, pid int) error {
 	defer l.close()
-	if err := l.settle(pid); err != nil {
-		return err
-	}
-	empty, err := usageOf(pid)
+	empty, err := settled(pid)
 	if err != nil {
 		return err
 	}
@@ -228,24 +240,17 @@ func (r *Result) measure(ctx context.Context, l *load, pid int) error {
 		return err
 	}
 	r.Connections, r.Connecting = len(l.members), time.Since(begin)
-	if err := l.settle(pid); err != nil {
-		return err
-	}
-	before, err := usageOf(pid)
-	if err != nil {
-		return err
-	}
-	self, err := ownCPU()
+	before, err := settled(pid)
 	if err != nil {
 		return err
 	}
 	r.RSSPerConn = max(0, before.rss-empty.rss) / int64(len(l.members))
+	self, err := usageOf(os.Getpid())
+	if err != nil {
+		return err
+	}
 	if r.Scenario.Idle {
-		select {
-		case <-time.After(r.Scenario.Duration):
-		case <-ctx.Done():
-		}
-		r.Elapsed = r.Scenario.Duration
+		r.Elapsed = l.idle(ctx)
 	} else {
 		r.Elapsed = l.work(ctx)
 	}
@@ -253,21 +258,21 @@ func (r *Result) measure(ctx context.Context, l *load, pid int) error {
 	if err != nil {
 		return err
 	}
-	selfAfter, err := ownCPU()
+	selfAfter, err := usageOf(os.Getpid())
 	if err != nil {
 		return err
 	}
 	r.RSS = after.rss
 	r.ServerUser, r.ServerSys = after.user-before.user, after.sys-before.sys
-	r.ClientCPU = selfAfter - self
+	r.ClientCPU = selfAfter.cpu() - self.cpu()
+	r.count(l)
+	return ctx.Err()
+}
+
+// count takes over what the load has counted.
+func (r *Result) count(l *load) {
 	r.Sent, _ = l.expected()
 	r.Acked, r.Delivered = l.acks.Load(), l.delivered()
 	r.Ack, r.Delivery = l.ack.latency(), l.delivery.latency()
 	r.Anomalies = l.anomalies()
-	return ctx.Err()
-}
-
-func ownCPU() (time.Duration, error) {
-	u, err := usageOf(selfPID)
-	return u.user + u.sys, err
 }

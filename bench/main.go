@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 )
@@ -114,15 +115,35 @@ scenario they are given with:
 
 `
 
-func parse(args []string, stdout io.Writer) (options, error) {
+func parse(args []string, stdout io.Writer) (o options, err error) {
 	name := "all"
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		name, args = args[0], args[1:]
 	} else if len(args) > 0 {
 		name = "load"
 	}
-	var o options
 	s := Scenario{Name: "load", Rooms: 10, Members: 10, Senders: 10, Window: 8, Size: 120, Duration: 5 * time.Second}
+	given, err := o.parseFlags(&s, args, stdout)
+	if err != nil {
+		return o, err
+	}
+	for _, preset := range append(slices.Clone(scenarios), s) {
+		if preset.Name == name || name == "all" && preset.Name != "load" {
+			preset.override(&s, given)
+			o.scenarios = append(o.scenarios, preset)
+			if err := preset.check(); err != nil {
+				return o, err
+			}
+		}
+	}
+	if len(o.scenarios) == 0 {
+		return o, fmt.Errorf("bench: there is no scenario %q", name)
+	}
+	return o, nil
+}
+
+// parseFlags reads the flags into o and s, and returns which were given.
+func (o *options) parseFlags(s *Scenario, args []string, stdout io.Writer) (given map[string]bool, err error) {
 	mode := "load"
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(stdout)
@@ -143,30 +164,18 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	f.IntVar(&s.Size, "size", s.Size, "bytes of text in a message")
 	f.BoolVar(&s.Keys, "keys", false, "give every message an idempotency key")
 	if err := f.Parse(args); err != nil {
-		return o, err
+		return nil, err
 	}
-	if f.NArg() > 0 {
-		return o, fmt.Errorf("bench: what is %q?", f.Arg(0))
-	}
-	given := map[string]bool{}
-	f.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	s.Idle = mode == "idle"
-	if mode != "load" && mode != "idle" {
-		return o, fmt.Errorf("bench: there is no mode %q", mode)
+	switch {
+	case f.NArg() > 0:
+		return nil, fmt.Errorf("bench: what is %q?", f.Arg(0))
+	case mode != "load" && mode != "idle":
+		return nil, fmt.Errorf("bench: there is no mode %q", mode)
 	}
-	for _, preset := range append(scenarios, s) {
-		if preset.Name == name || name == "all" && preset.Name != "load" {
-			preset.override(&s, given)
-			o.scenarios = append(o.scenarios, preset)
-			if err := preset.check(); err != nil {
-				return o, err
-			}
-		}
-	}
-	if len(o.scenarios) == 0 {
-		return o, fmt.Errorf("bench: there is no scenario %q", name)
-	}
-	return o, nil
+	given = map[string]bool{}
+	f.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	return given, nil
 }
 
 // override takes over from flags what was given.

@@ -20,6 +20,8 @@ type processUsage struct {
 	rss       int64
 }
 
+func (u processUsage) cpu() time.Duration { return u.user + u.sys }
+
 // usageOf reads the accounting of a process; zero for pid 0.
 func usageOf(pid int) (u processUsage, err error) {
 	if pid == 0 {

@@ -3,11 +3,8 @@ package bench
 import (
 	"context"
 	"errors"
-	"os"
 	"time"
 )
-
-var selfPID = os.Getpid()
 
 // starts is how many servers are started for a figure.
 const starts = 5

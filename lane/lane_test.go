@@ -100,7 +100,10 @@ func (w *world) must(op lane.Op) lane.Reply {
 	return r
 }
 
+// published returns what the room was told. Acks come before events: what passes
+// the lane now comes after both.
 func (w *world) published(room chat.RoomID) []*chat.Event {
+	w.do(&lane.Leave{Room: room, User: "nobody"})
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.events[room]

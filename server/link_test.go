@@ -1,0 +1,27 @@
+package server
+
+import (
+	"net"
+	"time"
+
+	"github.com/roomtide/roomtide/chat"
+)
+
+// silent is a link to nobody that takes everything.
+type silent struct{}
+
+func (silent) TryWrite(bufs net.Buffers) (n int, err error) {
+	for _, b := range bufs {
+		n += len(b)
+	}
+	return n, nil
+}
+func (silent) WaitWritable(time.Duration) error { return nil }
+func (silent) Close(chat.Goodbye)               {}
+
+// lines is an encoding nobody reads.
+type lines struct{}
+
+func (lines) ID() int                                                { return 0 }
+func (lines) AppendEvent(dst []byte, _ *chat.Event) []byte           { return append(dst, '\n') }
+func (lines) AppendGap(dst []byte, _ chat.RoomID, _ chat.Rev) []byte { return append(dst, '\n') }

@@ -27,21 +27,32 @@ type item struct {
 	next int32  // the connection's next item, -1 at the end
 }
 
-// collectPart collects what the worker's seats in one room have not got.
-func (w *worker) collectPart(p *part) {
+// collectPart collects what the next of the worker's seats in one room have not
+// got. It reports whether there are more to look at: then the next round goes on
+// from there, and rooms that got something meanwhile have their turn first.
+// Seats that were looked at wait for the next pass over all of them.
+func (w *worker) collectPart(p *part) (more bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.scan == 0 {
+		p.low = nothingNeeded
+	}
 	first := len(w.spans)
 	w.look(p.room, p.room.encodings.Load())
-	needed := nothingNeeded
-	for _, s := range p.seats {
+	end := min(p.scan+w.hub.cfg.seatsARound, len(p.seats))
+	for _, s := range p.seats[p.scan:end] {
 		if s.state != seatStopped {
 			enc := s.conn.enc.ID()
-			needed[enc] = min(needed[enc], s.at.off)
+			p.low[enc] = min(p.low[enc], s.at.off)
 			w.collect(s, first)
 		}
 	}
-	p.setNeeded(&needed)
+	if p.scan = end; end < len(p.seats) {
+		return true
+	}
+	p.setNeeded(&p.low)
+	more, p.scan, p.moved = p.moved, 0, false
+	return more
 }
 
 // collectSeat does the same for one seat.
@@ -60,11 +71,8 @@ func (w *worker) collectSeat(s *seat) {
 // it missed meanwhile.
 func (w *worker) collectConn(c *Conn) {
 	c.stalled = false
-	w.seats = w.seats[:0]
 	c.mu.Lock()
-	for _, s := range c.seats {
-		w.seats = append(w.seats, s)
-	}
+	w.seats = append(w.seats[:0], c.seats...)
 	c.mu.Unlock()
 	w.touch(c)
 	for _, s := range w.seats {

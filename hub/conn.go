@@ -1,7 +1,9 @@
 package hub
 
 import (
+	"cmp"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -22,12 +24,12 @@ type Conn struct {
 	dirty atomic.Bool // on the worker's list
 
 	mu      sync.Mutex
-	user    chat.UserID           // set once, by SetUser
-	seats   map[chat.RoomID]*seat // made when first needed
-	private [][]byte              // frames for this connection alone, oldest first
-	bytes   int                   // of private
-	bye     *chat.Goodbye         // set by the first Close; nothing is queued after it
-	gone    bool                  // detached
+	user    chat.UserID   // set once, by SetUser
+	seats   []*seat       // by room; most connections have few, and a map costs more than all of them
+	private [][]byte      // frames for this connection alone, oldest first
+	bytes   int           // of private
+	bye     *chat.Goodbye // set by the first Close; nothing is queued after it
+	gone    bool          // detached
 
 	// Owned by the worker.
 	cut     net.Buffers // rest of a frame the link took a part of; goes first
@@ -101,12 +103,14 @@ func (c *Conn) Open(id chat.RoomID) error {
 	}
 	s := r.part(c.worker).add(c)
 	c.mu.Lock()
-	other, gone := c.seats[id], c.gone
-	if other == nil && !gone {
-		if c.seats == nil {
-			c.seats = map[chat.RoomID]*seat{}
-		}
-		c.seats[id] = s
+	var other *seat
+	i, taken := c.find(id)
+	gone := c.gone
+	switch {
+	case taken:
+		other = c.seats[i]
+	case !gone:
+		c.seats = slices.Insert(c.seats, i, s)
 	}
 	c.mu.Unlock()
 	switch {
@@ -135,9 +139,12 @@ func (c *Conn) Start(id chat.RoomID, after chat.Rev) {
 // Leave gives the seat up. Nothing of the room is written after frames that are
 // Sent from now on.
 func (c *Conn) Leave(id chat.RoomID) {
+	var s *seat
 	c.mu.Lock()
-	s := c.seats[id]
-	delete(c.seats, id)
+	if i, ok := c.find(id); ok {
+		s = c.seats[i]
+		c.seats = slices.Delete(c.seats, i, i+1)
+	}
 	c.mu.Unlock()
 	if s != nil {
 		s.giveUp()
@@ -150,7 +157,17 @@ func (c *Conn) Joined(id chat.RoomID) bool { return c.seat(id) != nil }
 func (c *Conn) seat(id chat.RoomID) *seat {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.seats[id]
+	if i, ok := c.find(id); ok {
+		return c.seats[i]
+	}
+	return nil
+}
+
+// find returns where in seats the room is or would be. c.mu is held.
+func (c *Conn) find(id chat.RoomID) (i int, ok bool) {
+	return slices.BinarySearchFunc(c.seats, id, func(s *seat, id chat.RoomID) int {
+		return cmp.Compare(s.part.room.id, id)
+	})
 }
 
 // Detach says that the transport is gone. It leaves all rooms, and the hub

@@ -176,6 +176,9 @@ func newHarness(t *testing.T, cfg Config) *harness {
 	if cfg.Workers == 0 {
 		cfg.Workers = 2
 	}
+	if cfg.seatsARound == 0 {
+		cfg.seatsARound = 2 // rooms of tests are small
+	}
 	return &harness{T: t, Hub: New(cfg), bus: b}
 }
 

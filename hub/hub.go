@@ -44,6 +44,7 @@ type Config struct {
 	RoomLogBytes int           // of a room's log in one encoding, 256 KiB
 	PrivateBytes int           // of replies waiting for one connection, 256 KiB
 	StallTimeout time.Duration // a link that accepts nothing for so long is closed, 30 s
+	seatsARound  int           // of one room that one worker serves at a time, 1024: some milliseconds of writing
 	LateAfter    time.Duration // a commit the bus has not brought by then is lost, 2 s
 	// Evicted is told that a user lost their seats in a room, because they left
 	// it or were put out. It is called by Deliver and must not block; may be nil.
@@ -64,6 +65,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.StallTimeout <= 0 {
 		c.StallTimeout = 30 * time.Second
+	}
+	if c.seatsARound <= 0 {
+		c.seatsARound = 1024
 	}
 	if c.LateAfter <= 0 {
 		c.LateAfter = 2 * time.Second

@@ -49,6 +49,9 @@ type part struct {
 
 	mu    sync.Mutex
 	seats []*seat
+	scan  int                 // the pass over seats goes on from here; 0: none is under way
+	moved bool                // a seat the pass has not looked at was put before scan
+	low   [maxEncodings]int64 // what setNeeded will be told at the end of the pass
 }
 
 // add takes a seat for c.
@@ -73,8 +76,13 @@ func (p *part) remove(s *seat) {
 	s.flow.Add(1)
 	s.setState(seatStopped)
 	last := p.seats[len(p.seats)-1]
+	if s.index < p.scan && last.index >= p.scan {
+		p.moved = true
+		p.keep(last)
+	}
 	p.seats[s.index], last.index = last, s.index
 	p.seats = slices.Delete(p.seats, len(p.seats)-1, len(p.seats))
+	p.scan = min(p.scan, len(p.seats))
 	s.index = -1
 	if p.count.Add(-1) == 0 {
 		p.setNeeded(&nothingNeeded)
@@ -88,6 +96,14 @@ func (p *part) remove(s *seat) {
 func (p *part) need(s *seat) {
 	n := &p.needed[s.conn.enc.ID()]
 	n.Store(min(n.Load(), s.at.off))
+	p.keep(s)
+}
+
+// keep makes the end of the pass respect the seat, whether the pass has looked
+// at it or not. p.mu is held.
+func (p *part) keep(s *seat) {
+	enc := s.conn.enc.ID()
+	p.low[enc] = min(p.low[enc], s.at.off)
 }
 
 // setNeeded replaces what is kept for all seats. p.mu is held.

@@ -118,9 +118,13 @@ func (w *worker) round() {
 	w.mu.Lock()
 	w.todo, w.doing = w.doing, w.todo
 	w.mu.Unlock()
+	again := false // some rooms are not done
 	for _, p := range w.doing.parts {
 		p.dirty.Store(false)
-		w.collectPart(p)
+		if w.collectPart(p) {
+			w.addPart(p)
+			again = true
+		}
 	}
 	for _, s := range w.doing.seats {
 		w.collectSeat(s)
@@ -140,6 +144,9 @@ func (w *worker) round() {
 		close(ch)
 	}
 	w.reset()
+	if again {
+		w.kick()
+	}
 }
 
 func (w *worker) reset() {

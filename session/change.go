@@ -18,6 +18,9 @@ func (s *Session) change(ctx context.Context, cmd *wire.Command) {
 			return
 		}
 	}
+	if s.slots == nil { // who only listens needs none
+		s.slots = make(chan struct{}, s.deps.Limits.InFlight)
+	}
 	select {
 	case s.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -54,7 +57,7 @@ func (s *Session) whenDone(cmd *wire.Command) engine.Done {
 
 // joinToSend joins the room for a client that just sends, unless it has.
 func (s *Session) joinToSend(ctx context.Context, room chat.RoomID) error {
-	if _, in := s.rooms[room]; in {
+	if _, in := s.find(room); in {
 		return nil
 	}
 	reply, err := s.enter(ctx, room, engine.JoinOptions{Limit: 1})

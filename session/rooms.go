@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
 	"github.com/roomtide/roomtide/chat"
@@ -31,11 +32,12 @@ func (s *Session) enter(ctx context.Context, room chat.RoomID, o engine.JoinOpti
 	if err := chat.CheckID("room", string(room), s.deps.Limits.IDBytes); err != nil {
 		return nil, err
 	}
-	if _, in := s.rooms[room]; !in && len(s.rooms) >= s.deps.Limits.RoomsPerConn {
+	_, in := s.find(room)
+	if !in && len(s.rooms) >= s.deps.Limits.RoomsPerConn {
 		return nil, chat.E(chat.TooLarge, "at most "+strconv.Itoa(s.deps.Limits.RoomsPerConn)+" rooms on one connection")
 	}
-	if _, in := s.rooms[room]; in && !s.conn.Joined(room) {
-		delete(s.rooms, room) // put out of the room meanwhile; presence knows
+	if in && !s.conn.Joined(room) {
+		s.forget(room) // put out of the room meanwhile; presence knows
 	}
 	if err := s.conn.Open(room); err != nil {
 		return nil, err
@@ -56,8 +58,8 @@ func (s *Session) flow(room chat.RoomID, reply *wire.JoinReply) {
 		return
 	}
 	s.conn.Start(room, reply.Rev)
-	if _, in := s.rooms[room]; !in {
-		s.rooms[room] = struct{}{}
+	if i, in := s.find(room); !in {
+		s.rooms = slices.Insert(s.rooms, i, room)
 		s.deps.Presence.Enter(room, s.actor.User)
 	}
 }
@@ -67,10 +69,19 @@ func (s *Session) flow(room chat.RoomID, reply *wire.JoinReply) {
 func (s *Session) getUp(room chat.RoomID) {
 	seated := s.conn.Joined(room)
 	s.conn.Leave(room)
-	if _, in := s.rooms[room]; in && seated {
+	if _, in := s.find(room); in && seated {
 		s.deps.Presence.Leave(room, s.actor.User)
 	}
-	delete(s.rooms, room)
+	s.forget(room)
+}
+
+// find returns where in rooms the room is or would be.
+func (s *Session) find(room chat.RoomID) (i int, in bool) { return slices.BinarySearch(s.rooms, room) }
+
+func (s *Session) forget(room chat.RoomID) {
+	if i, in := s.find(room); in {
+		s.rooms = slices.Delete(s.rooms, i, i+1)
+	}
 }
 
 // leave ends the membership.

@@ -52,26 +52,22 @@ type Session struct {
 	deps  *Deps
 	conn  *hub.Conn
 	codec Codec
-	slots chan struct{} // holds one token for each change on its way
+	slots chan struct{} // holds one token for each change on its way; made for the first
 
 	// Owned by whoever calls Handle.
-	who    *identity.Identity // nil before hello
+	known  bool // actor is who speaks
 	actor  engine.Actor
-	rooms  map[chat.RoomID]struct{} // joined on this connection
-	expiry *time.Timer              // ends the connection with the token; nil if it does not
+	rooms  []chat.RoomID // joined on this connection, in order
+	expiry *time.Timer   // ends the connection with the token; nil if it does not
 }
 
 // New starts the conversation of a connection.
 func New(deps *Deps, conn *hub.Conn, codec Codec) *Session {
-	return &Session{
-		deps: deps, conn: conn, codec: codec,
-		slots: make(chan struct{}, deps.Limits.InFlight),
-		rooms: map[chat.RoomID]struct{}{},
-	}
+	return &Session{deps: deps, conn: conn, codec: codec}
 }
 
 // Authenticated reports whether the client has said who they are.
-func (s *Session) Authenticated() bool { return s.who != nil }
+func (s *Session) Authenticated() bool { return s.known }
 
 // BadFrame answers a frame that could not be decoded.
 func (s *Session) BadFrame(id int64, hasID bool, err error) {
@@ -84,8 +80,8 @@ func (s *Session) Close() {
 	if s.expiry != nil {
 		s.expiry.Stop()
 	}
-	for room := range s.rooms {
-		s.getUp(room)
+	for len(s.rooms) > 0 {
+		s.getUp(s.rooms[len(s.rooms)-1])
 	}
 }
 
@@ -114,9 +110,19 @@ func (s *Session) Handle(ctx context.Context, cmd *wire.Command) {
 
 // hello says who the client is. It comes first, once, or not at all for guests.
 func (s *Session) hello(ctx context.Context, cmd *wire.Command) {
-	if s.who != nil {
-		s.fail(cmd, chat.E(chat.Invalid, "hello was said already"))
+	r, err := s.Greet(ctx, cmd)
+	if err != nil {
+		s.fail(cmd, err)
 		return
+	}
+	s.answer(cmd, r, nil)
+}
+
+// Greet is what hello does, for transports that are told with the handshake who
+// is speaking and answer it themselves.
+func (s *Session) Greet(ctx context.Context, cmd *wire.Command) (*wire.HelloReply, error) {
+	if s.known {
+		return nil, chat.E(chat.Invalid, "hello was said already")
 	}
 	guest := string(cmd.User)
 	if guest == "" && cmd.Token == "" && s.deps.Guests {
@@ -124,22 +130,21 @@ func (s *Session) hello(ctx context.Context, cmd *wire.Command) {
 	}
 	who, err := s.deps.Verifier.Hello(ctx, cmd.Token, guest)
 	if err != nil {
-		s.fail(cmd, err)
-		return
+		return nil, err
 	}
 	s.begin(who, cmd.Name)
 	id := make([]byte, 12)
 	rand.Read(id)
-	s.answer(cmd, &wire.HelloReply{
+	return &wire.HelloReply{
 		User: who.User, Name: s.actor.Name, Guest: who.Kind == identity.Guest,
 		Session: hex.EncodeToString(id), Time: s.deps.Now().UnixMilli(), Limits: s.deps.Limits,
-	}, nil)
+	}, nil
 }
 
 // authenticate lets a guest speak without hello, and keeps everybody to one
 // name a connection.
 func (s *Session) authenticate(ctx context.Context, cmd *wire.Command) error {
-	if s.who != nil {
+	if s.known {
 		if cmd.User != "" && cmd.User != s.actor.User {
 			return chat.E(chat.Forbidden, "this connection speaks for another user")
 		}
@@ -162,8 +167,11 @@ func (s *Session) authenticate(ctx context.Context, cmd *wire.Command) error {
 // begin makes who the speaker of the connection. Only guests choose their own
 // display name; the host's token says it for others.
 func (s *Session) begin(who *identity.Identity, name string) {
-	s.who = who
-	s.actor = engine.Actor{User: who.User, Name: who.Name, Granted: who.Granted}
+	s.known = true
+	s.actor = engine.Actor{User: who.User, Name: who.Name}
+	if len(who.Rooms) > 0 { // else there is no reason to keep who
+		s.actor.Granted = who.Granted
+	}
 	if who.Kind == identity.Guest && name != "" && len(name) <= s.deps.Limits.NameBytes {
 		s.actor.Name = name
 	}

@@ -46,6 +46,15 @@ func (o *Origins) Allow(r *http.Request) bool {
 	return ok && origin == own || o.list[origin]
 }
 
+// Known reports whether pages of the origin are allowed by the configured list.
+func (o *Origins) Known(origin string) bool {
+	if o.all {
+		return true
+	}
+	origin, _, ok := normalOrigin(origin)
+	return ok && o.list[origin]
+}
+
 // normalOrigin returns an origin in lower case without a default port; ok is
 // false for what is not scheme://host[:port] and nothing more.
 func normalOrigin(s string) (origin, scheme string, ok bool) {

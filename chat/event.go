@@ -14,10 +14,13 @@ const (
 	EventPresence                      // Presence
 	EventTyping                        // User, On
 	EventRead                          // User, Seq
+	EventMembers                       // durable: First, Count; joins of a large room, told together
 )
 
 // Durable reports whether events of this kind are numbered and stored.
-func (k EventKind) Durable() bool { return k >= EventMessage && k <= EventRoom }
+func (k EventKind) Durable() bool {
+	return k >= EventMessage && k <= EventRoom || k == EventMembers
+}
 
 // Event is something that happened in a room. Which fields are set depends on
 // Kind. An event and what it points to is read-only once published: it is
@@ -26,6 +29,9 @@ type Event struct {
 	Kind EventKind
 	Room RoomID
 	Rev  Rev // 0 unless Kind is durable
+
+	First Rev // the event stands for the changes First..Rev; 0: for Rev alone
+	Count int // members now
 
 	Message  *Message
 	Member   *Member
@@ -36,6 +42,14 @@ type Event struct {
 	User  UserID
 	Emoji string
 	On    bool
+}
+
+// After is the rev that a client must have for the event to be the next one.
+func (e *Event) After() Rev {
+	if e.First > 0 {
+		return e.First - 1
+	}
+	return e.Rev - 1
 }
 
 // Presence tells who came online in a room and who went. In a room with many

@@ -38,7 +38,7 @@ func (c *Client) happened(r *room, ev *chat.Event) {
 		return
 	case r.joining || ev.Rev <= r.rev:
 		return // the join brings it, or has brought it
-	case ev.Rev > r.rev+1:
+	case ev.After() > r.rev:
 		c.rejoin(r)
 		return
 	}

@@ -17,7 +17,7 @@ type sse struct{}
 
 var eventNames = map[chat.EventKind]string{
 	chat.EventMessage: "message", chat.EventEdited: "edited", chat.EventDeleted: "deleted",
-	chat.EventReacted: "reacted", chat.EventMember: "member", chat.EventRoom: "room",
+	chat.EventReacted: "reacted", chat.EventMember: "member", chat.EventMembers: "members", chat.EventRoom: "room",
 	chat.EventPresence: "presence", chat.EventTyping: "typing", chat.EventRead: "read",
 }
 

@@ -27,23 +27,31 @@ type item struct {
 	next int32  // the connection's next item, -1 at the end
 }
 
-// collectPart collects what the next of the worker's seats in one room have not
-// got. It reports whether there are more to look at: then the next round goes on
-// from there, and rooms that got something meanwhile have their turn first.
-// Seats that were looked at wait for the next pass over all of them.
+// beginPass begins a pass over the worker's seats in a room that got something.
+// If one is under way it makes another one follow, and reports false.
+func (w *worker) beginPass(p *part) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.passing {
+		p.again = true
+		return false
+	}
+	p.passing, p.scan, p.low = true, 0, nothingNeeded
+	return true
+}
+
+// collectPart collects what the next seats of a pass have not got. It reports
+// whether the pass goes on: in the next round, so that rooms that got something
+// meanwhile have their turn in between.
 func (w *worker) collectPart(p *part) (more bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.scan == 0 {
-		p.low = nothingNeeded
-	}
 	first := len(w.spans)
 	w.look(p.room, p.room.encodings.Load())
 	end := min(p.scan+w.hub.cfg.seatsARound, len(p.seats))
 	for _, s := range p.seats[p.scan:end] {
 		if s.state != seatStopped {
-			enc := s.conn.enc.ID()
-			p.low[enc] = min(p.low[enc], s.at.off)
+			p.keep(s)
 			w.collect(s, first)
 		}
 	}
@@ -51,8 +59,9 @@ func (w *worker) collectPart(p *part) (more bool) {
 		return true
 	}
 	p.setNeeded(&p.low)
-	more, p.scan, p.moved = p.moved, 0, false
-	return more
+	p.scan, p.low = 0, nothingNeeded
+	p.passing, p.again = p.again, false
+	return p.passing
 }
 
 // collectSeat does the same for one seat.

@@ -109,11 +109,11 @@ func (r *room) append(ev *chat.Event, b *batch, i int) bool {
 			return false
 		}
 	case r.rev == unknownRev:
-		r.know(ev.Rev - 1)
+		r.know(ev.After())
 	case ev.Rev <= r.rev:
 		return false
-	case ev.Rev > r.rev+1:
-		r.appendGap(ev.Rev - 1)
+	case ev.After() > r.rev:
+		r.appendGap(ev.After())
 		r.hub.metrics.gaps.lost.Inc()
 	}
 	if ev.Rev != 0 {

@@ -49,9 +49,11 @@ type part struct {
 
 	mu    sync.Mutex
 	seats []*seat
-	scan  int                 // the pass over seats goes on from here; 0: none is under way
-	moved bool                // a seat the pass has not looked at was put before scan
-	low   [maxEncodings]int64 // what setNeeded will be told at the end of the pass
+
+	passing bool                // a pass over seats is under way
+	again   bool                // another one has to follow: something happened behind scan
+	scan    int                 // the pass goes on from here
+	low     [maxEncodings]int64 // what setNeeded will be told at the end of the pass
 }
 
 // add takes a seat for c.
@@ -77,7 +79,7 @@ func (p *part) remove(s *seat) {
 	s.setState(seatStopped)
 	last := p.seats[len(p.seats)-1]
 	if s.index < p.scan && last.index >= p.scan {
-		p.moved = true
+		p.again = true
 		p.keep(last)
 	}
 	p.seats[s.index], last.index = last, s.index

@@ -37,6 +37,7 @@ type worker struct {
 // work is what a round begins with.
 type work struct {
 	parts []*part         // rooms that got events
+	going []*part         // rooms with a pass under way
 	seats []*seat         // started behind the head of their room
 	back  []*Conn         // writable again
 	conns []*Conn         // have private frames, or are to be closed
@@ -45,11 +46,12 @@ type work struct {
 
 func (k *work) reset() {
 	clear(k.parts)
+	clear(k.going)
 	clear(k.seats)
 	clear(k.back)
 	clear(k.conns)
 	clear(k.done)
-	k.parts, k.seats, k.back, k.conns, k.done = k.parts[:0], k.seats[:0], k.back[:0], k.conns[:0], k.done[:0]
+	k.parts, k.going, k.seats, k.back, k.conns, k.done = k.parts[:0], k.going[:0], k.seats[:0], k.back[:0], k.conns[:0], k.done[:0]
 }
 
 func newWorker(h *Hub, number int) *worker {
@@ -118,11 +120,16 @@ func (w *worker) round() {
 	w.mu.Lock()
 	w.todo, w.doing = w.doing, w.todo
 	w.mu.Unlock()
-	again := false // some rooms are not done
 	for _, p := range w.doing.parts {
 		p.dirty.Store(false)
+		if w.beginPass(p) {
+			w.doing.going = append(w.doing.going, p)
+		}
+	}
+	again := false // some rooms are not done
+	for _, p := range w.doing.going {
 		if w.collectPart(p) {
-			w.addPart(p)
+			w.add(func(k *work) { k.going = append(k.going, p) })
 			again = true
 		}
 	}

@@ -50,8 +50,32 @@ func (o *Join) apply(b *batch) (Reply, error) {
 	if o.Name != "" {
 		m.Name = o.Name
 	}
-	b.changeMember(r, m)
+	if r.Members > toldByName {
+		b.joinLarge(r, m)
+	} else {
+		b.changeMember(r, m)
+	}
 	return Reply{Room: r.Room, Member: b.member(o.Room, o.User), Rev: r.Rev, Created: created, Changed: true}, nil
+}
+
+// toldByName is how many members a room may have for each join to be told to all
+// of them. In a larger one the joins of a batch are one event that says how many
+// members there are: what a join costs must not grow with the square of a room.
+const toldByName = 200
+
+// joinLarge stores a changed member row and tells the room the number.
+func (b *batch) joinLarge(r *room, m chat.Member) {
+	if n := len(r.events); n > 0 && r.events[n-1].Kind == chat.EventMembers {
+		last := r.events[n-1]
+		b.touch(r)
+		r.Rev++
+		last.Rev, last.Count = r.Rev, r.Members
+	} else {
+		ev := &chat.Event{Kind: chat.EventMembers, Count: r.Members}
+		ev.First = b.bump(r, ev)
+	}
+	m.Rev = r.Rev
+	b.setMember(m)
 }
 
 // create makes the room in the batch.

@@ -3,6 +3,7 @@ package lane_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"testing"
@@ -278,6 +279,51 @@ func TestRules(t *testing.T) {
 		if told := len(w.published("r")) - before; err != nil && told != 0 {
 			t.Errorf("%s failed and was told to the room", c.name)
 		}
+	}
+}
+
+// Joins of a large room are told together, without a hole in rev, and each
+// member row knows its own rev.
+func TestLargeRoomIsToldOfJoinsTogether(t *testing.T) {
+	w := newWorld(t)
+	const members = 320
+	for from := 0; from < members; from += 40 { // fewer than may wait
+		var wg sync.WaitGroup
+		for i := range 40 {
+			wg.Add(1)
+			op := &lane.Join{Room: "r", User: chat.UserID(fmt.Sprint("user", from+i)), Create: &chat.Room{Open: true}}
+			w.lanes.Submit(op, func(_ lane.Reply, err error) {
+				if err != nil {
+					t.Error(err)
+				}
+				wg.Done()
+			})
+		}
+		wg.Wait()
+	}
+	var rev chat.Rev
+	names, together := 0, 0
+	for _, ev := range w.published("r") {
+		if ev.After() != rev {
+			t.Fatalf("%+v after rev %d", ev, rev)
+		}
+		rev = ev.Rev
+		switch ev.Kind {
+		case chat.EventMember:
+			names++
+		case chat.EventMembers:
+			together++
+			if ev.Count != int(ev.Rev) {
+				t.Errorf("%d members told at rev %d", ev.Count, ev.Rev)
+			}
+		}
+	}
+	if names != 200 || together == 0 || rev != members {
+		t.Errorf("%d told by name, %d events for the others, up to rev %d", names, together, rev)
+	}
+	d, err := w.store.Room("r").Delta(t.Context(), "r", 250, 1000)
+	if err != nil || len(d.Members) != 70 || d.Members[0].Rev != 251 || d.Rev != members {
+		t.Errorf("after rev 250: %d members, %v", len(d.Members), err)
 	}
 }
 

@@ -41,6 +41,10 @@ func AppendEvent(dst []byte, ev *chat.Event) []byte {
 	case chat.EventRead:
 		dst = appendStringField(appendHead(dst, "read", ev), "user", ev.User)
 		dst = appendIntField(dst, "seq", ev.Seq)
+	case chat.EventMembers:
+		dst = appendIntField(appendHead(dst, "members", ev), "since", ev.After())
+		dst = appendIntField(dst, "rev", ev.Rev)
+		dst = appendIntField(dst, "member_count", ev.Count)
 	default:
 		return dst // a kind this version does not know is not told
 	}

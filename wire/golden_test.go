@@ -172,6 +172,7 @@ func serverCases() []serverCase {
 	addEvent("reaction taken back", "reacted", chat.Event{Kind: chat.EventReacted, Rev: 8, Seq: 5, User: "user2", Emoji: "👍"})
 	addEvent("member came", "member", chat.Event{Kind: chat.EventMember, Rev: 11, Member: &mallory})
 	addEvent("member left", "member", chat.Event{Kind: chat.EventMember, Rev: 12, Member: &gone})
+	addEvent("many came to a large room", "members", chat.Event{Kind: chat.EventMembers, First: 11, Rev: 19, Count: 5000})
 	addEvent("room", "room", chat.Event{Kind: chat.EventRoom, Rev: 12, Info: told(12)})
 	addEvent("presence", "presence", chat.Event{Kind: chat.EventPresence, Presence: &chat.Presence{Online: 12, Came: []chat.UserID{"a"}, Went: []chat.UserID{"b", "c"}}})
 	addEvent("presence of many", "presence", chat.Event{Kind: chat.EventPresence, Presence: &chat.Presence{Online: 5000}})

@@ -35,6 +35,7 @@ type serverJSON struct {
 	Messages    []messageJSON   `json:"messages"`
 	Members     []memberJSON    `json:"members"`
 	MemberCount int             `json:"member_count"`
+	Since       chat.Rev        `json:"since"`
 	Count       int             `json:"count"`
 	Online      json.RawMessage `json:"online"`
 	OnlineCount int             `json:"online_count"`
@@ -156,6 +157,8 @@ func (j *serverJSON) event(f *ServerFrame) error {
 	case "member":
 		role, _ := chat.ParseRole(j.Role)
 		ev.Kind, ev.Member = chat.EventMember, &chat.Member{Room: j.Room, User: j.User, Name: j.Name, Role: role, Rev: j.Rev}
+	case "members":
+		ev.Kind, ev.First, ev.Count = chat.EventMembers, j.Since+1, j.MemberCount
 	case "room":
 		ev.Kind, ev.Info = chat.EventRoom, j.info()
 		if ev.Info != nil {

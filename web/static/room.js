@@ -131,7 +131,7 @@ export class Room {
   apply(f, me) {
     if (f.rev) {
       if (f.rev <= this.rev) return true;
-      if (f.rev !== this.rev + 1) return false;
+      if ((f.since ?? f.rev - 1) > this.rev) return false; // since: one event for several changes
       this.rev = f.rev;
     }
     this[`on_${f.type}`]?.(f, me);

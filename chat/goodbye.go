@@ -10,21 +10,26 @@ type Goodbye struct {
 	Code   int
 	Reason string // one word, stable
 	Text   string // for a person
+	Wait   int64  // milliseconds to stay away at least; 0: the client chooses its pause
+}
+
+func bye(code int, reason, text string) Goodbye {
+	return Goodbye{Code: code, Reason: reason, Text: text}
 }
 
 var (
-	ByeDraining  = Goodbye{4000, "draining", "the server is restarting"}
-	ByeSlow      = Goodbye{4001, "slow", "the connection did not keep up"}
-	ByeTimeout   = Goodbye{4002, "timeout", "no sign of life"}
-	ByeBusy      = Goodbye{4200, "busy", "the server is full"}
-	ByeFlood     = Goodbye{4201, "flood", "far too many commands"}
-	ByeInternal  = Goodbye{4202, "internal", "something went wrong on the server"}
-	ByeProtocol  = Goodbye{4400, "protocol", "the frame was not understood"}
-	ByeTooLarge  = Goodbye{4401, "too_large", "the frame is too large"}
-	ByeExpired   = Goodbye{4402, "expired", "the token has expired"}
-	ByeRevoked   = Goodbye{4403, "revoked", "the connection was ended by an administrator"}
-	ByeNoHello   = Goodbye{4404, "no_hello", "nobody said hello in time"}
-	ByeForbidden = Goodbye{4405, "forbidden", "this connection is not allowed"}
+	ByeDraining  = bye(4000, "draining", "the server is restarting")
+	ByeSlow      = bye(4001, "slow", "the connection did not keep up")
+	ByeTimeout   = bye(4002, "timeout", "no sign of life")
+	ByeBusy      = bye(4200, "busy", "the server is full")
+	ByeFlood     = bye(4201, "flood", "far too many commands")
+	ByeInternal  = bye(4202, "internal", "something went wrong on the server")
+	ByeProtocol  = bye(4400, "protocol", "the frame was not understood")
+	ByeTooLarge  = bye(4401, "too_large", "the frame is too large")
+	ByeExpired   = bye(4402, "expired", "the token has expired")
+	ByeRevoked   = bye(4403, "revoked", "the connection was ended by an administrator")
+	ByeNoHello   = bye(4404, "no_hello", "nobody said hello in time")
+	ByeForbidden = bye(4405, "forbidden", "this connection is not allowed")
 )
 
 // Retry is when a client may come back.

@@ -48,6 +48,15 @@ func (e *GoodbyeError) Error() string {
 	return "client: the server said goodbye: " + e.Reason + ": " + e.Text
 }
 
+// waitOf is how long a goodbye asks to stay away at least.
+func waitOf(err error) time.Duration {
+	var bye *GoodbyeError
+	if errors.As(err, &bye) {
+		return time.Duration(bye.Wait) * time.Millisecond
+	}
+	return 0
+}
+
 // retryOf says what err means for coming back.
 func retryOf(err error, freshTokens bool) chat.Retry {
 	var bye *GoodbyeError

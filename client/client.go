@@ -233,7 +233,7 @@ func (c *Client) reconnect(b *backoff, err error) *link {
 			return nil
 		}
 		select {
-		case <-time.After(b.next(when)):
+		case <-time.After(max(b.next(when), waitOf(err))):
 		case <-c.ctx.Done():
 			continue
 		}

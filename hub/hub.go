@@ -26,6 +26,7 @@ package hub
 
 import (
 	"log/slog"
+	"math/rand/v2"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -76,6 +77,14 @@ func (c *Config) setDefaults() {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 }
+
+// How a drained node's connections come back: a few at once, many in
+// milliseconds each, up to a time that people bear.
+const (
+	spreadFrom = 200
+	spreadEach = 1
+	spreadMost = 30_000
+)
 
 // drainTime bounds how long Drain waits for workers to flush.
 const drainTime = time.Second
@@ -151,13 +160,21 @@ func (h *Hub) CloseUser(user chat.UserID, g chat.Goodbye) int {
 }
 
 // Drain takes no more connections, writes what is queued as far as links accept
-// it now, and closes all. It returns when that is done, at the latest after a
+// it now, and closes all. Many are asked to come back spread over a time that
+// grows with their number. It returns when that is done, at the latest after a
 // second.
 func (h *Hub) Drain(g chat.Goodbye) {
+	var all []*Conn
 	for _, w := range h.workers {
-		for _, c := range w.conns.close() {
-			c.Close(g)
+		all = append(all, w.conns.close()...)
+	}
+	spread := min(int64(len(all))*spreadEach, spreadMost)
+	for _, c := range all {
+		g.Wait = 0
+		if len(all) > spreadFrom {
+			g.Wait = 1 + rand.Int64N(spread)
 		}
+		c.Close(g)
 	}
 	late := time.NewTimer(drainTime)
 	defer late.Stop()

@@ -108,7 +108,7 @@ func DecodeServer(frame []byte) (*ServerFrame, error) {
 	case "error":
 		err = j.refusal(f)
 	case "goodbye":
-		f.Goodbye = &chat.Goodbye{Reason: j.Reason, Text: j.Text}
+		f.Goodbye = &chat.Goodbye{Reason: j.Reason, Text: j.Text, Wait: j.RetryAfter}
 		err = json.Unmarshal(j.Code, &f.Goodbye.Code)
 	default:
 		err = j.event(f)

@@ -64,7 +64,8 @@ func AppendGoodbye(dst []byte, g chat.Goodbye) []byte {
 	dst = appendIntField(append(dst, `{"type":"goodbye"`...), "code", g.Code)
 	dst = appendStringField(dst, "reason", g.Reason)
 	dst = appendStringField(dst, "message", g.Text)
-	return append(appendStringField(dst, "retry", retryWords[g.Retry()]), '}')
+	dst = appendStringField(dst, "retry", retryWords[g.Retry()])
+	return append(appendOptInt(dst, "retry_after", g.Wait), '}')
 }
 
 // appendHead begins an event. typ needs no escaping.

@@ -181,6 +181,9 @@ func serverCases() []serverCase {
 
 	add("gap", "gap", AppendGap(nil, "room1", 7), &ServerFrame{Room: "room1", Rev: 7})
 	add("goodbye now", "goodbye", AppendGoodbye(nil, chat.ByeDraining), &ServerFrame{Goodbye: &chat.ByeDraining})
+	spread := chat.ByeDraining
+	spread.Wait = 1500
+	add("goodbye now, after a pause", "goodbye", AppendGoodbye(nil, spread), &ServerFrame{Goodbye: &spread})
 	add("goodbye later", "goodbye", AppendGoodbye(nil, chat.ByeBusy), &ServerFrame{Goodbye: &chat.ByeBusy})
 	add("goodbye never", "goodbye", AppendGoodbye(nil, chat.ByeRevoked), &ServerFrame{Goodbye: &chat.ByeRevoked})
 	busy := &chat.Error{Kind: chat.Busy, Text: "the server is busy", RetryAfter: 200}

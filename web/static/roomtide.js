@@ -431,7 +431,8 @@ export class Roomtide extends EventTarget {
     const later = code >= 4200 && code < 4400;
     const most = now ? 500 : Math.min((later ? 4_000 : 1_000) * 2 ** this.#tries, 30_000);
     this.#tries++;
-    const pause = Math.random() * most; // full jitter: a crowd comes back spread out
+    // Full jitter: a crowd comes back spread out. The server may ask for more.
+    const pause = Math.max(Math.random() * most, this.#bye?.retry_after ?? 0);
     this.retryAt = Date.now() + pause;
     this.#timer = setTimeout(() => this.connect(), pause);
     this.#become('waiting', reason);

@@ -92,8 +92,8 @@ func TestAnomalies(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			l := newLoad(Scenario{Rooms: 1, Members: 1, Senders: 1, Window: 1, Size: 40}, scripted(t, tt.frames), false)
-			c, err := dialConn(t.Context(), l.addr, 0)
-			if err != nil {
+			c := newConn(nativeProto{}, l.addr, 0)
+			if err := c.open(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := c.enter("user1", l.roomName(0)); err != nil {
@@ -106,7 +106,7 @@ func TestAnomalies(t *testing.T) {
 				t.Fatal(err)
 			}
 			l.sent[0].Add(1)
-			m.read() // the script ends with a close
+			m.live(t.Context()) // the script ends with a close
 			if l.lost.Add(-1) != 0 {
 				t.Error("the close was not counted")
 			}
@@ -165,7 +165,11 @@ func TestParse(t *testing.T) {
 		want string // names of the scenarios, or part of the error
 	}{
 		{"", "rooms fanout idle start"},
-		{"all --duration 1s", "rooms fanout idle start"},
+		{"all --duration 1s", "rooms fanout fanout5k rate idle idle10k storm slow start"},
+		{"storm slow --proto socketio", "storm slow"},
+		{"storm --senders 1001", "senders who stay"},
+		{"slow --rooms 2", "slow is about one room"},
+		{"fanout --proto smoke", "there is no protocol"},
 		{"fanout", "fanout"},
 		{"start", "start"},
 		{"--rooms 2 --members 2 --senders 1", "load"},
@@ -178,7 +182,8 @@ func TestParse(t *testing.T) {
 		{"load --window 0", "a window of at least 1"},
 		{"load --duration 0s", "duration"},
 		{"load --speed 1", "not defined"},
-		{"load more", "what is"},
+		{"load more", "there is no scenario"},
+		{"load --rate 1 more", "what is"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.args, func(t *testing.T) {
@@ -246,7 +251,7 @@ func TestHistogram(t *testing.T) {
 func TestConnFrames(t *testing.T) {
 	us, them := net.Pipe()
 	defer us.Close()
-	c := &conn{nc: us, br: bufio.NewReaderSize(us, readBuffer)}
+	c := &conn{proto: nativeProto{}, nc: us, br: bufio.NewReaderSize(us, readBuffer)}
 	sizes := []int{0, 1, 125, 126, 4096, readBuffer, 65535}
 	pong := make(chan []byte, 1)
 	go func() {
@@ -263,7 +268,7 @@ func TestConnFrames(t *testing.T) {
 		_, _ = them.Write([]byte{0x80 | opClose, 2, 0x0F, 0xA0})
 	}()
 	for _, n := range sizes {
-		p, err := c.next()
+		p, err := c.message()
 		if err != nil || len(p) != n {
 			t.Fatalf("%d bytes, %v; want %d", len(p), err, n)
 		}
@@ -271,7 +276,7 @@ func TestConnFrames(t *testing.T) {
 	if want := appendFrame(nil, opPong, []byte("hi")); !bytes.Equal(<-pong, want) {
 		t.Error("the ping was not answered")
 	}
-	if _, err := c.next(); err == nil {
+	if _, err := c.message(); err == nil {
 		t.Error("a close is no error")
 	}
 }

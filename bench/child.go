@@ -72,11 +72,12 @@ func freeAddr() (string, error) {
 }
 
 // ready waits until a WebSocket can be opened.
-func (c *child) ready(ctx context.Context) (*conn, error) {
+func (c *child) ready(ctx context.Context, p proto) (*conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	for {
-		ws, err := dialConn(ctx, c.addr, 0)
+		ws := newConn(p, c.addr, 0)
+		err := ws.open(ctx)
 		if err == nil {
 			return ws, nil
 		}

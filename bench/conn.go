@@ -2,15 +2,15 @@ package bench
 
 import (
 	"bufio"
+	"bytes"
 	"context"
-	"crypto/rand"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -20,11 +20,21 @@ import (
 
 // conn is a WebSocket that costs its machine as little as it can: frames are
 // looked at where they lie in the buffer, and written with a mask of zeros,
-// which is legal and needs no pass over the bytes.
+// which is legal and needs no pass over the bytes. It may be opened again.
 type conn struct {
-	nc net.Conn
+	// Set once.
+	proto proto
+	addr  string
+	from  net.Addr // nil: the system chooses
+	far   bool     // the network between is an ordinary one, not loopback
+
 	br *bufio.Reader // owned by the reader
-	mu sync.Mutex    // guards writes
+
+	writing sync.Mutex // one write after the other
+
+	mu     sync.Mutex
+	nc     net.Conn // changed by the reader under mu
+	closed bool     // for good; guarded by mu
 }
 
 const (
@@ -35,57 +45,106 @@ const (
 
 	// readBuffer takes a few dozen messages of ordinary size in one read.
 	readBuffer = 8 << 10
+
+	// openTime bounds everything until a connection is of use, as the stock
+	// clients do.
+	openTime = 20 * time.Second
 )
 
-// dialConn opens the i-th connection. Loopback connections come from many
+// newConn prepares the i-th connection. Loopback connections come from many
 // source addresses, so that the ports of one do not run out.
-func dialConn(ctx context.Context, addr string, i int) (*conn, error) {
-	d := net.Dialer{Timeout: 20 * time.Second}
+func newConn(p proto, addr string, i int) *conn {
+	c := &conn{proto: p, addr: addr}
 	if strings.HasPrefix(addr, "127.") {
-		d.LocalAddr = &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+i%200))}
+		c.from = &net.TCPAddr{IP: net.IPv4(127, 0, byte(1+i/200%200), byte(1+i%200))}
 	}
-	nc, err := d.DialContext(ctx, "tcp", addr)
+	return c
+}
+
+// open connects, again if the connection was open before. The reader calls it.
+func (c *conn) open(ctx context.Context) error {
+	d := net.Dialer{Timeout: openTime, LocalAddr: c.from}
+	if c.far {
+		d.Control = farAway
+	}
+	nc, err := d.DialContext(ctx, "tcp", c.addr)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	c := &conn{nc: nc, br: bufio.NewReaderSize(nc, readBuffer)}
-	if err := c.upgrade(addr); err != nil {
+	c.mu.Lock()
+	c.nc = nc
+	closed := c.closed
+	c.mu.Unlock()
+	if closed {
 		nc.Close()
-		return nil, err
+		return net.ErrClosed
 	}
-	return c, nil
-}
-
-func (c *conn) upgrade(addr string) error {
-	var key [16]byte
-	_, _ = rand.Read(key[:]) // never fails
-	if err := c.nc.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+	if c.br == nil {
+		c.br = bufio.NewReaderSize(nc, readBuffer)
+	} else {
+		c.br.Reset(nc)
+	}
+	if err := nc.SetDeadline(time.Now().Add(openTime)); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(c.nc, "GET /ws HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n\r\n",
-		addr, base64.StdEncoding.EncodeToString(key[:]))
+	err = c.upgrade()
+	if err != nil {
+		nc.Close()
+	}
+	return err
+}
+
+// handshakeKey could be any 16 bytes.
+var handshakeKey = base64.StdEncoding.EncodeToString([]byte("roomtide bench!!"))
+
+func (c *conn) upgrade() error {
+	_, err := fmt.Fprintf(c.nc, "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n\r\n",
+		c.proto.path(), c.addr, handshakeKey)
 	if err != nil {
 		return err
 	}
-	resp, err := http.ReadResponse(c.br, &http.Request{Method: http.MethodGet})
+	status, err := c.br.ReadSlice('\n')
 	if err != nil {
 		return err
 	}
-	if resp.StatusCode != http.StatusSwitchingProtocols {
-		return fmt.Errorf("the server answered %s", resp.Status)
+	if !bytes.HasPrefix(status, []byte("HTTP/1.1 101 ")) {
+		return fmt.Errorf("the server answered %q", bytes.TrimSpace(status))
 	}
-	return nil
+	for {
+		line, err := c.br.ReadSlice('\n')
+		if err != nil || len(line) <= len("\r\n") {
+			return err
+		}
+	}
 }
 
-// enter says hello and joins the room, and returns the answer to the join.
+// close ends the connection for good.
+func (c *conn) close() { c.end(true) }
+
+// cut ends the connection as a network does that is gone: with a reset, and
+// without a word.
+func (c *conn) cut() { c.end(false) }
+
+func (c *conn) end(forGood bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = c.closed || forGood
+	if c.nc == nil {
+		return
+	}
+	if tcp, ok := c.nc.(*net.TCPConn); ok && !forGood {
+		_ = tcp.SetLinger(0) // an error means that it has ended
+	}
+	c.nc.Close()
+}
+
+// enter says hello and joins the room, and returns the answer to the join. The
+// deadline of open ends with it.
 func (c *conn) enter(user, room string) (*wire.ServerFrame, error) {
-	if err := c.text(`{"type":"hello","id":1,"user":"` + user + `"}`); err != nil {
+	if err := c.proto.hello(c, user); err != nil {
 		return nil, err
 	}
-	if _, err := c.answer(1); err != nil {
-		return nil, err
-	}
-	if err := c.text(`{"type":"join","id":2,"room":"` + room + `","limit":1}`); err != nil {
+	if err := c.command("join", 2, `"room":"`+room+`","limit":1`); err != nil {
 		return nil, err
 	}
 	f, err := c.answer(2)
@@ -95,6 +154,15 @@ func (c *conn) enter(user, room string) (*wire.ServerFrame, error) {
 	return f, c.nc.SetDeadline(time.Time{})
 }
 
+// join joins the room again after a rev. The refusal of the server is a
+// *chat.Error.
+func (c *conn) join(room string, after int64) (*wire.ServerFrame, error) {
+	if err := c.command("join", 3, `"room":"`+room+`","after":`+strconv.FormatInt(after, 10)); err != nil {
+		return nil, err
+	}
+	return c.answer(3)
+}
+
 // answer waits for the reply to command id.
 func (c *conn) answer(id int64) (*wire.ServerFrame, error) {
 	for {
@@ -102,59 +170,78 @@ func (c *conn) answer(id int64) (*wire.ServerFrame, error) {
 		if err != nil {
 			return nil, err
 		}
-		f, err := wire.DecodeServer(p)
+		if !p.reply || p.id != id {
+			continue
+		}
+		f, err := wire.DecodeServer(p.object)
 		if err != nil {
 			return nil, err
 		}
-		if f.HasID && f.ID == id {
-			if f.Err != nil {
-				return nil, f.Err
-			}
-			return f, nil
+		if f.Err != nil {
+			return nil, f.Err
+		}
+		return f, nil
+	}
+}
+
+// next returns the next thing the server says. It is valid until the next call.
+func (c *conn) next() (frame, error) {
+	p, err := c.message()
+	if err != nil {
+		return frame{}, err
+	}
+	return c.proto.parse(p), nil
+}
+
+// message returns the next message, which is valid until the next call. It
+// answers pings: those of WebSocket, and those of Engine.IO, which are a 2.
+// Servers of these protocols do not fragment.
+func (c *conn) message() ([]byte, error) {
+	for {
+		op, p, err := c.wsFrame()
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case op == opPing:
+			err = c.write(appendFrame(nil, opPong, p))
+		case op == opClose:
+			err = fmt.Errorf("closed by the server: %q", p)
+		case op == opText && len(p) == 1 && p[0] == '2':
+			err = c.write(appendFrame(nil, opText, []byte{'3'}))
+		case op == opText:
+			return p, nil
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
 }
 
-// next returns the next message, which is valid until the next call. It
-// answers pings. Servers of this protocol do not fragment.
-func (c *conn) next() ([]byte, error) {
-	for {
-		h, err := c.br.Peek(2)
-		if err != nil {
-			return nil, err
+func (c *conn) wsFrame() (op byte, p []byte, err error) {
+	h, err := c.br.Peek(2)
+	if err != nil {
+		return 0, nil, err
+	}
+	op, n, head := h[0]&0xF, int(h[1]), 2
+	if h[0]&0xF0 != 0x80 || n > 127 {
+		return 0, nil, errors.New("not a frame of this server")
+	}
+	if n >= 126 {
+		head = map[int]int{126: 4, 127: 10}[n]
+		if h, err = c.br.Peek(head); err != nil {
+			return 0, nil, err
 		}
-		op, n, head := h[0]&0xF, int(h[1]), 2
-		if h[0]&0xF0 != 0x80 || n > 127 {
-			return nil, errors.New("not a frame of this server")
-		}
-		if n >= 126 {
-			head = map[int]int{126: 4, 127: 10}[n]
-			if h, err = c.br.Peek(head); err != nil {
-				return nil, err
-			}
-			n = int(binary.BigEndian.Uint16(h[2:]))
-			if head == 10 {
-				n = int(binary.BigEndian.Uint64(h[2:]))
-			}
-		}
-		if _, err := c.br.Discard(head); err != nil {
-			return nil, err
-		}
-		p, err := c.payload(n)
-		if err != nil {
-			return nil, err
-		}
-		switch op {
-		case opPing:
-			if err := c.write(appendFrame(nil, opPong, p)); err != nil {
-				return nil, err
-			}
-		case opClose:
-			return nil, fmt.Errorf("closed by the server: %q", p)
-		case opText:
-			return p, nil
+		n = int(binary.BigEndian.Uint16(h[2:]))
+		if head == 10 {
+			n = int(binary.BigEndian.Uint64(h[2:]))
 		}
 	}
+	if _, err := c.br.Discard(head); err != nil {
+		return 0, nil, err
+	}
+	p, err = c.payload(n)
+	return op, p, err
 }
 
 func (c *conn) payload(n int) ([]byte, error) {
@@ -170,12 +257,17 @@ func (c *conn) payload(n int) ([]byte, error) {
 	return p, err
 }
 
-func (c *conn) text(s string) error { return c.write(appendFrame(nil, opText, []byte(s))) }
+func (c *conn) command(name string, id int64, fields string) error {
+	return c.write(appendFrame(nil, opText, c.proto.appendCommand(nil, name, id, []byte(fields))))
+}
 
 func (c *conn) write(frame []byte) error {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	_, err := c.nc.Write(frame)
+	nc := c.nc
+	c.mu.Unlock()
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	_, err := nc.Write(frame)
 	return err
 }
 

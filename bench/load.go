@@ -4,9 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"os"
+	"maps"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -19,27 +18,55 @@ type load struct {
 	s       Scenario
 	addr    string
 	floor   bool
-	prefix  string // of this run's rooms and users, so that a running server has not seen them
+	proto   proto
+	epoch   time.Time // the clock begins; numbers of commands are times of it and must stay small
+	prefix  string    // of this run's rooms and users, so that a running server has not seen them
+	who     string    // names of users begin with prefix and this
 	members []*member
+	done    chan struct{} // closed by close: connections end because we end them
 
-	sent     []atomic.Int64 // by room
+	figures  atomic.Pointer[figures] // of the phase under way
+	enough   atomic.Bool             // senders write no more
+	sent     []atomic.Int64          // by room
 	acks     atomic.Int64
 	lost     atomic.Int64
 	gaps     atomic.Int64
 	doubled  atomic.Int64
-	stopped  atomic.Bool // connections end because we end them
-	ack      histogram
-	delivery histogram
-	refusals refusals
+	revs     atomic.Int64
+	refusals counts
+	returns  returns
 }
+
+// figures are the times that one phase of a run took.
+type figures struct{ ack, delivery histogram }
 
 func newLoad(s Scenario, addr string, floor bool) *load {
 	var run [4]byte
 	_, _ = rand.Read(run[:]) // never fails
-	return &load{s: s, addr: addr, floor: floor, prefix: "bench-" + hex.EncodeToString(run[:]) + "-", sent: make([]atomic.Int64, s.Rooms)}
+	l := &load{
+		s: s, addr: addr, floor: floor, proto: protos[s.Proto], epoch: time.Now(), done: make(chan struct{}),
+		prefix: "bench-" + hex.EncodeToString(run[:]) + "-", who: "user", sent: make([]atomic.Int64, s.Rooms),
+	}
+	if floor || l.proto == nil {
+		l.proto = nativeProto{}
+	}
+	l.figures.Store(new(figures))
+	return l
 }
 
 func (l *load) roomName(room int) string { return l.prefix + "room" + strconv.Itoa(room) }
+
+// clock is the time since the load began, in nanoseconds.
+func (l *load) clock() int64 { return int64(time.Since(l.epoch)) }
+
+func (l *load) stopped() bool {
+	select {
+	case <-l.done:
+		return true
+	default:
+		return false
+	}
+}
 
 // connectAtOnce is how many connections are set up at a time.
 const connectAtOnce = 64
@@ -68,22 +95,23 @@ func (l *load) connect(ctx context.Context) error {
 }
 
 func (l *load) enter(ctx context.Context, i int) error {
-	c, err := dialConn(ctx, l.addr, i)
-	if err != nil {
-		return err
-	}
-	m := &member{load: l, conn: c, room: i % l.s.Rooms, name: l.prefix + "user" + strconv.Itoa(i), sender: i < l.s.Senders}
+	m := &member{load: l, conn: newConn(l.proto, l.addr, i), room: i % l.s.Rooms, name: l.prefix + l.who + strconv.Itoa(i), sender: i < l.s.Senders && !l.s.Storm}
+	m.returns = l.s.Storm || l.s.Slow && i == len(l.members)-1
+	m.conn.far = l.s.Slow && m.returns
 	if m.sender && l.s.Rate == 0 {
 		m.window = make(chan struct{}, l.s.Window)
 	}
-	f, err := c.enter(m.name, l.roomName(m.room))
-	if err != nil {
-		c.nc.Close()
+	if err := m.conn.open(ctx); err != nil {
 		return err
 	}
-	m.last = int64(f.Seq)
+	f, err := m.conn.enter(m.name, l.roomName(m.room))
+	if err != nil {
+		m.conn.close()
+		return err
+	}
+	m.last, m.rev = int64(f.Seq), int64(f.Rev)
 	l.members[i] = m
-	go m.read()
+	go m.live(ctx)
 	return nil
 }
 
@@ -113,11 +141,11 @@ func (l *load) idle(ctx context.Context) time.Duration {
 	return time.Since(begin)
 }
 
-// work makes the senders write, waits for what they have sent, and returns how
-// long it took until the last delivery.
-func (l *load) work(ctx context.Context) (elapsed time.Duration) {
+// work makes the senders write for so long, waits for what they have sent, and
+// returns how long it took until the last delivery.
+func (l *load) work(ctx context.Context, d time.Duration) (elapsed time.Duration) {
 	begin := time.Now()
-	deadline := begin.Add(l.s.Duration)
+	deadline := begin.Add(d)
 	var wg sync.WaitGroup
 	for i := range l.s.Senders {
 		offset := time.Duration(0)
@@ -128,13 +156,11 @@ func (l *load) work(ctx context.Context) (elapsed time.Duration) {
 	}
 	wg.Wait()
 	l.drain(ctx)
-	end := begin.Add(1)
+	end := int64(begin.Sub(l.epoch)) + 1
 	for _, m := range l.members {
-		if at := time.Unix(0, m.at.Load()); at.After(end) {
-			end = at
-		}
+		end = max(end, m.at.Load())
 	}
-	return end.Sub(begin)
+	return time.Duration(end) - begin.Sub(l.epoch)
 }
 
 // drain waits until everything that was sent has arrived, or nothing more comes.
@@ -175,21 +201,19 @@ func (l *load) delivered() (n int64) {
 }
 
 func (l *load) close() {
-	l.stopped.Store(true)
+	close(l.done)
 	for _, m := range l.members {
 		if m != nil {
-			m.conn.nc.Close()
+			m.conn.close()
 		}
 	}
 }
 
 func (l *load) anomalies() Anomalies {
 	sent, expected := l.expected()
-	l.refusals.mu.Lock()
-	defer l.refusals.mu.Unlock()
 	a := Anomalies{
-		LostConnections: l.lost.Load(), Gaps: l.gaps.Load(), Doubled: l.doubled.Load(),
-		Missing: max(0, expected-l.delivered()), Refused: l.refusals.n,
+		LostConnections: l.lost.Load(), Gaps: l.gaps.Load(), Doubled: l.doubled.Load(), Revs: l.revs.Load(),
+		Missing: max(0, expected-l.delivered()), Refused: l.refusals.all(),
 	}
 	a.Unacked = max(0, sent-l.acks.Load())
 	for _, n := range a.Refused {
@@ -198,81 +222,23 @@ func (l *load) anomalies() Anomalies {
 	return a
 }
 
-// run does one scenario, on a server of its own unless there is an address.
-func run(ctx context.Context, o options, s Scenario, floor string) (*Result, error) {
-	r := &Result{Scenario: s, Server: "roomtide"}
-	if floor != "" {
-		r.Server = "floor " + floor
-	}
-	if s.Start {
-		return r, r.start(ctx, o)
-	}
-	addr, pid := o.addr, o.pid
-	if addr == "" || floor != "" {
-		c, err := startChild(floor)
-		if err != nil {
-			return nil, err
-		}
-		err = r.onChild(ctx, c, floor != "")
-		return r, errors.Join(err, c.stop())
-	}
-	return r, r.measure(ctx, newLoad(s, addr, false), pid)
+// counts counts things by their name.
+type counts struct {
+	mu sync.Mutex
+	n  map[string]int64
 }
 
-func (r *Result) onChild(ctx context.Context, c *child, floor bool) error {
-	first, err := c.ready(ctx)
-	if err != nil {
-		return err
+func (c *counts) add(name string, n int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.n == nil {
+		c.n = map[string]int64{}
 	}
-	first.nc.Close()
-	return r.measure(ctx, newLoad(r.Scenario, c.addr, floor), c.cmd.Process.Pid)
+	c.n[name] += n
 }
 
-// measure runs the load and fills in the result.
-func (r *Result) measure(ctx context.Context, l *load, pid int) error {
-	defer l.close()
-	empty, err := settled(pid)
-	if err != nil {
-		return err
-	}
-	begin := time.Now()
-	if err := l.connect(ctx); err != nil {
-		return err
-	}
-	r.Connections, r.Connecting = len(l.members), time.Since(begin)
-	before, err := settled(pid)
-	if err != nil {
-		return err
-	}
-	r.RSSPerConn = max(0, before.rss-empty.rss) / int64(len(l.members))
-	self, err := usageOf(os.Getpid())
-	if err != nil {
-		return err
-	}
-	if r.Scenario.Idle {
-		r.Elapsed = l.idle(ctx)
-	} else {
-		r.Elapsed = l.work(ctx)
-	}
-	after, err := usageOf(pid)
-	if err != nil {
-		return err
-	}
-	selfAfter, err := usageOf(os.Getpid())
-	if err != nil {
-		return err
-	}
-	r.RSS = after.rss
-	r.ServerUser, r.ServerSys = after.user-before.user, after.sys-before.sys
-	r.ClientCPU = selfAfter.cpu() - self.cpu()
-	r.count(l)
-	return ctx.Err()
-}
-
-// count takes over what the load has counted.
-func (r *Result) count(l *load) {
-	r.Sent, _ = l.expected()
-	r.Acked, r.Delivered = l.acks.Load(), l.delivered()
-	r.Ack, r.Delivery = l.ack.latency(), l.delivery.latency()
-	r.Anomalies = l.anomalies()
+func (c *counts) all() map[string]int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.n)
 }

@@ -7,51 +7,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"time"
 )
-
-// Scenario is the work of one run.
-type Scenario struct {
-	Name     string        `json:"name"`
-	Idle     bool          `json:"idle,omitempty"`  // connections that say nothing
-	Start    bool          `json:"start,omitempty"` // how long until the first message
-	Rooms    int           `json:"rooms,omitempty"`
-	Members  int           `json:"members,omitempty"` // of each room, a connection each
-	Senders  int           `json:"senders,omitempty"` // how many of all members write
-	Window   int           `json:"window,omitempty"`  // closed loop: messages of a sender that wait for their ack
-	Rate     float64       `json:"rate,omitempty"`    // open loop: messages a second of all senders together
-	Size     int           `json:"size,omitempty"`    // bytes of text
-	Keys     bool          `json:"keys,omitempty"`    // every message has an idempotency key
-	Duration time.Duration `json:"duration_ns"`
-}
-
-// The named scenarios, in the order of "all".
-var scenarios = []Scenario{
-	{Name: "rooms", Rooms: 200, Members: 10, Senders: 200, Window: 8, Size: 120, Duration: 8 * time.Second},
-	{Name: "fanout", Rooms: 1, Members: 1000, Senders: 1, Window: 16, Size: 120, Duration: 8 * time.Second},
-	{Name: "idle", Idle: true, Rooms: 200, Members: 10, Duration: 5 * time.Second},
-	{Name: "start", Start: true, Duration: 2 * time.Second},
-}
-
-func (s *Scenario) check() error {
-	switch {
-	case s.Start:
-		return nil
-	case s.Rooms < 1 || s.Members < 1:
-		return errors.New("bench: at least one room with one member")
-	case s.Idle:
-		return nil
-	case s.Senders < 1 || s.Senders > s.Rooms*s.Members:
-		return fmt.Errorf("bench: senders are members: 1 to %d of them", s.Rooms*s.Members)
-	case s.Rate == 0 && s.Window < 1 || s.Rate < 0:
-		return errors.New("bench: a window of at least 1, or a rate")
-	case s.Duration <= 0:
-		return errors.New("bench: the duration is not positive")
-	}
-	return nil
-}
 
 // options are the flags of "roomtide bench".
 type options struct {
@@ -62,24 +22,27 @@ type options struct {
 	json      bool
 	floor     string // run as a floor instead
 	listen    string
+	stay      string // be the senders who stay in a storm instead
 }
 
 // Main is the verb. args are what follows "bench" on the command line.
 func Main(ctx context.Context, args []string, stdout io.Writer) error {
 	o, err := parse(args, stdout)
-	if errors.Is(err, flag.ErrHelp) {
+	switch {
+	case errors.Is(err, flag.ErrHelp):
 		return nil
-	}
-	if err != nil {
+	case err != nil:
 		return err
-	}
-	if o.floor != "" {
+	case o.floor != "":
 		return serveFloor(ctx, o.floor, o.listen)
+	case o.stay != "":
+		return stay(ctx, o.stay, os.Stdin, stdout)
 	}
+	var results []*Result
 	anomalies := 0
 	for _, s := range o.scenarios {
 		targets := []string{""}
-		if o.floors && !s.Start {
+		if o.floors && s.floors() {
 			targets = append(targets, "A", "B")
 		}
 		for _, floor := range targets {
@@ -88,9 +51,15 @@ func Main(ctx context.Context, args []string, stdout io.Writer) error {
 				return fmt.Errorf("bench: %s: %w", s.Name, err)
 			}
 			anomalies += r.Anomalies.total()
+			results = append(results, r)
 			if err := r.print(stdout, o.json); err != nil {
 				return err
 			}
+		}
+	}
+	if len(results) > 1 && !o.json {
+		if err := printTable(stdout, results); err != nil {
+			return err
 		}
 	}
 	if anomalies > 0 {
@@ -99,68 +68,90 @@ func Main(ctx context.Context, args []string, stdout io.Writer) error {
 	return nil
 }
 
-const usage = `Usage: roomtide bench [SCENARIO] [FLAGS]
+const usage = `Usage: roomtide bench [SCENARIO...] [FLAGS]
 
 Scenarios:
 
-  rooms    200 rooms x 10 members, a sender in each, 8 messages in flight
-  fanout   one room x 1000 members, one sender, 16 messages in flight
-  idle     2000 connections that say nothing
-  start    from the start of the process to the first acknowledged message
-  all      all of them (the default without flags)
-  load     what the flags say (the default with flags)
+  rooms     200 rooms x 10 members, a sender in each, 8 messages in flight
+  fanout    one room x 1000 members, one sender, 16 messages in flight
+  fanout5k  one room x 5000 members, 4 senders, 64 messages in flight
+  rate      one room x 1000 members, 20 messages a second
+  idle      2000 connections that say nothing
+  idle10k   10000 of them
+  storm     10000 connections are cut at once and come back with the timing of
+            the stock Socket.IO client, while 20 senders in their rooms go on
+  slow      one room x 1000 members, 20 messages a second; one member does not
+            read for a minute
+  start     from the start of the process to the first acknowledged message
+  all       all of them
+  load      what the flags say (the default with flags)
 
-Without --addr each scenario gets a server of its own. The flags change the
-scenario they are given with:
+The default without flags is rooms, fanout, idle and start. Without --addr each
+scenario gets a server of its own. The flags change the scenarios they are given
+with:
 
 `
 
 func parse(args []string, stdout io.Writer) (o options, err error) {
-	name := "all"
-	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
-		name, args = args[0], args[1:]
-	} else if len(args) > 0 {
-		name = "load"
+	var names []string
+	for len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		names, args = append(names, args[0]), args[1:]
+	}
+	switch {
+	case len(names) == 0 && len(args) > 0:
+		names = []string{"load"}
+	case len(names) == 0:
+		names = few
 	}
 	s := Scenario{Name: "load", Rooms: 10, Members: 10, Senders: 10, Window: 8, Size: 120, Duration: 5 * time.Second}
 	given, err := o.parseFlags(&s, args, stdout)
 	if err != nil {
 		return o, err
 	}
-	for _, preset := range append(slices.Clone(scenarios), s) {
-		if preset.Name == name || name == "all" && preset.Name != "load" {
+	known := append(slices.Clone(scenarios), s)
+	for _, name := range names {
+		found := false
+		for _, preset := range known {
+			if preset.Name != name && (name != "all" || preset.Name == "load") {
+				continue
+			}
+			found = true
 			preset.override(&s, given)
 			o.scenarios = append(o.scenarios, preset)
 			if err := preset.check(); err != nil {
 				return o, err
 			}
 		}
-	}
-	if len(o.scenarios) == 0 {
-		return o, fmt.Errorf("bench: there is no scenario %q", name)
+		if !found {
+			return o, fmt.Errorf("bench: there is no scenario %q", name)
+		}
 	}
 	return o, nil
 }
 
-// parseFlags reads the flags into o and s, and returns which were given.
+// parseFlags reads what follows the scenarios, and tells which flags were given.
 func (o *options) parseFlags(s *Scenario, args []string, stdout io.Writer) (given map[string]bool, err error) {
 	mode := "load"
-	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	f := flag.NewFlagSet("roomtide bench", flag.ContinueOnError)
 	f.SetOutput(stdout)
 	f.Usage = func() { fmt.Fprint(stdout, usage); f.PrintDefaults() }
 	f.StringVar(&o.addr, "addr", "", "host:port of a running server that welcomes guests, started with --no-rate-limits")
 	f.IntVar(&o.pid, "pid", 0, "process id of that server, for its CPU and memory")
 	f.BoolVar(&o.json, "json", false, "print one JSON object for each run")
-	f.BoolVar(&o.floors, "floors", false, "measure the two floors as well")
+	f.BoolVar(&o.floors, "floors", false, "measure the two floors as well, which speak the native protocol")
 	f.StringVar(&o.floor, "serve-floor", "", "be floor A or B instead of a load (the bench starts it by itself)")
 	f.StringVar(&o.listen, "listen", "", "where the floor listens")
+	f.StringVar(&o.stay, "stay", "", "be the senders who stay in a storm (the bench starts them by itself)")
 	f.StringVar(&mode, "mode", mode, "load or idle")
+	f.StringVar(&s.Proto, "proto", "native", "native or socketio (over WebSocket)")
 	f.IntVar(&s.Rooms, "rooms", s.Rooms, "rooms")
 	f.IntVar(&s.Members, "members", s.Members, "members of each room, a connection each")
-	f.IntVar(&s.Senders, "senders", s.Senders, "members who write")
+	f.IntVar(&s.Senders, "senders", s.Senders, "members who write; in a storm those who stay besides")
 	f.IntVar(&s.Window, "window", s.Window, "closed loop: messages of a sender in flight")
+	f.DurationVar(&s.Pause, "pause", 0, "closed loop: how long a sender waits before each message")
 	f.Float64Var(&s.Rate, "rate", 0, "open loop: messages a second in all; latencies count from the intended time")
-	f.DurationVar(&s.Duration, "duration", s.Duration, "how long")
+	f.DurationVar(&s.Duration, "duration", s.Duration, "how long; storm and slow: each of the phases before and after")
+	f.DurationVar(&s.Stop, "stop", 0, "slow: how long the member does not read")
 	f.IntVar(&s.Size, "size", s.Size, "bytes of text in a message")
 	f.BoolVar(&s.Keys, "keys", false, "give every message an idempotency key")
 	if err := f.Parse(args); err != nil {
@@ -173,7 +164,7 @@ func (o *options) parseFlags(s *Scenario, args []string, stdout io.Writer) (give
 	case mode != "load" && mode != "idle":
 		return nil, fmt.Errorf("bench: there is no mode %q", mode)
 	}
-	given = map[string]bool{}
+	given = map[string]bool{"proto": true}
 	f.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	return given, nil
 }
@@ -185,11 +176,14 @@ func (s *Scenario) override(flags *Scenario, given map[string]bool) {
 		"members":  func() { s.Members = flags.Members },
 		"senders":  func() { s.Senders = flags.Senders },
 		"window":   func() { s.Window = flags.Window },
+		"pause":    func() { s.Pause = flags.Pause },
 		"rate":     func() { s.Rate = flags.Rate },
 		"duration": func() { s.Duration = flags.Duration },
+		"stop":     func() { s.Stop = flags.Stop },
 		"size":     func() { s.Size = flags.Size },
 		"keys":     func() { s.Keys = flags.Keys },
 		"mode":     func() { s.Idle = flags.Idle },
+		"proto":    func() { s.Proto = flags.Proto },
 	} {
 		if given[name] {
 			take()

@@ -2,8 +2,8 @@ package bench
 
 import (
 	"bytes"
+	"context"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -12,81 +12,120 @@ import (
 // numbers, and measures how long things took.
 type member struct {
 	// Set once.
-	load   *load
-	conn   *conn
-	room   int
-	name   string
-	sender bool
+	load    *load
+	conn    *conn
+	room    int
+	name    string
+	sender  bool
+	returns bool // is cut or stopped on purpose: comes back and asks for what it missed
 
 	// Owned by the reader.
 	last    int64 // number of the last message shown
+	rev     int64 // of the last change shown
 	sampled int
 
 	delivered atomic.Int64
-	at        atomic.Int64  // Unix nanoseconds of the last delivery
-	window    chan struct{} // of a sender in a closed loop: a token for each message in flight
+	at        atomic.Int64                  // when the last delivery was, by the load's clock
+	window    chan struct{}                 // of a sender in a closed loop: a token for each message in flight
+	cut       atomic.Bool                   // we have broken the connection, and it is not noticed yet
+	away      atomic.Bool                   // not back yet
+	held      atomic.Pointer[chan struct{}] // reading stops until it is closed
 }
 
 // sampleEvery is how often a delivery is timed in a closed loop, where there
 // are many; in an open loop every one is.
 const sampleEvery = 16
 
-// read looks at everything the server sends until the connection ends.
-func (m *member) read() {
+// live reads until the connection ends for good.
+func (m *member) live(ctx context.Context) {
 	for {
-		p, err := m.conn.next()
-		if err != nil {
-			if !m.load.stopped.Load() {
-				m.load.lost.Add(1)
-			}
+		err := m.read()
+		if m.load.stopped() {
 			return
 		}
-		switch {
-		case bytes.HasPrefix(p, []byte(`{"type":"message"`)):
-			m.shown(p)
-		case bytes.HasPrefix(p, []byte(`{"type":"ack","id":`)):
-			m.acked(number(p, `"id":`))
-		case bytes.HasPrefix(p, []byte(`{"type":"error"`)):
-			m.refused(p)
-		case bytes.HasPrefix(p, []byte(`{"type":"gap"`)):
-			m.load.gaps.Add(1)
+		if !m.returns {
+			m.load.lost.Add(1)
+			return
+		}
+		if !m.cut.Swap(false) {
+			m.load.returns.ends.add(reason(err), 1)
+		}
+		m.away.Store(true)
+		if !m.comeBack(ctx) {
+			return
 		}
 	}
 }
 
-// shown counts a message and checks that it is the next one.
-func (m *member) shown(p []byte) {
-	if seq := number(p, `"seq":`); seq == m.last+1 {
-		m.last = seq
-		m.delivered.Add(1)
-	} else {
-		m.outOfOrder(seq)
+// read looks at everything the server sends until the connection ends.
+func (m *member) read() error {
+	for {
+		if held := m.held.Load(); held != nil {
+			<-*held
+		}
+		f, err := m.conn.next()
+		if err != nil {
+			return err
+		}
+		switch o := f.object; {
+		case bytes.HasPrefix(o, []byte(`{"type":"message"`)):
+			m.shown(o)
+		case bytes.HasPrefix(o, []byte(`{"type":"member"`)):
+			m.follow(number(o, `"rev":`))
+		case bytes.HasPrefix(o, []byte(`{"type":"error"`)):
+			m.refused(o)
+		case f.reply:
+			m.acked(f.id)
+		case bytes.HasPrefix(o, []byte(`{"type":"gap"`)):
+			if !m.returns {
+				m.load.gaps.Add(1)
+			} else if err := m.resume(); err != nil {
+				return err
+			}
+		}
 	}
-	now := time.Now().UnixNano()
+}
+
+// shown counts a message and notes how long it took.
+func (m *member) shown(p []byte) {
+	m.take(number(p, `"seq":`), number(p, `"rev":`))
+	now := m.load.clock()
 	m.at.Store(now)
 	m.sampled++
-	if m.sampled%sampleEvery == 0 || m.load.s.Rate > 0 {
-		m.load.delivery.add(time.Duration(now - number(p, stampMark)))
+	if !m.returns && (m.sampled%sampleEvery == 0 || m.load.s.Rate > 0) {
+		m.load.figures.Load().delivery.add(time.Duration(now - number(p, stampMark)))
 	}
 	if m.load.floor && m.sender && bytes.Contains(p, []byte(`"user":"`+m.name+`"`)) {
 		m.acked(number(p, stampMark)) // a floor sends no acks: the own copy is one
 	}
 }
 
-// outOfOrder notes a hole (what is missing is counted at the end) or a message
-// that came before.
-func (m *member) outOfOrder(seq int64) {
+// take counts a message, live or caught up, and checks that it is the next one.
+// A hole is noted and counted at the end.
+func (m *member) take(seq, rev int64) {
 	if seq <= m.last {
 		m.load.doubled.Add(1)
 		return
 	}
 	m.last = seq
 	m.delivered.Add(1)
+	m.follow(rev)
+}
+
+// follow checks that a change is the next one. Floors have no revs.
+func (m *member) follow(rev int64) {
+	if rev == 0 {
+		return
+	}
+	if rev != m.rev+1 {
+		m.load.revs.Add(1)
+	}
+	m.rev = max(m.rev, rev)
 }
 
 // acked handles an ack. The command's number is the time it was to be sent.
 func (m *member) acked(id int64) {
-	m.load.ack.add(time.Duration(time.Now().UnixNano() - id))
+	m.load.figures.Load().ack.add(time.Duration(m.load.clock() - id))
 	m.load.acks.Add(1)
 	m.release()
 }
@@ -97,7 +136,7 @@ func (m *member) refused(p []byte) {
 		word, _, _ := bytes.Cut(rest, []byte(`"`))
 		code = string(word)
 	}
-	m.load.refuse(code)
+	m.load.refusals.add(code, 1)
 	m.release()
 }
 
@@ -146,6 +185,7 @@ func (m *member) write(begin, deadline time.Time, offset time.Duration) {
 			next = next.Add(gap)
 			time.Sleep(time.Until(at))
 		} else {
+			time.Sleep(s.Pause)
 			select {
 			case m.window <- struct{}{}:
 				at = time.Now()
@@ -153,10 +193,11 @@ func (m *member) write(begin, deadline time.Time, offset time.Duration) {
 				return
 			}
 		}
-		if !at.Before(deadline) {
+		if !at.Before(deadline) || m.load.enough.Load() {
+			m.release()
 			return
 		}
-		stamp = max(stamp+1, at.UnixNano())
+		stamp = max(stamp+1, int64(at.Sub(m.load.epoch)))
 		text = m.appendMessage(text[:0], stamp)
 		frame = appendFrame(frame[:0], opText, text)
 		if err := m.conn.write(frame); err != nil {
@@ -169,32 +210,16 @@ func (m *member) write(begin, deadline time.Time, offset time.Duration) {
 // appendMessage appends the command. Its number and the beginning of its text
 // are the time it was to be sent.
 func (m *member) appendMessage(dst []byte, stamp int64) []byte {
-	dst = strconv.AppendInt(append(dst, `{"type":"message","id":`...), stamp, 10)
-	dst = append(append(append(dst, `,"room":"`...), m.load.roomName(m.room)...), '"')
+	fields := append(append(append(make([]byte, 0, 128+m.load.s.Size), `"room":"`...), m.load.roomName(m.room)...), '"')
 	if m.load.s.Keys {
-		dst = strconv.AppendInt(append(dst, `,"key":"`...), stamp, 36)
-		dst = append(dst, '"')
+		fields = strconv.AppendInt(append(fields, `,"key":"`...), stamp, 36)
+		fields = append(fields, '"')
 	}
-	start := len(dst) + len(`,"message":"`)
-	dst = append(append(dst, `,"message":"`...), stampMark...)
-	dst = append(strconv.AppendInt(dst, stamp, 10), '~')
-	for len(dst)-start < m.load.s.Size {
-		dst = append(dst, 'x')
+	start := len(fields) + len(`,"message":"`)
+	fields = append(append(fields, `,"message":"`...), stampMark...)
+	fields = append(strconv.AppendInt(fields, stamp, 10), '~')
+	for len(fields)-start < m.load.s.Size {
+		fields = append(fields, 'x')
 	}
-	return append(dst, `"}`...)
-}
-
-// refusals counts errors by their code.
-type refusals struct {
-	mu sync.Mutex
-	n  map[string]int64
-}
-
-func (l *load) refuse(code string) {
-	l.refusals.mu.Lock()
-	defer l.refusals.mu.Unlock()
-	if l.refusals.n == nil {
-		l.refusals.n = map[string]int64{}
-	}
-	l.refusals.n[code]++
+	return m.conn.proto.appendCommand(dst, "message", stamp, append(fields, '"'))
 }

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -51,4 +52,19 @@ func usageOf(pid int) (u processUsage, err error) {
 // dieWithUs makes the child end when this process does, however that happens.
 func dieWithUs(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+}
+
+// farAway makes a socket behave as one of an ordinary network: segments of 1400
+// bytes, and a receive buffer that does not grow. A loopback socket, whose
+// segments have 64 KB, swallows megabytes before the other side notices that
+// nobody reads.
+func farAway(_, _ string, c syscall.RawConn) error {
+	const tcpMaxSegment = 2
+	var set error
+	err := c.Control(func(fd uintptr) {
+		if set = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpMaxSegment, 1400); set == nil {
+			set = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 64<<10)
+		}
+	})
+	return errors.Join(err, set)
 }

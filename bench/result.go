@@ -28,6 +28,10 @@ type Result struct {
 	Delivery   Latency `json:"delivery"`
 	FirstReply Latency `json:"start"` // scenario start
 
+	Phases []*Phase `json:"phases,omitempty"` // storm and slow
+	Storm  *Storm   `json:"storm,omitempty"`
+	Slow   *Slow    `json:"slow,omitempty"`
+
 	Anomalies Anomalies `json:"anomalies"`
 }
 
@@ -37,12 +41,13 @@ type Anomalies struct {
 	Unacked         int64            `json:"unacked"`
 	Missing         int64            `json:"missing"` // deliveries that never came
 	Doubled         int64            `json:"doubled"` // a number seen before, or out of order
+	Revs            int64            `json:"revs"`    // a change that was not the next rev
 	Gaps            int64            `json:"gaps"`    // the server said that a member was too slow
 	Refused         map[string]int64 `json:"refused"` // commands by the code of their error
 }
 
 func (a *Anomalies) total() int {
-	n := a.LostConnections + a.Unacked + a.Missing + a.Doubled + a.Gaps
+	n := a.LostConnections + a.Unacked + a.Missing + a.Doubled + a.Revs + a.Gaps
 	for _, k := range a.Refused {
 		n += k
 	}
@@ -53,8 +58,8 @@ func (a *Anomalies) String() string {
 	if a.total() == 0 {
 		return "every message arrived once, in order, at every member"
 	}
-	s := fmt.Sprintf("ANOMALIES: %d connections lost, %d messages unacknowledged, %d deliveries missing, %d doubled or out of order, %d gaps",
-		a.LostConnections, a.Unacked, a.Missing, a.Doubled, a.Gaps)
+	s := fmt.Sprintf("ANOMALIES: %d connections lost, %d messages unacknowledged, %d deliveries missing, %d doubled or out of order, %d revs that were not the next, %d gaps",
+		a.LostConnections, a.Unacked, a.Missing, a.Doubled, a.Revs, a.Gaps)
 	for code, n := range a.Refused {
 		s += fmt.Sprintf(", %d refused with %s", n, code)
 	}
@@ -81,6 +86,11 @@ func (r *Result) String() string {
 		line("check", "%d connections lost", r.Anomalies.LostConnections)
 		return b.String() + "\n"
 	}
+	if len(r.Phases) > 0 {
+		r.tellPhases(line)
+		line("check", "%s", &r.Anomalies)
+		return b.String() + "\n"
+	}
 	line("messages", "%d, %.0f/s", r.Acked, float64(r.Acked)/r.Elapsed.Seconds())
 	line("deliveries", "%d, %.0f/s", r.Delivered, float64(r.Delivered)/r.Elapsed.Seconds())
 	line("ack", "%s", &r.Ack)
@@ -94,18 +104,38 @@ func (r *Result) String() string {
 	return b.String() + "\n"
 }
 
-func (s *Scenario) describe() string {
-	switch {
-	case s.Start:
-		return ""
-	case s.Idle:
-		return fmt.Sprintf(": %d rooms x %d members, idle", s.Rooms, s.Members)
+// tellPhases tells what came of a storm or a slow reader, and what the others
+// felt.
+func (r *Result) tellPhases(line func(name, format string, args ...any)) {
+	for _, p := range r.Phases {
+		l := &p.Ack
+		what := "ack"
+		if r.Slow != nil {
+			l, what = &p.Delivery, "delivery"
+		}
+		line(p.Name, "%s %s; server %.2f s CPU in %.1f s, up to %.1f MB", what, l, p.CPU.Seconds(), p.Took.Seconds(), mb(p.RSS))
 	}
-	loop := fmt.Sprintf("%d in flight each", s.Window)
-	if s.Rate > 0 {
-		loop = fmt.Sprintf("%.0f messages/s offered", s.Rate)
+	if s := r.Storm; s != nil {
+		line("change", "p99 of the acks in the storm is %.2f times that of the phases around it", r.change(Phase.ackP99))
+		line("back", "%d of %d in %.2f s, each after %s", s.Resumed, s.Cut, s.All.Seconds(), &s.Each)
+		line("attempts", "%d, failed: %v, joins put off: %d, ended by the server: %v", s.Attempts, s.Failed, s.Busy, s.Ended)
+		line("caught up", "%d messages came with the joins, %d deliveries in all", s.CaughtUp, r.Delivered)
 	}
-	return fmt.Sprintf(": %d rooms x %d members, %d senders, %s, %d bytes, %s", s.Rooms, s.Members, s.Senders, loop, s.Size, s.Duration)
+	if s := r.Slow; s != nil {
+		line("change", "p99 of the others' deliveries is %.2f times that of the phases around it", r.change(Phase.deliveryP99))
+		line("reader", "was %d messages behind and had everything %.2f s later: %d joins after a gap, %d messages with them, %d connections",
+			s.Missed, s.Whole.Seconds(), s.Gaps, s.CaughtUp, s.Attempts)
+	}
+}
+
+func (p Phase) ackP99() time.Duration      { return p.Ack.P99 }
+func (p Phase) deliveryP99() time.Duration { return p.Delivery.P99 }
+
+// change is how a figure of the middle phase stands to the mean of those around
+// it. How far these two are apart is what the machine does by itself.
+func (r *Result) change(figure func(Phase) time.Duration) float64 {
+	around := figure(*r.Phases[0]) + figure(*r.Phases[2])
+	return 2 * float64(figure(*r.Phases[1])) / float64(max(around, 1))
 }
 
 func mb(n int64) float64 { return float64(n) / (1 << 20) }

@@ -32,15 +32,15 @@ func (r *Result) startOnce(ctx context.Context, h *histogram) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.stop()) }()
-	ws, err := c.ready(ctx)
+	ws, err := c.ready(ctx, protos[r.Scenario.Proto])
 	if err != nil {
 		return err
 	}
-	defer ws.nc.Close()
+	defer ws.close()
 	if _, err := ws.enter("user1", "room1"); err != nil {
 		return err
 	}
-	if err := ws.text(`{"type":"message","id":3,"room":"room1","key":"first","message":"Hello"}`); err != nil {
+	if err := ws.command("message", 3, `"room":"room1","key":"first","message":"Hello"`); err != nil {
 		return err
 	}
 	if _, err := ws.answer(3); err != nil {

@@ -9,6 +9,7 @@ package engine
 import (
 	"context"
 	"log/slog"
+	"runtime"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -50,6 +51,7 @@ type Config struct {
 
 	Limits chat.Limits
 	Rates  Rates
+	Pace   Pace
 
 	// UsersMakeRooms lets anybody make a room by joining it; otherwise only the
 	// host's back end makes rooms.
@@ -64,6 +66,7 @@ type Config struct {
 type Engine struct {
 	cfg   Config
 	rates *rates
+	pace  *pace
 }
 
 // New returns an Engine.
@@ -77,7 +80,7 @@ func New(cfg Config) *Engine {
 	if cfg.Limits == (chat.Limits{}) {
 		cfg.Limits = chat.DefaultLimits()
 	}
-	return &Engine{cfg: cfg, rates: newRates(cfg.Rates, cfg.Now, cfg.Registerer)}
+	return &Engine{cfg: cfg, rates: newRates(cfg.Rates, cfg.Now, cfg.Registerer), pace: newPace(cfg.Pace, runtime.GOMAXPROCS(0), cfg.Registerer)}
 }
 
 // Limits are the limits in force.

@@ -34,10 +34,11 @@ func (e *Engine) Join(ctx context.Context, a Actor, room chat.RoomID, o JoinOpti
 			return nil, err
 		}
 	}
-	role, err := e.becomeMember(ctx, &a, room)
+	role, err := e.admit(ctx, &a, room)
 	if err != nil {
 		return nil, err
 	}
+	defer e.pace.leave()
 	reply := &wire.JoinReply{Role: role}
 	if o.After == nil {
 		err = e.newest(ctx, room, o.Limit, reply)
@@ -54,6 +55,32 @@ func (e *Engine) Join(ctx context.Context, a Actor, room chat.RoomID, o JoinOpti
 	return reply, err
 }
 
+// admit waits for the join's turn and returns the actor's role, making the actor
+// a member if need be. The lane is asked only when there is something to change,
+// so members come back even while writing does not work; and nobody waits for
+// its commit while others wait for their turn. Without an error the turn is the
+// caller's, until pace.leave.
+func (e *Engine) admit(ctx context.Context, a *Actor, room chat.RoomID) (chat.Role, error) {
+	if err := e.pace.enter(ctx); err != nil {
+		return 0, err
+	}
+	m, err := e.cfg.Store.Room(room).Member(ctx, room, a.User)
+	known := m.Role.Present() && (a.Name == "" || a.Name == m.Name) || a.Server && a.User == ""
+	if err != nil && chat.KindOf(err) != chat.NotFound {
+		e.pace.leave()
+		return 0, err
+	}
+	if known {
+		return m.Role, nil
+	}
+	e.pace.leave()
+	role, err := e.becomeMember(ctx, a, room)
+	if err != nil {
+		return 0, err
+	}
+	return role, e.pace.enter(ctx)
+}
+
 func (e *Engine) unread(ctx context.Context, user chat.UserID, reply *wire.JoinReply) (int64, error) {
 	if user == "" {
 		return 0, nil
@@ -65,16 +92,8 @@ func (e *Engine) unread(ctx context.Context, user chat.UserID, reply *wire.JoinR
 	return int64(max(reply.Seq-u.Read, 0)), nil
 }
 
-// becomeMember returns the actor's role. The lane is asked only when there is
-// something to change, so members come back even while writing does not work.
+// becomeMember asks the lane and returns the actor's role.
 func (e *Engine) becomeMember(ctx context.Context, a *Actor, room chat.RoomID) (chat.Role, error) {
-	m, err := e.cfg.Store.Room(room).Member(ctx, room, a.User)
-	if err != nil && chat.KindOf(err) != chat.NotFound {
-		return 0, err
-	}
-	if m.Role.Present() && (a.Name == "" || a.Name == m.Name) || a.Server && a.User == "" {
-		return m.Role, nil
-	}
 	op := &lane.Join{Room: room, User: a.User, Name: a.Name, Granted: a.granted(room)}
 	if e.cfg.UsersMakeRooms || a.granted(room) {
 		op.Create, op.Own = &chat.Room{Open: e.cfg.UsersMakeRooms}, e.cfg.UsersMakeRooms
@@ -125,7 +144,16 @@ func (e *Engine) newest(ctx context.Context, id chat.RoomID, limit int, reply *w
 // since fills the reply with what changed after rev. A rev from beyond the
 // room is of a history that is gone (a restored backup): start anew.
 func (e *Engine) since(ctx context.Context, id chat.RoomID, rev chat.Rev, limit int, reply *wire.JoinReply) error {
-	d, err := e.cfg.Store.Room(id).Delta(ctx, id, rev, page(limit, resumePage, resumePage))
+	db := e.cfg.Store.Room(id)
+	room, err := db.Room(ctx, id)
+	if err != nil {
+		return err
+	}
+	if room.Rev == rev { // most rooms, when many come back at once
+		reply.Room, reply.Rev, reply.Seq = &room, room.Rev, room.LastSeq
+		return nil
+	}
+	d, err := db.Delta(ctx, id, rev, page(limit, resumePage, resumePage))
 	if err != nil {
 		return err
 	}

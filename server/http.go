@@ -11,6 +11,7 @@ import (
 	"github.com/roomtide/roomtide/hub"
 	"github.com/roomtide/roomtide/internal/webpeer"
 	"github.com/roomtide/roomtide/session"
+	"github.com/roomtide/roomtide/sockio"
 	"github.com/roomtide/roomtide/web"
 	"github.com/roomtide/roomtide/wsock"
 )
@@ -38,13 +39,20 @@ func (s *Server) openHTTP() error {
 		FrameBytes: deps.Limits.FrameBytes, Log: s.log, Registerer: s.reg,
 	})
 	s.onClose(s.sockets.Close)
+	s.socketIO = sockio.New(sockio.Config{
+		Hub:     s.hub,
+		Open:    func(c *hub.Conn) sockio.Session { return session.New(deps, c, sockio.Codec{}) },
+		Origins: s.cfg.Origins, MaxConns: s.cfg.MaxConnections,
+		FrameBytes: deps.Limits.FrameBytes, Log: s.log,
+	})
+	s.onClose(s.socketIO.Close)
 	api := httpapi.New(httpapi.Config{
 		Messages: s.engine, Rooms: s.engine, Hub: s.hub, Verifier: s.verifier, Registry: s.reg,
 		Limits: *deps.Limits, Presence: s.presence, Origins: s.cfg.Origins,
 		PublicMetrics: s.cfg.MetricsPublic, Ready: s.ready, ClientIP: from.Client, Log: s.log,
 	})
 	s.http = &http.Server{
-		Handler:           split(s.sockets, api, web.New()),
+		Handler:           split(s.sockets, s.socketIO, api, web.New()),
 		ReadHeaderTimeout: headerTime, WriteTimeout: answerTime, IdleTimeout: idleTime, MaxHeaderBytes: headerSize,
 		ErrorLog: logAdapter(s.log),
 	}
@@ -53,11 +61,13 @@ func (s *Server) openHTTP() error {
 }
 
 // split gives each request to its transport. The root takes WebSockets too.
-func split(sockets, api, page http.Handler) http.Handler {
+func split(sockets, socketIO, api, page http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch p := r.URL.Path; {
 		case p == "/ws", p == "/" && strings.EqualFold(r.Header.Get("Upgrade"), "websocket"):
 			sockets.ServeHTTP(w, r)
+		case strings.HasPrefix(p, "/socket.io/"):
+			socketIO.ServeHTTP(w, r)
 		case strings.HasPrefix(p, "/v1/"), p == "/healthz", p == "/readyz", p == "/metrics", p == "/openapi.json":
 			api.ServeHTTP(w, r)
 		default:

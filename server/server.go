@@ -27,6 +27,7 @@ import (
 	"github.com/roomtide/roomtide/presence"
 	"github.com/roomtide/roomtide/presence/mempresence"
 	"github.com/roomtide/roomtide/session"
+	"github.com/roomtide/roomtide/sockio"
 	"github.com/roomtide/roomtide/store"
 	"github.com/roomtide/roomtide/store/sqlite"
 	"github.com/roomtide/roomtide/wsock"
@@ -51,6 +52,7 @@ type Server struct {
 	seats    *seats
 	listener net.Listener
 	sockets  *wsock.Handler
+	socketIO *sockio.Handler
 	http     *http.Server
 	pprof    *http.Server // nil unless configured
 
@@ -148,6 +150,7 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 	live, stop := context.WithCancel(context.Background())
 	var renewing sync.WaitGroup
 	renewing.Go(func() { s.seats.live(live) })
+	renewing.Go(func() { tidy(live) })
 	s.onClose(func() { stop(); renewing.Wait() })
 
 	rates := engine.Rates{}

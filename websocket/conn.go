@@ -3,6 +3,7 @@ package websocket
 import (
 	"encoding/binary"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"net"
 	"sync"
@@ -16,16 +17,24 @@ type Conn struct {
 	OnPing func(payload []byte)
 	OnPong func()
 
+	// Source is where bytes come from; nil is NetConn. It may be one that does
+	// not wait: when it says syscall.EAGAIN, so does ReadMessage, which goes on
+	// where it was the next time it is called. Set before the first ReadMessage,
+	// not changed after.
+	Source io.Reader
+
 	// set once
 	nc       net.Conn
 	client   bool
 	protocol string
 
 	// owned by the reader
-	buf    []byte // buf[r:w] was received and not yet consumed
-	r, w   int
-	joined []byte // the fragments of the message being read
-	err    error  // why nothing more can be read
+	buf       []byte // buf[r:w] was received and not yet consumed; nil while there is nothing
+	r, w      int
+	joined    []byte // the fragments of the message being read
+	first     Op     // opcode of that message; 0 when none has begun
+	fragments int    // of that message
+	err       error  // why nothing more can be read
 
 	mu  sync.Mutex // guards writes to nc by this package, and out
 	out []byte
@@ -34,8 +43,10 @@ type Conn struct {
 // newConn takes over nc. early is what was received after the handshake; it is copied.
 func newConn(nc net.Conn, client bool, protocol string, early []byte) *Conn {
 	c := &Conn{nc: nc, client: client, protocol: protocol}
-	c.buf = make([]byte, max(readBuffer, len(early)))
-	c.w = copy(c.buf, early)
+	if len(early) > 0 {
+		c.buf = make([]byte, max(readBuffer, len(early)))
+		c.w = copy(c.buf, early)
+	}
 	return c
 }
 

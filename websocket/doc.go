@@ -9,10 +9,12 @@
 //
 // # What a connection holds
 //
-// After Upgrade the buffers of net/http are garbage. A connection that waits
-// for its peer keeps one read buffer of 1 KiB. A larger frame makes the buffer
-// grow as its bytes arrive, never because a length was announced, and the
-// buffer shrinks back once the frame was handed out.
+// After Upgrade the buffers of net/http are garbage. A ReadMessage that waits for
+// the peer holds a read buffer of 1 KiB. A larger frame makes the buffer grow as
+// its bytes arrive, never because a length was announced, and the buffer shrinks
+// back once the frame was handed out. With a Source that does not wait there is
+// neither a goroutine nor a buffer while there is nothing to read, and half a
+// frame costs what has arrived of it.
 //
 // # Who may call what
 //

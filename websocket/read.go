@@ -3,11 +3,13 @@ package websocket
 import (
 	"encoding/binary"
 	"io"
+	"sync"
+	"syscall"
 	"unicode/utf8"
 )
 
 const (
-	// readBuffer is what an idle connection holds.
+	// readBuffer is what a connection needs to read small messages.
 	readBuffer = 1 << 10
 
 	// maxFragments bounds the frames of one message: without it a message of
@@ -15,31 +17,36 @@ const (
 	maxFragments = 1024
 )
 
+// buffers are read buffers that nothing has been received into.
+var buffers = sync.Pool{New: func() any { return new([readBuffer]byte) }}
+
 // ReadMessage waits for the next text or binary message of at most limit bytes
 // and joins its fragments. Pings, pongs and their callbacks are handled on the
 // way. payload is valid until the next call.
 //
 // The error is a *CloseError when the peer said goodbye, an *Error when it
 // broke the rules, io.EOF or another error of the connection when it is gone.
-// After an error every call returns the same error.
+// After an error every call returns the same error. Only syscall.EAGAIN, from a
+// Source that does not wait, is no such end: no part of a message is lost.
 func (c *Conn) ReadMessage(limit int) (op Op, payload []byte, err error) {
 	if c.err != nil {
 		return 0, nil, c.err
 	}
-	op, payload, c.err = c.readMessage(limit)
-	return op, payload, c.err
+	op, payload, err = c.readMessage(limit)
+	if err == syscall.EAGAIN {
+		c.freeBuffer()
+		return 0, nil, err
+	}
+	c.err = err
+	return op, payload, err
 }
 
 func (c *Conn) readMessage(limit int) (Op, []byte, error) {
-	var first Op // of a fragmented message; 0 when none has begun
-	fragments := 0
-	c.joined = nil
+	if c.first == 0 {
+		c.joined = nil // it was handed out the last time
+	}
 	for {
-		h, err := c.readHeader(limit-len(c.joined), first != 0)
-		if err != nil {
-			return 0, nil, err
-		}
-		p, err := c.readPayload(&h)
+		h, p, err := c.readFrame(limit - len(c.joined))
 		if err != nil {
 			return 0, nil, err
 		}
@@ -49,17 +56,19 @@ func (c *Conn) readMessage(limit int) (Op, []byte, error) {
 				return 0, nil, err
 			}
 			continue
-		case h.fin && first == 0:
+		case h.fin && c.first == 0:
 			return finish(h.op, p)
-		case first == 0:
-			first = h.op
+		case c.first == 0:
+			c.first, c.fragments = h.op, 0
 		}
-		if fragments++; fragments > maxFragments {
+		if c.fragments++; c.fragments > maxFragments {
 			return 0, nil, &Error{CodeTooLarge, "too many fragments"}
 		}
 		c.joined = append(c.joined, p...)
 		if h.fin {
-			return finish(first, c.joined)
+			op := c.first
+			c.first = 0
+			return finish(op, c.joined)
 		}
 	}
 }
@@ -95,23 +104,43 @@ type header struct {
 	op     Op
 	masked bool
 	key    [4]byte
-	n      int
+	size   int // of the header itself
+	n      int // of the payload
 }
 
-// readHeader reads and judges a frame header. room is how many bytes of
-// payload a data frame may have; inside says that a fragmented message has
-// begun. Every rule that does not need the payload is checked here, before a
-// byte of it is waited for or a place for it is made.
-func (c *Conn) readHeader(room int, inside bool) (h header, err error) {
+// readFrame waits for a frame, consumes it and unmasks its payload in place. The
+// payload is valid until the next need. Until the frame is there whole nothing
+// of it is consumed, so it can be begun again.
+func (c *Conn) readFrame(room int) (h header, p []byte, err error) {
+	if h, err = c.readHeader(room); err != nil {
+		return h, nil, err
+	}
+	end := h.size + h.n
+	if err = c.need(end); err != nil {
+		return h, nil, err
+	}
+	p = c.buf[c.r+h.size : c.r+end : c.r+end]
+	c.r += end
+	if h.masked {
+		mask(p, h.key)
+	}
+	return h, p, nil
+}
+
+// readHeader reads and judges a frame header, and does not consume it. room is
+// how many bytes of payload a data frame may have. Every rule that does not
+// need the payload is checked here, before a byte of it is waited for or a place
+// for it is made.
+func (c *Conn) readHeader(room int) (h header, err error) {
 	if err := c.need(2); err != nil {
-		if err == io.ErrUnexpectedEOF && c.r == c.w && !inside {
+		if err == io.ErrUnexpectedEOF && c.r == c.w && c.first == 0 {
 			err = io.EOF // between messages: the peer just left
 		}
 		return h, err
 	}
 	b0, b1 := c.buf[c.r], c.buf[c.r+1]
 	h.fin, h.op, h.masked = b0&finBit != 0, Op(b0&opBits), b1&maskBit != 0
-	if err := c.checkBits(&h, b0, b1, inside); err != nil {
+	if err := c.checkBits(&h, b0, b1, c.first != 0); err != nil {
 		return h, err
 	}
 	n, err := c.readLength(&h, b1&^maskBit)
@@ -145,8 +174,8 @@ func (c *Conn) checkBits(h *header, b0, b1 byte, inside bool) error {
 	return nil
 }
 
-// readLength consumes the header including the mask and returns the announced
-// payload length, which may be anything up to 2^63-1.
+// readLength reads the rest of the header, with the mask, and returns the
+// announced payload length, which may be anything up to 2^63-1.
 func (c *Conn) readLength(h *header, short byte) (n uint64, err error) {
 	size := 2
 	switch short {
@@ -178,35 +207,22 @@ func (c *Conn) readLength(h *header, short byte) (n uint64, err error) {
 		return 0, protocolError("length is not in its shortest form")
 	}
 	copy(h.key[:], b[keyAt:])
-	c.r += size
+	h.size = size
 	return n, nil
 }
 
-// readPayload waits for the payload of h and unmasks it in place. It is valid
-// until the next need.
-func (c *Conn) readPayload(h *header) ([]byte, error) {
-	if err := c.need(h.n); err != nil {
-		return nil, err
-	}
-	p := c.buf[c.r : c.r+h.n : c.r+h.n]
-	c.r += h.n
-	if h.masked {
-		mask(p, h.key)
-	}
-	return p, nil
-}
-
 // need waits until n unconsumed bytes are in the buffer. The buffer doubles
-// only when it is full of received bytes and goes back to its first size when
+// only when it is full of received bytes, and is exchanged for a small one when
 // there is nothing in it.
 func (c *Conn) need(n int) error {
 	for c.w-c.r < n {
 		switch {
 		case c.r == c.w:
-			c.r, c.w = 0, 0
-			if len(c.buf) > readBuffer {
-				c.buf = make([]byte, readBuffer)
+			if len(c.buf) != readBuffer {
+				c.freeBuffer()
+				c.buf = buffers.Get().(*[readBuffer]byte)[:]
 			}
+			c.r, c.w = 0, 0
 		case c.r+n > len(c.buf) && c.r > 0:
 			c.w = copy(c.buf, c.buf[c.r:c.w])
 			c.r = 0
@@ -216,7 +232,7 @@ func (c *Conn) need(n int) error {
 			c.w = copy(grown, c.buf[:c.w])
 			c.buf = grown
 		}
-		m, err := c.nc.Read(c.buf[c.w:])
+		m, err := c.read(c.buf[c.w:])
 		c.w += m
 		if err != nil && c.w-c.r < n {
 			if err == io.EOF {
@@ -226,4 +242,22 @@ func (c *Conn) need(n int) error {
 		}
 	}
 	return nil
+}
+
+func (c *Conn) read(p []byte) (int, error) {
+	if c.Source != nil {
+		return c.Source.Read(p)
+	}
+	return c.nc.Read(p)
+}
+
+// freeBuffer lets go of the buffer if there is nothing in it.
+func (c *Conn) freeBuffer() {
+	if c.r != c.w {
+		return
+	}
+	if len(c.buf) == readBuffer {
+		buffers.Put((*[readBuffer]byte)(c.buf))
+	}
+	c.buf, c.r, c.w = nil, 0, 0
 }

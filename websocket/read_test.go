@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -31,6 +32,19 @@ func (s *script) Read(p []byte) (int, error) {
 }
 
 func (s *script) Write(p []byte) (int, error) { return len(p), nil }
+
+// halting is a Source that has nothing every other time it is asked.
+type halting struct {
+	script
+	asked bool
+}
+
+func (h *halting) Read(p []byte) (int, error) {
+	if h.asked = !h.asked; h.asked {
+		return 0, syscall.EAGAIN
+	}
+	return h.script.Read(p)
+}
 
 // frame is one frame as a client sends it: first byte as given, masked.
 func frame(b0 byte, payload string) []byte {
@@ -56,12 +70,25 @@ const testLimit = 70_000
 // transcript is everything a server's reader sees in the bytes: messages,
 // pings, pongs and how it ended.
 func transcript(in []byte, chunk, limit int) string {
+	return read(newConn(&script{in: bytes.Clone(in), chunk: chunk}, false, "", nil), limit)
+}
+
+// halted is the same where the reader is told again and again to come later.
+func halted(in []byte, chunk, limit int) string {
+	c := newConn(nil, false, "", nil)
+	c.Source = &halting{script: script{in: bytes.Clone(in), chunk: chunk}}
+	return read(c, limit)
+}
+
+func read(c *Conn, limit int) string {
 	var b strings.Builder
-	c := newConn(&script{in: bytes.Clone(in), chunk: chunk}, false, "", nil)
 	c.OnPing = func(p []byte) { fmt.Fprintf(&b, "ping %x; ", p) }
 	c.OnPong = func() { b.WriteString("pong; ") }
 	for {
 		op, p, err := c.ReadMessage(limit)
+		if err == syscall.EAGAIN {
+			continue
+		}
 		if err != nil {
 			fmt.Fprintf(&b, "%v", err)
 			if _, _, again := c.ReadMessage(limit); again != err {
@@ -134,6 +161,8 @@ func TestMalformedFrames(t *testing.T) {
 			}
 			if whole, bytewise := transcript(tt.in, len(tt.in), testLimit), transcript(tt.in, 1, testLimit); whole != bytewise {
 				t.Errorf("read at once: %s\nbyte by byte: %s", whole, bytewise)
+			} else if halts := halted(tt.in, 1, testLimit); halts != whole {
+				t.Errorf("read at once: %s\nwith halts: %s", whole, halts)
 			}
 		})
 	}
@@ -165,6 +194,9 @@ func TestGoodFrames(t *testing.T) {
 		for _, chunk := range []int{1, 2, 3, 7, 1 << 20} {
 			if got := transcript(tt.in, chunk, testLimit); got != tt.want {
 				t.Errorf("%s, %d bytes at a time: %s\nwant %s", tt.name, chunk, got, tt.want)
+			}
+			if got := halted(tt.in, chunk, testLimit); got != tt.want {
+				t.Errorf("%s, %d bytes at a time with halts: %s\nwant %s", tt.name, chunk, got, tt.want)
 			}
 		}
 	}
@@ -201,7 +233,39 @@ func TestBufferFollowsBytes(t *testing.T) {
 	}
 	c.ReadMessage(limit)
 	if len(c.buf) != readBuffer || c.joined != nil {
-		t.Errorf("an idle connection holds %d bytes", len(c.buf))
+		t.Errorf("a connection that waits holds %d bytes", len(c.buf))
+	}
+}
+
+// Between messages a connection whose source does not wait holds no buffer, and
+// inside one what has arrived.
+func TestNothingToReadCostsNothing(t *testing.T) {
+	c := newConn(nil, false, "", nil)
+	source := &halting{}
+	c.Source = source
+	for _, tt := range []struct {
+		in     []byte
+		buffer int
+	}{
+		{nil, 0},
+		{frame(0x81, "one"), 0},
+		{frame(0x81, "two")[:5], readBuffer},
+		{frame(0x81, "two")[5:], 0},
+		{frame(0x01, "three")[:3], readBuffer}, // half a fragment
+		{frame(0x01, "three")[3:], 0},          // its bytes are in joined
+		{frame(0x80, strings.Repeat("x", 9000))[:9000], 9008},
+		{frame(0x80, strings.Repeat("x", 9000))[9000:], 0},
+	} {
+		source.script = script{in: tt.in, chunk: 1 << 20}
+		var err error
+		for err != syscall.EAGAIN || len(source.in) > 0 {
+			if _, _, err = c.ReadMessage(testLimit); err != nil && err != syscall.EAGAIN {
+				t.Fatal(err)
+			}
+		}
+		if len(c.buf) != tt.buffer {
+			t.Errorf("after %d bytes %.9x…: a buffer of %d, want %d", len(tt.in), tt.in, len(c.buf), tt.buffer)
+		}
 	}
 }
 
@@ -231,6 +295,9 @@ func FuzzReadMessage(f *testing.F) {
 		}
 		if got := transcript(in, int(chunk)+1, 4096); got != whole {
 			t.Errorf("%d bytes at a time: %s\nat once: %s", chunk, got, whole)
+		}
+		if got := halted(in, int(chunk)+1, 4096); got != whole {
+			t.Errorf("%d bytes at a time with halts: %s\nat once: %s", chunk, got, whole)
 		}
 	})
 }

@@ -9,10 +9,12 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/hub"
+	"github.com/roomtide/roomtide/internal/poll"
 	"github.com/roomtide/roomtide/websocket"
 	"github.com/roomtide/roomtide/wire"
 )
@@ -32,99 +34,128 @@ const (
 	lastBytes = 1 << 20
 )
 
-// client is one connection.
+// client is one connection, and the link that the hub writes to.
 type client struct {
+	hub.Link // set once; Close is ours
+
 	// set once
 	h       *Handler
 	ws      *websocket.Conn
 	from    netip.Prefix
-	link    hub.Link
 	conn    *hub.Conn
 	session Session
-	born    int64 // beat
-	spoke   int   // set by Handler.enter
+	socket  *poll.Socket // nil: reading waits, in a goroutine of this connection
+	born    int64        // beat
+	spoke   int32        // set by Handler.enter
 
 	// safe for any goroutine
-	seen  atomic.Int64 // beat of the last sign of life
-	ready atomic.Bool  // has said who they are
+	seen   atomic.Int64 // beat of the last sign of life
+	ready  atomic.Bool  // has said who they are
+	parked atomic.Bool  // nobody reads; whoever takes it away does
+	ended  atomic.Bool  // the hub has closed the link
 
-	// owned by run, lent to a worker while it handles a frame
-	turn     chan bool // the worker is done; false after a panic
-	op       websocket.Op
-	payload  []byte
-	doing    wire.Type // the last command, for the log
-	bad      int       // bad frames in a row
-	pings    int       // in pingBeat
+	// owned by whoever reads
+	waits    bool // reading waits for the peer
+	bad      int32
+	pings    int32 // in pingBeat
 	pingBeat int64
 }
 
 func newClient(h *Handler, ws *websocket.Conn, from netip.Prefix) *client {
-	c := &client{h: h, ws: ws, from: from, born: h.beat.Load(), turn: make(chan bool, 1)}
+	c := &client{h: h, ws: ws, from: from, born: h.beat.Load()}
 	c.seen.Store(c.born)
-	if tcp, ok := ws.NetConn().(*net.TCPConn); ok {
-		c.link = hub.NewTCPLink(tcp, goodbye)
-	} else {
-		l := hub.NewBufferedLink(ws.NetConn(), 0, goodbye)
-		go l.Run() // ends with the link; why it ended, reading tells
-		c.link = l
-	}
-	c.conn = h.cfg.Hub.Attach(c.link, Encoding{})
+	c.openLink()
+	c.conn = h.cfg.Hub.Attach(c, Encoding{})
 	c.session = h.cfg.Open(c.conn)
-	ws.OnPing, ws.OnPong = c.ping, c.alive
+	ws.OnPing, ws.OnPong, ws.Source = c.ping, c.alive, c
 	h.enter(c)
 	return c
 }
 
-// run reads until the connection ends, then gives everything back.
+// openLink decides how the connection is written to, and how it is read.
+func (c *client) openLink() {
+	c.waits = true
+	tcp, ok := c.ws.NetConn().(*net.TCPConn)
+	if !ok {
+		l := hub.NewBufferedLink(c.ws.NetConn(), 0, goodbye)
+		go l.Run() // ends with the link; why it ended, reading tells
+		c.Link = l
+		return
+	}
+	c.Link = hub.NewTCPLink(tcp, goodbye)
+	if c.h.poller == nil {
+		return
+	}
+	if s, err := c.h.poller.Socket(tcp, c); err == nil {
+		c.socket, c.waits = s, false
+	}
+}
+
+// run reads until the connection is parked or ends. In the end it gives
+// everything back.
 func (c *client) run() {
-	bye := c.read()
-	c.guard(c.session.Close)
+	bye, parked := c.read()
+	if parked {
+		return // somebody else may have it by now
+	}
+	c.guard(new(wire.Command), c.session.Close)
 	if bye != nil {
 		c.end(*bye)
 		c.drain()
 	}
 	c.conn.Detach()
+	if c.socket != nil {
+		c.socket.Release()
+	}
 	c.ws.Close()
-	c.link.Close(chat.Goodbye{Code: websocket.CodeNormal}) // says nothing any more, ends what waits in it
+	c.Link.Close(chat.Goodbye{Code: websocket.CodeNormal}) // says nothing any more, ends what waits in it
 	c.h.leave(c)
 	c.h.release(c.from)
 }
 
-// read hands commands to the session. It returns the goodbye to say, nil when
-// there is nobody to say it to.
-func (c *client) read() *chat.Goodbye {
+// read hands commands to the session until the connection is parked or ends.
+// Then it returns the goodbye to say, nil when there is nobody to say it to.
+func (c *client) read() (bye *chat.Goodbye, parked bool) {
 	for {
 		limit := c.h.cfg.FrameBytes
 		if !c.ready.Load() {
 			limit = min(limit, helloBytes)
 		}
 		op, p, err := c.ws.ReadMessage(limit)
-		if err != nil {
-			return farewell(err)
+		switch {
+		case err == syscall.EAGAIN && c.park():
+			return nil, true
+		case err == syscall.EAGAIN:
+			continue
+		case err != nil:
+			return farewell(err), false
 		}
 		c.alive()
 		if !c.handle(op, p) {
-			return &chat.ByeInternal
+			return &chat.ByeInternal, false
 		}
 		if c.bad > maxBad {
-			return &chat.ByeProtocol
+			return &chat.ByeProtocol, false
 		}
 	}
 }
 
-// frame does what one frame asks.
-func (c *client) frame(op websocket.Op, p []byte) {
+// handle does what one frame asks. It is false when that panicked.
+func (c *client) handle(op websocket.Op, p []byte) (ok bool) {
+	cmd := new(wire.Command) // the session may keep it
+	return c.guard(cmd, func() { c.frame(cmd, op, p) })
+}
+
+func (c *client) frame(cmd *wire.Command, op websocket.Op, p []byte) {
 	c.bad++ // unless it turns out well
 	if op != websocket.Text {
 		c.session.BadFrame(0, false, chat.E(chat.Invalid, "send text frames"))
 		return
 	}
-	cmd := new(wire.Command) // the session may keep it
 	if err := wire.Decode(p, cmd); err != nil {
 		c.session.BadFrame(cmd.ID, cmd.HasID, err)
 		return
 	}
-	c.doing = cmd.Type
 	c.session.Handle(c.h.ctx, cmd)
 	if c.ready.Load() || c.session.Authenticated() {
 		c.ready.Store(true)
@@ -134,7 +165,7 @@ func (c *client) frame(op websocket.Op, p []byte) {
 
 // guard keeps a panic to this connection. The log gets where it was and never
 // the frame, which a panic's value may quote.
-func (c *client) guard(f func()) (ok bool) {
+func (c *client) guard(cmd *wire.Command, f func()) (ok bool) {
 	defer func() {
 		if v := recover(); v != nil {
 			c.h.metrics.panics.Inc()
@@ -142,7 +173,7 @@ func (c *client) guard(f func()) (ok bool) {
 			if e, is := v.(runtime.Error); is {
 				why = e.Error()
 			}
-			c.h.cfg.Log.Error("a command panicked", "type", string(c.doing), "panic", why, "stack", string(debug.Stack()))
+			c.h.cfg.Log.Error("a command panicked", "type", string(cmd.Type), "panic", why, "stack", string(debug.Stack()))
 		}
 	}()
 	f()

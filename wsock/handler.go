@@ -14,13 +14,14 @@ import (
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/hub"
+	"github.com/roomtide/roomtide/internal/poll"
 	"github.com/roomtide/roomtide/internal/webpeer"
 	"github.com/roomtide/roomtide/websocket"
 	"github.com/roomtide/roomtide/wire"
 )
 
 // Session is one client's conversation (session.Session). Its methods are
-// called one after another, on behalf of the connection's reader.
+// called one after another, by whoever reads the connection.
 type Session interface {
 	Handle(ctx context.Context, cmd *wire.Command)
 	BadFrame(id int64, hasID bool, err error)
@@ -79,20 +80,21 @@ type Handler struct {
 	cfg     Config
 	origins webpeer.Origins
 	metrics *metrics
+	poller  *poll.Poller    // nil: every connection has a goroutine that reads
 	ctx     context.Context // of every command; ends with Close
 	cancel  context.CancelFunc
 	done    sync.WaitGroup // the pulse, workers, and one for each place
 
 	beat atomic.Int64 // the clock of the pulse
 	idle atomic.Int32 // workers that wait
-	jobs chan *client // to one of them
+	jobs chan *client // connections to read, to one of them
 
 	mu     sync.Mutex
 	closed bool
 	places int // connections, those in their handshake included
 	perIP  map[netip.Prefix]int
 	wheel  [spokes]map[*client]struct{}
-	next   int // spoke for the next connection
+	next   int32 // spoke for the next connection
 }
 
 // New makes a Handler and starts its pulse. Close ends it.
@@ -108,6 +110,11 @@ func newHandler(cfg Config) *Handler {
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	for i := range h.wheel {
 		h.wheel[i] = make(map[*client]struct{})
+	}
+	if p, err := poll.New(); err == nil {
+		h.poller = p
+	} else {
+		h.cfg.Log.Info("idle connections cost a goroutine each here", "err", err)
 	}
 	return h
 }
@@ -132,9 +139,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.release(from)
 		return
 	}
-	// A goroutine of its own: this one's stack has grown with net/http, and
-	// would stay so for the life of the connection.
-	go newClient(h, ws, from).run()
+	// Not here: this goroutine's stack has grown with net/http, and where reading
+	// waits it would stay so for the life of the connection.
+	h.start(newClient(h, ws, from))
 }
 
 // Close ends all connections, as far as the hub has not, and returns when they
@@ -154,4 +161,7 @@ func (h *Handler) Close() {
 	}
 	h.cancel()
 	h.done.Wait()
+	if h.poller != nil {
+		h.poller.Close()
+	}
 }

@@ -1,37 +1,26 @@
 package wsock
 
-import (
-	"runtime"
+import "runtime"
 
-	"github.com/roomtide/roomtide/websocket"
-)
-
-// Commands run on workers, not on the goroutine that reads: a stack that has
-// once carried a command stays grown, and there is one reader for each
-// connection but only as many workers as commands at one moment. The reader
-// waits meanwhile, so a connection's commands still run one after another.
-
-// maxIdle is how many workers wait for the next command.
+// maxIdle is how many workers wait for the next connection to read. A worker's
+// stack has grown with the commands it carried, so it is good to keep some and
+// bad to keep many.
 var maxIdle = int32(4 * runtime.GOMAXPROCS(0))
 
-// handle runs c.frame on a worker and waits for it. It is false when that
-// panicked.
-func (c *client) handle(op websocket.Op, p []byte) bool {
-	c.op, c.payload = op, p
+// start lets a worker read c. It does not wait.
+func (h *Handler) start(c *client) {
 	select {
-	case c.h.jobs <- c:
-	default: // nobody waits
-		c.h.done.Go(func() { c.h.work(c) })
+	case h.jobs <- c:
+	default: // all are busy
+		h.done.Go(func() { h.work(c) })
 	}
-	ok := <-c.turn
-	c.payload = nil
-	return ok
 }
 
-// work handles c's frame, then those of whoever comes next, while few wait.
+// work reads c until it is parked or ends, then whoever comes next, while few
+// workers wait.
 func (h *Handler) work(c *client) {
 	for {
-		c.turn <- c.guard(func() { c.frame(c.op, c.payload) })
+		c.run()
 		if h.idle.Add(1) > maxIdle {
 			h.idle.Add(-1)
 			return

@@ -1,5 +1,6 @@
 // Package webpeer tells what the head of an HTTP request says of who sent it:
-// which web page, and from which address.
+// which web page, and from which address; and it keeps count of the places that
+// connections from there take.
 package webpeer
 
 import (

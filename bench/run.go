@@ -1,0 +1,151 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+)
+
+// run does one scenario, on a server of its own unless there is an address.
+func run(ctx context.Context, o options, s Scenario, floor string) (*Result, error) {
+	r := &Result{Scenario: s, Server: "roomtide"}
+	if floor != "" {
+		r.Server = "floor " + floor
+	}
+	if s.Start {
+		return r, r.start(ctx, o)
+	}
+	if o.addr == "" || floor != "" {
+		c, err := startChild(floor)
+		if err != nil {
+			return nil, err
+		}
+		err = r.onChild(ctx, c, floor != "")
+		return r, errors.Join(err, c.stop())
+	}
+	return r, r.measure(ctx, newLoad(s, o.addr, false), o.pid)
+}
+
+func (r *Result) onChild(ctx context.Context, c *child, floor bool) error {
+	first, err := c.ready(ctx, nativeProto{})
+	if err != nil {
+		return err
+	}
+	first.close()
+	return r.measure(ctx, newLoad(r.Scenario, c.addr, floor), c.cmd.Process.Pid)
+}
+
+// measure connects everybody, lets the scenario run and fills in the result.
+func (r *Result) measure(ctx context.Context, l *load, pid int) error {
+	defer l.close()
+	empty, err := settled(pid)
+	if err != nil {
+		return err
+	}
+	begin := time.Now()
+	if err := l.connect(ctx); err != nil {
+		return err
+	}
+	r.Connections, r.Connecting = len(l.members), time.Since(begin)
+	before, err := settled(pid)
+	if err != nil {
+		return err
+	}
+	r.RSSPerConn = max(0, before.rss-empty.rss) / int64(len(l.members))
+	self, err := usageOf(os.Getpid())
+	if err != nil {
+		return err
+	}
+	switch s := &r.Scenario; {
+	case s.Idle:
+		r.Elapsed = l.idle(ctx)
+	case s.Storm:
+		err = r.storm(ctx, l, pid)
+	case s.Slow:
+		err = r.slow(ctx, l, pid)
+	default:
+		r.Elapsed = l.work(ctx, s.Duration)
+	}
+	if err != nil {
+		return err
+	}
+	after, err := usageOf(pid)
+	if err != nil {
+		return err
+	}
+	selfAfter, err := usageOf(os.Getpid())
+	if err != nil {
+		return err
+	}
+	r.RSS = after.rss
+	r.ServerUser, r.ServerSys = after.user-before.user, after.sys-before.sys
+	r.ClientCPU = selfAfter.cpu() - self.cpu()
+	r.count(l)
+	return ctx.Err()
+}
+
+// count takes over what the load has counted.
+func (r *Result) count(l *load) {
+	r.Sent, _ = l.expected()
+	r.Acked, r.Delivered = l.acks.Load(), l.delivered()
+	f := l.figures.Load()
+	r.Ack, r.Delivery = f.ack.latency(), f.delivery.latency()
+	r.Anomalies = l.anomalies()
+}
+
+// Phase is a part of a run, and what the others felt meanwhile.
+type Phase struct {
+	Name     string        `json:"name"`
+	Took     time.Duration `json:"took_ns"`
+	Ack      Latency       `json:"ack"`
+	Delivery Latency       `json:"delivery"`
+	CPU      time.Duration `json:"server_cpu_ns"`
+	RSS      int64         `json:"rss_bytes"` // the most there was
+}
+
+// phase lets fn run and notes what the server used meanwhile.
+func (r *Result) phase(name string, pid int, fn func() error) (*Phase, error) {
+	begin := time.Now()
+	before, err := usageOf(pid)
+	if err != nil {
+		return nil, err
+	}
+	ended, most := make(chan struct{}), make(chan int64)
+	go func() { most <- mostMemory(pid, ended) }()
+	err = fn()
+	close(ended)
+	p := &Phase{Name: name, RSS: <-most, Took: time.Since(begin)}
+	if err != nil {
+		return nil, err
+	}
+	after, err := usageOf(pid)
+	p.CPU = after.cpu() - before.cpu()
+	r.Phases = append(r.Phases, p)
+	return p, err
+}
+
+// mostMemory looks at the server's memory until the phase has ended.
+func mostMemory(pid int, ended <-chan struct{}) (most int64) {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if u, err := usageOf(pid); err == nil {
+			most = max(most, u.rss)
+		}
+		select {
+		case <-ended:
+			return most
+		case <-tick.C:
+		}
+	}
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

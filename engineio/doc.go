@@ -1,0 +1,48 @@
+// Package engineio is a server for Engine.IO, the transport under Socket.IO:
+// protocol 4 (Socket.IO clients 3 and 4) and protocol 3 (clients 1 and 2) with
+// HTTP long-polling, WebSocket and the upgrade from one to the other. It is a
+// library of its own and knows nothing of Socket.IO or of chat.
+//
+// A Server is an http.Handler for any path; clients expect /engine.io/, those
+// of Socket.IO /socket.io/. What happens on a Socket is told to a Handler, one
+// call after the other.
+//
+// # Two roads out
+//
+// Send queues messages for one socket and is what most programs want.
+//
+// TryWrite takes bytes that are WebSocket frames already (see AppendFrame), in
+// stretches that may begin and end anywhere in a frame, and never waits. A
+// program that says the same thing to many sockets frames it once and gives
+// every socket the same bytes. Over WebSocket that is one system call and no
+// copy. Over long-polling the socket cuts the frames apart again and answers
+// in the client's own framing. Bytes taken before an upgrade are neither lost
+// nor doubled nor reordered by it. Use one road at a time for a socket.
+//
+// # What a socket costs
+//
+// Between two polls a polling socket is a struct and what is queued for it: no
+// goroutine and no timer. A WebSocket has one goroutine that reads, with a
+// buffer of 1 KiB. All sockets share one timer wheel. What is queued is
+// bounded by Options.MaxQueued, what is received by Options.MaxPayload, what a
+// WebSocket may send before it has taken over its session by a few bytes.
+//
+// # Who may connect
+//
+// Unless Options.Check decides, pages of other origins are refused, except
+// those that Options.CORS allows. CORS alone would not do: browsers do not
+// apply it to WebSocket. JSONP (protocol 3 only) is refused to pages of other
+// sites as far as the browser says where it comes from; Options.NoEIO3 switches
+// it off. A session id is the only key to a session and has 144 random bits.
+//
+// # Differences from the reference server
+//
+// A missing or unknown EIO parameter is refused instead of taken for protocol
+// 3. A close packet on a WebSocket ends it at once. Text that is not UTF-8 is a
+// parse error. Answers are not compressed; a proxy may do that.
+//
+// Text beyond ASCII goes to polling clients of protocol 3 in the binary form of
+// a payload, unless they asked for base64: in the text form clients 1 and 2
+// disagree about what a length counts. Clients 1 that ask for base64 (very old
+// browsers, JSONP) encode text twice; it is handed over as it came.
+package engineio

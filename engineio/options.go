@@ -1,0 +1,110 @@
+package engineio
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// Message is what the two sides tell each other. Data of a received message is
+// valid until the handler returns.
+type Message struct {
+	Binary bool
+	Data   []byte
+}
+
+// Handler is told what happens on sockets. Calls for one socket come one after
+// the other: Open, any number of Message, and Close once. Calls for different
+// sockets run at the same time. While a call runs nothing is read from that
+// client, so a slow handler slows its own client down. A panic ends the socket.
+type Handler interface {
+	Open(s *Socket)
+	Message(s *Socket, m Message)
+	// Close tells why: one of the Reason constants, or what Socket.Close was given.
+	Close(s *Socket, reason string)
+}
+
+// Reasons for the end of a socket.
+const (
+	ReasonTransportClose = "transport close"      // the client left
+	ReasonTransportError = "transport error"      // the client broke the rules of the transport
+	ReasonParseError     = "parse error"          // the client sent what is not a packet
+	ReasonPingTimeout    = "ping timeout"         // the client gave no sign of life
+	ReasonForcedClose    = "forced close"         // Socket.Close, or a handler that panicked
+	ReasonShuttingDown   = "server shutting down" // Server.Close
+)
+
+var (
+	// ErrClosed says that the socket has ended.
+	ErrClosed = errors.New("engineio: the socket is closed")
+	// ErrFull says that the client does not keep up and Options.MaxQueued is
+	// reached. Nothing was queued.
+	ErrFull = errors.New("engineio: too much is queued for the socket")
+	// ErrText says that a message cannot be sent as text: it is not UTF-8, or it
+	// holds U+001E, which separates packets in protocol 4.
+	ErrText = errors.New("engineio: text is not UTF-8 or holds U+001E")
+	// ErrFrame says that TryWrite was given something else than text frames.
+	ErrFrame = errors.New("engineio: not an unmasked, unfragmented text frame")
+)
+
+// Names of transports.
+const (
+	polling   = "polling"
+	webSocket = "websocket"
+)
+
+// Options tune a Server. Zero values mean the defaults.
+type Options struct {
+	PingInterval   time.Duration // 25 s
+	PingTimeout    time.Duration // 20 s
+	UpgradeTimeout time.Duration // a WebSocket must take over its session within this, 10 s
+
+	Transports []string // default: polling, websocket
+	NoUpgrade  bool     // a session stays on the transport it began with
+	NoEIO3     bool     // refuse protocol 3
+
+	MaxPayload int // bytes of one request body or one WebSocket message from a client, 1,000,000
+	MaxQueued  int // bytes waiting for one client, 1 MiB
+	MaxSockets int // sockets at once, 0 is no limit
+
+	// Check decides about a new session, before anything is allocated for it. An
+	// error refuses it with status 403; the client is told the error's text. With
+	// a Check the origin of the page is its business. Nil refuses pages of other
+	// origins that CORS does not allow.
+	Check func(*http.Request) error
+
+	// CORS decides which pages of other origins may read answers. What it allows
+	// is answered with that origin and with credentials, so it should know them
+	// by name. Nil allows none.
+	CORS func(origin string) bool
+
+	Log *slog.Logger // nil discards
+}
+
+func (o *Options) setDefaults() {
+	for _, d := range []struct {
+		v     *time.Duration
+		usual time.Duration
+	}{{&o.PingInterval, 25 * time.Second}, {&o.PingTimeout, 20 * time.Second}, {&o.UpgradeTimeout, 10 * time.Second}} {
+		if *d.v <= 0 {
+			*d.v = d.usual
+		}
+	}
+	if len(o.Transports) == 0 {
+		o.Transports = []string{polling, webSocket}
+	}
+	if o.MaxPayload <= 0 {
+		o.MaxPayload = 1_000_000
+	}
+	if o.MaxQueued <= 0 {
+		o.MaxQueued = 1 << 20
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+}
+
+// upgrades reports whether a polling session may go on as a WebSocket.
+func (o *Options) upgrades() bool { return !o.NoUpgrade && slices.Contains(o.Transports, webSocket) }

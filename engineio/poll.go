@@ -1,0 +1,167 @@
+package engineio
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// poll is a GET that waits for something to tell the client. Its fields except
+// woken are guarded by the socket's mu.
+type poll struct {
+	woken   chan struct{} // holds one token: look again
+	last    kind          // to be answered at once, with this packet at the end
+	refused bool          // the session went on as a WebSocket meanwhile
+}
+
+func (p *poll) wake() { signal(p.woken) }
+
+func (p *poll) finish(last kind) {
+	p.last = last
+	p.wake()
+}
+
+// probeHold is how long a poll that comes after a WebSocket has answered its
+// probe waits for the upgrade packet. The two travel on two connections: a
+// client that has sent the packet is told that its poll came too late, one that
+// has not gets an empty answer and can stop polling.
+const probeHold = 100 * time.Millisecond
+
+// writeTimeout is how long a client has to take the answer to a poll.
+const writeTimeout = 30 * time.Second
+
+// openPolling answers the handshake of a polling session.
+func (s *Socket) openPolling(w http.ResponseWriter, q query) {
+	frames := appendPacket(nil, kindOpen, s.srv.greet(s, polling))
+	s.answer(w, q, frames)
+	s.opened()
+}
+
+// opened tells the handler of the new socket and gives the turn back.
+func (s *Socket) opened() {
+	s.srv.counts.opened.Add(1)
+	s.guard("Open", func() { s.srv.handler.Open(s) })
+	s.leave()
+}
+
+func (s *Socket) servePoll(w http.ResponseWriter, r *http.Request, q query) *refusal {
+	p, held, no := s.beginPoll()
+	if no != nil {
+		return no
+	}
+	// A server's write timeout is not meant for a request that waits.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // a ResponseWriter without deadlines has none to lift
+	if held {
+		t := time.AfterFunc(probeHold, func() { s.finishPoll(p, kindNoop) })
+		defer t.Stop()
+	}
+	frames, no := s.await(r.Context(), p)
+	if no == nil {
+		s.answer(w, q, frames)
+	}
+	return no
+}
+
+// beginPoll makes the request the one that waits. held says that an upgrade is
+// about to happen.
+func (s *Socket) beginPoll() (p *poll, held bool, no *refusal) {
+	s.mu.Lock()
+	p = &poll{woken: make(chan struct{}, 1)}
+	switch {
+	case s.lasts:
+		s.lasts = false
+		p.last = s.ending.last
+		s.mu.Unlock()
+		s.srv.leave(s)
+		return p, false, nil
+	case s.ended.Load():
+		no = unknownSession
+	case s.ws != nil:
+		no = badRequest
+	case s.poll != nil:
+		s.mu.Unlock()
+		s.end(transportError)
+		return nil, false, badRequest
+	default:
+		s.poll = p
+		held = s.probed
+	}
+	s.mu.Unlock()
+	return p, held, no
+}
+
+func (s *Socket) finishPoll(p *poll, last kind) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.poll == p && p.last == 0 {
+		p.finish(last)
+	}
+}
+
+// await waits for the answer to p.
+func (s *Socket) await(ctx context.Context, p *poll) (frames []byte, no *refusal) {
+	for {
+		frames, no, ready := s.collect(p)
+		if ready {
+			signal(s.room)
+			return frames, no
+		}
+		select {
+		case <-p.woken:
+		case <-ctx.Done():
+			s.end(transportError)
+			return nil, badRequest // to nobody
+		}
+	}
+}
+
+// collect takes the answer to p, if there is one.
+func (s *Socket) collect(p *poll) (frames []byte, no *refusal, ready bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p.refused {
+		return nil, badRequest, true
+	}
+	if p.last == 0 && !s.queue.whole() {
+		return nil, nil, false
+	}
+	frames = s.queue.take()
+	if p.last == kindClose || p.last != 0 && len(frames) == 0 {
+		frames = appendPacket(frames, p.last, "")
+	}
+	if s.poll == p {
+		s.poll = nil
+	}
+	return frames, nil, true
+}
+
+// answer writes frames as the client wants them.
+func (s *Socket) answer(w http.ResponseWriter, q query, frames []byte) {
+	body, binary := encodePayload(s.version, s.asText || q.base64 || q.jsonp != "", frames)
+	contentType := "text/plain; charset=UTF-8"
+	switch {
+	case binary:
+		contentType = "application/octet-stream"
+	case q.jsonp != "":
+		contentType = "text/javascript; charset=UTF-8"
+		body = encodeJSONP(q.jsonp, body)
+	}
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	rc := http.NewResponseController(w)
+	_ = rc.SetWriteDeadline(time.Now().Add(writeTimeout)) // not every ResponseWriter has deadlines
+	if _, err := w.Write(body); err != nil {
+		s.end(transportError)
+		return
+	}
+	if err := rc.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		s.end(transportError)
+		return
+	}
+	_ = rc.SetWriteDeadline(time.Time{})
+}

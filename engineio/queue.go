@@ -1,0 +1,95 @@
+package engineio
+
+import "github.com/roomtide/roomtide/websocket"
+
+// queue holds what is on its way to the client, as WebSocket frames whatever
+// the transport: over WebSocket they are written as they are, over polling they
+// are taken whole and turned into a payload, and an upgrade has nothing to do.
+type queue struct {
+	// out goes first. While polling it begins at a frame, and its end may be a
+	// frame that TryWrite has begun.
+	out []byte
+
+	// cut is where TryWrite stands.
+	cut cutter
+
+	// own are whole frames of the socket that wait until TryWrite has ended its
+	// frame. Empty when cut is between two frames.
+	own []byte
+}
+
+// keepQueue is how large an empty queue may stay.
+const keepQueue = 1 << 10
+
+func (q *queue) size() int { return len(q.out) + len(q.own) }
+
+// place is where whole frames may be appended.
+func (q *queue) place() *[]byte {
+	if q.cut.inside() {
+		return &q.own
+	}
+	return &q.out
+}
+
+// ended moves what waited for the end of a frame behind it.
+func (q *queue) ended() {
+	if !q.cut.inside() && len(q.own) > 0 {
+		q.out = append(q.out, q.own...)
+		q.own = nil
+	}
+}
+
+// wrote forgets the first n bytes of out.
+func (q *queue) wrote(n int) {
+	switch {
+	case n < len(q.out):
+		q.out = q.out[n:]
+	case cap(q.out) > keepQueue:
+		q.out = nil
+	default:
+		q.out = q.out[:0]
+	}
+}
+
+// take returns all whole frames. Only while polling.
+func (q *queue) take() []byte {
+	whole := len(q.out) - int(q.cut.have)
+	frames := q.out[:whole:whole]
+	q.out = append([]byte(nil), q.out[whole:]...)
+	frames = append(frames, q.own...)
+	q.own = nil
+	return frames
+}
+
+// whole reports whether take would return anything.
+func (q *queue) whole() bool { return len(q.out) > int(q.cut.have) || len(q.own) > 0 }
+
+// add takes bytes of TryWrite until limit is reached. A frame that was begun is
+// taken to its end, so that it can be sent.
+func (q *queue) add(bufs [][]byte, limit int) (n int, err error) {
+	for _, b := range bufs {
+		for len(b) > 0 {
+			if !q.cut.inside() && q.size() >= limit {
+				return n, nil
+			}
+			k, err := q.cut.next(b)
+			if err != nil {
+				return n, err
+			}
+			q.out = append(q.out, b[:k]...)
+			q.ended()
+			n += k
+			b = b[k:]
+		}
+	}
+	return n, nil
+}
+
+// bye appends a close frame, if it can be said.
+func (q *queue) bye(code int) bool {
+	if q.cut.inside() {
+		return false
+	}
+	q.out = websocket.AppendClose(q.out, code, "")
+	return true
+}

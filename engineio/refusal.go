@@ -1,0 +1,50 @@
+package engineio
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+)
+
+// refusal is the answer to a request that is not served: a code that clients
+// know, as JSON.
+type refusal struct {
+	Code    int    `json:"code"`
+	Message string `json:"message"`
+
+	status int
+}
+
+var (
+	unknownTransport   = &refusal{0, "Transport unknown", http.StatusBadRequest}
+	unknownSession     = &refusal{1, "Session ID unknown", http.StatusBadRequest}
+	badHandshakeMethod = &refusal{2, "Bad handshake method", http.StatusBadRequest}
+	badRequest         = &refusal{3, "Bad request", http.StatusBadRequest}
+	foreignPage        = &refusal{4, "Forbidden", http.StatusForbidden}
+	serverFull         = &refusal{4, "Too many sockets", http.StatusServiceUnavailable}
+	serverClosed       = &refusal{4, "Server is shutting down", http.StatusServiceUnavailable}
+	unsupportedVersion = &refusal{5, "Unsupported protocol version", http.StatusBadRequest}
+	tooLarge           = &refusal{3, "Payload too large", http.StatusRequestEntityTooLarge}
+)
+
+// forbidden tells the client what Options.Check said.
+func forbidden(err error) *refusal { return &refusal{4, err.Error(), http.StatusForbidden} }
+
+// retryAfter is how many seconds a client should stay away from a full server.
+const retryAfter = 5
+
+func (f *refusal) write(w http.ResponseWriter) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if f.status == http.StatusServiceUnavailable {
+		h.Set("Retry-After", strconv.Itoa(retryAfter))
+	}
+	body, err := json.Marshal(f)
+	if err != nil { // an int and a string: cannot be
+		body = nil
+	}
+	w.WriteHeader(f.status)
+	w.Write(body) // the client may be gone
+}

@@ -1,0 +1,244 @@
+package engineio
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/roomtide/roomtide/websocket"
+)
+
+// Server turns requests into sockets. It is an http.Handler.
+type Server struct {
+	// set once
+	handler Handler
+	opts    Options
+	start   time.Time
+	wheel   *wheel
+	done    chan struct{} // closed by Close
+
+	counts struct {
+		opened, upgraded, refused, full, expired, panics atomic.Uint64
+	}
+
+	// Sockets until their Close was told, and goroutines of theirs. Grows from
+	// zero only under mu while closed is false.
+	work sync.WaitGroup
+
+	mu      sync.Mutex
+	closed  bool
+	sockets map[string]*Socket
+}
+
+// Stats are a server's counters. Those of type uint64 only grow.
+type Stats struct {
+	Sockets  int    // now
+	Opened   uint64 // sockets
+	Upgraded uint64 // sockets that went from polling to WebSocket
+	Refused  uint64 // requests
+	Full     uint64 // times Send failed with ErrFull or TryWrite took less because MaxQueued was reached
+	Expired  uint64 // sockets that ended with a ping timeout
+	Panics   uint64 // in handlers
+}
+
+// New makes a server. Close ends it.
+func New(h Handler, o Options) *Server {
+	o.setDefaults()
+	s := &Server{
+		handler: h, opts: o, start: time.Now(),
+		done: make(chan struct{}), sockets: make(map[string]*Socket),
+	}
+	s.wheel = newWheel(&s.opts)
+	s.work.Go(func() { s.wheel.run(s.done, s.now) })
+	return s
+}
+
+// now is the time since the server was made. It does not jump.
+func (s *Server) now() time.Duration { return time.Since(s.start) }
+
+// Stats returns the counters as they are now.
+func (s *Server) Stats() Stats {
+	s.mu.Lock()
+	n := len(s.sockets)
+	s.mu.Unlock()
+	c := &s.counts
+	return Stats{n, c.opened.Load(), c.upgraded.Load(), c.refused.Load(), c.full.Load(), c.expired.Load(), c.panics.Load()}
+}
+
+// Close ends all sockets and refuses new ones. It returns when all handlers
+// have been told and all goroutines have ended, or when ctx is done.
+func (s *Server) Close(ctx context.Context) error {
+	s.mu.Lock()
+	if !s.closed {
+		s.closed = true
+		close(s.done)
+	}
+	all := make([]*Socket, 0, len(s.sockets))
+	for _, sock := range s.sockets {
+		all = append(all, sock)
+	}
+	s.mu.Unlock()
+	for _, sock := range all {
+		sock.end(ending{reason: ReasonShuttingDown, code: codeGoingAway, last: kindClose})
+	}
+	gone := make(chan struct{})
+	go func() {
+		s.work.Wait()
+		close(gone)
+	}()
+	select {
+	case <-gone:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// ServeHTTP answers a request of a client. It returns when it is answered; a
+// WebSocket lives on.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if allowed := s.cors(w, r); allowed && r.Method == http.MethodOptions {
+		s.preflight(w, r)
+		return
+	}
+	q, no := parseQuery(r.URL.RawQuery)
+	if no == nil {
+		no = s.serve(w, r, q)
+	}
+	if no != nil {
+		s.counts.refused.Add(1)
+		no.write(w)
+	}
+}
+
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, q query) *refusal {
+	switch {
+	case !slices.Contains(s.opts.Transports, q.transport):
+		return unknownTransport
+	case q.sid == "":
+		return s.handshake(w, r, q)
+	}
+	s.mu.Lock()
+	sock := s.sockets[q.sid]
+	s.mu.Unlock()
+	if sock == nil {
+		return unknownSession
+	}
+	return sock.serve(w, r, q)
+}
+
+// handshake begins a session.
+func (s *Server) handshake(w http.ResponseWriter, r *http.Request, q query) *refusal {
+	switch {
+	case r.Method != http.MethodGet:
+		return badHandshakeMethod
+	case (q.transport == webSocket) != websocket.IsUpgrade(r):
+		return badRequest
+	case q.version == 0, q.version == 3 && s.opts.NoEIO3:
+		return unsupportedVersion
+	}
+	if no := s.admit(r, q); no != nil {
+		return no
+	}
+	sock := newSocket(s, r, q)
+	if no := s.enter(sock); no != nil {
+		return no
+	}
+	if q.transport == webSocket {
+		sock.openWebSocket(w, r)
+	} else {
+		sock.openPolling(w, q)
+	}
+	return nil
+}
+
+// newSocket makes the socket of a handshake. Its turn is taken until the
+// handler was told.
+func newSocket(s *Server, r *http.Request, q query) *Socket {
+	sock := &Socket{
+		srv: s, id: newID(), version: q.version, asText: q.base64 || q.jsonp != "",
+		remote: r.RemoteAddr, req: keep(r), room: make(chan struct{}, 1),
+	}
+	sock.beginHeartbeat(s.now())
+	sock.turn.Lock()
+	return sock
+}
+
+// keep copies what is worth keeping of a request for the life of a socket.
+func keep(r *http.Request) *http.Request {
+	u := *r.URL
+	return &http.Request{
+		Method: r.Method, URL: &u, Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor,
+		Header: r.Header, Host: r.Host, RemoteAddr: r.RemoteAddr, RequestURI: r.RequestURI,
+		Body: http.NoBody,
+	}
+}
+
+// newID returns a session id: 144 random bits.
+func newID() string {
+	var b [18]byte
+	rand.Read(b[:])
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// enter makes the socket known.
+func (s *Server) enter(sock *Socket) *refusal {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return serverClosed
+	case s.opts.MaxSockets > 0 && len(s.sockets) >= s.opts.MaxSockets:
+		return serverFull
+	}
+	s.sockets[sock.id] = sock
+	s.work.Add(1)
+	s.wheel.put(sock, sock.due)
+	return nil
+}
+
+// leave forgets the socket.
+func (s *Server) leave(sock *Socket) {
+	s.mu.Lock()
+	delete(s.sockets, sock.id)
+	s.mu.Unlock()
+	s.wheel.remove(sock)
+}
+
+// spawn starts a goroutine that Close waits for, unless the server is closed.
+func (s *Server) spawn(f func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.work.Go(f)
+	return true
+}
+
+// greeting is the data of the open packet.
+type greeting struct {
+	SID          string   `json:"sid"`
+	Upgrades     []string `json:"upgrades"`
+	PingInterval int64    `json:"pingInterval"`
+	PingTimeout  int64    `json:"pingTimeout"`
+	MaxPayload   int      `json:"maxPayload"`
+}
+
+func (s *Server) greet(sock *Socket, transport string) string {
+	g := greeting{sock.id, []string{}, s.opts.PingInterval.Milliseconds(), s.opts.PingTimeout.Milliseconds(), s.opts.MaxPayload}
+	if transport == polling && s.opts.upgrades() {
+		g.Upgrades = []string{webSocket}
+	}
+	b, err := json.Marshal(g)
+	if err != nil { // numbers and ASCII: cannot be
+		return "{}"
+	}
+	return string(b)
+}

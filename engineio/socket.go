@@ -1,0 +1,216 @@
+package engineio
+
+import (
+	"bytes"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"github.com/roomtide/roomtide/websocket"
+)
+
+// Socket is one client's session. Its methods may be called from any goroutine
+// and from inside the handler.
+type Socket struct {
+	// set once
+	srv     *Server
+	id      string
+	version int
+	asText  bool // a client of protocol 3 that takes no binary payloads
+	remote  string
+	req     *http.Request
+	room    chan struct{} // holds one token: something changed for WaitWritable
+
+	spoke spoke // guarded by wheel.mu
+
+	turn sync.Mutex // held while the handler is called
+	told bool       // of the end; guarded by turn
+
+	ended atomic.Bool // set once, under mu: the handler gets no more messages
+
+	mu      sync.Mutex // guards what follows; no call that waits is made under it
+	ending  ending     // set before ended
+	lasts   bool       // ended, and kept for one more poll
+	heart   heart
+	due     time.Duration // when something is to be done about heart, or lasts is over
+	queue   queue
+	ws      *link     // nil while polling
+	stalled bool      // the WebSocket accepts no more now; somebody waits for it
+	one     [1][]byte // scratch of flush
+
+	poll    *poll // the request that waits for an answer
+	posting bool  // a request body is being received or handled
+	probe   *link // a WebSocket that may take over
+	probed  bool  // it has answered
+}
+
+// ending is how a socket ends.
+type ending struct {
+	reason string
+	code   int           // of the WebSocket's close frame
+	last   kind          // packet for the poll that waits
+	linger time.Duration // without one: how long to keep the session for the next poll
+}
+
+// Close codes of the endings. Clients look at the reason on their side only.
+const (
+	codeNormal    = websocket.CodeNormal
+	codeGoingAway = 1001
+	codeProtocol  = websocket.CodeProtocol
+	codeInternal  = 1011
+)
+
+const (
+	// closeLinger is how long what is queued waits for a poll after Close.
+	closeLinger = 30 * time.Second
+	// noopLinger is how long a poll may come after the client's own close packet:
+	// they travel on two connections, so it may be overtaken.
+	noopLinger = time.Second
+)
+
+var (
+	pingTimeout    = ending{reason: ReasonPingTimeout, code: codeGoingAway, last: kindClose}
+	parseError     = ending{reason: ReasonParseError, code: codeProtocol, last: kindClose}
+	transportError = ending{reason: ReasonTransportError, code: codeProtocol, last: kindClose}
+	transportClose = ending{reason: ReasonTransportClose, code: codeNormal, last: kindNoop, linger: noopLinger}
+	panicked       = ending{reason: ReasonForcedClose, code: codeInternal, last: kindClose}
+)
+
+// ID is the session id. Who knows it can speak for the client: keep it out of logs.
+func (s *Socket) ID() string { return s.id }
+
+// Protocol is 3 or 4.
+func (s *Socket) Protocol() int { return s.version }
+
+// Request is the handshake: its headers and URL, without body and context.
+func (s *Socket) Request() *http.Request { return s.req }
+
+// RemoteAddr is the peer of the handshake's TCP connection.
+func (s *Socket) RemoteAddr() string { return s.remote }
+
+// Transport is "polling" or "websocket".
+func (s *Socket) Transport() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ws != nil {
+		return webSocket
+	}
+	return polling
+}
+
+// Send queues messages: all of them, in order and with no other message in
+// between, or none. It does not wait and does not keep the data. It fails with
+// ErrFull, ErrText or ErrClosed.
+func (s *Socket) Send(ms ...Message) error {
+	size := 0
+	for _, m := range ms {
+		if !m.Binary && !s.isText(m.Data) {
+			return ErrText
+		}
+		size += len(m.Data) + frameOverhead
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended.Load() {
+		return ErrClosed
+	}
+	if s.queue.size()+size > s.srv.opts.MaxQueued {
+		s.srv.counts.full.Add(1)
+		return ErrFull
+	}
+	dst := s.queue.place()
+	for _, m := range ms {
+		if m.Binary {
+			*dst = appendBinary(*dst, s.version, m.Data)
+		} else {
+			*dst = AppendFrame(*dst, m.Data)
+		}
+	}
+	s.flush()
+	return nil
+}
+
+// frameOverhead is the most a frame adds to a message.
+const frameOverhead = 11
+
+func (s *Socket) isText(b []byte) bool {
+	return utf8.Valid(b) && (s.version == 3 || bytes.IndexByte(b, separator) < 0)
+}
+
+// Close ends the socket after what is queued for it, for as long as the client
+// takes a few seconds to accept that. The handler is told the reason, or
+// ReasonForcedClose if it is empty.
+func (s *Socket) Close(reason string) {
+	if reason == "" {
+		reason = ReasonForcedClose
+	}
+	s.end(ending{reason: reason, code: codeNormal, last: kindClose, linger: closeLinger})
+}
+
+// end ends the socket; only the first call counts. It does not wait, and the
+// handler is told by another goroutine or when its present call returns.
+func (s *Socket) end(e ending) {
+	s.mu.Lock()
+	if s.ended.Load() {
+		s.mu.Unlock()
+		return
+	}
+	s.ending = e
+	s.ended.Store(true) // behind ending, which is read without mu afterwards
+	switch {
+	case s.ws != nil:
+		s.hangUp()
+	case s.poll != nil:
+		s.poll.finish(e.last)
+	case e.linger > 0:
+		s.lasts = true
+		s.due = s.srv.now() + e.linger
+	}
+	if s.probe != nil {
+		_ = s.probe.nc.Close() // its reader learns of it
+	}
+	stays := s.lasts
+	s.mu.Unlock()
+	if !stays {
+		s.srv.leave(s)
+	}
+	if e.reason == ReasonPingTimeout {
+		s.srv.counts.expired.Add(1)
+	}
+	signal(s.room)
+	go s.tell()
+}
+
+// serve is a request with the session id of this socket.
+func (s *Socket) serve(w http.ResponseWriter, r *http.Request, q query) *refusal {
+	s.mu.Lock()
+	expired := s.beat(s.srv.now())
+	gone := s.ended.Load() && !s.lasts
+	s.mu.Unlock()
+	if expired {
+		s.expire()
+		return unknownSession
+	}
+	switch upgrade := websocket.IsUpgrade(r); {
+	case gone:
+		return unknownSession
+	case q.version != s.version, upgrade != (q.transport == webSocket):
+		return badRequest
+	case upgrade:
+		return s.serveProbe(w, r)
+	case r.Method == http.MethodGet:
+		return s.servePoll(w, r, q)
+	case r.Method == http.MethodPost:
+		return s.servePost(w, r, q)
+	}
+	return badRequest
+}
+
+func signal(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}

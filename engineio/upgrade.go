@@ -1,0 +1,109 @@
+package engineio
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/roomtide/roomtide/websocket"
+)
+
+// maxProbe bounds what a WebSocket sends before it has taken over its session:
+// "2probe" and "5".
+const maxProbe = 16
+
+// serveProbe is a WebSocket for a session that exists. It is tried out with a
+// ping and a pong while polling goes on, and takes over with an upgrade packet.
+func (s *Socket) serveProbe(w http.ResponseWriter, r *http.Request) *refusal {
+	if !s.srv.opts.upgrades() {
+		return badRequest
+	}
+	c, err := websocket.Upgrade(w, r, websocket.UpgradeOptions{Header: w.Header()})
+	if err != nil {
+		return nil // it has been answered
+	}
+	l := newLink(c, s.srv.work.Go)
+	c.OnPing = func(p []byte) { s.pong(l, p) }
+	if !s.srv.spawn(func() { s.probing(l) }) {
+		_ = l.nc.Close()
+	}
+	return nil
+}
+
+// probing tries the WebSocket out. If it does not take over, the session is as
+// it was.
+func (s *Socket) probing(l *link) {
+	if s.beginProbe(l) && s.awaitProbe(l) && s.takeOver(l) {
+		s.read(l)
+		return
+	}
+	s.mu.Lock()
+	if s.probe == l {
+		s.probe, s.probed = nil, false
+	}
+	s.mu.Unlock()
+	_ = l.nc.SetWriteDeadline(time.Now().Add(linger)) // fails only if it is closed
+	_ = l.conn.WriteClose(websocket.CodeNone, "")
+	closeWrite(l.nc)
+	hold(l)
+}
+
+// beginProbe fails when the session is a WebSocket already, or may become one.
+func (s *Socket) beginProbe(l *link) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended.Load() || s.ws != nil || s.probe != nil {
+		return false
+	}
+	s.probe = l
+	return true
+}
+
+// awaitProbe waits for ping and upgrade packet.
+func (s *Socket) awaitProbe(l *link) bool {
+	until := time.Now().Add(s.srv.opts.UpgradeTimeout)
+	if l.nc.SetDeadline(until) != nil || !expect(l, string(kindPing)+probeData) {
+		return false
+	}
+	// Polls that come later are held; so this is set before the client can know.
+	s.mu.Lock()
+	s.probed = true
+	waiting := s.poll
+	s.mu.Unlock()
+	if l.conn.WriteMessage(websocket.Text, []byte(string(kindPong)+probeData)) != nil {
+		return false
+	}
+	if waiting != nil {
+		s.finishPoll(waiting, kindNoop) // the client waits for the end of this one
+	}
+	return expect(l, string(kindUpgrade))
+}
+
+// expect reads one text message and reports whether it is want.
+func expect(l *link, want string) bool {
+	op, p, err := l.conn.ReadMessage(maxProbe)
+	return err == nil && op == websocket.Text && string(p) == want
+}
+
+// takeOver makes the WebSocket the transport. The turn makes it wait for a POST
+// that is being handled; what comes in on the WebSocket comes after that.
+func (s *Socket) takeOver(l *link) bool {
+	if !s.enter() {
+		return false
+	}
+	defer s.leave()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended.Load() || l.nc.SetDeadline(time.Time{}) != nil {
+		return false
+	}
+	if p := s.poll; p != nil {
+		s.poll = nil
+		p.refused = true
+		p.wake()
+	}
+	s.ws, s.probe, s.probed = l, nil, false
+	s.srv.counts.upgraded.Add(1)
+	s.flush()
+	signal(s.room)
+	return true
+}

@@ -1,0 +1,44 @@
+package server
+
+import (
+	"testing"
+	"time"
+)
+
+// Memory is returned after a busy time, and not during one, not for little, and
+// not again for what could not be returned.
+func TestTidy(t *testing.T) {
+	const mb = 1 << 20
+	start := time.Now()
+	b := broom{seen: heap{allocated: 10 * mb}}
+	for _, step := range []struct {
+		name string
+		at   time.Duration
+		heap heap
+		due  bool
+	}{
+		{"busy", 2, heap{100 * mb, 20 * mb, 30 * mb}, false},
+		{"quiet", 4, heap{101 * mb, 20 * mb, 30 * mb}, true},
+		{"after that", 6, heap{101 * mb, 20 * mb, 12 * mb}, false},
+		{"busy again", 8, heap{200 * mb, 20 * mb, 30 * mb}, false},
+		{"too early", 20, heap{201 * mb, 20 * mb, 30 * mb}, false},
+		{"not much more than last time", 70, heap{201 * mb, 20 * mb, 19 * mb}, false},
+		{"much more", 72, heap{202 * mb, 20 * mb, 20 * mb}, true},
+		{"little of a large heap", 140, heap{202 * mb, 900 * mb, 100 * mb}, false},
+	} {
+		now := start.Add(step.at * time.Second)
+		if due := b.due(step.heap, now); due != step.due {
+			t.Errorf("%s: %t", step.name, due)
+		} else if due {
+			b.used(heap{step.heap.allocated, step.heap.living, 12 * mb}, now)
+		}
+	}
+}
+
+// The names of the runtime's numbers are right.
+func TestReadHeap(t *testing.T) {
+	h := readHeap()
+	if h.allocated == 0 || h.spare == 0 || h.spare > 10<<30 {
+		t.Errorf("%+v", h)
+	}
+}

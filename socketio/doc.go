@@ -1,0 +1,58 @@
+// Package socketio is a server for Socket.IO: protocol 5 (clients 3 and 4) and
+// protocol 4 (clients 1 and 2) on package engineio. It is a library of its own
+// and knows nothing of chat.
+//
+//	io := socketio.New(socketio.Options{})
+//	io.Of("/").On("hello", func(s *socketio.Socket, e *socketio.Event) {
+//		s.To("room1").Emit("greeting", e.Args[0]) // check len(e.Args) first
+//		e.Ack("ok")
+//	})
+//	http.Handle("/socket.io/", io)
+//
+// # Handlers
+//
+// Handlers belong to a Namespace and are set before the server serves; what
+// belongs to one client is in Socket.SetData. The handlers of one connection
+// run one after the other and nothing is read from the client meanwhile, so a
+// slow handler slows its own client down and nobody else. A panic in a handler
+// ends its socket. Arguments are the JSON that came, byte for byte, and may be
+// kept. Every method may be called from inside a handler, except Socket.Call.
+//
+// # Order and loss
+//
+// A client gets what one goroutine sends it in that order, an event and its
+// attachments with nothing in between. What is queued for a client is bounded
+// by engineio.Options.MaxQueued; when that is reached volatile events are dropped
+// and the connection is closed at any other one, so that nothing is missing in
+// the middle. Events to a client that is not connected are lost, unless Recovery
+// brings them back.
+//
+// # What clients can do
+//
+// Before a client has joined a namespace it can send a CONNECT and nothing
+// else, and must do so within Options.ConnectTimeout. Anything out of order and
+// anything that is not a packet closes the connection. The number of
+// attachments and arguments, the length of names and ids, and the bytes and the
+// time that an incomplete packet may take are limited. Placeholders of
+// attachments are checked in both directions.
+//
+// Who may connect is decided by engineio.Options.Check for connections and by
+// Namespace.Use for namespaces. There are no namespaces but "/" and those made with Of.
+//
+// # Differences from the reference server
+//
+// A packet that is no packet ends its connection with "parse error" (there:
+// "forced close"). Names of events are strings, and each attachment is named
+// by one placeholder. The id of a socket is not a room; see Namespace.ToID.
+// Packets for a namespace that the server has just made the client leave are
+// ignored instead of closing the connection. Recovery keeps its promise also for
+// clients that were quiet, that got nothing yet, that got volatile events, and
+// whose old connection lingers; and it asks the middleware again unless told
+// otherwise. There are no namespaces by pattern and no acks of broadcasts.
+//
+// # Frames of one's own
+//
+// AppendEvent and AppendAck make whole WebSocket frames for
+// engineio.Socket.TryWrite, and Options.Writer takes what this package would
+// send itself, so that a program can put all of it into one queue.
+package socketio

@@ -1,0 +1,231 @@
+package socketio
+
+import (
+	"encoding/json"
+	"errors"
+	"maps"
+	"sync"
+
+	"github.com/roomtide/roomtide/engineio"
+)
+
+// Namespace is a part of a server with members, rooms and handlers of its own,
+// over the same connections as the others. The methods that set handlers are
+// called before the server serves; the other ones by any goroutine.
+type Namespace struct {
+	// set before serving
+	srv          *Server
+	name         string
+	middleware   []func(*Socket) error
+	onConnect    []func(*Socket)
+	onDisconnect []func(*Socket, string)
+	onAny        []func(*Socket, *Event)
+	on           map[string][]func(*Socket, *Event)
+	ledger       *ledger // nil without recovery; locked before mu
+
+	mu      sync.RWMutex
+	sockets map[string]*Socket
+	rooms   map[string]map[*Socket]struct{}
+}
+
+func newNamespace(s *Server, name string) *Namespace {
+	n := &Namespace{
+		srv: s, name: name, on: map[string][]func(*Socket, *Event){},
+		sockets: map[string]*Socket{}, rooms: map[string]map[*Socket]struct{}{},
+	}
+	n.ledger = newLedger(s, n)
+	return n
+}
+
+// ConnectError refuses a client, with data for the program on the other side.
+type ConnectError struct {
+	Message string
+	Data    any
+}
+
+func (e *ConnectError) Error() string { return e.Message }
+
+// Use adds a function that decides who may join. All of them run, in order,
+// until one returns an error, which the client is told: the Message and Data of
+// a *ConnectError, the text of any other error. Meanwhile nothing is read from the client.
+func (n *Namespace) Use(f func(*Socket) error) { n.middleware = append(n.middleware, f) }
+
+// OnConnect adds a function that runs when a client has joined.
+func (n *Namespace) OnConnect(f func(*Socket)) { n.onConnect = append(n.onConnect, f) }
+
+// OnDisconnect adds a function that runs, once, when a socket that was connected
+// has ended. Its rooms and data can still be read.
+func (n *Namespace) OnDisconnect(f func(s *Socket, reason string)) {
+	n.onDisconnect = append(n.onDisconnect, f)
+}
+
+// On adds a function that runs for every event with that name.
+func (n *Namespace) On(name string, f func(*Socket, *Event)) { n.on[name] = append(n.on[name], f) }
+
+// OnAny adds a function that runs for every event, before those of On.
+func (n *Namespace) OnAny(f func(*Socket, *Event)) { n.onAny = append(n.onAny, f) }
+
+// Name is the name, "/" for the main namespace.
+func (n *Namespace) Name() string { return n.name }
+
+// Len is the number of sockets now.
+func (n *Namespace) Len() int {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return len(n.sockets)
+}
+
+// Socket returns the connected socket with that id, or nil.
+func (n *Namespace) Socket(id string) *Socket {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.sockets[id]
+}
+
+// Sockets returns all connected sockets, in no order.
+func (n *Namespace) Sockets() []*Socket { return n.All().Sockets() }
+
+// attach makes an admitted socket a member: from here on it gets what is said
+// to the namespace, and nothing before its CONNECT.
+func (n *Namespace) attach(s *Socket) {
+	n.ledger.lock()
+	err := n.ledger.welcome(s)
+	n.mu.Lock()
+	if s.recovered {
+		if s.rooms == nil {
+			s.rooms = map[string]uint64{}
+		}
+		maps.Copy(s.rooms, s.session.rooms)
+	}
+	s.connected, s.session = true, nil
+	n.sockets[s.id] = s
+	for room := range s.rooms {
+		n.enter(room, s)
+	}
+	n.mu.Unlock()
+	n.ledger.unlock()
+	_ = s.client.report(err)
+}
+
+// detach takes a socket out and reports whether it was in. With recovery it
+// keeps what is needed to come back.
+func (n *Namespace) detach(s *Socket, reason string) bool {
+	n.ledger.lock()
+	defer n.ledger.unlock()
+	if !n.remove(s) {
+		return false
+	}
+	n.ledger.depart(s, reason)
+	return true
+}
+
+// remove takes a socket out and reports whether it was in.
+func (n *Namespace) remove(s *Socket) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !s.connected {
+		return false
+	}
+	s.connected, s.ended = false, true
+	if n.sockets[s.id] == s {
+		delete(n.sockets, s.id)
+	}
+	for room := range s.rooms {
+		n.exit(room, s)
+	}
+	return true
+}
+
+// enter and exit keep the members of a room. mu is held.
+func (n *Namespace) enter(room string, s *Socket) {
+	members := n.rooms[room]
+	if members == nil {
+		members = map[*Socket]struct{}{}
+		n.rooms[room] = members
+	}
+	members[s] = struct{}{}
+}
+
+func (n *Namespace) exit(room string, s *Socket) {
+	members := n.rooms[room]
+	if delete(members, s); len(members) == 0 {
+		delete(n.rooms, room)
+	}
+}
+
+// join and leave are the rooms of a socket. A socket that is not connected yet
+// enters its rooms when it is.
+func (n *Namespace) join(s *Socket, rooms []string) error {
+	n.ledger.lock()
+	defer n.ledger.unlock()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if s.ended {
+		return ErrClosed
+	}
+	if s.rooms == nil {
+		s.rooms = map[string]uint64{}
+	}
+	for _, room := range rooms {
+		if _, in := s.rooms[room]; in {
+			continue
+		}
+		s.rooms[room] = n.ledger.position()
+		if s.connected {
+			n.enter(room, s)
+		}
+	}
+	return nil
+}
+
+func (n *Namespace) leave(s *Socket, rooms []string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if s.ended {
+		return
+	}
+	for _, room := range rooms {
+		if _, in := s.rooms[room]; in {
+			delete(s.rooms, room)
+			n.exit(room, s)
+		}
+	}
+}
+
+// connectErrorData is the payload of a CONNECT_ERROR: an object in protocol 5,
+// the data or the text in protocol 4.
+func connectErrorData(err error, protocol int) json.RawMessage {
+	var e *ConnectError
+	if !errors.As(err, &e) {
+		e = &ConnectError{Message: err.Error()}
+	}
+	var payload any = struct {
+		Message string `json:"message"`
+		Data    any    `json:"data,omitempty"`
+	}{e.Message, e.Data}
+	if protocol == 4 && e != invalidNamespace {
+		if payload = e.Data; payload == nil {
+			payload = e.Message
+		}
+	}
+	b, err := marshal(payload)
+	if err != nil {
+		b, _ = marshal(map[string]string{"message": e.Message}) // strings can always be marshalled
+	}
+	return b
+}
+
+// invalidNamespace is what clients of all versions are told about an unknown namespace.
+var invalidNamespace = &ConnectError{Message: "Invalid namespace"}
+
+// connectPacket tells the client that it has joined.
+func connectPacket(s *Socket) []engineio.Message {
+	p := &Packet{Type: TypeConnect, Namespace: s.nsp.name}
+	if s.client.protocol() == 5 {
+		p.Data = append(appendString([]byte(`{"sid":`), s.id), '}')
+		if s.pid != "" {
+			p.Data = append(appendString(append(p.Data[:len(p.Data)-1], `,"pid":`...), s.pid), '}')
+		}
+	}
+	return encode(p)
+}

@@ -1,0 +1,325 @@
+package sockio_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/hub"
+	"github.com/roomtide/roomtide/internal/webpeer"
+	"github.com/roomtide/roomtide/session"
+	"github.com/roomtide/roomtide/sockio"
+	"github.com/roomtide/roomtide/wire"
+)
+
+// everyKind runs a test on a node of its own for each transport and version.
+func everyKind(t *testing.T, cfg sockio.Config, test func(*world, kind)) {
+	for _, k := range kinds {
+		t.Run(k.String(), func(t *testing.T) { test(newWorld(t, cfg), k) })
+	}
+}
+
+func TestConversation(t *testing.T) {
+	everyKind(t, sockio.Config{}, func(w *world, k kind) {
+		p := w.connect(k, "")
+		p.say(`2["message",{"room":"room1","message":"x"}]`) // a guest, by whatever name; there is no such room
+		p.want(`2["error",{"type":"error","code":"not_found","message":`)
+		p.say(`27["join",{"room":"room1","id":99,"type":"leave"}]`)
+		p.want(`37[{"type":"ack","room":"room1","rev":1,"seq":0,`)
+		p.say(`2["message",{"room":"room1","message":"one","key":"k"}]`)
+		p.want(`2["message",{"type":"message","room":"room1","seq":1,"rev":2,"user":"guest-`)
+		p.say(`20["message",{"room":"room1","message":"one","key":"k"}]`)
+		p.want(`30[{"type":"ack","room":"room1","seq":1,"rev":2,"time":`)
+		p.say(`28["edit",{"room":"room1","seq":"one"}]`)
+		p.want(`38[{"type":"error","code":"invalid","message":"seq must be a whole number"}]`)
+		p.say(`2["nonsense"]`)
+		p.want(`2["error",{"type":"error","code":"unknown_type","message":"unknown type"}]`)
+		p.say(`29["join","room1"]`)
+		p.want(`39[{"type":"error","code":"invalid",`)
+		p.say(`21["ping"]`)
+		p.want(`31[{"type":"ack"}]`)
+		w.write("room1", "two")
+		p.want(`2["message",{"type":"message","room":"room1","seq":2,"rev":3,"user":"host","message":"two",`)
+		p.say(`1`) // leaving the namespace ends the connection
+		p.want("")
+	})
+}
+
+func TestBinaryIsRefused(t *testing.T) {
+	w := newWorld(t, sockio.Config{})
+	p := w.connect(kind{"websocket", 4}, "")
+	p.say(`51-5["message",{"room":"room1","message":"x","data":{"_placeholder":true,"num":0}}]`)
+	if err := p.ws.WriteMessage(2, []byte("bytes")); err != nil {
+		t.Fatal(err)
+	}
+	p.want(`35[{"type":"error","code":"invalid","message":"chat has no binary arguments"}]`)
+}
+
+// Who says in the handshake who they are.
+func TestAuth(t *testing.T) {
+	for _, c := range []struct {
+		name, auth string
+		noGuests   bool
+		want       string // behind the answer to CONNECT
+		refused    string
+	}{
+		{"guest", `{"user":"ann","name":"Ann"}`, false, `2["hello",{"type":"ack","user":"ann","name":"Ann","guest":true,"session":"`, ""},
+		{"token", `{"token":"T"}`, true, `2["hello",{"type":"ack","user":"tom","guest":false,"session":"`, ""},
+		{"token among guests", `{"token":"T","user":"ann"}`, false, `2["hello",{"type":"ack","user":"tom","guest":false,`, ""},
+		{"wrong token", `{"token":"x"}`, false, "", `"code":"unauthenticated"`},
+		{"no guests", `{"user":"ann"}`, true, "", `"code":"unauthenticated"`},
+		{"nobody", "", true, "", `"message":"a token is needed: connect with auth: {token}"`},
+		{"no string", `{"user":1}`, false, "", `"code":"invalid"`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t, sockio.Config{NoGuests: c.noGuests})
+			auth := strings.Replace(c.auth, `"T"`, `"`+token(t, "tom", time.Hour)+`"`, 1)
+			for _, k := range []kind{{"websocket", 4}, {"polling", 4}} {
+				p, _ := w.dial(k, nil)
+				p.say("0" + auth)
+				if c.refused == "" {
+					p.want(`0{"sid":"`)
+					p.want(c.want)
+					continue
+				}
+				e := p.want(`4{"message":"`)
+				if !strings.Contains(e, c.refused) || !strings.Contains(e, `"data":{"type":"error","code":"`) {
+					t.Errorf("%v: %s", k, e)
+				}
+				p.say(`0{"token":"` + token(t, "tom", time.Hour) + `"}`) // the same connection, better credentials
+				p.want(`0{"sid":"`)
+			}
+		})
+	}
+}
+
+// Clients of protocol 3 have no auth and say hello.
+func TestHelloEvent(t *testing.T) {
+	w := newWorld(t, sockio.Config{NoGuests: true, Hello: 100 * time.Millisecond})
+	for _, k := range []kind{{"websocket", 3}, {"polling", 3}} {
+		p, silent := w.connect(k, ""), w.connect(k, "")
+		p.say(`21["hello",{"token":"` + token(t, "tom", time.Hour) + `"}]`)
+		p.want(`31[{"type":"ack","user":"tom",`)
+		silent.say(`21["join",{"room":"room1","user":"ann"}]`)
+		silent.want(`31[{"type":"error","code":"unauthenticated",`)
+		silent.want(`2["goodbye",{"type":"goodbye","code":4404,"reason":"no_hello",`)
+		silent.want("1")
+		silent.want("")
+		p.say(`22["rooms"]`)
+		p.want(`32[{"type":"ack","rooms":[]}]`)
+	}
+}
+
+// Guests may be silent: a page joins when somebody clicks.
+func TestSilentGuest(t *testing.T) {
+	w := newWorld(t, sockio.Config{NoGuests: false, Hello: time.Millisecond})
+	silent := w.connect(kind{"websocket", 3}, "")
+	never, _ := w.dial(kind{"websocket", 4}, nil) // joins no namespace
+	never.want("")
+	silent.say(`21["join",{"room":"room1","user":"ann"}]`)
+	silent.want(`31[{"type":"ack",`)
+}
+
+func TestGoodbyes(t *testing.T) {
+	everyKind(t, sockio.Config{}, func(w *world, k kind) {
+		revoked, drained := w.connect(k, ""), w.connect(k, "")
+		for i, p := range []*peer{revoked, drained} {
+			p.say(fmt.Sprintf(`21["hello",{"user":"user%d"}]`, i))
+			p.want(`31[{"type":"ack"`)
+		}
+		w.hub.CloseUser("user0", chat.ByeRevoked)
+		revoked.want(`2["goodbye",{"type":"goodbye","code":4403,"reason":"revoked","message":"the connection was ended by an administrator","retry":"never"}]`)
+		revoked.want("1") // stock clients stay away
+		revoked.want("")
+		w.hub.Drain(chat.ByeDraining)
+		drained.want(`2["goodbye",{"type":"goodbye","code":4000,"reason":"draining",`)
+		drained.want("") // stock clients come back
+		if n := w.metric("roomtide_sockio_goodbyes_total"); n != 2 {
+			w.Errorf("%v goodbyes counted, want 2", n)
+		}
+	})
+}
+
+func TestExpiry(t *testing.T) {
+	w := newWorld(t, sockio.Config{NoGuests: true})
+	w.deps.Now = func() time.Time { return time.Now().Add(time.Hour - 2*time.Second) }
+	p := w.connect(kind{"websocket", 4}, `{"token":"`+token(t, "tom", time.Hour)+`"}`)
+	p.want(`2["hello",`)
+	p.want(`2["goodbye",{"type":"goodbye","code":4402,"reason":"expired",`)
+	p.want("1")
+	p.want("")
+}
+
+func TestOrigins(t *testing.T) {
+	w := newWorld(t, sockio.Config{Origins: []string{"https://www.example.org"}})
+	for _, k := range kinds {
+		for origin, want := range map[string]bool{"": true, w.url: true, "https://www.example.org": true, "https://evil.example": false, "null": false} {
+			header := http.Header{}
+			if origin != "" {
+				header.Set("Origin", origin)
+			}
+			p, status := w.dial(k, header)
+			if (p != nil) != want || p == nil && status != http.StatusForbidden {
+				t.Errorf("%v from %q: %d", k, origin, status)
+			}
+		}
+	}
+	if n := w.metric("roomtide_sockio_refused_total"); n != 8 {
+		t.Errorf("%v refusals counted, want 8", n)
+	}
+}
+
+func TestGate(t *testing.T) {
+	gate := webpeer.NewGate(3, 2)
+	from := netip.MustParseAddr("192.0.2.1")
+	w := newWorld(t, sockio.Config{Gate: gate, ClientIP: func(*http.Request) netip.Addr { return from }})
+	first, _ := w.connect(kinds[0], ""), w.connect(kinds[3], "")
+	if p, status := w.dial(kinds[1], nil); p != nil {
+		t.Errorf("a third from one address: %d", status)
+	}
+	from = netip.MustParseAddr("192.0.2.2")
+	w.connect(kinds[2], "")
+	if p, status := w.dial(kinds[1], nil); p != nil {
+		t.Errorf("a fourth: %d", status)
+	}
+	first.say("1")
+	first.want("")
+	w.connect(kinds[1], "") // there is a place again
+	if why, _ := gate.Full(webpeer.Network(from)); why != "full" {
+		t.Errorf("the gate is %q", why)
+	}
+}
+
+// The places are counted strictly, whoever comes at the same time.
+func TestGateTogether(t *testing.T) {
+	gate := webpeer.NewGate(1, 0)
+	full := func(*http.Request) netip.Addr {
+		gate.Enter(netip.Prefix{}) // somebody is faster, between the check and the connection
+		return netip.MustParseAddr("192.0.2.1")
+	}
+	w := newWorld(t, sockio.Config{Gate: gate, ClientIP: func(r *http.Request) netip.Addr {
+		defer full(r)
+		return netip.MustParseAddr("192.0.2.1")
+	}})
+	p, _ := w.dial(kinds[0], nil)
+	if p != nil {
+		t.Fatal("the check comes after who was faster")
+	}
+	gate.Leave(netip.Prefix{})
+	entered := false
+	w2 := newWorld(t, sockio.Config{Gate: gate, Open: func(c *hub.Conn) sockio.Session {
+		if !entered {
+			entered = true
+			gate.Enter(netip.Prefix{})
+		}
+		return session.New(w.deps, c, sockio.Codec{})
+	}})
+	p, status := w2.dial(kinds[0], nil)
+	if p == nil {
+		t.Fatal(status)
+	}
+	p.want(`2["goodbye",{"type":"goodbye","code":4200,"reason":"busy",`)
+	p.want("")
+}
+
+func TestFrameLimit(t *testing.T) {
+	everyKind(t, sockio.Config{FrameBytes: 1000}, func(w *world, k kind) {
+		p := w.connect(k, "")
+		packet := `2["join",{"room":"` + strings.Repeat("x", 1000) + `"}]`
+		if p.ws != nil {
+			p.say(packet)
+			p.want("")
+		} else if answer, status := p.http(http.MethodPost, fmt.Sprintf("%d:4%s", len(packet)+1, packet), nil); status != http.StatusRequestEntityTooLarge {
+			w.Errorf("%d %s", status, answer)
+		}
+	})
+}
+
+func TestNothingButMistakes(t *testing.T) {
+	everyKind(t, sockio.Config{}, func(w *world, k kind) {
+		p := w.connect(k, "")
+		for range 20 {
+			p.say(`2["nonsense"]`)
+			p.want(`2["error",`)
+		}
+		p.say(`2["join",{"room":"room1"}]`) // a good one: it begins anew
+		for range 21 {
+			p.say(`2["nonsense"]`)
+		}
+		for range 21 {
+			p.want(`2["error",`)
+		}
+		p.want(`2["goodbye",{"type":"goodbye","code":4400,"reason":"protocol",`)
+		p.want("1")
+		p.want("")
+	})
+}
+
+// faulty is a session that fails on one kind of message.
+type faulty struct{ sockio.Session }
+
+func (f faulty) Handle(ctx context.Context, cmd *wire.Command) {
+	if cmd.Text == "panic" {
+		panic("quotes the message: " + cmd.Text)
+	}
+	f.Session.Handle(ctx, cmd)
+}
+
+func TestPanic(t *testing.T) {
+	var w *world
+	w = newWorld(t, sockio.Config{Open: func(c *hub.Conn) sockio.Session {
+		return faulty{session.New(w.deps, c, sockio.Codec{})}
+	}})
+	for _, k := range kinds {
+		p, other := w.connect(k, ""), w.connect(k, "")
+		p.say(`21["message",{"room":"room1","message":"panic"}]`)
+		p.want(`2["goodbye",{"type":"goodbye","code":4202,"reason":"internal",`)
+		p.want("")
+		other.say(`21["join",{"room":"room1"}]`)
+		other.want(`31[{"type":"ack",`)
+	}
+	if n := w.metric("roomtide_sockio_panics_total"); n != 4 {
+		t.Errorf("%v panics counted, want 4", n)
+	}
+	if s := w.log.String(); !strings.Contains(s, "panicked") || strings.Contains(s, "quotes") {
+		t.Errorf("the log: %s", s)
+	}
+}
+
+// A client that does not poll for long gets everything in order, or is told
+// where the gap is and resumes there.
+func TestLatePoll(t *testing.T) {
+	for _, k := range []kind{{"polling", 4}, {"polling", 3}} {
+		t.Run(k.String(), func(t *testing.T) {
+			w := newWorld(t, sockio.Config{})
+			p := w.connect(k, "")
+			p.say(`21["join",{"room":"room1","user":"ann"}]`)
+			p.want(`31[{"type":"ack",`)
+			const n = 300
+			long := strings.Repeat("x", 2000)
+			for range n { // several times of what may wait
+				w.write("room1", long)
+			}
+			for seq := 1; seq <= n; seq++ {
+				p.want(fmt.Sprintf(`2["message",{"type":"message","room":"room1","seq":%d,"rev":%d,`, seq, seq+1))
+			}
+		})
+	}
+}
+
+func TestEncodingOfUnknownKinds(t *testing.T) {
+	if b := (sockio.Encoding{}).AppendEvent(nil, &chat.Event{Kind: 255}); len(b) != 0 {
+		t.Errorf("%q", b)
+	}
+	if b := (sockio.Codec{}).Ack(nil, 0, false, wire.DoneReply{}); len(b) != 0 {
+		t.Errorf("%q", b)
+	}
+	if b := (sockio.Encoding{}).AppendGap(nil, "room1", 7); string(b[2:]) != `42["gap",{"type":"gap","room":"room1","rev":7}]` {
+		t.Errorf("%q", b)
+	}
+}

@@ -1,0 +1,105 @@
+// What a test has a stock client do, in Node and in a browser. Go calls these
+// functions one after the other; each returns something that JSON can say.
+
+const patience = 20_000;
+
+// until waits for look to return something.
+function until(what, look) {
+  const end = Date.now() + patience;
+  return new Promise((resolve, reject) => {
+    const again = () => {
+      const v = look();
+      if (v !== undefined && v !== false) resolve(v);
+      else if (Date.now() > end) reject(new Error(`waited in vain for ${what}`));
+      else setTimeout(again, 2);
+    };
+    again();
+  });
+}
+
+const names = [
+  'hello', 'message', 'edited', 'deleted', 'reacted', 'member', 'room', 'presence', 'typing', 'read',
+  'gap', 'goodbye', 'error', 'connect', 'connect_error', 'disconnect',
+];
+
+// peer holds one client. io is the function of the client's package.
+export function peer(io) {
+  let socket;
+  const heard = []; // [name, argument], what nobody has asked for yet
+
+  const next = (name) => until(`${name}, heard ${JSON.stringify(heard)}`, () => {
+    const i = heard.findIndex((e) => e[0] === name);
+    return i >= 0 && heard.splice(i, 1)[0];
+  }).then((e) => e[1]);
+
+  return {
+    // open begins a connection and does not wait for it.
+    open(url, options) {
+      socket = io.connect(url, { forceNew: true, reconnectionDelay: 20, reconnectionDelayMax: 100, ...options });
+      for (const name of names) {
+        socket.on(name, (v) => heard.push([name, v instanceof Error ? { message: v.message, data: v.data } : v]));
+      }
+      return true;
+    },
+    // connect tries again, as somebody else if auth is given.
+    connect(auth) {
+      if (auth) socket.auth = auth;
+      socket.connect();
+      return true;
+    },
+    next,
+    // count says how many events with the name nobody has asked for yet.
+    count: (name) => heard.filter((e) => e[0] === name).length,
+    // on waits until the client uses the transport.
+    on: (name) => until(`transport ${name}`, () => socket.io.engine && socket.io.engine.transport.name === name),
+    tell(name, argument) {
+      socket.emit(name, argument);
+      return true;
+    },
+    ask: (name, argument) => new Promise((resolve, reject) => {
+      setTimeout(() => reject(new Error(`no ack of ${name}`)), patience);
+      socket.emit(name, argument, resolve);
+    }),
+    close() {
+      socket.disconnect();
+      return true;
+    },
+  };
+}
+
+// sample runs code of the documentation, word for word but for the address.
+// names are what the code may use; what is returned of it can be called later.
+export function sample(io, code, url) {
+  const printed = [];
+  const console = { log: (s) => printed.push(s) };
+  new Function('io', 'console', code.replace('https://chat.example.org', url))(io, console);
+  return { printed: (n) => until(`${n} lines, printed ${JSON.stringify(printed)}`, () => printed.length >= n && printed) };
+}
+
+// follower runs the samples of "Coming back". Clients without auth say hello.
+export function follower(io, code, url, options, user) {
+  const socket = io.connect(url, { forceNew: true, reconnectionDelay: 10, reconnectionDelayMax: 60, ...options });
+  if (io.protocol < 5) socket.on('connect', () => socket.emit('hello', { user }));
+  const applied = [];
+  const apply = (e) => applied.push(e);
+  const { join, send, unsent, revs } = new Function('socket', 'apply', `${code}\nreturn { join, send, unsent, revs };`)(socket, apply);
+  const messages = (room) => applied.filter((e) => e.type === 'message' && e.room === room);
+  let connects = 0;
+  socket.on('connect', () => connects++);
+  return {
+    join: (room) => (join(room), true),
+    joined: (room) => until('a join', () => revs.get(room) !== undefined),
+    // sendAll sends texts, one after the other, without waiting for anything but time.
+    async sendAll(room, prefix, n, pause) {
+      for (let i = 0; i < n; i++) {
+        send(room, `${prefix}${i}`);
+        await new Promise((done) => setTimeout(done, pause));
+      }
+      return until('acks', () => unsent.size === 0);
+    },
+    has: (room, seq) => until(`message ${seq}, have ${messages(room).length}`, () => messages(room).some((m) => m.seq >= seq)),
+    applied: (room) => applied.filter((e) => e.room === room).map(({ type, seq, rev, message }) => ({ type, seq, rev, message })),
+    connects: () => connects,
+    close: () => (socket.disconnect(), true),
+  };
+}

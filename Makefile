@@ -6,7 +6,7 @@ LDFLAGS  := -s -w -X main.stamp=$(VERSION)
 FUZZTIME ?= 5s
 ARGS     ?=
 
-.PHONY: help run build test check generate bench fuzz clean go
+.PHONY: help run build test check generate bench bench-fanout fuzz clean go
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +38,9 @@ bench: build ## the product's benchmarks: store, fan-out, fresh nodes under load
 	go test -run '^$$' -bench . -benchmem ./store/sqlite
 	go test -run '^$$' -bench . -benchmem ./hub
 	./bin/roomtide bench $(ARGS)
+
+bench-fanout: build ## the fan-out figures, with the floors, and a table of them (ARGS="--proto socketio")
+	./bin/roomtide bench fanout fanout5k rooms rate idle10k storm slow --floors $(ARGS)
 
 fuzz: go ## run every fuzz target for FUZZTIME
 	scripts/fuzz $(FUZZTIME)

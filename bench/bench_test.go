@@ -86,6 +86,9 @@ func TestAnomalies(t *testing.T) {
 		{"no ack", []string{message(1)}, Anomalies{Unacked: 1}},
 		{"no delivery", []string{ack}, Anomalies{Missing: 1}},
 		{"twice", []string{ack, message(1), message(1)}, Anomalies{Doubled: 1}},
+		{"revs in order", []string{ack, `{"type":"member","room":"r","rev":1}`, `{"type":"members","room":"r","since":1,"rev":4}`, `{"type":"message","room":"r","seq":1,"rev":5}`}, Anomalies{}},
+		{"a rev left out", []string{ack, `{"type":"member","room":"r","rev":1}`, `{"type":"message","room":"r","seq":1,"rev":3}`}, Anomalies{Revs: 1}},
+		{"members left out", []string{ack, `{"type":"members","room":"r","since":1,"rev":4}`, `{"type":"message","room":"r","seq":1,"rev":5}`}, Anomalies{Revs: 1}},
 		{"a gap", []string{ack, `{"type":"gap","room":"r","rev":1}`}, Anomalies{Missing: 1, Gaps: 1}},
 		{"refused", []string{`{"type":"error","id":ID,"code":"rate_limited","message":"slow"}`}, Anomalies{Missing: 1, Refused: map[string]int64{"rate_limited": 1}}},
 	}

@@ -71,7 +71,10 @@ func (m *member) read() error {
 		case bytes.HasPrefix(o, []byte(`{"type":"message"`)):
 			m.shown(o)
 		case bytes.HasPrefix(o, []byte(`{"type":"member"`)):
-			m.follow(number(o, `"rev":`))
+			rev := number(o, `"rev":`)
+			m.follow(rev, rev)
+		case bytes.HasPrefix(o, []byte(`{"type":"members"`)):
+			m.follow(number(o, `"since":`)+1, number(o, `"rev":`))
 		case bytes.HasPrefix(o, []byte(`{"type":"error"`)):
 			m.refused(o)
 		case f.reply:
@@ -109,18 +112,19 @@ func (m *member) take(seq, rev int64) {
 	}
 	m.last = seq
 	m.delivered.Add(1)
-	m.follow(rev)
+	m.follow(rev, rev)
 }
 
-// follow checks that a change is the next one. Floors have no revs.
-func (m *member) follow(rev int64) {
-	if rev == 0 {
+// follow checks that the changes first to last are the next ones. Floors have no
+// revs.
+func (m *member) follow(first, last int64) {
+	if last == 0 {
 		return
 	}
-	if rev != m.rev+1 {
+	if first != m.rev+1 {
 		m.load.revs.Add(1)
 	}
-	m.rev = max(m.rev, rev)
+	m.rev = max(m.rev, last)
 }
 
 // acked handles an ack. The command's number is the time it was to be sent.

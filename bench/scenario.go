@@ -35,7 +35,7 @@ var scenarios = []Scenario{
 	{Name: "idle", Idle: true, Rooms: 200, Members: 10, Duration: 5 * time.Second},
 	{Name: "idle10k", Idle: true, Rooms: 1000, Members: 10, Duration: 5 * time.Second},
 	{Name: "storm", Storm: true, Rooms: 1000, Members: 10, Senders: 20, Window: 1, Pause: 20 * time.Millisecond, Size: 120, Duration: 5 * time.Second},
-	{Name: "slow", Slow: true, Rooms: 1, Members: 1000, Senders: 1, Rate: 20, Size: 120, Stop: time.Minute, Duration: 10 * time.Second},
+	{Name: "slow", Slow: true, Rooms: 1, Members: 1000, Senders: 1, Rate: 20, Size: 2000, Stop: time.Minute, Duration: 10 * time.Second},
 	{Name: "start", Start: true, Duration: 2 * time.Second},
 }
 

@@ -43,6 +43,7 @@
 //
 // Text beyond ASCII goes to polling clients of protocol 3 in the binary form of
 // a payload, unless they asked for base64: in the text form clients 1 and 2
-// disagree about what a length counts. Clients 1 that ask for base64 (very old
-// browsers, JSONP) encode text twice; it is handed over as it came.
+// disagree about what a length counts. For those that asked for base64 see
+// Options.EscapeText. What clients 1 among them send is encoded twice, which is
+// recognised and undone.
 package engineio

@@ -8,16 +8,17 @@ import (
 )
 
 // encodePayload turns whole WebSocket frames into the answer to a poll. asText
-// says that the client cannot take the binary form of protocol 3; binary says
-// that the answer is in it.
-func encodePayload(version int, asText bool, frames []byte) (body []byte, binary bool) {
+// says that the client cannot take the binary form of protocol 3, and escape,
+// unless it is nil, how to write text beyond ASCII then; binary says that the
+// answer is in the binary form.
+func encodePayload(version int, asText bool, escape func(dst, text []byte) []byte, frames []byte) (body []byte, binary bool) {
 	switch {
 	case version == 4:
 		return encodeSeparated(frames), false
 	case !asText && needsRecords(frames):
 		return encodeRecords(frames), true
 	}
-	return encodeLengths(frames), false
+	return encodeLengths(escape, frames), false
 }
 
 func encodeSeparated(frames []byte) []byte {
@@ -36,7 +37,7 @@ func encodeSeparated(frames []byte) []byte {
 	return body
 }
 
-func encodeLengths(frames []byte) []byte {
+func encodeLengths(escape func(dst, text []byte) []byte, frames []byte) []byte {
 	body := make([]byte, 0, len(frames))
 	for len(frames) > 0 {
 		op, p, rest := nextFrame(frames)
@@ -46,6 +47,9 @@ func encodeLengths(frames []byte) []byte {
 			body = append(strconv.AppendInt(body, int64(n), 10), ':', markBase64, byte(kindMessage))
 			body = base64.StdEncoding.AppendEncode(body, p[1:])
 			continue
+		}
+		if escape != nil && utf16Len(p) != len(p) {
+			p = escape(nil, p)
 		}
 		body = append(strconv.AppendInt(body, int64(utf16Len(p)), 10), ':')
 		body = append(body, p...)

@@ -80,6 +80,12 @@ type Options struct {
 	// by name. Nil allows none.
 	CORS func(origin string) bool
 
+	// EscapeText appends text beyond ASCII in another way, for clients of protocol
+	// 3 that asked for base64: among them clients 1 cannot read it, and end their
+	// session. Who sends JSON, as Socket.IO does, uses EscapeJSON. Nil sends text
+	// as it is.
+	EscapeText func(dst, text []byte) []byte
+
 	Log *slog.Logger // nil discards
 }
 

@@ -139,7 +139,7 @@ func (s *Socket) collect(p *poll) (frames []byte, no *refusal, ready bool) {
 
 // answer writes frames as the client wants them.
 func (s *Socket) answer(w http.ResponseWriter, q query, frames []byte) {
-	body, binary := encodePayload(s.version, s.asText || q.base64 || q.jsonp != "", frames)
+	body, binary := encodePayload(s.version, s.asText || q.base64 || q.jsonp != "", s.srv.opts.EscapeText, frames)
 	contentType := "text/plain; charset=UTF-8"
 	switch {
 	case binary:

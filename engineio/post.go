@@ -79,7 +79,16 @@ func (s *Socket) receiveBody(w http.ResponseWriter, r *http.Request, q query) *r
 	if s.Transport() != polling {
 		return badRequest
 	}
-	if err := decodePayload(s.version, binary, body, s.receive); err != nil && err != ErrClosed {
+	receive := s.receive
+	if s.asText && !binary {
+		receive = func(p packet) error {
+			if !p.binary {
+				p.data = undouble(p.data)
+			}
+			return s.receive(p)
+		}
+	}
+	if err := decodePayload(s.version, binary, body, receive); err != nil && err != ErrClosed {
 		s.end(endingOf(err))
 		return badRequest
 	}

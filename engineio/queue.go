@@ -16,6 +16,9 @@ type queue struct {
 	// own are whole frames of the socket that wait until TryWrite has ended its
 	// frame. Empty when cut is between two frames.
 	own []byte
+
+	// answers are the bytes among these that answer pings.
+	answers int
 }
 
 // keepQueue is how large an empty queue may stay.
@@ -44,11 +47,13 @@ func (q *queue) wrote(n int) {
 	switch {
 	case n < len(q.out):
 		q.out = q.out[n:]
+		return
 	case cap(q.out) > keepQueue:
 		q.out = nil
 	default:
 		q.out = q.out[:0]
 	}
+	q.answers = 0
 }
 
 // take returns all whole frames. Only while polling.
@@ -57,7 +62,7 @@ func (q *queue) take() []byte {
 	frames := q.out[:whole:whole]
 	q.out = append([]byte(nil), q.out[whole:]...)
 	frames = append(frames, q.own...)
-	q.own = nil
+	q.own, q.answers = nil, 0
 	return frames
 }
 

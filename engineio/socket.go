@@ -162,7 +162,9 @@ func (s *Socket) end(e ending) {
 	switch {
 	case s.ws != nil:
 		s.hangUp()
-	case s.poll != nil:
+	// Clients of protocol 4 hand packets on later than they take note of a close
+	// packet in the same answer: what is queued goes alone, the close with the next.
+	case s.poll != nil && (e.linger == 0 || !s.queue.whole()):
 		s.poll.finish(e.last)
 	case e.linger > 0:
 		s.lasts = true

@@ -120,10 +120,14 @@ func (s *Socket) push(frame []byte) {
 	s.flush()
 }
 
-// pushAnswer queues a frame that the client asked for. One that asks and does
-// not read gets no more of them. mu is held.
+// maxAnswers is how many bytes of answers to pings may be queued.
+const maxAnswers = 4 << 10
+
+// pushAnswer queues the answer to a ping. A client that asks and does not read
+// gets no more of them. mu is held.
 func (s *Socket) pushAnswer(frame []byte) {
-	if s.queue.size() < s.srv.opts.MaxQueued {
+	if s.queue.answers < maxAnswers {
+		s.queue.answers += len(frame)
 		s.push(frame)
 	}
 }

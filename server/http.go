@@ -28,6 +28,7 @@ const (
 // openHTTP builds the transports.
 func (s *Server) openHTTP() error {
 	from := webpeer.Proxies(s.cfg.Proxies())
+	gate := webpeer.NewGate(s.cfg.MaxConnections, s.cfg.MaxConnectionsPerIP)
 	deps := s.sessionDeps()
 	s.sockets = wsock.New(wsock.Config{
 		Hub: s.hub,
@@ -35,15 +36,15 @@ func (s *Server) openHTTP() error {
 			return session.New(deps, c, wsock.Codec{})
 		},
 		Origins: s.cfg.Origins, ClientIP: from.Client,
-		MaxConns: s.cfg.MaxConnections, MaxPerIP: s.cfg.MaxConnectionsPerIP,
-		FrameBytes: deps.Limits.FrameBytes, Log: s.log, Registerer: s.reg,
+		Gate: gate, FrameBytes: deps.Limits.FrameBytes, Log: s.log, Registerer: s.reg,
 	})
 	s.onClose(s.sockets.Close)
 	s.socketIO = sockio.New(sockio.Config{
-		Hub:     s.hub,
-		Open:    func(c *hub.Conn) sockio.Session { return session.New(deps, c, sockio.Codec{}) },
-		Origins: s.cfg.Origins, MaxConns: s.cfg.MaxConnections,
-		FrameBytes: deps.Limits.FrameBytes, Log: s.log,
+		Hub:      s.hub,
+		Open:     func(c *hub.Conn) sockio.Session { return session.New(deps, c, sockio.Codec{}) },
+		NoGuests: !deps.Guests, Origins: s.cfg.Origins, ClientIP: from.Client,
+		Gate: gate, MaxConns: s.cfg.MaxConnections,
+		FrameBytes: deps.Limits.FrameBytes, Log: s.log, Registerer: s.reg,
 	})
 	s.onClose(s.socketIO.Close)
 	api := httpapi.New(httpapi.Config{
@@ -66,7 +67,7 @@ func split(sockets, socketIO, api, page http.Handler) http.Handler {
 		switch p := r.URL.Path; {
 		case p == "/ws", p == "/" && strings.EqualFold(r.Header.Get("Upgrade"), "websocket"):
 			sockets.ServeHTTP(w, r)
-		case strings.HasPrefix(p, "/socket.io/"):
+		case strings.HasPrefix(p, "/socket.io/"), p == "/socket.io":
 			socketIO.ServeHTTP(w, r)
 		case strings.HasPrefix(p, "/v1/"), p == "/healthz", p == "/readyz", p == "/metrics", p == "/openapi.json":
 			api.ServeHTTP(w, r)

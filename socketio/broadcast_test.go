@@ -203,3 +203,20 @@ func TestSlowClient(t *testing.T) {
 		}
 	}
 }
+
+// One that is larger than what may be queued is dropped as well.
+func TestLargeVolatileEvent(t *testing.T) {
+	o := plain()
+	o.Engine = engineio.Options{MaxQueued: 1000}
+	joined := make(chan *socketio.Socket, 1)
+	w := overTCP(t, o, func(io *socketio.Server) {
+		io.Of("/").OnConnect(func(s *socketio.Socket) { joined <- s })
+	})
+	p, _ := w.join("40")
+	s := <-joined
+	if err := s.Volatile().Emit("v", strings.Repeat("x", 1001)); err != nil || w.io.Stats().Dropped != 1 {
+		t.Errorf("%v %+v", err, w.io.Stats())
+	}
+	s.Emit("n")
+	p.want(`42["n"]`)
+}

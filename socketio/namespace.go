@@ -85,12 +85,16 @@ func (n *Namespace) Socket(id string) *Socket {
 // Sockets returns all connected sockets, in no order.
 func (n *Namespace) Sockets() []*Socket { return n.All().Sockets() }
 
-// attach makes an admitted socket a member: from here on it gets what is said
-// to the namespace, and nothing before its CONNECT.
-func (n *Namespace) attach(s *Socket) {
+// attach makes an admitted socket a member: from its CONNECT on it gets all that
+// is said to it, and nothing before.
+func (n *Namespace) attach(s *Socket) { _ = s.client.report(n.welcome(s)) }
+
+func (n *Namespace) welcome(s *Socket) error {
 	n.ledger.lock()
-	err := n.ledger.welcome(s)
+	defer n.ledger.unlock()
 	n.mu.Lock()
+	defer n.mu.Unlock()
+	err := n.ledger.welcome(s)
 	if s.recovered {
 		if s.rooms == nil {
 			s.rooms = map[string]uint64{}
@@ -102,9 +106,7 @@ func (n *Namespace) attach(s *Socket) {
 	for room := range s.rooms {
 		n.enter(room, s)
 	}
-	n.mu.Unlock()
-	n.ledger.unlock()
-	_ = s.client.report(err)
+	return err
 }
 
 // detach takes a socket out and reports whether it was in. With recovery it

@@ -1,129 +1,16 @@
 package socketio_test
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/roomtide/roomtide/engineio"
 	"github.com/roomtide/roomtide/socketio"
 )
 
 func recovering() socketio.Options {
 	return socketio.Options{Recovery: socketio.Recovery{Window: 2 * time.Minute}}
-}
-
-// member is a client that keeps what stock clients keep for recovery.
-type member struct {
-	*peer
-	w      *world
-	sid    string
-	pid    string
-	offset string
-}
-
-// inRoom lets everybody join "room" and puts who joined into the channel.
-func inRoom(joined chan *socketio.Socket) func(io *socketio.Server) {
-	return func(io *socketio.Server) {
-		io.Of("/").OnConnect(func(s *socketio.Socket) {
-			if !s.Recovered() {
-				s.Join("room")
-				s.SetData("data of " + s.ID())
-			}
-			joined <- s
-		})
-	}
-}
-
-func (w *world) member() *member {
-	w.Helper()
-	m := &member{w: w}
-	var reply welcome
-	m.peer, reply = w.join("40")
-	m.sid, m.pid = reply.SID, reply.PID
-	if m.pid == "" || m.pid == m.sid {
-		w.Fatalf("CONNECT without a pid: %+v", reply)
-	}
-	return m
-}
-
-// event reads an event, keeps its offset, and returns it without.
-func (m *member) event() string {
-	m.Helper()
-	return m.note(m.read())
-}
-
-func (m *member) note(text string) string {
-	m.Helper()
-	body, ok := strings.CutPrefix(text, "42")
-	var args []json.RawMessage
-	if err := json.Unmarshal([]byte(body), &args); !ok || err != nil || len(args) < 2 {
-		m.Fatalf("%s is no event with an offset", text)
-	}
-	last := args[len(args)-1]
-	if err := json.Unmarshal(last, &m.offset); err != nil {
-		m.Fatalf("the offset of %s is no string", text)
-	}
-	return strings.TrimSuffix(body, ","+string(last)+"]") + "]"
-}
-
-func (m *member) wantEvents(events ...string) {
-	m.Helper()
-	for _, want := range events {
-		if got := m.event(); got != want {
-			m.Fatalf("event %s, want %s", got, want)
-		}
-	}
-}
-
-// back connects again. It returns what came before the CONNECT, and whether the
-// client is recovered as stock clients see it.
-func (m *member) back() (missed []string, recovered bool) {
-	m.Helper()
-	auth, err := json.Marshal(map[string]string{"pid": m.pid, "offset": m.offset})
-	if m.offset == "" {
-		auth, err = json.Marshal(map[string]string{"pid": m.pid})
-	}
-	if err != nil {
-		m.Fatal(err)
-	}
-	m.peer = m.w.connect("4")
-	m.send("40" + string(auth))
-	for {
-		text := m.read()
-		if rest, ok := strings.CutPrefix(text, "40"); ok {
-			var reply welcome
-			if err := json.Unmarshal([]byte(rest), &reply); err != nil {
-				m.Fatal(err)
-			}
-			recovered = reply.PID == m.pid
-			m.sid, m.pid = reply.SID, reply.PID
-			return missed, recovered
-		}
-		missed = append(missed, m.note(text))
-	}
-}
-
-func (m *member) wantBack(missed ...string) {
-	m.Helper()
-	sid := m.sid
-	got, recovered := m.back()
-	if !recovered || m.sid != sid || fmt.Sprint(got) != fmt.Sprint(missed) {
-		m.Fatalf("recovered %v as %s (was %s) and missed %v, want %v", recovered, m.sid, sid, got, missed)
-	}
-}
-
-func (m *member) wantNew() {
-	m.Helper()
-	sid := m.sid
-	missed, recovered := m.back()
-	if recovered || len(missed) > 0 {
-		m.Fatalf("recovered %v as %s (was %s) with %v", recovered, m.sid, sid, missed)
-	}
 }
 
 func TestRecovery(t *testing.T) {
@@ -279,6 +166,30 @@ func TestRecoveryTakesOver(t *testing.T) {
 	m.wantEvents(`["live"]`)
 }
 
+// Who is cut off again before it has read what it missed gets it again.
+func TestRecoveryRepeats(t *testing.T) {
+	w, joined := recoveringWorld(t, recovering())
+	n := w.io.Of("/")
+	m := w.member()
+	<-joined
+	n.To("room").Emit("a")
+	m.wantEvents(`["a"]`)
+	m.cut()
+	w.waitGone(m.sid)
+	n.To("room").Emit("b")
+	for range 2 {
+		p := w.connect("4")
+		p.send(fmt.Sprintf(`40{"pid":%q,"offset":%q}`, m.pid, m.offset))
+		if s := <-joined; !s.Recovered() {
+			t.Fatal("not recovered")
+		}
+		p.cut()
+		w.waitGone(m.sid)
+	}
+	n.To("room").Emit("c")
+	m.wantBack(`["b"]`, `["c"]`)
+}
+
 func TestNotRecovered(t *testing.T) {
 	w, _ := recoveringWorld(t, recovering())
 	n := w.io.Of("/")
@@ -320,206 +231,4 @@ func TestNotRecovered(t *testing.T) {
 		m.cut()
 		m.wantBack()
 	})
-}
-
-// An offset of another server means nothing, whatever number it holds.
-func TestRecoveryWithAnOffsetOfAnotherServer(t *testing.T) {
-	w, joined := recoveringWorld(t, recovering())
-	m := w.member()
-	<-joined
-	m.offset = "elsewhere.1"
-	w.io.Of("/").To("room").Emit("a") // nobody reads it
-	m.cut()
-	m.wantBack(`["a"]`)
-}
-
-// What was said in a room before the client was in it is not for it.
-func TestRecoveryOfRoomsJoinedLater(t *testing.T) {
-	w, joined := recoveringWorld(t, recovering())
-	n := w.io.Of("/")
-	m := w.member()
-	s := <-joined
-	n.To("secret").Emit("before")
-	s.Join("secret")
-	n.To("secret").Emit("after")
-	s.Leave("room")
-	n.To("room").Emit("after it left")
-	m.cut()
-	m.wantBack(`["after"]`)
-}
-
-func TestRecoveryWindow(t *testing.T) {
-	inBubble(t, recovering(), func(io *socketio.Server) { inRoom(make(chan *socketio.Socket, 10))(io) }, func(w *world) {
-		n := w.io.Of("/")
-		m := w.member()
-		m.cut()
-		time.Sleep(119 * time.Second) // the clock of the bubble
-		n.To("room").Emit("a")
-		m.wantBack(`["a"]`)
-		m.cut()
-		time.Sleep(121 * time.Second)
-		m.wantNew()
-		m.cut()
-	})
-}
-
-func TestRecoveryBounds(t *testing.T) {
-	o := recovering()
-	o.Recovery.MaxSessions = 2
-	w, _ := recoveringWorld(t, o)
-	list := []*member{w.member(), w.member(), w.member()}
-	for _, m := range list {
-		m.cut()
-		w.waitGone(m.sid)
-	}
-	list[0].wantNew()
-	list[1].wantBack()
-	list[2].wantBack()
-
-	// More than a connection takes at once is not repeated.
-	o = recovering()
-	o.Engine = engineio.Options{MaxQueued: 10_000}
-	w, _ = recoveringWorld(t, o)
-	m := w.member()
-	m.cut()
-	w.waitGone(m.sid)
-	for range 20 {
-		w.io.Of("/").Emit("a", strings.Repeat("x", 1000))
-	}
-	m.wantNew()
-	w.io.Of("/").Emit("b")
-	m.wantEvents(`["b"]`)
-}
-
-// The middleware is asked again, unless the program does not want that.
-func TestRecoveryAndMiddleware(t *testing.T) {
-	for _, skip := range []bool{false, true} {
-		o := recovering()
-		o.Recovery.SkipMiddleware = skip
-		var asked atomic.Int32
-		w := overTCP(t, o, func(io *socketio.Server) {
-			io.Of("/").Use(func(s *socketio.Socket) error {
-				n := asked.Add(1)
-				s.SetData(int(n))
-				if n == 3 {
-					return errors.New("banned")
-				}
-				return nil
-			})
-		})
-		m := w.member()
-		m.cut()
-		m.wantBack()
-		s := w.io.Of("/").Socket(m.sid)
-		if skip {
-			if asked.Load() != 1 || s.Data() != 1 {
-				t.Errorf("asked %d times, %v", asked.Load(), s.Data())
-			}
-			continue
-		}
-		if asked.Load() != 2 || s.Data() != 2 {
-			t.Errorf("asked %d times, %v", asked.Load(), s.Data())
-		}
-		m.cut()
-		w.waitGone(m.sid)
-		m.peer = w.connect("4")
-		m.send(fmt.Sprintf(`40{"pid":%q}`, m.pid))
-		m.want(`44{"message":"banned"}`)
-		m.wantNew()
-	}
-}
-
-// A connection that ends while the middleware decides does not use the session up.
-func TestRecoveryOfARecoveryCutShort(t *testing.T) {
-	var asked atomic.Int32
-	inBubble(t, recovering(), func(io *socketio.Server) {
-		io.Of("/").Use(func(s *socketio.Socket) error {
-			if asked.Add(1) == 2 {
-				time.Sleep(50 * time.Second) // longer than a client may take to join
-			}
-			return nil
-		})
-	}, func(w *world) {
-		m := w.member()
-		m.cut()
-		cut := w.connect("4")
-		cut.send(fmt.Sprintf(`40{"pid":%q}`, m.pid))
-		cut.ws.NetConn().SetReadDeadline(time.Time{})
-		for {
-			if _, _, err := cut.ws.ReadMessage(1000); err != nil {
-				break
-			}
-		}
-		cut.cut()
-		time.Sleep(10 * time.Second)
-		m.wantBack()
-		m.cut()
-	})
-}
-
-// Clients 1 and 2 know nothing of it.
-func TestRecoveryAndProtocol4(t *testing.T) {
-	w, joined := recoveringWorld(t, recovering())
-	p := w.connect("3")
-	p.want("40")
-	<-joined
-	w.io.Of("/").To("room").Emit("a", 1)
-	p.want(`42["a",1]`)
-}
-
-// Whatever happens to its connection, a client gets everything once and in order.
-func TestRecoveryLosesNothing(t *testing.T) {
-	w, joined := recoveringWorld(t, recovering())
-	n := w.io.Of("/")
-	m := w.member()
-	s := <-joined
-	const events = 3000
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for i := range events {
-			switch i % 3 {
-			case 0:
-				n.To("room").Emit("n", i)
-			case 1:
-				n.ToID(s.ID()).Emit("n", i)
-			default:
-				n.Emit("n", i)
-			}
-			n.To("else").Emit("noise")
-			n.To("room").Volatile().Emit("v")
-		}
-	}()
-	next, cuts := 0, 0
-	take := func(event string) {
-		if event == `["v"]` {
-			return
-		}
-		if want := fmt.Sprintf(`["n",%d]`, next); event != want {
-			t.Fatalf("got %s, want %s after %d cuts", event, want, cuts)
-		}
-		next++
-	}
-	for next < events {
-		for range 20 + next%37 {
-			if next < events {
-				take(m.event())
-			}
-		}
-		if next%2 == 0 {
-			m.cut() // otherwise the old connection lingers
-		}
-		missed, recovered := m.back()
-		if cuts++; !recovered {
-			t.Fatalf("not recovered after %d cuts", cuts)
-		}
-		for _, event := range missed {
-			take(event)
-		}
-		<-joined
-	}
-	<-done
-	if cuts < 5 {
-		t.Errorf("only %d cuts", cuts)
-	}
 }

@@ -79,6 +79,9 @@ func (o *Options) setDefaults() {
 	if o.MaxAcks <= 0 {
 		o.MaxAcks = 1000
 	}
+	if o.Engine.EscapeText == nil {
+		o.Engine.EscapeText = engineio.EscapeJSON // packets are JSON, which may be written in ASCII
+	}
 	if o.Log == nil {
 		o.Log = o.Engine.Log
 	}

@@ -119,7 +119,7 @@ func (w *world) write(room chat.RoomID, text string) {
 	w.Helper()
 	ctx, cancel := context.WithTimeout(w.Context(), patience)
 	defer cancel()
-	if _, err := w.deps.Engine.SendWait(ctx, engine.Actor{User: "host", Server: true}, room, chat.Draft{Text: text}); err != nil {
+	if _, _, err := w.deps.Engine.Post(ctx, engine.Actor{User: "host", Server: true}, room, chat.Draft{Text: text}); err != nil {
 		w.Fatal(err)
 	}
 }

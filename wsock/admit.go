@@ -15,27 +15,17 @@ const retryAfter = 5
 func (h *Handler) admit(from netip.Prefix) (why string, status int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	switch {
-	case h.closed:
+	if h.closed {
 		return "draining", http.StatusServiceUnavailable
-	case h.cfg.MaxConns > 0 && h.places >= h.cfg.MaxConns:
-		return "full", http.StatusServiceUnavailable
-	case h.cfg.MaxPerIP > 0 && h.perIP[from] >= h.cfg.MaxPerIP:
-		return "per_ip", http.StatusTooManyRequests
 	}
-	h.places++
-	h.perIP[from]++
-	h.done.Add(1)
-	return "", 0
+	if why, status = h.cfg.Gate.Enter(from); status == 0 {
+		h.done.Add(1)
+	}
+	return why, status
 }
 
 func (h *Handler) release(from netip.Prefix) {
-	h.mu.Lock()
-	h.places--
-	if h.perIP[from]--; h.perIP[from] == 0 {
-		delete(h.perIP, from)
-	}
-	h.mu.Unlock()
+	h.cfg.Gate.Leave(from)
 	h.done.Done()
 }
 

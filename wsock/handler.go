@@ -36,8 +36,7 @@ type Config struct {
 
 	Origins    []string                       // web origins allowed besides the node's own; "*" is all
 	ClientIP   func(*http.Request) netip.Addr // who is asking; nil: the peer of the TCP connection
-	MaxConns   int                            // connections at once, 0 is no limit
-	MaxPerIP   int                            // from one IPv4 address or IPv6 /64, 0 is no limit
+	Gate       *webpeer.Gate                  // places for connections; nil is no limit
 	FrameBytes int                            // one message from a client, 64 KiB
 	Hello      time.Duration                  // until a client has said who they are, 10 s
 	Ping       time.Duration                  // between pings, 25 s
@@ -48,6 +47,9 @@ type Config struct {
 
 func (c *Config) setDefaults() {
 	d := chat.DefaultLimits()
+	if c.Gate == nil {
+		c.Gate = webpeer.NewGate(0, 0)
+	}
 	if c.ClientIP == nil {
 		c.ClientIP = webpeer.Peer
 	}
@@ -91,8 +93,6 @@ type Handler struct {
 
 	mu     sync.Mutex
 	closed bool
-	places int // connections, those in their handshake included
-	perIP  map[netip.Prefix]int
 	wheel  [spokes]map[*client]struct{}
 	next   int32 // spoke for the next connection
 }
@@ -106,7 +106,7 @@ func New(cfg Config) *Handler {
 
 func newHandler(cfg Config) *Handler {
 	cfg.setDefaults()
-	h := &Handler{cfg: cfg, origins: webpeer.NewOrigins(cfg.Origins), metrics: newMetrics(cfg.Registerer), perIP: make(map[netip.Prefix]int), jobs: make(chan *client)}
+	h := &Handler{cfg: cfg, origins: webpeer.NewOrigins(cfg.Origins), metrics: newMetrics(cfg.Registerer), jobs: make(chan *client)}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	for i := range h.wheel {
 		h.wheel[i] = make(map[*client]struct{})

@@ -142,7 +142,7 @@ func TestParked(t *testing.T) {
 			then(s, c)
 			c.Close()
 			<-s.session(0).closed
-			s.await(func() bool { return s.places == 0 })
+			s.await(func() bool { return s.cfg.Gate.Taken() == 0 })
 		})
 	}
 }
@@ -168,7 +168,7 @@ func TestParkedAndStalled(t *testing.T) {
 		k.conn.Send(make([]byte, 64<<10))
 	}
 	<-s.session(0).closed
-	s.await(func() bool { return s.places == 0 })
+	s.await(func() bool { return s.cfg.Gate.Taken() == 0 })
 }
 
 // Idle connections have no goroutines.
@@ -312,5 +312,5 @@ func TestGoodbyeWhileReading(t *testing.T) {
 		peers.Go(func() { s.session(i).conn.Close(chat.ByeExpired) })
 	}
 	peers.Wait()
-	s.await(func() bool { return s.places == 0 })
+	s.await(func() bool { return s.cfg.Gate.Taken() == 0 })
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"runtime"
 	"strings"
 	"sync"
@@ -95,8 +96,8 @@ func newStand(t *testing.T, cfg Config, useTLS bool) *stand {
 		s.Handler.Close()
 		s.hub.Close()
 		b.Close()
-		if s.places != 0 || len(s.perIP) != 0 {
-			t.Errorf("%d places taken, %v", s.places, s.perIP)
+		if n := s.cfg.Gate.Taken(); n != 0 {
+			t.Errorf("%d places taken", n)
 		}
 	})
 	return s
@@ -410,7 +411,7 @@ func (s *stand) status(header http.Header) *websocket.HandshakeError {
 }
 
 func TestAdmission(t *testing.T) {
-	s := newStand(t, Config{MaxConns: 3, MaxPerIP: 2}, false)
+	s := newStand(t, Config{Gate: webpeer.NewGate(3, 2)}, false)
 	if he := s.status(http.Header{"Origin": {"https://evil.example"}}); he.Status != http.StatusForbidden {
 		t.Errorf("foreign origin: %d", he.Status)
 	}
@@ -427,23 +428,22 @@ func TestAdmission(t *testing.T) {
 	a.Close()
 	<-s.session(0).closed
 	// Its place comes back when the server has let go of the socket.
-	s.await(func() bool { return s.places == 1 })
+	s.await(func() bool { return s.cfg.Gate.Taken() == 1 })
 	s.dial().hello()
 
-	s.Handler.mu.Lock()
-	s.places += 1 // somebody else
-	s.Handler.mu.Unlock()
+	elsewhere := netip.MustParsePrefix("192.0.2.1/32") // another transport's client
+	if _, status := s.cfg.Gate.Enter(elsewhere); status != 0 {
+		t.Fatal(status)
+	}
 	if he := s.status(nil); he.Status != http.StatusServiceUnavailable || he.Header.Get("Retry-After") == "" {
 		t.Errorf("full: %d", he.Status)
 	}
-	s.Handler.mu.Lock()
-	s.places -= 1
-	s.Handler.mu.Unlock()
+	s.cfg.Gate.Leave(elsewhere)
 }
 
 // A handshake that fails gives its place back.
 func TestRefusedHandshakeLeavesNothing(t *testing.T) {
-	s := newStand(t, Config{MaxConns: 1}, false)
+	s := newStand(t, Config{Gate: webpeer.NewGate(1, 0)}, false)
 	for range 3 {
 		resp, err := http.Get("http" + strings.TrimPrefix(s.url, "ws"))
 		if err != nil {

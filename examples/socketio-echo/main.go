@@ -34,8 +34,8 @@ func main() {
 func run() error {
 	var engine engineio.Options
 	listen := flag.String("listen", "127.0.0.1:3000", "address to listen on")
-	path := flag.String("path", "", "path to serve (default /socket.io/, with -engine /engine.io/)")
-	bare := flag.Bool("engine", false, "serve Engine.IO without Socket.IO")
+	path := flag.String("path", "/socket.io/", "path to serve Socket.IO at")
+	bare := flag.Bool("engine", false, "serve Engine.IO without Socket.IO instead, at /engine.io/")
 	flag.DurationVar(&engine.PingInterval, "ping-interval", 25*time.Second, "time between two pings")
 	flag.DurationVar(&engine.PingTimeout, "ping-timeout", 20*time.Second, "time to answer a ping")
 	flag.IntVar(&engine.MaxPayload, "max-payload", 1_000_000, "bytes of one message")
@@ -49,19 +49,13 @@ func run() error {
 	var handler server
 	if *bare {
 		handler = engineio.New(echo{}, engine)
+		*path = "/engine.io/"
 	} else {
 		o := socketio.Options{Engine: engine, ConnectTimeout: *connect}
 		if *recovery {
 			o.Recovery.Window = 2 * time.Minute
 		}
 		handler = newSocketIO(o)
-	}
-	switch {
-	case *path != "":
-	case *bare:
-		*path = "/engine.io/"
-	default:
-		*path = "/socket.io/"
 	}
 	return serve(*listen, *path, handler)
 }

@@ -54,6 +54,13 @@ func (g *Gate) full(from netip.Prefix) (why string, status int) {
 	return "", 0
 }
 
+// Taken is how many places are taken.
+func (g *Gate) Taken() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.taken
+}
+
 // Leave gives a place back.
 func (g *Gate) Leave(from netip.Prefix) {
 	g.mu.Lock()

@@ -10,7 +10,7 @@ function until(what, look) {
     const again = () => {
       const v = look();
       if (v !== undefined && v !== false) resolve(v);
-      else if (Date.now() > end) reject(new Error(`waited in vain for ${what}`));
+      else if (Date.now() > end) reject(new Error(`waited in vain for ${what()}`));
       else setTimeout(again, 2);
     };
     again();
@@ -27,7 +27,7 @@ export function peer(io) {
   let socket;
   const heard = []; // [name, argument], what nobody has asked for yet
 
-  const next = (name) => until(`${name}, heard ${JSON.stringify(heard)}`, () => {
+  const next = (name) => until(() => `${name}, heard ${JSON.stringify(heard)}`, () => {
     const i = heard.findIndex((e) => e[0] === name);
     return i >= 0 && heard.splice(i, 1)[0];
   }).then((e) => e[1]);
@@ -51,7 +51,7 @@ export function peer(io) {
     // count says how many events with the name nobody has asked for yet.
     count: (name) => heard.filter((e) => e[0] === name).length,
     // on waits until the client uses the transport.
-    on: (name) => until(`transport ${name}`, () => socket.io.engine && socket.io.engine.transport.name === name),
+    on: (name) => until(() => `transport ${name}`, () => socket.io.engine && socket.io.engine.transport.name === name),
     tell(name, argument) {
       socket.emit(name, argument);
       return true;
@@ -67,13 +67,13 @@ export function peer(io) {
   };
 }
 
-// sample runs code of the documentation, word for word but for the address.
-// names are what the code may use; what is returned of it can be called later.
+// sample runs code of the documentation, word for word but for the address, and
+// keeps what it prints.
 export function sample(io, code, url) {
   const printed = [];
   const console = { log: (s) => printed.push(s) };
   new Function('io', 'console', code.replace('https://chat.example.org', url))(io, console);
-  return { printed: (n) => until(`${n} lines, printed ${JSON.stringify(printed)}`, () => printed.length >= n && printed) };
+  return { printed: (n) => until(() => `${n} lines, printed ${JSON.stringify(printed)}`, () => printed.length >= n && printed) };
 }
 
 // follower runs the samples of "Coming back". Clients without auth say hello.
@@ -88,16 +88,16 @@ export function follower(io, code, url, options, user) {
   socket.on('connect', () => connects++);
   return {
     join: (room) => (join(room), true),
-    joined: (room) => until('a join', () => revs.get(room) !== undefined),
-    // sendAll sends texts, one after the other, without waiting for anything but time.
+    joined: (room) => until(() => 'a join', () => revs.get(room) !== undefined),
+    // sendAll sends texts at a steady pace, whatever happens to the connection, and waits for all acks.
     async sendAll(room, prefix, n, pause) {
       for (let i = 0; i < n; i++) {
         send(room, `${prefix}${i}`);
         await new Promise((done) => setTimeout(done, pause));
       }
-      return until('acks', () => unsent.size === 0);
+      return until(() => 'acks', () => unsent.size === 0);
     },
-    has: (room, seq) => until(`message ${seq}, have ${messages(room).length}`, () => messages(room).some((m) => m.seq >= seq)),
+    has: (room, seq) => until(() => `message ${seq}, have ${messages(room).length}`, () => messages(room).some((m) => m.seq >= seq)),
     applied: (room) => applied.filter((e) => e.room === room).map(({ type, seq, rev, message }) => ({ type, seq, rev, message })),
     connects: () => connects,
     close: () => (socket.disconnect(), true),

@@ -64,7 +64,6 @@ func TestChat(t *testing.T) {
 				w := newWorld(t)
 				a := &ada{object: newObject(t, "peer", v.name), mode: m}
 				a.says = v.name == "io1" || v.name == "io2"
-				a.plain = v.name == "io1" && m.name == "polling" // see docs/protocol/socketio.md
 				a.story(w)
 			})
 		}
@@ -74,22 +73,24 @@ func TestChat(t *testing.T) {
 // ada uses a stock client.
 type ada struct {
 	*object
-	says  bool // says hello with an event
-	plain bool // everybody writes ASCII
-	mode  mode
-	rev   int64 // of what was shown last
+	says bool // says hello with an event
+	mode mode
+	rev  int64 // of what was shown last
 }
 
-func (a *ada) ask(name string, f fields) frame { a.t.Helper(); return do[frame](a.object, "ask", name, f) }
-func (a *ada) tell(name string, f fields)      { a.t.Helper(); do[bool](a.object, "tell", name, f) }
-func (a *ada) next(name string) frame          { a.t.Helper(); return do[frame](a.object, "next", name) }
+func (a *ada) ask(name string, f fields) frame {
+	a.t.Helper()
+	return do[frame](a.object, "ask", name, f)
+}
+func (a *ada) tell(name string, f fields) { a.t.Helper(); do[bool](a.object, "tell", name, f) }
+func (a *ada) next(name string) frame     { a.t.Helper(); return do[frame](a.object, "next", name) }
 
 func (a *ada) story(w *world) {
 	a.t.Helper()
 	do[bool](a.object, "open", w.node.URL(""), a.mode.with(fields{"auth": fields{"user": "ada"}}))
 	a.arrive()
 	a.talk(w)
-	a.err()
+	a.mistakes()
 	a.signals(w)
 	a.burst(w)
 	w.restart()
@@ -135,9 +136,6 @@ func (a *ada) talk(w *world) {
 		a.t.Fatalf("member: %+v", m)
 	}
 	texts := []string{"one, 日本 😀\u2028", "two", "drei: ö", "four"}
-	if a.plain {
-		texts = []string{"one", "two", "three", "four"}
-	}
 	one := fields{"room": "room1", "message": texts[0], "key": "key1"}
 	for range 2 { // the same key again is the same message
 		if r = a.ask("message", one); r.Type != "ack" || r.Seq != 1 || r.Rev != 3 {
@@ -156,8 +154,8 @@ func (a *ada) talk(w *world) {
 	}
 }
 
-// err are errors, in the ack where one is asked for and as event otherwise.
-func (a *ada) err() {
+// mistakes are answered in the ack where one is asked for and as event otherwise.
+func (a *ada) mistakes() {
 	a.t.Helper()
 	elsewhere := fields{"room": "elsewhere", "message": "x"}
 	if r := a.ask("message", elsewhere); r.Type != "error" || r.Code != "not_found" {

@@ -1,0 +1,142 @@
+package engineio_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/roomtide/roomtide/engineio"
+	"github.com/roomtide/roomtide/websocket"
+)
+
+// A WebSocket that is opened for a session and does not go on is given up; the
+// session stays as it was and can try again.
+func TestProbeGivesUp(t *testing.T) {
+	o := engineio.Options{UpgradeTimeout: time.Second}
+	for name, say := range map[string][]string{
+		"nothing": nil, "only the probe": {"2probe"}, "a message": {"4hello"}, "a message after the probe": {"2probe", "4hello"},
+		"no probe": {"2"}, "upgrade first": {"5"}, "too much": {"2probe" + strings.Repeat("x", 100)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, o, func(t *testing.T, w *world) {
+				c := w.open(4)
+				ws := c.ws()
+				for _, p := range say {
+					ws.send(p)
+					if p == "2probe" {
+						ws.receive("3probe")
+					}
+				}
+				var closed *websocket.CloseError
+				if err := ws.ended(); !errors.As(err, &closed) {
+					t.Error(err)
+				}
+				c.post("4on").want(t, 200, "ok")
+				c.get().want(t, 200, "4on")
+				ws = c.upgrade()
+				ws.send("4again")
+				ws.receive("4again")
+				ws.bye()
+				w.expect("close: transport close")
+			})
+		})
+	}
+}
+
+// Between probe and upgrade packet a poll is held for a moment, then answered;
+// what is queued is answered at once.
+func TestPollWhileProbing(t *testing.T) {
+	inBubble(t, engineio.Options{}, func(t *testing.T, w *world) {
+		c := w.open(4)
+		ws := c.ws()
+		ws.send("2probe")
+		ws.receive("3probe")
+		begin := time.Now()
+		c.get().want(t, 200, "6")
+		if d := time.Since(begin); d != engineio.ProbeHold {
+			t.Errorf("held for %v", d)
+		}
+		held := c.poll()
+		c.post("4now").want(t, 200, "ok")
+		(<-held).want(t, 200, "4now")
+		if time.Since(begin) != engineio.ProbeHold {
+			t.Error("a message was held back")
+		}
+		held = c.poll()
+		ws.send("5")
+		(<-held).want(t, 400, badRequest)
+		ws.bye()
+	})
+}
+
+// Messages from a POST that is being handled and from the WebSocket that takes
+// over meanwhile are handled one after the other and in order.
+func TestHandlerIsNeverCalledTwice(t *testing.T) {
+	both(t, engineio.Options{}, func(t *testing.T, w *world) {
+		var mu sync.Mutex
+		var got []string
+		entered, proceed := make(chan bool, 10), make(chan bool)
+		w.rec.onMessage = func(s *engineio.Socket, m engineio.Message) {
+			if !mu.TryLock() {
+				t.Error("two calls at a time")
+				return
+			}
+			defer mu.Unlock()
+			got = append(got, string(m.Data))
+			entered <- true
+			<-proceed
+		}
+		c := w.open(4)
+		posted := make(chan answer, 1)
+		go func() { posted <- c.post("4one\x1e4two") }()
+		<-entered
+		ws := c.upgrade()
+		said := make(chan bool)
+		go func() { // nobody reads it while the POST is handled
+			defer close(said)
+			ws.send("4three")
+		}()
+		for range 2 {
+			proceed <- true
+			<-entered
+		}
+		(<-posted).want(t, 200, "ok")
+		proceed <- true
+		<-said
+		ws.bye()
+		w.expect("close: transport close")
+		if fmt.Sprint(got) != "[one two three]" {
+			t.Error(got)
+		}
+	})
+}
+
+// A POST whose body comes after the WebSocket has taken over is refused whole.
+func TestPostMeetsUpgrade(t *testing.T) {
+	inBubble(t, engineio.Options{}, func(t *testing.T, w *world) {
+		c := w.open(4)
+		nc, err := w.dial(context.Background(), "", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		fmt.Fprintf(nc, "POST /?EIO=4&transport=polling&sid=%s HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n4ab", c.sid)
+		synctest.Wait()
+		ws := c.upgrade()
+		ws.send("4hello")
+		ws.receive("4hello")
+		fmt.Fprint(nc, "cd")
+		line := make([]byte, len("HTTP/1.1 400"))
+		if _, err := nc.Read(line); err != nil || string(line) != "HTTP/1.1 400" {
+			t.Fatalf("%q %v", line, err)
+		}
+		ws.send("4still")
+		ws.receive("4still")
+		ws.bye()
+	})
+}

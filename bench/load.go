@@ -23,10 +23,10 @@ type load struct {
 	prefix  string    // of this run's rooms and users, so that a running server has not seen them
 	who     string    // names of users begin with prefix and this
 	members []*member
+	enough  chan struct{} // closed when senders are to write no more
 	done    chan struct{} // closed by close: connections end because we end them
 
 	figures  atomic.Pointer[figures] // of the phase under way
-	enough   atomic.Bool             // senders write no more
 	sent     []atomic.Int64          // by room
 	acks     atomic.Int64
 	lost     atomic.Int64
@@ -44,7 +44,7 @@ func newLoad(s Scenario, addr string, floor bool) *load {
 	var run [4]byte
 	_, _ = rand.Read(run[:]) // never fails
 	l := &load{
-		s: s, addr: addr, floor: floor, proto: protos[s.Proto], epoch: time.Now(), done: make(chan struct{}),
+		s: s, addr: addr, floor: floor, proto: protos[s.Proto], epoch: time.Now(), enough: make(chan struct{}), done: make(chan struct{}),
 		prefix: "bench-" + hex.EncodeToString(run[:]) + "-", who: "user", sent: make([]atomic.Int64, s.Rooms),
 	}
 	if floor || l.proto == nil {
@@ -59,12 +59,25 @@ func (l *load) roomName(room int) string { return l.prefix + "room" + strconv.It
 // clock is the time since the load began, in nanoseconds.
 func (l *load) clock() int64 { return int64(time.Since(l.epoch)) }
 
-func (l *load) stopped() bool {
+func (l *load) stopped() bool { return closed(l.done) }
+
+func closed(c <-chan struct{}) bool {
 	select {
-	case <-l.done:
+	case <-c:
 		return true
 	default:
 		return false
+	}
+}
+
+// pause waits, but not for longer than senders are to write.
+func (l *load) pause(d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	select {
+	case <-time.After(d):
+	case <-l.enough:
 	}
 }
 

@@ -187,18 +187,19 @@ func (m *member) write(begin, deadline time.Time, offset time.Duration) {
 		if s.Rate > 0 {
 			at = next
 			next = next.Add(gap)
-			time.Sleep(time.Until(at))
+			m.load.pause(time.Until(at))
 		} else {
-			time.Sleep(s.Pause)
+			m.load.pause(s.Pause)
 			select {
 			case m.window <- struct{}{}:
 				at = time.Now()
 			case <-timeout:
 				return
+			case <-m.load.enough:
+				return
 			}
 		}
-		if !at.Before(deadline) || m.load.enough.Load() {
-			m.release()
+		if !at.Before(deadline) || closed(m.load.enough) {
 			return
 		}
 		stamp = max(stamp+1, int64(at.Sub(m.load.epoch)))

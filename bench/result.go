@@ -123,7 +123,7 @@ func (r *Result) tellPhases(line func(name, format string, args ...any)) {
 	}
 	if s := r.Slow; s != nil {
 		line("change", "p99 of the others' deliveries is %.2f times that of the phases around it", r.change(Phase.deliveryP99))
-		line("reader", "was %d messages behind and had everything %.2f s later: %d joins after a gap, %d messages with them, %d connections",
+		line("reader", "was %d messages behind and had everything %.2f s later: %d joins to resume, %d messages with them, %d new connections",
 			s.Missed, s.Whole.Seconds(), s.Gaps, s.CaughtUp, s.Attempts)
 	}
 }

@@ -56,7 +56,7 @@ func stay(ctx context.Context, order string, in io.Reader, out io.Writer) error 
 		f := l.figures.Swap(new(figures))
 		r := &stayReport{Ack: f.ack.latency()}
 		if lines.Text() == "stop" {
-			l.enough.Store(true)
+			close(l.enough)
 			<-worked
 			for i := range l.sent {
 				r.Sent = append(r.Sent, l.sent[i].Load())

@@ -64,9 +64,15 @@ func (a *ada) helloWithToken(w *world) {
 	do[bool](a.object, "on", a.mode.ends)
 }
 
-// revoked is what an administrator does to her.
+// revoked is what an administrator does to her. The answer to a question says that
+// the server, too, is done with the upgrade: what it says in the middle of one is
+// not heard by a client that has stopped polling.
 func (a *ada) revoked(w *world) {
 	a.t.Helper()
+	do[bool](a.object, "on", a.mode.ends)
+	if r := a.ask("rooms", fields{}); r.Type != "ack" {
+		a.t.Fatalf("rooms: %+v", r)
+	}
 	if status := w.http(http.MethodDelete, "/v1/users/ada/connections", nil, nil); status/100 != 2 {
 		a.t.Fatalf("revoking: %d", status)
 	}

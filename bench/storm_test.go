@@ -1,0 +1,59 @@
+package bench
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/roomtide/roomtide/internal/nodetest"
+)
+
+// Everybody who is cut comes back and has everything, over both protocols; a
+// reader who stops is told of the gap and catches up. The real server, in small.
+func TestStormAndSlowReader(t *testing.T) {
+	program, err := nodetest.Build("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := program.Remove(); err != nil {
+			t.Error(err)
+		}
+	})
+	node := program.Start(t, t.TempDir(), nodetest.FreeAddr(t))
+	node.Ready()
+	o := options{addr: node.Addr}
+	for _, proto := range []string{"native", "socketio"} {
+		t.Run("storm "+proto, func(t *testing.T) {
+			t.Parallel()
+			r, err := run(t.Context(), o, Scenario{Name: "storm", Proto: proto, Storm: true, Rooms: 3, Members: 4, Senders: 2, Window: 1, Pause: time.Millisecond, Size: 50, Duration: 100 * time.Millisecond}, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := r.Storm
+			if r.Anomalies.total() != 0 || s.Cut != 12 || s.Resumed != 12 || s.Attempts < 12 || s.CaughtUp == 0 || s.All < 500*time.Millisecond || len(s.Ended) != 0 {
+				t.Errorf("%+v, %s", s, &r.Anomalies)
+			}
+			if r.Acked == 0 || r.Delivered != 4*r.Acked || len(r.Phases) != 3 || r.Phases[1].Ack.Samples == 0 {
+				t.Errorf("%d acked, %d delivered, phases %v", r.Acked, r.Delivered, r.Phases)
+			}
+			if text := r.String(); !strings.Contains(text, "12 of 12") || !strings.Contains(text, "every message arrived once") {
+				t.Error(text)
+			}
+		})
+		t.Run("slow "+proto, func(t *testing.T) {
+			t.Parallel()
+			r, err := run(t.Context(), o, Scenario{Name: "slow", Proto: proto, Slow: true, Rooms: 1, Members: 4, Senders: 1, Rate: 500, Size: 2000, Stop: 1500 * time.Millisecond, Duration: 500 * time.Millisecond}, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := r.Slow
+			if r.Anomalies.total() != 0 || s.Missed < 500 || s.Gaps == 0 || s.CaughtUp == 0 || r.Delivered != 4*r.Sent || r.Phases[1].Delivery.Samples == 0 {
+				t.Errorf("%+v, %s, %d of %d delivered", s, &r.Anomalies, r.Delivered, 4*r.Sent)
+			}
+			if text := r.String(); !strings.Contains(text, "messages behind") {
+				t.Error(text)
+			}
+		})
+	}
+}

@@ -184,7 +184,7 @@ func (c *Config) checkNumbers() Problems {
 	for _, s := range c.Settings() {
 		least := 1.0
 		switch s.Key {
-		case "max_connections_per_ip", "limits.rooms_per_conn", "limits.read_event_room":
+		case "max_connections_per_ip", "accept_rate", "limits.rooms_per_conn", "limits.read_event_room":
 			least = 0
 		}
 		var v float64

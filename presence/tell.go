@@ -151,14 +151,37 @@ func (t *Tracker) report(err error) {
 	}
 }
 
-// publish tells the rooms. All of it together may ask the driver for driverTime.
+// When a crowd goes, thousands of rooms are told: so many at a time, with a
+// pause, so that messages come in between.
+const (
+	roomsATime = 32
+	tellPause  = 5 * time.Millisecond
+)
+
+// publish tells the rooms.
 func (t *Tracker) publish(news []Change) {
 	if t.cfg.Publish == nil {
 		return
 	}
+	for len(news) > 0 {
+		if news = t.publishSome(news); len(news) > 0 {
+			select {
+			case <-time.After(tellPause):
+			case <-t.done:
+			}
+		}
+	}
+	t.mu.Lock()
+	maps.DeleteFunc(t.lastTold, func(room chat.RoomID, _ int) bool { return t.rooms[room] == nil })
+	t.mu.Unlock()
+}
+
+// publishSome tells the first rooms, which together may ask the driver for
+// driverTime, and returns what is left.
+func (t *Tracker) publishSome(news []Change) (rest []Change) {
 	ctx, cancel := context.WithTimeout(context.Background(), driverTime)
 	defer cancel()
-	for len(news) > 0 {
+	for told := 0; told < roomsATime && len(news) > 0; told++ {
 		room := news[0].Room
 		n := slices.IndexFunc(news, func(c Change) bool { return c.Room != room })
 		if n < 0 {
@@ -172,9 +195,7 @@ func (t *Tracker) publish(news []Change) {
 		}
 		news = news[n:]
 	}
-	t.mu.Lock()
-	maps.DeleteFunc(t.lastTold, func(room chat.RoomID, _ int) bool { return t.rooms[room] == nil })
-	t.mu.Unlock()
+	return news
 }
 
 // summary is what a room is told: who came and went, or in a large room how many

@@ -47,8 +47,22 @@ func (s *seats) note(changes []presence.Change) {
 		p.changes = append(p.changes, store.SeatChange{Room: c.Room, Seat: store.Seat{User: c.User, Node: s.node}, On: c.On})
 	}
 	for _, p := range parts {
-		s.lanes.Submit(&lane.Seats{At: p.at, Changes: p.changes}, s.noted)
+		s.submit(p.at, p.changes)
 	}
+}
+
+// seatsATime is how many changes one op has: a crowd's must not hold a lane up.
+const seatsATime = 50
+
+// submit hands changes to a lane, each portion when the one before is written.
+func (s *seats) submit(at chat.Slot, changes []store.SeatChange) {
+	n := min(len(changes), seatsATime)
+	s.lanes.Submit(&lane.Seats{At: at, Changes: changes[:n]}, func(r lane.Reply, err error) {
+		s.noted(r, err)
+		if err == nil && n < len(changes) {
+			s.submit(at, changes[n:])
+		}
+	})
 }
 
 func (s *seats) noted(_ lane.Reply, err error) {

@@ -78,6 +78,7 @@ func Open(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *Server,
 		return nil, &chat.Error{Kind: chat.Unavailable, Op: "server.listen", Err: err,
 			Text: "cannot listen on " + cfg.Listen + ": is another server running there? choose another address with --listen"}
 	}
+	s.listener = newDoor(s.listener, cfg.AcceptRate)
 	s.onClose(func() { s.listener.Close() })
 	if err := s.openStore(ctx); err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package poll
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -55,7 +56,7 @@ func (p *Poller) Close() {
 }
 
 // batch is how many events are taken at once.
-const batch = 256
+const batch = 32
 
 // run wakes sleepers until the poller is closed.
 func (p *Poller) run(raw syscall.RawConn) {
@@ -77,6 +78,7 @@ func (p *Poller) run(raw syscall.RawConn) {
 			s.Wake()
 		}
 		clear(sleepers)
+		runtime.Gosched() // thousands woken at once would all be in front of everybody else
 	}
 }
 

@@ -36,7 +36,8 @@ func TestClose(t *testing.T) {
 		say(w.engine.Find(c.sid))
 		w.expect("close: because")
 		c.post("4late").want(t, 400, unknownSession)
-		c.get().want(t, 200, "4a\x1e4b\x1e1")
+		c.get().want(t, 200, "4a\x1e4b")
+		c.get().want(t, 200, "1")
 		c.get().want(t, 400, unknownSession)
 
 		c = w.open(3)
@@ -93,7 +94,8 @@ func TestCloseInHandler(t *testing.T) {
 		c := w.open(4)
 		c.post("4a\x1e4b").want(t, 200, "ok")
 		w.expect("handled", "close: enough")
-		c.get().want(t, 200, "4a\x1e1")
+		c.get().want(t, 200, "4a") // clients of protocol 4 would take note of a close in it first
+		c.get().want(t, 200, "1")
 		c.sid = ""
 		ws := c.ws()
 		ws.receiveHello()

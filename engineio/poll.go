@@ -70,6 +70,8 @@ func (s *Socket) beginPoll() (p *poll, held bool, no *refusal) {
 	s.mu.Lock()
 	p = &poll{woken: make(chan struct{}, 1)}
 	switch {
+	case s.lasts && s.queue.whole():
+		// What is queued goes alone, and the close with the next poll: see end.
 	case s.lasts:
 		s.lasts = false
 		p.last = s.ending.last

@@ -4,6 +4,8 @@ import (
 	"net"
 	"os"
 	"time"
+
+	"github.com/roomtide/roomtide/internal/writev"
 )
 
 // linger is how long the two sides of a WebSocket have to end it after the
@@ -28,7 +30,7 @@ func (s *Socket) TryWrite(bufs net.Buffers) (n int, err error) {
 		return s.writeThrough(bufs)
 	}
 	n, err = s.queue.add(bufs, s.srv.opts.MaxQueued)
-	if err == nil && n < length(bufs) {
+	if err == nil && n < writev.Size(bufs) {
 		s.srv.counts.full.Add(1)
 	}
 	s.flush()
@@ -55,11 +57,11 @@ func (s *Socket) writeThrough(bufs net.Buffers) (n int, err error) {
 			return n, err
 		}
 		s.queue.ended()
-		if m < length(part) {
+		if m < writev.Size(part) {
 			s.stall()
 			break
 		}
-		bufs = behind(bufs, m)
+		bufs = writev.Behind(bufs, m)
 	}
 	return n, nil
 }
@@ -194,24 +196,4 @@ func (s *Socket) hangUp() {
 	} else {
 		_ = l.nc.SetWriteDeadline(time.Now().Add(linger))
 	}
-}
-
-func length(bufs [][]byte) int {
-	n := 0
-	for _, b := range bufs {
-		n += len(b)
-	}
-	return n
-}
-
-// behind returns what is left of bufs after n bytes, without changing them.
-func behind(bufs net.Buffers, n int) net.Buffers {
-	for len(bufs) > 0 && n >= len(bufs[0]) {
-		n -= len(bufs[0])
-		bufs = bufs[1:]
-	}
-	if n > 0 {
-		bufs = append(net.Buffers{bufs[0][n:]}, bufs[1:]...)
-	}
-	return bufs
 }

@@ -5,13 +5,14 @@ import (
 	"slices"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/internal/writev"
 )
 
 // write gives a connection everything collected for it in one TryWrite: the
 // rest of a frame that was cut, private frames, events.
 func (w *worker) write(c *Conn) {
 	out := append(w.out[:0], c.cut...)
-	total := size(c.cut)
+	total := writev.Size(c.cut)
 	c.mu.Lock()
 	bye, gone := c.bye, c.gone
 	out = append(out, c.private...)
@@ -77,8 +78,8 @@ func (w *worker) settle(c *Conn, private int) {
 // back to the first frame that was not begun.
 func (w *worker) short(c *Conn, n, private int) {
 	var frames int
-	if k := size(c.cut); n < k {
-		c.cut = rest(c.cut, n)
+	if k := writev.Size(c.cut); n < k {
+		c.cut = writev.Behind(c.cut, n)
 		n = 0
 	} else {
 		n -= k
@@ -120,7 +121,7 @@ func (c *Conn) sent(frames int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	frames = min(frames, len(c.private)) // Detach empties it
-	c.bytes -= size(c.private[:frames])
+	c.bytes -= writev.Size(c.private[:frames])
 	c.private = slices.Delete(c.private, 0, frames)
 	if len(c.private) == 0 && cap(c.private) > keep {
 		c.private = nil
@@ -208,24 +209,4 @@ func (w *worker) end(c *Conn, g chat.Goodbye) {
 		w.hub.metrics.slow.Inc()
 	}
 	c.link.Close(g)
-}
-
-func size(bufs [][]byte) int {
-	n := 0
-	for _, b := range bufs {
-		n += len(b)
-	}
-	return n
-}
-
-// rest returns what is left of bufs behind the first n bytes.
-func rest(bufs net.Buffers, n int) net.Buffers {
-	for len(bufs) > 0 && n >= len(bufs[0]) {
-		n -= len(bufs[0])
-		bufs = bufs[1:]
-	}
-	if n > 0 {
-		bufs = append(net.Buffers{bufs[0][n:]}, bufs[1:]...)
-	}
-	return bufs
 }

@@ -1,0 +1,30 @@
+package engineio
+
+import (
+	"net"
+
+	"github.com/roomtide/roomtide/internal/writev"
+)
+
+// tcpOutlet writes to a plain TCP connection without waiting, copying or a
+// goroutine.
+type tcpOutlet struct {
+	tcp *net.TCPConn
+	out *writev.Conn
+}
+
+// newTCPOutlet returns nil if the connection is closed, and where there is
+// nothing better than a buffer.
+func newTCPOutlet(c *net.TCPConn) outlet {
+	out, err := writev.Open(c)
+	if err != nil {
+		return nil
+	}
+	return &tcpOutlet{c, out}
+}
+
+func (o *tcpOutlet) try(bufs [][]byte) (int, error) { return o.out.Try(bufs) }
+
+func (o *tcpOutlet) wait() error { return o.out.Wait() }
+
+func (o *tcpOutlet) end() { _ = o.tcp.CloseWrite() } // its reader closes it in any case

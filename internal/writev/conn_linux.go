@@ -1,0 +1,113 @@
+package writev
+
+import (
+	"net"
+	"os"
+	"sync/atomic"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Conn writes to one plain TCP connection without copying and without a
+// goroutine. Try and Wait are never called at the same time; Cut and Last by any
+// goroutine.
+type Conn struct {
+	// Set by Open.
+	raw   syscall.RawConn
+	tryFn func(fd uintptr) bool // c.try, bound once so that a write allocates nothing
+
+	// Safe for any goroutine.
+	cut atomic.Bool // the last write was short; changed while nobody else writes
+
+	// Owned by who calls Try.
+	bufs [][]byte
+	n    int
+	err  error
+}
+
+// Open returns the Conn of a connection, or why it cannot be written to.
+func Open(c *net.TCPConn) (*Conn, error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	w := &Conn{raw: raw}
+	w.tryFn = w.try
+	return w, nil
+}
+
+// Try writes as much of bufs as the peer accepts now. n less than Size(bufs)
+// with a nil err means that it accepts no more now.
+func (c *Conn) Try(bufs [][]byte) (n int, err error) {
+	c.bufs, c.n, c.err = bufs, 0, nil
+	err = c.raw.Write(c.tryFn)
+	c.bufs = nil
+	if c.err != nil {
+		err = c.err
+	}
+	return c.n, err
+}
+
+// try runs while nobody else writes to the connection. It always returns true:
+// it does not want to be called again.
+func (c *Conn) try(fd uintptr) bool {
+	const maxBufs = 1024 // IOV_MAX
+	for len(c.bufs) > 0 {
+		part := c.bufs[:min(len(c.bufs), maxBufs)]
+		n, err := write(int(fd), part)
+		if err != nil && err != unix.EAGAIN {
+			c.err = os.NewSyscallError("writev", err)
+			return true
+		}
+		c.n += n
+		if n < Size(part) {
+			c.cut.Store(true)
+			return true
+		}
+		c.bufs = c.bufs[len(part):]
+	}
+	c.cut.Store(false)
+	return true
+}
+
+func write(fd int, bufs [][]byte) (n int, err error) {
+	for {
+		if len(bufs) == 1 {
+			n, err = unix.Write(fd, bufs[0])
+		} else {
+			n, err = unix.Writev(fd, bufs)
+		}
+		if err != unix.EINTR {
+			return max(n, 0), err
+		}
+	}
+}
+
+// Wait waits until Try can make progress. The write deadline of the connection,
+// or closing it, ends the waiting with an error.
+func (c *Conn) Wait() error {
+	// The runtime reports only that a socket became writable, so what it is now
+	// has to be asked after it began to listen.
+	return c.raw.Write(func(fd uintptr) bool {
+		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+		n, err := unix.Poll(fds, 0)
+		return n > 0 || err != nil && err != unix.EINTR
+	})
+}
+
+// Cut reports whether the last write was short: the peer may have a part of a
+// frame.
+func (c *Conn) Cut() bool { return c.cut.Load() }
+
+// Last writes p, as far as the peer takes it now, unless the last write was
+// short. It waits for a Try that is under way, and for a Wait.
+func (c *Conn) Last(p []byte) {
+	// A connection that does not take it ends without.
+	_ = c.raw.Write(func(fd uintptr) bool {
+		if !c.cut.Load() {
+			_, _ = unix.Write(int(fd), p)
+		}
+		return true
+	})
+}

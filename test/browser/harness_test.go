@@ -236,6 +236,9 @@ func (w *window) wait(what, condition string) {
 	ctx, cancel := context.WithTimeout(w.ctx, 2*patience)
 	defer cancel()
 	ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](script, chromedp.EvalAwaitPromise))
+	for err != nil && ctx.Err() == nil { // the page was being left: the script ended with it
+		ok, err = chromedp.Run(ctx, chromedp.Evaluate[bool](script, chromedp.EvalAwaitPromise))
+	}
 	if err != nil || !ok {
 		w.t.Fatalf("%s: %s did not come true (%v); the page says:\n%s", w.name, what, err, w.text("body"))
 	}
@@ -272,7 +275,7 @@ func (w *window) messages() []string {
 
 func (w *window) text(selector string) string {
 	w.t.Helper()
-	return eval[string](w, `document.querySelector('`+selector+`').innerText`)
+	return eval[string](w, `document.querySelector('`+selector+`')?.innerText ?? ''`)
 }
 
 // say writes a message and presses Enter.

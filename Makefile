@@ -9,7 +9,7 @@ ARGS     ?=
 .PHONY: help run build test check generate bench bench-fanout fuzz clean go
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 run: build ## build and start a node (ARGS="--listen 127.0.0.1:9000" for flags)
 	./bin/roomtide serve $(ARGS)

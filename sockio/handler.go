@@ -91,7 +91,7 @@ func New(cfg Config) *Handler {
 		Engine: engineio.Options{
 			PingInterval: cfg.Ping, PingTimeout: cfg.Timeout,
 			MaxPayload: cfg.FrameBytes, MaxQueued: maxQueued, MaxSockets: cfg.MaxConns,
-			Check: h.check, CORS: h.origins.Known, EscapeText: engineio.EscapeJSON, Log: cfg.Log,
+			Check: h.check, CORS: h.origins.Known, Log: cfg.Log,
 		},
 		ConnectTimeout: cfg.Hello,
 		MaxAttached:    cfg.FrameBytes,

@@ -70,7 +70,8 @@ type Options struct {
 	MaxSockets int // sockets at once, 0 is no limit
 
 	// Check decides about a new session, before anything is allocated for it. An
-	// error refuses it with status 403; the client is told the error's text. With
+	// error refuses it with status 403, or with that of a *CheckError; the client
+	// is told the error's text. With
 	// a Check the origin of the page is its business. Nil refuses pages of other
 	// origins that CORS does not allow.
 	Check func(*http.Request) error

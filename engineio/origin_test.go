@@ -2,6 +2,7 @@ package engineio_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -15,6 +16,9 @@ func TestCheck(t *testing.T) {
 	asked := 0
 	o := engineio.Options{Check: func(r *http.Request) error {
 		asked++
+		if r.Header.Get("Token") == "late" {
+			return fmt.Errorf("checked: %w", &engineio.CheckError{Status: 503, Text: "full"})
+		}
 		if r.Header.Get("Token") != "good" {
 			return errors.New(`no "token"`)
 		}
@@ -34,7 +38,11 @@ func TestCheck(t *testing.T) {
 			t.Error(s.Request())
 		}
 		w.refuseStatus("EIO=4&transport=websocket", nil, 403)
-		if asked != 3 || w.engine.Stats().Sockets != 1 {
+		w.refuseStatus("EIO=4&transport=websocket", http.Header{"Token": {"late"}}, 503)
+		if full := (&client{world: w, version: 4}).get("Token", "late"); full.status != 503 || full.header.Get("Retry-After") != "5" {
+			t.Error(full)
+		}
+		if asked != 5 || w.engine.Stats().Sockets != 1 {
 			t.Error(asked, w.engine.Stats())
 		}
 	})

@@ -2,6 +2,7 @@ package engineio
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strconv"
 )
@@ -27,8 +28,24 @@ var (
 	tooLarge           = &refusal{3, "Payload too large", http.StatusRequestEntityTooLarge}
 )
 
-// forbidden tells the client what Options.Check said.
-func forbidden(err error) *refusal { return &refusal{4, err.Error(), http.StatusForbidden} }
+// CheckError is an error of Options.Check that refuses with a status of its own,
+// such as 503 from a server that is full. Text is for the client.
+type CheckError struct {
+	Status int
+	Text   string
+}
+
+func (e *CheckError) Error() string { return e.Text }
+
+// refused tells the client what Options.Check said.
+func refused(err error) *refusal {
+	status := http.StatusForbidden
+	var own *CheckError
+	if errors.As(err, &own) {
+		status = own.Status
+	}
+	return &refusal{4, err.Error(), status}
+}
 
 // retryAfter is how many seconds a client should stay away from a full server.
 const retryAfter = 5
@@ -38,7 +55,7 @@ func (f *refusal) write(w http.ResponseWriter) {
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
-	if f.status == http.StatusServiceUnavailable {
+	if f.status == http.StatusServiceUnavailable || f.status == http.StatusTooManyRequests {
 		h.Set("Retry-After", strconv.Itoa(retryAfter))
 	}
 	body, err := json.Marshal(f)

@@ -114,19 +114,14 @@ func clientOf(s *socketio.Socket) *client { return s.Writer().(*client) }
 func (h *Handler) check(r *http.Request) error {
 	if !h.origins.Allow(r) {
 		h.metrics.refused.WithLabelValues("origin").Inc()
-		return &refusal{"pages of this origin are not allowed here"}
+		return &engineio.CheckError{Status: http.StatusForbidden, Text: "pages of this origin are not allowed here"}
 	}
-	if why, _ := h.cfg.Gate.Full(h.network(r)); why != "" {
+	if why, status := h.cfg.Gate.Full(h.network(r)); why != "" {
 		h.metrics.refused.WithLabelValues(why).Inc()
-		return &refusal{"too many connections, come back later"}
+		return &engineio.CheckError{Status: status, Text: "too many connections, come back later"}
 	}
 	return nil
 }
-
-// refusal is an error that the client is told as it is.
-type refusal struct{ text string }
-
-func (r *refusal) Error() string { return r.text }
 
 func (h *Handler) network(r *http.Request) netip.Prefix { return webpeer.Network(h.cfg.ClientIP(r)) }
 

@@ -187,12 +187,12 @@ func TestGate(t *testing.T) {
 	from := netip.MustParseAddr("192.0.2.1")
 	w := newWorld(t, sockio.Config{Gate: gate, ClientIP: func(*http.Request) netip.Addr { return from }})
 	first, _ := w.connect(kinds[0], ""), w.connect(kinds[3], "")
-	if p, status := w.dial(kinds[1], nil); p != nil {
+	if p, status := w.dial(kinds[1], nil); p != nil || status != http.StatusTooManyRequests {
 		t.Errorf("a third from one address: %d", status)
 	}
 	from = netip.MustParseAddr("192.0.2.2")
 	w.connect(kinds[2], "")
-	if p, status := w.dial(kinds[1], nil); p != nil {
+	if p, status := w.dial(kinds[1], nil); p != nil || status != http.StatusServiceUnavailable {
 		t.Errorf("a fourth: %d", status)
 	}
 	first.say("1")

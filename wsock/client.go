@@ -44,18 +44,15 @@ type client struct {
 	from    netip.Prefix
 	conn    *hub.Conn
 	session Session
-	socket  *poll.Socket // nil: reading waits, in a goroutine of this connection
-	born    int64        // beat
-	spoke   int32        // set by Handler.enter
+	reader  *poll.Reader
+	born    int64 // beat
+	spoke   int32 // set by Handler.enter
 
 	// safe for any goroutine
-	seen   atomic.Int64 // beat of the last sign of life
-	ready  atomic.Bool  // has said who they are
-	parked atomic.Bool  // nobody reads; whoever takes it away does
-	ended  atomic.Bool  // the hub has closed the link
+	seen  atomic.Int64 // beat of the last sign of life
+	ready atomic.Bool  // has said who they are
 
 	// owned by whoever reads
-	waits    bool // reading waits for the peer
 	bad      int32
 	pings    int32 // in pingBeat
 	pingBeat int64
@@ -64,36 +61,36 @@ type client struct {
 func newClient(h *Handler, ws *websocket.Conn, from netip.Prefix) *client {
 	c := &client{h: h, ws: ws, from: from, born: h.beat.Load()}
 	c.seen.Store(c.born)
+	c.reader = h.readers.Open(ws.NetConn(), c)
 	c.openLink()
 	c.conn = h.cfg.Hub.Attach(c, Encoding{})
 	c.session = h.cfg.Open(c.conn)
-	ws.OnPing, ws.OnPong, ws.Source = c.ping, c.alive, c
+	ws.OnPing, ws.OnPong, ws.Source = c.ping, c.alive, c.reader
 	h.enter(c)
 	return c
 }
 
-// openLink decides how the connection is written to, and how it is read.
+// openLink decides how the connection is written to.
 func (c *client) openLink() {
-	c.waits = true
-	tcp, ok := c.ws.NetConn().(*net.TCPConn)
-	if !ok {
-		l := hub.NewBufferedLink(c.ws.NetConn(), 0, goodbye)
-		go l.Run() // ends with the link; why it ended, reading tells
-		c.Link = l
+	if tcp, ok := c.ws.NetConn().(*net.TCPConn); ok {
+		c.Link = hub.NewTCPLink(tcp, goodbye)
 		return
 	}
-	c.Link = hub.NewTCPLink(tcp, goodbye)
-	if c.h.poller == nil {
-		return
-	}
-	if s, err := c.h.poller.Socket(tcp, c); err == nil {
-		c.socket, c.waits = s, false
-	}
+	l := hub.NewBufferedLink(c.ws.NetConn(), 0, goodbye)
+	go l.Run() // ends with the link; why it ended, reading tells
+	c.Link = l
 }
 
-// run reads until the connection is parked or ends. In the end it gives
-// everything back.
-func (c *client) run() {
+// Close ends the connection (hub.Link): the peer has got its goodbye, and now
+// somebody has to read until it hangs up or the time for that is over.
+func (c *client) Close(g chat.Goodbye) {
+	c.Link.Close(g)
+	c.reader.End()
+}
+
+// Run reads until the connection is parked or ends (poll.Runner). In the end it
+// gives everything back.
+func (c *client) Run() {
 	bye, parked := c.read()
 	if parked {
 		return // somebody else may have it by now
@@ -104,9 +101,7 @@ func (c *client) run() {
 		c.drain()
 	}
 	c.conn.Detach()
-	if c.socket != nil {
-		c.socket.Release()
-	}
+	c.reader.Release()
 	c.ws.Close()
 	c.Link.Close(chat.Goodbye{Code: websocket.CodeNormal}) // says nothing any more, ends what waits in it
 	c.h.leave(c)
@@ -123,7 +118,7 @@ func (c *client) read() (bye *chat.Goodbye, parked bool) {
 		}
 		op, p, err := c.ws.ReadMessage(limit)
 		switch {
-		case err == syscall.EAGAIN && c.park():
+		case err == syscall.EAGAIN && c.reader.Park():
 			return nil, true
 		case err == syscall.EAGAIN:
 			continue

@@ -82,14 +82,12 @@ type Handler struct {
 	cfg     Config
 	origins webpeer.Origins
 	metrics *metrics
-	poller  *poll.Poller    // nil: every connection has a goroutine that reads
+	readers *poll.Readers
 	ctx     context.Context // of every command; ends with Close
 	cancel  context.CancelFunc
-	done    sync.WaitGroup // the pulse, workers, and one for each place
+	done    sync.WaitGroup // the pulse, and one for each place
 
 	beat atomic.Int64 // the clock of the pulse
-	idle atomic.Int32 // workers that wait
-	jobs chan *client // connections to read, to one of them
 
 	mu     sync.Mutex
 	closed bool
@@ -106,15 +104,10 @@ func New(cfg Config) *Handler {
 
 func newHandler(cfg Config) *Handler {
 	cfg.setDefaults()
-	h := &Handler{cfg: cfg, origins: webpeer.NewOrigins(cfg.Origins), metrics: newMetrics(cfg.Registerer), jobs: make(chan *client)}
+	h := &Handler{cfg: cfg, origins: webpeer.NewOrigins(cfg.Origins), metrics: newMetrics(cfg.Registerer), readers: poll.NewReaders(cfg.Log)}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	for i := range h.wheel {
 		h.wheel[i] = make(map[*client]struct{})
-	}
-	if p, err := poll.New(); err == nil {
-		h.poller = p
-	} else {
-		h.cfg.Log.Info("idle connections cost a goroutine each here", "err", err)
 	}
 	return h
 }
@@ -141,7 +134,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	// Not here: this goroutine's stack has grown with net/http, and where reading
 	// waits it would stay so for the life of the connection.
-	h.start(newClient(h, ws, from))
+	newClient(h, ws, from).reader.Start()
 }
 
 // Close ends all connections, as far as the hub has not, and returns when they
@@ -161,7 +154,5 @@ func (h *Handler) Close() {
 	}
 	h.cancel()
 	h.done.Wait()
-	if h.poller != nil {
-		h.poller.Close()
-	}
+	h.readers.Close()
 }

@@ -21,22 +21,13 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// newParkingStand is a stand on which connections are parked.
-func newParkingStand(t *testing.T, cfg Config) *stand {
-	s := newStand(t, cfg, false)
-	if s.poller == nil && runtime.GOOS == "linux" {
-		t.Fatal("there is no poller")
-	}
-	return s
-}
-
 // parked waits until n connections are there and nobody reads any.
 func (s *stand) parked(n int) {
 	s.await(func() bool {
 		there := 0
 		for _, spoke := range s.wheel {
 			for c := range spoke {
-				if there++; c.socket != nil && !c.parked.Load() {
+				if there++; c.reader.Parks() && !c.reader.Parked() {
 					return false
 				}
 			}
@@ -133,7 +124,7 @@ func TestParked(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newParkingStand(t, Config{})
+			s := newStand(t, Config{}, false)
 			c := s.dial()
 			c.hello()
 			c.send(`{"type":"join","id":2,"room":"room1"}`)
@@ -157,75 +148,62 @@ func masked(text string) []byte {
 // A peer that reads nothing leaves half a frame in its link, which ends without
 // a goodbye. Its reader is parked, and learns of it.
 func TestParkedAndStalled(t *testing.T) {
-	s := newParkingStand(t, Config{})
+	s := newStand(t, Config{}, false)
 	c := s.dial()
 	c.hello()
 	s.parked(1)
 	k := s.client(s.session(0).conn)
 	c.NetConn().(*net.TCPConn).SetReadBuffer(8 << 10)
 	k.ws.NetConn().(*net.TCPConn).SetWriteBuffer(8 << 10)
-	for !k.ended.Load() { // the hub ends it when too much waits
+	for ended := false; !ended; { // the hub ends it when too much waits
 		k.conn.Send(make([]byte, 64<<10))
+		select {
+		case <-s.session(0).closed:
+			ended = true
+		default:
+		}
 	}
-	<-s.session(0).closed
 	s.await(func() bool { return s.cfg.Gate.Taken() == 0 })
 }
 
 // Idle connections have no goroutines.
 func TestParkedConnectionsHaveNoGoroutines(t *testing.T) {
-	s := newParkingStand(t, Config{})
-	if s.poller == nil {
-		return // and here they have
-	}
+	s := newStand(t, Config{}, false)
 	const conns = 100
 	for range conns {
 		s.dial().hello()
 	}
 	s.parked(conns)
+	if !s.client(s.session(0).conn).reader.Parks() {
+		return // and here they have
+	}
 	// Those of net/http end a little later.
 	for runtime.NumGoroutine() > conns/2 {
 		runtime.Gosched()
 	}
 }
 
-// Without a poller, and where the kernel does not want to watch one more
-// socket, a goroutine waits.
+// Where the kernel does not want to watch one more socket, a goroutine waits.
 func TestWithoutParking(t *testing.T) {
-	talk := func(s *stand, c *peerConn) {
-		for range 3 {
-			c.send(`{"type":"ping","id":2}`)
-			c.want(`{"type":"ack","id":2}`)
-		}
-		s.session(0).conn.Close(chat.ByeExpired)
-		c.wantBye(chat.ByeExpired)
+	s := newStand(t, Config{}, false)
+	c := s.dial()
+	c.hello()
+	s.parked(1)
+	k := s.client(s.session(0).conn)
+	k.reader.Release() // now Park fails
+	k.reader.Wake()
+	for range 3 {
+		c.send(`{"type":"ping","id":2}`)
+		c.want(`{"type":"ack","id":2}`)
 	}
-	t.Run("no poller", func(t *testing.T) {
-		s := newStand(t, Config{}, false)
-		if s.poller != nil {
-			s.poller.Close()
-			s.poller = nil
-		}
-		c := s.dial()
-		c.hello()
-		talk(s, c)
-	})
-	t.Run("not this socket", func(t *testing.T) {
-		s := newParkingStand(t, Config{})
-		c := s.dial()
-		c.hello()
-		s.parked(1)
-		if k := s.client(s.session(0).conn); k.socket != nil {
-			k.socket.Release() // now Park fails
-			k.Wake()
-		}
-		talk(s, c)
-	})
+	s.session(0).conn.Close(chat.ByeExpired)
+	c.wantBye(chat.ByeExpired)
 }
 
 // However its frames are cut and whenever they come, a connection's commands are
 // done once and in order.
 func TestPiecemeal(t *testing.T) {
-	s := newParkingStand(t, Config{})
+	s := newStand(t, Config{}, false)
 	const conns, commands = 20, 60
 	var peers sync.WaitGroup
 	for i := range conns {
@@ -276,7 +254,7 @@ func (p *peerConn) sendPiecemeal(r *rand.Rand, commands int, k *client) {
 		}
 		switch r.IntN(20) {
 		case 0:
-			for k.socket != nil && !k.parked.Load() {
+			for k.reader.Parks() && !k.reader.Parked() {
 				runtime.Gosched()
 			}
 		case 1:
@@ -287,7 +265,7 @@ func (p *peerConn) sendPiecemeal(r *rand.Rand, commands int, k *client) {
 
 // Everything may happen at once: peers send and go, the server says goodbye.
 func TestGoodbyeWhileReading(t *testing.T) {
-	s := newParkingStand(t, Config{})
+	s := newStand(t, Config{}, false)
 	var peers sync.WaitGroup
 	for i := range 60 {
 		c := s.dial()

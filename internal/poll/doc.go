@@ -16,6 +16,10 @@
 // harm, but nobody is woken any more.
 //
 // Where there is no epoll, New returns errors.ErrUnsupported.
+//
+// Transports use Readers, which keep the goroutines that read and know when a
+// connection is parked, running or ended, and take a goroutine for each
+// connection where it has to be.
 package poll
 
 // Sleeper is whoever parks a socket. Wake is called by the poller's goroutine

@@ -152,17 +152,29 @@ func (w *world) send(c *client.Client, name string, room chat.RoomID, text strin
 func (w *world) change(c *client.Client, room chat.RoomID, seq chat.Seq, n int) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	var err error
-	switch n / editEvery % 4 {
-	case 0, 1:
-		_, err = c.Edit(ctx, room, seq, fmt.Sprint("edited ", n))
-	case 2:
-		_, err = c.React(ctx, room, seq, "👍", true)
-	case 3:
-		_, err = c.Delete(ctx, room, seq)
-	}
+	err := whileStopping(func() (err error) {
+		switch n / editEvery % 4 {
+		case 0, 1:
+			_, err = c.Edit(ctx, room, seq, fmt.Sprint("edited ", n))
+		case 2:
+			_, err = c.React(ctx, room, seq, "👍", true)
+		case 3:
+			_, err = c.Delete(ctx, room, seq)
+		}
+		return err
+	})
 	if err != nil && chat.KindOf(err) != chat.NotFound { // a delete that was repeated, or edited after
 		w.t.Errorf("changing %s/%d: %v", room, seq, err)
+	}
+}
+
+// whileStopping asks again what a node that is about to stop refused. The ctx
+// that ask uses bounds it.
+func whileStopping(ask func() error) error {
+	for {
+		if err := ask(); chat.KindOf(err) != chat.Unavailable {
+			return err
+		}
 	}
 }
 
@@ -170,7 +182,11 @@ func (w *world) read(c *client.Client, name string, room chat.RoomID) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	q := w.rec.Ask(name, room, chat.UserID(name))
-	ms, _, err := c.History(ctx, room, client.Page{})
+	var ms []chat.Message
+	err := whileStopping(func() (err error) {
+		ms, _, err = c.History(ctx, room, client.Page{})
+		return err
+	})
 	if err != nil {
 		w.t.Errorf("%s reads %s: %v", name, room, err)
 		return
@@ -209,7 +225,11 @@ func (w *world) enter(c *client.Client, name string, at map[chat.RoomID]client.P
 		pos := at[room]
 		w.rec.Resume(name, room, shown[room])
 		w.resumes.Add(1)
-		if _, err := c.Join(ctx, room, client.JoinOptions{After: &pos}); err != nil {
+		err := whileStopping(func() error {
+			_, err := c.Join(ctx, room, client.JoinOptions{After: &pos})
+			return err
+		})
+		if err != nil {
 			w.t.Errorf("%s joins %s: %v", name, room, err)
 			return false
 		}

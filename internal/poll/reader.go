@@ -1,0 +1,105 @@
+package poll
+
+import (
+	"net"
+	"sync/atomic"
+)
+
+// Runner is whoever owns a connection. Run reads from it until nothing is there
+// and Park gives it away, or until it ends.
+type Runner interface{ Run() }
+
+// Reader is the reading half of a connection, for one Runner. It begins with
+// Start, and then belongs to the goroutine that runs its Runner, except for End
+// and Release, which any goroutine may call.
+//
+// Where a connection cannot be parked (TLS, systems without epoll) Read waits
+// instead, and its Runner keeps the goroutine.
+type Reader struct {
+	// Set once.
+	readers *Readers
+	runner  Runner
+	conn    net.Conn
+	socket  *Socket // nil: it cannot be parked
+
+	// Safe for any goroutine.
+	parked atomic.Bool // nobody reads; whoever takes it away does
+	ended  atomic.Bool // Read waits, because its deadline matters now
+
+	// Owned by whoever runs.
+	waits bool // Read waits
+}
+
+// Open returns the Reader of a connection. Until Start it belongs to the caller.
+func (rs *Readers) Open(conn net.Conn, runner Runner) *Reader {
+	r := &Reader{readers: rs, runner: runner, conn: conn, waits: true}
+	tcp, plain := conn.(*net.TCPConn)
+	if !plain || rs.poller == nil {
+		return r
+	}
+	if s, err := rs.poller.Socket(tcp, r); err == nil {
+		r.socket, r.waits = s, false
+	}
+	return r
+}
+
+// Start lets somebody run the Runner. It does not wait.
+func (r *Reader) Start() { r.readers.start(r) }
+
+// Read reads what is there. Where there is nothing it returns syscall.EAGAIN,
+// and the Runner should Park; or it waits, where that is the way.
+func (r *Reader) Read(p []byte) (int, error) {
+	if r.waits || r.ended.Load() {
+		return r.conn.Read(p)
+	}
+	return r.socket.Read(p)
+}
+
+// Park gives the connection away. When it returns true it belongs to somebody
+// else already, or to nobody until there is something to read: the Runner
+// returns without touching it. When it returns false it is still the caller's,
+// and from now on Read waits.
+func (r *Reader) Park() bool {
+	r.parked.Store(true)
+	// ended is set before End tries to take a parked connection, so one of the
+	// two sees the other.
+	if !r.ended.Load() && r.socket.Park() == nil {
+		return true
+	}
+	if !r.take() {
+		return true
+	}
+	r.waits = true
+	return false
+}
+
+// take makes a parked connection the caller's.
+func (r *Reader) take() bool { return r.parked.CompareAndSwap(true, false) }
+
+// Wake lets somebody run if the connection is parked (Sleeper).
+func (r *Reader) Wake() {
+	if r.take() {
+		r.Start()
+	}
+}
+
+// Parked reports whether nobody reads. It is for tests.
+func (r *Reader) Parked() bool { return r.parked.Load() }
+
+// Parks reports whether the connection can be parked.
+func (r *Reader) Parks() bool { return r.socket != nil }
+
+// End is for whoever ends the connection, or has closed it: from now on Read
+// waits, within the deadline of the connection, and somebody runs.
+func (r *Reader) End() {
+	r.ended.Store(true)
+	r.Wake()
+}
+
+// Release ends the watching. It comes before the connection is closed by its
+// Runner.
+func (r *Reader) Release() {
+	if r.socket != nil {
+		r.socket.Release()
+	}
+}

@@ -22,7 +22,8 @@
 // # What a socket costs
 //
 // Between two polls a polling socket is a struct and what is queued for it: no
-// goroutine and no timer. A WebSocket has one goroutine that reads, with a
+// goroutine and no timer. On Linux that is also true of a plain WebSocket on which
+// nothing arrives; elsewhere, and with TLS, it has a goroutine that reads, with a
 // buffer of 1 KiB. All sockets share one timer wheel. What is queued is
 // bounded by Options.MaxQueued, what is received by Options.MaxPayload, what a
 // WebSocket may send before it has taken over its session by a few bytes.

@@ -5,14 +5,27 @@ import (
 	"sync"
 	"time"
 
+	"github.com/roomtide/roomtide/internal/poll"
 	"github.com/roomtide/roomtide/websocket"
 )
 
 // link is a WebSocket.
 type link struct {
+	// set once
 	conn *websocket.Conn // for reading
 	nc   net.Conn
 	out  outlet
+	sock *Socket
+
+	reader *poll.Reader // once it is the transport of sock; guarded by sock.mu until then
+}
+
+// abort closes the connection; its reader learns of it.
+func (l *link) abort() {
+	_ = l.nc.Close() // there is nothing to be done about a connection that fails to close
+	if l.reader != nil {
+		l.reader.End()
+	}
 }
 
 // outlet is the writing half of a connection. try and wait are never called at
@@ -27,14 +40,15 @@ type outlet interface {
 	end()
 }
 
-// newLink takes over a WebSocket. spawn starts goroutines that end with it.
-func newLink(c *websocket.Conn, spawn func(func())) *link {
-	l := &link{conn: c, nc: c.NetConn()}
+// newLink takes over a WebSocket, that may become the transport of the socket.
+func (s *Socket) newLink(c *websocket.Conn) *link {
+	l := &link{conn: c, nc: c.NetConn(), sock: s}
+	c.OnPing = func(p []byte) { s.pong(l, p) }
 	if tcp, ok := l.nc.(*net.TCPConn); ok {
 		l.out = newTCPOutlet(tcp)
 	}
 	if l.out == nil {
-		l.out = &buffer{nc: l.nc, spawn: spawn, room: make(chan struct{}, 1)}
+		l.out = &buffer{nc: l.nc, spawn: s.srv.work.Go, room: make(chan struct{}, 1)}
 	}
 	return l
 }

@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// poll is a GET that waits for something to tell the client. Its fields except
+// longPoll is a GET that waits for something to tell the client. Its fields except
 // woken are guarded by the socket's mu.
-type poll struct {
+type longPoll struct {
 	woken   chan struct{} // holds one token: look again
 	last    kind          // to be answered at once, with this packet at the end
 	refused bool          // the session went on as a WebSocket meanwhile
 }
 
-func (p *poll) wake() { signal(p.woken) }
+func (p *longPoll) wake() { signal(p.woken) }
 
-func (p *poll) finish(last kind) {
+func (p *longPoll) finish(last kind) {
 	p.last = last
 	p.wake()
 }
@@ -66,9 +66,9 @@ func (s *Socket) servePoll(w http.ResponseWriter, r *http.Request, q query) *ref
 
 // beginPoll makes the request the one that waits. held says that an upgrade is
 // about to happen.
-func (s *Socket) beginPoll() (p *poll, held bool, no *refusal) {
+func (s *Socket) beginPoll() (p *longPoll, held bool, no *refusal) {
 	s.mu.Lock()
-	p = &poll{woken: make(chan struct{}, 1)}
+	p = &longPoll{woken: make(chan struct{}, 1)}
 	switch {
 	case s.lasts && s.queue.whole():
 		// What is queued goes alone, and the close with the next poll: see end.
@@ -94,7 +94,7 @@ func (s *Socket) beginPoll() (p *poll, held bool, no *refusal) {
 	return p, held, no
 }
 
-func (s *Socket) finishPoll(p *poll, last kind) {
+func (s *Socket) finishPoll(p *longPoll, last kind) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.poll == p && p.last == 0 {
@@ -103,7 +103,7 @@ func (s *Socket) finishPoll(p *poll, last kind) {
 }
 
 // await waits for the answer to p.
-func (s *Socket) await(ctx context.Context, p *poll) (frames []byte, no *refusal) {
+func (s *Socket) await(ctx context.Context, p *longPoll) (frames []byte, no *refusal) {
 	for {
 		frames, no, ready := s.collect(p)
 		if ready {
@@ -120,7 +120,7 @@ func (s *Socket) await(ctx context.Context, p *poll) (frames []byte, no *refusal
 }
 
 // collect takes the answer to p, if there is one.
-func (s *Socket) collect(p *poll) (frames []byte, no *refusal, ready bool) {
+func (s *Socket) collect(p *longPoll) (frames []byte, no *refusal, ready bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p.refused {

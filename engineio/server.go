@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/roomtide/roomtide/internal/poll"
 	"github.com/roomtide/roomtide/websocket"
 )
 
@@ -21,13 +22,15 @@ type Server struct {
 	opts    Options
 	start   time.Time
 	wheel   *wheel
+	readers *poll.Readers // of WebSockets
 	done    chan struct{} // closed by Close
 
 	counts struct {
 		opened, upgraded, refused, full, expired, panics atomic.Uint64
 	}
 
-	// Sockets until their Close was told, and goroutines of theirs. Grows from
+	// Sockets until their Close was told, their WebSockets until they are closed,
+	// and goroutines of theirs. Grows from
 	// zero only under mu while closed is false.
 	work sync.WaitGroup
 
@@ -54,7 +57,7 @@ func New(h Handler, o Options) *Server {
 		handler: h, opts: o, start: time.Now(),
 		done: make(chan struct{}), sockets: make(map[string]*Socket),
 	}
-	s.wheel = newWheel(&s.opts)
+	s.wheel, s.readers = newWheel(&s.opts), poll.NewReaders(s.opts.Log)
 	s.work.Go(func() { s.wheel.run(s.done, s.now) })
 	return s
 }
@@ -90,6 +93,7 @@ func (s *Server) Close(ctx context.Context) error {
 	gone := make(chan struct{})
 	go func() {
 		s.work.Wait()
+		s.readers.Close()
 		close(gone)
 	}()
 	select {

@@ -40,7 +40,7 @@ type Socket struct {
 	stalled bool      // the WebSocket accepts no more now; somebody waits for it
 	one     [1][]byte // scratch of flush
 
-	poll    *poll // the request that waits for an answer
+	poll    *longPoll // the request that waits for an answer
 	posting bool  // a request body is being received or handled
 	probe   *link // a WebSocket that may take over
 	probed  bool  // it has answered

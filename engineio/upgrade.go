@@ -21,8 +21,7 @@ func (s *Socket) serveProbe(w http.ResponseWriter, r *http.Request) *refusal {
 	if err != nil {
 		return nil // it has been answered
 	}
-	l := newLink(c, s.srv.work.Go)
-	c.OnPing = func(p []byte) { s.pong(l, p) }
+	l := s.newLink(c)
 	if !s.srv.spawn(func() { s.probing(l) }) {
 		_ = l.nc.Close()
 	}
@@ -33,7 +32,6 @@ func (s *Socket) serveProbe(w http.ResponseWriter, r *http.Request) *refusal {
 // it was.
 func (s *Socket) probing(l *link) {
 	if s.beginProbe(l) && s.awaitProbe(l) && s.takeOver(l) {
-		s.read(l)
 		return
 	}
 	s.mu.Lock()
@@ -101,9 +99,11 @@ func (s *Socket) takeOver(l *link) bool {
 		p.refused = true
 		p.wake()
 	}
-	s.ws, s.probe, s.probed = l, nil, false
+	s.takeLink(l)
+	s.probe, s.probed = nil, false
 	s.srv.counts.upgraded.Add(1)
 	s.flush()
+	l.reader.Start()
 	signal(s.room)
 	return true
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"syscall"
 	"time"
 
 	"github.com/roomtide/roomtide/websocket"
@@ -20,28 +21,42 @@ func (s *Socket) openWebSocket(w http.ResponseWriter, r *http.Request) {
 		s.srv.work.Done()
 		return
 	}
-	l := newLink(c, s.srv.work.Go)
-	c.OnPing = func(p []byte) { s.pong(l, p) }
+	l := s.newLink(c)
 	s.mu.Lock()
-	s.ws = l
+	s.takeLink(l)
 	if s.ended.Load() { // the server was closed meanwhile
 		s.hangUp()
 	} else {
 		s.push(appendPacket(nil, kindOpen, s.srv.greet(s, webSocket)))
 	}
 	s.mu.Unlock()
-	// A goroutine of its own reads: this one's stack has grown with net/http and
-	// would stay so for the life of the connection. It begins before the turn is
-	// given back, so that Server.Close waits for it.
-	s.srv.work.Go(func() { s.read(l) })
+	// Not here: this goroutine's stack has grown with net/http, and where reading
+	// waits it would stay so for the life of the connection.
+	l.reader.Start()
 	s.opened()
 }
 
-// read hands over what comes in on the WebSocket until the socket ends, and
-// closes it.
-func (s *Socket) read(l *link) {
+// takeLink makes a link the transport. Reading begins with Start of its reader,
+// before the turn is given back. mu is held.
+func (s *Socket) takeLink(l *link) {
+	s.ws = l
+	s.srv.work.Add(1)
+	l.reader = s.srv.readers.Open(l.nc, l)
+	l.conn.Source = l.reader
+}
+
+// Run hands over what there is to read until the connection is parked, or until
+// the socket ends; then it closes the connection (poll.Runner).
+func (l *link) Run() {
+	s := l.sock
 	for {
 		op, p, err := l.conn.ReadMessage(s.srv.opts.MaxPayload)
+		if err == syscall.EAGAIN {
+			if l.reader.Park() {
+				return // somebody else may have it by now
+			}
+			continue
+		}
 		if err != nil {
 			s.end(endingOfRead(err))
 			break
@@ -59,6 +74,7 @@ func (s *Socket) read(l *link) {
 		}
 	}
 	hold(l)
+	s.srv.work.Done()
 }
 
 func (s *Socket) receiveFrame(op websocket.Op, b []byte) error {
@@ -99,6 +115,9 @@ const maxFarewell = 1 << 20
 func hold(l *link) {
 	if l.nc.SetReadDeadline(time.Now().Add(linger)) == nil {
 		_, _ = io.CopyN(io.Discard, l.nc, maxFarewell) // however it ends, it ends
+	}
+	if l.reader != nil {
+		l.reader.Release()
 	}
 	_ = l.nc.Close()
 }

@@ -53,7 +53,7 @@ func (s *Socket) writeThrough(bufs net.Buffers) (n int, err error) {
 		}
 		n += m
 		if err != nil {
-			_ = s.ws.nc.Close() // the reader learns of it
+			s.ws.abort()
 			return n, err
 		}
 		s.queue.ended()
@@ -150,7 +150,7 @@ func (s *Socket) flush() bool {
 	n, err := s.ws.out.try(s.one[:])
 	s.one[0] = nil
 	if err != nil {
-		_ = s.ws.nc.Close()
+		s.ws.abort()
 		return false
 	}
 	all := n == len(s.queue.out)
@@ -174,7 +174,7 @@ func (s *Socket) unstall(l *link) {
 	s.mu.Lock()
 	s.stalled = false
 	if err != nil {
-		_ = l.nc.Close()
+		l.abort()
 	} else if s.flush() && s.ended.Load() {
 		l.out.end()
 	}
@@ -188,7 +188,7 @@ func (s *Socket) hangUp() {
 	l := s.ws
 	_ = l.nc.SetReadDeadline(time.Now().Add(linger)) // fails only if it is closed
 	if !s.queue.bye(s.ending.code) {
-		_ = l.nc.Close()
+		l.abort()
 		return
 	}
 	if s.flush() {
@@ -196,4 +196,5 @@ func (s *Socket) hangUp() {
 	} else {
 		_ = l.nc.SetWriteDeadline(time.Now().Add(linger))
 	}
+	l.reader.End()
 }

@@ -19,8 +19,8 @@ type Conn struct {
 
 	// Source is where bytes come from; nil is NetConn. It may be one that does
 	// not wait: when it says syscall.EAGAIN, so does ReadMessage, which goes on
-	// where it was the next time it is called. Set before the first ReadMessage,
-	// not changed after.
+	// where it was the next time it is called. Changed by the reader only, between
+	// two calls.
 	Source io.Reader
 
 	// set once

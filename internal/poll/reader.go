@@ -34,10 +34,14 @@ type Reader struct {
 func (rs *Readers) Open(conn net.Conn, runner Runner) *Reader {
 	r := &Reader{readers: rs, runner: runner, conn: conn, waits: true}
 	tcp, plain := conn.(*net.TCPConn)
-	if !plain || rs.poller == nil {
+	if !plain {
 		return r
 	}
-	if s, err := rs.poller.Socket(tcp, r); err == nil {
+	p := rs.open()
+	if p == nil {
+		return r
+	}
+	if s, err := p.Socket(tcp, r); err == nil {
 		r.socket, r.waits = s, false
 	}
 	return r

@@ -80,7 +80,9 @@ func TestReader(t *testing.T) {
 		},
 		"without a poller": func(t *testing.T) (*Readers, net.Conn, net.Conn) {
 			server, peer := tcp(t)
-			return newReaders(), server, peer
+			rs := NewReaders(slog.New(slog.DiscardHandler))
+			rs.once.Do(func() {})
+			return rs, server, peer
 		},
 		"no socket": func(*testing.T) (*Readers, net.Conn, net.Conn) {
 			server, peer := net.Pipe()

@@ -17,10 +17,13 @@ var maxIdle = int32(4 * runtime.GOMAXPROCS(0))
 // where these can be parked, one for each where they cannot.
 type Readers struct {
 	// Set once.
-	poller *Poller         // nil: no connection can be parked
+	log    *slog.Logger
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	jobs   chan *Reader // to one of the workers
+
+	once   sync.Once
+	poller *Poller // set by once; nil: no connection can be parked
 
 	// Safe for any goroutine.
 	idle atomic.Int32 // workers that wait
@@ -29,20 +32,22 @@ type Readers struct {
 
 // NewReaders makes Readers. Close ends them.
 func NewReaders(log *slog.Logger) *Readers {
-	rs := newReaders()
-	p, err := New()
-	if err != nil {
-		log.Info("idle connections cost a goroutine each here", "err", err)
-		return rs
-	}
-	rs.poller = p
+	rs := &Readers{log: log, jobs: make(chan *Reader)}
+	rs.ctx, rs.cancel = context.WithCancel(context.Background())
 	return rs
 }
 
-func newReaders() *Readers {
-	rs := &Readers{jobs: make(chan *Reader)}
-	rs.ctx, rs.cancel = context.WithCancel(context.Background())
-	return rs
+// open returns the poller, which is made for the first connection that can be
+// parked, or nil where there is none.
+func (rs *Readers) open() *Poller {
+	rs.once.Do(func() {
+		p, err := New()
+		if err != nil {
+			rs.log.Info("idle connections cost a goroutine each here", "err", err)
+		}
+		rs.poller = p
+	})
+	return rs.poller
 }
 
 // Close ends the workers and returns when the Runners that run have returned.
@@ -50,6 +55,7 @@ func newReaders() *Readers {
 func (rs *Readers) Close() {
 	rs.cancel()
 	rs.work.Wait()
+	rs.once.Do(func() {}) // from here on there is no new one
 	if rs.poller != nil {
 		rs.poller.Close()
 	}

@@ -85,11 +85,13 @@ func (s *Socket) Read(p []byte) (int, error) {
 
 func (c *call) read(fd uintptr) bool {
 	for {
-		n, err := unix.Read(int(fd), c.p)
+		// Of package syscall, as in package net: so the race detector knows that
+		// what was written came before what is read.
+		n, err := syscall.Read(int(fd), c.p)
 		switch {
-		case err == unix.EINTR:
+		case err == syscall.EINTR:
 			continue
-		case err == unix.EAGAIN:
+		case err == syscall.EAGAIN:
 			c.err = syscall.EAGAIN
 		case err != nil:
 			c.err = os.NewSyscallError("read", err)

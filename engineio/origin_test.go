@@ -36,6 +36,8 @@ func TestCheck(t *testing.T) {
 		c.post("4again").want(t, 200, "ok") // a session was checked once
 		if s := w.engine.Find(c.sid); s.Request().Header.Get("Token") != "good" || s.Request().URL.Query().Get("EIO") != "4" {
 			t.Error(s.Request())
+		} else if s.ForgetRequest(); s.Request() != nil {
+			t.Error("the request is not forgotten")
 		}
 		w.refuseStatus("EIO=4&transport=websocket", nil, 403)
 		w.refuseStatus("EIO=4&transport=websocket", http.Header{"Token": {"late"}}, 503)

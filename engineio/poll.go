@@ -107,7 +107,6 @@ func (s *Socket) await(ctx context.Context, p *longPoll) (frames []byte, no *ref
 	for {
 		frames, no, ready := s.collect(p)
 		if ready {
-			signal(s.room)
 			return frames, no
 		}
 		select {
@@ -136,6 +135,7 @@ func (s *Socket) collect(p *longPoll) (frames []byte, no *refusal, ready bool) {
 	if s.poll == p {
 		s.poll = nil
 	}
+	s.changed()
 	return frames, nil, true
 }
 

@@ -21,9 +21,6 @@ type queue struct {
 	answers int
 }
 
-// keepQueue is how large an empty queue may stay.
-const keepQueue = 1 << 10
-
 func (q *queue) size() int { return len(q.out) + len(q.own) }
 
 // place is where whole frames may be appended.
@@ -42,18 +39,14 @@ func (q *queue) ended() {
 	}
 }
 
-// wrote forgets the first n bytes of out.
+// wrote forgets the first n bytes of out. An empty queue keeps no memory: most
+// sockets are silent most of the time.
 func (q *queue) wrote(n int) {
-	switch {
-	case n < len(q.out):
+	if n < len(q.out) {
 		q.out = q.out[n:]
 		return
-	case cap(q.out) > keepQueue:
-		q.out = nil
-	default:
-		q.out = q.out[:0]
 	}
-	q.answers = 0
+	q.out, q.answers = nil, 0
 }
 
 // take returns all whole frames. Only while polling.

@@ -167,8 +167,9 @@ func (s *Server) handshake(w http.ResponseWriter, r *http.Request, q query) *ref
 func newSocket(s *Server, r *http.Request, q query) *Socket {
 	sock := &Socket{
 		srv: s, id: newID(), version: q.version, asText: q.base64 || q.jsonp != "",
-		remote: r.RemoteAddr, req: keep(r), room: make(chan struct{}, 1),
+		remote: r.RemoteAddr,
 	}
+	sock.req.Store(keep(r))
 	sock.beginHeartbeat(s.now())
 	sock.turn.Lock()
 	return sock

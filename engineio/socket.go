@@ -20,10 +20,13 @@ type Socket struct {
 	version int
 	asText  bool // a client of protocol 3 that takes no binary payloads
 	remote  string
-	req     *http.Request
-	room    chan struct{} // holds one token: something changed for WaitWritable
 
-	spoke spoke // guarded by wheel.mu
+	req   atomic.Pointer[http.Request] // nil once it is forgotten
+	spoke spoke                        // guarded by wheel.mu
+
+	// Data is the program's own. It is read and written inside calls of the
+	// handler only.
+	Data any
 
 	turn sync.Mutex // held while the handler is called
 	told bool       // of the end; guarded by turn
@@ -36,14 +39,15 @@ type Socket struct {
 	heart   heart
 	due     time.Duration // when something is to be done about heart, or lasts is over
 	queue   queue
-	ws      *link     // nil while polling
-	stalled bool      // the WebSocket accepts no more now; somebody waits for it
-	one     [1][]byte // scratch of flush
+	ws      *link         // nil while polling
+	stalled bool          // the WebSocket accepts no more now; somebody waits for it
+	room    chan struct{} // holds one token: something changed for WaitWritable, which makes it
+	one     [1][]byte     // scratch of flush
 
 	poll    *longPoll // the request that waits for an answer
-	posting bool  // a request body is being received or handled
-	probe   *link // a WebSocket that may take over
-	probed  bool  // it has answered
+	posting bool      // a request body is being received or handled
+	probe   *link     // a WebSocket that may take over
+	probed  bool      // it has answered
 }
 
 // ending is how a socket ends.
@@ -84,8 +88,13 @@ func (s *Socket) ID() string { return s.id }
 // Protocol is 3 or 4.
 func (s *Socket) Protocol() int { return s.version }
 
-// Request is the handshake: its headers and URL, without body and context.
-func (s *Socket) Request() *http.Request { return s.req }
+// Request is the handshake: its headers and URL, without body and context. It is
+// nil after ForgetRequest.
+func (s *Socket) Request() *http.Request { return s.req.Load() }
+
+// ForgetRequest lets go of the handshake's request, which is a kilobyte or two,
+// for programs that have taken from it what they need.
+func (s *Socket) ForgetRequest() { s.req.Store(nil) }
 
 // RemoteAddr is the peer of the handshake's TCP connection.
 func (s *Socket) RemoteAddr() string { return s.remote }
@@ -174,6 +183,7 @@ func (s *Socket) end(e ending) {
 		_ = s.probe.nc.Close() // its reader learns of it
 	}
 	stays := s.lasts
+	s.changed()
 	s.mu.Unlock()
 	if !stays {
 		s.srv.leave(s)
@@ -181,7 +191,6 @@ func (s *Socket) end(e ending) {
 	if e.reason == ReasonPingTimeout {
 		s.srv.counts.expired.Add(1)
 	}
-	signal(s.room)
 	go s.tell()
 }
 

@@ -104,6 +104,6 @@ func (s *Socket) takeOver(l *link) bool {
 	s.srv.counts.upgraded.Add(1)
 	s.flush()
 	l.reader.Start()
-	signal(s.room)
+	s.changed()
 	return true
 }

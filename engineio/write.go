@@ -97,6 +97,10 @@ func (s *Socket) WaitWritable(timeout time.Duration) error {
 		if s.ws == nil {
 			ready = s.queue.size() < s.srv.opts.MaxQueued
 		}
+		if s.room == nil {
+			s.room = make(chan struct{}, 1)
+		}
+		room := s.room // not changed any more
 		s.mu.Unlock()
 		switch {
 		case s.ended.Load():
@@ -105,10 +109,17 @@ func (s *Socket) WaitWritable(timeout time.Duration) error {
 			return nil
 		}
 		select {
-		case <-s.room:
+		case <-room:
 		case <-late.C:
 			return os.ErrDeadlineExceeded
 		}
+	}
+}
+
+// changed lets WaitWritable look again. mu is held.
+func (s *Socket) changed() {
+	if s.room != nil {
+		signal(s.room)
 	}
 }
 
@@ -178,8 +189,8 @@ func (s *Socket) unstall(l *link) {
 	} else if s.flush() && s.ended.Load() {
 		l.out.end()
 	}
+	s.changed()
 	s.mu.Unlock()
-	signal(s.room)
 }
 
 // hangUp says goodbye behind what is queued and ends the WebSocket. Its reader

@@ -102,8 +102,6 @@ type Server struct {
 	engine *engineio.Server
 	now    func() time.Time
 
-	clients sync.Map // *engineio.Socket -> *client
-
 	counts struct{ dropped, slow, panics, recovered atomic.Uint64 }
 
 	mu         sync.RWMutex
@@ -172,18 +170,18 @@ type engineHandler Server
 func (h *engineHandler) Open(e *engineio.Socket) {
 	s := (*Server)(h)
 	c := newClient(s, e)
-	s.clients.Store(e, c)
+	e.Data = c
 	c.open()
 }
 
 func (h *engineHandler) Message(e *engineio.Socket, m engineio.Message) {
-	if c, ok := h.clients.Load(e); ok {
-		c.(*client).receive(m)
+	if c, ok := e.Data.(*client); ok {
+		c.receive(m)
 	}
 }
 
 func (h *engineHandler) Close(e *engineio.Socket, reason string) {
-	if c, ok := h.clients.LoadAndDelete(e); ok {
-		c.(*client).finish(reason)
+	if c, ok := e.Data.(*client); ok { // else Writer panicked
+		c.finish(reason)
 	}
 }

@@ -82,7 +82,8 @@ func (s *Socket) Protocol() int { return s.client.protocol() }
 // clients 1 and 2 it is made from the query of the namespace.
 func (s *Socket) Auth() json.RawMessage { return s.auth }
 
-// Request is the handshake of the connection: headers and URL, no body.
+// Request is the handshake of the connection: headers and URL, no body; nil after
+// engineio.Socket.ForgetRequest.
 func (s *Socket) Request() *http.Request { return s.client.engine.Request() }
 
 // Engine is the connection, for those who write frames themselves.

@@ -42,6 +42,7 @@ type client struct {
 
 func newClient(h *Handler, e *engineio.Socket) *client {
 	c := &client{h: h, engine: e, from: h.network(e.Request())}
+	e.ForgetRequest()
 	c.counted = h.metrics.connections(e)
 	c.counted.Inc()
 	c.conn = h.cfg.Hub.Attach(link{c}, Encoding{})

@@ -17,9 +17,14 @@ type Socket struct {
 	// set once
 	srv     *Server
 	id      string
+	remote  string
 	version int
 	asText  bool // a client of protocol 3 that takes no binary payloads
-	remote  string
+
+	ended atomic.Bool // set once, under mu: the handler gets no more messages
+	told  bool        // of the end; guarded by turn
+
+	turn sync.Mutex // held while the handler is called
 
 	req   atomic.Pointer[http.Request] // nil once it is forgotten
 	spoke spoke                        // guarded by wheel.mu
@@ -28,26 +33,21 @@ type Socket struct {
 	// handler only.
 	Data any
 
-	turn sync.Mutex // held while the handler is called
-	told bool       // of the end; guarded by turn
-
-	ended atomic.Bool // set once, under mu: the handler gets no more messages
-
 	mu      sync.Mutex // guards what follows; no call that waits is made under it
-	ending  ending     // set before ended
-	lasts   bool       // ended, and kept for one more poll
 	heart   heart
-	due     time.Duration // when something is to be done about heart, or lasts is over
-	queue   queue
-	ws      *link         // nil while polling
+	lasts   bool          // ended, and kept for one more poll
 	stalled bool          // the WebSocket accepts no more now; somebody waits for it
+	posting bool          // a request body is being received or handled
+	probed  bool          // probe has answered
+	due     time.Duration // when something is to be done about heart, or lasts is over
+	ending  ending        // set before ended
+	queue   queue
 	room    chan struct{} // holds one token: something changed for WaitWritable, which makes it
 	one     [1][]byte     // scratch of flush
 
-	poll    *longPoll // the request that waits for an answer
-	posting bool      // a request body is being received or handled
-	probe   *link     // a WebSocket that may take over
-	probed  bool      // it has answered
+	ws    *link     // nil while polling
+	poll  *longPoll // the request that waits for an answer
+	probe *link     // a WebSocket that may take over
 }
 
 // ending is how a socket ends.

@@ -11,7 +11,7 @@ import (
 // Chunks of a room log start small, so that a quiet room costs little, and grow
 // with what the log has to keep.
 const (
-	minChunk = 1 << 10
+	minChunk = 512
 	maxChunk = 64 << 10
 )
 

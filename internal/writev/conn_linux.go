@@ -3,6 +3,7 @@ package writev
 import (
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"syscall"
 
@@ -14,16 +15,10 @@ import (
 // goroutine.
 type Conn struct {
 	// Set by Open.
-	raw   syscall.RawConn
-	tryFn func(fd uintptr) bool // c.try, bound once so that a write allocates nothing
+	raw syscall.RawConn
 
 	// Safe for any goroutine.
 	cut atomic.Bool // the last write was short; changed while nobody else writes
-
-	// Owned by who calls Try.
-	bufs [][]byte
-	n    int
-	err  error
 }
 
 // Open returns the Conn of a connection, or why it cannot be written to.
@@ -32,26 +27,45 @@ func Open(c *net.TCPConn) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Conn{raw: raw}
-	w.tryFn = w.try
-	return w, nil
+	return &Conn{raw: raw}, nil
 }
+
+// call is the arguments of a function that runs while nobody else writes. It is
+// kept for the next one: most connections are silent, and writing allocates
+// nothing.
+type call struct {
+	conn *Conn
+	bufs [][]byte
+	n    int
+	err  error
+
+	tryFn func(fd uintptr) bool // c.try; set once
+}
+
+var calls = sync.Pool{New: func() any {
+	c := new(call)
+	c.tryFn = c.try
+	return c
+}}
 
 // Try writes as much of bufs as the peer accepts now. n less than Size(bufs)
 // with a nil err means that it accepts no more now.
-func (c *Conn) Try(bufs [][]byte) (n int, err error) {
-	c.bufs, c.n, c.err = bufs, 0, nil
-	err = c.raw.Write(c.tryFn)
-	c.bufs = nil
+func (w *Conn) Try(bufs [][]byte) (n int, err error) {
+	c := calls.Get().(*call)
+	c.conn, c.bufs = w, bufs
+	err = w.raw.Write(c.tryFn)
 	if c.err != nil {
 		err = c.err
 	}
-	return c.n, err
+	n = c.n
+	c.conn, c.bufs, c.n, c.err = nil, nil, 0, nil
+	calls.Put(c)
+	return n, err
 }
 
 // try runs while nobody else writes to the connection. It always returns true:
 // it does not want to be called again.
-func (c *Conn) try(fd uintptr) bool {
+func (c *call) try(fd uintptr) bool {
 	const maxBufs = 1024 // IOV_MAX
 	for len(c.bufs) > 0 {
 		part := c.bufs[:min(len(c.bufs), maxBufs)]
@@ -62,12 +76,12 @@ func (c *Conn) try(fd uintptr) bool {
 		}
 		c.n += n
 		if n < Size(part) {
-			c.cut.Store(true)
+			c.conn.cut.Store(true)
 			return true
 		}
 		c.bufs = c.bufs[len(part):]
 	}
-	c.cut.Store(false)
+	c.conn.cut.Store(false)
 	return true
 }
 
@@ -86,10 +100,10 @@ func write(fd int, bufs [][]byte) (n int, err error) {
 
 // Wait waits until Try can make progress. The write deadline of the connection,
 // or closing it, ends the waiting with an error.
-func (c *Conn) Wait() error {
+func (w *Conn) Wait() error {
 	// The runtime reports only that a socket became writable, so what it is now
 	// has to be asked after it began to listen.
-	return c.raw.Write(func(fd uintptr) bool {
+	return w.raw.Write(func(fd uintptr) bool {
 		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
 		n, err := unix.Poll(fds, 0)
 		return n > 0 || err != nil && err != unix.EINTR
@@ -98,14 +112,14 @@ func (c *Conn) Wait() error {
 
 // Cut reports whether the last write was short: the peer may have a part of a
 // frame.
-func (c *Conn) Cut() bool { return c.cut.Load() }
+func (w *Conn) Cut() bool { return w.cut.Load() }
 
 // Last writes p, as far as the peer takes it now, unless the last write was
 // short. It waits for a Try that is under way, and for a Wait.
-func (c *Conn) Last(p []byte) {
+func (w *Conn) Last(p []byte) {
 	// A connection that does not take it ends without.
-	_ = c.raw.Write(func(fd uintptr) bool {
-		if !c.cut.Load() {
+	_ = w.raw.Write(func(fd uintptr) bool {
+		if !w.cut.Load() {
 			_, _ = unix.Write(int(fd), p)
 		}
 		return true

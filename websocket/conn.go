@@ -26,6 +26,7 @@ type Conn struct {
 	// set once
 	nc       net.Conn
 	client   bool
+	deflate  bool // permessage-deflate was agreed on
 	protocol string
 
 	// owned by the reader
@@ -33,6 +34,7 @@ type Conn struct {
 	r, w      int
 	joined    []byte // the fragments of the message being read
 	first     Op     // opcode of that message; 0 when none has begun
+	packed    bool   // that message is compressed
 	fragments int    // of that message
 	err       error  // why nothing more can be read
 
@@ -40,7 +42,8 @@ type Conn struct {
 	out []byte
 }
 
-// newConn takes over nc. early is what was received after the handshake; it is copied.
+// newConn takes over nc. early is what was received after the handshake; it is
+// copied. Whoever agreed on permessage-deflate sets deflate.
 func newConn(nc net.Conn, client bool, protocol string, early []byte) *Conn {
 	c := &Conn{nc: nc, client: client, protocol: protocol}
 	if len(early) > 0 {
@@ -57,9 +60,14 @@ func (c *Conn) NetConn() net.Conn { return c.nc }
 // Protocol is the subprotocol both sides agreed on, or "".
 func (c *Conn) Protocol() string { return c.protocol }
 
+// Deflate reports whether both sides agreed on permessage-deflate: the peer
+// reads what AppendDeflated makes, and plain frames as ever.
+func (c *Conn) Deflate() bool { return c.deflate }
+
 // WriteMessage sends one message, or a ping or pong, in one frame and one
 // write. It waits until the peer's window takes it; set a deadline on NetConn
-// to bound that. p is not changed.
+// to bound that. p is not changed. Where Deflate was agreed on, a message is
+// compressed if that makes it smaller.
 func (c *Conn) WriteMessage(op Op, p []byte) error {
 	switch {
 	case op != Text && op != Binary && op != Ping && op != Pong:
@@ -84,6 +92,20 @@ const keepOut = 4 << 10
 func (c *Conn) writeFrame(op Op, p []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.deflate {
+		deflate(op, p, c.frame)
+	} else {
+		c.frame(op, p)
+	}
+	_, err := c.nc.Write(c.out)
+	if cap(c.out) > keepOut {
+		c.out = nil
+	}
+	return err
+}
+
+// frame makes out a frame with p. Called with mu held.
+func (c *Conn) frame(op Op, p []byte) {
 	if c.client {
 		// The key must be unpredictable to whoever chose p (a page in a browser,
 		// RFC 6455 section 10.3). The process-wide generator is ChaCha8 seeded by
@@ -97,9 +119,4 @@ func (c *Conn) writeFrame(op Op, p []byte) error {
 	} else {
 		c.out = append(AppendHeader(c.out[:0], op, len(p)), p...)
 	}
-	_, err := c.nc.Write(c.out)
-	if cap(c.out) > keepOut {
-		c.out = nil
-	}
-	return err
 }

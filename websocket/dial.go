@@ -20,6 +20,7 @@ import (
 type Dialer struct {
 	TLS       *tls.Config // for wss; nil: the system's roots
 	Protocols []string    // subprotocols to offer
+	Deflate   bool        // offer permessage-deflate
 	NetDial   func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
@@ -109,13 +110,17 @@ func (d *Dialer) handshake(nc net.Conn, u *url.URL, header http.Header) (*Conn, 
 	case !hasToken(resp.Header, "Connection", "upgrade"), !hasToken(resp.Header, "Upgrade", "websocket"),
 		resp.Header.Get("Sec-WebSocket-Accept") != Accept(key):
 		return nil, errors.New("websocket: the answer to the handshake is wrong")
-	case resp.Header.Get("Sec-WebSocket-Extensions") != "":
-		return nil, errors.New("websocket: the server chose an extension nobody offered")
 	case protocol != "" && !slices.Contains(d.Protocols, protocol):
 		return nil, errors.New("websocket: the server chose a subprotocol nobody offered")
 	}
+	agreed, err := checkDeflate(resp.Header, d.Deflate)
+	if err != nil {
+		return nil, err
+	}
 	early, _ := br.Peek(br.Buffered())
-	return newConn(nc, true, protocol, early), nil
+	c := newConn(nc, true, protocol, early)
+	c.deflate = agreed
+	return c, nil
 }
 
 func (d *Dialer) writeRequest(nc net.Conn, u *url.URL, header http.Header, key string) error {
@@ -130,6 +135,9 @@ func (d *Dialer) writeRequest(nc net.Conn, u *url.URL, header http.Header, key s
 	h.Set("Sec-WebSocket-Key", key)
 	if len(d.Protocols) > 0 {
 		h.Set("Sec-WebSocket-Protocol", strings.Join(d.Protocols, ", "))
+	}
+	if d.Deflate {
+		h.Set("Sec-WebSocket-Extensions", deflateTerms)
 	}
 	var b strings.Builder
 	b.WriteString("GET " + u.RequestURI() + " HTTP/1.1\r\nHost: " + u.Host + "\r\n")

@@ -30,6 +30,7 @@ func (op Op) known() bool {
 const (
 	finBit  = 0x80
 	rsvBits = 0x70
+	rsv1Bit = 0x40
 	opBits  = 0x0F
 	maskBit = 0x80
 

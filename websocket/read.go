@@ -21,8 +21,9 @@ const (
 var buffers = sync.Pool{New: func() any { return new([readBuffer]byte) }}
 
 // ReadMessage waits for the next text or binary message of at most limit bytes
-// and joins its fragments. Pings, pongs and their callbacks are handled on the
-// way. payload is valid until the next call.
+// and joins its fragments. Of a compressed message neither what comes nor what it
+// becomes may be more than limit. Pings, pongs and their callbacks are handled on
+// the way. payload is valid until the next call.
 //
 // The error is a *CloseError when the peer said goodbye, an *Error when it
 // broke the rules, io.EOF or another error of the connection when it is gone.
@@ -57,9 +58,9 @@ func (c *Conn) readMessage(limit int) (Op, []byte, error) {
 			}
 			continue
 		case h.fin && c.first == 0:
-			return finish(h.op, p)
+			return finish(h.op, h.packed, p, limit)
 		case c.first == 0:
-			c.first, c.fragments = h.op, 0
+			c.first, c.packed, c.fragments = h.op, h.packed, 0
 		}
 		if c.fragments++; c.fragments > maxFragments {
 			return 0, nil, &Error{CodeTooLarge, "too many fragments"}
@@ -68,12 +69,19 @@ func (c *Conn) readMessage(limit int) (Op, []byte, error) {
 		if h.fin {
 			op := c.first
 			c.first = 0
-			return finish(op, c.joined)
+			return finish(op, c.packed, c.joined, limit)
 		}
 	}
 }
 
-func finish(op Op, p []byte) (Op, []byte, error) {
+// finish makes a message of the payload of all its frames.
+func finish(op Op, packed bool, p []byte, limit int) (Op, []byte, error) {
+	if packed {
+		var err error
+		if p, err = inflate(p, limit); err != nil {
+			return 0, nil, err
+		}
+	}
 	if op == Text && !utf8.Valid(p) {
 		return 0, nil, &Error{CodeBadText, "text is not UTF-8"}
 	}
@@ -102,6 +110,7 @@ func (c *Conn) control(op Op, p []byte) error {
 type header struct {
 	fin    bool
 	op     Op
+	packed bool // the message that begins here is compressed
 	masked bool
 	key    [4]byte
 	size   int // of the header itself
@@ -140,6 +149,7 @@ func (c *Conn) readHeader(room int) (h header, err error) {
 	}
 	b0, b1 := c.buf[c.r], c.buf[c.r+1]
 	h.fin, h.op, h.masked = b0&finBit != 0, Op(b0&opBits), b1&maskBit != 0
+	h.packed = c.deflate && b0&rsvBits == rsv1Bit && (h.op == Text || h.op == Binary)
 	if err := c.checkBits(&h, b0, b1, c.first != 0); err != nil {
 		return h, err
 	}
@@ -156,7 +166,7 @@ func (c *Conn) readHeader(room int) (h header, err error) {
 
 func (c *Conn) checkBits(h *header, b0, b1 byte, inside bool) error {
 	switch {
-	case b0&rsvBits != 0:
+	case b0&rsvBits != 0 && !h.packed:
 		return protocolError("reserved bit is set")
 	case !h.op.known():
 		return protocolError("unknown opcode")

@@ -15,6 +15,7 @@ import (
 type UpgradeOptions struct {
 	Protocols []string    // subprotocols the server speaks, the preferred one first
 	Header    http.Header // more fields for the 101 answer
+	Deflate   bool        // take an offer of permessage-deflate
 }
 
 // handshakeTimeout bounds the writing of the 101 answer.
@@ -50,18 +51,23 @@ func Upgrade(w http.ResponseWriter, r *http.Request, opts UpgradeOptions) (*Conn
 		http.Error(w, text, status)
 		return nil, errors.New("websocket: " + text)
 	}
-	protocol := chooseProtocol(r.Header, opts.Protocols)
+	protocol, extension := chooseProtocol(r.Header, opts.Protocols), ""
+	if opts.Deflate {
+		extension = chooseDeflate(r.Header)
+	}
 	nc, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		http.Error(w, "this connection cannot become a WebSocket", http.StatusNotImplemented)
 		return nil, err
 	}
-	if err := answer(nc, r.Header.Get("Sec-Websocket-Key"), protocol, opts.Header); err != nil {
+	if err := answer(nc, r.Header.Get("Sec-Websocket-Key"), protocol, extension, opts.Header); err != nil {
 		nc.Close()
 		return nil, err
 	}
 	early, _ := rw.Reader.Peek(rw.Reader.Buffered())
-	return newConn(nc, false, protocol, early), nil
+	c := newConn(nc, false, protocol, early)
+	c.deflate = extension != ""
+	return c, nil
 }
 
 // checkRequest returns the HTTP status that refuses r, or 0.
@@ -100,13 +106,16 @@ func chooseProtocol(h http.Header, spoken []string) string {
 	return ""
 }
 
-func answer(nc net.Conn, key, protocol string, extra http.Header) error {
+func answer(nc net.Conn, key, protocol, extension string, extra http.Header) error {
 	var b strings.Builder
 	b.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ")
 	b.WriteString(Accept(key))
 	b.WriteString("\r\n")
 	if protocol != "" {
 		b.WriteString("Sec-WebSocket-Protocol: " + protocol + "\r\n")
+	}
+	if extension != "" {
+		b.WriteString("Sec-WebSocket-Extensions: " + extension + "\r\n")
 	}
 	extra.Write(&b)
 	b.WriteString("\r\n")

@@ -179,9 +179,12 @@ type socket struct {
 }
 
 func (w *world) dialWS(url string, header http.Header) (*socket, error) {
+	return w.dialWith(websocket.Dialer{NetDial: w.dial}, url, header)
+}
+
+func (w *world) dialWith(d websocket.Dialer, url string, header http.Header) (*socket, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	d := websocket.Dialer{NetDial: w.dial}
 	c, err := d.Dial(ctx, "ws"+strings.TrimPrefix(url, "http"), header)
 	if err != nil {
 		return nil, err
@@ -196,6 +199,16 @@ func (c *client) ws() *socket {
 	s, err := c.dialWS(c.url("websocket"), nil)
 	if err != nil {
 		c.Fatal(err)
+	}
+	return s
+}
+
+// deflating is ws for a client that offers compression.
+func (w *world) deflating(c *client) *socket {
+	w.Helper()
+	s, err := w.dialWith(websocket.Dialer{NetDial: w.dial, Deflate: true}, c.url("websocket"), nil)
+	if err != nil {
+		w.Fatal(err)
 	}
 	return s
 }

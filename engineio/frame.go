@@ -37,8 +37,12 @@ func appendBinary(dst []byte, version int, data []byte) []byte {
 	return append(websocket.AppendHeader(dst, websocket.Binary, len(data)), data...)
 }
 
-// textFrame is the first byte of an unfragmented text frame.
-const textFrame = 0x80 | byte(websocket.Text)
+// textFrame is the first byte of an unfragmented text frame, and deflatedFrame of
+// one that websocket.DeflateFrame has compressed.
+const (
+	textFrame     = 0x80 | byte(websocket.Text)
+	deflatedFrame = textFrame | 0x40
+)
 
 // maxFrame is more than a frame has, and far from overflowing.
 const maxFrame = 1 << 62
@@ -75,9 +79,10 @@ func nextFrame(b []byte) (op websocket.Op, payload, rest []byte) {
 // cutter finds the ends of text frames in bytes that come in pieces. The zero
 // cutter is between two frames.
 type cutter struct {
-	head [10]byte
-	have uint64 // bytes of the current frame so far
-	size uint64 // of the whole frame, 0 while the header is not complete
+	deflates bool // frames may be compressed
+	head     [10]byte
+	have     uint64 // bytes of the current frame so far
+	size     uint64 // of the whole frame, 0 while the header is not complete
 }
 
 // inside reports whether a frame has begun and not ended.
@@ -94,7 +99,7 @@ func (c *cutter) next(p []byte) (n int, err error) {
 		c.have++
 		n++
 		switch {
-		case c.have == 1 && c.head[0] != textFrame, c.have == 2 && c.head[1]&0x80 != 0:
+		case c.have == 1 && c.head[0] != textFrame && (c.head[0] != deflatedFrame || !c.deflates), c.have == 2 && c.head[1]&0x80 != 0:
 			return 0, ErrFrame
 		case c.have >= 2 && c.have == uint64(headerSize(c.head[1])):
 			if c.size = frameSize(c.head[:c.have]); c.size > maxFrame {
@@ -105,7 +110,7 @@ func (c *cutter) next(p []byte) (n int, err error) {
 	k := min(uint64(len(p)-n), c.size-c.have)
 	n += int(k)
 	if c.have += k; c.have == c.size {
-		*c = cutter{}
+		*c = cutter{deflates: c.deflates}
 	}
 	return n, nil
 }

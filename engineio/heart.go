@@ -28,7 +28,7 @@ func (s *Socket) beat(now time.Duration) (expired bool) {
 	case s.ended.Load():
 		if s.lasts && now >= s.due {
 			s.lasts = false
-			s.queue = queue{}
+			s.queue = queue{} // only of a session that polls
 			return true
 		}
 		return false

@@ -12,6 +12,7 @@ import (
 // valid until the handler returns.
 type Message struct {
 	Binary bool
+	Plain  bool // for Send: not compressed, whatever was agreed on
 	Data   []byte
 }
 
@@ -60,6 +61,11 @@ type Options struct {
 	PingInterval   time.Duration // 25 s
 	PingTimeout    time.Duration // 20 s
 	UpgradeTimeout time.Duration // a WebSocket must take over its session within this, 10 s
+
+	// Deflate lets sessions that begin as a WebSocket agree on permessage-deflate
+	// (see package websocket). A session that was upgraded does without: frames may
+	// wait for it that were made when it polled.
+	Deflate bool
 
 	Transports []string // default: polling, websocket
 	NoUpgrade  bool     // a session stays on the transport it began with

@@ -133,7 +133,7 @@ func (s *Socket) receive(p packet) error {
 	}
 	switch p.kind {
 	case kindMessage:
-		s.guard("Message", func() { s.srv.handler.Message(s, Message{p.binary, p.data}) })
+		s.guard("Message", func() { s.srv.handler.Message(s, Message{Binary: p.binary, Data: p.data}) })
 	case kindClose:
 		s.end(transportClose)
 		return ErrClosed

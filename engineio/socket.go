@@ -109,6 +109,15 @@ func (s *Socket) Transport() string {
 	return polling
 }
 
+// Deflates reports whether the client and the server agreed on compression, so
+// that TryWrite takes frames that websocket.DeflateFrame has compressed. It does
+// not change.
+func (s *Socket) Deflates() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.queue.cut.deflates
+}
+
 // Send queues messages: all of them, in order and with no other message in
 // between, or none. It does not wait and does not keep the data. It fails with
 // ErrFull, ErrText or ErrClosed.
@@ -131,10 +140,14 @@ func (s *Socket) Send(ms ...Message) error {
 	}
 	dst := s.queue.place()
 	for _, m := range ms {
+		start := len(*dst)
 		if m.Binary {
 			*dst = appendBinary(*dst, s.version, m.Data)
 		} else {
 			*dst = AppendFrame(*dst, m.Data)
+		}
+		if s.queue.cut.deflates && !m.Plain {
+			*dst = websocket.DeflateFrame(*dst, start)
 		}
 	}
 	s.flush()

@@ -12,7 +12,7 @@ import (
 
 // openWebSocket answers the handshake of a session that begins as a WebSocket.
 func (s *Socket) openWebSocket(w http.ResponseWriter, r *http.Request) {
-	c, err := websocket.Upgrade(w, r, websocket.UpgradeOptions{Header: w.Header()})
+	c, err := websocket.Upgrade(w, r, websocket.UpgradeOptions{Header: w.Header(), Deflate: s.srv.opts.Deflate})
 	if err != nil { // it has been answered, and nobody knows of the socket
 		s.ended.Store(true)
 		s.told = true
@@ -23,6 +23,7 @@ func (s *Socket) openWebSocket(w http.ResponseWriter, r *http.Request) {
 	}
 	l := s.newLink(c)
 	s.mu.Lock()
+	s.queue.cut.deflates = c.Deflate()
 	s.takeLink(l)
 	if s.ended.Load() { // the server was closed meanwhile
 		s.hangUp()

@@ -16,7 +16,8 @@ const linger = 2 * time.Second
 // less than the total with a nil err means that it accepts no more now; the
 // caller goes on with the next byte after WaitWritable. bufs together with what
 // was taken before are WebSocket text frames, each one a message packet (see
-// AppendFrame); they may be cut anywhere. TryWrite neither keeps nor changes
+// AppendFrame), compressed or not where the socket Deflates; they may be cut
+// anywhere. TryWrite neither keeps nor changes
 // bufs or the bytes in them. One goroutine at a time calls it.
 //
 // A socket that is closed while a frame is cut ends without a goodbye.

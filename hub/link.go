@@ -15,7 +15,7 @@ const maxEncodings = 8
 // a room is locked, and must not call the hub.
 type Encoding interface {
 	// ID is small and dense (0 to 7), one for each kind of encoding: 0 is the
-	// native WebSocket, 1 is SSE.
+	// native WebSocket, 1 is SSE, 2 is Socket.IO, 3 and 4 are 0 and 2 compressed.
 	ID() int
 
 	// AppendEvent appends one whole frame. It is called once for an event,

@@ -31,20 +31,18 @@ func (s *Server) openHTTP() error {
 	gate := webpeer.NewGate(s.cfg.MaxConnections, s.cfg.MaxConnectionsPerIP)
 	deps := s.sessionDeps()
 	s.sockets = wsock.New(wsock.Config{
-		Hub: s.hub,
-		Open: func(c *hub.Conn) wsock.Session {
-			return session.New(deps, c, wsock.Codec{})
-		},
+		Hub:     s.hub,
+		Open:    func(c *hub.Conn, codec wsock.Codec) wsock.Session { return session.New(deps, c, codec) },
 		Origins: s.cfg.Origins, ClientIP: from.Client,
-		Gate: gate, FrameBytes: deps.Limits.FrameBytes, Log: s.log, Registerer: s.reg,
+		Gate: gate, FrameBytes: deps.Limits.FrameBytes, Deflate: s.cfg.Compression, Log: s.log, Registerer: s.reg,
 	})
 	s.onClose(s.sockets.Close)
 	s.socketIO = sockio.New(sockio.Config{
 		Hub:      s.hub,
-		Open:     func(c *hub.Conn) sockio.Session { return session.New(deps, c, sockio.Codec{}) },
+		Open:     func(c *hub.Conn, codec sockio.Codec) sockio.Session { return session.New(deps, c, codec) },
 		NoGuests: !deps.Guests, Origins: s.cfg.Origins, ClientIP: from.Client,
 		Gate: gate, MaxConns: s.cfg.MaxConnections,
-		FrameBytes: deps.Limits.FrameBytes, Log: s.log, Registerer: s.reg,
+		FrameBytes: deps.Limits.FrameBytes, Deflate: s.cfg.Compression, Log: s.log, Registerer: s.reg,
 	})
 	s.onClose(s.socketIO.Close)
 	api := httpapi.New(httpapi.Config{

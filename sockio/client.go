@@ -45,8 +45,8 @@ func newClient(h *Handler, e *engineio.Socket) *client {
 	e.ForgetRequest()
 	c.counted = h.metrics.connections(e)
 	c.counted.Inc()
-	c.conn = h.cfg.Hub.Attach(link{c}, Encoding{})
-	c.session = h.cfg.Open(c.conn)
+	c.conn = h.cfg.Hub.Attach(link{c}, Encoding{Deflate: e.Deflates()})
+	c.session = h.cfg.Open(c.conn, Codec{Deflate: e.Deflates()})
 	// Who asked for the last place together with others may find it taken.
 	if why, _ := h.cfg.Gate.Enter(c.from); why == "" {
 		c.placed = true

@@ -29,8 +29,8 @@ type Session interface {
 
 // Config is how a Handler is made. Zero values mean the defaults.
 type Config struct {
-	Hub  *hub.Hub                     // required
-	Open func(conn *hub.Conn) Session // required: the conversation of a new connection
+	Hub  *hub.Hub                                  // required
+	Open func(conn *hub.Conn, codec Codec) Session // required: the conversation of a new connection, whose replies codec frames
 
 	// NoGuests says that nobody may come without a token. Then a client that can
 	// tell it with the handshake must, and any other has Hello to do so. Guests may
@@ -42,6 +42,7 @@ type Config struct {
 	Gate       *webpeer.Gate                  // places for connections; nil is no limit
 	MaxConns   int                            // sessions at once, also those that only wait to be told of their end; 0 is no limit
 	FrameBytes int                            // one request body or message from a client, 64 KiB
+	Deflate    bool                           // compress, for WebSockets of clients that offer it
 	Hello      time.Duration                  // until a client has joined the main namespace and, where it must, said who they are; 10 s
 	Ping       time.Duration                  // between pings, 25 s
 	Timeout    time.Duration                  // for the answer to a ping, 20 s
@@ -90,7 +91,7 @@ func New(cfg Config) *Handler {
 	h.io = socketio.New(socketio.Options{
 		Engine: engineio.Options{
 			PingInterval: cfg.Ping, PingTimeout: cfg.Timeout,
-			MaxPayload: cfg.FrameBytes, MaxQueued: maxQueued, MaxSockets: cfg.MaxConns,
+			Deflate: cfg.Deflate, MaxPayload: cfg.FrameBytes, MaxQueued: maxQueued, MaxSockets: cfg.MaxConns,
 			Check: h.check, CORS: h.origins.Known, Log: cfg.Log,
 		},
 		ConnectTimeout: cfg.Hello,

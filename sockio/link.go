@@ -33,12 +33,14 @@ func (l link) Close(g chat.Goodbye) {
 	l.c.engine.Close(engineio.ReasonForcedClose)
 }
 
+// goodbye is not compressed: old clients inflate on the side, and forget what
+// they have not finished when the connection ends.
 func goodbye(g chat.Goodbye) []engineio.Message {
 	object := wire.AppendGoodbye(nil, g)
 	event := &socketio.Packet{Type: socketio.TypeEvent}
 	event.Name = "goodbye"
 	event.Args = append(event.Args, object)
-	ms := []engineio.Message{{Data: socketio.AppendPacket(nil, event)}}
+	ms := []engineio.Message{{Plain: true, Data: socketio.AppendPacket(nil, event)}}
 	if g.Retry() == chat.RetryNever {
 		ms = append(ms, engineio.Message{Data: socketio.AppendPacket(nil, &socketio.Packet{Type: socketio.TypeDisconnect})})
 	}

@@ -208,9 +208,9 @@ func TestGate(t *testing.T) {
 func TestGateTogether(t *testing.T) {
 	gate := webpeer.NewGate(1, 0)
 	var w *world
-	w = newWorld(t, sockio.Config{Gate: gate, Open: func(c *hub.Conn) sockio.Session {
+	w = newWorld(t, sockio.Config{Gate: gate, Open: func(c *hub.Conn, codec sockio.Codec) sockio.Session {
 		gate.Enter(netip.Prefix{}) // somebody faster, between the check and the connection
-		return session.New(w.deps, c, sockio.Codec{})
+		return session.New(w.deps, c, codec)
 	}})
 	for _, k := range kinds {
 		p, status := w.dial(k, nil)
@@ -274,8 +274,8 @@ func (f faulty) Handle(ctx context.Context, cmd *wire.Command) {
 
 func TestPanic(t *testing.T) {
 	var w *world
-	w = newWorld(t, sockio.Config{Open: func(c *hub.Conn) sockio.Session {
-		return faulty{session.New(w.deps, c, sockio.Codec{})}
+	w = newWorld(t, sockio.Config{Open: func(c *hub.Conn, codec sockio.Codec) sockio.Session {
+		return faulty{session.New(w.deps, c, codec)}
 	}})
 	for _, k := range kinds {
 		p, other := w.connect(k, ""), w.connect(k, "")

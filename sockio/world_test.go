@@ -53,7 +53,7 @@ func newWorld(t *testing.T, cfg sockio.Config) *world {
 	cfg.Hub, cfg.Registerer = w.hub, w.reg
 	cfg.Log = slog.New(slog.NewTextHandler(w.log, nil))
 	if cfg.Open == nil {
-		cfg.Open = func(c *hub.Conn) sockio.Session { return session.New(w.deps, c, sockio.Codec{}) }
+		cfg.Open = func(c *hub.Conn, codec sockio.Codec) sockio.Session { return session.New(w.deps, c, codec) }
 	}
 	h := sockio.New(cfg)
 	srv := httptest.NewServer(h)

@@ -61,7 +61,7 @@ func (c *Conn) NetConn() net.Conn { return c.nc }
 func (c *Conn) Protocol() string { return c.protocol }
 
 // Deflate reports whether both sides agreed on permessage-deflate: the peer
-// reads what AppendDeflated makes, and plain frames as ever.
+// reads what DeflateFrame makes, and plain frames as ever.
 func (c *Conn) Deflate() bool { return c.deflate }
 
 // WriteMessage sends one message, or a ping or pong, in one frame and one

@@ -38,15 +38,25 @@ var deflaters = sync.Pool{New: func() any {
 	return &deflater{w: w}
 }}
 
-// AppendDeflated appends one whole frame with the text or binary message p, as
-// a server sends it. The frame is compressed if that makes it smaller, and does
-// not depend on what was sent before: compressed once, it can be written to
-// every connection that says Deflate, and to no other.
-func AppendDeflated(dst []byte, op Op, p []byte) []byte {
-	deflate(op, p, func(op Op, p []byte) {
-		dst = append(AppendHeader(dst, op, len(p)), p...)
+// DeflateFrame compresses the last frame of b, which begins at start: one whole
+// frame with a text or binary message, as AppendHeader makes it. It stays as it
+// is if compressing would not make it smaller. The result does not depend on
+// what was sent before: compressed once, it can be written to every connection
+// that says Deflate, and to no other.
+func DeflateFrame(b []byte, start int) []byte {
+	op, p := Op(b[start]&opBits), b[start+2:]
+	switch b[start+1] {
+	case 126:
+		p = p[2:]
+	case 127:
+		p = p[8:]
+	}
+	deflate(op, p, func(to Op, packed []byte) {
+		if to != op {
+			b = append(AppendHeader(b[:start], to, len(packed)), packed...)
+		}
 	})
-	return dst
+	return b
 }
 
 // deflate calls frame with what is to be sent of the message p: itself, or

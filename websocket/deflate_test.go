@@ -41,12 +41,17 @@ func deflating(nc net.Conn, client bool) *Conn {
 	return c
 }
 
+// appendDeflated appends a frame with p, compressed if it can be.
+func appendDeflated(dst []byte, op Op, p []byte) []byte {
+	return DeflateFrame(append(AppendHeader(dst, op, len(p)), p...), len(dst))
+}
+
 // receive is what a client reads in the bytes of a server.
 func receive(in []byte, limit int) (Op, []byte, error) {
 	return deflating(&script{in: bytes.Clone(in), chunk: len(in) + 1}, true).ReadMessage(limit)
 }
 
-func TestAppendDeflated(t *testing.T) {
+func TestDeflateFrame(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		op     Op
@@ -66,7 +71,7 @@ func TestAppendDeflated(t *testing.T) {
 		{"what is no message", Ping, bytes.Repeat([]byte("a"), MinDeflate), false},
 	} {
 		before := bytes.Clone(tt.p)
-		f := AppendDeflated([]byte("before"), tt.op, tt.p)
+		f := appendDeflated([]byte("before"), tt.op, tt.p)
 		f, ok := bytes.CutPrefix(f, []byte("before"))
 		if !ok || !bytes.Equal(tt.p, before) {
 			t.Errorf("%s: what was there is gone", tt.name)
@@ -92,15 +97,15 @@ func TestAppendDeflated(t *testing.T) {
 // A frame does not depend on what the compressor had before, nor on what others
 // compress meanwhile.
 func TestFramesAreSelfContained(t *testing.T) {
-	first := AppendDeflated(nil, Text, chat(300))
-	AppendDeflated(nil, Binary, noise(1<<20))
-	AppendDeflated(nil, Text, chat(1<<20))
+	first := appendDeflated(nil, Text, chat(300))
+	appendDeflated(nil, Binary, noise(1<<20))
+	appendDeflated(nil, Text, chat(1<<20))
 	var wg sync.WaitGroup
 	for w := range 4 {
 		wg.Go(func() {
 			for i := range 50 {
-				AppendDeflated(nil, Text, chat(1000*w+i))
-				if again := AppendDeflated(nil, Text, chat(300)); !bytes.Equal(again, first) {
+				appendDeflated(nil, Text, chat(1000*w+i))
+				if again := appendDeflated(nil, Text, chat(300)); !bytes.Equal(again, first) {
 					t.Errorf("another frame for the same message: %x", again)
 				}
 			}
@@ -195,7 +200,7 @@ func (r *recorder) Write(p []byte) (int, error) {
 // after it was compressed.
 func TestWriteDeflated(t *testing.T) {
 	text := chat(300)
-	packed := AppendDeflated(nil, Text, text)
+	packed := appendDeflated(nil, Text, text)
 	r := &recorder{}
 	c := deflating(r, false)
 	c.WriteMessage(Text, text)
@@ -225,14 +230,14 @@ func TestWriteDeflated(t *testing.T) {
 	}
 }
 
-func BenchmarkAppendDeflated(b *testing.B) {
+func BenchmarkDeflateFrame(b *testing.B) {
 	for _, n := range []int{120, 128, 200, 400, 1 << 10, 8 << 10} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			p := chat(n)
 			var f []byte
 			b.ReportAllocs()
 			for b.Loop() {
-				f = AppendDeflated(f[:0], Text, p)
+				f = appendDeflated(f[:0], Text, p)
 			}
 			b.ReportMetric(float64(len(f))/float64(len(p)), "ratio")
 		})
@@ -242,7 +247,7 @@ func BenchmarkAppendDeflated(b *testing.B) {
 func BenchmarkReadDeflated(b *testing.B) {
 	for _, n := range []int{128, 400, 1 << 10, 8 << 10} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			f := AppendDeflated(nil, Text, chat(n))
+			f := appendDeflated(nil, Text, chat(n))
 			s := &script{chunk: len(f)}
 			c := deflating(s, true)
 			b.ReportAllocs()

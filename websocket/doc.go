@@ -13,7 +13,7 @@
 // ask for it, and always without context takeover, on both sides: no message
 // refers to one before it. So a connection needs no window and no compressor of
 // its own (which would be 32 KiB to read and more than a megabyte to write), and
-// a server compresses a message once with AppendDeflated for all connections
+// a server compresses a message once with DeflateFrame for all connections
 // that say Deflate. A message that would not become smaller is sent as it is.
 //
 // The limit of ReadMessage holds for what a compressed message becomes as well:

@@ -217,7 +217,7 @@ func TestBomb(t *testing.T) {
 // same inflater.
 func TestNothingIsLeftOver(t *testing.T) {
 	secret := strings.Repeat("the secret of another room; ", 2000)
-	in := AppendDeflated(nil, Text, []byte(secret))
+	in := appendDeflated(nil, Text, []byte(secret))
 	for range 50 {
 		if _, p, err := receive(in, len(secret)); err != nil || string(p) != secret {
 			t.Fatalf("%d bytes, %v", len(p), err)
@@ -284,7 +284,7 @@ func FuzzInflate(f *testing.F) {
 				t.Errorf("%d bytes at a time with halts: %s\nat once: %s", chunk, got, whole)
 			}
 		}
-		if _, p, err := receive(AppendDeflated(nil, Binary, in), len(in)); err != nil || !bytes.Equal(p, in) {
+		if _, p, err := receive(appendDeflated(nil, Binary, in), len(in)); err != nil || !bytes.Equal(p, in) {
 			t.Errorf("%d bytes %x were sent and came as %x, %v", len(in), in, p, err)
 		}
 		if p, err := inflate([]byte(packed(string(in))), len(in)); err != nil || !bytes.Equal(p, in) {

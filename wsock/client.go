@@ -63,8 +63,8 @@ func newClient(h *Handler, ws *websocket.Conn, from netip.Prefix) *client {
 	c.seen.Store(c.born)
 	c.reader = h.readers.Open(ws.NetConn(), c)
 	c.openLink()
-	c.conn = h.cfg.Hub.Attach(c, Encoding{})
-	c.session = h.cfg.Open(c.conn)
+	c.conn = h.cfg.Hub.Attach(c, Encoding{Deflate: ws.Deflate()})
+	c.session = h.cfg.Open(c.conn, Codec{Deflate: ws.Deflate()})
 	ws.OnPing, ws.OnPong, ws.Source = c.ping, c.alive, c.reader
 	h.enter(c)
 	return c

@@ -7,31 +7,40 @@ import (
 )
 
 // Encoding frames events for native WebSockets (hub.Encoding).
-type Encoding struct{}
-
-func (Encoding) ID() int { return 0 }
-
-func (Encoding) AppendEvent(dst []byte, ev *chat.Event) []byte {
-	dst, start := open(dst)
-	return seal(wire.AppendEvent(dst, ev), start)
+type Encoding struct {
+	Deflate bool // for connections that agreed on compression
 }
 
-func (Encoding) AppendGap(dst []byte, room chat.RoomID, rev chat.Rev) []byte {
+func (e Encoding) ID() int {
+	if e.Deflate {
+		return 3
+	}
+	return 0
+}
+
+func (e Encoding) AppendEvent(dst []byte, ev *chat.Event) []byte {
 	dst, start := open(dst)
-	return seal(wire.AppendGap(dst, room, rev), start)
+	return seal(wire.AppendEvent(dst, ev), start, e.Deflate)
+}
+
+func (e Encoding) AppendGap(dst []byte, room chat.RoomID, rev chat.Rev) []byte {
+	dst, start := open(dst)
+	return seal(wire.AppendGap(dst, room, rev), start, false) // too small, and made under a lock
 }
 
 // Codec frames replies for native WebSockets (session.Codec).
-type Codec struct{}
-
-func (Codec) Ack(dst []byte, id int64, hasID bool, r wire.Reply) []byte {
-	dst, start := open(dst)
-	return seal(wire.AppendAck(dst, id, hasID, r), start)
+type Codec struct {
+	Deflate bool // for connections that agreed on compression
 }
 
-func (Codec) Error(dst []byte, id int64, hasID bool, e *chat.Error) []byte {
+func (c Codec) Ack(dst []byte, id int64, hasID bool, r wire.Reply) []byte {
 	dst, start := open(dst)
-	return seal(wire.AppendError(dst, id, hasID, e), start)
+	return seal(wire.AppendAck(dst, id, hasID, r), start, c.Deflate)
+}
+
+func (c Codec) Error(dst []byte, id int64, hasID bool, e *chat.Error) []byte {
+	dst, start := open(dst)
+	return seal(wire.AppendError(dst, id, hasID, e), start, c.Deflate)
 }
 
 // goodbye is the last bytes on a connection: a goodbye object and a close
@@ -41,7 +50,7 @@ func goodbye(g chat.Goodbye) []byte {
 		return websocket.AppendClose(nil, g.Code, "")
 	}
 	dst, start := open(nil)
-	dst = seal(wire.AppendGoodbye(dst, g), start)
+	dst = seal(wire.AppendGoodbye(dst, g), start, false)
 	return websocket.AppendClose(dst, g.Code, g.Reason)
 }
 
@@ -49,12 +58,12 @@ func goodbye(g chat.Goodbye) []byte {
 const usualHeader = 4
 
 // open leaves place for the header of a text frame; seal puts it there once the
-// payload is known.
+// payload is known, and compresses the frame if it is to be.
 func open(dst []byte) (_ []byte, start int) {
 	return append(dst, make([]byte, usualHeader)...), len(dst)
 }
 
-func seal(dst []byte, start int) []byte {
+func seal(dst []byte, start int, deflate bool) []byte {
 	var space [10]byte
 	payload := len(dst) - start - usualHeader
 	h := websocket.AppendHeader(space[:0], websocket.Text, payload)
@@ -66,5 +75,8 @@ func seal(dst []byte, start int) []byte {
 		dst = dst[:len(dst)+more]
 	}
 	copy(dst[start:], h)
+	if deflate {
+		dst = websocket.DeflateFrame(dst, start)
+	}
 	return dst
 }

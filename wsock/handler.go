@@ -31,13 +31,14 @@ type Session interface {
 
 // Config is how a Handler is made. Zero values mean the defaults.
 type Config struct {
-	Hub  *hub.Hub                     // required
-	Open func(conn *hub.Conn) Session // required: the conversation of a new connection
+	Hub  *hub.Hub                                  // required
+	Open func(conn *hub.Conn, codec Codec) Session // required: the conversation of a new connection, whose replies codec frames
 
 	Origins    []string                       // web origins allowed besides the node's own; "*" is all
 	ClientIP   func(*http.Request) netip.Addr // who is asking; nil: the peer of the TCP connection
 	Gate       *webpeer.Gate                  // places for connections; nil is no limit
 	FrameBytes int                            // one message from a client, 64 KiB
+	Deflate    bool                           // compress, for clients that offer it
 	Hello      time.Duration                  // until a client has said who they are, 10 s
 	Ping       time.Duration                  // between pings, 25 s
 	Timeout    time.Duration                  // without a sign of life, 60 s
@@ -126,7 +127,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, http.StatusText(status), status)
 		return
 	}
-	ws, err := websocket.Upgrade(w, r, websocket.UpgradeOptions{Protocols: []string{Protocol}})
+	ws, err := websocket.Upgrade(w, r, websocket.UpgradeOptions{Protocols: []string{Protocol}, Deflate: h.cfg.Deflate})
 	if err != nil {
 		h.metrics.refused.WithLabelValues("handshake").Inc()
 		h.release(from)

@@ -26,6 +26,7 @@ import (
 // fake is a session that answers as little as the transport needs.
 type fake struct {
 	conn   *hub.Conn
+	codec  Codec
 	said   bool
 	closed chan struct{}
 }
@@ -35,7 +36,7 @@ func (s *fake) Authenticated() bool { return s.said }
 func (s *fake) Close() { close(s.closed) }
 
 func (s *fake) BadFrame(id int64, hasID bool, err error) {
-	s.conn.Send(Codec{}.Error(nil, id, hasID, chat.Public(err)))
+	s.conn.Send(s.codec.Error(nil, id, hasID, chat.Public(err)))
 }
 
 func (s *fake) Handle(_ context.Context, cmd *wire.Command) {
@@ -54,7 +55,7 @@ func (s *fake) Handle(_ context.Context, cmd *wire.Command) {
 	case cmd.Type == wire.Message && cmd.Text == "panic":
 		panic("a message body: " + cmd.Text)
 	}
-	s.conn.Send(Codec{}.Ack(nil, cmd.ID, cmd.HasID, wire.DoneReply{Room: chat.RoomID(cmd.Text)}))
+	s.conn.Send(s.codec.Ack(nil, cmd.ID, cmd.HasID, wire.DoneReply{Room: chat.RoomID(cmd.Text)}))
 }
 
 // stand is a handler on a real socket. Its pulse is the test's.
@@ -75,8 +76,8 @@ func newStand(t *testing.T, cfg Config, useTLS bool) *stand {
 	s := &stand{T: t, hub: hub.New(hub.Config{Bus: b, Workers: 1}), log: new(bytes.Buffer)}
 	cfg.Hub = s.hub
 	cfg.Log = slog.New(slog.NewTextHandler(s.log, nil))
-	cfg.Open = func(conn *hub.Conn) Session {
-		f := &fake{conn: conn, closed: make(chan struct{})}
+	cfg.Open = func(conn *hub.Conn, codec Codec) Session {
+		f := &fake{conn: conn, codec: codec, closed: make(chan struct{})}
 		s.mu.Lock()
 		s.sessions = append(s.sessions, f)
 		s.mu.Unlock()
@@ -126,9 +127,14 @@ type peerConn struct {
 
 func (s *stand) dial() *peerConn {
 	s.Helper()
+	return s.dialWith(websocket.Dialer{})
+}
+
+func (s *stand) dialWith(d websocket.Dialer) *peerConn {
+	s.Helper()
 	ctx, cancel := context.WithTimeout(s.Context(), 20*time.Second)
 	defer cancel()
-	d := websocket.Dialer{Protocols: []string{Protocol}}
+	d.Protocols = []string{Protocol}
 	if s.tls != nil {
 		d.TLS = s.tls.Transport.(*http.Transport).TLSClientConfig
 	}
@@ -483,7 +489,7 @@ func TestSeal(t *testing.T) {
 	for _, n := range []int{0, 1, 125, 126, 65535, 65536, 70_000} {
 		payload := bytes.Repeat([]byte("x"), n)
 		dst, start := open([]byte("before"))
-		got := seal(append(dst, payload...), start)
+		got := seal(append(dst, payload...), start, false)
 		want := append(websocket.AppendHeader([]byte("before"), websocket.Text, n), payload...)
 		if !bytes.Equal(got, want) {
 			t.Errorf("%d bytes: frame of %d, want %d", n, len(got), len(want))

@@ -39,7 +39,7 @@ func TestChromium(t *testing.T) {
 	defer site.Close()
 	for _, m := range modes {
 		t.Run(m.name, func(t *testing.T) {
-			w := newWorld(t, "ROOMTIDE_ORIGINS="+site.URL)
+			w := newWorld(t, append(m.env, "ROOMTIDE_ORIGINS="+site.URL)...)
 			a := &ada{object: openPage(t, browser, site.URL), mode: m}
 			a.story(w)
 		})

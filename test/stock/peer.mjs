@@ -52,6 +52,11 @@ export function peer(io) {
     count: (name) => heard.filter((e) => e[0] === name).length,
     // on waits until the client uses the transport.
     on: (name) => until(() => `transport ${name}`, () => socket.io.engine && socket.io.engine.transport.name === name),
+    // extensions names those of the WebSocket, which older clients keep in an object.
+    extensions() {
+      const e = socket.io.engine.transport.ws?.extensions ?? '';
+      return typeof e === 'string' ? e : Object.keys(e).join();
+    },
     tell(name, argument) {
       socket.emit(name, argument);
       return true;

@@ -41,7 +41,7 @@ func TestSamples(t *testing.T) {
 // end everybody has got every message once, in order.
 func TestComingBack(t *testing.T) {
 	code := strings.Join(documented(t, "Coming back"), "\n")
-	w := newWorld(t)
+	w := newWorld(t, "ROOMTIDE_COMPRESSION=true") // so some clients compress and some do not
 	p := newProxy(t, w.node.Addr)
 	var all []*object
 	for _, v := range versions {

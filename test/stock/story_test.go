@@ -20,15 +20,17 @@ const patience = 20 * time.Second
 
 // modes are the ways a client gets to the server.
 var modes = []mode{
-	{"polling", "polling", fields{"transports": []string{"polling"}, "upgrade": false}},
-	{"websocket", "websocket", fields{"transports": []string{"websocket"}}},
-	{"upgrade", "websocket", fields{"transports": []string{"polling", "websocket"}}},
+	{name: "polling", ends: "polling", options: fields{"transports": []string{"polling"}, "upgrade": false}},
+	{name: "websocket", ends: "websocket", options: fields{"transports": []string{"websocket"}}},
+	{name: "upgrade", ends: "websocket", options: fields{"transports": []string{"polling", "websocket"}}},
+	{name: "compressed", ends: "websocket", options: fields{"transports": []string{"websocket"}}, env: []string{"ROOMTIDE_COMPRESSION=true"}},
 }
 
 type mode struct {
 	name    string
 	ends    string // the transport that is used in the end
 	options fields
+	env     []string // of the node
 }
 
 // with returns the options and more.
@@ -61,7 +63,7 @@ func TestChat(t *testing.T) {
 		for _, m := range modes {
 			t.Run(v.version+"/"+m.name, func(t *testing.T) {
 				t.Parallel()
-				w := newWorld(t)
+				w := newWorld(t, m.env...)
 				a := &ada{object: newObject(t, "peer", v.name), mode: m}
 				a.says = v.name == "io1" || v.name == "io2"
 				a.story(w)
@@ -112,6 +114,9 @@ func (a *ada) arrive() {
 		a.t.Fatalf("hello: %+v", hello)
 	}
 	do[bool](a.object, "on", a.mode.ends)
+	if extensions, want := do[string](a.object, "extensions"), a.mode.name == "compressed"; strings.Contains(extensions, "permessage-deflate") != want {
+		a.t.Fatalf("extensions of the WebSocket: %q", extensions)
+	}
 }
 
 // message expects the next message.

@@ -15,7 +15,7 @@ func TestTokens(t *testing.T) {
 		for _, m := range modes {
 			t.Run(v.version+"/"+m.name, func(t *testing.T) {
 				t.Parallel()
-				w := newWorld(t, "ROOMTIDE_GUESTS=off")
+				w := newWorld(t, append(m.env, "ROOMTIDE_GUESTS=off")...)
 				a := &ada{object: newObject(t, "peer", v.name), mode: m}
 				if v.name == "io1" || v.name == "io2" {
 					a.says = true

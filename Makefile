@@ -39,8 +39,10 @@ bench: build ## the product's benchmarks: store, fan-out, fresh nodes under load
 	go test -run '^$$' -bench . -benchmem ./hub
 	./bin/roomtide bench $(ARGS)
 
-bench-fanout: build ## the fan-out figures, with the floors, and a table of them (ARGS="--proto socketio")
-	./bin/roomtide bench fanout fanout5k rooms rate idle10k storm slow --floors $(ARGS)
+bench-fanout: build ## the fan-out figures, beside the floors and Socket.IO on Node, in a table (ARGS="--proto socketio")
+	@scripts/need node npm
+	npm install --no-save --no-package-lock --no-audit --no-fund --silent --prefix .tools/node socket.io@4.8.3
+	./bin/roomtide bench fanout fanout5k rooms rate idle10k storm slow --floors --node .tools/node $(ARGS)
 
 fuzz: go ## run every fuzz target for FUZZTIME
 	scripts/fuzz $(FUZZTIME)

@@ -35,7 +35,7 @@ func TestLoadOnFloors(t *testing.T) {
 		"open loop":   {Name: "load", Rooms: 2, Members: 3, Senders: 2, Rate: 200, Size: 50, Keys: true, Duration: 300 * time.Millisecond},
 	}
 	for name, s := range scenarios {
-		for _, floor := range []string{"A", "B"} {
+		for _, floor := range []string{floorA, floorB} {
 			t.Run(name+" on "+floor, func(t *testing.T) {
 				r, err := run(t.Context(), options{}, s, floor)
 				if err != nil {
@@ -63,7 +63,7 @@ func TestLoadOnFloors(t *testing.T) {
 
 func TestIdle(t *testing.T) {
 	s := Scenario{Name: "idle", Idle: true, Rooms: 2, Members: 5, Duration: 10 * time.Millisecond}
-	r, err := run(t.Context(), options{}, s, "B")
+	r, err := run(t.Context(), options{}, s, floorB)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func TestAnomalies(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			l := newLoad(Scenario{Rooms: 1, Members: 1, Senders: 1, Window: 1, Size: 40}, scripted(t, tt.frames), false)
+			l := newLoad(Scenario{Rooms: 1, Members: 1, Senders: 1, Window: 1, Size: 40}, scripted(t, tt.frames), "")
 			c := newConn(nativeProto{}, l.addr, 0)
 			if err := c.open(t.Context()); err != nil {
 				t.Fatal(err)

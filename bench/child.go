@@ -24,25 +24,19 @@ type child struct {
 	exited  chan struct{} // closed once Wait has returned
 }
 
-// startChild starts this program as a server, or as a floor, on a free port and
-// with a temporary data directory. It does not wait until it answers.
-func startChild(floor string) (*child, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	c := &child{exited: make(chan struct{})}
+// startChild starts a server, a roomtide if name is empty, on a free port and with
+// a temporary directory. It does not wait until it answers.
+func startChild(o *options, name string) (c *child, err error) {
+	c = &child{exited: make(chan struct{})}
 	if c.addr, err = freeAddr(); err != nil {
 		return nil, err
 	}
 	if c.dir, err = os.MkdirTemp("", "roomtide-bench-"); err != nil {
 		return nil, err
 	}
-	args := []string{"serve", "--listen", c.addr, "--data-dir", c.dir, "--no-rate-limits"}
-	if floor != "" {
-		args = []string{"bench", "--serve-floor", floor, "--listen", c.addr}
+	if c.cmd, err = o.command(name, c.addr, c.dir); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(c.dir))
 	}
-	c.cmd = exec.Command(self, args...)
 	c.cmd.Stderr = &c.errs
 	for _, kv := range os.Environ() {
 		if !strings.HasPrefix(kv, "ROOMTIDE_") { // settings of another server
@@ -73,7 +67,7 @@ func freeAddr() (string, error) {
 
 // ready waits until a WebSocket can be opened.
 func (c *child) ready(ctx context.Context, p proto) (*conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	for {
 		ws := newConn(p, c.addr, 0)

@@ -40,14 +40,15 @@ type load struct {
 // figures are the times that one phase of a run took.
 type figures struct{ ack, delivery histogram }
 
-func newLoad(s Scenario, addr string, floor bool) *load {
+// newLoad is the load for a server at addr; see protoOf for its name.
+func newLoad(s Scenario, addr, server string) *load {
 	var run [4]byte
 	_, _ = rand.Read(run[:]) // never fails
 	l := &load{
-		s: s, addr: addr, floor: floor, proto: protos[s.Proto], epoch: time.Now(), enough: make(chan struct{}), done: make(chan struct{}),
+		s: s, addr: addr, floor: server == floorA || server == floorB, proto: protoOf(server, s), epoch: time.Now(), enough: make(chan struct{}), done: make(chan struct{}),
 		prefix: "bench-" + hex.EncodeToString(run[:]) + "-", who: "user", sent: make([]atomic.Int64, s.Rooms),
 	}
-	if floor || l.proto == nil {
+	if l.proto == nil {
 		l.proto = nativeProto{}
 	}
 	l.figures.Store(new(figures))

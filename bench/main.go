@@ -19,6 +19,7 @@ type options struct {
 	addr      string // "" for a server of our own
 	pid       int
 	floors    bool
+	node      string // directory of Node packages with socket.io
 	json      bool
 	floor     string // run as a floor instead
 	listen    string
@@ -41,12 +42,8 @@ func Main(ctx context.Context, args []string, stdout io.Writer) error {
 	var results []*Result
 	anomalies := 0
 	for _, s := range o.scenarios {
-		targets := []string{""}
-		if o.floors && s.floors() {
-			targets = append(targets, "A", "B")
-		}
-		for _, floor := range targets {
-			r, err := run(ctx, o, s, floor)
+		for _, server := range append([]string{""}, o.rivals(s)...) {
+			r, err := run(ctx, o, s, server)
 			if err != nil {
 				return fmt.Errorf("bench: %s: %w", s.Name, err)
 			}
@@ -139,6 +136,7 @@ func (o *options) parseFlags(s *Scenario, args []string, stdout io.Writer) (give
 	f.IntVar(&o.pid, "pid", 0, "process id of that server, for its CPU and memory")
 	f.BoolVar(&o.json, "json", false, "print one JSON object for each run")
 	f.BoolVar(&o.floors, "floors", false, "measure the two floors as well, which speak the native protocol")
+	f.StringVar(&o.node, "node", "", "measure Socket.IO on Node as well, which is installed (npm install socket.io) in this `DIRECTORY`")
 	f.StringVar(&o.floor, "serve-floor", "", "be floor A or B instead of a load (the bench starts it by itself)")
 	f.StringVar(&o.listen, "listen", "", "where the floor listens")
 	f.StringVar(&o.stay, "stay", "", "be the senders who stay in a storm (the bench starts them by itself)")

@@ -9,7 +9,7 @@ import (
 // Result is what a run cost. Times are nanoseconds in JSON, sizes bytes.
 type Result struct {
 	Scenario Scenario `json:"scenario"`
-	Server   string   `json:"server"` // "roomtide", "floor A" or "floor B"
+	Server   string   `json:"server"` // "roomtide" or one of the rivals
 
 	Connections int           `json:"connections,omitempty"`
 	Connecting  time.Duration `json:"connecting_ns,omitempty"`

@@ -132,7 +132,7 @@ func TestResumeIsChecked(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			l := newLoad(Scenario{Rooms: 1, Members: 1, Senders: 1, Size: 40}, comeback(t, tt.answers...), false)
+			l := newLoad(Scenario{Rooms: 1, Members: 1, Senders: 1, Size: 40}, comeback(t, tt.answers...), "")
 			defer l.close()
 			m := &member{load: l, conn: newConn(resumeProto{}, l.addr, 0), returns: true, name: "u", last: 5, rev: 10}
 			l.members = []*member{m}

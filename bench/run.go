@@ -1,39 +1,38 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
 	"time"
 )
 
-// run does one scenario, on a server of its own unless there is an address.
-func run(ctx context.Context, o options, s Scenario, floor string) (*Result, error) {
-	r := &Result{Scenario: s, Server: "roomtide"}
-	if floor != "" {
-		r.Server = "floor " + floor
-	}
+// run does one scenario: on a rival, or on a roomtide of its own unless there is
+// an address.
+func run(ctx context.Context, o options, s Scenario, rival string) (*Result, error) {
+	r := &Result{Scenario: s, Server: cmp.Or(rival, "roomtide")}
 	if s.Start {
 		return r, r.start(ctx, o)
 	}
-	if o.addr == "" || floor != "" {
-		c, err := startChild(floor)
+	if o.addr == "" || rival != "" {
+		c, err := startChild(&o, rival)
 		if err != nil {
 			return nil, err
 		}
-		err = r.onChild(ctx, c, floor != "")
+		err = r.onChild(ctx, c, rival)
 		return r, errors.Join(err, c.stop())
 	}
-	return r, r.measure(ctx, newLoad(s, o.addr, false), o.pid)
+	return r, r.measure(ctx, newLoad(s, o.addr, ""), o.pid)
 }
 
-func (r *Result) onChild(ctx context.Context, c *child, floor bool) error {
-	first, err := c.ready(ctx, nativeProto{})
+func (r *Result) onChild(ctx context.Context, c *child, rival string) error {
+	first, err := c.ready(ctx, protoOf(rival, r.Scenario))
 	if err != nil {
 		return err
 	}
 	first.close()
-	return r.measure(ctx, newLoad(r.Scenario, c.addr, floor), c.cmd.Process.Pid)
+	return r.measure(ctx, newLoad(r.Scenario, c.addr, rival), c.cmd.Process.Pid)
 }
 
 // measure connects everybody, lets the scenario run and fills in the result.

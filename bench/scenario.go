@@ -66,9 +66,6 @@ func (s *Scenario) check() error {
 	return nil
 }
 
-// floors reports whether the floors can do the same work.
-func (s *Scenario) floors() bool { return !s.Start && !s.Storm && !s.Slow }
-
 func (s *Scenario) describe() string {
 	d := ""
 	switch {

@@ -18,7 +18,7 @@ func (r *Result) start(ctx context.Context, o options) error {
 	}
 	var h histogram
 	for range starts {
-		if err := r.startOnce(ctx, &h); err != nil {
+		if err := r.startOnce(ctx, &o, &h); err != nil {
 			return err
 		}
 	}
@@ -26,8 +26,8 @@ func (r *Result) start(ctx context.Context, o options) error {
 	return nil
 }
 
-func (r *Result) startOnce(ctx context.Context, h *histogram) (err error) {
-	c, err := startChild("")
+func (r *Result) startOnce(ctx context.Context, o *options, h *histogram) (err error) {
+	c, err := startChild(o, "")
 	if err != nil {
 		return err
 	}

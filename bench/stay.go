@@ -37,7 +37,7 @@ func stay(ctx context.Context, order string, in io.Reader, out io.Writer) error 
 	if err := json.Unmarshal([]byte(order), &o); err != nil {
 		return fmt.Errorf("bench: what to do: %w", err)
 	}
-	l := newLoad(o.Scenario, o.Addr, false)
+	l := newLoad(o.Scenario, o.Addr, "")
 	l.prefix, l.who = o.Prefix, "stayer"
 	defer l.close()
 	if err := l.connect(ctx); err != nil {

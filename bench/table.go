@@ -7,10 +7,10 @@ import (
 )
 
 // printTable puts the runs under one another, with what they cost in relation
-// to the floors that did the same work.
+// to the rivals that did the same work.
 func printTable(w io.Writer, results []*Result) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "scenario\tserver\tmessages/s\tus a delivery\t/ floor A\t/ floor B\tack p50\tack p99\tKB a connection\tcheck")
+	fmt.Fprintln(tw, "scenario\tserver\tmessages/s\tus a delivery\t/ floor A\t/ floor B\t/ Node\tack p50\tack p99\tdelivery p99\tKB a connection\tcheck")
 	for _, r := range results {
 		check := "ok"
 		if n := r.Anomalies.total(); n > 0 {
@@ -34,16 +34,16 @@ func printTable(w io.Writer, results []*Result) error {
 func (r *Result) cells(results []*Result) string {
 	kb := fmt.Sprintf("%.2f", float64(r.RSSPerConn)/1024)
 	if r.Scenario.Idle {
-		return "\t\t\t\t\t\t" + kb
+		return "\t\t\t\t\t\t\t\t" + kb
 	}
-	return fmt.Sprintf("%.0f\t%.3f\t%s\t%s\t%s\t%s\t%s", float64(r.Acked)/r.Elapsed.Seconds(), per(r.CPU(), r.Delivered),
-		r.ratio(results, "floor A"), r.ratio(results, "floor B"), round(r.Ack.P50), round(r.Ack.P99), kb)
+	return fmt.Sprintf("%.0f\t%.3f\t%s\t%s\t%s\t%s\t%s\t%s\t%s", float64(r.Acked)/r.Elapsed.Seconds(), per(r.CPU(), r.Delivered),
+		r.ratio(results, floorA), r.ratio(results, floorB), r.ratio(results, onNode), round(r.Ack.P50), round(r.Ack.P99), round(r.Delivery.P99), kb)
 }
 
-// ratio is what a delivery cost against the floor in the same scenario.
-func (r *Result) ratio(results []*Result, floor string) string {
+// ratio is what a delivery cost against a rival in the same scenario.
+func (r *Result) ratio(results []*Result, rival string) string {
 	for _, f := range results {
-		if f.Server == floor && f.Scenario == r.Scenario && f.CPU() > 0 && f.Delivered > 0 && r.Delivered > 0 {
+		if f.Server == rival && f.Scenario == r.Scenario && f.CPU() > 0 && f.Delivered > 0 && r.Delivered > 0 {
 			return fmt.Sprintf("%.2f", per(r.CPU(), r.Delivered)/per(f.CPU(), f.Delivered))
 		}
 	}

@@ -71,6 +71,7 @@ func install() (dir string, err error) {
 	for _, v := range versions {
 		args = append(args, v.name+"@npm:socket.io-client@"+v.version)
 	}
+	args = append(args, "socket.io@4.8.3") // the server that "roomtide bench --node" measures
 	if out, err := exec.CommandContext(ctx, "npm", args...).CombinedOutput(); err != nil {
 		return "", errors.Join(fmt.Errorf("npm install: %w\n%s", err, out), os.RemoveAll(dir))
 	}

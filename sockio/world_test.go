@@ -4,14 +4,17 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
-	"net/http/httptest"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -35,7 +38,8 @@ const patience = 20 * time.Second
 
 var secret = []byte("0123456789abcdef0123456789abcdef")
 
-// world is a node with nothing but Socket.IO, and real sockets.
+// world is a node with nothing but Socket.IO, over TCP or, inside a bubble of
+// testing/synctest with a clock of its own, over pipes.
 type world struct {
 	*testing.T
 	deps *session.Deps
@@ -43,12 +47,31 @@ type world struct {
 	reg  *prometheus.Registry
 	log  *lines
 	url  string
+	net  func(ctx context.Context, network, addr string) (net.Conn, error)
+	web  *http.Client
 }
 
 // newWorld opens a node. Where cfg has no guests, nobody welcomes any.
 func newWorld(t *testing.T, cfg sockio.Config) *world {
 	t.Helper()
-	w := &world{T: t, reg: prometheus.NewRegistry(), log: &lines{}}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return serve(t, cfg, ln, new(net.Dialer).DialContext)
+}
+
+func inBubble(t *testing.T, cfg sockio.Config, test func(w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		ln := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
+		test(serve(t, cfg, ln, ln.dial))
+	})
+}
+
+func serve(t *testing.T, cfg sockio.Config, ln net.Listener, dial func(context.Context, string, string) (net.Conn, error)) *world {
+	t.Helper()
+	w := &world{T: t, reg: prometheus.NewRegistry(), log: &lines{}, url: "http://" + ln.Addr().String(), net: dial}
 	w.openRoad(!cfg.NoGuests)
 	cfg.Hub, cfg.Registerer = w.hub, w.reg
 	cfg.Log = slog.New(slog.NewTextHandler(w.log, nil))
@@ -56,11 +79,18 @@ func newWorld(t *testing.T, cfg sockio.Config) *world {
 		cfg.Open = func(c *hub.Conn, codec sockio.Codec) sockio.Session { return session.New(w.deps, c, codec) }
 	}
 	h := sockio.New(cfg)
-	srv := httptest.NewServer(h)
-	w.url = srv.URL
+	srv := &http.Server{Handler: h}
+	served := make(chan error)
+	go func() { served <- srv.Serve(ln) }()
+	transport := &http.Transport{DialContext: dial}
+	w.web = &http.Client{Transport: transport}
 	t.Cleanup(func() {
 		h.Close()
+		transport.CloseIdleConnections()
 		srv.Close()
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			t.Errorf("serve: %v", err)
+		}
 		if n := w.metric("roomtide_sockio_connections"); n != 0 {
 			t.Errorf("%v connections are left", n)
 		}
@@ -69,6 +99,37 @@ func newWorld(t *testing.T, cfg sockio.Config) *world {
 		}
 	})
 	return w
+}
+
+// pipes is a listener of connections in memory.
+type pipes struct {
+	conns chan net.Conn
+	once  sync.Once
+	done  chan struct{}
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error   { p.once.Do(func() { close(p.done) }); return nil }
+func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
+
+func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	here, there := net.Pipe()
+	select {
+	case p.conns <- there:
+		return here, nil
+	case <-p.done:
+		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // openRoad opens everything below the transports.
@@ -92,9 +153,8 @@ func (w *world) openRoad(guests bool) {
 		return b.Publish(room, evs)
 	}
 	tr := presence.New(presence.Config{
-		Driver:  mempresence.New(),
-		Publish: func(room chat.RoomID, ev *chat.Event) { publish(room, []*chat.Event{ev}) },
-		Note:    func([]presence.Change) {},
+		Driver: mempresence.New(),
+		Note:   func([]presence.Change) {}, // and rooms are told nothing: it would come whenever the clock says
 	})
 	eng := engine.New(engine.Config{Store: st, Lanes: ls, Presence: tr, Publish: publish, Limits: limits, UsersMakeRooms: true})
 	v, err := identity.New(identity.Config{Guests: guests, Secret: secret})
@@ -139,6 +199,16 @@ func (w *world) metric(name string) (sum float64) {
 		}
 	}
 	return sum
+}
+
+// settle returns when the condition holds.
+func (w *world) settle(what string, holds func() bool) {
+	w.Helper()
+	for end := time.Now().Add(patience); !holds(); runtime.Gosched() {
+		if time.Now().After(end) {
+			w.Fatalf("it does not come to: %s", what)
+		}
+	}
 }
 
 func token(t *testing.T, user chat.UserID, ttl time.Duration) string {
@@ -209,7 +279,8 @@ func (w *world) dial(k kind, header http.Header) (p *peer, status int) {
 	}
 	ctx, cancel := context.WithTimeout(w.Context(), patience)
 	defer cancel()
-	ws, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(p.url, "http"), header)
+	d := websocket.Dialer{NetDial: w.net}
+	ws, err := d.Dial(ctx, "ws"+strings.TrimPrefix(p.url, "http"), header)
 	if refused, is := err.(*websocket.HandshakeError); is {
 		return nil, refused.Status
 	} else if err != nil {
@@ -336,7 +407,7 @@ func (p *peer) http(method, body string, header http.Header) (answer string, sta
 		req.Header = header
 	}
 	req.Header.Set("Content-Type", "text/plain")
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := p.web.Do(req)
 	if err != nil {
 		p.Fatal(err)
 	}

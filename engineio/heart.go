@@ -83,6 +83,9 @@ func (s *Socket) visit(now time.Duration) (due time.Duration, ok bool) {
 	s.mu.Lock()
 	expired := s.beat(now)
 	due = s.due
+	if s.heart.awaiting && s.version == 4 {
+		due = min(due, now+s.srv.opts.PingInterval) // a pong may bring the next ping forward to this
+	}
 	s.mu.Unlock()
 	if expired {
 		s.expire()

@@ -70,6 +70,31 @@ func TestPongMayBeLate(t *testing.T) {
 	})
 }
 
+// Pings come at their interval, also one that is shorter than the time for the
+// answer.
+func TestPingsMeetLongTimeout(t *testing.T) {
+	o := engineio.Options{PingInterval: time.Second, PingTimeout: time.Minute}
+	inBubble(t, o, func(t *testing.T, w *world) {
+		begin := time.Now()
+		ws := (&client{world: w, version: 4}).ws()
+		ws.NetConn().SetReadDeadline(time.Time{})
+		ws.receiveHello()
+		for range 20 {
+			ws.receive("2")
+			ws.send("3")
+		}
+		if d := time.Since(begin); d < 20*time.Second || d > 20*(time.Second+2*w.engine.Tick()) {
+			t.Errorf("20 pings took %v", d)
+		}
+		ws.receive("2")
+		ws.ended() // this one is not answered
+		if d := time.Since(begin); d < 81*time.Second || d > 82*time.Second+2*w.engine.Tick() {
+			t.Errorf("ended after %v", d)
+		}
+		w.expect("open", "close: ping timeout")
+	})
+}
+
 // Heartbeats go on over all transports for as long as the client answers.
 func TestLongLives(t *testing.T) {
 	for _, version := range []int{4, 3} {

@@ -183,14 +183,21 @@ func (w *world) dialWS(url string, header http.Header) (*socket, error) {
 }
 
 func (w *world) dialWith(d websocket.Dialer, url string, header http.Header) (*socket, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	c, err := d.Dial(ctx, "ws"+strings.TrimPrefix(url, "http"), header)
 	if err != nil {
 		return nil, err
 	}
-	c.NetConn().SetReadDeadline(time.Now().Add(10 * time.Second))
 	return &socket{w, c}, nil
+}
+
+// ReadMessage waits for one message.
+func (s *socket) ReadMessage(limit int) (websocket.Op, []byte, error) {
+	if !s.bubble { // which ends when nothing moves
+		s.NetConn().SetReadDeadline(time.Now().Add(patience))
+	}
+	return s.Conn.ReadMessage(limit)
 }
 
 // ws opens a WebSocket for the client's session, or a new session without one.

@@ -39,6 +39,13 @@ func (s *Socket) Stalled() bool {
 	return s.stalled
 }
 
+// Pinged reports whether a ping waits for its pong.
+func (s *Socket) Pinged() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.heart.awaiting
+}
+
 // Held is how many bytes are queued.
 func (s *Socket) Held() int {
 	s.mu.Lock()

@@ -158,7 +158,6 @@ func TestOverTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.NetConn().SetDeadline(time.Now().Add(10 * time.Second))
 	w := &world{T: t, engine: engine, rec: rec}
 	ws := &socket{w, c}
 	s := engine.Find(ws.receiveHello().SID)

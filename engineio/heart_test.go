@@ -77,7 +77,6 @@ func TestPingsMeetLongTimeout(t *testing.T) {
 	inBubble(t, o, func(t *testing.T, w *world) {
 		begin := time.Now()
 		ws := (&client{world: w, version: 4}).ws()
-		ws.NetConn().SetReadDeadline(time.Time{})
 		ws.receiveHello()
 		for range 20 {
 			ws.receive("2")

@@ -47,7 +47,7 @@ func writeRaw(s *engineio.Socket, b []byte) error {
 			return err
 		}
 		if b = b[n:]; len(b) > 0 {
-			if err := s.WaitWritable(10 * time.Second); err != nil {
+			if err := s.WaitWritable(patience); err != nil {
 				return err
 			}
 		}
@@ -256,31 +256,39 @@ func TestRawStreamAcrossUpgrade(t *testing.T) {
 
 // Heartbeats and pongs go between the frames of a stream, never inside one.
 func TestOwnFramesBetweenRawFrames(t *testing.T) {
-	both(t, options(), func(t *testing.T, w *world) {
-		c := &client{world: w, version: 4}
-		ws := c.ws()
-		s := w.engine.Find(ws.receiveHello().SID)
-		pong := make(chan bool, 1)
-		ws.OnPong = func() { pong <- true }
-		stream := frames([]string{"one", "two"})
-		if err := writeRaw(s, stream[:3]); err != nil {
-			t.Fatal(err)
-		}
-		if err := ws.WriteMessage(websocket.Ping, []byte("x")); err != nil {
-			t.Fatal(err)
-		}
-		w.settle(func() bool { return s.Held() > 0 }) // the pong waits
-		<-time.After(pingInterval + 2*w.engine.Tick())
-		if err := writeRaw(s, stream[3:]); err != nil { // the ping waits as well
-			t.Fatal(err)
-		}
-		ws.receive("4one")
-		ws.receive("2")
-		<-pong
-		ws.receive("4two")
-		ws.send("3")
-		ws.bye()
+	t.Run("tcp", func(t *testing.T) {
+		t.Parallel()
+		// Time to begin a frame before the ping, and to answer it.
+		overTCP(t, engineio.Options{PingInterval: 2 * time.Second, PingTimeout: patience}, ownFramesBetweenRawFrames)
 	})
+	t.Run("pipe", func(t *testing.T) { inBubble(t, options(), ownFramesBetweenRawFrames) })
+}
+
+func ownFramesBetweenRawFrames(t *testing.T, w *world) {
+	c := &client{world: w, version: 4}
+	ws := c.ws()
+	s := w.engine.Find(ws.receiveHello().SID)
+	pong := make(chan bool, 1)
+	ws.OnPong = func() { pong <- true }
+	stream := frames([]string{"one", "two"})
+	if err := writeRaw(s, stream[:3]); err != nil {
+		t.Fatal(err)
+	}
+	if err := ws.WriteMessage(websocket.Ping, []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	w.settle(func() bool { return s.Held() > 0 }) // the pong waits
+	<-time.After(w.opts.PingInterval + 2*w.engine.Tick())
+	w.settle(s.Pinged)
+	if err := writeRaw(s, stream[3:]); err != nil { // the ping waits as well
+		t.Fatal(err)
+	}
+	ws.receive("4one")
+	ws.receive("2")
+	<-pong
+	ws.receive("4two")
+	ws.send("3")
+	ws.bye()
 }
 
 // A client that does not read makes TryWrite take nothing and WaitWritable
@@ -294,27 +302,24 @@ func TestRawBackpressure(t *testing.T) {
 			tcp.SetReadBuffer(16 << 10)
 		}
 		big := engineio.AppendFrame(nil, bytes.Repeat([]byte("x"), 100<<10))
-		sent := 0
-		for {
+		sent, stalled := 0, false
+		for !stalled {
 			n, err := s.TryWrite(net.Buffers{big[sent%len(big):]})
 			if err != nil {
 				t.Fatal(err)
 			}
 			sent += n
+			stalled = n == 0 && s.Stalled()
 			err = s.WaitWritable(50 * time.Millisecond)
-			if errors.Is(err, os.ErrDeadlineExceeded) {
-				break // the buffers on the way are full
-			}
-			if err != nil {
+			if timeout := errors.Is(err, os.ErrDeadlineExceeded); err != nil && !timeout {
 				t.Fatal(err)
+			} else if !timeout {
+				stalled = false // the buffers on the way are not full yet
 			}
-		}
-		if n, err := s.TryWrite(net.Buffers{big[sent%len(big):]}); n != 0 || err != nil || !s.Stalled() {
-			t.Fatalf("took %d, %v", n, err)
 		}
 		var rest sync.WaitGroup
 		rest.Go(func() {
-			if err := s.WaitWritable(10 * time.Second); err != nil {
+			if err := s.WaitWritable(patience); err != nil {
 				t.Error(err)
 			}
 			if err := writeRaw(s, big[sent%len(big):]); err != nil {
@@ -352,7 +357,7 @@ func TestRawBoundWhilePolling(t *testing.T) {
 			t.Errorf("counted %d", full)
 		}
 		waited := make(chan error)
-		go func() { waited <- s.WaitWritable(10 * time.Second) }()
+		go func() { waited <- s.WaitWritable(patience) }()
 		if a := c.get(); len(c.split(a.body)) != 3 {
 			t.Fatalf("%.100v", a)
 		}

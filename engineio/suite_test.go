@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/roomtide/roomtide/engineio"
 	"github.com/roomtide/roomtide/websocket"
 )
 
@@ -25,7 +26,7 @@ var suite = []struct {
 			c.Fatalf("%v %v", a, a.header)
 		}
 		h := c.parseHello(packets[0])
-		if h.SID == "" || fmt.Sprint(h.Upgrades) != "[websocket]" || h.PingInterval != 300 || h.PingTimeout != 200 || h.MaxPayload != 1000000 {
+		if h.SID == "" || fmt.Sprint(h.Upgrades) != "[websocket]" || !c.keepsTime(h) || h.MaxPayload != 1000000 {
 			c.Errorf("%+v", h)
 		}
 	}},
@@ -47,7 +48,7 @@ var suite = []struct {
 	{"handshake/WebSocket/successfully opens a session", func(c *client) {
 		s := c.ws()
 		h := s.receiveHello()
-		if h.SID == "" || h.Upgrades == nil || len(h.Upgrades) != 0 || h.PingInterval != 300 || h.PingTimeout != 200 || h.MaxPayload != 1000000 {
+		if h.SID == "" || h.Upgrades == nil || len(h.Upgrades) != 0 || !c.keepsTime(h) || h.MaxPayload != 1000000 {
 			c.Errorf("%+v", h)
 		}
 		s.bye()
@@ -172,15 +173,11 @@ var suite = []struct {
 	}},
 	{"heartbeat/polling/closes the session upon ping timeout", func(c *client) {
 		c.shake()
-		<-time.After(pingInterval + pingTimeout) // exactly: a coarse timer is too late
-		c.get().want(c.T, 400, unknownSession)
-		c.expect("close: ping timeout")
+		c.expire(func() { c.get().want(c.T, 400, unknownSession) })
 	}},
 	{"heartbeat/polling/closes the session upon ping timeout (POST)", func(c *client) {
 		c.shake()
-		<-time.After(pingInterval + pingTimeout)
-		c.post(c.join("4late")).want(c.T, 400, unknownSession)
-		c.expect("close: ping timeout")
+		c.expire(func() { c.post(c.join("4late")).want(c.T, 400, unknownSession) })
 	}},
 	{"heartbeat/WebSocket/sends ping/pong packets", func(c *client) {
 		s := c.ws()
@@ -275,10 +272,55 @@ func TestSuite(t *testing.T) {
 	for _, version := range []int{4, 3} {
 		for _, tt := range suite {
 			t.Run(fmt.Sprintf("v%d/%s", version, tt.name), func(t *testing.T) {
-				both(t, options(), func(t *testing.T, w *world) { tt.test(&client{world: w, version: version}) })
+				test := func(t *testing.T, w *world) { tt.test(&client{world: w, version: version}) }
+				if !strings.HasSuffix(tt.name, "the poll comes later") { // it has a second
+					t.Run("tcp", func(t *testing.T) {
+						t.Parallel()
+						overTCP(t, slowed(tt.name), test)
+					})
+				}
+				t.Run("pipe", func(t *testing.T) { inBubble(t, options(), test) })
 			})
 		}
 	}
+}
+
+// slowed is the clock of a case over TCP: there it runs only where it is what
+// the case is about, and out only where the client is to be late.
+func slowed(name string) engineio.Options {
+	o := options()
+	switch {
+	case strings.Contains(name, "ping timeout"):
+	case strings.HasPrefix(name, "heartbeat/"):
+		o.PingTimeout = patience
+	default:
+		o.PingInterval, o.PingTimeout = patience, patience
+	}
+	return o
+}
+
+// keepsTime reports whether the client is told the clock of the server, which
+// in a bubble is that of the suites.
+func (c *client) keepsTime(h hello) bool {
+	if c.bubble && (h.PingInterval != 300 || h.PingTimeout != 200) {
+		return false
+	}
+	return h.PingInterval == int(c.opts.PingInterval.Milliseconds()) && h.PingTimeout == int(c.opts.PingTimeout.Milliseconds())
+}
+
+// expire lets the time of the client run out and then asks. In a bubble that is
+// to the moment: a coarse timer is too late. Over TCP a server that was asleep
+// gives a client more time.
+func (c *client) expire(ask func()) {
+	c.Helper()
+	if !c.bubble {
+		c.expect("close: ping timeout")
+		ask()
+		return
+	}
+	<-time.After(pingInterval + pingTimeout)
+	ask()
+	c.expect("close: ping timeout")
 }
 
 // shake begins the client's polling session.

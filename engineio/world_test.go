@@ -24,11 +24,16 @@ func options() engineio.Options {
 	return engineio.Options{PingInterval: pingInterval, PingTimeout: pingTimeout}
 }
 
+// patience bounds every single wait over TCP, where the clock is that of a
+// machine that may be busy with other things for seconds.
+const patience = 20 * time.Second
+
 // world is a server with an engine and everything that talks to it. It is
 // either real, over TCP, or inside a bubble of testing/synctest, over pipes and
 // with a clock of its own.
 type world struct {
 	*testing.T
+	opts   engineio.Options
 	engine *engineio.Server
 	rec    *recorder
 	addr   string
@@ -66,6 +71,7 @@ func inBubble(t *testing.T, o engineio.Options, test func(t *testing.T, w *world
 
 func run(w *world, ln net.Listener, o engineio.Options, test func(t *testing.T, w *world)) {
 	w.rec = &recorder{events: make(chan string, 10_000)}
+	w.opts = o
 	w.engine = engineio.New(w.rec, o)
 	srv := &http.Server{Handler: w.engine}
 	served := make(chan error)
@@ -73,7 +79,7 @@ func run(w *world, ln net.Listener, o engineio.Options, test func(t *testing.T, 
 	transport := &http.Transport{DialContext: w.dial, DisableCompression: true}
 	w.http = &http.Client{Transport: transport}
 	defer func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := w.engine.Close(ctx); err != nil {
 			w.Errorf("close: %v", err)
@@ -168,7 +174,7 @@ func (w *world) expect(want ...string) {
 			if got != e {
 				w.Fatalf("event %q, want %q", got, e)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(patience):
 			w.Fatalf("no event, want %q", e)
 		}
 	}
@@ -194,7 +200,7 @@ func (w *world) settle(holds func() bool) {
 		}
 		return
 	}
-	for end := time.Now().Add(10 * time.Second); !holds(); runtime.Gosched() {
+	for end := time.Now().Add(patience); !holds(); runtime.Gosched() {
 		if time.Now().After(end) {
 			w.Fatal("the condition does not come to hold")
 		}

@@ -95,7 +95,11 @@ func (f *fake) mishap(rng *rand.Rand, fc *fakeConn, cmd *wire.Command) (handled 
 		return true
 	case 1:
 		fc.handle(cmd) // done, and the answer may be lost
-		fc.cut()
+		if rng.IntN(2) == 0 {
+			fc.cut()
+		} else {
+			fc.hangUp() // or nothing is: somebody whose answers are always cut off gets nowhere
+		}
 		return true
 	case 2:
 		for c := range f.conns { // a connection misses what comes, and finds out by the hole
@@ -125,10 +129,13 @@ func (f *fake) mishap(rng *rand.Rand, fc *fakeConn, cmd *wire.Command) (handled 
 // consume records what a consumer is given until it has had the message last
 // of each room.
 func consume(t *testing.T, c *Client, who string, rec *history.Recorder, rooms int, last chat.Seq) {
-	timeout := time.After(20 * time.Second)
+	const patience = 20 * time.Second // with each event
+	timeout := time.NewTimer(patience)
+	defer timeout.Stop()
 	for rooms > 0 {
 		select {
 		case ev := <-c.Events():
+			timeout.Reset(patience)
 			if ev.Kind != chat.EventMessage {
 				continue
 			}
@@ -136,8 +143,12 @@ func consume(t *testing.T, c *Client, who string, rec *history.Recorder, rooms i
 			if ev.Message.Seq == last {
 				rooms--
 			}
-		case <-timeout:
+		case <-timeout.C:
 			t.Errorf("%s was not told everything: %d rooms are left", who, rooms)
+			go func() { // whoever sends on this connection must come to an end
+				for range c.Events() {
+				}
+			}()
 			return
 		}
 	}

@@ -92,7 +92,7 @@ func (c *fakeConn) read() {
 
 func (c *fakeConn) write() {
 	for p := range c.out {
-		if c.ws.WriteMessage(websocket.Text, p) != nil {
+		if p == nil || c.ws.WriteMessage(websocket.Text, p) != nil {
 			c.close()
 		}
 	}
@@ -106,6 +106,12 @@ func (c *fakeConn) close() { c.once.Do(func() { c.ws.Close() }) }
 func (c *fakeConn) cut() {
 	c.dead = true
 	c.close()
+}
+
+// hangUp ends the connection behind what it was told.
+func (c *fakeConn) hangUp() {
+	c.dead = true
+	c.out <- nil
 }
 
 func (c *fakeConn) ack(cmd *wire.Command, r wire.Reply) {

@@ -57,7 +57,7 @@ func TestTryUntilTheSocketIsFull(t *testing.T) {
 	}
 	want := bytes.Join(bufs, nil)
 	sent := 0
-	for !c.Cut() {
+	for full := false; !full; { // the kernel may make room while it hands on what it has
 		n, err := c.Try(Behind(bufs, sent))
 		if err != nil {
 			t.Fatal(err)
@@ -65,10 +65,11 @@ func TestTryUntilTheSocketIsFull(t *testing.T) {
 		if sent += n; sent == len(want) {
 			t.Fatal("the socket took everything")
 		}
+		a.SetWriteDeadline(time.Now().Add(time.Millisecond))
+		full = c.Wait() != nil
 	}
-	a.SetWriteDeadline(time.Now().Add(time.Millisecond))
-	if c.Wait() == nil {
-		t.Fatal("a full socket is writable")
+	if !c.Cut() {
+		t.Fatal("a socket that is full is not said to be")
 	}
 	a.SetWriteDeadline(time.Time{})
 	c.Last([]byte("not in the middle of something"))

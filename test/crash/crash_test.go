@@ -129,7 +129,7 @@ func inGoodOrder(t *testing.T, w *world, dir, addr string) {
 	}
 	select {
 	case <-w.goodbye:
-	case <-time.After(5 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Error("nobody was told goodbye")
 	}
 }

@@ -77,16 +77,31 @@ func environment(more ...string) []string {
 	return append(env, more...)
 }
 
-// FreeAddr finds a loopback address that nobody listens on.
+// FreeAddr finds a loopback address that nobody listens on, another one each
+// time. Where all of 127/8 is loopback, its host is that of this process alone:
+// other tests, which let the system choose a port of 127.0.0.1, do not get it
+// before the node has it, or while the node is down.
 func FreeAddr(t testing.TB) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	pid := os.Getpid()
+	for {
+		ln, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.%d:0", 1+pid>>16&0x7f, pid>>8&0xff, pid&0xff))
+		if err != nil {
+			ln, err = net.Listen("tcp", "127.0.0.1:0")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		addr := ln.Addr().String()
+		ln.Close()
+		if _, again := given.LoadOrStore(addr, true); !again {
+			return addr
+		}
 	}
-	defer ln.Close()
-	return ln.Addr().String()
 }
+
+// given are the addresses that FreeAddr has returned.
+var given sync.Map
 
 // Node is a running process of the program.
 type Node struct {

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,6 +18,8 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/roomtide/roomtide/internal/nodetest"
 )
 
 // patience bounds every single wait. It is long because machines can be slow;
@@ -92,12 +93,7 @@ type node struct {
 }
 
 func startNode(t *testing.T) *node {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := &node{t: t, addr: l.Addr().String(), dir: t.TempDir()}
-	l.Close()
+	n := &node{t: t, addr: nodetest.FreeAddr(t), dir: t.TempDir()}
 	n.start()
 	t.Cleanup(func() {
 		n.kill()

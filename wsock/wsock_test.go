@@ -142,7 +142,7 @@ func (s *stand) dialWith(d websocket.Dialer) *peerConn {
 	if err != nil {
 		s.Fatal(err)
 	}
-	c.NetConn().SetDeadline(time.Now().Add(20 * time.Second))
+	c.NetConn().SetDeadline(time.Now().Add(time.Minute)) // for its whole life
 	s.Cleanup(func() { c.Close() })
 	return &peerConn{s.T, c}
 }

@@ -31,7 +31,7 @@ func newRough(t *testing.T, n *nodetest.Node) *rough {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { ws.Close() })
-	if err := ws.NetConn().SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := ws.NetConn().SetDeadline(time.Now().Add(time.Minute)); err != nil { // for its whole life
 		t.Fatal(err)
 	}
 	return &rough{t, ws}

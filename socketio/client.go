@@ -266,15 +266,15 @@ func (c *client) shut(reason string) {
 	c.out.Close(reason)
 }
 
-// finish is shut after the engine has ended. What handlers are told is told
-// when it returns, or by the goroutine that has the turn.
+// finish is shut after the engine has ended. Everybody has been told when it
+// returns, so that Server.Close can wait for that. Not from inside a turn.
 func (c *client) finish(reason string) {
 	for _, s := range c.die() {
 		if tell := s.end(reason); tell != nil {
 			c.turns.do(tell)
 		}
 	}
-	c.turns.do(func() {
+	c.turns.wait(func() {
 		if c.srv.opts.Closed != nil {
 			c.srv.guard("Closed", func() { c.srv.opts.Closed(c.out, reason) })
 		}

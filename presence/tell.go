@@ -71,14 +71,17 @@ func (t *Tracker) departAll() {
 // driver did not take is told again with the next Tick.
 func (t *Tracker) tell() (news []Change) {
 	apply, news := t.take()
-	if len(apply) > 0 {
+	slices.SortFunc(apply, compareChanges)
+	slices.SortFunc(news, compareChanges)
+	for part := range slices.Chunk(apply, changesATime) {
 		ctx, cancel := context.WithTimeout(context.Background(), driverTime)
-		err := t.cfg.Driver.Apply(ctx, apply)
+		err := t.cfg.Driver.Apply(ctx, part)
 		cancel()
-		if err == nil {
-			t.applied(apply)
-		}
 		t.report(err)
+		if err != nil {
+			break
+		}
+		t.applied(part)
 	}
 	if len(news) > 0 && t.cfg.Note != nil {
 		t.cfg.Note(news)
@@ -86,8 +89,12 @@ func (t *Tracker) tell() (news []Change) {
 	return news
 }
 
-// take returns what the driver does not know and what was not told yet, by room
-// and user, and takes the latter as told.
+// changesATime is how many changes the driver is told at a time: Online waits for
+// it in a node's own memory.
+const changesATime = 256
+
+// take returns what the driver does not know and what was not told yet, and takes
+// the latter as told.
 func (t *Tracker) take() (apply, news []Change) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -105,8 +112,6 @@ func (t *Tracker) take() (apply, news []Change) {
 			}
 		}
 	}
-	slices.SortFunc(apply, compareChanges)
-	slices.SortFunc(news, compareChanges)
 	return apply, news
 }
 
@@ -155,7 +160,7 @@ func (t *Tracker) report(err error) {
 // pause, so that messages come in between.
 const (
 	roomsATime = 32
-	tellPause  = 5 * time.Millisecond
+	tellPause  = 10 * time.Millisecond
 )
 
 // publish tells the rooms.

@@ -3,7 +3,9 @@ package server
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/roomtide/roomtide/chat"
@@ -20,47 +22,99 @@ const (
 
 // seats keeps the store's note of who is online, which answers when the
 // presence cache cannot. A seat counts while the lease of its node runs.
+//
+// Changes are written when they are between one and two renewals of the lease
+// old. Most are of people who are back by then, when a network or a proxy has
+// failed of thousands at once: what was undone meanwhile is not written at all.
 type seats struct {
+	// Set once.
 	node  string
 	store *store.Store
 	lanes *lane.Lanes
 	log   *slog.Logger
+
+	mu         sync.Mutex
+	young, old waiting
 }
 
-// note writes changes of presence, a batch for each lane. What cannot be
-// written now is lost here, and told again by nobody: this is the answer of
-// last resort, and wrong by a few users at worst.
+// waiting are changes that are not written yet.
+type waiting map[chat.RoomID]map[chat.UserID]bool
+
+// undo drops a change if the opposite of it waits, and reports whether it does.
+func (w waiting) undo(c presence.Change) bool {
+	on, there := w[c.Room][c.User]
+	if !there || on == c.On {
+		return false
+	}
+	if delete(w[c.Room], c.User); len(w[c.Room]) == 0 {
+		delete(w, c.Room)
+	}
+	return true
+}
+
+// note takes changes of presence. For one user in one room on and off alternate.
 func (s *seats) note(changes []presence.Change) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range changes {
+		if s.young.undo(c) || s.old.undo(c) {
+			continue
+		}
+		if s.young == nil {
+			s.young = waiting{}
+		}
+		if s.young[c.Room] == nil {
+			s.young[c.Room] = map[chat.UserID]bool{}
+		}
+		s.young[c.Room][c.User] = c.On
+	}
+}
+
+// write hands what has waited long enough to the lanes. What cannot be written is
+// lost, and told again by nobody: this is the answer of last resort, and wrong by
+// a few users at worst.
+func (s *seats) write() {
+	s.mu.Lock()
+	due := s.old
+	s.old, s.young = s.young, nil
+	s.mu.Unlock()
 	type part struct {
 		at      chat.Slot
 		changes []store.SeatChange
 	}
 	parts := map[int]*part{}
-	for _, c := range changes {
-		slot := c.Room.Slot()
+	for room, users := range due {
+		slot := room.Slot()
 		shard := s.store.ShardOf(slot)
 		p := parts[shard]
 		if p == nil {
 			p = &part{at: slot}
 			parts[shard] = p
 		}
-		p.changes = append(p.changes, store.SeatChange{Room: c.Room, Seat: store.Seat{User: c.User, Node: s.node}, On: c.On})
+		for user, on := range users {
+			p.changes = append(p.changes, store.SeatChange{Room: room, Seat: store.Seat{User: user, Node: s.node}, On: on})
+		}
 	}
 	for _, p := range parts {
 		s.submit(p.at, p.changes)
 	}
 }
 
-// seatsATime is how many changes one op has: a crowd's must not hold a lane up.
-const seatsATime = 50
+// A crowd's changes must not hold a lane up: one op has so many, and the next
+// comes that much after it is written.
+const (
+	seatsATime = 50
+	seatsPause = 10 * time.Millisecond
+)
 
-// submit hands changes to a lane, each portion when the one before is written.
+// submit hands changes to a lane, in portions. Those that wait when the lanes are
+// closed are lost; clear makes up for it.
 func (s *seats) submit(at chat.Slot, changes []store.SeatChange) {
 	n := min(len(changes), seatsATime)
 	s.lanes.Submit(&lane.Seats{At: at, Changes: changes[:n]}, func(r lane.Reply, err error) {
 		s.noted(r, err)
 		if err == nil && n < len(changes) {
-			s.submit(at, changes[n:])
+			time.AfterFunc(seatsPause, func() { s.submit(at, changes[n:]) })
 		}
 	})
 }
@@ -71,14 +125,17 @@ func (s *seats) noted(_ lane.Reply, err error) {
 	}
 }
 
-// clear removes what an earlier life of this node noted.
+// clear removes what this node, or an earlier life of it, has noted.
 func (s *seats) clear() {
+	s.mu.Lock()
+	s.young, s.old = nil, nil
+	s.mu.Unlock()
 	for i := range s.store.Shards() {
 		s.lanes.SubmitTo(i, &lane.Seats{Changes: []store.SeatChange{{Seat: store.Seat{Node: s.node}}}}, s.noted)
 	}
 }
 
-// online answers who is online from the store.
+// online answers who is online from the store, and from what waits to be written.
 func (s *seats) online(ctx context.Context, room chat.RoomID, limit int) ([]chat.UserID, int, error) {
 	alive, err := s.store.Control.Nodes(ctx, time.Now().UnixMilli())
 	if err != nil {
@@ -88,10 +145,20 @@ func (s *seats) online(ctx context.Context, room chat.RoomID, limit int) ([]chat
 	if err != nil {
 		return nil, 0, err
 	}
+	s.mu.Lock()
+	own := make(map[chat.UserID]bool, len(s.young[room])+len(s.old[room]))
+	maps.Copy(own, s.old[room])
+	maps.Copy(own, s.young[room])
+	s.mu.Unlock()
 	var users []chat.UserID
 	for _, seat := range noted {
-		if slices.Contains(alive, seat.Node) {
+		if _, changed := own[seat.User]; slices.Contains(alive, seat.Node) && !(changed && seat.Node == s.node) {
 			users = append(users, seat.User)
+		}
+	}
+	for user, on := range own {
+		if on {
+			users = append(users, user)
 		}
 	}
 	slices.Sort(users)
@@ -99,7 +166,7 @@ func (s *seats) online(ctx context.Context, room chat.RoomID, limit int) ([]chat
 	return users[:min(limit, len(users))], len(users), nil
 }
 
-// live renews the node's lease until ctx ends.
+// live renews the node's lease and writes what is due, until ctx ends.
 func (s *seats) live(ctx context.Context) {
 	t := time.NewTicker(renewEvery)
 	defer t.Stop()
@@ -111,6 +178,7 @@ func (s *seats) live(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
+			s.write()
 		}
 	}
 }

@@ -62,10 +62,14 @@ func TestSeatsAnswerFromTheStore(t *testing.T) {
 	s.seats.note([]presence.Change{
 		{Room: "r", User: "bob", On: true}, {Room: "r", User: "ann", On: true}, {Room: "other", User: "cid", On: true},
 	})
-	noted(t, s)
-	users, count, err := s.seats.online(ctx, "r", 1)
-	if err != nil || count != 2 || len(users) != 1 || users[0] != "ann" {
-		t.Fatalf("%v of %d, %v", users, count, err)
+	for range 3 { // before it is due, when it is due, and written
+		users, count, err := s.seats.online(ctx, "r", 1)
+		if err != nil || count != 2 || len(users) != 1 || users[0] != "ann" {
+			t.Fatalf("%v of %d, %v", users, count, err)
+		}
+		dead.write()
+		s.seats.write()
+		noted(t, s)
 	}
 	if err := s.store.Control.Renew(ctx, "dead", time.Now().Add(time.Minute).UnixMilli()); err != nil {
 		t.Fatal(err)
@@ -74,14 +78,38 @@ func TestSeatsAnswerFromTheStore(t *testing.T) {
 		t.Fatalf("%d with the other node alive, %v", count, err)
 	}
 	s.seats.note([]presence.Change{{Room: "r", User: "bob"}})
-	noted(t, s)
 	if _, count, err := s.seats.online(ctx, "r", 10); err != nil || count != 2 {
 		t.Fatalf("%d after bob went, %v", count, err)
 	}
 	s.seats.clear()
 	noted(t, s)
+	if _, count, err := s.seats.online(ctx, "r", 10); err != nil || count != 1 {
+		t.Fatalf("%d after this node's were cleared, %v", count, err)
+	}
 	if users, _, err := s.seats.online(ctx, "r", 10); err != nil || len(users) != 1 || users[0] != "zoe" {
 		t.Fatalf("%v after this node's were cleared, %v", users, err)
+	}
+}
+
+// Who is back before it is written never went.
+func TestSeatsOfABriefAbsence(t *testing.T) {
+	s := open(t, settings(t))
+	seat := presence.Change{Room: "r", User: "ann", On: true}
+	gone := seat
+	gone.On = false
+	s.seats.note([]presence.Change{seat})
+	s.seats.write()
+	s.seats.write()
+	noted(t, s)
+	s.seats.note([]presence.Change{gone})
+	s.seats.write() // not due yet
+	s.seats.note([]presence.Change{seat})
+	if n := len(s.seats.young) + len(s.seats.old); n != 0 {
+		t.Errorf("%d rooms are to be written", n)
+	}
+	seats, err := s.store.Room("r").Online(t.Context(), "r", 10)
+	if err != nil || len(seats) != 1 || seats[0].User != "ann" {
+		t.Errorf("%v, %v", seats, err)
 	}
 }
 

@@ -50,7 +50,7 @@ func (s *Session) whenDone(cmd *wire.Command) engine.Done {
 		if err != nil {
 			s.fail(&wire.Command{Type: typ, ID: id, HasID: hasID, Room: room}, err)
 		} else if hasID {
-			s.conn.SendLater(s.codec.Ack(nil, id, true, &r))
+			s.conn.SendLater(s.ack(id, &r))
 		}
 	}
 }

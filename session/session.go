@@ -8,10 +8,12 @@
 package session
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/roomtide/roomtide/chat"
@@ -193,8 +195,26 @@ func (s *Session) answer(cmd *wire.Command, r wire.Reply, err error) {
 	case err != nil:
 		s.fail(cmd, err)
 	case cmd.HasID:
-		s.conn.Send(s.codec.Ack(nil, cmd.ID, true, r))
+		s.conn.Send(s.ack(cmd.ID, r))
 	}
+}
+
+// scratch is where replies grow, before they are copied in their exact size. A
+// join's may have 100 KB, and growing to that by doubling leaves twice as much.
+var scratch = sync.Pool{New: func() any { return new([]byte) }}
+
+// maxScratch is how large a buffer is kept.
+const maxScratch = 256 << 10
+
+// ack frames a reply.
+func (s *Session) ack(id int64, r wire.Reply) []byte {
+	b := scratch.Get().(*[]byte)
+	*b = s.codec.Ack((*b)[:0], id, true, r)
+	frame := bytes.Clone(*b)
+	if cap(*b) <= maxScratch {
+		scratch.Put(b)
+	}
+	return frame
 }
 
 // fail tells the client what it may know of the error, and the log the rest.

@@ -161,6 +161,7 @@ func (s *Shard) putUserRooms(tx *sql.Tx, ch *store.Changes) error {
 }
 
 func (s *Shard) putSeats(tx *sql.Tx, ch *store.Changes) error {
+	var unseat *sql.Stmt // in tx; made for the first
 	return each(tx, s.put.seat, ch.Seats, func(st *sql.Stmt, c *store.SeatChange) (err error) {
 		switch {
 		case c.On:
@@ -168,7 +169,10 @@ func (s *Shard) putSeats(tx *sql.Tx, ch *store.Changes) error {
 		case c.Room == "":
 			_, err = tx.Stmt(s.put.unseatNode).Exec(c.Node)
 		default:
-			_, err = tx.Stmt(s.put.unseat).Exec(c.Room.Slot(), c.Room, c.User, c.Node)
+			if unseat == nil {
+				unseat = tx.Stmt(s.put.unseat)
+			}
+			_, err = unseat.Exec(c.Room.Slot(), c.Room, c.User, c.Node)
 		}
 		return err
 	})

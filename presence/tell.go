@@ -156,11 +156,11 @@ func (t *Tracker) report(err error) {
 	}
 }
 
-// When a crowd goes, thousands of rooms are told: so many at a time, with a
-// pause, so that messages come in between.
+// When a crowd comes or goes, thousands of rooms are told: some at a time, with
+// pauses, spread over most of a Tick, so that messages come in between.
 const (
-	roomsATime = 32
-	tellPause  = 10 * time.Millisecond
+	fewRooms  = 8
+	tellPause = 10 * time.Millisecond
 )
 
 // publish tells the rooms.
@@ -168,8 +168,15 @@ func (t *Tracker) publish(news []Change) {
 	if t.cfg.Publish == nil {
 		return
 	}
+	rooms := 0
+	for i, c := range news {
+		if i == 0 || c.Room != news[i-1].Room {
+			rooms++
+		}
+	}
+	atATime := max(fewRooms, int(time.Duration(rooms)*tellPause/(t.cfg.Tick*3/4)))
 	for len(news) > 0 {
-		if news = t.publishSome(news); len(news) > 0 {
+		if news = t.publishSome(news, atATime); len(news) > 0 {
 			select {
 			case <-time.After(tellPause):
 			case <-t.done:
@@ -183,10 +190,10 @@ func (t *Tracker) publish(news []Change) {
 
 // publishSome tells the first rooms, which together may ask the driver for
 // driverTime, and returns what is left.
-func (t *Tracker) publishSome(news []Change) (rest []Change) {
+func (t *Tracker) publishSome(news []Change, rooms int) (rest []Change) {
 	ctx, cancel := context.WithTimeout(context.Background(), driverTime)
 	defer cancel()
-	for told := 0; told < roomsATime && len(news) > 0; told++ {
+	for told := 0; told < rooms && len(news) > 0; told++ {
 		room := news[0].Room
 		n := slices.IndexFunc(news, func(c Change) bool { return c.Room != room })
 		if n < 0 {

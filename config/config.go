@@ -32,7 +32,7 @@ type Config struct {
 	Shards              int      `toml:"shards" default:"4" help:"Number of database files. Counts only at the first start."`
 	MaxConnections      int      `toml:"max_connections" default:"100000" help:"Connections at once; further ones are told to come back later."`
 	MaxConnectionsPerIP int      `toml:"max_connections_per_ip" name:"max-connections-per-ip" default:"10000" help:"Connections at once from one address; 0 is no limit."`
-	AcceptRate          int      `toml:"accept_rate" default:"0" help:"Connections accepted per second; the others wait their turn. 0 is 600 for each processor."`
+	AcceptRate          int      `toml:"accept_rate" default:"0" help:"Connections accepted per second; the others wait their turn. 0 is 450 for each processor."`
 	Compression         bool     `toml:"compression" default:"false" help:"Compress messages on WebSockets of clients that offer it (permessage-deflate). Takes a third off a usual message and costs 10 microseconds for each event, however many get it."`
 	DrainTimeout        Duration `toml:"drain_timeout" default:"10s" help:"How long a stopping node waits for work in flight."`
 	NoRateLimits        bool     `toml:"no_rate_limits" default:"false" help:"Switch off all of [rates], for benchmarks. No other limit goes with them."`

@@ -11,7 +11,7 @@ import (
 // What a node accepts unless configured: so many connections a second for each
 // processor, and so many at once.
 const (
-	acceptRate  = 600
+	acceptRate  = 450
 	acceptBurst = 50
 )
 

@@ -15,6 +15,7 @@ type Result struct {
 	Connecting  time.Duration `json:"connecting_ns,omitempty"`
 	RSS         int64         `json:"rss_bytes,omitempty"`          // of the server, at the end of the run
 	RSSPerConn  int64         `json:"rss_per_conn_bytes,omitempty"` // before the load, without the empty server
+	RSSPerIdle  int64         `json:"rss_per_idle_bytes,omitempty"` // the same at the end of an idle run
 
 	Sent       int64         `json:"sent,omitempty"`
 	Acked      int64         `json:"acked,omitempty"`
@@ -82,7 +83,7 @@ func (r *Result) String() string {
 	}
 	line("connected", "%d in %.2f s (%.0f/s), %.2f KB of server memory each", r.Connections, r.Connecting.Seconds(), float64(r.Connections)/r.Connecting.Seconds(), float64(r.RSSPerConn)/1024)
 	if r.Scenario.Idle {
-		line("idle", "%.1f MB resident, %.2f s CPU in %.0f s", mb(r.RSS), r.CPU().Seconds(), r.Elapsed.Seconds())
+		line("idle", "%.1f MB resident, %.2f KB each, %.2f s CPU in %.0f s", mb(r.RSS), float64(r.RSSPerIdle)/1024, r.CPU().Seconds(), r.Elapsed.Seconds())
 		line("check", "%d connections lost", r.Anomalies.LostConnections)
 		return b.String() + "\n"
 	}

@@ -78,6 +78,9 @@ func (r *Result) measure(ctx context.Context, l *load, pid int) error {
 		return err
 	}
 	r.RSS = after.rss
+	if r.Scenario.Idle {
+		r.RSSPerIdle = max(0, after.rss-empty.rss) / int64(len(l.members))
+	}
 	r.ServerUser, r.ServerSys = after.user-before.user, after.sys-before.sys
 	r.ClientCPU = selfAfter.cpu() - self.cpu()
 	r.count(l)

@@ -32,10 +32,10 @@ func printTable(w io.Writer, results []*Result) error {
 
 // cells are the figures between the names and the check.
 func (r *Result) cells(results []*Result) string {
-	kb := fmt.Sprintf("%.2f", float64(r.RSSPerConn)/1024)
 	if r.Scenario.Idle {
-		return "\t\t\t\t\t\t\t\t" + kb
+		return fmt.Sprintf("\t\t\t\t\t\t\t\t%.2f", float64(r.RSSPerIdle)/1024)
 	}
+	kb := fmt.Sprintf("%.2f", float64(r.RSSPerConn)/1024)
 	return fmt.Sprintf("%.0f\t%.3f\t%s\t%s\t%s\t%s\t%s\t%s\t%s", float64(r.Acked)/r.Elapsed.Seconds(), per(r.CPU(), r.Delivered),
 		r.ratio(results, floorA), r.ratio(results, floorB), r.ratio(results, onNode), round(r.Ack.P50), round(r.Ack.P99), round(r.Delivery.P99), kb)
 }

@@ -6,12 +6,12 @@ import (
 	"net"
 	"net/http"
 	"runtime"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/roomtide/roomtide/engineio"
+	"github.com/roomtide/roomtide/internal/pipes"
 )
 
 // The clock of the tests: that of the public test suites of the protocol.
@@ -64,8 +64,8 @@ func overTCP(t *testing.T, o engineio.Options, test func(t *testing.T, w *world)
 func inBubble(t *testing.T, o engineio.Options, test func(t *testing.T, w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		ln := newPipes()
-		run(&world{T: t, addr: "pipe", dial: ln.dial, bubble: true}, ln, o, test)
+		ln := pipes.New()
+		run(&world{T: t, addr: "pipe", dial: ln.Dial, bubble: true}, ln, o, test)
 	})
 }
 
@@ -94,40 +94,6 @@ func run(w *world, ln net.Listener, o engineio.Options, test func(t *testing.T, 
 		}
 	}()
 	test(w.T, w)
-}
-
-// pipes is a listener of connections in memory.
-type pipes struct {
-	conns chan net.Conn
-	once  sync.Once
-	done  chan struct{}
-}
-
-func newPipes() *pipes { return &pipes{conns: make(chan net.Conn), done: make(chan struct{})} }
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.conns:
-		return c, nil
-	case <-p.done:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *pipes) Close() error { p.once.Do(func() { close(p.done) }); return nil }
-
-func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
-
-func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	here, there := net.Pipe()
-	select {
-	case p.conns <- there:
-		return here, nil
-	case <-p.done:
-		return nil, net.ErrClosed
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }
 
 // recorder is the handler: it echoes every message unless told otherwise, and

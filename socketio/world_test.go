@@ -8,12 +8,12 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/roomtide/roomtide/engineio"
+	"github.com/roomtide/roomtide/internal/pipes"
 	"github.com/roomtide/roomtide/socketio"
 	"github.com/roomtide/roomtide/websocket"
 )
@@ -42,8 +42,8 @@ func overTCP(t *testing.T, o socketio.Options, setup func(io *socketio.Server)) 
 func inBubble(t *testing.T, o socketio.Options, setup func(io *socketio.Server), test func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		ln := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
-		test(newWorld(t, ln, ln.dial, o, setup))
+		ln := pipes.New()
+		test(newWorld(t, ln, ln.Dial, o, setup))
 	})
 }
 
@@ -69,37 +69,6 @@ func newWorld(t *testing.T, ln net.Listener, dial func(context.Context, string, 
 		}
 	})
 	return w
-}
-
-// pipes is a listener of connections in memory.
-type pipes struct {
-	conns chan net.Conn
-	once  sync.Once
-	done  chan struct{}
-}
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.conns:
-		return c, nil
-	case <-p.done:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *pipes) Close() error   { p.once.Do(func() { close(p.done) }); return nil }
-func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
-
-func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	here, there := net.Pipe()
-	select {
-	case p.conns <- there:
-		return here, nil
-	case <-p.done:
-		return nil, net.ErrClosed
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }
 
 // waitGone waits until the socket with that id has ended.

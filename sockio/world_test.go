@@ -24,6 +24,7 @@ import (
 	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/hub"
 	"github.com/roomtide/roomtide/identity"
+	"github.com/roomtide/roomtide/internal/pipes"
 	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/presence"
 	"github.com/roomtide/roomtide/presence/mempresence"
@@ -64,8 +65,8 @@ func newWorld(t *testing.T, cfg sockio.Config) *world {
 func inBubble(t *testing.T, cfg sockio.Config, test func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		ln := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
-		test(serve(t, cfg, ln, ln.dial))
+		ln := pipes.New()
+		test(serve(t, cfg, ln, ln.Dial))
 	})
 }
 
@@ -99,37 +100,6 @@ func serve(t *testing.T, cfg sockio.Config, ln net.Listener, dial func(context.C
 		}
 	})
 	return w
-}
-
-// pipes is a listener of connections in memory.
-type pipes struct {
-	conns chan net.Conn
-	once  sync.Once
-	done  chan struct{}
-}
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.conns:
-		return c, nil
-	case <-p.done:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *pipes) Close() error   { p.once.Do(func() { close(p.done) }); return nil }
-func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
-
-func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	here, there := net.Pipe()
-	select {
-	case p.conns <- there:
-		return here, nil
-	case <-p.done:
-		return nil, net.ErrClosed
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }
 
 // openRoad opens everything below the transports.

@@ -167,7 +167,6 @@ func (s *Server) handshake(w http.ResponseWriter, r *http.Request, q query) *ref
 func newSocket(s *Server, r *http.Request, q query) *Socket {
 	sock := &Socket{
 		srv: s, id: newID(), version: q.version, asText: q.base64 || q.jsonp != "",
-		remote: r.RemoteAddr,
 	}
 	sock.req.Store(keep(r))
 	sock.beginHeartbeat(s.now())

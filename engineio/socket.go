@@ -17,7 +17,6 @@ type Socket struct {
 	// set once
 	srv     *Server
 	id      string
-	remote  string
 	version int
 	asText  bool // a client of protocol 3 that takes no binary payloads
 
@@ -95,9 +94,6 @@ func (s *Socket) Request() *http.Request { return s.req.Load() }
 // ForgetRequest lets go of the handshake's request, which is a kilobyte or two,
 // for programs that have taken from it what they need.
 func (s *Socket) ForgetRequest() { s.req.Store(nil) }
-
-// RemoteAddr is the peer of the handshake's TCP connection.
-func (s *Socket) RemoteAddr() string { return s.remote }
 
 // Transport is "polling" or "websocket".
 func (s *Socket) Transport() string {

@@ -23,7 +23,7 @@ const module = "github.com/roomtide/roomtide"
 // listed; and directories that hold only tests.
 var floors = map[string]int{
 	"chat":      0, // nouns and rules, no I/O
-	"websocket": 0, // RFC 6455, knows nothing of chat
+	"websocket": 0, // RFC 6455 and 7692, knows nothing of chat
 
 	"internal/crashpoint": 0,
 	"internal/poll":       0,

@@ -54,6 +54,7 @@ func (c *Config) Warnings() []string {
 	}
 	open := !c.Loopback()
 	unsafe(open && c.GuestsWelcome(), "guests are welcome on "+c.Listen+": anybody who reaches it can write under any name; set guests = \"off\" for production")
+	unsafe(c.GuestsWelcome() && c.Auth.configured(), "guests are welcome beside the users of your application, and can take their names; set guests = \"off\"")
 	unsafe(open && !c.HTTPS(), "plain HTTP on "+c.Listen+": tokens and messages can be read on the way; set tls.cert and tls.key, or put a proxy with TLS in front")
 	unsafe(c.NoRateLimits, "rate limits are off: one client can take all of the node's time")
 	unsafe(slices.Contains(c.Origins, "*"), "origins allows every web page to connect with its visitors' tokens")

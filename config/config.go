@@ -25,7 +25,7 @@ import (
 type Config struct {
 	DataDir             string   `toml:"data_dir" default:"./roomtide-data" help:"Directory for everything the node keeps: databases, keys, roomtide.toml. Made if missing."`
 	Listen              string   `toml:"listen" default:"127.0.0.1:8080" help:"Address to listen on, host:port. Port 0 takes any free port."`
-	Guests              string   `toml:"guests" default:"auto" help:"Whether users may come without a token, under the name they give: on, off, or auto (on only while listening on loopback with no trusted_proxies)."`
+	Guests              string   `toml:"guests" default:"auto" help:"Whether users may come without a token, under the name they give: on, off, or auto (on only while listening on loopback with no trusted_proxies and no [auth] keys)."`
 	InsecureHTTP        bool     `toml:"insecure_http" name:"insecure-http" default:"false" help:"Allow plain HTTP on an address that is not loopback. Tokens and messages can then be read on the way."`
 	Origins             []string `toml:"origins" default:"" help:"Web origins whose pages may connect, such as https://www.example.org. The node's own origin is always allowed; * allows all."`
 	TrustedProxies      []string `toml:"trusted_proxies" default:"" help:"Networks (CIDR) of proxies whose X-Forwarded-For names the client."`
@@ -70,6 +70,9 @@ type Auth struct {
 	Audience string    `toml:"audience" default:"" help:"Required audience (aud) of tokens signed with these keys. Empty: not looked at."`
 	Keys     []AuthKey `toml:"keys" kong:"-"`
 }
+
+// configured reports whether an application signs tokens.
+func (a *Auth) configured() bool { return a.JWKSURL != "" || len(a.Keys) > 0 }
 
 // AuthKey is one key that signs user tokens; it can only be told in the file.
 // The secret or public key itself is in a file of its own.
@@ -137,11 +140,12 @@ func (c *Config) ChatLimits() chat.Limits {
 }
 
 // GuestsWelcome reports whether users may come without a token. Left to
-// itself, a node welcomes them only where nobody from outside can come: a
-// trusted proxy says that somebody can.
+// itself, a node welcomes them only where nobody from outside can come (a trusted
+// proxy says that somebody can), and where no application has users of its own,
+// whose names a guest could take.
 func (c *Config) GuestsWelcome() bool {
 	if c.Guests == "auto" {
-		return c.Loopback() && len(c.TrustedProxies) == 0
+		return c.Loopback() && len(c.TrustedProxies) == 0 && !c.Auth.configured()
 	}
 	return c.Guests == "on"
 }

@@ -130,6 +130,16 @@ func TestGuests(t *testing.T) {
 			t.Errorf("guests %s on %s behind %v: %v, want %v", tt.guests, tt.listen, tt.proxies, got, tt.want)
 		}
 	}
+	for _, auth := range []Auth{{JWKSURL: "https://www.example.org/jwks"}, {Keys: []AuthKey{{Alg: "EdDSA"}}}} {
+		c := Default()
+		if c.Auth = auth; c.GuestsWelcome() {
+			t.Errorf("guests beside the users of %+v", auth)
+		}
+		c.Guests = "on"
+		if all := strings.Join(c.Warnings(), "\n"); !c.GuestsWelcome() || !strings.Contains(all, "can take their names") {
+			t.Errorf("guests that were asked for beside %+v: %v, %s", auth, c.GuestsWelcome(), all)
+		}
+	}
 }
 
 func TestCheck(t *testing.T) {

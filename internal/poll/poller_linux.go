@@ -14,13 +14,16 @@ import (
 // Poller watches parked sockets. It is safe for concurrent use.
 type Poller struct {
 	// Set by New.
-	file *os.File // the epoll instance, as the runtime sees it
-	epfd int
-	done chan struct{} // closed when run has returned
+	file  *os.File // the epoll instance, as the runtime sees it
+	epfd  int
+	done  chan struct{} // closed when run has returned
+	gone  chan struct{} // holds one token: leavers has grown; closed by run
+	ended chan struct{} // closed when seeOff has returned
 
 	mu      sync.Mutex
 	sockets []*Socket // by descriptor
 	last    uint32    // number of the Socket that was parked first most recently
+	leavers []Sleeper // whose peers have ended, to be woken in this order; each socket once
 }
 
 // New makes a Poller and starts its goroutine. Close ends it.
@@ -33,7 +36,7 @@ func New() (*Poller, error) {
 		_ = unix.Close(epfd)
 		return nil, os.NewSyscallError("fcntl", err)
 	}
-	p := &Poller{file: os.NewFile(uintptr(epfd), "epoll"), epfd: epfd, done: make(chan struct{})}
+	p := &Poller{file: os.NewFile(uintptr(epfd), "epoll"), epfd: epfd, done: make(chan struct{}), gone: make(chan struct{}, 1), ended: make(chan struct{})}
 	// Only a file that the runtime watches takes a deadline.
 	if err := p.file.SetReadDeadline(time.Time{}); err != nil {
 		_ = p.file.Close()
@@ -45,6 +48,7 @@ func New() (*Poller, error) {
 		return nil, err
 	}
 	go p.run(raw)
+	go p.seeOff()
 	return p, nil
 }
 
@@ -53,6 +57,10 @@ func New() (*Poller, error) {
 func (p *Poller) Close() {
 	_ = p.file.Close() // a descriptor that holds no data; run ends with it
 	<-p.done
+	p.mu.Lock()
+	p.leavers = nil
+	p.mu.Unlock()
+	<-p.ended
 }
 
 // batch is how many events are taken at once.
@@ -61,6 +69,7 @@ const batch = 32
 // run wakes sleepers until the poller is closed.
 func (p *Poller) run(raw syscall.RawConn) {
 	defer close(p.done)
+	defer close(p.gone)
 	events := make([]unix.EpollEvent, batch)
 	sleepers := make([]Sleeper, 0, batch)
 	n := 0
@@ -82,16 +91,57 @@ func (p *Poller) run(raw syscall.RawConn) {
 	}
 }
 
-// find appends the sleepers that the events are for. A descriptor may have been
-// closed and given to another connection since the kernel noted the event: then
-// the number is not that of the socket.
+// find appends the sleepers that the events are for, but for leavers. A
+// descriptor may have been closed and given to another connection since the
+// kernel noted the event: then the number is not that of the socket.
 func (p *Poller) find(events []unix.EpollEvent, dst []Sleeper) []Sleeper {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, ev := range events {
-		if s := p.sockets[ev.Fd]; s != nil && s.number == uint32(ev.Pad) && s.armed.Swap(false) {
+		s := p.sockets[ev.Fd]
+		switch {
+		case s == nil || s.number != uint32(ev.Pad) || !s.armed.Swap(false):
+		case ev.Events&(unix.EPOLLHUP|unix.EPOLLERR|unix.EPOLLRDHUP) == 0:
 			dst = append(dst, s.sleeper)
+		default:
+			p.leavers = append(p.leavers, s.sleeper)
+			select {
+			case p.gone <- struct{}{}:
+			default:
+			}
 		}
 	}
 	return dst
+}
+
+// When a network or a proxy fails, thousands of peers end at once. That is no
+// reason for those who are still there to wait: so many leavers are woken at a
+// time, and the next ones a little later.
+const (
+	leaveATime = 16
+	leavePause = time.Millisecond
+)
+
+// seeOff wakes leavers until the poller is closed.
+func (p *Poller) seeOff() {
+	defer close(p.ended)
+	var some []Sleeper
+	for range p.gone {
+		for more := true; more; {
+			p.mu.Lock()
+			n := min(len(p.leavers), leaveATime)
+			some = append(some[:0], p.leavers[:n]...)
+			if p.leavers = p.leavers[n:]; len(p.leavers) == 0 {
+				p.leavers, more = nil, false
+			}
+			p.mu.Unlock()
+			for _, s := range some {
+				s.Wake()
+			}
+			clear(some)
+			if more {
+				time.Sleep(leavePause)
+			}
+		}
+	}
 }

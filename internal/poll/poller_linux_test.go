@@ -89,9 +89,37 @@ func (s *stand) settle() {
 	peer, w := s.dial(), newSleeper()
 	k := s.socket(s.accept(), w)
 	s.park(k)
-	s.write(peer, "x")
+	peer.Close() // leavers are told last
 	s.wake(w)
 	k.Release()
+}
+
+// A crowd that ends at once is woken, all of it, in portions, and so are those
+// who stay.
+func TestCrowdLeaves(t *testing.T) {
+	s := newStand(t)
+	const crowd = 20 * leaveATime
+	var peers []net.Conn
+	var sleepers []sleeper
+	for range crowd {
+		peers = append(peers, s.dial())
+		w := newSleeper()
+		sleepers = append(sleepers, w)
+		s.park(s.socket(s.accept(), w))
+	}
+	stays, w := s.dial(), newSleeper()
+	k := s.socket(s.accept(), w)
+	s.park(k)
+	for _, c := range peers {
+		c.(*net.TCPConn).SetLinger(0)
+		c.Close()
+	}
+	s.write(stays, "x")
+	s.wake(w)
+	for _, w := range sleepers {
+		s.wake(w)
+	}
+	s.read(k, 10, "x", nil)
 }
 
 func (s *stand) park(k *Socket) {

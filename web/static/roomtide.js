@@ -187,9 +187,9 @@ export class Roomtide extends EventTarget {
 
   /** Marks everything up to now as read, if it is not. */
   async read(id) {
-    const room = this.#room(id);
+    const room = this.rooms.get(id); // one that was left is drawn once more, and stays left
+    if (!room?.joined || room.seq <= room.read || room.marking) return;
     const { seq } = room;
-    if (!room.joined || seq <= room.read || room.marking) return;
     room.marking = true;
     try {
       const ack = await this.request('read', { room: id, seq });
@@ -215,8 +215,8 @@ export class Roomtide extends EventTarget {
 
   /** Loads older messages into the room; resolves when they are there. */
   async older(id, limit = 30) {
-    const room = this.#room(id);
-    if (!room.joined || !room.more || room.loading) return;
+    const room = this.rooms.get(id);
+    if (!room?.joined || !room.more || room.loading) return;
     room.loading = true;
     try {
       const before = room.first;

@@ -125,6 +125,15 @@
   await s.tell(message(4, 5, { user: 'ada', message: 'two', key: m.key }));
   check('confirmed once', [seqs(), chat.outbox.of('r').length, store.size, room.rev], [[2, 3, 4], 0, 0, 5]);
 
+  // A room that was left stays left, though the page may still look at it.
+  chat.join('left');
+  await s.answer(await s.next('join'), { rev: 1, seq: 1, role: 'member', messages: [], more: true });
+  const leaving = chat.leave('left');
+  await s.answer(await s.next('leave'), { room: 'left' });
+  await leaving;
+  await Promise.all([chat.read('left'), chat.older('left')]);
+  check('left', [...chat.rooms.keys()], ['r']);
+
   // Goodbyes: later is not at once, never is never.
   await s.tell({ type: 'goodbye', code: 4201, reason: 'flood', message: 'far too many commands', retry: 'later' });
   s.onclose({ code: 4201 });

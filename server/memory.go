@@ -11,11 +11,11 @@ import (
 // handshakes is more than what their connections hold. Under load it would be
 // needed again at once, so it is returned only when the node has become quiet.
 const (
-	tidyCheck = 2 * time.Second // how often is looked
-	tidyPause = time.Minute     // between two collections
-	tidyQuiet = 2 << 20         // bytes allocated between two looks, at most
-	tidyWorth = 8 << 20         // bytes that make a collection worthwhile, and
-	tidyShare = 4               // one part in so many of what lives
+	tidyCheck = 2 * time.Second  // how often is looked
+	tidyPause = 15 * time.Second // between two collections
+	tidyQuiet = 2 << 20          // bytes allocated between two looks, at most
+	tidyWorth = 4 << 20          // bytes that make a collection worthwhile, and
+	tidyShare = 8                // one part in so many of what lives
 )
 
 // tidy returns unused memory to the system when that is worthwhile, until ctx

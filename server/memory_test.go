@@ -21,8 +21,8 @@ func TestTidy(t *testing.T) {
 		{"quiet", 4, heap{101 * mb, 20 * mb, 30 * mb}, true},
 		{"after that", 6, heap{101 * mb, 20 * mb, 12 * mb}, false},
 		{"busy again", 8, heap{200 * mb, 20 * mb, 30 * mb}, false},
-		{"too early", 20, heap{201 * mb, 20 * mb, 30 * mb}, false},
-		{"not much more than last time", 70, heap{201 * mb, 20 * mb, 19 * mb}, false},
+		{"too early", 10, heap{201 * mb, 20 * mb, 30 * mb}, false},
+		{"not much more than last time", 70, heap{201 * mb, 20 * mb, 15 * mb}, false},
 		{"much more", 72, heap{202 * mb, 20 * mb, 20 * mb}, true},
 		{"little of a large heap", 140, heap{202 * mb, 900 * mb, 100 * mb}, false},
 	} {

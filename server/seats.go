@@ -78,25 +78,18 @@ func (s *seats) write() {
 	due := s.old
 	s.old, s.young = s.young, nil
 	s.mu.Unlock()
-	type part struct {
-		at      chat.Slot
-		changes []store.SeatChange
-	}
-	parts := map[int]*part{}
+	parts := make([][]store.SeatChange, len(s.store.Shards()))
 	for room, users := range due {
-		slot := room.Slot()
-		shard := s.store.ShardOf(slot)
-		p := parts[shard]
-		if p == nil {
-			p = &part{at: slot}
-			parts[shard] = p
-		}
+		shard := s.store.ShardOf(room.Slot())
+		parts[shard] = slices.Grow(parts[shard], len(users))
 		for user, on := range users {
-			p.changes = append(p.changes, store.SeatChange{Room: room, Seat: store.Seat{User: user, Node: s.node}, On: on})
+			parts[shard] = append(parts[shard], store.SeatChange{Room: room, Seat: store.Seat{User: user, Node: s.node}, On: on})
 		}
 	}
-	for _, p := range parts {
-		s.submit(p.at, p.changes)
+	for _, changes := range parts {
+		if len(changes) > 0 {
+			s.submit(changes)
+		}
 	}
 }
 
@@ -107,14 +100,14 @@ const (
 	seatsPause = 10 * time.Millisecond
 )
 
-// submit hands changes to a lane, in portions. Those that wait when the lanes are
-// closed are lost; clear makes up for it.
-func (s *seats) submit(at chat.Slot, changes []store.SeatChange) {
+// submit hands changes of one shard to its lane, in portions. Those that wait
+// when the lanes are closed are lost; clear makes up for it.
+func (s *seats) submit(changes []store.SeatChange) {
 	n := min(len(changes), seatsATime)
-	s.lanes.Submit(&lane.Seats{At: at, Changes: changes[:n]}, func(r lane.Reply, err error) {
+	s.lanes.Submit(&lane.Seats{At: changes[0].Room.Slot(), Changes: changes[:n]}, func(r lane.Reply, err error) {
 		s.noted(r, err)
 		if err == nil && n < len(changes) {
-			time.AfterFunc(seatsPause, func() { s.submit(at, changes[n:]) })
+			time.AfterFunc(seatsPause, func() { s.submit(changes[n:]) })
 		}
 	})
 }

@@ -186,9 +186,18 @@ func (d *database) clean(conn *sql.Conn) {
 	_ = conn.Raw(func(any) error { return driver.ErrBadConn })
 }
 
+// brief is the context of a read that is bounded and soon over, instead of ctx: it
+// fails if ctx has ended, and is not interrupted after that. A context that can
+// end costs a goroutine of database/sql and one of the driver for each query.
+func brief(ctx context.Context) (context.Context, error) { return context.Background(), ctx.Err() }
+
 // snapshot runs fn in a read transaction: everything it asks is answered as of
 // one commit.
 func (d *database) snapshot(ctx context.Context, op string, fn func(*sql.Tx) error) error {
+	ctx, err := brief(ctx)
+	if err != nil {
+		return d.fail(op, err)
+	}
 	tx, err := d.r.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return d.fail(op, err)

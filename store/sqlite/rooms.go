@@ -49,8 +49,12 @@ func (l *lists) queries() []query {
 }
 
 func (s *Shard) Room(ctx context.Context, room chat.RoomID) (chat.Room, error) {
+	ctx, err := brief(ctx)
+	if err != nil {
+		return chat.Room{}, s.db.fail("room", err)
+	}
 	var r chat.Room
-	err := scanRoom(s.find.room.QueryRowContext(ctx, room.Slot(), room), room, &r)
+	err = scanRoom(s.find.room.QueryRowContext(ctx, room.Slot(), room), room, &r)
 	if errors.Is(err, sql.ErrNoRows) {
 		return chat.Room{}, notFound("room", string(room))
 	}
@@ -121,8 +125,12 @@ func messages(st *sql.Stmt, room chat.RoomID, size int, args ...any) ([]chat.Mes
 }
 
 func (s *Shard) Member(ctx context.Context, room chat.RoomID, user chat.UserID) (chat.Member, error) {
+	ctx, err := brief(ctx)
+	if err != nil {
+		return chat.Member{}, s.db.fail("member", err)
+	}
 	var m chat.Member
-	err := scanMember(s.find.member.QueryRowContext(ctx, room.Slot(), room, user), room, &m)
+	err = scanMember(s.find.member.QueryRowContext(ctx, room.Slot(), room, user), room, &m)
 	if errors.Is(err, sql.ErrNoRows) {
 		return chat.Member{}, notFound("member", string(room))
 	}
@@ -130,6 +138,10 @@ func (s *Shard) Member(ctx context.Context, room chat.RoomID, user chat.UserID) 
 }
 
 func (s *Shard) Members(ctx context.Context, room chat.RoomID, after chat.UserID, limit int) ([]chat.Member, error) {
+	ctx, err := brief(ctx)
+	if err != nil {
+		return nil, s.db.fail("members", err)
+	}
 	rows, err := s.list.members.QueryContext(ctx, room.Slot(), room, after, max(limit, 0))
 	if err != nil {
 		return nil, s.db.fail("members", err)
@@ -139,6 +151,10 @@ func (s *Shard) Members(ctx context.Context, room chat.RoomID, after chat.UserID
 }
 
 func (s *Shard) Online(ctx context.Context, room chat.RoomID, limit int) ([]store.Seat, error) {
+	ctx, err := brief(ctx)
+	if err != nil {
+		return nil, s.db.fail("online", err)
+	}
 	rows, err := s.list.online.QueryContext(ctx, room.Slot(), room, max(limit, 0))
 	if err != nil {
 		return nil, s.db.fail("online", err)
@@ -148,8 +164,12 @@ func (s *Shard) Online(ctx context.Context, room chat.RoomID, limit int) ([]stor
 }
 
 func (s *Shard) UserRoom(ctx context.Context, user chat.UserID, room chat.RoomID) (store.UserRoom, error) {
+	ctx, err := brief(ctx)
+	if err != nil {
+		return store.UserRoom{}, s.db.fail("user_room", err)
+	}
 	var u store.UserRoom
-	err := scanUserRoom(s.find.userRoom.QueryRowContext(ctx, user.Slot(), user, room), user, &u)
+	err = scanUserRoom(s.find.userRoom.QueryRowContext(ctx, user.Slot(), user, room), user, &u)
 	if errors.Is(err, sql.ErrNoRows) {
 		return store.UserRoom{}, notFound("user_room", string(room))
 	}
@@ -157,6 +177,10 @@ func (s *Shard) UserRoom(ctx context.Context, user chat.UserID, room chat.RoomID
 }
 
 func (s *Shard) UserRooms(ctx context.Context, user chat.UserID, limit int) ([]store.UserRoom, error) {
+	ctx, err := brief(ctx)
+	if err != nil {
+		return nil, s.db.fail("user_rooms", err)
+	}
 	rows, err := s.list.userRooms.QueryContext(ctx, user.Slot(), user, max(limit, 0))
 	if err != nil {
 		return nil, s.db.fail("user_rooms", err)

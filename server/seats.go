@@ -17,15 +17,16 @@ import (
 const (
 	leaseFor   = 30 * time.Second // a node that is silent for so long is dead
 	renewEvery = 10 * time.Second
-	seatsAsked = 10_000 // seats read of one room at most
+	writeEvery = 20 * time.Second // what has waited once or twice as long
+	seatsAsked = 10_000           // seats read of one room at most
 )
 
 // seats keeps the store's note of who is online, which answers when the
 // presence cache cannot. A seat counts while the lease of its node runs.
 //
-// Changes are written when they are between one and two renewals of the lease
-// old. Most are of people who are back by then, when a network or a proxy has
-// failed of thousands at once: what was undone meanwhile is not written at all.
+// Changes are written when they are 20 to 40 seconds old. Most are of people who
+// are back by then, when a network or a proxy has failed of thousands at once:
+// what was undone meanwhile is not written at all.
 type seats struct {
 	// Set once.
 	node  string
@@ -161,17 +162,24 @@ func (s *seats) online(ctx context.Context, room chat.RoomID, limit int) ([]chat
 
 // live renews the node's lease and writes what is due, until ctx ends.
 func (s *seats) live(ctx context.Context) {
-	t := time.NewTicker(renewEvery)
-	defer t.Stop()
+	renew, write := time.NewTicker(renewEvery), time.NewTicker(writeEvery)
+	defer renew.Stop()
+	defer write.Stop()
+	s.renew(ctx)
 	for {
-		if err := s.store.Control.Renew(ctx, s.node, time.Now().Add(leaseFor).UnixMilli()); err != nil && ctx.Err() == nil {
-			s.log.Warn("cannot renew this node's lease", "err", err)
-		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-t.C:
+		case <-renew.C:
+			s.renew(ctx)
+		case <-write.C:
 			s.write()
 		}
+	}
+}
+
+func (s *seats) renew(ctx context.Context) {
+	if err := s.store.Control.Renew(ctx, s.node, time.Now().Add(leaseFor).UnixMilli()); err != nil && ctx.Err() == nil {
+		s.log.Warn("cannot renew this node's lease", "err", err)
 	}
 }

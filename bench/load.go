@@ -48,9 +48,6 @@ func newLoad(s Scenario, addr, server string) *load {
 		s: s, addr: addr, floor: server == floorA || server == floorB, proto: protoOf(server, s), epoch: time.Now(), enough: make(chan struct{}), done: make(chan struct{}),
 		prefix: "bench-" + hex.EncodeToString(run[:]) + "-", who: "user", sent: make([]atomic.Int64, s.Rooms),
 	}
-	if l.proto == nil {
-		l.proto = nativeProto{}
-	}
 	l.figures.Store(new(figures))
 	return l
 }

@@ -62,7 +62,8 @@ func (o *options) command(name, addr, dir string) (*exec.Cmd, error) {
 	return exec.Command(self, "serve", "--listen", addr, "--data-dir", dir, "--no-rate-limits"), nil
 }
 
-// protoOf is what a server is spoken to with in a scenario.
+// protoOf is what a server is spoken to with in a scenario, natively unless the
+// scenario says otherwise.
 func protoOf(name string, s Scenario) proto {
 	switch name {
 	case floorA, floorB:
@@ -70,5 +71,8 @@ func protoOf(name string, s Scenario) proto {
 	case onNode:
 		return socketProto{}
 	}
-	return protos[s.Proto]
+	if p := protos[s.Proto]; p != nil {
+		return p
+	}
+	return nativeProto{}
 }

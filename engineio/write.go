@@ -17,8 +17,8 @@ const linger = 2 * time.Second
 // caller goes on with the next byte after WaitWritable. bufs together with what
 // was taken before are WebSocket text frames, each one a message packet (see
 // AppendFrame), compressed or not where the socket Deflates; they may be cut
-// anywhere. TryWrite neither keeps nor changes
-// bufs or the bytes in them. One goroutine at a time calls it.
+// anywhere. TryWrite neither keeps nor changes bufs or the bytes in them. One
+// goroutine at a time calls it.
 //
 // A socket that is closed while a frame is cut ends without a goodbye.
 func (s *Socket) TryWrite(bufs net.Buffers) (n int, err error) {

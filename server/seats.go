@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/roomtide/roomtide/chat"
@@ -33,6 +34,9 @@ type seats struct {
 	store *store.Store
 	lanes *lane.Lanes
 	log   *slog.Logger
+
+	// Safe for any goroutine.
+	writing atomic.Int32 // lanes that have not written all of the last write
 
 	mu         sync.Mutex
 	young, old waiting
@@ -73,8 +77,12 @@ func (s *seats) note(changes []presence.Change) {
 
 // write hands what has waited long enough to the lanes. What cannot be written is
 // lost, and told again by nobody: this is the answer of last resort, and wrong by
-// a few users at worst.
+// a few users at worst. While the last write is under way nothing new is begun: a
+// seat's changes must not overtake one another.
 func (s *seats) write() {
+	if s.writing.Load() > 0 {
+		return
+	}
 	s.mu.Lock()
 	due := s.old
 	s.old, s.young = s.young, nil
@@ -89,6 +97,7 @@ func (s *seats) write() {
 	}
 	for _, changes := range parts {
 		if len(changes) > 0 {
+			s.writing.Add(1)
 			s.submit(changes)
 		}
 	}
@@ -107,9 +116,11 @@ func (s *seats) submit(changes []store.SeatChange) {
 	n := min(len(changes), seatsATime)
 	s.lanes.Submit(&lane.Seats{At: changes[0].Room.Slot(), Changes: changes[:n]}, func(r lane.Reply, err error) {
 		s.noted(r, err)
-		if err == nil && n < len(changes) {
-			time.AfterFunc(seatsPause, func() { s.submit(changes[n:]) })
+		if err != nil || n == len(changes) {
+			s.writing.Add(-1)
+			return
 		}
+		time.AfterFunc(seatsPause, func() { s.submit(changes[n:]) })
 	})
 }
 

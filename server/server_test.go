@@ -2,10 +2,12 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -88,6 +90,37 @@ func TestSeatsAnswerFromTheStore(t *testing.T) {
 	}
 	if users, _, err := s.seats.online(ctx, "r", 10); err != nil || len(users) != 1 || users[0] != "zoe" {
 		t.Fatalf("%v after this node's were cleared, %v", users, err)
+	}
+}
+
+// A crowd's notes are written in portions, and no later note overtakes them.
+func TestSeatsOfACrowd(t *testing.T) {
+	s := open(t, settings(t))
+	const crowd = 3*seatsATime + 1
+	var came, went []presence.Change
+	for i := range crowd {
+		c := presence.Change{Room: "r", User: chat.UserID(fmt.Sprint("user", i)), On: true}
+		came = append(came, c)
+		c.On = false
+		went = append(went, c)
+	}
+	s.seats.note(came)
+	s.seats.write()
+	s.seats.write() // the first portion is on its way
+	s.seats.note(went)
+	s.seats.write() // not begun, or the portions have all been written
+	s.seats.write()
+	for s.seats.writing.Load() > 0 {
+		runtime.Gosched()
+	}
+	s.seats.write()
+	s.seats.write()
+	for s.seats.writing.Load() > 0 {
+		runtime.Gosched()
+	}
+	seats, err := s.store.Room("r").Online(t.Context(), "r", crowd)
+	if err != nil || len(seats) != 0 {
+		t.Errorf("%d are noted, %v", len(seats), err)
 	}
 }
 

@@ -30,6 +30,9 @@ type Conn struct {
 	bytes   int           // of private
 	bye     *chat.Goodbye // set by the first Close; nothing is queued after it
 	gone    bool          // detached
+	tracked bool          // Trail will be asked for
+	trail   *trail        // nil as long as there was one seat
+	flushed chan struct{} // closed when private is empty; nil: nobody waits
 
 	// Owned by the worker.
 	cut     net.Buffers // rest of a frame the link took a part of; goes first
@@ -110,6 +113,9 @@ func (c *Conn) Open(id chat.RoomID) error {
 	case taken:
 		other = c.seats[i]
 	case !gone:
+		if c.tracked && len(c.seats) == 1 {
+			c.branch()
+		}
 		c.seats = slices.Insert(c.seats, i, s)
 	}
 	c.mu.Unlock()
@@ -181,6 +187,7 @@ func (c *Conn) Detach() {
 	c.gone = true
 	seats, user := c.seats, c.user
 	c.seats, c.private, c.bytes = nil, nil, 0
+	c.wakeFlush()
 	c.mu.Unlock()
 	if user != "" {
 		c.hub.users.remove(user, c)

@@ -30,10 +30,14 @@ type seat struct {
 	flow atomic.Uint32
 
 	// Guarded by part.mu.
-	index int       // in part.seats, -1 when the seat was left
 	state seatState // set by setState
+	index int       // in part.seats, -1 when the seat was left
 	at    mark      // nothing before it is needed; flowing: the next byte to write
 	after chat.Rev  // what Start was called with
+
+	// Guarded by conn.mu, for connections that are tracked.
+	since chat.Rev // the rev that it was started behind
+	sent  chat.Rev // everything up to here was written; unknownRev before it was started
 }
 
 // part is the seats of one room that belong to one worker.
@@ -58,7 +62,7 @@ type part struct {
 
 // add takes a seat for c.
 func (p *part) add(c *Conn) *seat {
-	s := &seat{conn: c, part: p}
+	s := &seat{conn: c, part: p, since: unknownRev, sent: unknownRev}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s.index = len(p.seats)
@@ -158,6 +162,9 @@ func (s *seat) start(after chat.Rev) (pending bool) {
 		return false
 	}
 	s.after = after
+	s.conn.mu.Lock()
+	s.conn.flows(s, after)
+	s.conn.mu.Unlock()
 	return s.begin()
 }
 

@@ -18,6 +18,9 @@ func (w *worker) write(c *Conn) {
 	out = append(out, c.private...)
 	private := len(c.private)
 	total += c.bytes
+	if c.tracked {
+		w.track(c)
+	}
 	c.mu.Unlock()
 	if gone {
 		c.dead = true
@@ -58,6 +61,18 @@ func (w *worker) write(c *Conn) {
 	w.out = out[:0]
 	if bye != nil {
 		w.end(c, *bye)
+	}
+}
+
+// track notes what is about to be written of rooms. It happens while the private
+// frames are taken, so that the trail has both in the order of the bytes. c.mu
+// is held.
+func (w *worker) track(c *Conn) {
+	for i := c.first; i >= 0; i = w.items[i].next {
+		if it := &w.items[i]; it.flow == it.seat.flow.Load() {
+			sp := &w.spans[it.span]
+			c.writes(it.seat, sp.from, sp.to)
+		}
 	}
 }
 
@@ -126,6 +141,7 @@ func (c *Conn) sent(frames int) {
 	if len(c.private) == 0 && cap(c.private) > keep {
 		c.private = nil
 	}
+	c.wakeFlush()
 }
 
 // shortItems settles the items of which n bytes were written in all and returns
@@ -204,6 +220,7 @@ func (w *worker) end(c *Conn, g chat.Goodbye) {
 	c.mu.Lock()
 	c.bye = &g
 	c.private, c.bytes = nil, 0
+	c.wakeFlush()
 	c.mu.Unlock()
 	if g.Code == chat.ByeSlow.Code {
 		w.hub.metrics.slow.Inc()

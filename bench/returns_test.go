@@ -165,6 +165,7 @@ func TestProtos(t *testing.T) {
 		{socketProto{}, `427["join",{"room":"r"}]`, map[string]frame{
 			`437[{"type":"ack","rev":3}]`:             {true, 7, []byte(`{"type":"ack","rev":3}`)},
 			`42["message",{"type":"message","a":[]}]`: {false, 0, []byte(`{"type":"message","a":[]}`)},
+			`42["edited",{"type":"edited"},"7 r"]`:    {false, 0, []byte(`{"type":"edited"}`)},
 			`42["hello",{"type":"ack"}]`:              {},
 			`40{"sid":"x"}`:                           {},
 			`43`:                                      {reply: true},

@@ -1,5 +1,10 @@
 package chat
 
+import (
+	"cmp"
+	"slices"
+)
+
 // EventKind says what happened. The durable kinds carry a Rev; the others are
 // told to who is there and forgotten.
 type EventKind uint8
@@ -71,4 +76,32 @@ type Delta struct {
 	Members  []Member  // ascending Rev
 	Info     bool      // Room's title or policy changed after After
 	More     bool      // ask again with After = Rev
+}
+
+// Events turns the delta into events in ascending rev, for a client that had
+// since. Only the newest state of everything is known: a message that was written
+// after since comes as written, whatever became of it later; an older one comes
+// as edited, whole, also when it only got a reaction.
+func (d *Delta) Events(since Rev) []*Event {
+	evs := make([]*Event, 0, len(d.Messages)+len(d.Members)+1)
+	for i := range d.Messages {
+		m := &d.Messages[i]
+		kind := EventEdited
+		switch {
+		case m.Deleted:
+			kind = EventDeleted
+		case m.Created > since:
+			kind = EventMessage
+		}
+		evs = append(evs, &Event{Kind: kind, Room: d.Room.ID, Rev: m.Rev, Message: m})
+	}
+	for i := range d.Members {
+		m := &d.Members[i]
+		evs = append(evs, &Event{Kind: EventMember, Room: d.Room.ID, Rev: m.Rev, Member: m})
+	}
+	if d.Info && d.Room.InfoRev <= d.Rev {
+		evs = append(evs, &Event{Kind: EventRoom, Room: d.Room.ID, Rev: d.Room.InfoRev, Info: &d.Room})
+	}
+	slices.SortStableFunc(evs, func(a, b *Event) int { return cmp.Compare(a.Rev, b.Rev) })
+	return evs
 }

@@ -20,6 +20,7 @@ const (
 type JoinOptions struct {
 	After *chat.Rev // what changed since; nil: the newest messages
 	Limit int       // how many of the newest messages; 0: 10
+	Again bool      // only as the member that the actor is already; else NotMember
 }
 
 // Join makes the actor a member of the room, makes the room where that is
@@ -34,7 +35,7 @@ func (e *Engine) Join(ctx context.Context, a Actor, room chat.RoomID, o JoinOpti
 			return nil, err
 		}
 	}
-	role, err := e.admit(ctx, &a, room)
+	role, err := e.admit(ctx, &a, room, o.Again)
 	if err != nil {
 		return nil, err
 	}
@@ -60,12 +61,12 @@ func (e *Engine) Join(ctx context.Context, a Actor, room chat.RoomID, o JoinOpti
 // so members come back even while writing does not work; and nobody waits for
 // its commit while others wait for their turn. Without an error the turn is the
 // caller's, until pace.leave.
-func (e *Engine) admit(ctx context.Context, a *Actor, room chat.RoomID) (chat.Role, error) {
+func (e *Engine) admit(ctx context.Context, a *Actor, room chat.RoomID, again bool) (chat.Role, error) {
 	if err := e.pace.enter(ctx); err != nil {
 		return 0, err
 	}
 	m, err := e.cfg.Store.Room(room).Member(ctx, room, a.User)
-	known := m.Role.Present() && (a.Name == "" || a.Name == m.Name) || a.Server && a.User == ""
+	known := m.Role.Present() && (again || a.Name == "" || a.Name == m.Name) || a.Server && a.User == ""
 	if err != nil && chat.KindOf(err) != chat.NotFound {
 		e.pace.leave()
 		return 0, err
@@ -74,6 +75,9 @@ func (e *Engine) admit(ctx context.Context, a *Actor, room chat.RoomID) (chat.Ro
 		return m.Role, nil
 	}
 	e.pace.leave()
+	if again {
+		return 0, chat.E(chat.NotMember, "not a member of this room any more")
+	}
 	role, err := e.becomeMember(ctx, a, room)
 	if err != nil {
 		return 0, err

@@ -1,12 +1,10 @@
 package httpapi
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"slices"
 	"strconv"
 	"time"
 
@@ -135,7 +133,7 @@ func (c *call) catchUp(s *stream, head []byte, since chat.Rev) (chat.Rev, error)
 			head = appendData(head, func(dst []byte) []byte { return fmt.Appendf(dst, `{"type":"reset","rev":%d}`, d.Rev) })
 			head = append(head, '\n')
 		}
-		for _, ev := range missed(d, since) {
+		for _, ev := range d.Events(since) {
 			head = sse{}.AppendEvent(head, ev)
 		}
 		if _, err := s.Write(head); err != nil {
@@ -155,34 +153,6 @@ func (c *call) changesAfter(rev chat.Rev) (*chat.Delta, error) {
 		return nil, err
 	}
 	return r.Delta, nil
-}
-
-// missed turns a page of changes into events in ascending rev. Only the newest
-// state of everything is known: a message that was written after since comes as
-// written, whatever became of it later; an older one comes as edited, whole, also
-// when it only got a reaction.
-func missed(d *chat.Delta, since chat.Rev) []*chat.Event {
-	evs := make([]*chat.Event, 0, len(d.Messages)+len(d.Members)+1)
-	for i := range d.Messages {
-		m := &d.Messages[i]
-		kind := chat.EventEdited
-		switch {
-		case m.Deleted:
-			kind = chat.EventDeleted
-		case m.Created > since:
-			kind = chat.EventMessage
-		}
-		evs = append(evs, &chat.Event{Kind: kind, Room: d.Room.ID, Rev: m.Rev, Message: m})
-	}
-	for i := range d.Members {
-		m := &d.Members[i]
-		evs = append(evs, &chat.Event{Kind: chat.EventMember, Room: d.Room.ID, Rev: m.Rev, Member: m})
-	}
-	if d.Info && d.Room.InfoRev <= d.Rev {
-		evs = append(evs, &chat.Event{Kind: chat.EventRoom, Room: d.Room.ID, Rev: d.Room.InfoRev, Info: &d.Room})
-	}
-	slices.SortStableFunc(evs, func(a, b *chat.Event) int { return cmp.Compare(a.Rev, b.Rev) })
-	return evs
 }
 
 // watch keeps the stream until somebody ends it: the client, the token's time,

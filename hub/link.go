@@ -15,7 +15,8 @@ const maxEncodings = 8
 // a room is locked, and must not call the hub.
 type Encoding interface {
 	// ID is small and dense (0 to 7), one for each kind of encoding: 0 is the
-	// native WebSocket, 1 is SSE, 2 is Socket.IO, 3 and 4 are 0 and 2 compressed.
+	// native WebSocket, 1 is SSE, 2 is Socket.IO, 3 and 4 are 0 and 2 compressed,
+	// 5 and 6 are 2 and 4 for clients of old.
 	ID() int
 
 	// AppendEvent appends one whole frame. It is called once for an event,

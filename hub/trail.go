@@ -102,8 +102,9 @@ func (c *Conn) Replay(room chat.RoomID, after, rev chat.Rev, events []*chat.Even
 	}
 	c.mu.Lock()
 	if c.tracked {
-		c.branch().add(Step{room, after, rev}, len(c.seats))
-		c.branch().pay(room)
+		if c.branch().pay(room); rev > after {
+			c.trail.add(Step{room, after, rev}, len(c.seats))
+		}
 		if i, ok := c.find(room); ok {
 			c.seats[i].since, c.seats[i].sent = after, rev
 		}
@@ -112,6 +113,17 @@ func (c *Conn) Replay(room chat.RoomID, after, rev chat.Rev, events []*chat.Even
 	if len(frame) > 0 {
 		c.Send(frame)
 	}
+}
+
+// SendGap tells the peer that it has missed what came after rev of a room, and
+// has to join it again.
+func (c *Conn) SendGap(room chat.RoomID, rev chat.Rev) {
+	c.mu.Lock()
+	if c.trail != nil {
+		c.trail.pay(room)
+	}
+	c.mu.Unlock()
+	c.Send(c.enc.AppendGap(nil, room, rev))
 }
 
 // Trail tells what was written so far. Before the transport has ended more may

@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 	"net/http/pprof"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -25,6 +26,9 @@ const (
 	headerSize = 32 << 10
 )
 
+// absentFile is where clients that may come back are kept while the node is down.
+const absentFile = "absent.json"
+
 // openHTTP builds the transports.
 func (s *Server) openHTTP() error {
 	from := webpeer.Proxies(s.cfg.Proxies())
@@ -43,6 +47,7 @@ func (s *Server) openHTTP() error {
 		NoGuests: !deps.Guests, Origins: s.cfg.Origins, ClientIP: from.Client,
 		Gate: gate, MaxConns: s.cfg.MaxConnections,
 		FrameBytes: deps.Limits.FrameBytes, Deflate: s.cfg.Compression, Log: s.log, Registerer: s.reg,
+		Secret: s.secret, Absent: filepath.Join(s.cfg.DataDir, absentFile),
 	})
 	s.onClose(s.socketIO.Close)
 	api := httpapi.New(httpapi.Config{

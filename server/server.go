@@ -49,6 +49,7 @@ type Server struct {
 	presence *presence.Tracker
 	engine   *engine.Engine
 	verifier *identity.Verifier
+	secret   []byte // signs what only this node reads
 	seats    *seats
 	listener net.Listener
 	sockets  *wsock.Handler
@@ -190,8 +191,8 @@ func (s *Server) tell(room chat.RoomID, ev *chat.Event) {
 }
 
 func (s *Server) openIdentity() error {
-	secret, err := Secret(s.cfg.DataDir, true)
-	if err != nil {
+	var err error
+	if s.secret, err = Secret(s.cfg.DataDir, true); err != nil {
 		return err
 	}
 	limits := s.cfg.ChatLimits()
@@ -200,7 +201,7 @@ func (s *Server) openIdentity() error {
 		return err
 	}
 	s.verifier, err = identity.New(identity.Config{
-		Guests: s.cfg.GuestsWelcome(), Secret: secret, Keys: keys,
+		Guests: s.cfg.GuestsWelcome(), Secret: s.secret, Keys: keys,
 		JWKSURL: s.cfg.Auth.JWKSURL, Issuer: s.cfg.Auth.Issuer, Audience: s.cfg.Auth.Audience,
 		Limits: &limits, APIKeys: s.apiKeys, Log: s.log,
 	})

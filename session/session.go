@@ -14,6 +14,7 @@ import (
 	"encoding/hex"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/roomtide/roomtide/chat"
@@ -46,8 +47,8 @@ type Deps struct {
 	Log      *slog.Logger
 }
 
-// Session is one client's conversation. Handle, BadFrame, Authenticated and
-// Close are called one after the other, in the order of the client's frames;
+// Session is one client's conversation. Handle, BadFrame, Recover and Close are
+// called one after the other, in the order of the client's frames;
 // which goroutine calls does not matter.
 type Session struct {
 	// Set once.
@@ -56,9 +57,12 @@ type Session struct {
 	codec Codec
 	slots chan struct{} // holds one token for each change on its way; made for the first
 
+	// Set once, and before known; read by the owner, and by others who saw known.
+	known atomic.Bool
+	guest bool // without proof
+	actor engine.Actor
+
 	// Owned by whoever calls Handle.
-	known  bool // actor is who speaks
-	actor  engine.Actor
 	rooms  []chat.RoomID // joined on this connection, in order
 	expiry *time.Timer   // ends the connection with the token; nil if it does not
 }
@@ -68,8 +72,14 @@ func New(deps *Deps, conn *hub.Conn, codec Codec) *Session {
 	return &Session{deps: deps, conn: conn, codec: codec}
 }
 
-// Authenticated reports whether the client has said who they are.
-func (s *Session) Authenticated() bool { return s.known }
+// Authenticated reports whether the client has said who they are. Any goroutine
+// may ask.
+func (s *Session) Authenticated() bool { return s.known.Load() }
+
+// Speaker is who the client is, once Authenticated. Any goroutine may ask.
+func (s *Session) Speaker() (user chat.UserID, name string, guest bool) {
+	return s.actor.User, s.actor.Name, s.guest
+}
 
 // BadFrame answers a frame that could not be decoded.
 func (s *Session) BadFrame(id int64, hasID bool, err error) {
@@ -123,7 +133,7 @@ func (s *Session) hello(ctx context.Context, cmd *wire.Command) {
 // Greet is what hello does, for transports that are told with the handshake who
 // is speaking and answer it themselves.
 func (s *Session) Greet(ctx context.Context, cmd *wire.Command) (*wire.HelloReply, error) {
-	if s.known {
+	if s.known.Load() {
 		return nil, chat.E(chat.Invalid, "hello was said already")
 	}
 	guest := string(cmd.User)
@@ -146,7 +156,7 @@ func (s *Session) Greet(ctx context.Context, cmd *wire.Command) (*wire.HelloRepl
 // authenticate lets a guest speak without hello, and keeps everybody to one
 // name a connection.
 func (s *Session) authenticate(ctx context.Context, cmd *wire.Command) error {
-	if s.known {
+	if s.known.Load() {
 		if cmd.User != "" && cmd.User != s.actor.User {
 			return chat.E(chat.Forbidden, "this connection speaks for another user")
 		}
@@ -169,14 +179,15 @@ func (s *Session) authenticate(ctx context.Context, cmd *wire.Command) error {
 // begin makes who the speaker of the connection. Only guests choose their own
 // display name; the host's token says it for others.
 func (s *Session) begin(who *identity.Identity, name string) {
-	s.known = true
+	s.guest = who.Kind == identity.Guest
 	s.actor = engine.Actor{User: who.User, Name: who.Name}
 	if len(who.Rooms) > 0 { // else there is no reason to keep who
 		s.actor.Granted = who.Granted
 	}
-	if who.Kind == identity.Guest && name != "" && len(name) <= s.deps.Limits.NameBytes {
+	if s.guest && name != "" && len(name) <= s.deps.Limits.NameBytes {
 		s.actor.Name = name
 	}
+	s.known.Store(true)
 	s.conn.SetUser(who.User)
 	if !who.Expires.IsZero() {
 		s.expiry = time.AfterFunc(who.Expires.Sub(s.deps.Now()), func() { s.conn.Close(chat.ByeExpired) })

@@ -152,6 +152,7 @@ func (c *client) connect(name string, auth json.RawMessage) {
 		c.refuse(name, err)
 		return
 	}
+	s.comeBack()
 	if !c.adopt(s) {
 		n.ledger.giveBack(s.session)
 		return

@@ -21,7 +21,8 @@ type Namespace struct {
 	onDisconnect []func(*Socket, string)
 	onAny        []func(*Socket, *Event)
 	on           map[string][]func(*Socket, *Event)
-	ledger       *ledger // nil without recovery; locked before mu
+	ledger       *ledger  // nil without recovery; locked before mu
+	sessions     Sessions // nil without a recovery of the program's own
 
 	mu      sync.RWMutex
 	sockets map[string]*Socket
@@ -95,7 +96,7 @@ func (n *Namespace) welcome(s *Socket) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	err := n.ledger.welcome(s)
-	if s.recovered {
+	if s.recovered && s.session != nil {
 		if s.rooms == nil {
 			s.rooms = map[string]uint64{}
 		}
@@ -225,8 +226,8 @@ func connectPacket(s *Socket) []engineio.Message {
 	p := &Packet{Type: TypeConnect, Namespace: s.nsp.name}
 	if s.client.protocol() == 5 {
 		p.Data = append(appendString([]byte(`{"sid":`), s.id), '}')
-		if s.pid != "" {
-			p.Data = append(appendString(append(p.Data[:len(p.Data)-1], `,"pid":`...), s.pid), '}')
+		if pid := s.secret(); pid != "" {
+			p.Data = append(appendString(append(p.Data[:len(p.Data)-1], `,"pid":`...), pid), '}')
 		}
 	}
 	return encode(p)

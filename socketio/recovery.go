@@ -63,6 +63,47 @@ type credentials struct {
 	Offset string `json:"offset"`
 }
 
+// Sessions lets clients come back to what the program itself keeps, in place of
+// Recovery: for those who write frames of their own, and can tell from an offset
+// in their events what a client has missed. Clients of protocol 4 do not ask.
+type Sessions interface {
+	// PID is the secret with which the client comes back to the socket of that id.
+	PID(id string) string
+	// Claim runs behind the middleware, when a client says that it was here before:
+	// the PID that it was given and the offset of the newest event it has, which is
+	// empty if it has none and may be older than that PID. It returns the id of the
+	// socket that the client had, if it will be told all it missed behind its CONNECT
+	// (Socket.Recovered); else "", and the client starts over. If the connection ends
+	// meanwhile, OnConnect does not follow.
+	Claim(s *Socket, pid, offset string) (id string)
+}
+
+// Recover sets the program's own recovery. Options.Recovery must be off.
+func (n *Namespace) Recover(by Sessions) { n.sessions = by }
+
+// comeBack asks the program's own recovery.
+func (s *Socket) comeBack() {
+	by := s.nsp.sessions
+	var c credentials
+	if by == nil || s.Protocol() == 4 || json.Unmarshal(s.auth, &c) != nil || c.PID == "" {
+		return
+	}
+	s.guard("Claim", func() {
+		if id := by.Claim(s, c.PID, c.Offset); id != "" {
+			s.id, s.recovered = id, true
+			s.nsp.srv.counts.recovered.Add(1)
+		}
+	})
+}
+
+// secret is what the client needs to come back; empty: it cannot.
+func (s *Socket) secret() string {
+	if s.nsp.sessions != nil {
+		return s.nsp.sessions.PID(s.id)
+	}
+	return s.pid
+}
+
 // claim looks for the session that the client wants back. If its old connection
 // still lingers, that one ends.
 func (s *Socket) claim() {

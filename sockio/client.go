@@ -33,11 +33,15 @@ type client struct {
 
 	// Safe for any goroutine.
 	closed atomic.Bool // by the hub: nothing more is sent
+	kept   atomic.Bool // what is needed to come back was taken, or never will be
 
 	// Owned by the turn of the connection, in which Socket.IO calls its handlers.
 	hello *wire.HelloReply // told when the client is connected
+	have  []hub.Position   // of a client that came back: what it has; until it is connected
 	late  *time.Timer      // ends a connection that never says hello
 	bad   int              // bad commands in a row
+
+	id string // of the socket, to come back to; set before others can find the socket
 }
 
 func newClient(h *Handler, e *engineio.Socket) *client {
@@ -45,7 +49,11 @@ func newClient(h *Handler, e *engineio.Socket) *client {
 	e.ForgetRequest()
 	c.counted = h.metrics.connections(e)
 	c.counted.Inc()
-	c.conn = h.cfg.Hub.Attach(link{c}, Encoding{Deflate: e.Deflates()})
+	old := e.Protocol() == 3 // such clients do not come back by themselves
+	c.conn = h.cfg.Hub.Attach(link{c}, Encoding{Deflate: e.Deflates(), Plain: old})
+	if !old {
+		c.conn.Track()
+	}
 	c.session = h.cfg.Open(c.conn, Codec{Deflate: e.Deflates()})
 	// Who asked for the last place together with others may find it taken.
 	if why, _ := h.cfg.Gate.Enter(c.from); why == "" {
@@ -70,6 +78,9 @@ func (c *client) admit(s *socketio.Socket) error {
 		err = chat.E(chat.Unauthed, "a token is needed: connect with auth: {token}")
 	}
 	if err == nil {
+		if s.Protocol() > 4 {
+			c.id = s.ID()
+		}
 		return nil
 	}
 	c.count(false)
@@ -80,11 +91,12 @@ func (c *client) admit(s *socketio.Socket) error {
 // connected runs when the client is in: it is told what the ack of hello tells.
 func (c *client) connected() {
 	if c.hello != nil {
-		c.conn.Send(appendEvent(nil, "hello", wire.AppendAck(nil, 0, false, c.hello)))
+		c.conn.Send(socketio.AppendEvent(nil, "/", "hello", wire.AppendAck(nil, 0, false, c.hello)))
 		c.hello = nil
 	} else if c.h.cfg.NoGuests {
 		c.late = time.AfterFunc(c.h.cfg.Hello, func() { c.conn.Close(chat.ByeNoHello) })
 	}
+	c.recovered()
 }
 
 // command hands an event of the client to the session.
@@ -141,8 +153,13 @@ func (c *client) count(good bool) {
 }
 
 // left ends the connection of a client that left the namespace: there is one
-// conversation a connection.
-func (c *client) left() { c.conn.Close(chat.Goodbye{}) }
+// conversation a connection. Who left on purpose does not come back.
+func (c *client) left(reason string) {
+	if reason == socketio.ReasonClientDisconnect {
+		c.kept.Store(true)
+	}
+	c.conn.Close(chat.Goodbye{})
+}
 
 // gone gives everything back. The connection has ended.
 func (c *client) gone() {
@@ -153,6 +170,9 @@ func (c *client) gone() {
 	}
 	if c.late != nil {
 		c.late.Stop()
+	}
+	if a := c.absence(); a != nil {
+		c.h.absent.put(a)
 	}
 	c.session.Close()
 }

@@ -2,6 +2,7 @@ package sockio
 
 import (
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -24,6 +25,8 @@ type Session interface {
 	Handle(ctx context.Context, cmd *wire.Command)
 	BadFrame(id int64, hasID bool, err error)
 	Authenticated() bool
+	Speaker() (user chat.UserID, name string, guest bool)
+	Recover(ctx context.Context, have []hub.Position) error
 	Close()
 }
 
@@ -36,6 +39,12 @@ type Config struct {
 	// tell it with the handshake must, and any other has Hello to do so. Guests may
 	// stay silent: a page connects when it is loaded and joins when somebody clicks.
 	NoGuests bool
+
+	// Secret signs what clients come back with (at least 32 bytes; nil: a new one).
+	// Absent is a file in which Close keeps who may come back until New reads and
+	// removes it; "" keeps nothing.
+	Secret []byte
+	Absent string
 
 	Origins    []string                       // web origins allowed besides the node's own; "*" is all
 	ClientIP   func(*http.Request) netip.Addr // who is asking; nil: the peer of the TCP connection
@@ -63,6 +72,10 @@ func (c *Config) setDefaults() {
 	if c.Hello <= 0 {
 		c.Hello = 10 * time.Second
 	}
+	if c.Secret == nil {
+		c.Secret = make([]byte, 32)
+		rand.Read(c.Secret)
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -79,6 +92,7 @@ type Handler struct {
 	origins webpeer.Origins
 	metrics *metrics
 	io      *socketio.Server
+	absent  *absent
 	ctx     context.Context // of every command; ends with Close
 	cancel  context.CancelFunc
 }
@@ -101,10 +115,18 @@ func New(cfg Config) *Handler {
 		Log:            cfg.Log,
 	})
 	h.metrics = newMetrics(cfg.Registerer, h.io)
+	h.absent = newAbsent(maxAbsent, h.metrics.forgotten)
+	h.metrics.absent(cfg.Registerer, h.absent)
+	if cfg.Absent != "" {
+		if err := h.absent.load(cfg.Absent); err != nil {
+			cfg.Log.Warn("clients that were here before start over", "err", err)
+		}
+	}
 	main := h.io.Of("/")
+	main.Recover(sessions{h})
 	main.Use(func(s *socketio.Socket) error { return clientOf(s).admit(s) })
 	main.OnConnect(func(s *socketio.Socket) { clientOf(s).connected() })
-	main.OnDisconnect(func(s *socketio.Socket, _ string) { clientOf(s).left() })
+	main.OnDisconnect(func(s *socketio.Socket, reason string) { clientOf(s).left(reason) })
 	main.OnAny(func(s *socketio.Socket, ev *socketio.Event) { clientOf(s).command(ev) })
 	return h
 }
@@ -137,5 +159,11 @@ func (h *Handler) Close() {
 	defer cancel()
 	if err := h.io.Close(ctx); err != nil {
 		h.cfg.Log.Warn("connections did not end in time", "err", err)
+	}
+	if h.cfg.Absent == "" {
+		return
+	}
+	if err := h.absent.save(h.cfg.Absent); err != nil {
+		h.cfg.Log.Warn("clients will start over", "err", err)
 	}
 }

@@ -10,9 +10,10 @@ import (
 )
 
 type metrics struct {
-	conns    *prometheus.GaugeVec   // by transport and protocol
-	refused  *prometheus.CounterVec // by why
-	goodbyes *prometheus.CounterVec // by reason
+	conns     *prometheus.GaugeVec   // by transport and protocol
+	refused   *prometheus.CounterVec // by why
+	goodbyes  *prometheus.CounterVec // by reason
+	forgotten prometheus.Counter
 }
 
 // newMetrics also shows what the libraries below count themselves.
@@ -32,15 +33,27 @@ func newMetrics(reg prometheus.Registerer, io *socketio.Server) *metrics {
 			[]string{"transport", "protocol"}),
 		refused:  vec("refused_total", "Handshakes refused, by reason."),
 		goodbyes: vec("goodbyes_total", "Connections ended by the server, by reason."),
+		forgotten: prometheus.NewCounter(prometheus.CounterOpts(
+			opts("forgotten_total", "Clients that were away and cannot come back to where they were, because too many others were away as well."))),
 	}
 	if reg != nil {
-		reg.MustRegister(m.conns, m.refused, m.goodbyes,
+		reg.MustRegister(m.conns, m.refused, m.goodbyes, m.forgotten,
+			read("recovered_total", "Clients that came back to where they were.", func() uint64 { return io.Stats().Recovered }),
 			read("upgrades_total", "Connections that went from polling to WebSocket.", func() uint64 { return io.Engine().Stats().Upgraded }),
 			read("bad_requests_total", "Requests refused, those in refused_total included.", func() uint64 { return io.Engine().Stats().Refused }),
 			read("panics_total", "Commands that ended in a panic.", func() uint64 { return io.Stats().Panics + io.Engine().Stats().Panics }),
 		)
 	}
 	return m
+}
+
+// absent shows how many clients are away.
+func (m *metrics) absent(reg prometheus.Registerer, a *absent) {
+	if reg != nil {
+		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: "roomtide", Subsystem: "sockio", Name: "absent", Help: "Clients that are away and may come back to where they were.",
+		}, func() float64 { return float64(a.len()) }))
+	}
 }
 
 // connections is the gauge that a new connection counts in.

@@ -349,7 +349,7 @@ func (p *peer) news(rev *int64) (ms []message, gap bool) {
 		More     bool
 		Messages []message
 	}
-	if err := json.Unmarshal(event[len(event)-1], &v); err != nil {
+	if err := json.Unmarshal(event[min(1, len(event)-1)], &v); err != nil {
 		p.Fatal(err)
 	}
 	switch {

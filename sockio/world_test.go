@@ -43,13 +43,14 @@ var secret = []byte("0123456789abcdef0123456789abcdef")
 // testing/synctest with a clock of its own, over pipes.
 type world struct {
 	*testing.T
-	deps *session.Deps
-	hub  *hub.Hub
-	reg  *prometheus.Registry
-	log  *lines
-	url  string
-	net  func(ctx context.Context, network, addr string) (net.Conn, error)
-	web  *http.Client
+	deps    *session.Deps
+	hub     *hub.Hub
+	reg     *prometheus.Registry
+	log     *lines
+	handler *sockio.Handler
+	url     string
+	net     func(ctx context.Context, network, addr string) (net.Conn, error)
+	web     *http.Client
 }
 
 // newWorld opens a node. Where cfg has no guests, nobody welcomes any.
@@ -72,34 +73,42 @@ func inBubble(t *testing.T, cfg sockio.Config, test func(w *world)) {
 
 func serve(t *testing.T, cfg sockio.Config, ln net.Listener, dial func(context.Context, string, string) (net.Conn, error)) *world {
 	t.Helper()
-	w := &world{T: t, reg: prometheus.NewRegistry(), log: &lines{}, url: "http://" + ln.Addr().String(), net: dial}
+	w := &world{T: t, log: &lines{}, net: dial}
 	w.openRoad(!cfg.NoGuests)
+	w.listen(cfg, ln)
+	return w
+}
+
+// listen opens the transport, on a node that may have had another one before.
+func (w *world) listen(cfg sockio.Config, ln net.Listener) {
+	w.Helper()
+	w.url, w.reg = "http://"+ln.Addr().String(), prometheus.NewRegistry()
 	cfg.Hub, cfg.Registerer = w.hub, w.reg
 	cfg.Log = slog.New(slog.NewTextHandler(w.log, nil))
 	if cfg.Open == nil {
 		cfg.Open = func(c *hub.Conn, codec sockio.Codec) sockio.Session { return session.New(w.deps, c, codec) }
 	}
 	h := sockio.New(cfg)
+	w.handler = h
 	srv := &http.Server{Handler: h}
 	served := make(chan error)
 	go func() { served <- srv.Serve(ln) }()
-	transport := &http.Transport{DialContext: dial}
+	transport := &http.Transport{DialContext: w.net}
 	w.web = &http.Client{Transport: transport}
-	t.Cleanup(func() {
+	w.Cleanup(func() {
 		h.Close()
 		transport.CloseIdleConnections()
 		srv.Close()
 		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
-			t.Errorf("serve: %v", err)
+			w.Errorf("serve: %v", err)
 		}
 		if n := w.metric("roomtide_sockio_connections"); n != 0 {
-			t.Errorf("%v connections are left", n)
+			w.Errorf("%v connections are left", n)
 		}
 		if strings.Contains(w.log.String(), "did not end in time") {
-			t.Error("connections did not end in time")
+			w.Error("connections did not end in time")
 		}
 	})
-	return w
 }
 
 // openRoad opens everything below the transports.

@@ -108,3 +108,22 @@ export function follower(io, code, url, options, user) {
     close: () => (socket.disconnect(), true),
   };
 }
+
+// stayer joins rooms once and never again: coming back is left to the client's
+// connection state recovery.
+export function stayer(io, url, options, rooms) {
+  const socket = io.connect(url, { forceNew: true, reconnectionDelay: 10, reconnectionDelayMax: 60, ...options });
+  const heard = [];
+  const connects = { recovered: 0, fresh: 0 };
+  let joined = 0;
+  for (const room of rooms) socket.emit('join', { room }, () => joined++);
+  for (const name of ['message', 'edited', 'deleted']) socket.on(name, (e) => heard.push(e));
+  socket.on('connect', () => connects[socket.recovered ? 'recovered' : 'fresh']++);
+  return {
+    joined: () => until(() => 'joins', () => joined === rooms.length),
+    has: (n) => until(() => `${n} events, have ${heard.length}`, () => heard.length >= n),
+    heard: () => heard.map(({ type, room, seq, rev, message }) => ({ type, room, seq, rev, message })),
+    connects: () => connects,
+    close: () => (socket.disconnect(), true),
+  };
+}

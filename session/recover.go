@@ -1,0 +1,95 @@
+package session
+
+import (
+	"context"
+	"time"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/engine"
+	"github.com/roomtide/roomtide/hub"
+	"github.com/roomtide/roomtide/wire"
+)
+
+// Recover seats a client that comes back in the rooms it was in, and tells it
+// what it has missed there, as the events of each room in order, before anything
+// that happens now. have is what the client has; the connection owes it that
+// (hub.Conn.Owe). It returns when everything was queued. After an error the
+// connection has to be closed; what the client has by then is in its trail, so it
+// can come back again.
+//
+// A room in which the user may not be any more says so with an event member. A
+// room whose history is another one by now (a restored backup) says so with a gap.
+func (s *Session) Recover(ctx context.Context, have []hub.Position) error {
+	for _, p := range have {
+		if err := s.resume(ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// resume goes on in one room, page by page, as fast as the client reads.
+func (s *Session) resume(ctx context.Context, have hub.Position) error {
+	for rev := have.Rev; ; {
+		reply, err := s.reenter(ctx, have.Room, rev)
+		switch kind := chat.KindOf(err); {
+		case err != nil && (kind == chat.Internal || kind.Retryable()):
+			return err
+		case err != nil:
+			s.conn.Replay(have.Room, have.Rev-1, have.Rev, []*chat.Event{{
+				Kind: chat.EventMember, Room: have.Room, Rev: have.Rev,
+				Member: &chat.Member{User: s.actor.User, Rev: have.Rev},
+			}})
+			return nil
+		case reply.Reset:
+			s.getUp(have.Room)
+			s.conn.SendGap(have.Room, have.Rev)
+			return nil
+		}
+		s.conn.Replay(have.Room, rev, reply.Rev, missed(reply, have.Rev))
+		rev = reply.Rev
+		if !reply.Partial {
+			s.flow(have.Room, reply)
+			return s.conn.Flush(ctx)
+		}
+		if err := s.conn.Flush(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// missed is what a reply tells a client that had since.
+func missed(reply *wire.JoinReply, since chat.Rev) []*chat.Event {
+	d := chat.Delta{
+		Room: *reply.Room, Rev: reply.Rev, Messages: reply.Messages, Members: reply.Members,
+		Info: reply.Room.InfoRev > since,
+	}
+	events := d.Events(since)
+	if reply.Partial {
+		return events
+	}
+	return append(events, &chat.Event{Kind: chat.EventPresence, Room: d.Room.ID, Presence: &chat.Presence{Online: reply.Count}})
+}
+
+// reenter takes the seat and asks what happened after rev. The client did not ask,
+// so it is not told to come later: this waits, within reason.
+func (s *Session) reenter(ctx context.Context, room chat.RoomID, rev chat.Rev) (*wire.JoinReply, error) {
+	const most = 8
+	for n := 1; ; n++ {
+		reply, err := s.enter(ctx, room, engine.JoinOptions{After: &rev, Again: true})
+		if err == nil {
+			return reply, nil
+		}
+		wait := chat.Public(err).RetryAfter
+		if wait == 0 || n == most {
+			return nil, err
+		}
+		later := time.NewTimer(time.Duration(wait) * time.Millisecond)
+		select {
+		case <-later.C:
+		case <-ctx.Done():
+			later.Stop()
+			return nil, chat.Wrap(chat.Unavailable, "session.recover", ctx.Err())
+		}
+	}
+}

@@ -27,6 +27,12 @@ type Handler interface {
 	Close(s *Socket, reason string)
 }
 
+// PongHandler is a Handler that wants to know when a client answered a ping: it
+// has all that was sent before that ping. Only clients of version 4 do.
+type PongHandler interface {
+	Pong(s *Socket)
+}
+
 // Reasons for the end of a socket.
 const (
 	ReasonTransportClose = "transport close"      // the client left

@@ -134,6 +134,10 @@ func (s *Socket) receive(p packet) error {
 	switch p.kind {
 	case kindMessage:
 		s.guard("Message", func() { s.srv.handler.Message(s, Message{Binary: p.binary, Data: p.data}) })
+	case kindPong:
+		if h, ok := s.srv.handler.(PongHandler); ok {
+			s.guard("Pong", func() { h.Pong(s) })
+		}
 	case kindClose:
 		s.end(transportClose)
 		return ErrClosed

@@ -66,16 +66,15 @@ func (t *Trail) Have(room chat.RoomID, rev chat.Rev) (have []Position, ok bool) 
 // there was one seat, what was written is in it.
 type trail struct {
 	steps []Step
-	lost  bool
+	old   int        // steps that were there when Heard was called last
+	lost  bool       // steps before these, which may not have arrived
+	late  bool       // some of them were added after Heard was called last
 	owed  []Position // of rooms in which there is no seat yet
 }
 
-// A connection keeps the steps of that many rounds in all its rooms: what may
-// have been on its way when it was cut off.
-const (
-	trailRounds = 16
-	trailLeast  = 64
-)
+// maxSteps bounds the steps of a connection, 32 KB. Only what is written between
+// two calls of Heard is kept, so that is for connections in several lively rooms.
+const maxSteps = 1024
 
 // Track makes the hub remember what Trail tells. It is called before anything
 // is written.
@@ -103,7 +102,7 @@ func (c *Conn) Replay(room chat.RoomID, after, rev chat.Rev, events []*chat.Even
 	c.mu.Lock()
 	if c.tracked {
 		if c.branch().pay(room); rev > after {
-			c.trail.add(Step{room, after, rev}, len(c.seats))
+			c.trail.add(Step{room, after, rev})
 		}
 		if i, ok := c.find(room); ok {
 			c.seats[i].since, c.seats[i].sent = after, rev
@@ -186,19 +185,40 @@ func (c *Conn) writes(s *seat, from, to mark) {
 	}
 	s.sent = to.rev
 	if c.trail != nil {
-		c.trail.add(Step{s.part.room.id, from.rev, to.rev}, len(c.seats))
+		c.trail.add(Step{s.part.room.id, from.rev, to.rev})
 	}
 }
 
-// add appends a step, to the last one if it goes on there.
-func (t *trail) add(st Step, seats int) {
-	if n := len(t.steps); n > 0 && t.steps[n-1].Room == st.Room && st.After <= t.steps[n-1].Rev {
+// unwritten undoes writes behind a mark. Steps of it stay; there will be others.
+func (c *Conn) unwritten(s *seat, from mark) {
+	c.mu.Lock()
+	s.sent = min(s.sent, from.rev)
+	c.mu.Unlock()
+}
+
+// Heard says that the peer has given a sign of life, in answer to something that
+// was written after Heard was called before. So it has what was written before
+// that.
+func (c *Conn) Heard() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t := c.trail; t != nil {
+		t.steps = append([]Step(nil), t.steps[t.old:]...)
+		t.old, t.lost, t.late = len(t.steps), t.late, false
+	}
+}
+
+// add appends a step, to the last one if it goes on there and is as new.
+func (t *trail) add(st Step) {
+	if n := len(t.steps); n > t.old && t.steps[n-1].Room == st.Room && st.After <= t.steps[n-1].Rev {
 		t.steps[n-1].Rev = st.Rev
 		return
 	}
-	if most := max(trailLeast, trailRounds*seats); len(t.steps) >= most {
-		t.steps = slices.Delete(t.steps, 0, len(t.steps)-most/2)
-		t.lost = true
+	if len(t.steps) == maxSteps {
+		const drop = maxSteps / 2
+		t.steps = slices.Delete(t.steps, 0, drop)
+		t.lost, t.late = true, t.late || drop > t.old
+		t.old = max(t.old-drop, 0)
 	}
 	t.steps = append(t.steps, st)
 }

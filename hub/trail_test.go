@@ -174,6 +174,16 @@ func TestSoleSeat(t *testing.T) {
 	})
 }
 
+// weave writes to two rooms in turn: each event is a step.
+func weave(h *harness, from, to chat.Rev) {
+	for rev := from; rev <= to; rev++ {
+		for _, room := range []chat.RoomID{"a", "b"} {
+			h.publish(room, events(room, rev, rev)...)
+			synctest.Wait()
+		}
+	}
+}
+
 func TestTrailIsBounded(t *testing.T) {
 	inBubble(t, Config{}, func(h *harness) {
 		c, _ := h.conn(-1)
@@ -181,22 +191,64 @@ func TestTrailIsBounded(t *testing.T) {
 		c.Track()
 		h.join(c, "a", 0)
 		h.join(c, "b", 0)
-		for i := range chat.Rev(200) {
-			h.publish("a", events("a", i+1, i+1)...)
-			synctest.Wait()
-			h.publish("b", events("b", i+1, i+1)...)
-			synctest.Wait()
-		}
+		weave(h, 1, maxSteps)
 		trail := c.Trail()
-		if n := len(trail.Steps); n < trailLeast/2 || n > trailLeast || !trail.Lost {
+		if n := len(trail.Steps); n < maxSteps/2 || n > maxSteps || !trail.Lost {
 			t.Errorf("%d steps, lost: %v", n, trail.Lost)
 		}
-		if have, ok := trail.Have("b", 190); !ok || !slices.Equal(have, []Position{{"a", 190}, {"b", 190}}) {
+		if have, ok := trail.Have("b", maxSteps-10); !ok || !slices.Equal(have, []Position{{"a", maxSteps - 10}, {"b", maxSteps - 10}}) {
 			t.Errorf("a peer that is a little behind: %v %v", have, ok)
 		}
 		if have, ok := trail.Have("b", 10); ok {
 			t.Errorf("a peer that is far behind: %v", have)
 		}
+	})
+}
+
+// What the peer has for sure is not kept.
+func TestHeard(t *testing.T) {
+	inBubble(t, Config{}, func(h *harness) {
+		c, _ := h.conn(-1)
+		defer c.Detach()
+		c.Track()
+		h.join(c, "a", 0)
+		h.join(c, "b", 0)
+		expect := func(when string, steps int, lost bool) {
+			t.Helper()
+			if trail := c.Trail(); len(trail.Steps) != steps || trail.Lost != lost {
+				t.Errorf("%s: %d steps, lost %v; want %d, %v", when, len(trail.Steps), trail.Lost, steps, lost)
+			}
+		}
+		weave(h, 1, 5)
+		c.Heard()
+		expect("nothing is known of these", 10, false)
+		h.publish("b", events("b", 6, 6)...) // where the last step ended
+		synctest.Wait()
+		h.publish("a", events("a", 6, 6)...)
+		synctest.Wait()
+		c.Heard()
+		expect("the first ones arrived", 2, false)
+		trail := c.Trail()
+		if have, ok := trail.Have("b", 6); !ok || !slices.Equal(have, []Position{{"a", 5}, {"b", 6}}) {
+			t.Errorf("%v %v", have, ok)
+		}
+		if have, ok := trail.Have("b", 5); !ok || !slices.Equal(have, []Position{{"a", 5}, {"b", 5}}) {
+			t.Errorf("of what arrived: %v %v", have, ok)
+		}
+		weave(h, 7, 306)
+		c.Heard()
+		expect("some that are nearly sure to have arrived", 600, false)
+		weave(h, 307, 556)
+		expect("there was only place for 88 of them", 588, true)
+		c.Heard()
+		expect("which arrived, and the others too", 500, false)
+		weave(h, 557, 1156)
+		c.Heard()
+		if !c.Trail().Lost {
+			t.Error("some of those that were lost may not have arrived")
+		}
+		c.Heard()
+		expect("everything arrived", 0, false)
 	})
 }
 

@@ -190,6 +190,7 @@ func (it *item) back(m mark) {
 	defer p.mu.Unlock()
 	if it.flow == it.seat.flow.Load() && it.seat.state == seatFlowing {
 		it.seat.at = m
+		it.seat.conn.unwritten(it.seat, m)
 	}
 }
 

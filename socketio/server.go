@@ -54,6 +54,10 @@ type Options struct {
 	Log *slog.Logger // nil is that of Engine
 }
 
+// PongWriter is a Writer that wants to know when the client answered a ping; see
+// engineio.PongHandler.
+type PongWriter interface{ Pong() }
+
 // Writer is the way out of one connection; *engineio.Socket is one. A program
 // that writes frames of its own to Socket.Engine gives its own Writer, so that
 // all that the server says to the client goes through one ordered queue. Its
@@ -177,6 +181,14 @@ func (h *engineHandler) Open(e *engineio.Socket) {
 func (h *engineHandler) Message(e *engineio.Socket, m engineio.Message) {
 	if c, ok := e.Data.(*client); ok {
 		c.receive(m)
+	}
+}
+
+func (h *engineHandler) Pong(e *engineio.Socket) {
+	if c, ok := e.Data.(*client); ok {
+		if w, ok := c.out.(PongWriter); ok {
+			w.Pong()
+		}
 	}
 }
 

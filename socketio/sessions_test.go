@@ -3,8 +3,11 @@ package socketio_test
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/roomtide/roomtide/engineio"
 	"github.com/roomtide/roomtide/socketio"
 )
 
@@ -81,4 +84,30 @@ func TestSessions(t *testing.T) {
 	if got := old.read(); got != "40" || (<-joined).Recovered() {
 		t.Errorf("protocol 4: %s", got)
 	}
+}
+
+// ponged is a way out that counts answers to pings.
+type ponged struct {
+	*engineio.Socket
+	pongs *atomic.Int64
+}
+
+func (p ponged) Pong() { p.pongs.Add(1) }
+
+func TestPongWriter(t *testing.T) {
+	var pongs atomic.Int64
+	o := socketio.Options{Engine: engineio.Options{PingInterval: time.Second}, Writer: func(e *engineio.Socket) socketio.Writer { return ponged{e, &pongs} }}
+	inBubble(t, o, echo, func(w *world) {
+		p := w.connect("4")
+		p.send("40")
+		p.read()
+		p.read() // auth
+		time.AfterFunc(3500*time.Millisecond, func() { p.send(`42["message"]`) })
+		if got := p.read(); got != `42["message-back"]` { // p answers pings while it reads
+			w.Error(got)
+		}
+		if n := pongs.Load(); n != 3 {
+			w.Errorf("%d pongs", n)
+		}
+	})
 }

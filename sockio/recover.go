@@ -92,6 +92,9 @@ func (c *client) absence() *absence {
 	return a
 }
 
+// Pong is told by Socket.IO when the client has answered a ping (socketio.PongWriter).
+func (c *client) Pong() { c.conn.Heard() }
+
 // recovered brings the client up to date behind its CONNECT.
 func (c *client) recovered() {
 	have := c.have

@@ -83,7 +83,7 @@ func TestComingBack(t *testing.T) {
 		connects += do[int](f, "connects")
 		do[bool](f, "close")
 	}
-	if connects < 3*len(all) {
+	if connects < 2*len(all) { // a cut may find clients that are not back from the one before
 		t.Errorf("%d clients connected %d times in all: that was no test", len(all), connects)
 	}
 }

@@ -31,11 +31,12 @@ var floors = map[string]int{
 	"internal/webpeer":    0,
 	"internal/writev":     0,
 
+	"internal/pace": 1,
+
 	"wire":     1, // commands and events <-> bytes
 	"store":    1, // contracts
 	"bus":      1,
 	"presence": 1,
-	"identity": 1,
 	"history":  1,
 
 	"engineio": 1, // protocols themselves, know nothing of chat
@@ -45,6 +46,7 @@ var floors = map[string]int{
 	"bus/membus":           driver,
 	"presence/mempresence": driver,
 	"client":               2,
+	"identity":             2, // who is speaking
 
 	"hub":     3, // fan-out
 	"lane":    3, // the only way a change enters a room

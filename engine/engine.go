@@ -9,12 +9,12 @@ package engine
 import (
 	"context"
 	"log/slog"
-	"runtime"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/internal/pace"
 	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/store"
 )
@@ -51,7 +51,7 @@ type Config struct {
 
 	Limits chat.Limits
 	Rates  Rates
-	Pace   Pace
+	Joins  *pace.Queue // what they ask the store, a few at a time; nil: a queue of the usual size
 
 	// UsersMakeRooms lets anybody make a room by joining it; otherwise only the
 	// host's back end makes rooms.
@@ -66,7 +66,6 @@ type Config struct {
 type Engine struct {
 	cfg   Config
 	rates *rates
-	pace  *pace
 }
 
 // New returns an Engine.
@@ -80,7 +79,10 @@ func New(cfg Config) *Engine {
 	if cfg.Limits == (chat.Limits{}) {
 		cfg.Limits = chat.DefaultLimits()
 	}
-	return &Engine{cfg: cfg, rates: newRates(cfg.Rates, cfg.Now, cfg.Registerer), pace: newPace(cfg.Pace, runtime.GOMAXPROCS(0), cfg.Registerer)}
+	if cfg.Joins == nil {
+		cfg.Joins = pace.New(pace.Config{Name: "joins", Registerer: cfg.Registerer})
+	}
+	return &Engine{cfg: cfg, rates: newRates(cfg.Rates, cfg.Now, cfg.Registerer)}
 }
 
 // Limits are the limits in force.

@@ -39,7 +39,7 @@ func (e *Engine) Join(ctx context.Context, a Actor, room chat.RoomID, o JoinOpti
 	if err != nil {
 		return nil, err
 	}
-	defer e.pace.leave()
+	defer e.cfg.Joins.Leave()
 	reply := &wire.JoinReply{Role: role}
 	if o.After == nil {
 		err = e.newest(ctx, room, o.Limit, reply)
@@ -60,21 +60,21 @@ func (e *Engine) Join(ctx context.Context, a Actor, room chat.RoomID, o JoinOpti
 // a member if need be. The lane is asked only when there is something to change,
 // so members come back even while writing does not work; and nobody waits for
 // its commit while others wait for their turn. Without an error the turn is the
-// caller's, until pace.leave.
+// caller's, until Joins.Leave.
 func (e *Engine) admit(ctx context.Context, a *Actor, room chat.RoomID, again bool) (chat.Role, error) {
-	if err := e.pace.enter(ctx); err != nil {
+	if err := e.cfg.Joins.Enter(ctx); err != nil {
 		return 0, err
 	}
 	m, err := e.cfg.Store.Room(room).Member(ctx, room, a.User)
 	known := m.Role.Present() && (again || a.Name == "" || a.Name == m.Name) || a.Server && a.User == ""
 	if err != nil && chat.KindOf(err) != chat.NotFound {
-		e.pace.leave()
+		e.cfg.Joins.Leave()
 		return 0, err
 	}
 	if known {
 		return m.Role, nil
 	}
-	e.pace.leave()
+	e.cfg.Joins.Leave()
 	if again {
 		return 0, chat.E(chat.NotMember, "not a member of this room any more")
 	}
@@ -82,7 +82,7 @@ func (e *Engine) admit(ctx context.Context, a *Actor, room chat.RoomID, again bo
 	if err != nil {
 		return 0, err
 	}
-	return role, e.pace.enter(ctx)
+	return role, e.cfg.Joins.Enter(ctx)
 }
 
 func (e *Engine) unread(ctx context.Context, user chat.UserID, reply *wire.JoinReply) (int64, error) {

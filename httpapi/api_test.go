@@ -11,6 +11,7 @@ import (
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/identity"
+	"github.com/roomtide/roomtide/internal/pace"
 )
 
 func TestErrors(t *testing.T) {
@@ -201,6 +202,29 @@ func TestFailedAuthentications(t *testing.T) {
 	if f.by.Len() > 2*failuresKept {
 		t.Errorf("%d addresses are remembered", f.by.Len())
 	}
+}
+
+// Who proves who they are while too many do is told to come again, and can.
+func TestBusyAuthentications(t *testing.T) {
+	turns := pace.New(pace.Config{Name: "authentications", AtOnce: 1, Waiting: -1})
+	v, err := identity.New(identity.Config{Guests: true, Secret: secret, Turns: turns})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := newNode(t, func(c *Config) { c.Verifier = v })
+	ann := n.token("ann")
+	if err := turns.Enter(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range failuresBurst + 1 { // none of them a failed attempt
+		g := n.want(503, "GET", "/v1/rooms", nil, ann)
+		if wait := g.header.Get("Retry-After"); g.code() != "busy" || g.num("retry_after") < 500 || wait < "1" || wait > "3" {
+			t.Errorf("%s %q", g.raw, wait)
+		}
+	}
+	n.want(200, "GET", "/v1/rooms", nil, "as bob") // has nothing to prove
+	turns.Leave()
+	n.want(200, "GET", "/v1/rooms", nil, ann)
 }
 
 func TestMetricsAreNotPublic(t *testing.T) {

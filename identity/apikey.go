@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/internal/pace"
 )
 
 const (
@@ -55,8 +56,8 @@ func NewKey(name string, scopes []string) (raw string, k Key, err error) {
 	return keyPrefix + k.ID + "_" + text, k, nil
 }
 
-// APIKey verifies an API key.
-func (v *Verifier) APIKey(ctx context.Context, raw string) (*Identity, error) {
+// apiKey verifies an API key.
+func (v *Verifier) apiKey(ctx context.Context, raw string) (*Identity, error) {
 	rest, ok := strings.CutPrefix(raw, keyPrefix)
 	id, secret, cut := strings.Cut(rest, "_")
 	if !ok || !cut || len(raw) > 128 {
@@ -77,15 +78,12 @@ func (v *Verifier) APIKey(ctx context.Context, raw string) (*Identity, error) {
 type apiKeys struct {
 	list   func(context.Context) ([]Key, error) // nil: no keys
 	now    func() time.Time
+	turns  *pace.Queue
 	flight singleflight.Group
 
 	mu   sync.Mutex
 	byID map[string]Key
 	read time.Time
-}
-
-func newAPIKeys(list func(context.Context) ([]Key, error), now func() time.Time) *apiKeys {
-	return &apiKeys{list: list, now: now}
 }
 
 // get returns the key with the id, the zero Key if there is none. When the list
@@ -98,13 +96,20 @@ func (a *apiKeys) get(ctx context.Context, id string) (Key, error) {
 		return k, nil
 	}
 	done := a.flight.DoChan("", func() (any, error) { return nil, a.load() })
-	select {
-	case r := <-done:
-		if r.Err != nil {
-			return Key{}, &chat.Error{Kind: chat.Unavailable, Op: "identity.keys", RetryAfter: 1000, Err: r.Err}
+	var err error
+	busy := a.turns.Aside(func() {
+		select {
+		case r := <-done:
+			err = r.Err
+		case <-ctx.Done():
+			err = ctx.Err()
 		}
-	case <-ctx.Done():
-		return Key{}, chat.Wrap(chat.Unavailable, "identity.keys", ctx.Err())
+	})
+	switch {
+	case busy != nil:
+		return Key{}, busy
+	case err != nil:
+		return Key{}, &chat.Error{Kind: chat.Unavailable, Op: "identity.keys", RetryAfter: 1000, Err: err}
 	}
 	k, _ := a.cached(id)
 	return k, nil

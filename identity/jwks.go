@@ -21,25 +21,28 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/internal/pace"
 )
 
 const (
-	jwksEvery   = time.Minute      // at most one fetch in this time, whatever tokens ask for
-	jwksAge     = 15 * time.Minute // an older set is fetched again before it is used
-	jwksTimeout = 5 * time.Second
-	jwksBytes   = 256 << 10
-	jwksKeys    = 32
+	jwksEvery    = time.Minute      // at most one fetch in this time, whatever tokens ask for
+	jwksAge      = 15 * time.Minute // an older set is fetched again before it is used
+	jwksTimeout  = 5 * time.Second
+	jwksPatience = time.Second // how long a token whose key is known waits for a newer set
+	jwksBytes    = 256 << 10
+	jwksKeys     = 32
 )
 
 // jwks is the host's published set of public keys. The set is fetched when a
 // token needs a key that is not in it, and again when it has grown old, but
 // never more often than jwksEvery. While the URL is down the old set goes on
-// working.
+// working; while it hangs, after a moment for each token.
 type jwks struct {
 	url    string
 	client *http.Client
 	now    func() time.Time
 	log    *slog.Logger
+	turns  *pace.Queue
 	flight singleflight.Group
 
 	mu      sync.Mutex
@@ -58,26 +61,36 @@ func newJWKS(cfg Config) (*jwks, error) {
 		c = *cfg.HTTPClient
 	}
 	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &jwks{url: cfg.JWKSURL, client: &c, now: cfg.Now, log: cfg.Log}, nil
+	return &jwks{url: cfg.JWKSURL, client: &c, now: cfg.Now, log: cfg.Log, turns: cfg.Turns}, nil
 }
 
 // find returns the keys that match, fetching the set first if it has none of
-// them or is old, and if a fetch is allowed now. Concurrent callers share one.
-func (j *jwks) find(ctx context.Context, match func(key) bool) []key {
+// them or is old, and if a fetch is allowed now. Concurrent callers share one,
+// and wait for it aside: others have their turn meanwhile.
+func (j *jwks) find(ctx context.Context, match func(key) bool) ([]key, error) {
 	found, fresh := j.lookup(match)
-	if len(found) > 0 && fresh {
-		return found
+	if len(found) > 0 {
+		if fresh {
+			return found, nil
+		}
+		var enough context.CancelFunc
+		ctx, enough = context.WithTimeout(ctx, jwksPatience)
+		defer enough()
 	}
 	done := j.flight.DoChan("", func() (any, error) {
 		j.refresh()
 		return nil, nil
 	})
-	select {
-	case <-done:
-	case <-ctx.Done():
+	err := j.turns.Aside(func() {
+		select {
+		case <-done:
+		case <-ctx.Done():
+		}
+	})
+	if found, _ = j.lookup(match); len(found) > 0 {
+		return found, nil
 	}
-	found, _ = j.lookup(match)
-	return found
+	return nil, err
 }
 
 func (j *jwks) lookup(match func(key) bool) (found []key, fresh bool) {

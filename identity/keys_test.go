@@ -264,7 +264,7 @@ func TestAPIKeys(t *testing.T) {
 		"no secret": keyPrefix + key.ID + "_", "unknown id": keyPrefix + "x" + raw[len(keyPrefix):], "prefix": keyPrefix, "no id": keyPrefix + "_", "long": raw + strings.Repeat("x", 1000),
 		"the hash": keyPrefix + key.ID + "_" + string(key.Hash),
 	} {
-		if _, err := v.APIKey(t.Context(), other); chat.KindOf(err) != chat.Unauthed {
+		if _, err := v.apiKey(t.Context(), other); chat.KindOf(err) != chat.Unauthed {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -56,58 +56,70 @@ func (v *Verifier) token(ctx context.Context, raw string) (*Identity, error) {
 	if len(raw) > maxToken || strings.Count(raw, ".") != 2 {
 		return nil, unauthed("the token is not valid", nil)
 	}
-	var used *key
 	parser := jwt.NewParser(
 		jwt.WithValidMethods(algorithms),
 		jwt.WithExpirationRequired(),
 		jwt.WithLeeway(skew),
 		jwt.WithTimeFunc(v.cfg.Now),
 	)
-	var c claims
-	for _, k := range v.candidates(ctx, parser, raw) {
-		c = claims{}
-		_, err := parser.ParseWithClaims(raw, &c, func(*jwt.Token) (any, error) { return k.verify, nil })
-		if errors.Is(err, jwt.ErrTokenSignatureInvalid) {
-			continue
-		}
-		if err != nil {
-			return nil, refused(err)
-		}
-		used = &k
-		break
-	}
-	if used == nil {
-		return nil, unauthed("the token is not valid", errors.New("no key of ours signed it"))
-	}
-	if err := v.checkParties(&c, used.own); err != nil {
+	c, by, err := v.verify(ctx, parser, raw)
+	if err != nil {
 		return nil, err
 	}
-	return v.identify(&c)
+	if err := v.checkParties(c, by.own); err != nil {
+		return nil, err
+	}
+	return v.identify(c)
 }
 
-// candidates are the keys that may have signed the token: of its algorithm, and
-// of its kid unless the key was configured without one. The header is not
-// verified yet, so it selects among keys we have and does nothing else.
-func (v *Verifier) candidates(ctx context.Context, parser *jwt.Parser, raw string) []key {
+// verify finds the key that signed the token: of its algorithm, and of its kid
+// unless the key was configured without one. The header is not verified yet, so
+// it selects among keys we have and does nothing else. The host's published keys
+// come last, since they may have to be waited for.
+func (v *Verifier) verify(ctx context.Context, parser *jwt.Parser, raw string) (*claims, *key, error) {
+	stranger := unauthed("the token is not valid", errors.New("no key of ours signed it"))
 	t, _, err := parser.ParseUnverified(raw, &claims{})
 	if err != nil {
-		return nil
+		return nil, nil, stranger
 	}
 	alg, kid, ok := readHeader(t.Header)
 	if !ok {
-		return nil
+		return nil, nil, stranger
 	}
 	match := func(k key) bool { return k.alg == alg && (k.kid == kid || k.kid == "" || kid == "") }
-	var out []key
+	var keys []key
+	named := false // we have a key of that kid
 	for _, k := range v.keys {
 		if match(k) {
-			out = append(out, k)
+			keys = append(keys, k)
+			named = named || kid != "" && k.kid == kid
 		}
 	}
-	if v.jwks == nil || alg == "HS256" || (kid != "" && slices.ContainsFunc(out, func(k key) bool { return k.kid == kid })) {
-		return out
+	c, by, err := signedBy(parser, raw, keys)
+	if by == nil && err == nil && v.jwks != nil && alg != "HS256" && !named {
+		if keys, err = v.jwks.find(ctx, match); err == nil {
+			c, by, err = signedBy(parser, raw, keys)
+		}
 	}
-	return append(out, v.jwks.find(ctx, match)...)
+	if by == nil && err == nil {
+		err = stranger
+	}
+	return c, by, err
+}
+
+// signedBy returns the claims and the key that signed them, nil if none of keys did.
+func signedBy(parser *jwt.Parser, raw string, keys []key) (*claims, *key, error) {
+	for _, k := range keys {
+		var c claims
+		_, err := parser.ParseWithClaims(raw, &c, func(*jwt.Token) (any, error) { return k.verify, nil })
+		switch {
+		case err == nil:
+			return &c, &k, nil
+		case !errors.Is(err, jwt.ErrTokenSignatureInvalid):
+			return nil, nil, refused(err)
+		}
+	}
+	return nil, nil, nil
 }
 
 // readHeader takes what counts from a token's header and refuses other kinds of

@@ -7,7 +7,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/internal/pace"
 )
 
 const (
@@ -29,9 +32,18 @@ type Config struct {
 	// The list is asked for again when it is older than 5 seconds.
 	APIKeys func(context.Context) ([]Key, error)
 
+	// Turns bounds how many proofs are looked at at once; nil: as many as there are
+	// processors. That is enough, for a turn is nothing but work of a processor, a
+	// tenth of a millisecond at most. Who needs a key that has to be fetched waits
+	// aside and holds up nobody whose key is known: not when the JWKS URL hangs, nor
+	// when the list of API keys is slow. Those aside share one fetch, which ends by
+	// its own deadline, and have a bound of their own.
+	Turns *pace.Queue
+
 	Now        func() time.Time // nil: time.Now
 	HTTPClient *http.Client     // for JWKSURL; nil: a plain one. Redirects are not followed
 	Log        *slog.Logger     // nil: nowhere
+	Registerer prometheus.Registerer
 }
 
 // Verifier turns credentials into identities. Safe for concurrent use.
@@ -51,7 +63,10 @@ func New(cfg Config) (*Verifier, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	v := &Verifier{cfg: cfg, limits: chat.DefaultLimits(), api: newAPIKeys(cfg.APIKeys, cfg.Now)}
+	if cfg.Turns == nil {
+		cfg.Turns = pace.New(pace.Config{Name: "authentications", Registerer: cfg.Registerer})
+	}
+	v := &Verifier{cfg: cfg, limits: chat.DefaultLimits(), api: &apiKeys{list: cfg.APIKeys, now: cfg.Now, turns: cfg.Turns}}
 	if cfg.Limits != nil {
 		v.limits = *cfg.Limits
 	}
@@ -87,7 +102,7 @@ func (v *Verifier) Hello(ctx context.Context, token, guest string) (*Identity, e
 	case strings.HasPrefix(token, keyPrefix):
 		return nil, unauthed("an API key is for HTTP only, use a token here", nil)
 	case token != "":
-		return v.token(ctx, token)
+		return v.inTurn(ctx, token, v.token)
 	}
 	return v.guest(guest)
 }
@@ -100,9 +115,19 @@ func (v *Verifier) Bearer(ctx context.Context, header string) (*Identity, error)
 		return nil, unauthed("the Authorization header must be: Bearer and a token", nil)
 	}
 	if strings.HasPrefix(cred, keyPrefix) {
-		return v.APIKey(ctx, cred)
+		return v.inTurn(ctx, cred, v.apiKey)
 	}
-	return v.token(ctx, cred)
+	return v.inTurn(ctx, cred, v.token)
+}
+
+// inTurn verifies a credential when it is its turn. Guests, who prove nothing,
+// need none.
+func (v *Verifier) inTurn(ctx context.Context, cred string, verify func(context.Context, string) (*Identity, error)) (*Identity, error) {
+	if err := v.cfg.Turns.Enter(ctx); err != nil {
+		return nil, err
+	}
+	defer v.cfg.Turns.Leave()
+	return verify(ctx, cred)
 }
 
 // guest accepts a name without proof, where that is switched on.

@@ -203,7 +203,7 @@ func (s *Server) openIdentity() error {
 	s.verifier, err = identity.New(identity.Config{
 		Guests: s.cfg.GuestsWelcome(), Secret: s.secret, Keys: keys,
 		JWKSURL: s.cfg.Auth.JWKSURL, Issuer: s.cfg.Auth.Issuer, Audience: s.cfg.Auth.Audience,
-		Limits: &limits, APIKeys: s.apiKeys, Log: s.log,
+		Limits: &limits, APIKeys: s.apiKeys, Log: s.log, Registerer: s.reg,
 	})
 	return err
 }

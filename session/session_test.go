@@ -17,6 +17,7 @@ import (
 	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/hub"
 	"github.com/roomtide/roomtide/identity"
+	"github.com/roomtide/roomtide/internal/pace"
 	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/presence"
 	"github.com/roomtide/roomtide/presence/mempresence"
@@ -273,6 +274,31 @@ func TestTokens(t *testing.T) {
 	p.ask(`{"type":"hello","id":4,"token":"`+token+`"}`, "type", "ack", "user", "ann", "name", "Ann", "guest", false)
 	p.ask(`{"type":"join","id":5,"room":"r"}`, "type", "ack") // granted, so it is made
 	p.ask(`{"type":"join","id":6,"room":"other"}`, "type", "error", "code", "not_found")
+}
+
+// Who proves who they are while too many do is told to come again, and can.
+func TestBusyAuthentications(t *testing.T) {
+	turns := pace.New(pace.Config{Name: "authentications", AtOnce: 1, Waiting: -1})
+	v, err := identity.New(identity.Config{Guests: true, Secret: secret, Turns: turns})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := newNode(t, true)
+	n.deps.Verifier = v
+	token, err := identity.Mint(secret, "ann", "", nil, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := turns.Enter(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p := n.connect()
+	if e := p.ask(`{"type":"hello","id":1,"token":"`+token+`"}`, "type", "error", "id", 1, "code", "busy"); e["retry_after"].(float64) < 500 {
+		t.Errorf("come again: %v", e)
+	}
+	n.connect().ask(`{"type":"hello","id":1,"user":"bob"}`, "type", "ack", "user", "bob") // has nothing to prove
+	turns.Leave()
+	p.ask(`{"type":"hello","id":2,"token":"`+token+`"}`, "type", "ack", "user", "ann")
 }
 
 // A token that runs out ends the connection. The clock of the session is ahead,

@@ -1,0 +1,49 @@
+package sockio_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/roomtide/roomtide/identity"
+	"github.com/roomtide/roomtide/internal/pace"
+	"github.com/roomtide/roomtide/sockio"
+)
+
+// Who proves who they are while too many do is told to come again, and can.
+func TestBusyAuthentications(t *testing.T) {
+	turns := pace.New(pace.Config{Name: "authentications", AtOnce: 1, Waiting: -1})
+	v, err := identity.New(identity.Config{Guests: true, Secret: secret, Turns: turns})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, sockio.Config{})
+	w.deps.Verifier = v
+	auth := `{"token":"` + token(t, "tom", time.Hour) + `"}`
+	for _, k := range kinds {
+		if err := turns.Enter(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		p, _ := w.dial(k, nil)
+		if k.version == 4 {
+			p.say("0" + auth)
+			if e := p.want(`4{"message":"`); !strings.Contains(e, `"data":{"type":"error","code":"busy"`) || !strings.Contains(e, `"retry_after":`) {
+				t.Errorf("%v: %s", k, e)
+			}
+			w.connect(k, `{"user":"bob"}`).want(`2["hello",`) // has nothing to prove
+		} else {
+			p.want("0")
+			p.say(`21["hello",` + auth + `]`)
+			p.want(`31[{"type":"error","code":"busy",`)
+		}
+		turns.Leave()
+		if k.version == 4 {
+			p.say("0" + auth)
+			p.want(`0{"sid":"`)
+			p.want(`2["hello",{"type":"ack","user":"tom"`)
+		} else {
+			p.say(`22["hello",` + auth + `]`)
+			p.want(`32[{"type":"ack","user":"tom"`)
+		}
+	}
+}

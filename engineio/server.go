@@ -42,12 +42,14 @@ type Server struct {
 // Stats are a server's counters. Those of type uint64 only grow.
 type Stats struct {
 	Sockets  int    // now
+	Leavers  int    // WebSockets whose client is gone, and that wait to be seen off
 	Opened   uint64 // sockets
 	Upgraded uint64 // sockets that went from polling to WebSocket
 	Refused  uint64 // requests
 	Full     uint64 // times Send failed with ErrFull or TryWrite took less because MaxQueued was reached
 	Expired  uint64 // sockets that ended with a ping timeout
 	Panics   uint64 // in handlers
+	Deferred uint64 // WebSockets that had to wait to be seen off, because many went at once
 }
 
 // New makes a server. Close ends it.
@@ -70,8 +72,12 @@ func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	n := len(s.sockets)
 	s.mu.Unlock()
+	leavers, deferred := s.readers.Leavers()
 	c := &s.counts
-	return Stats{n, c.opened.Load(), c.upgraded.Load(), c.refused.Load(), c.full.Load(), c.expired.Load(), c.panics.Load()}
+	return Stats{
+		Sockets: n, Leavers: leavers, Opened: c.opened.Load(), Upgraded: c.upgraded.Load(), Refused: c.refused.Load(),
+		Full: c.full.Load(), Expired: c.expired.Load(), Panics: c.panics.Load(), Deferred: deferred,
+	}
 }
 
 // Close ends all sockets and refuses new ones. It returns when all handlers

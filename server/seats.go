@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/presence"
@@ -37,6 +39,9 @@ type seats struct {
 
 	// Safe for any goroutine.
 	writing atomic.Int32 // lanes that have not written all of the last write
+	handed  atomic.Int64 // changes of the last write that are not written yet
+	undone  atomic.Uint64
+	lost    atomic.Uint64
 
 	mu         sync.Mutex
 	young, old waiting
@@ -57,12 +62,39 @@ func (w waiting) undo(c presence.Change) bool {
 	return true
 }
 
+func (w waiting) len() (n int) {
+	for _, users := range w {
+		n += len(users)
+	}
+	return n
+}
+
+// show registers what the queue counts.
+func (s *seats) show(reg prometheus.Registerer) {
+	opts := func(name, help string) prometheus.Opts {
+		return prometheus.Opts{Namespace: "roomtide", Subsystem: "seats", Name: name, Help: help}
+	}
+	count := func(name, help string, n *atomic.Uint64) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts(opts(name, help)), func() float64 { return float64(n.Load()) })
+	}
+	reg.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts("waiting", "Changes of who is online that wait to be noted in the store.")), func() float64 {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return float64(int64(s.young.len()+s.old.len()) + s.handed.Load())
+		}),
+		count("undone_total", "Changes of who is online that were undone before they were noted.", &s.undone),
+		count("lost_total", "Changes of who is online that could not be noted.", &s.lost),
+	)
+}
+
 // note takes changes of presence. For one user in one room on and off alternate.
 func (s *seats) note(changes []presence.Change) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range changes {
 		if s.young.undo(c) || s.old.undo(c) {
+			s.undone.Add(1)
 			continue
 		}
 		if s.young == nil {
@@ -98,6 +130,7 @@ func (s *seats) write() {
 	for _, changes := range parts {
 		if len(changes) > 0 {
 			s.writing.Add(1)
+			s.handed.Add(int64(len(changes)))
 			s.submit(changes)
 		}
 	}
@@ -116,7 +149,12 @@ func (s *seats) submit(changes []store.SeatChange) {
 	n := min(len(changes), seatsATime)
 	s.lanes.Submit(&lane.Seats{At: changes[0].Room.Slot(), Changes: changes[:n]}, func(r lane.Reply, err error) {
 		s.noted(r, err)
-		if err != nil || n == len(changes) {
+		if err != nil {
+			s.lost.Add(uint64(len(changes)))
+			n = len(changes) // the rest goes with them
+		}
+		s.handed.Add(int64(-n))
+		if n == len(changes) {
 			s.writing.Add(-1)
 			return
 		}

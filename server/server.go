@@ -143,6 +143,7 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 	})
 
 	s.seats = &seats{node: nodeName, store: s.store, lanes: s.lanes, log: s.log}
+	s.seats.show(s.reg)
 	s.seats.clear()
 	s.presence = presence.New(presence.Config{
 		Driver: mempresence.New(), Publish: s.tell, Note: s.seats.note, Fallback: s.seats.online,

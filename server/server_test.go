@@ -118,6 +118,7 @@ func TestSeatsOfACrowd(t *testing.T) {
 	for s.seats.writing.Load() > 0 {
 		runtime.Gosched()
 	}
+	wantMetrics(t, s, map[string]float64{"roomtide_seats_waiting": 0, "roomtide_seats_lost_total": 0})
 	seats, err := s.store.Room("r").Online(t.Context(), "r", crowd)
 	if err != nil || len(seats) != 0 {
 		t.Errorf("%d are noted, %v", len(seats), err)
@@ -136,13 +137,49 @@ func TestSeatsOfABriefAbsence(t *testing.T) {
 	noted(t, s)
 	s.seats.note([]presence.Change{gone})
 	s.seats.write() // not due yet
+	wantMetrics(t, s, map[string]float64{"roomtide_seats_waiting": 1, "roomtide_seats_undone_total": 0})
 	s.seats.note([]presence.Change{seat})
 	if n := len(s.seats.young) + len(s.seats.old); n != 0 {
 		t.Errorf("%d rooms are to be written", n)
 	}
+	wantMetrics(t, s, map[string]float64{"roomtide_seats_waiting": 0, "roomtide_seats_undone_total": 1, "roomtide_seats_lost_total": 0})
 	seats, err := s.store.Room("r").Online(t.Context(), "r", 10)
 	if err != nil || len(seats) != 1 || seats[0].User != "ann" {
 		t.Errorf("%v, %v", seats, err)
+	}
+}
+
+// What the lanes do not take any more is counted as lost, the portions behind it too.
+func TestSeatsLost(t *testing.T) {
+	s := open(t, settings(t))
+	const crowd = 2*seatsATime + 1
+	for i := range crowd {
+		s.seats.note([]presence.Change{{Room: "r", User: chat.UserID(fmt.Sprint("user", i)), On: true}})
+	}
+	s.seats.write()
+	wantMetrics(t, s, map[string]float64{"roomtide_seats_waiting": crowd, "roomtide_seats_lost_total": 0})
+	s.lanes.Close(t.Context())
+	s.seats.write()
+	wantMetrics(t, s, map[string]float64{"roomtide_seats_waiting": 0, "roomtide_seats_lost_total": crowd})
+}
+
+// wantMetrics looks at what /metrics would show.
+func wantMetrics(t *testing.T, s *Server, want map[string]float64) {
+	t.Helper()
+	families, err := s.reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if v, asked := want[f.GetName()]; asked {
+			if got := f.GetMetric()[0].GetGauge().GetValue() + f.GetMetric()[0].GetCounter().GetValue(); got != v {
+				t.Errorf("%s is %v, want %v", f.GetName(), got, v)
+			}
+			delete(want, f.GetName())
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("no metrics %v", want)
 	}
 }
 

@@ -41,6 +41,10 @@ func newMetrics(reg prometheus.Registerer, io *socketio.Server) *metrics {
 			read("recovered_total", "Clients that came back to where they were.", func() uint64 { return io.Stats().Recovered }),
 			read("upgrades_total", "Connections that went from polling to WebSocket.", func() uint64 { return io.Engine().Stats().Upgraded }),
 			read("bad_requests_total", "Requests refused, those in refused_total included.", func() uint64 { return io.Engine().Stats().Refused }),
+			read("leavers_deferred_total", "WebSockets whose client was gone and that had to wait to be seen off, because many went at once.",
+				func() uint64 { return io.Engine().Stats().Deferred }),
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts("leavers", "WebSockets whose client is gone and that wait to be seen off.")),
+				func() float64 { return float64(io.Engine().Stats().Leavers) }),
 			read("panics_total", "Commands that ended in a panic.", func() uint64 { return io.Stats().Panics + io.Engine().Stats().Panics }),
 		)
 	}

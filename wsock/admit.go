@@ -5,6 +5,8 @@ import (
 	"net/netip"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/roomtide/roomtide/internal/poll"
 )
 
 // retryAfter is the seconds a refused client is told to wait.
@@ -35,17 +37,26 @@ type metrics struct {
 	panics   prometheus.Counter
 }
 
-func newMetrics(reg prometheus.Registerer) *metrics {
+// newMetrics also shows what readers count themselves.
+func newMetrics(reg prometheus.Registerer, readers *poll.Readers) *metrics {
+	opts := func(name, help string) prometheus.Opts {
+		return prometheus.Opts{Namespace: "roomtide", Subsystem: "wsock", Name: name, Help: help}
+	}
 	vec := func(name, help, label string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "roomtide", Subsystem: "wsock", Name: name, Help: help}, []string{label})
+		return prometheus.NewCounterVec(prometheus.CounterOpts(opts(name, help)), []string{label})
 	}
 	m := &metrics{
 		refused:  vec("refused_total", "Handshakes refused, by reason.", "reason"),
 		goodbyes: vec("goodbyes_total", "Connections ended by this transport, by reason.", "reason"),
-		panics:   prometheus.NewCounter(prometheus.CounterOpts{Namespace: "roomtide", Subsystem: "wsock", Name: "panics_total", Help: "Commands that ended in a panic."}),
+		panics:   prometheus.NewCounter(prometheus.CounterOpts(opts("panics_total", "Commands that ended in a panic."))),
 	}
 	if reg != nil {
-		reg.MustRegister(m.refused, m.goodbyes, m.panics)
+		reg.MustRegister(m.refused, m.goodbyes, m.panics,
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts("leavers", "Connections whose peer is gone and that wait to be seen off.")),
+				func() float64 { waiting, _ := readers.Leavers(); return float64(waiting) }),
+			prometheus.NewCounterFunc(prometheus.CounterOpts(opts("leavers_deferred_total", "Connections whose peer was gone and that had to wait to be seen off, because many went at once.")),
+				func() float64 { _, deferred := readers.Leavers(); return float64(deferred) }),
+		)
 	}
 	return m
 }

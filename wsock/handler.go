@@ -105,7 +105,8 @@ func New(cfg Config) *Handler {
 
 func newHandler(cfg Config) *Handler {
 	cfg.setDefaults()
-	h := &Handler{cfg: cfg, origins: webpeer.NewOrigins(cfg.Origins), metrics: newMetrics(cfg.Registerer), readers: poll.NewReaders(cfg.Log)}
+	readers := poll.NewReaders(cfg.Log)
+	h := &Handler{cfg: cfg, origins: webpeer.NewOrigins(cfg.Origins), metrics: newMetrics(cfg.Registerer, readers), readers: readers}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	for i := range h.wheel {
 		h.wheel[i] = make(map[*client]struct{})

@@ -15,6 +15,8 @@ func New() (*Poller, error) { return nil, errors.ErrUnsupported }
 
 func (*Poller) Close() {}
 
+func (*Poller) Leavers() (waiting int, deferred uint64) { return 0, 0 }
+
 func (*Poller) Socket(syscall.Conn, Sleeper) (*Socket, error) { return nil, errors.ErrUnsupported }
 
 // Socket is never made here.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -19,6 +20,8 @@ type Poller struct {
 	done  chan struct{} // closed when run has returned
 	gone  chan struct{} // holds one token: leavers has grown; closed by run
 	ended chan struct{} // closed when seeOff has returned
+
+	deferred atomic.Uint64 // leavers that were not woken at once
 
 	mu      sync.Mutex
 	sockets []*Socket // by descriptor
@@ -127,7 +130,7 @@ func (p *Poller) seeOff() {
 	defer close(p.ended)
 	var some []Sleeper
 	for range p.gone {
-		for more := true; more; {
+		for portion, more := 0, true; more; portion++ {
 			p.mu.Lock()
 			n := min(len(p.leavers), leaveATime)
 			some = append(some[:0], p.leavers[:n]...)
@@ -138,10 +141,20 @@ func (p *Poller) seeOff() {
 			for _, s := range some {
 				s.Wake()
 			}
+			if portion > 0 {
+				p.deferred.Add(uint64(len(some)))
+			}
 			clear(some)
 			if more {
 				time.Sleep(leavePause)
 			}
 		}
 	}
+}
+
+// Leavers are how many wait to be woken now, and how many did not wake at once.
+func (p *Poller) Leavers() (waiting int, deferred uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.leavers), p.deferred.Load()
 }

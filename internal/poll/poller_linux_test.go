@@ -119,6 +119,9 @@ func TestCrowdLeaves(t *testing.T) {
 	for _, w := range sleepers {
 		s.wake(w)
 	}
+	if waiting, deferred := s.Leavers(); waiting != 0 || deferred == 0 || deferred > crowd-leaveATime {
+		t.Errorf("%d wait, %d had to", waiting, deferred)
+	}
 	s.read(k, 10, "x", nil)
 }
 

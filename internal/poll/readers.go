@@ -23,7 +23,7 @@ type Readers struct {
 	jobs   chan *Reader // to one of the workers
 
 	once   sync.Once
-	poller *Poller // set by once; nil: no connection can be parked
+	poller atomic.Pointer[Poller] // set by once; nil: no connection can be parked
 
 	// Safe for any goroutine.
 	idle atomic.Int32 // workers that wait
@@ -45,9 +45,9 @@ func (rs *Readers) open() *Poller {
 		if err != nil {
 			rs.log.Info("idle connections cost a goroutine each here", "err", err)
 		}
-		rs.poller = p
+		rs.poller.Store(p)
 	})
-	return rs.poller
+	return rs.poller.Load()
 }
 
 // Close ends the workers and returns when the Runners that run have returned.
@@ -56,9 +56,18 @@ func (rs *Readers) Close() {
 	rs.cancel()
 	rs.work.Wait()
 	rs.once.Do(func() {}) // from here on there is no new one
-	if rs.poller != nil {
-		rs.poller.Close()
+	if p := rs.poller.Load(); p != nil {
+		p.Close()
 	}
+}
+
+// Leavers are the connections whose peer has ended: how many wait to be seen off
+// now, and how many had to wait for it.
+func (rs *Readers) Leavers() (waiting int, deferred uint64) {
+	if p := rs.poller.Load(); p != nil {
+		return p.Leavers()
+	}
+	return 0, 0
 }
 
 // start lets a worker run r.

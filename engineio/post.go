@@ -113,6 +113,7 @@ func (s *Socket) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *refu
 	n, err := body.ReadFrom(io.LimitReader(r.Body, limit+1))
 	switch {
 	case err != nil:
+		_ = r.Body.Close() // it has had its time: see Server.drain
 		s.end(transportError)
 		return nil, badRequest
 	case n > limit:

@@ -3,8 +3,10 @@ package engineio
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"strconv"
+	"time"
 )
 
 // refusal is the answer to a request that is not served: a code that clients
@@ -64,4 +66,28 @@ func (f *refusal) write(w http.ResponseWriter) {
 	}
 	w.WriteHeader(f.status)
 	w.Write(body) // the client may be gone
+}
+
+// drainMore is how much larger than allowed a body may be, and drainTime how long
+// it may take, for its client to be told for sure.
+const (
+	drainMore = 256 << 10
+	drainTime = time.Second
+)
+
+// drain throws away what a client is still sending with a request that is
+// refused. Most read no answer before they have sent everything, and a connection
+// that is closed while something arrives is reset, which loses the answer.
+func (s *Server) drain(w http.ResponseWriter, r *http.Request) {
+	most := int64(s.opts.MaxPayload) + drainMore
+	if r.Body == nil || r.Body == http.NoBody || r.ContentLength > most || r.Header.Get("Expect") != "" {
+		return // nothing comes, or too much, or not before we ask for it
+	}
+	rc := http.NewResponseController(w)
+	if rc.SetReadDeadline(time.Now().Add(drainTime)) != nil {
+		return // it could last
+	}
+	if _, err := io.CopyN(io.Discard, r.Body, most); err == io.EOF {
+		_ = rc.SetReadDeadline(time.Time{}) // else it stays: net/http reads what is left
+	}
 }

@@ -123,6 +123,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if no != nil {
 		s.counts.refused.Add(1)
+		s.drain(w, r)
 		no.write(w)
 	}
 }

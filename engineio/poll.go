@@ -9,9 +9,10 @@ import (
 )
 
 // longPoll is a GET that waits for something to tell the client. Its fields except
-// woken are guarded by the socket's mu.
+// the channels are guarded by the socket's mu.
 type longPoll struct {
 	woken   chan struct{} // holds one token: look again
+	done    chan struct{} // closed when it waits no longer
 	last    kind          // to be answered at once, with this packet at the end
 	refused bool          // the session went on as a WebSocket meanwhile
 }
@@ -47,7 +48,7 @@ func (s *Socket) opened() {
 }
 
 func (s *Socket) servePoll(w http.ResponseWriter, r *http.Request, q query) *refusal {
-	p, held, no := s.beginPoll()
+	p, held, no := s.beginPoll(r.Context(), false)
 	if no != nil {
 		return no
 	}
@@ -65,10 +66,12 @@ func (s *Socket) servePoll(w http.ResponseWriter, r *http.Request, q query) *ref
 }
 
 // beginPoll makes the request the one that waits. held says that an upgrade is
-// about to happen.
-func (s *Socket) beginPoll() (p *longPoll, held bool, no *refusal) {
+// about to happen. A second one at a time breaks the rules, unless the client has
+// sent the upgrade packet before both: so while that may be, it waits first for
+// the other.
+func (s *Socket) beginPoll(ctx context.Context, waited bool) (p *longPoll, held bool, no *refusal) {
 	s.mu.Lock()
-	p = &longPoll{woken: make(chan struct{}, 1)}
+	p = &longPoll{woken: make(chan struct{}, 1), done: make(chan struct{})}
 	switch {
 	case s.lasts && s.queue.whole():
 		// What is queued goes alone, and the close with the next poll: see end.
@@ -82,6 +85,11 @@ func (s *Socket) beginPoll() (p *longPoll, held bool, no *refusal) {
 		no = unknownSession
 	case s.ws != nil:
 		no = badRequest
+	case s.poll != nil && s.probed && !waited:
+		first := s.poll
+		s.mu.Unlock()
+		first.over(ctx)
+		return s.beginPoll(ctx, true)
 	case s.poll != nil:
 		s.mu.Unlock()
 		s.end(transportError)
@@ -94,6 +102,17 @@ func (s *Socket) beginPoll() (p *longPoll, held bool, no *refusal) {
 	return p, held, no
 }
 
+// over returns when p has been answered, which a held poll soon is.
+func (p *longPoll) over(ctx context.Context) {
+	t := time.NewTimer(2 * probeHold)
+	defer t.Stop()
+	select {
+	case <-p.done:
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
 func (s *Socket) finishPoll(p *longPoll, last kind) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -104,6 +123,7 @@ func (s *Socket) finishPoll(p *longPoll, last kind) {
 
 // await waits for the answer to p.
 func (s *Socket) await(ctx context.Context, p *longPoll) (frames []byte, no *refusal) {
+	defer close(p.done)
 	for {
 		frames, no, ready := s.collect(p)
 		if ready {

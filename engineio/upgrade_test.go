@@ -74,6 +74,63 @@ func TestPollWhileProbing(t *testing.T) {
 	})
 }
 
+// Two polls at once, in front of an upgrade packet that was sent before them, do
+// not end the session, nor if it comes a little too late for both.
+func TestPollsOvertakeUpgrade(t *testing.T) {
+	inBubble(t, engineio.Options{}, func(t *testing.T, w *world) {
+		c := w.open(4)
+		ws := c.ws()
+		ws.send("2probe")
+		ws.receive("3probe")
+		begin := time.Now()
+		one := c.poll()
+		synctest.Wait()
+		two := c.poll()
+		synctest.Wait()
+		(<-one).want(t, 200, "6")
+		(<-two).want(t, 200, "6")
+		if d := time.Since(begin); d != 2*engineio.ProbeHold {
+			t.Errorf("held for %v", d)
+		}
+		one = c.poll()
+		synctest.Wait()
+		two = c.poll()
+		synctest.Wait()
+		ws.send("5")
+		(<-one).want(t, 400, badRequest)
+		(<-two).want(t, 400, badRequest)
+		ws.send("4hello")
+		ws.receive("4hello")
+		ws.bye()
+	})
+}
+
+// The same as it happens: which of the three the server looks at first is chance.
+func TestPollsBehindUpgrade(t *testing.T) {
+	overTCP(t, engineio.Options{}, func(t *testing.T, w *world) {
+		for range 500 {
+			c := w.open(4)
+			ws := c.ws()
+			ws.send("2probe")
+			ws.receive("3probe")
+			ws.send("5")
+			var polls sync.WaitGroup
+			for range 2 {
+				polls.Go(func() {
+					if a := c.get(); a.err != nil || a.status != 400 && a.body != "6" { // a noop if the packet comes very late
+						t.Errorf("a poll behind the upgrade: %v", a)
+					}
+				})
+			}
+			polls.Wait()
+			ws.send("4hello")
+			ws.receive("4hello")
+			ws.bye()
+			w.expect("close: transport close")
+		}
+	})
+}
+
 // Messages from a POST that is being handled and from the WebSocket that takes
 // over meanwhile are handled one after the other and in order.
 func TestHandlerIsNeverCalledTwice(t *testing.T) {

@@ -18,7 +18,8 @@ type Control interface {
 	// SaveKey inserts or replaces the key with k.ID.
 	SaveKey(ctx context.Context, k APIKey) error
 
-	// Renew notes that the node is alive until the given time (Unix milliseconds).
+	// Renew notes that the node is alive until the given time (Unix milliseconds),
+	// and forgets nodes whose lease ended more than LeaseKept before that.
 	Renew(ctx context.Context, node string, until int64) error
 
 	// Nodes returns the nodes whose lease ends after now (Unix milliseconds).
@@ -26,6 +27,10 @@ type Control interface {
 
 	Close() error
 }
+
+// LeaseKept is how long the lease of a node that does not come back is kept, in
+// milliseconds: a day.
+const LeaseKept = 24 * 60 * 60 * 1000
 
 // APIKey is a credential of the host's back end. The secret itself is shown
 // once, when it is made, and not kept.

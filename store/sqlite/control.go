@@ -123,6 +123,9 @@ func (c *Control) SaveKey(ctx context.Context, k store.APIKey) error {
 func (c *Control) Renew(ctx context.Context, node string, until int64) error {
 	return c.db.write(ctx, "renew", func(tx *sql.Tx) error {
 		_, err := tx.Exec("INSERT INTO nodes (node, until) VALUES (?, ?) ON CONFLICT (node) DO UPDATE SET until = excluded.until", node, until)
+		if err == nil {
+			_, err = tx.Exec("DELETE FROM nodes WHERE until < ?", until-store.LeaseKept)
+		}
 		return err
 	})
 }

@@ -86,4 +86,8 @@ func checkNodes(t *testing.T, c store.Control) {
 	must(t, c.Renew(ctx, "n1", 300))
 	same(t, "renewed", get(c.Nodes(ctx, 250))(t), []string{"n1"})
 	same(t, "all over", get(c.Nodes(ctx, 300))(t), nil)
+	must(t, c.Renew(ctx, "n3", 200+store.LeaseKept))
+	same(t, "leases of a day ago are kept", get(c.Nodes(ctx, 0))(t), []string{"n1", "n2", "n3"})
+	must(t, c.Renew(ctx, "n3", 201+store.LeaseKept))
+	same(t, "older ones are not", get(c.Nodes(ctx, 0))(t), []string{"n1", "n3"})
 }

@@ -1,7 +1,7 @@
 // Package web is the page people chat on, at /: plain HTML, CSS and ES modules,
 // embedded into the binary, with nothing to build and nothing from another host.
-// The modules roomtide.js, room.js and outbox.js are the protocol client and
-// know nothing of the page, so a site of its own may import them.
+// The modules roomtide.js, connection.js, room.js and outbox.js are the protocol
+// client and know nothing of the page, so a site of its own may import them.
 package web
 
 import (

@@ -1,0 +1,201 @@
+const RETRYABLE = new Set(['rate_limited', 'busy', 'unavailable', 'read_only']);
+const PING_AFTER = 25_000; // silence after which we ask whether anybody is there
+const PONG_WITHIN = 10_000;
+const STEADY = 10_000; // online for so long, a connection counts as good
+
+const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+
+/** What a command was refused with; code "closed" means the connection went first. */
+export class RoomtideError extends Error {
+  constructor(frame) {
+    super(frame.message);
+    this.code = frame.code;
+    this.retryAfter = frame.retry_after;
+  }
+}
+
+/**
+ * A WebSocket that comes back by itself: commands and their answers, signs of
+ * life, and when to try again. What is said on it is up to the class that extends
+ * this one. Its greet() says hello, on every new connection, and welcome() or
+ * turnedAway() is called with what came of it; hear(frame) gets all frames but
+ * answers and goodbyes; away() is told when the connection is gone.
+ *
+ * Events: `state` (see state and reason).
+ */
+export class Connection extends EventTarget {
+  state = 'stopped'; // 'connecting' | 'online' | 'waiting' (reconnects at retryAt) | 'stopped'
+  reason = ''; // why it is waiting or stopped, for a person
+  retryAt = 0;
+
+  #url;
+  #ws = null;
+  #bye = null;
+  #tries = 0;
+  #timer = 0; // the next attempt
+  #ticker = 0; // looks for signs of life
+  #openedAt = 0;
+  #heardAt = 0;
+  #pingAt = 0;
+  #lastID = 0;
+  #waiting = new Map(); // command id -> {resolve, reject}
+  #wake = () => document.hidden || this.retryNow();
+  #hide = () => this.#lost(4000); // the page may come back from the browser's cache
+
+  /** @param {string=} url ws beside this page unless given */
+  constructor(url) {
+    super();
+    this.#url = url;
+  }
+
+  connect() {
+    if (this.#ws) return;
+    if (!this.#ticker) {
+      this.#ticker = setInterval(() => this.#listen(), 5_000);
+      addEventListener('online', this.#wake);
+      addEventListener('pageshow', this.#wake);
+      addEventListener('pagehide', this.#hide);
+      document.addEventListener('visibilitychange', this.#wake);
+    }
+    clearTimeout(this.#timer);
+    const url = this.#url ?? new URL('ws', document.baseURI).href.replace(/^http/, 'ws');
+    const ws = new WebSocket(url);
+    this.#ws = ws;
+    this.#bye = null;
+    this.#heardAt = this.#openedAt = Date.now();
+    this.#pingAt = 0;
+    this.#become('connecting', this.reason);
+    ws.onopen = () => this.greet();
+    ws.onmessage = (e) => this.#frame(JSON.parse(e.data));
+    ws.onclose = (e) => this.#lost(e.code);
+  }
+
+  /** Ends the connection for good; connect() starts again. */
+  close(reason = '') {
+    clearInterval(this.#ticker);
+    clearTimeout(this.#timer);
+    this.#ticker = 0;
+    removeEventListener('online', this.#wake);
+    removeEventListener('pageshow', this.#wake);
+    removeEventListener('pagehide', this.#hide);
+    document.removeEventListener('visibilitychange', this.#wake);
+    this.#drop();
+    this.#become('stopped', reason);
+  }
+
+  /** Cuts a pause between two attempts short. */
+  retryNow() {
+    if (this.state === 'waiting') this.connect();
+  }
+
+  /** Sends a command and resolves to its ack; rejects with a RoomtideError. */
+  request(type, fields = {}) {
+    return new Promise((resolve, reject) => {
+      const ready = this.state === 'online' || type === 'hello';
+      if (!ready || this.#ws?.readyState !== WebSocket.OPEN) {
+        reject(new RoomtideError({ code: 'closed', message: 'not connected' }));
+        return;
+      }
+      const id = ++this.#lastID;
+      this.#waiting.set(id, { resolve, reject });
+      this.#ws.send(JSON.stringify({ type, id, ...fields }));
+    });
+  }
+
+  /** request(), again and again while the server asks for patience. */
+  async insist(type, fields) {
+    for (let pause = 500; ; pause = Math.min(pause * 2, 15_000)) {
+      try {
+        return await this.request(type, fields);
+      } catch (e) {
+        if (!RETRYABLE.has(e.code)) throw e;
+        await sleep(e.retryAfter || pause * (0.5 + Math.random()));
+      }
+    }
+  }
+
+  /** Sends a command that wants no ack, while the connection is online. */
+  tell(type, fields) {
+    this.#ws.send(JSON.stringify({ type, ...fields }));
+  }
+
+  /** Hello was acked. */
+  welcome() {
+    this.#become('online');
+  }
+
+  /** Hello failed: for now, or until something changes. */
+  turnedAway(e) {
+    if (e.code === 'closed') return;
+    if (RETRYABLE.has(e.code) || e.code === 'internal') this.#lost(4200, e.message);
+    else this.close(e.message);
+  }
+
+  #become(state, reason = '') {
+    this.state = state;
+    this.reason = reason;
+    this.dispatchEvent(new Event('state'));
+  }
+
+  #frame(f) {
+    this.#heardAt = Date.now();
+    if (f.type === 'ack' || f.type === 'error') {
+      const waiting = this.#waiting.get(f.id);
+      this.#waiting.delete(f.id);
+      if (f.type === 'ack') waiting?.resolve(f);
+      else waiting?.reject(new RoomtideError(f));
+    } else if (f.type === 'goodbye') {
+      this.#bye = f;
+    } else {
+      this.hear(f);
+    }
+  }
+
+  /** Asks for a sign of life after silence and gives up if none comes. */
+  #listen() {
+    const now = Date.now();
+    const dead = this.#pingAt > this.#heardAt && now - this.#pingAt > PONG_WITHIN;
+    const stuck = this.state === 'connecting' && now - this.#openedAt > 2 * PONG_WITHIN;
+    if (dead || stuck) {
+      this.#lost(4002);
+    } else if (this.state === 'online' && now - this.#heardAt > PING_AFTER && this.#pingAt <= this.#heardAt) {
+      this.#pingAt = now;
+      this.request('ping').catch(() => {});
+    }
+  }
+
+  /** Lets go of the socket; whoever waits for an ack learns that none comes. */
+  #drop() {
+    const ws = this.#ws;
+    if (!ws) return;
+    this.#ws = null;
+    ws.onopen = ws.onmessage = ws.onclose = null;
+    ws.close();
+    this.away();
+    const waiting = [...this.#waiting.values()];
+    this.#waiting.clear();
+    for (const w of waiting) w.reject(new RoomtideError({ code: 'closed', message: 'not connected' }));
+  }
+
+  /** The connection ended. The code's range says when to come back. */
+  #lost(code, text) {
+    const steady = this.state === 'online' && Date.now() - this.#openedAt > STEADY;
+    const reason = text ?? this.#bye?.message ?? '';
+    code = this.#bye?.code ?? code;
+    if (code >= 4400 && code < 4600) {
+      this.close(reason);
+      return;
+    }
+    this.#drop();
+    if (steady) this.#tries = 0;
+    const now = code >= 4000 && code < 4200 && this.#tries === 0;
+    const later = code >= 4200 && code < 4400;
+    const most = now ? 500 : Math.min((later ? 4_000 : 1_000) * 2 ** this.#tries, 30_000);
+    this.#tries++;
+    // Full jitter: a crowd comes back spread out. The server may ask for more.
+    const pause = Math.max(Math.random() * most, this.#bye?.retry_after ?? 0);
+    this.retryAt = Date.now() + pause;
+    this.#timer = setTimeout(() => this.connect(), pause);
+    this.#become('waiting', reason);
+  }
+}

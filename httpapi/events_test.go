@@ -256,7 +256,7 @@ func TestEventsGap(t *testing.T) {
 	e.next("")
 	n.want(201, "POST", "/v1/rooms/r/messages", `{"message":"1"}`, "as ann")
 	e.next("message")
-	n.lose.Store(true)
+	n.bus.lose.Store(true)
 	n.want(201, "POST", "/v1/rooms/r/messages", `{"message":"2"}`, "as ann")
 	n.want(201, "POST", "/v1/rooms/r/messages", `{"message":"3"}`, "as ann")
 	e.next("gap")

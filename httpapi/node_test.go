@@ -22,15 +22,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
+	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/bus/membus"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/hub"
 	"github.com/roomtide/roomtide/identity"
-	"github.com/roomtide/roomtide/lane"
-	"github.com/roomtide/roomtide/presence"
-	"github.com/roomtide/roomtide/presence/mempresence"
-	"github.com/roomtide/roomtide/store/sqlite"
+	"github.com/roomtide/roomtide/internal/testnode"
 )
 
 var secret = []byte("0123456789abcdef0123456789abcdef")
@@ -47,75 +45,49 @@ type node struct {
 	hub    *hub.Hub
 	srv    *httptest.Server
 	url    string
-	log    lockedBuffer
+	log    testnode.Log
 	later  atomic.Int64 // nanoseconds that identities believe have passed
-	lose   atomic.Bool  // the bus loses the next event
+	bus    lossy
 
 	mu   sync.Mutex
 	keys []identity.Key
 	seen map[string]bool // operations that were answered well
 }
 
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+// lossy is a bus that can lose the next event.
+type lossy struct {
+	bus.Bus
+	lose atomic.Bool
 }
 
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
+func (b *lossy) Publish(room chat.RoomID, events []*chat.Event) error {
+	if b.lose.CompareAndSwap(true, false) {
+		return nil
+	}
+	return b.Bus.Publish(room, events)
 }
 
 func newNode(t *testing.T, change func(*Config)) *node {
 	t.Helper()
 	n := &node{t: t, seen: map[string]bool{}}
-	ctx := context.Background()
-	log := slog.New(slog.NewJSONHandler(&n.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	st, err := sqlite.OpenDir(ctx, t.TempDir(), 1, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { st.Close() })
-	bus := membus.New()
-	n.hub = hub.New(hub.Config{Bus: bus, LateAfter: time.Minute}) // a busy machine loses nothing
-	publish := func(room chat.RoomID, events []*chat.Event) error {
-		if n.lose.CompareAndSwap(true, false) {
-			return nil
-		}
-		err := bus.Publish(room, events)
-		n.hub.Kick()
-		return err
-	}
-	lanes, err := lane.Open(ctx, lane.Config{Store: st, Publish: publish, AfterBatch: n.hub.Kick})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { lanes.Close(ctx) })
-	who := presence.New(presence.Config{Driver: mempresence.New()})
-	t.Cleanup(func() { who.Close() })
-	n.engine = engine.New(engine.Config{Store: st, Lanes: lanes, Presence: who, Publish: publish, UsersMakeRooms: true})
-	verifier, err := identity.New(identity.Config{
-		Guests: true, Secret: secret,
-		Now: func() time.Time { return time.Now().Add(time.Duration(n.later.Load())) },
-		APIKeys: func(context.Context) ([]identity.Key, error) {
-			n.mu.Lock()
-			defer n.mu.Unlock()
-			return slices.Clone(n.keys), nil
+	n.bus.Bus = membus.New()
+	deps, h := testnode.Open(t, testnode.Config{
+		Bus: &n.bus, LateAfter: time.Minute, // a busy machine loses nothing
+		Identity: identity.Config{
+			Guests: true, Secret: secret,
+			Now: func() time.Time { return time.Now().Add(time.Duration(n.later.Load())) },
+			APIKeys: func(context.Context) ([]identity.Key, error) {
+				n.mu.Lock()
+				defer n.mu.Unlock()
+				return slices.Clone(n.keys), nil
+			},
 		},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	n.engine, n.hub = deps.Engine, h
 	cfg := Config{
-		Messages: n.engine, Rooms: n.engine, Hub: n.hub, Verifier: verifier, Registry: prometheus.NewRegistry(),
-		Presence: who, Log: log, Origins: []string{"https://app.example.com"},
+		Messages: n.engine, Rooms: n.engine, Hub: n.hub, Verifier: deps.Verifier, Registry: prometheus.NewRegistry(),
+		Presence: deps.Presence, Origins: []string{"https://app.example.com"},
+		Log: slog.New(slog.NewJSONHandler(&n.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	if change != nil {
 		change(&cfg)
@@ -123,7 +95,7 @@ func newNode(t *testing.T, change func(*Config)) *node {
 	n.api = New(cfg)
 	n.srv = httptest.NewServer(n.api)
 	t.Cleanup(func() { n.srv.Close(); http.DefaultClient.CloseIdleConnections() })
-	t.Cleanup(n.hub.Close)
+	t.Cleanup(n.hub.Close) // ends the streams, which the server waits for
 	n.url = n.srv.URL
 	return n
 }

@@ -2,27 +2,20 @@ package session_test
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/roomtide/roomtide/bus/membus"
 	"github.com/roomtide/roomtide/chat"
-	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/hub"
 	"github.com/roomtide/roomtide/identity"
 	"github.com/roomtide/roomtide/internal/pace"
-	"github.com/roomtide/roomtide/lane"
-	"github.com/roomtide/roomtide/presence"
-	"github.com/roomtide/roomtide/presence/mempresence"
+	"github.com/roomtide/roomtide/internal/testnode"
 	"github.com/roomtide/roomtide/session"
-	"github.com/roomtide/roomtide/store/sqlite"
 	"github.com/roomtide/roomtide/wire"
 )
 
@@ -37,47 +30,13 @@ type node struct {
 
 func newNode(t *testing.T, guests bool) *node {
 	t.Helper()
-	log := slog.New(slog.DiscardHandler)
-	st, err := sqlite.OpenDir(t.Context(), t.TempDir(), 2, log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := membus.New()
-	h := hub.New(hub.Config{Bus: b})
-	b.Listen(h.Deliver)
 	limits := chat.DefaultLimits()
 	limits.RoomsPerConn = 3
-	ls, err := lane.Open(t.Context(), lane.Config{Store: st, Publish: b.Publish, AfterBatch: h.Kick, Limits: limits})
-	if err != nil {
-		t.Fatal(err)
-	}
-	publish := func(room chat.RoomID, evs []*chat.Event) error {
-		defer h.Kick()
-		return b.Publish(room, evs)
-	}
-	tr := presence.New(presence.Config{
-		Driver:  mempresence.New(),
-		Publish: func(room chat.RoomID, ev *chat.Event) { publish(room, []*chat.Event{ev}) },
-		Note:    func([]presence.Change) {},
+	deps, h := testnode.Open(t, testnode.Config{
+		Identity: identity.Config{Guests: guests, Secret: secret},
+		Limits:   limits, Shards: 2, HostRooms: !guests, Presence: true,
 	})
-	eng := engine.New(engine.Config{Store: st, Lanes: ls, Presence: tr, Publish: publish, Limits: limits, UsersMakeRooms: guests})
-	v, err := identity.New(identity.Config{Guests: guests, Secret: secret})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		tr.Close()
-		ls.Close(ctx)
-		h.Close()
-		if err := st.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return &node{t: t, hub: h, deps: &session.Deps{
-		Engine: eng, Verifier: v, Presence: tr, Guests: guests, Limits: &limits, Now: time.Now, Log: log,
-	}}
+	return &node{t: t, deps: deps, hub: h}
 }
 
 // lines is the simplest wire there is: a JSON object a line.

@@ -1,7 +1,6 @@
 package sockio_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,25 +11,20 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/roomtide/roomtide/bus/membus"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/hub"
 	"github.com/roomtide/roomtide/identity"
 	"github.com/roomtide/roomtide/internal/pipes"
-	"github.com/roomtide/roomtide/lane"
-	"github.com/roomtide/roomtide/presence"
-	"github.com/roomtide/roomtide/presence/mempresence"
+	"github.com/roomtide/roomtide/internal/testnode"
 	"github.com/roomtide/roomtide/session"
 	"github.com/roomtide/roomtide/sockio"
-	"github.com/roomtide/roomtide/store/sqlite"
 	"github.com/roomtide/roomtide/websocket"
 )
 
@@ -46,7 +40,7 @@ type world struct {
 	deps    *session.Deps
 	hub     *hub.Hub
 	reg     *prometheus.Registry
-	log     *lines
+	log     testnode.Log
 	handler *sockio.Handler
 	url     string
 	net     func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -73,8 +67,8 @@ func inBubble(t *testing.T, cfg sockio.Config, test func(w *world)) {
 
 func serve(t *testing.T, cfg sockio.Config, ln net.Listener, dial func(context.Context, string, string) (net.Conn, error)) *world {
 	t.Helper()
-	w := &world{T: t, log: &lines{}, net: dial}
-	w.openRoad(!cfg.NoGuests)
+	w := &world{T: t, net: dial}
+	w.deps, w.hub = testnode.Open(t, testnode.Config{Identity: identity.Config{Guests: !cfg.NoGuests, Secret: secret}})
 	w.listen(cfg, ln)
 	return w
 }
@@ -84,7 +78,7 @@ func (w *world) listen(cfg sockio.Config, ln net.Listener) {
 	w.Helper()
 	w.url, w.reg = "http://"+ln.Addr().String(), prometheus.NewRegistry()
 	cfg.Hub, cfg.Registerer = w.hub, w.reg
-	cfg.Log = slog.New(slog.NewTextHandler(w.log, nil))
+	cfg.Log = slog.New(slog.NewTextHandler(&w.log, nil))
 	if cfg.Open == nil {
 		cfg.Open = func(c *hub.Conn, codec sockio.Codec) sockio.Session { return session.New(w.deps, c, codec) }
 	}
@@ -107,48 +101,6 @@ func (w *world) listen(cfg sockio.Config, ln net.Listener) {
 		}
 		if strings.Contains(w.log.String(), "did not end in time") {
 			w.Error("connections did not end in time")
-		}
-	})
-}
-
-// openRoad opens everything below the transports.
-func (w *world) openRoad(guests bool) {
-	w.Helper()
-	log := slog.New(slog.DiscardHandler)
-	st, err := sqlite.OpenDir(w.Context(), w.TempDir(), 1, log)
-	if err != nil {
-		w.Fatal(err)
-	}
-	b := membus.New()
-	w.hub = hub.New(hub.Config{Bus: b})
-	b.Listen(w.hub.Deliver)
-	limits := chat.DefaultLimits()
-	ls, err := lane.Open(w.Context(), lane.Config{Store: st, Publish: b.Publish, AfterBatch: w.hub.Kick, Limits: limits})
-	if err != nil {
-		w.Fatal(err)
-	}
-	publish := func(room chat.RoomID, evs []*chat.Event) error {
-		defer w.hub.Kick()
-		return b.Publish(room, evs)
-	}
-	tr := presence.New(presence.Config{
-		Driver: mempresence.New(),
-		Note:   func([]presence.Change) {}, // and rooms are told nothing: it would come whenever the clock says
-	})
-	eng := engine.New(engine.Config{Store: st, Lanes: ls, Presence: tr, Publish: publish, Limits: limits, UsersMakeRooms: true})
-	v, err := identity.New(identity.Config{Guests: guests, Secret: secret})
-	if err != nil {
-		w.Fatal(err)
-	}
-	w.deps = &session.Deps{Engine: eng, Verifier: v, Presence: tr, Guests: guests, Limits: &limits, Now: time.Now, Log: log}
-	w.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		tr.Close()
-		ls.Close(ctx)
-		w.hub.Close()
-		if err := st.Close(); err != nil {
-			w.Error(err)
 		}
 	})
 }
@@ -197,24 +149,6 @@ func token(t *testing.T, user chat.UserID, ttl time.Duration) string {
 		t.Fatal(err)
 	}
 	return s
-}
-
-// lines is a log that many write to.
-type lines struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // kind is a transport and a version of Engine.IO.

@@ -54,5 +54,6 @@
 //
 // AppendEvent and AppendAck make whole WebSocket frames for
 // engineio.Socket.TryWrite, and Options.Writer takes what this package would
-// send itself, so that a program can put all of it into one queue.
+// send itself, so that a program can put all of it into one queue. Such a program
+// also knows better what a client has missed: see Sessions.
 package socketio

@@ -1,7 +1,6 @@
 package sockio_test
 
 import (
-	"strings"
 	"testing"
 	"time"
 
@@ -10,7 +9,8 @@ import (
 	"github.com/roomtide/roomtide/sockio"
 )
 
-// Who proves who they are while too many do is told to come again, and can.
+// Who proves who they are while too many do comes again, and gets in: clients that
+// are let in by their handshake when their connection ends, which makes them do so.
 func TestBusyAuthentications(t *testing.T) {
 	turns := pace.New(pace.Config{Name: "authentications", AtOnce: 1, Waiting: -1})
 	v, err := identity.New(identity.Config{Guests: true, Secret: secret, Turns: turns})
@@ -27,9 +27,7 @@ func TestBusyAuthentications(t *testing.T) {
 		p, _ := w.dial(k, nil)
 		if k.version == 4 {
 			p.say("0" + auth)
-			if e := p.want(`4{"message":"`); !strings.Contains(e, `"data":{"type":"error","code":"busy"`) || !strings.Contains(e, `"retry_after":`) {
-				t.Errorf("%v: %s", k, e)
-			}
+			p.want("")
 			w.connect(k, `{"user":"bob"}`).want(`2["hello",`) // has nothing to prove
 		} else {
 			p.want("0")
@@ -38,9 +36,7 @@ func TestBusyAuthentications(t *testing.T) {
 		}
 		turns.Leave()
 		if k.version == 4 {
-			p.say("0" + auth)
-			p.want(`0{"sid":"`)
-			p.want(`2["hello",{"type":"ack","user":"tom"`)
+			w.connect(k, auth).want(`2["hello",{"type":"ack","user":"tom"`)
 		} else {
 			p.say(`22["hello",` + auth + `]`)
 			p.want(`32[{"type":"ack","user":"tom"`)

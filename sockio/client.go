@@ -84,6 +84,11 @@ func (c *client) admit(s *socketio.Socket) error {
 		return nil
 	}
 	c.count(false)
+	if chat.KindOf(err).Retryable() {
+		// Stock clients try again by themselves when a connection ends, and not when
+		// they are refused. Nothing is sent behind this.
+		c.conn.Close(chat.Goodbye{})
+	}
 	e := chat.Public(err)
 	return &socketio.ConnectError{Message: e.Text, Data: json.RawMessage(wire.AppendError(nil, 0, false, e))}
 }

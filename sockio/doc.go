@@ -11,8 +11,8 @@
 // are encoded once for all Socket.IO connections, replies and what Socket.IO
 // itself has to say as private frames.
 //
-// Socket.IO's own connection state recovery is off. It needs an offset of the
-// client's own in every event, and the events of a room are the same bytes for
-// everybody. Clients resume by rev instead, which works after any absence and
-// on any node.
+// Clients that were cut off come back to where they were, by Socket.IO's own
+// connection state recovery, for any length of absence: the offset of an event is
+// its place in its room, the hub knows what else was written before it, and what
+// was missed is read from the store (docs/decisions/0009).
 package sockio

@@ -30,12 +30,15 @@ type node struct {
 
 func newNode(t *testing.T, guests bool) *node {
 	t.Helper()
-	limits := chat.DefaultLimits()
-	limits.RoomsPerConn = 3
-	deps, h := testnode.Open(t, testnode.Config{
-		Identity: identity.Config{Guests: guests, Secret: secret},
-		Limits:   limits, Shards: 2, HostRooms: !guests, Presence: true,
-	})
+	return openNode(t, testnode.Config{Identity: identity.Config{Guests: guests}, HostRooms: !guests})
+}
+
+func openNode(t *testing.T, cfg testnode.Config) *node {
+	t.Helper()
+	cfg.Limits = chat.DefaultLimits()
+	cfg.Limits.RoomsPerConn = 3
+	cfg.Identity.Secret, cfg.Shards, cfg.Presence = secret, 2, true
+	deps, h := testnode.Open(t, cfg)
 	return &node{t: t, deps: deps, hub: h}
 }
 

@@ -31,6 +31,7 @@ type Config struct {
 	Bus       bus.Bus
 	LateAfter time.Duration // hub.Config
 	HostRooms bool          // users make no rooms
+	Joins     engine.Rate   // of one user; zero: no limit
 	Presence  bool          // rooms are told who comes and goes, whenever the clock says
 }
 
@@ -79,6 +80,7 @@ func Open(t testing.TB, cfg Config) (*session.Deps, *hub.Hub) {
 	return &session.Deps{
 		Engine: engine.New(engine.Config{
 			Store: st, Lanes: lanes, Presence: tracker, Publish: publish, Limits: cfg.Limits, UsersMakeRooms: !cfg.HostRooms,
+			Rates: engine.Rates{Join: cfg.Joins},
 		}),
 		Verifier: verifier, Presence: tracker, Guests: cfg.Identity.Guests, Limits: &cfg.Limits, Now: time.Now, Log: log,
 	}, h

@@ -27,6 +27,13 @@ type reader struct {
 	gap     map[string]bool  // told of a gap; anything newer may come until the next join
 	gaps    int
 	changed chan struct{}
+	heard   []heard
+}
+
+// heard is a line.
+type heard struct {
+	kind string
+	at   Position
 }
 
 func newReader(t *testing.T) *reader {
@@ -55,6 +62,7 @@ func (r *reader) line(s string) {
 		r.t.Errorf("line %q: %v", s, err)
 		return
 	}
+	r.heard = append(r.heard, heard{kind, Position{chat.RoomID(room), chat.Rev(rev)}})
 	next, joined := r.next[room]
 	switch kind {
 	case "j":
@@ -190,9 +198,10 @@ type stressClient struct {
 	committed []atomic.Int64
 	name      func(int) chat.RoomID
 
-	conn *Conn
-	link *fakeLink
-	read *reader
+	conn  *Conn
+	link  *fakeLink
+	read  *reader
+	joins map[chat.RoomID]int
 }
 
 func (c *stressClient) attach() {
@@ -200,12 +209,15 @@ func (c *stressClient) attach() {
 	c.link = newFakeLink(-1)
 	c.link.onBytes = c.read.bytes
 	c.conn = c.h.Attach(c.link, lineEncoding{})
+	c.conn.Track()
+	c.joins = map[chat.RoomID]int{}
 }
 
 func (c *stressClient) join(i int) {
 	if err := c.conn.Open(c.name(i)); err != nil {
 		c.Error(err)
 	}
+	c.joins[c.name(i)]++
 	rev := c.committed[i].Load()
 	c.conn.Send(fmt.Appendf(nil, "j %s %d\n", c.name(i), rev))
 	c.conn.Start(c.name(i), chat.Rev(rev))
@@ -236,7 +248,42 @@ func (c *stressClient) live(steps int) {
 	if c.rnd.IntN(2) == 0 {
 		c.settle()
 	}
+	c.link.Close(chat.Goodbye{})
+	c.checkTrail(c.conn.Trail())
 	c.conn.Detach()
+}
+
+// checkTrail pretends that the connection was cut after any line, and compares
+// what the trail says that the peer has with what it has heard by then. Of a room
+// it joined again, and of which an answer has not come or nothing behind the
+// answer, the trail may know less.
+func (c *stressClient) checkTrail(trail Trail) {
+	for range 20 {
+		var last Position
+		answers, since, want := map[chat.RoomID]int{}, map[chat.RoomID]bool{}, map[chat.RoomID]chat.Rev{}
+		for _, l := range c.read.heard[:c.rnd.IntN(len(c.read.heard)+1)] {
+			switch l.kind {
+			case "j":
+				answers[l.at.Room]++
+				since[l.at.Room], want[l.at.Room] = false, l.at.Rev
+			case "e":
+				last, want[l.at.Room] = l.at, l.at.Rev
+				for room := range since {
+					since[room] = true
+				}
+			}
+		}
+		have, ok := trail.Have(last.Room, last.Rev)
+		if !ok && !trail.Lost {
+			c.Errorf("unknown after %d steps", len(trail.Steps))
+		}
+		for _, p := range have {
+			sure := answers[p.Room] == c.joins[p.Room] && (since[p.Room] || c.joins[p.Room] == 1)
+			if sure && want[p.Room] != p.Rev {
+				c.Errorf("room %s: said to have %d, has %d", p.Room, p.Rev, want[p.Room])
+			}
+		}
+	}
 }
 
 // settle joins again where there was a gap and waits until every joined room has

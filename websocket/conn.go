@@ -30,16 +30,12 @@ type Conn struct {
 	protocol string
 
 	// owned by the reader
-	buf       []byte // buf[r:w] was received and not yet consumed; nil while there is nothing
-	r, w      int
-	joined    []byte // the fragments of the message being read
-	first     Op     // opcode of that message; 0 when none has begun
-	packed    bool   // that message is compressed
-	fragments int    // of that message
-	err       error  // why nothing more can be read
+	buf   []byte // buf[r:w] was received and not yet consumed; nil while there is nothing
+	r, w  int
+	begun *fragments // of a message; nil between messages
+	err   error      // why nothing more can be read
 
-	mu  sync.Mutex // guards writes to nc by this package, and out
-	out []byte
+	mu sync.Mutex // guards writes to nc by this package
 }
 
 // newConn takes over nc. early is what was received after the handshake; it is
@@ -86,37 +82,42 @@ func (c *Conn) WriteClose(code int, reason string) error {
 // Close closes the connection below without a close frame.
 func (c *Conn) Close() error { return c.nc.Close() }
 
+// frames are buffers for frames on their way out. Most connections are silent
+// most of the time, so none has its own.
+var frames = sync.Pool{New: func() any { return new([]byte) }}
+
 // keepOut is how large a write buffer may stay between messages.
 const keepOut = 4 << 10
 
 func (c *Conn) writeFrame(op Op, p []byte) error {
+	out := frames.Get().(*[]byte)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.deflate {
-		deflate(op, p, c.frame)
+		deflate(op, p, func(op Op, p []byte) { *out = c.appendFrame((*out)[:0], op, p) })
 	} else {
-		c.frame(op, p)
+		*out = c.appendFrame((*out)[:0], op, p)
 	}
-	_, err := c.nc.Write(c.out)
-	if cap(c.out) > keepOut {
-		c.out = nil
+	_, err := c.nc.Write(*out)
+	if cap(*out) <= keepOut {
+		frames.Put(out)
 	}
 	return err
 }
 
-// frame makes out a frame with p. Called with mu held.
-func (c *Conn) frame(op Op, p []byte) {
-	if c.client {
-		// The key must be unpredictable to whoever chose p (a page in a browser,
-		// RFC 6455 section 10.3). The process-wide generator is ChaCha8 seeded by
-		// the operating system, and needs no system call for each frame.
-		var key [4]byte
-		binary.LittleEndian.PutUint32(key[:], rand.Uint32())
-		c.out = append(appendHeader(c.out[:0], op, len(p), maskBit), key[:]...)
-		n := len(c.out)
-		c.out = append(c.out, p...)
-		mask(c.out[n:], key)
-	} else {
-		c.out = append(AppendHeader(c.out[:0], op, len(p)), p...)
+// appendFrame appends a frame with p.
+func (c *Conn) appendFrame(dst []byte, op Op, p []byte) []byte {
+	if !c.client {
+		return append(AppendHeader(dst, op, len(p)), p...)
 	}
+	// The key must be unpredictable to whoever chose p (a page in a browser,
+	// RFC 6455 section 10.3). The process-wide generator is ChaCha8 seeded by
+	// the operating system, and needs no system call for each frame.
+	var key [4]byte
+	binary.LittleEndian.PutUint32(key[:], rand.Uint32())
+	dst = append(appendHeader(dst, op, len(p), maskBit), key[:]...)
+	n := len(dst)
+	dst = append(dst, p...)
+	mask(dst[n:], key)
+	return dst
 }

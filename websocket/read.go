@@ -42,12 +42,21 @@ func (c *Conn) ReadMessage(limit int) (op Op, payload []byte, err error) {
 	return op, payload, err
 }
 
+// fragments are the beginning of a message that came in more than one frame.
+type fragments struct {
+	op     Op
+	packed bool // the message is compressed
+	frames int
+	joined []byte
+}
+
 func (c *Conn) readMessage(limit int) (Op, []byte, error) {
-	if c.first == 0 {
-		c.joined = nil // it was handed out the last time
-	}
 	for {
-		h, p, err := c.readFrame(limit - len(c.joined))
+		room := limit
+		if c.begun != nil {
+			room -= len(c.begun.joined)
+		}
+		h, p, err := c.readFrame(room)
 		if err != nil {
 			return 0, nil, err
 		}
@@ -57,19 +66,19 @@ func (c *Conn) readMessage(limit int) (Op, []byte, error) {
 				return 0, nil, err
 			}
 			continue
-		case h.fin && c.first == 0:
+		case h.fin && c.begun == nil:
 			return finish(h.op, h.packed, p, limit)
-		case c.first == 0:
-			c.first, c.packed, c.fragments = h.op, h.packed, 0
+		case c.begun == nil:
+			c.begun = &fragments{op: h.op, packed: h.packed}
 		}
-		if c.fragments++; c.fragments > maxFragments {
+		m := c.begun
+		if m.frames++; m.frames > maxFragments {
 			return 0, nil, &Error{CodeTooLarge, "too many fragments"}
 		}
-		c.joined = append(c.joined, p...)
+		m.joined = append(m.joined, p...)
 		if h.fin {
-			op := c.first
-			c.first = 0
-			return finish(op, c.packed, c.joined, limit)
+			c.begun = nil
+			return finish(m.op, m.packed, m.joined, limit)
 		}
 	}
 }
@@ -142,7 +151,7 @@ func (c *Conn) readFrame(room int) (h header, p []byte, err error) {
 // for it is made.
 func (c *Conn) readHeader(room int) (h header, err error) {
 	if err := c.need(2); err != nil {
-		if err == io.ErrUnexpectedEOF && c.r == c.w && c.first == 0 {
+		if err == io.ErrUnexpectedEOF && c.r == c.w && c.begun == nil {
 			err = io.EOF // between messages: the peer just left
 		}
 		return h, err
@@ -150,7 +159,7 @@ func (c *Conn) readHeader(room int) (h header, err error) {
 	b0, b1 := c.buf[c.r], c.buf[c.r+1]
 	h.fin, h.op, h.masked = b0&finBit != 0, Op(b0&opBits), b1&maskBit != 0
 	h.packed = c.deflate && b0&rsvBits == rsv1Bit && (h.op == Text || h.op == Binary)
-	if err := c.checkBits(&h, b0, b1, c.first != 0); err != nil {
+	if err := c.checkBits(&h, b0, b1, c.begun != nil); err != nil {
 		return h, err
 	}
 	n, err := c.readLength(&h, b1&^maskBit)

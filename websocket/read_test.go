@@ -232,7 +232,7 @@ func TestBufferFollowsBytes(t *testing.T) {
 		t.Fatalf("%q, %v", p, err)
 	}
 	c.ReadMessage(limit)
-	if len(c.buf) != readBuffer || c.joined != nil {
+	if len(c.buf) != readBuffer || c.begun != nil {
 		t.Errorf("a connection that waits holds %d bytes", len(c.buf))
 	}
 }

@@ -13,19 +13,16 @@ import (
 type link struct {
 	// set once
 	conn *websocket.Conn // for reading
-	nc   net.Conn
 	out  outlet
 	sock *Socket
 
-	reader *poll.Reader // once it is the transport of sock; guarded by sock.mu until then
+	reader poll.Reader // opened when it becomes the transport of sock, under sock.mu
 }
 
 // abort closes the connection; its reader learns of it.
 func (l *link) abort() {
-	_ = l.nc.Close() // there is nothing to be done about a connection that fails to close
-	if l.reader != nil {
-		l.reader.End()
-	}
+	_ = l.conn.NetConn().Close() // there is nothing to be done about a connection that fails to close
+	l.reader.End()
 }
 
 // outlet is the writing half of a connection. try and wait are never called at
@@ -42,13 +39,13 @@ type outlet interface {
 
 // newLink takes over a WebSocket, that may become the transport of the socket.
 func (s *Socket) newLink(c *websocket.Conn) *link {
-	l := &link{conn: c, nc: c.NetConn(), sock: s}
-	c.OnPing = func(p []byte) { s.pong(l, p) }
-	if tcp, ok := l.nc.(*net.TCPConn); ok {
+	l := &link{conn: c, sock: s}
+	c.OnPing = l.pong
+	if tcp, ok := l.conn.NetConn().(*net.TCPConn); ok {
 		l.out = newTCPOutlet(tcp)
 	}
 	if l.out == nil {
-		l.out = &buffer{nc: l.nc, spawn: s.srv.work.Go, room: make(chan struct{}, 1)}
+		l.out = &buffer{nc: l.conn.NetConn(), spawn: s.srv.work.Go, room: make(chan struct{}, 1)}
 	}
 	return l
 }

@@ -10,17 +10,17 @@ import (
 // goroutine.
 type tcpOutlet struct {
 	tcp *net.TCPConn
-	out *writev.Conn
+	out writev.Conn
 }
 
 // newTCPOutlet returns nil if the connection is closed, and where there is
 // nothing better than a buffer.
 func newTCPOutlet(c *net.TCPConn) outlet {
-	out, err := writev.Open(c)
-	if err != nil {
+	o := &tcpOutlet{tcp: c}
+	if o.out.Open(c) != nil {
 		return nil
 	}
-	return &tcpOutlet{c, out}
+	return o
 }
 
 func (o *tcpOutlet) try(bufs [][]byte) (int, error) { return o.out.Try(bufs) }

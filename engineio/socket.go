@@ -189,7 +189,7 @@ func (s *Socket) end(e ending) {
 		s.due = s.srv.now() + e.linger
 	}
 	if s.probe != nil {
-		_ = s.probe.nc.Close() // its reader learns of it
+		_ = s.probe.conn.NetConn().Close() // its reader learns of it
 	}
 	stays := s.lasts
 	s.changed()

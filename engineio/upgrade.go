@@ -23,7 +23,7 @@ func (s *Socket) serveProbe(w http.ResponseWriter, r *http.Request) *refusal {
 	}
 	l := s.newLink(c)
 	if !s.srv.spawn(func() { s.probing(l) }) {
-		_ = l.nc.Close()
+		_ = l.conn.NetConn().Close()
 	}
 	return nil
 }
@@ -39,9 +39,9 @@ func (s *Socket) probing(l *link) {
 		s.probe, s.probed = nil, false
 	}
 	s.mu.Unlock()
-	_ = l.nc.SetWriteDeadline(time.Now().Add(linger)) // fails only if it is closed
+	_ = l.conn.NetConn().SetWriteDeadline(time.Now().Add(linger)) // fails only if it is closed
 	_ = l.conn.WriteClose(websocket.CodeNone, "")
-	closeWrite(l.nc)
+	closeWrite(l.conn.NetConn())
 	hold(l)
 }
 
@@ -59,7 +59,7 @@ func (s *Socket) beginProbe(l *link) bool {
 // awaitProbe waits for ping and upgrade packet.
 func (s *Socket) awaitProbe(l *link) bool {
 	until := time.Now().Add(s.srv.opts.UpgradeTimeout)
-	if l.nc.SetDeadline(until) != nil || !expect(l, string(kindPing)+probeData) {
+	if l.conn.NetConn().SetDeadline(until) != nil || !expect(l, string(kindPing)+probeData) {
 		return false
 	}
 	// Polls that come later are held; so this is set before the client can know.
@@ -91,7 +91,7 @@ func (s *Socket) takeOver(l *link) bool {
 	defer s.leave()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ended.Load() || l.nc.SetDeadline(time.Time{}) != nil {
+	if s.ended.Load() || l.conn.NetConn().SetDeadline(time.Time{}) != nil {
 		return false
 	}
 	if p := s.poll; p != nil {

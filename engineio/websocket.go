@@ -42,8 +42,8 @@ func (s *Socket) openWebSocket(w http.ResponseWriter, r *http.Request) {
 func (s *Socket) takeLink(l *link) {
 	s.ws = l
 	s.srv.work.Add(1)
-	l.reader = s.srv.readers.Open(l.nc, l)
-	l.conn.Source = l.reader
+	s.srv.readers.Open(&l.reader, l.conn.NetConn(), l)
+	l.conn.Source = &l.reader
 }
 
 // Run hands over what there is to read until the connection is parked, or until
@@ -114,17 +114,16 @@ const maxFarewell = 1 << 20
 // connection. Closing it while something arrives could make the client lose
 // what was said last.
 func hold(l *link) {
-	if l.nc.SetReadDeadline(time.Now().Add(linger)) == nil {
-		_, _ = io.CopyN(io.Discard, l.nc, maxFarewell) // however it ends, it ends
+	if l.conn.NetConn().SetReadDeadline(time.Now().Add(linger)) == nil {
+		_, _ = io.CopyN(io.Discard, l.conn.NetConn(), maxFarewell) // however it ends, it ends
 	}
-	if l.reader != nil {
-		l.reader.Release()
-	}
-	_ = l.nc.Close()
+	l.reader.Release()
+	_ = l.conn.NetConn().Close()
 }
 
 // pong answers a ping frame. It runs inside ReadMessage.
-func (s *Socket) pong(l *link, payload []byte) {
+func (l *link) pong(payload []byte) {
+	s := l.sock
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ws == l {

@@ -198,7 +198,7 @@ func (s *Socket) unstall(l *link) {
 // waits for the client to do the same, and closes it. mu is held.
 func (s *Socket) hangUp() {
 	l := s.ws
-	_ = l.nc.SetReadDeadline(time.Now().Add(linger)) // fails only if it is closed
+	_ = l.conn.NetConn().SetReadDeadline(time.Now().Add(linger)) // fails only if it is closed
 	if !s.queue.bye(s.ending.code) {
 		l.abort()
 		return
@@ -206,7 +206,7 @@ func (s *Socket) hangUp() {
 	if s.flush() {
 		l.out.end()
 	} else {
-		_ = l.nc.SetWriteDeadline(time.Now().Add(linger))
+		_ = l.conn.NetConn().SetWriteDeadline(time.Now().Add(linger))
 	}
 	l.reader.End()
 }

@@ -14,7 +14,7 @@ import (
 type tcpLink struct {
 	// Set by NewTCPLink.
 	conn    *net.TCPConn
-	out     *writev.Conn
+	out     writev.Conn
 	goodbye func(chat.Goodbye) []byte
 
 	// Safe for any goroutine.
@@ -26,13 +26,13 @@ type tcpLink struct {
 // half and gives the peer two seconds to end the other: then reading fails, and
 // whoever reads closes the connection.
 func NewTCPLink(c *net.TCPConn, goodbye func(g chat.Goodbye) []byte) Link {
-	out, err := writev.Open(c)
-	if err != nil { // closed already, or a system without the fast way
-		l := NewBufferedLink(c, 0, goodbye)
-		go func() { _ = l.Run() }() // ends with the connection; its reader learns of the error itself
-		return l
+	l := &tcpLink{conn: c, goodbye: goodbye}
+	if l.out.Open(c) != nil { // closed already, or a system without the fast way
+		b := NewBufferedLink(c, 0, goodbye)
+		go func() { _ = b.Run() }() // ends with the connection; its reader learns of the error itself
+		return b
 	}
-	return &tcpLink{conn: c, out: out, goodbye: goodbye}
+	return l
 }
 
 func (l *tcpLink) TryWrite(bufs net.Buffers) (int, error) {

@@ -44,7 +44,7 @@ type client struct {
 	from    netip.Prefix
 	conn    *hub.Conn
 	session Session
-	reader  *poll.Reader
+	reader  poll.Reader
 	born    int64 // beat
 	spoke   int32 // set by Handler.enter
 
@@ -61,11 +61,11 @@ type client struct {
 func newClient(h *Handler, ws *websocket.Conn, from netip.Prefix) *client {
 	c := &client{h: h, ws: ws, from: from, born: h.beat.Load()}
 	c.seen.Store(c.born)
-	c.reader = h.readers.Open(ws.NetConn(), c)
+	h.readers.Open(&c.reader, ws.NetConn(), c)
 	c.openLink()
 	c.conn = h.cfg.Hub.Attach(c, Encoding{Deflate: ws.Deflate()})
 	c.session = h.cfg.Open(c.conn, Codec{Deflate: ws.Deflate()})
-	ws.OnPing, ws.OnPong, ws.Source = c.ping, c.alive, c.reader
+	ws.OnPing, ws.OnPong, ws.Source = c.ping, c.alive, &c.reader
 	h.enter(c)
 	return c
 }

@@ -17,10 +17,10 @@ func (*Poller) Close() {}
 
 func (*Poller) Leavers() (waiting int, deferred uint64) { return 0, 0 }
 
-func (*Poller) Socket(syscall.Conn, Sleeper) (*Socket, error) { return nil, errors.ErrUnsupported }
-
-// Socket is never made here.
+// Socket is never opened here.
 type Socket struct{}
+
+func (*Socket) Open(*Poller, syscall.Conn, Sleeper) error { return errors.ErrUnsupported }
 
 func (*Socket) Read([]byte) (int, error) { return 0, errors.ErrUnsupported }
 

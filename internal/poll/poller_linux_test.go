@@ -66,8 +66,8 @@ func (s *stand) accept() *net.TCPConn {
 
 func (s *stand) socket(c *net.TCPConn, w Sleeper) *Socket {
 	s.Helper()
-	k, err := s.Socket(c, w)
-	if err != nil {
+	k := new(Socket)
+	if err := k.Open(s.Poller, c, w); err != nil {
 		s.Fatal(err)
 	}
 	return k

@@ -9,8 +9,8 @@ import (
 // and Park gives it away, or until it ends.
 type Runner interface{ Run() }
 
-// Reader is the reading half of a connection, for one Runner. It begins with
-// Start, and then belongs to the goroutine that runs its Runner, except for End
+// Reader is the reading half of a connection, for one Runner, which holds it by
+// value: there are many. It is opened by Readers.Open, begins with Start, and then belongs to the goroutine that runs its Runner, except for End
 // and Release, which any goroutine may call.
 //
 // Where a connection cannot be parked (TLS, systems without epoll) Read waits
@@ -20,31 +20,25 @@ type Reader struct {
 	readers *Readers
 	runner  Runner
 	conn    net.Conn
-	socket  *Socket // nil: it cannot be parked
+	socket  Socket
+	parks   bool // socket is open: it can be parked
+
+	// Owned by whoever runs.
+	waits bool // Read waits
 
 	// Safe for any goroutine.
 	parked atomic.Bool // nobody reads; whoever takes it away does
 	ended  atomic.Bool // Read waits, because its deadline matters now
-
-	// Owned by whoever runs.
-	waits bool // Read waits
 }
 
-// Open returns the Reader of a connection. Until Start it belongs to the caller.
-func (rs *Readers) Open(conn net.Conn, runner Runner) *Reader {
-	r := &Reader{readers: rs, runner: runner, conn: conn, waits: true}
-	tcp, plain := conn.(*net.TCPConn)
-	if !plain {
-		return r
+// Open makes r the Reader of a connection. Until Start it belongs to the caller.
+func (rs *Readers) Open(r *Reader, conn net.Conn, runner Runner) {
+	r.readers, r.runner, r.conn = rs, runner, conn
+	if tcp, plain := conn.(*net.TCPConn); plain {
+		p := rs.open()
+		r.parks = p != nil && r.socket.Open(p, tcp, r) == nil
 	}
-	p := rs.open()
-	if p == nil {
-		return r
-	}
-	if s, err := p.Socket(tcp, r); err == nil {
-		r.socket, r.waits = s, false
-	}
-	return r
+	r.waits = !r.parks
 }
 
 // Start lets somebody run the Runner. It does not wait.
@@ -91,7 +85,7 @@ func (r *Reader) Wake() {
 func (r *Reader) Parked() bool { return r.parked.Load() }
 
 // Parks reports whether the connection can be parked.
-func (r *Reader) Parks() bool { return r.socket != nil }
+func (r *Reader) Parks() bool { return r.parks }
 
 // End is for whoever ends the connection, or has closed it: from now on Read
 // waits, within the deadline of the connection, and somebody runs.
@@ -103,7 +97,7 @@ func (r *Reader) End() {
 // Release ends the watching. It comes before the connection is closed by its
 // Runner.
 func (r *Reader) Release() {
-	if r.socket != nil {
+	if r.parks {
 		r.socket.Release()
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 // repeater is a Runner that sends back what it reads and says when it has ended.
 type repeater struct {
-	reader *Reader
+	reader Reader
 	conn   net.Conn
 	gone   chan error
 }
@@ -44,7 +44,7 @@ func newRepeater(t *testing.T, rs *Readers, server, peer net.Conn) *repeater {
 	t.Helper()
 	t.Cleanup(func() { peer.Close() })
 	e := &repeater{conn: server, gone: make(chan error, 1)}
-	e.reader = rs.Open(server, e)
+	rs.Open(&e.reader, server, e)
 	e.reader.Start()
 	return e
 }

@@ -18,26 +18,23 @@ type Socket struct {
 	raw     syscall.RawConn
 	sleeper Sleeper
 
-	// Owned by the reader.
-	empty bool // a Read took all there was, since the last Park
+	empty    bool // a Read took all there was, since the last Park; owned by the reader
+	released bool // guarded by poller.mu
 
 	// Safe for any goroutine.
 	armed atomic.Bool // a Park waits for its Wake
 
 	// Set by the first Park, under poller.mu.
-	fd       int32
-	number   uint32 // unlike that of any other socket; 0 before the first Park
-	released bool   // guarded by poller.mu
+	fd     int32
+	number uint32 // unlike that of any other socket; 0 before the first Park
 }
 
-// Socket returns c as a socket that wakes s. Nothing is watched before it is
-// parked.
-func (p *Poller) Socket(c syscall.Conn, s Sleeper) (*Socket, error) {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return nil, err
-	}
-	return &Socket{poller: p, raw: raw, sleeper: s}, nil
+// Open makes s the socket of c that wakes sleeper. Nothing is watched before it
+// is parked.
+func (s *Socket) Open(p *Poller, c syscall.Conn, sleeper Sleeper) (err error) {
+	s.poller, s.sleeper = p, sleeper
+	s.raw, err = c.SyscallConn()
+	return err
 }
 
 // call is the arguments of a function that runs while the descriptor cannot be

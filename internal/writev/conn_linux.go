@@ -11,7 +11,7 @@ import (
 )
 
 // Conn writes to one plain TCP connection without copying and without a
-// goroutine. Try and Wait are never called at the same time; Cut and Last by any
+// goroutine. Who owns the connection holds it by value. Try and Wait are never called at the same time; Cut and Last by any
 // goroutine.
 type Conn struct {
 	// Set by Open.
@@ -21,13 +21,10 @@ type Conn struct {
 	cut atomic.Bool // the last write was short; changed while nobody else writes
 }
 
-// Open returns the Conn of a connection, or why it cannot be written to.
-func Open(c *net.TCPConn) (*Conn, error) {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return nil, err
-	}
-	return &Conn{raw: raw}, nil
+// Open makes w the Conn of a connection, or says why it cannot be written to.
+func (w *Conn) Open(c *net.TCPConn) (err error) {
+	w.raw, err = c.SyscallConn()
+	return err
 }
 
 // call is the arguments of a function that runs while nobody else writes. It is

@@ -11,7 +11,7 @@ import (
 type Conn struct{}
 
 // Open returns errors.ErrUnsupported.
-func Open(*net.TCPConn) (*Conn, error) { return nil, errors.ErrUnsupported }
+func (*Conn) Open(*net.TCPConn) error { return errors.ErrUnsupported }
 
 // Try is never called.
 func (*Conn) Try([][]byte) (int, error) { return 0, errors.ErrUnsupported }

@@ -47,8 +47,8 @@ func TestBehind(t *testing.T) {
 // slowly; a peer that stands makes Wait time out.
 func TestTryUntilTheSocketIsFull(t *testing.T) {
 	a, b := pair(t)
-	c, err := Open(a)
-	if err != nil {
+	var c Conn
+	if err := c.Open(a); err != nil {
 		t.Fatal(err)
 	}
 	bufs := make(net.Buffers, 2000) // more than one system call takes

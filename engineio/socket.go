@@ -39,10 +39,9 @@ type Socket struct {
 	posting bool          // a request body is being received or handled
 	probed  bool          // probe has answered
 	due     time.Duration // when something is to be done about heart, or lasts is over
-	ending  ending        // set before ended
+	ending  *ending       // set before ended; not changed any more
 	queue   queue
 	room    chan struct{} // holds one token: something changed for WaitWritable, which makes it
-	one     [1][]byte     // scratch of flush
 
 	ws    *link     // nil while polling
 	poll  *longPoll // the request that waits for an answer
@@ -175,7 +174,7 @@ func (s *Socket) end(e ending) {
 		s.mu.Unlock()
 		return
 	}
-	s.ending = e
+	s.ending = &e
 	s.ended.Store(true) // behind ending, which is read without mu afterwards
 	switch {
 	case s.ws != nil:

@@ -22,7 +22,7 @@ type wheel struct {
 // spoke is a socket's place in the wheel, guarded by wheel.mu.
 type spoke struct {
 	next, prev *Socket
-	slot       int // of which it is the head, if prev is nil
+	slot       int32 // of which it is the head, if prev is nil
 	in, gone   bool
 }
 
@@ -41,7 +41,7 @@ func (w *wheel) put(s *Socket, due time.Duration) {
 	}
 	at := int64((due + w.tick - 1) / w.tick)
 	at = max(w.now+1, min(at, w.now+int64(len(w.slots))-1))
-	slot := int(at % int64(len(w.slots)))
+	slot := int32(at % int64(len(w.slots)))
 	head := w.slots[slot]
 	s.spoke = spoke{next: head, slot: slot, in: true}
 	if head != nil {

@@ -3,6 +3,7 @@ package engineio
 import (
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/roomtide/roomtide/internal/writev"
@@ -146,6 +147,9 @@ func (s *Socket) pushAnswer(frame []byte) {
 	}
 }
 
+// scratch is what flush hands to an outlet, which keeps nothing of it.
+var scratch = sync.Pool{New: func() any { return new([1][]byte) }}
+
 // flush gives the client what is queued, as far as it is accepted now, and
 // reports whether all of it was. mu is held.
 func (s *Socket) flush() bool {
@@ -158,9 +162,11 @@ func (s *Socket) flush() bool {
 	if len(s.queue.out) == 0 || s.stalled {
 		return !s.stalled
 	}
-	s.one[0] = s.queue.out
-	n, err := s.ws.out.try(s.one[:])
-	s.one[0] = nil
+	one := scratch.Get().(*[1][]byte)
+	one[0] = s.queue.out
+	n, err := s.ws.out.try(one[:])
+	one[0] = nil
+	scratch.Put(one)
 	if err != nil {
 		s.ws.abort()
 		return false

@@ -23,6 +23,9 @@ type Conn struct {
 	// Safe for any goroutine.
 	dirty atomic.Bool // on the worker's list
 
+	place   int32 // in connSet.conns; guarded by its mu
+	sibling *Conn // the next one of the same user; guarded by userShard.mu
+
 	mu      sync.Mutex
 	user    chat.UserID   // set once, by SetUser
 	seats   []*seat       // by room; most connections have few, and a map costs more than all of them
@@ -35,12 +38,12 @@ type Conn struct {
 	flushed chan struct{} // closed when private is empty; nil: nobody waits
 
 	// Owned by the worker.
-	cut     net.Buffers // rest of a frame the link took a part of; goes first
-	stalled bool        // the link accepts no more; somebody waits for it
-	dead    bool        // nothing is written any more
-	touched bool        // on the list of this round
-	first   int32       // what this round has for it: a list in worker.items
+	stalled bool  // the link accepts no more; somebody waits for it
+	dead    bool  // nothing is written any more
+	touched bool  // on the list of this round
+	first   int32 // what this round has for it: a list in worker.items
 	last    int32
+	cut     net.Buffers // rest of a frame the link took a part of; goes first
 }
 
 // SetUser says whose connection it is. It is called once.
@@ -195,9 +198,8 @@ func (c *Conn) Detach() {
 	for _, s := range seats {
 		s.giveUp()
 	}
-	if c.worker.conns.remove(c) {
-		c.hub.metrics.conns.Dec()
-	}
+	c.worker.conns.remove(c)
+	c.hub.metrics.conns.Dec()
 }
 
 // Close ends the connection: what is queued is written if the link takes it at

@@ -30,8 +30,8 @@ type seat struct {
 	flow atomic.Uint32
 
 	// Guarded by part.mu.
+	index int32     // in part.seats, -1 when the seat was left
 	state seatState // set by setState
-	index int       // in part.seats, -1 when the seat was left
 	at    mark      // nothing before it is needed; flowing: the next byte to write
 	after chat.Rev  // what Start was called with
 
@@ -65,7 +65,7 @@ func (p *part) add(c *Conn) *seat {
 	s := &seat{conn: c, part: p, since: unknownRev, sent: unknownRev}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s.index = len(p.seats)
+	s.index = int32(len(p.seats))
 	p.seats = append(p.seats, s)
 	p.count.Add(1)
 	p.room.mu.Lock()
@@ -82,7 +82,7 @@ func (p *part) remove(s *seat) {
 	s.flow.Add(1)
 	s.setState(seatStopped)
 	last := p.seats[len(p.seats)-1]
-	if s.index < p.scan && last.index >= p.scan {
+	if int(s.index) < p.scan && int(last.index) >= p.scan {
 		p.again = true
 		p.keep(last)
 	}

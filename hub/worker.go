@@ -57,7 +57,6 @@ func (k *work) reset() {
 func newWorker(h *Hub, number int) *worker {
 	return &worker{
 		hub: h, number: number, wake: make(chan struct{}, 1),
-		conns: connSet{conns: map[*Conn]struct{}{}},
 	}
 }
 

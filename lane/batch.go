@@ -71,7 +71,7 @@ func (b *batch) needMember(id chat.RoomID, user chat.UserID) {
 	if _, ok := b.members[k]; ok {
 		return
 	}
-	if m, ok := b.cache.members.Get(k); ok {
+	if m, ok := b.cache.member(k); ok {
 		b.members[k] = &m
 		return
 	}
@@ -107,7 +107,7 @@ func (b *batch) load(ctx context.Context, db store.Writer) error {
 	for _, k := range b.want.Members {
 		if m, ok := b.state.Members[k]; ok {
 			b.members[k] = &m
-			b.cache.members.Put(k, m)
+			b.cache.putMember(k, &m)
 		}
 	}
 	return nil
@@ -223,7 +223,7 @@ func (b *batch) changes(position int64) *store.Changes {
 	for _, k := range b.changedM {
 		m := *b.members[k]
 		ch.Members = append(ch.Members, m)
-		b.cache.members.Put(k, m)
+		b.cache.putMember(k, &m)
 		ch.Outbox.Members = append(ch.Outbox.Members, m)
 	}
 	for _, ref := range b.inserted {

@@ -11,7 +11,25 @@ import (
 // Owned by the lane's goroutine.
 type cache struct {
 	rooms   *recent.Map[chat.RoomID, chat.Room]
-	members *recent.Map[store.MemberKey, chat.Member]
+	members *recent.Map[store.MemberKey, member]
+}
+
+// member is a chat.Member without what its key says: there are many.
+type member struct {
+	name  string
+	role  chat.Role
+	rev   chat.Rev
+	since int64
+}
+
+// member returns a member that is remembered.
+func (c *cache) member(k store.MemberKey) (chat.Member, bool) {
+	m, ok := c.members.Get(k)
+	return chat.Member{Room: k.Room, User: k.User, Name: m.name, Role: m.role, Rev: m.rev, Since: m.since}, ok
+}
+
+func (c *cache) putMember(k store.MemberKey, m *chat.Member) {
+	c.members.Put(k, member{m.Name, m.Role, m.Rev, m.Since})
 }
 
 // How many rows a lane remembers for sure.
@@ -23,7 +41,7 @@ const (
 func newCache() *cache {
 	return &cache{
 		rooms:   recent.New[chat.RoomID, chat.Room](cachedRooms),
-		members: recent.New[store.MemberKey, chat.Member](cachedMembers),
+		members: recent.New[store.MemberKey, member](cachedMembers),
 	}
 }
 

@@ -45,7 +45,7 @@ func (t *Tracker) depart(now time.Time) {
 			t.forget(d.room, d.user, u)
 			continue
 		}
-		if due := u.gone.Add(t.cfg.Grace); due.After(now) { // came back and went again
+		if due := t.due(u); due.After(now) { // came back and went again
 			u.leaving = true
 			t.leaving = append(t.leaving, departure{d.room, d.user, due})
 			continue

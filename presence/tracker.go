@@ -56,6 +56,7 @@ type Tracker struct {
 	cfg     Config
 	log     *slog.Logger
 	metrics *metrics
+	start   time.Time
 	done    chan struct{} // closed by Close
 	ended   chan struct{} // closed when run has returned
 
@@ -73,12 +74,12 @@ type Tracker struct {
 
 // user is somebody in a room on this node.
 type user struct {
-	conns   int
-	gone    time.Time // when conns became 0
-	leaving bool      // in Tracker.leaving
-	on      bool      // present, or within grace
-	told    bool      // Note and the room know on
-	applied bool      // the driver knows on
+	conns   int32
+	leaving bool          // in Tracker.leaving
+	on      bool          // present, or within grace
+	told    bool          // Note and the room know on
+	applied bool          // the driver knows on
+	gone    time.Duration // when conns became 0, since Tracker.start
 }
 
 type departure struct {
@@ -91,7 +92,7 @@ type departure struct {
 func New(cfg Config) *Tracker {
 	cfg.setDefaults()
 	t := &Tracker{
-		cfg: cfg, log: cfg.Log, done: make(chan struct{}), ended: make(chan struct{}),
+		cfg: cfg, log: cfg.Log, start: time.Now(), done: make(chan struct{}), ended: make(chan struct{}),
 		rooms:    map[chat.RoomID]map[chat.UserID]*user{},
 		changed:  map[chat.RoomID]map[chat.UserID]*user{},
 		lastTold: map[chat.RoomID]int{},
@@ -130,12 +131,15 @@ func (t *Tracker) Leave(room chat.RoomID, id chat.UserID) {
 	if u.conns--; u.conns > 0 {
 		return
 	}
-	u.gone = time.Now()
+	u.gone = time.Since(t.start)
 	if !u.leaving {
 		u.leaving = true
-		t.leaving = append(t.leaving, departure{room, id, u.gone.Add(t.cfg.Grace)})
+		t.leaving = append(t.leaving, departure{room, id, t.due(u)})
 	}
 }
+
+// due is when the grace of a user who left has passed.
+func (t *Tracker) due(u *user) time.Time { return t.start.Add(u.gone + t.cfg.Grace) }
 
 // Remove says that the user has no place in the room any more: they went at once,
 // whatever connections they had there. For those Leave must not be called any

@@ -14,9 +14,14 @@ type Decoder struct {
 	Protocol int // 5, or 4 for clients 1 and 2
 	MaxBytes int // of all attachments of one packet; 0 is no limit beside that of the transport
 
-	pending *Packet // waits for attachments
-	want    int     // how many in all
-	bytes   int     // of those that came
+	pending *pending
+}
+
+// pending is a packet that waits for attachments.
+type pending struct {
+	packet *Packet
+	want   int // how many in all
+	bytes  int // of those that came
 }
 
 // Text takes a text message. It returns nil when attachments have to follow
@@ -29,28 +34,28 @@ func (d *Decoder) Text(text []byte) (*Packet, error) {
 	if err != nil || attachments == 0 {
 		return p, err
 	}
-	d.pending, d.want, d.bytes = p, attachments, 0
+	d.pending = &pending{packet: p, want: attachments}
 	return nil, nil
 }
 
 // Binary takes a binary message, which is an attachment. It returns the packet
 // with the last of them. The packet keeps data.
 func (d *Decoder) Binary(data []byte) (*Packet, error) {
-	p := d.pending
-	if p == nil {
+	w := d.pending
+	if w == nil {
 		return nil, bad("an attachment belongs to no packet")
 	}
-	d.bytes += len(data)
-	if d.MaxBytes > 0 && d.bytes > d.MaxBytes {
+	w.bytes += len(data)
+	if d.MaxBytes > 0 && w.bytes > d.MaxBytes {
 		d.pending = nil
 		return nil, bad("the attachments are too large")
 	}
-	p.Attachments = append(p.Attachments, data)
-	if len(p.Attachments) < d.want {
+	w.packet.Attachments = append(w.packet.Attachments, data)
+	if len(w.packet.Attachments) < w.want {
 		return nil, nil
 	}
 	d.pending = nil
-	return p, nil
+	return w.packet, nil
 }
 
 // Waiting reports whether attachments have to follow.

@@ -23,7 +23,6 @@ type Socket struct {
 	nsp    *Namespace
 	client *client
 	id     string
-	auth   json.RawMessage
 
 	// Set by attach, before the socket can be found.
 	pid       string // secret, for recovery
@@ -42,6 +41,7 @@ type Socket struct {
 	data atomic.Pointer[any]
 
 	mu      sync.Mutex
+	auth    json.RawMessage
 	lastAck uint64
 	acks    map[uint64]*pendingAck
 	over    bool // no more acks
@@ -79,8 +79,21 @@ func (s *Socket) Namespace() *Namespace { return s.nsp }
 func (s *Socket) Protocol() int { return s.client.protocol() }
 
 // Auth is the object that the client joined with, {} if it gave none. For
-// clients 1 and 2 it is made from the query of the namespace.
-func (s *Socket) Auth() json.RawMessage { return s.auth }
+// clients 1 and 2 it is made from the query of the namespace. It is nil after
+// ForgetAuth.
+func (s *Socket) Auth() json.RawMessage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.auth
+}
+
+// ForgetAuth lets go of what the client joined with, which may be a token of some
+// kilobytes, for programs that have taken from it what they need.
+func (s *Socket) ForgetAuth() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.auth = nil
+}
 
 // Request is the handshake of the connection: headers and URL, no body; nil after
 // engineio.Socket.ForgetRequest.

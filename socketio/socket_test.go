@@ -104,6 +104,9 @@ func TestMiddleware(t *testing.T) {
 			case "panic":
 				panic(auth.Token)
 			}
+			if s.ForgetAuth(); s.Auth() != nil {
+				t.Error("what was forgotten is still there")
+			}
 			return nil
 		})
 		n.OnConnect(func(s *socketio.Socket) { rec.note(fmt.Sprintf("%s %v", s.Rooms(), s.Data())) })

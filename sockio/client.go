@@ -94,7 +94,8 @@ func (c *client) admit(s *socketio.Socket) error {
 }
 
 // connected runs when the client is in: it is told what the ack of hello tells.
-func (c *client) connected() {
+func (c *client) connected(s *socketio.Socket) {
+	s.ForgetAuth()
 	if c.hello != nil {
 		c.conn.Send(socketio.AppendEvent(nil, "/", "hello", wire.AppendAck(nil, 0, false, c.hello)))
 		c.hello = nil

@@ -125,7 +125,7 @@ func New(cfg Config) *Handler {
 	main := h.io.Of("/")
 	main.Recover(sessions{h})
 	main.Use(func(s *socketio.Socket) error { return clientOf(s).admit(s) })
-	main.OnConnect(func(s *socketio.Socket) { clientOf(s).connected() })
+	main.OnConnect(func(s *socketio.Socket) { clientOf(s).connected(s) })
 	main.OnDisconnect(func(s *socketio.Socket, reason string) { clientOf(s).left(reason) })
 	main.OnAny(func(s *socketio.Socket, ev *socketio.Event) { clientOf(s).command(ev) })
 	return h

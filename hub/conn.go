@@ -35,7 +35,6 @@ type Conn struct {
 	gone    bool          // detached
 	tracked bool          // Trail will be asked for
 	trail   *trail        // nil as long as there was one seat
-	flushed chan struct{} // closed when private is empty; nil: nobody waits
 
 	// Owned by the worker.
 	stalled bool  // the link accepts no more; somebody waits for it

@@ -70,6 +70,8 @@ type trail struct {
 	lost  bool       // steps before these, which may not have arrived
 	late  bool       // some of them were added after Heard was called last
 	owed  []Position // of rooms in which there is no seat yet
+
+	flushed chan struct{} // closed when nothing private is queued; nil: nobody waits
 }
 
 // maxSteps bounds the steps of a connection, 32 KB. Only what is written between
@@ -90,6 +92,16 @@ func (c *Conn) Owe(have []Position) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.branch().owed = slices.Clone(have)
+}
+
+// Owed is what is left of what Owe was given.
+func (c *Conn) Owed() []Position {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.trail == nil {
+		return nil
+	}
+	return slices.Clone(c.trail.owed)
 }
 
 // Replay queues events after rev after up to rev as one private frame. The
@@ -235,10 +247,11 @@ func (c *Conn) Flush(ctx context.Context) error {
 		c.mu.Unlock()
 		return nil
 	}
-	if c.flushed == nil {
-		c.flushed = make(chan struct{})
+	t := c.branch()
+	if t.flushed == nil {
+		t.flushed = make(chan struct{})
 	}
-	flushed := c.flushed
+	flushed := t.flushed
 	c.mu.Unlock()
 	select {
 	case <-flushed:
@@ -250,8 +263,8 @@ func (c *Conn) Flush(ctx context.Context) error {
 
 // wakeFlush ends the waits of Flush if nothing is queued. c.mu is held.
 func (c *Conn) wakeFlush() {
-	if c.flushed != nil && len(c.private) == 0 {
-		close(c.flushed)
-		c.flushed = nil
+	if t := c.trail; t != nil && t.flushed != nil && len(c.private) == 0 {
+		close(t.flushed)
+		t.flushed = nil
 	}
 }

@@ -19,7 +19,7 @@ func (n *node) comeBack(have ...hub.Position) (*peer, error) {
 	p.conn.Track()
 	p.ask(`{"type":"hello","id":1,"user":"ann"}`, "type", "ack")
 	p.conn.Owe(have)
-	return p, p.s.Recover(n.t.Context(), have)
+	return p, p.s.Recover(n.t.Context())
 }
 
 func TestRecover(t *testing.T) {
@@ -97,9 +97,10 @@ func TestRecoverTakesItsTime(t *testing.T) {
 
 	p = n.connect()
 	p.ask(`{"type":"hello","id":1,"user":"ann"}`, "type", "ack")
+	p.conn.Owe(have)
 	over, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
-	if err := p.s.Recover(over, have); chat.KindOf(err) != chat.Unavailable {
+	if err := p.s.Recover(over); chat.KindOf(err) != chat.Unavailable {
 		t.Errorf("the node stops: %v", err)
 	}
 }

@@ -37,7 +37,6 @@ type client struct {
 
 	// Owned by the turn of the connection, in which Socket.IO calls its handlers.
 	hello *wire.HelloReply // told when the client is connected
-	have  []hub.Position   // of a client that came back: what it has; until it is connected
 	late  *time.Timer      // ends a connection that never says hello
 	bad   int              // bad commands in a row
 

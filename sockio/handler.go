@@ -26,7 +26,7 @@ type Session interface {
 	BadFrame(id int64, hasID bool, err error)
 	Authenticated() bool
 	Speaker() (user chat.UserID, name string, guest bool)
-	Recover(ctx context.Context, have []hub.Position) error
+	Recover(ctx context.Context) error
 	Close()
 }
 

@@ -46,7 +46,7 @@ func (ss sessions) Claim(s *socketio.Socket, pid, offset string) (id string) {
 		return ""
 	}
 	c.conn.Owe(have)
-	c.id, c.have = id, have
+	c.id = id
 	return id
 }
 
@@ -97,11 +97,7 @@ func (c *client) Pong() { c.conn.Heard() }
 
 // recovered brings the client up to date behind its CONNECT.
 func (c *client) recovered() {
-	have := c.have
-	if c.have = nil; have == nil {
-		return
-	}
-	if err := c.session.Recover(c.h.ctx, have); err != nil {
+	if err := c.session.Recover(c.h.ctx); err != nil {
 		c.h.cfg.Log.Warn("a client could not come back yet", "err", err)
 		c.conn.Close(chat.ByeBusy)
 	}

@@ -215,12 +215,16 @@ func TestEverybodySeesTheSameRoom(t *testing.T) {
 		watcher := engine.Actor{User: "watcher"}
 		live, away := newView(), newView()
 		live.resume(t, n, watcher, room, 0) // makes the room and owns it
-		heard := len(n.published(room))
-		listen := func() {
+		published := func() {
 			// Acks come before events: what passes the lane now comes after both.
 			if _, err := n.lanes.Do(t.Context(), &lane.Leave{Room: room, User: "nobody"}); err != nil {
 				t.Fatal(err)
 			}
+		}
+		published()
+		heard := len(n.published(room))
+		listen := func() {
+			published()
 			for _, ev := range n.published(room)[heard:] {
 				live.event(t, ev)
 				heard++

@@ -146,6 +146,15 @@ func (h *Hub) Attach(link Link, enc Encoding) *Conn {
 	return c
 }
 
+// Len is how many connections there are.
+func (h *Hub) Len() int {
+	n := 0
+	for _, w := range h.workers {
+		n += w.conns.len()
+	}
+	return n
+}
+
 // encoding returns the encoding of an id that some connection has.
 func (h *Hub) encoding(id int) Encoding { return *h.encodings[id].Load() }
 

@@ -38,6 +38,12 @@ func (s *connSet) remove(c *Conn) {
 	s.conns = s.conns[:end]
 }
 
+func (s *connSet) len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
+
 // close makes add fail and returns who is there.
 func (s *connSet) close() []*Conn {
 	s.mu.Lock()

@@ -18,17 +18,21 @@ const (
 	tidyShare = 8                // one part in so many of what lives
 )
 
-// tidy returns unused memory to the system when that is worthwhile, until ctx
-// ends.
-func tidy(ctx context.Context) {
+// tidy returns unused memory to the system when that is worthwhile, and collects
+// more often while the node grows, until ctx ends. conns is how many connections
+// there are.
+func tidy(ctx context.Context, conns func() int) {
 	t := time.NewTicker(tidyCheck)
 	defer t.Stop()
 	b := broom{seen: readHeap()}
+	var g growth
+	defer g.end()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case now := <-t.C:
+			g.look(conns())
 			if b.due(readHeap(), now) {
 				debug.FreeOSMemory()
 				b.used(readHeap(), now)

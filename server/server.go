@@ -153,7 +153,7 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 	live, stop := context.WithCancel(context.Background())
 	var renewing sync.WaitGroup
 	renewing.Go(func() { s.seats.live(live) })
-	renewing.Go(func() { tidy(live) })
+	renewing.Go(func() { tidy(live, s.hub.Len) })
 	s.onClose(func() { stop(); renewing.Wait() })
 
 	rates := engine.Rates{}

@@ -76,20 +76,31 @@ func (c *Conn) SendLater(frame []byte) { c.queue(frame, false) }
 
 func (c *Conn) queue(frame []byte, wake bool) {
 	c.mu.Lock()
-	if c.gone || c.bye != nil {
-		c.mu.Unlock()
-		return
-	}
-	full := len(c.private) > 0 && c.bytes-len(c.private[0]) > c.hub.cfg.PrivateBytes
-	if full {
-		c.bye = &chat.ByeSlow
-	} else {
-		c.private = append(c.private, frame)
-		c.bytes += len(frame)
-	}
+	queued, full := c.push(frame)
 	c.mu.Unlock()
+	if queued {
+		c.queued(wake || full)
+	}
+}
+
+// push queues a private frame, or closes the connection as slow. queued must
+// follow if it did one of both. c.mu is held.
+func (c *Conn) push(frame []byte) (queued, full bool) {
+	if c.gone || c.bye != nil {
+		return false, false
+	}
+	if len(c.private) > 0 && c.bytes-len(c.private[0]) > c.hub.cfg.PrivateBytes {
+		c.bye = &chat.ByeSlow
+		return true, true
+	}
+	c.private = append(c.private, frame)
+	c.bytes += len(frame)
+	return true, false
+}
+
+func (c *Conn) queued(wake bool) {
 	c.worker.addConn(c)
-	if wake || full {
+	if wake {
 		c.worker.kick()
 	}
 }

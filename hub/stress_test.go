@@ -223,6 +223,24 @@ func (c *stressClient) join(i int) {
 	c.conn.Start(c.name(i), chat.Rev(rev))
 }
 
+// comeBack joins a room as one that has a part of it, from another connection.
+func (c *stressClient) comeBack(i int) {
+	room := c.name(i)
+	if c.joins[room] > 0 { // this is not another connection; nobody gets an event twice
+		c.join(i)
+		return
+	}
+	if err := c.conn.Open(room); err != nil {
+		c.Error(err)
+	}
+	c.joins[room]++
+	rev := chat.Rev(c.committed[i].Load())
+	has := max(0, rev-chat.Rev(c.rnd.IntN(4)))
+	c.conn.Send(fmt.Appendf(nil, "j %s %d\n", room, has))
+	c.conn.Replay(room, has, rev, longEvents(room, has+1, rev))
+	c.conn.Start(room, rev)
+}
+
 // live is one connection's life: it ends detached, sometimes with everything
 // read first.
 func (c *stressClient) live(steps int) {
@@ -230,8 +248,10 @@ func (c *stressClient) live(steps int) {
 	for range steps {
 		i := c.rnd.IntN(len(c.committed))
 		switch c.rnd.IntN(8) {
-		case 0, 1, 2:
+		case 0, 1:
 			c.join(i)
+		case 2:
+			c.comeBack(i)
 		case 3:
 			c.conn.Leave(c.name(i))
 			c.conn.Send(fmt.Appendf(nil, "l %s 0\n", c.name(i)))

@@ -112,17 +112,28 @@ func (c *Conn) Replay(room chat.RoomID, after, rev chat.Rev, events []*chat.Even
 		frame = c.enc.AppendEvent(frame, ev)
 	}
 	c.mu.Lock()
-	if c.tracked {
-		if c.branch().pay(room); rev > after {
-			c.trail.add(Step{room, after, rev})
-		}
-		if i, ok := c.find(room); ok {
-			c.seats[i].since, c.seats[i].sent = after, rev
-		}
+	if c.tracked { // in the same lock, so that the trail has the order of the bytes
+		c.replays(room, after, rev)
+	}
+	queued := false
+	if len(frame) > 0 {
+		queued, _ = c.push(frame)
 	}
 	c.mu.Unlock()
-	if len(frame) > 0 {
-		c.Send(frame)
+	if queued {
+		c.queued(true)
+	}
+}
+
+// replays notes that events are queued that were owed. c.mu is held.
+func (c *Conn) replays(room chat.RoomID, after, rev chat.Rev) {
+	t := c.branch()
+	t.pay(room)
+	if rev > after {
+		t.add(Step{room, after, rev})
+	}
+	if i, ok := c.find(room); ok {
+		c.seats[i].since, c.seats[i].sent = after, rev
 	}
 }
 
@@ -240,7 +251,8 @@ func (t *trail) pay(room chat.RoomID) {
 	t.owed = slices.DeleteFunc(t.owed, func(p Position) bool { return p.Room == room })
 }
 
-// Flush waits until the link has taken what was Sent, or takes nothing any more.
+// Flush waits until the link has taken what was Sent, but for the end of the last
+// frame, or takes nothing any more.
 func (c *Conn) Flush(ctx context.Context) error {
 	c.mu.Lock()
 	if len(c.private) == 0 {

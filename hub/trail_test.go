@@ -174,6 +174,15 @@ func TestSoleSeat(t *testing.T) {
 	})
 }
 
+// inTwoRooms returns a connection in a and b.
+func inTwoRooms(h *harness) *Conn {
+	c, _ := h.conn(-1)
+	c.Track()
+	h.join(c, "a", 0)
+	h.join(c, "b", 0)
+	return c
+}
+
 // weave writes to two rooms in turn: each event is a step.
 func weave(h *harness, from, to chat.Rev) {
 	for rev := from; rev <= to; rev++ {
@@ -186,11 +195,8 @@ func weave(h *harness, from, to chat.Rev) {
 
 func TestTrailIsBounded(t *testing.T) {
 	inBubble(t, Config{}, func(h *harness) {
-		c, _ := h.conn(-1)
+		c := inTwoRooms(h)
 		defer c.Detach()
-		c.Track()
-		h.join(c, "a", 0)
-		h.join(c, "b", 0)
 		weave(h, 1, maxSteps)
 		trail := c.Trail()
 		if n := len(trail.Steps); n < maxSteps/2 || n > maxSteps || !trail.Lost {
@@ -208,11 +214,8 @@ func TestTrailIsBounded(t *testing.T) {
 // What the peer has for sure is not kept.
 func TestHeard(t *testing.T) {
 	inBubble(t, Config{}, func(h *harness) {
-		c, _ := h.conn(-1)
+		c := inTwoRooms(h)
 		defer c.Detach()
-		c.Track()
-		h.join(c, "a", 0)
-		h.join(c, "b", 0)
 		expect := func(when string, steps int, lost bool) {
 			t.Helper()
 			if trail := c.Trail(); len(trail.Steps) != steps || trail.Lost != lost {
@@ -254,7 +257,7 @@ func TestHeard(t *testing.T) {
 
 func TestFlush(t *testing.T) {
 	inBubble(t, Config{}, func(h *harness) {
-		c, l := h.conn(3)
+		c, l := h.conn(0)
 		if err := c.Flush(h.Context()); err != nil {
 			t.Errorf("nothing is queued: %v", err)
 		}

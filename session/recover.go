@@ -12,10 +12,10 @@ import (
 
 // Recover seats a client that comes back in the rooms it was in, and tells it
 // what it has missed there, as the events of each room in order, before anything
-// that happens now: what the connection owes it (hub.Conn.Owe), who may owe nothing.
-// It returns when everything was queued. After an error the
-// connection has to be closed; what the client has by then is in its trail, so it
-// can come back again.
+// that happens now: what the connection owes it (hub.Conn.Owe), which may be
+// nothing. It returns when everything was queued. After an error the connection has
+// to be closed; what the client has by then is in its trail, so it can come back
+// again.
 //
 // A room in which the user may not be any more says so with an event member. A
 // room whose history is another one by now (a restored backup) says so with a gap.

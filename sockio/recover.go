@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"log/slog"
 	"strings"
 
 	"github.com/roomtide/roomtide/chat"
@@ -97,8 +98,14 @@ func (c *client) Pong() { c.conn.Heard() }
 
 // recovered brings the client up to date behind its CONNECT.
 func (c *client) recovered() {
-	if err := c.session.Recover(c.h.ctx); err != nil {
-		c.h.cfg.Log.Warn("a client could not come back yet", "err", err)
-		c.conn.Close(chat.ByeBusy)
+	err := c.session.Recover(c.h.ctx)
+	if err == nil {
+		return
 	}
+	level := slog.LevelDebug // the node is busy, or stops
+	if chat.KindOf(err) == chat.Internal {
+		level = slog.LevelError
+	}
+	c.h.cfg.Log.Log(c.h.ctx, level, "a client could not come back yet", "err", err)
+	c.conn.Close(chat.ByeBusy)
 }

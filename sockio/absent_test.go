@@ -1,10 +1,12 @@
 package sockio
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -98,4 +100,24 @@ func TestAbsentInAFile(t *testing.T) {
 	if err := before.save(filepath.Join(path, "nowhere")); chat.KindOf(err) != chat.Unavailable {
 		t.Errorf("no such directory: %v", err)
 	}
+}
+
+// What clients send as an offset is anything; what they were sent comes back.
+func FuzzOffset(f *testing.F) {
+	for _, s := range []string{"7 room", "", " ", "7", "-1 a", "7  a", "x y", "9223372036854775808 a", `7 "quoted"`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		room, rev := parseOffset(s)
+		if !utf8.ValidString(string(room)) {
+			return // no room has such an id, and no JSON such a string
+		}
+		var sent string
+		if err := json.Unmarshal(appendOffset(nil, room, rev), &sent); err != nil {
+			t.Fatal(err)
+		}
+		if r, n := parseOffset(sent); r != room || n != rev {
+			t.Errorf("%q is %q %d, and then %q is %q %d", s, room, rev, sent, r, n)
+		}
+	})
 }

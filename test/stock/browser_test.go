@@ -137,7 +137,7 @@ func openPage(t *testing.T, browser context.Context, url string) *object {
 			return nil, err
 		}
 		script := fmt.Sprintf("Promise.resolve(site.%s(...%s)).then((v) => JSON.stringify(v === undefined ? null : v))", call, list)
-		ctx, cancel := context.WithTimeout(window, 2*patience)
+		ctx, cancel := context.WithTimeout(window, 4*patience)
 		defer cancel()
 		v, err := chromedp.Run(ctx, chromedp.Evaluate[string](script, chromedp.EvalAwaitPromise))
 		return json.RawMessage(v), err

@@ -1,7 +1,10 @@
 // What a test has a stock client do, in Node and in a browser. Go calls these
 // functions one after the other; each returns something that JSON can say.
 
-const patience = 20_000;
+// More than the 45 s after which a client of Engine.IO 4 notices that nothing comes
+// any more: one whose WebSocket is cut in the middle of the upgrade has stopped to
+// poll, and does nothing until then.
+const patience = 60_000;
 
 // until waits for look to return something.
 function until(what, look) {

@@ -18,10 +18,7 @@ import (
 // page is a site with the client of its own, on an origin of its own.
 const page = `<!doctype html><meta charset="utf-8"><title>site</title>
 <script src="/socket.io.js"></script>
-<script type="module">
-import { peer, stayer } from '/peer.mjs';
-window.site = { ...peer(io), stay: (...args) => { window.site = stayer(io, ...args); return true; } };
-</script>`
+<script type="module">import { peer } from '/peer.mjs'; window.site = peer(io);</script>`
 
 // TestChromium is the story of TestChat with a page of another origin.
 func TestChromium(t *testing.T) {
@@ -47,33 +44,6 @@ func TestChromium(t *testing.T) {
 			a.story(w)
 		})
 	}
-	t.Run("cut off", func(t *testing.T) {
-		w := newWorld(t, "ROOMTIDE_ORIGINS="+site.URL)
-		p := newProxy(t, w.node.Addr)
-		for _, m := range modes {
-			o := openPage(t, browser, site.URL)
-			do[bool](o, "stay", "http://"+p.addr, m.options, []string{"room1"})
-			do[bool](o, "joined")
-			first := w.seq() + 1
-			for i := range 6 {
-				w.post(first+int64(i), "text")
-				if i%2 == 0 {
-					do[bool](o, "has", i)
-					p.cut()
-				}
-			}
-			do[bool](o, "has", 6)
-			for i, e := range do[[]frame](o, "heard") {
-				if e.Seq != first+int64(i) {
-					t.Errorf("%s: message %d came in place of %d", m.name, e.Seq, first+int64(i))
-				}
-			}
-			if c := do[connects](o, "connects"); c.Fresh != 1 || c.Recovered == 0 {
-				t.Errorf("%s: %+v", m.name, c)
-			}
-			do[bool](o, "close")
-		}
-	})
 	t.Run("another origin", func(t *testing.T) {
 		w := newWorld(t, "ROOMTIDE_ORIGINS=https://www.example.org")
 		for _, m := range modes {

@@ -50,26 +50,12 @@ func TestRecovered(t *testing.T) {
 	for i, s := range all {
 		do[bool](s, "has", total)
 		checkHeard(t, fmt.Sprint("client ", i), do[[]frame](s, "heard"), seqs)
-		c := do[connects](s, "connects")
+		c := do[struct{ Recovered, Fresh int }](s, "connects")
 		if c.Fresh != 1 || c.Recovered < restarts {
 			t.Errorf("client %d: %+v", i, c)
 		}
 		do[bool](s, "close")
 	}
-}
-
-// connects is how often a client connected: as the one that it was, and as a new one.
-type connects struct{ Recovered, Fresh int }
-
-// seq is that of the newest message in room1.
-func (w *world) seq() int64 {
-	w.t.Helper()
-	var page struct{ Messages []frame }
-	w.http(http.MethodGet, "/v1/rooms/room1/messages?limit=1", nil, &page)
-	if len(page.Messages) == 0 {
-		return 0
-	}
-	return page.Messages[0].Seq
 }
 
 // checkHeard checks that every message came once and in the order of its room.

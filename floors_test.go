@@ -29,6 +29,7 @@ var floors = map[string]int{
 	"internal/poll":       0,
 	"internal/recent":     0,
 	"internal/webpeer":    0,
+	"internal/wholefile":  0,
 	"internal/writev":     0,
 
 	"internal/pace": 1,

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/internal/wholefile"
 )
 
 const (
@@ -39,21 +40,10 @@ func Secret(dataDir string, create bool) ([]byte, error) {
 	return secret, writeSecret(dataDir, path, secret)
 }
 
-// writeSecret leaves either the whole file or none: a crash must not leave half
-// a key behind.
 func writeSecret(dir, path string, secret []byte) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return chat.Wrap(chat.Unavailable, "server.secret", err)
-	}
-	f, err := os.CreateTemp(dir, secretFile+".*")
-	if err != nil {
-		return chat.Wrap(chat.Unavailable, "server.secret", err)
-	}
-	defer os.Remove(f.Name()) // gone already when all went well
-	_, err = f.WriteString(hex.EncodeToString(secret) + "\n")
-	err = errors.Join(err, f.Sync(), f.Close())
+	err := os.MkdirAll(dir, 0o700)
 	if err == nil {
-		err = os.Rename(f.Name(), path)
+		err = wholefile.Write(path, []byte(hex.EncodeToString(secret)+"\n"))
 	}
 	if err != nil {
 		return chat.Wrap(chat.Unavailable, "server.secret", err)

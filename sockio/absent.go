@@ -6,13 +6,13 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/hub"
+	"github.com/roomtide/roomtide/internal/wholefile"
 )
 
 // absence is what is kept of a client that is away: a few places in rooms. What
@@ -85,7 +85,7 @@ func (a *absent) len() int {
 	return len(a.byID)
 }
 
-// save writes all to a file, which is there whole or not at all.
+// save writes all to a file.
 func (a *absent) save(path string) error {
 	a.mu.Lock()
 	all := make([]*absence, 0, len(a.byID))
@@ -96,14 +96,9 @@ func (a *absent) save(path string) error {
 	if len(all) == 0 {
 		return nil
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // readable by the owner alone
-	if err != nil {
-		return chat.Wrap(chat.Unavailable, "sockio.save", err)
-	}
-	defer os.Remove(f.Name()) // gone already when all went well
-	err = errors.Join(json.NewEncoder(f).Encode(all), f.Sync(), f.Close())
+	text, err := json.Marshal(all)
 	if err == nil {
-		err = os.Rename(f.Name(), path)
+		err = wholefile.Write(path, text)
 	}
 	if err != nil {
 		return chat.Wrap(chat.Unavailable, "sockio.save", err)

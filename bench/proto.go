@@ -100,8 +100,8 @@ func (socketProto) parse(p []byte) (f frame) {
 	if i := bytes.Index(p[head:], []byte(mark)); i >= 0 {
 		f.object = p[head+i+1 : len(p)-1]
 	}
-	if i := bytes.LastIndex(f.object, []byte(`},"`)); i >= 0 && !f.reply { // an offset follows the object
-		f.object = f.object[:i+1]
+	if bytes.HasSuffix(f.object, []byte{'"'}) { // an offset follows the object
+		f.object = f.object[:bytes.LastIndex(f.object, []byte(`},"`))+1]
 	}
 	return f
 }

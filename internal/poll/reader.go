@@ -10,8 +10,9 @@ import (
 type Runner interface{ Run() }
 
 // Reader is the reading half of a connection, for one Runner, which holds it by
-// value: there are many. It is opened by Readers.Open, begins with Start, and then belongs to the goroutine that runs its Runner, except for End
-// and Release, which any goroutine may call.
+// value: there are many. It is opened by Readers.Open, begins with Start, and then
+// belongs to the goroutine that runs its Runner, except for End and Release, which
+// any goroutine may call.
 //
 // Where a connection cannot be parked (TLS, systems without epoll) Read waits
 // instead, and its Runner keeps the goroutine.

@@ -11,8 +11,8 @@ import (
 )
 
 // Conn writes to one plain TCP connection without copying and without a
-// goroutine. Who owns the connection holds it by value. Try and Wait are never called at the same time; Cut and Last by any
-// goroutine.
+// goroutine. Who owns the connection holds it by value. Try and Wait are never
+// called at the same time; Cut and Last by any goroutine.
 type Conn struct {
 	// Set by Open.
 	raw syscall.RawConn

@@ -27,18 +27,17 @@ var floors = map[string]int{
 
 	"internal/crashpoint": 0,
 	"internal/poll":       0,
-	"internal/recent":     0,
-	"internal/webpeer":    0,
-	"internal/wholefile":  0,
+	"internal/lru":        0,
+	"internal/atomicfile": 0,
 	"internal/writev":     0,
 
-	"internal/pace": 1,
+	"internal/limit": 1,
 
-	"wire":     1, // commands and events <-> bytes
-	"store":    1, // contracts
-	"bus":      1,
-	"presence": 1,
-	"history":  1,
+	"wire":        1, // commands and events <-> bytes
+	"store":       1, // contracts
+	"bus":         1,
+	"presence":    1,
+	"consistency": 1,
 
 	"engineio": 1, // protocols themselves, know nothing of chat
 	"socketio": 1,
@@ -55,8 +54,8 @@ var floors = map[string]int{
 	"session": 5, // one client's conversation
 
 	"httpapi": 6, // transports
-	"wsock":   6,
-	"sockio":  6,
+	"wsapi":   6,
+	"sioapi":  6,
 	"web":     6,
 
 	"config":       7,

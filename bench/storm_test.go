@@ -5,13 +5,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/roomtide/roomtide/internal/nodetest"
+	"github.com/roomtide/roomtide/internal/testprocess"
 )
 
 // Everybody who is cut comes back and has everything, over both protocols; a
 // reader who stops is told of the gap and catches up. The real server, in small.
 func TestStormAndSlowReader(t *testing.T) {
-	program, err := nodetest.Build("")
+	program, err := testprocess.Build("")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -20,7 +20,7 @@ func TestStormAndSlowReader(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	node := program.Start(t, t.TempDir(), nodetest.FreeAddr(t))
+	node := program.Start(t, t.TempDir(), testprocess.FreeAddr(t))
 	node.Ready()
 	o := options{addr: node.Addr}
 	for _, proto := range []string{"native", "socketio"} {

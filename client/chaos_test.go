@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/roomtide/roomtide/chat"
-	"github.com/roomtide/roomtide/history"
+	"github.com/roomtide/roomtide/consistency"
 	"github.com/roomtide/roomtide/wire"
 )
 
@@ -27,7 +27,7 @@ func chaos(t *testing.T, seed uint64) {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	f := newFake(t)
 	f.page = 3
-	rec := history.NewRecorder()
+	rec := consistency.NewRecorder()
 	clients := make([]*Client, users)
 	for u := range clients {
 		clients[u] = dial(t, f, func(o *Options) { o.User = fmt.Sprint("user", u); o.Events = 8 })
@@ -68,11 +68,11 @@ func chaos(t *testing.T, seed uint64) {
 	f.with(func() { f.hook = nil })
 	f.each((*fakeConn).cut) // whoever lost the last events resumes
 	readers.Wait()
-	final := history.Final{}
+	final := consistency.Final{}
 	f.with(func() {
 		for id, r := range f.rooms {
 			for i := range r.messages {
-				final[id] = append(final[id], history.Of(&r.messages[i]))
+				final[id] = append(final[id], consistency.Of(&r.messages[i]))
 			}
 		}
 	})
@@ -81,7 +81,7 @@ func chaos(t *testing.T, seed uint64) {
 			rec.CaughtUp(fmt.Sprint("user", u), r)
 		}
 	}
-	for _, a := range history.Check(rec.Records(), final) {
+	for _, a := range consistency.Check(rec.Records(), final) {
 		t.Error(a)
 	}
 }
@@ -128,7 +128,7 @@ func (f *fake) mishap(rng *rand.Rand, fc *fakeConn, cmd *wire.Command) (handled 
 
 // consume records what a consumer is given until it has had the message last
 // of each room.
-func consume(t *testing.T, c *Client, who string, rec *history.Recorder, rooms int, last chat.Seq) {
+func consume(t *testing.T, c *Client, who string, rec *consistency.Recorder, rooms int, last chat.Seq) {
 	const patience = 20 * time.Second // with each event
 	timeout := time.NewTimer(patience)
 	defer timeout.Stop()

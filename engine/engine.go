@@ -14,7 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/roomtide/roomtide/chat"
-	"github.com/roomtide/roomtide/internal/pace"
+	"github.com/roomtide/roomtide/internal/limit"
 	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/store"
 )
@@ -51,7 +51,7 @@ type Config struct {
 
 	Limits chat.Limits
 	Rates  Rates
-	Joins  *pace.Queue // what they ask the store, a few at a time; nil: a queue of the usual size
+	Joins  *limit.Queue // what they ask the store, a few at a time; nil: a queue of the usual size
 
 	// UsersMakeRooms lets anybody make a room by joining it; otherwise only the
 	// host's back end makes rooms.
@@ -80,7 +80,7 @@ func New(cfg Config) *Engine {
 		cfg.Limits = chat.DefaultLimits()
 	}
 	if cfg.Joins == nil {
-		cfg.Joins = pace.New(pace.Config{Name: "joins", Registerer: cfg.Registerer})
+		cfg.Joins = limit.New(limit.Config{Name: "joins", Registerer: cfg.Registerer})
 	}
 	return &Engine{cfg: cfg, rates: newRates(cfg.Rates, cfg.Now, cfg.Registerer)}
 }

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/roomtide/roomtide/chat"
-	"github.com/roomtide/roomtide/internal/recent"
+	"github.com/roomtide/roomtide/internal/lru"
 )
 
 // Rate is a token bucket: PerSecond on average, Burst at once. A PerSecond of
@@ -75,14 +75,14 @@ type buckets struct {
 	seed    maphash.Seed
 	shards  [bucketShards]struct {
 		mu sync.Mutex
-		m  *recent.Map[string, *rate.Limiter] // guarded by mu
+		m  *lru.Map[string, *rate.Limiter] // guarded by mu
 	}
 }
 
 func newBuckets(r Rate, now func() time.Time, refused prometheus.Counter) *buckets {
 	b := &buckets{rate: r, now: now, refused: refused, seed: maphash.MakeSeed()}
 	for i := range b.shards {
-		b.shards[i].m = recent.New[string, *rate.Limiter](bucketsKept)
+		b.shards[i].m = lru.New[string, *rate.Limiter](bucketsKept)
 	}
 	return b
 }

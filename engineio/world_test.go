@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/roomtide/roomtide/engineio"
-	"github.com/roomtide/roomtide/internal/pipes"
+	"github.com/roomtide/roomtide/internal/memlistener"
 )
 
 // The clock of the tests: that of the public test suites of the protocol.
@@ -64,7 +64,7 @@ func overTCP(t *testing.T, o engineio.Options, test func(t *testing.T, w *world)
 func inBubble(t *testing.T, o engineio.Options, test func(t *testing.T, w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		ln := pipes.New()
+		ln := memlistener.New()
 		run(&world{T: t, addr: "pipe", dial: ln.Dial, bubble: true}, ln, o, test)
 	})
 }

@@ -31,7 +31,8 @@ import (
 	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/hub"
 	"github.com/roomtide/roomtide/identity"
-	"github.com/roomtide/roomtide/internal/webpeer"
+	"github.com/roomtide/roomtide/internal/clientaddr"
+	"github.com/roomtide/roomtide/internal/origin"
 	"github.com/roomtide/roomtide/store"
 	"github.com/roomtide/roomtide/wire"
 )
@@ -101,7 +102,7 @@ type API struct {
 	cfg       Config
 	log       *slog.Logger
 	mux       *http.ServeMux
-	origins   webpeer.Origins
+	origins   origin.Policy
 	metrics   *metrics
 	failures  *failures
 	prom      http.Handler
@@ -126,7 +127,7 @@ func New(cfg Config) *API {
 		cfg.Ready = func() error { return nil }
 	}
 	if cfg.ClientIP == nil {
-		cfg.ClientIP = webpeer.Peer
+		cfg.ClientIP = clientaddr.Peer
 	}
 	if cfg.Revoke == nil {
 		cfg.Revoke = func(_ context.Context, user chat.UserID) (int, error) {
@@ -134,7 +135,7 @@ func New(cfg Config) *API {
 		}
 	}
 	a := &API{
-		cfg: cfg, log: cfg.Log, origins: webpeer.NewOrigins(cfg.Origins),
+		cfg: cfg, log: cfg.Log, origins: origin.New(cfg.Origins),
 		metrics: newMetrics(cfg.Registry), failures: newFailures(time.Now),
 		prom:      promhttp.HandlerFor(cfg.Registry, promhttp.HandlerOpts{}),
 		heartbeat: heartbeatTime, bodyTime: bodyTime,

@@ -11,7 +11,7 @@ import (
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/identity"
-	"github.com/roomtide/roomtide/internal/pace"
+	"github.com/roomtide/roomtide/internal/limit"
 )
 
 func TestErrors(t *testing.T) {
@@ -206,7 +206,7 @@ func TestFailedAuthentications(t *testing.T) {
 
 // Who proves who they are while too many do is told to come again, and can.
 func TestBusyAuthentications(t *testing.T) {
-	turns := pace.New(pace.Config{Name: "authentications", AtOnce: 1, Waiting: -1})
+	turns := limit.New(limit.Config{Name: "authentications", AtOnce: 1, Waiting: -1})
 	v, err := identity.New(identity.Config{Guests: true, Secret: secret, Turns: turns})
 	if err != nil {
 		t.Fatal(err)

@@ -12,8 +12,8 @@ import (
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/identity"
-	"github.com/roomtide/roomtide/internal/recent"
-	"github.com/roomtide/roomtide/internal/webpeer"
+	"github.com/roomtide/roomtide/internal/clientaddr"
+	"github.com/roomtide/roomtide/internal/lru"
 )
 
 // userHeader names the user: a guest's own name, or whom an API key speaks for.
@@ -93,18 +93,18 @@ type failures struct {
 	now func() time.Time
 
 	mu sync.Mutex
-	by *recent.Map[netip.Prefix, *rate.Limiter] // guarded by mu
+	by *lru.Map[netip.Prefix, *rate.Limiter] // guarded by mu
 }
 
 func newFailures(now func() time.Time) *failures {
-	return &failures{now: now, by: recent.New[netip.Prefix, *rate.Limiter](failuresKept)}
+	return &failures{now: now, by: lru.New[netip.Prefix, *rate.Limiter](failuresKept)}
 }
 
 // check refuses an address that has failed too often.
 func (f *failures) check(ip netip.Addr) error {
 	now := f.now()
 	f.mu.Lock()
-	l, ok := f.by.Get(webpeer.Network(ip))
+	l, ok := f.by.Get(clientaddr.Network(ip))
 	f.mu.Unlock()
 	if !ok {
 		return nil
@@ -121,7 +121,7 @@ func (f *failures) check(ip netip.Addr) error {
 
 // note counts a failure.
 func (f *failures) note(ip netip.Addr) {
-	key := webpeer.Network(ip)
+	key := clientaddr.Network(ip)
 	f.mu.Lock()
 	l, ok := f.by.Get(key)
 	if !ok {

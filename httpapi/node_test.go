@@ -28,7 +28,7 @@ import (
 	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/hub"
 	"github.com/roomtide/roomtide/identity"
-	"github.com/roomtide/roomtide/internal/testnode"
+	"github.com/roomtide/roomtide/internal/testserver"
 )
 
 var secret = []byte("0123456789abcdef0123456789abcdef")
@@ -45,7 +45,7 @@ type node struct {
 	hub    *hub.Hub
 	srv    *httptest.Server
 	url    string
-	log    testnode.Log
+	log    testserver.Log
 	later  atomic.Int64 // nanoseconds that identities believe have passed
 	bus    lossy
 
@@ -71,7 +71,7 @@ func newNode(t *testing.T, change func(*Config)) *node {
 	t.Helper()
 	n := &node{t: t, seen: map[string]bool{}}
 	n.bus.Bus = membus.New()
-	deps, h := testnode.Open(t, testnode.Config{
+	deps, h := testserver.Open(t, testserver.Config{
 		Bus: &n.bus, LateAfter: time.Minute, // a busy machine loses nothing
 		Identity: identity.Config{
 			Guests: true, Secret: secret,

@@ -7,7 +7,7 @@ import (
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/identity"
-	"github.com/roomtide/roomtide/internal/webpeer"
+	"github.com/roomtide/roomtide/internal/clientaddr"
 )
 
 //go:embed openapi.json
@@ -58,5 +58,5 @@ func (a *API) local(r *http.Request) bool {
 			return false
 		}
 	}
-	return webpeer.Peer(r).Unmap().IsLoopback() && a.cfg.ClientIP(r).Unmap().IsLoopback()
+	return clientaddr.Peer(r).Unmap().IsLoopback() && a.cfg.ClientIP(r).Unmap().IsLoopback()
 }

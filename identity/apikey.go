@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/roomtide/roomtide/chat"
-	"github.com/roomtide/roomtide/internal/pace"
+	"github.com/roomtide/roomtide/internal/limit"
 )
 
 const (
@@ -78,7 +78,7 @@ func (v *Verifier) apiKey(ctx context.Context, raw string) (*Identity, error) {
 type apiKeys struct {
 	list   func(context.Context) ([]Key, error) // nil: no keys
 	now    func() time.Time
-	turns  *pace.Queue
+	turns  *limit.Queue
 	flight singleflight.Group
 
 	mu   sync.Mutex

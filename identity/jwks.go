@@ -21,7 +21,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/roomtide/roomtide/chat"
-	"github.com/roomtide/roomtide/internal/pace"
+	"github.com/roomtide/roomtide/internal/limit"
 )
 
 const (
@@ -42,7 +42,7 @@ type jwks struct {
 	client *http.Client
 	now    func() time.Time
 	log    *slog.Logger
-	turns  *pace.Queue
+	turns  *limit.Queue
 	flight singleflight.Group
 
 	mu      sync.Mutex

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/roomtide/roomtide/chat"
-	"github.com/roomtide/roomtide/internal/pace"
+	"github.com/roomtide/roomtide/internal/limit"
 )
 
 // remote answers in place of the host's web server; nil hangs until the fetch is
@@ -37,7 +37,7 @@ func hanging(t *testing.T, waiting int) *Verifier {
 	r := &remote{func(w http.ResponseWriter) { fmt.Fprint(w, set) }}
 	v := mustNew(t, Config{
 		Secret: ownSecret, Guests: true, JWKSURL: "http://host.test/", HTTPClient: &http.Client{Transport: r},
-		Turns: pace.New(pace.Config{Name: "authentications", AtOnce: 1, Waiting: waiting}),
+		Turns: limit.New(limit.Config{Name: "authentications", AtOnce: 1, Waiting: waiting}),
 	})
 	if _, err := v.Hello(t.Context(), published(t, "d"), ""); err != nil {
 		t.Fatal(err)
@@ -110,7 +110,7 @@ func TestTurnsAreTaken(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		turns := pace.New(pace.Config{Name: "authentications", AtOnce: 1, Waiting: 1})
+		turns := limit.New(limit.Config{Name: "authentications", AtOnce: 1, Waiting: 1})
 		v := mustNew(t, Config{
 			Guests: true, Secret: ownSecret, Turns: turns,
 			APIKeys: func(context.Context) ([]Key, error) { return []Key{key}, nil },

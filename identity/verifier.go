@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/roomtide/roomtide/chat"
-	"github.com/roomtide/roomtide/internal/pace"
+	"github.com/roomtide/roomtide/internal/limit"
 )
 
 const (
@@ -38,7 +38,7 @@ type Config struct {
 	// aside and holds up nobody whose key is known: not when the JWKS URL hangs, nor
 	// when the list of API keys is slow. Those aside share one fetch, which ends by
 	// its own deadline, and have a bound of their own.
-	Turns *pace.Queue
+	Turns *limit.Queue
 
 	Now        func() time.Time // nil: time.Now
 	HTTPClient *http.Client     // for JWKSURL; nil: a plain one. Redirects are not followed
@@ -64,7 +64,7 @@ func New(cfg Config) (*Verifier, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	if cfg.Turns == nil {
-		cfg.Turns = pace.New(pace.Config{Name: "authentications", Registerer: cfg.Registerer})
+		cfg.Turns = limit.New(limit.Config{Name: "authentications", Registerer: cfg.Registerer})
 	}
 	v := &Verifier{cfg: cfg, limits: chat.DefaultLimits(), api: &apiKeys{list: cfg.APIKeys, now: cfg.Now, turns: cfg.Turns}}
 	if cfg.Limits != nil {

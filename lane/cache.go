@@ -2,7 +2,7 @@ package lane
 
 import (
 	"github.com/roomtide/roomtide/chat"
-	"github.com/roomtide/roomtide/internal/recent"
+	"github.com/roomtide/roomtide/internal/lru"
 	"github.com/roomtide/roomtide/store"
 )
 
@@ -10,8 +10,8 @@ import (
 // never stale, see the package comment; it is forgotten when a commit fails.
 // Owned by the lane's goroutine.
 type cache struct {
-	rooms   *recent.Map[chat.RoomID, chat.Room]
-	members *recent.Map[store.MemberKey, member]
+	rooms   *lru.Map[chat.RoomID, chat.Room]
+	members *lru.Map[store.MemberKey, member]
 }
 
 // member is a chat.Member without what its key says: there are many.
@@ -40,8 +40,8 @@ const (
 
 func newCache() *cache {
 	return &cache{
-		rooms:   recent.New[chat.RoomID, chat.Room](cachedRooms),
-		members: recent.New[store.MemberKey, member](cachedMembers),
+		rooms:   lru.New[chat.RoomID, chat.Room](cachedRooms),
+		members: lru.New[store.MemberKey, member](cachedMembers),
 	}
 }
 

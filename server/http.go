@@ -10,11 +10,12 @@ import (
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/httpapi"
 	"github.com/roomtide/roomtide/hub"
-	"github.com/roomtide/roomtide/internal/webpeer"
+	"github.com/roomtide/roomtide/internal/clientaddr"
+	"github.com/roomtide/roomtide/internal/connlimit"
 	"github.com/roomtide/roomtide/session"
-	"github.com/roomtide/roomtide/sockio"
+	"github.com/roomtide/roomtide/sioapi"
 	"github.com/roomtide/roomtide/web"
-	"github.com/roomtide/roomtide/wsock"
+	"github.com/roomtide/roomtide/wsapi"
 )
 
 // Timeouts against peers that are slow on purpose. Event streams and sockets
@@ -31,21 +32,21 @@ const absentFile = "absent.json"
 
 // openHTTP builds the transports.
 func (s *Server) openHTTP() error {
-	from := webpeer.Proxies(s.cfg.Proxies())
-	gate := webpeer.NewGate(s.cfg.MaxConnections, s.cfg.MaxConnectionsPerIP)
+	from := clientaddr.Proxies(s.cfg.Proxies())
+	conns := connlimit.New(s.cfg.MaxConnections, s.cfg.MaxConnectionsPerIP)
 	deps := s.sessionDeps()
-	s.sockets = wsock.New(wsock.Config{
+	s.sockets = wsapi.New(wsapi.Config{
 		Hub:     s.hub,
-		Open:    func(c *hub.Conn, codec wsock.Codec) wsock.Session { return session.New(deps, c, codec) },
+		Open:    func(c *hub.Conn, codec wsapi.Codec) wsapi.Session { return session.New(deps, c, codec) },
 		Origins: s.cfg.Origins, ClientIP: from.Client,
-		Gate: gate, FrameBytes: deps.Limits.FrameBytes, Deflate: s.cfg.Compression, Log: s.log, Registerer: s.reg,
+		Conns: conns, FrameBytes: deps.Limits.FrameBytes, Deflate: s.cfg.Compression, Log: s.log, Registerer: s.reg,
 	})
 	s.onClose(s.sockets.Close)
-	s.socketIO = sockio.New(sockio.Config{
+	s.socketIO = sioapi.New(sioapi.Config{
 		Hub:      s.hub,
-		Open:     func(c *hub.Conn, codec sockio.Codec) sockio.Session { return session.New(deps, c, codec) },
+		Open:     func(c *hub.Conn, codec sioapi.Codec) sioapi.Session { return session.New(deps, c, codec) },
 		NoGuests: !deps.Guests, Origins: s.cfg.Origins, ClientIP: from.Client,
-		Gate: gate, MaxConns: s.cfg.MaxConnections,
+		Conns: conns, MaxConns: s.cfg.MaxConnections,
 		FrameBytes: deps.Limits.FrameBytes, Deflate: s.cfg.Compression, Log: s.log, Registerer: s.reg,
 		Secret: s.secret, Absent: filepath.Join(s.cfg.DataDir, absentFile),
 	})

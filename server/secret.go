@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/roomtide/roomtide/chat"
-	"github.com/roomtide/roomtide/internal/wholefile"
+	"github.com/roomtide/roomtide/internal/atomicfile"
 )
 
 const (
@@ -43,7 +43,7 @@ func Secret(dataDir string, create bool) ([]byte, error) {
 func writeSecret(dir, path string, secret []byte) error {
 	err := os.MkdirAll(dir, 0o700)
 	if err == nil {
-		err = wholefile.Write(path, []byte(hex.EncodeToString(secret)+"\n"))
+		err = atomicfile.Write(path, []byte(hex.EncodeToString(secret)+"\n"))
 	}
 	if err != nil {
 		return chat.Wrap(chat.Unavailable, "server.secret", err)

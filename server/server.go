@@ -27,10 +27,10 @@ import (
 	"github.com/roomtide/roomtide/presence"
 	"github.com/roomtide/roomtide/presence/mempresence"
 	"github.com/roomtide/roomtide/session"
-	"github.com/roomtide/roomtide/sockio"
+	"github.com/roomtide/roomtide/sioapi"
 	"github.com/roomtide/roomtide/store"
 	"github.com/roomtide/roomtide/store/sqlite"
-	"github.com/roomtide/roomtide/wsock"
+	"github.com/roomtide/roomtide/wsapi"
 )
 
 // nodeName is the node's name in leases and seats. An embedded node is alone.
@@ -52,8 +52,8 @@ type Server struct {
 	secret   []byte // signs what only this node reads
 	seats    *seats
 	listener net.Listener
-	sockets  *wsock.Handler
-	socketIO *sockio.Handler
+	sockets  *wsapi.Handler
+	socketIO *sioapi.Handler
 	http     *http.Server
 	pprof    *http.Server // nil unless configured
 

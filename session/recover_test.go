@@ -9,7 +9,7 @@ import (
 	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/hub"
 	"github.com/roomtide/roomtide/identity"
-	"github.com/roomtide/roomtide/internal/testnode"
+	"github.com/roomtide/roomtide/internal/testserver"
 )
 
 // comeBack connects ann, who was in rooms, and has her recovered.
@@ -74,7 +74,7 @@ func TestRecover(t *testing.T) {
 
 // Nobody asked to join, so nobody is told to come later: it takes its time.
 func TestRecoverTakesItsTime(t *testing.T) {
-	n := openNode(t, testnode.Config{Identity: identity.Config{Guests: true}, Joins: engine.Rate{PerSecond: 20, Burst: 1}})
+	n := openNode(t, testserver.Config{Identity: identity.Config{Guests: true}, Joins: engine.Rate{PerSecond: 20, Burst: 1}})
 	var have []hub.Position
 	ann := n.connect()
 	for _, room := range []chat.RoomID{"a", "b", "c"} {

@@ -13,8 +13,8 @@ import (
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/hub"
 	"github.com/roomtide/roomtide/identity"
-	"github.com/roomtide/roomtide/internal/pace"
-	"github.com/roomtide/roomtide/internal/testnode"
+	"github.com/roomtide/roomtide/internal/limit"
+	"github.com/roomtide/roomtide/internal/testserver"
 	"github.com/roomtide/roomtide/session"
 	"github.com/roomtide/roomtide/wire"
 )
@@ -30,15 +30,15 @@ type node struct {
 
 func newNode(t *testing.T, guests bool) *node {
 	t.Helper()
-	return openNode(t, testnode.Config{Identity: identity.Config{Guests: guests}, HostRooms: !guests})
+	return openNode(t, testserver.Config{Identity: identity.Config{Guests: guests}, HostRooms: !guests})
 }
 
-func openNode(t *testing.T, cfg testnode.Config) *node {
+func openNode(t *testing.T, cfg testserver.Config) *node {
 	t.Helper()
 	cfg.Limits = chat.DefaultLimits()
 	cfg.Limits.RoomsPerConn = 3
 	cfg.Identity.Secret, cfg.Shards, cfg.Presence = secret, 2, true
-	deps, h := testnode.Open(t, cfg)
+	deps, h := testserver.Open(t, cfg)
 	return &node{t: t, deps: deps, hub: h}
 }
 
@@ -240,7 +240,7 @@ func TestTokens(t *testing.T) {
 
 // Who proves who they are while too many do is told to come again, and can.
 func TestBusyAuthentications(t *testing.T) {
-	turns := pace.New(pace.Config{Name: "authentications", AtOnce: 1, Waiting: -1})
+	turns := limit.New(limit.Config{Name: "authentications", AtOnce: 1, Waiting: -1})
 	v, err := identity.New(identity.Config{Guests: true, Secret: secret, Turns: turns})
 	if err != nil {
 		t.Fatal(err)

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/roomtide/roomtide/engineio"
-	"github.com/roomtide/roomtide/internal/pipes"
+	"github.com/roomtide/roomtide/internal/memlistener"
 	"github.com/roomtide/roomtide/socketio"
 	"github.com/roomtide/roomtide/websocket"
 )
@@ -42,7 +42,7 @@ func overTCP(t *testing.T, o socketio.Options, setup func(io *socketio.Server)) 
 func inBubble(t *testing.T, o socketio.Options, setup func(io *socketio.Server), test func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		ln := pipes.New()
+		ln := memlistener.New()
 		test(newWorld(t, ln, ln.Dial, o, setup))
 	})
 }

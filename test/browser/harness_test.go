@@ -19,7 +19,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
-	"github.com/roomtide/roomtide/internal/nodetest"
+	"github.com/roomtide/roomtide/internal/testprocess"
 )
 
 // patience bounds every single wait. It is long because machines can be slow;
@@ -93,7 +93,7 @@ type node struct {
 }
 
 func startNode(t *testing.T) *node {
-	n := &node{t: t, addr: nodetest.FreeAddr(t), dir: t.TempDir()}
+	n := &node{t: t, addr: testprocess.FreeAddr(t), dir: t.TempDir()}
 	n.start()
 	t.Cleanup(func() {
 		n.kill()

@@ -8,12 +8,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/roomtide/roomtide/history"
-	"github.com/roomtide/roomtide/internal/nodetest"
+	"github.com/roomtide/roomtide/consistency"
+	"github.com/roomtide/roomtide/internal/testprocess"
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(nodetest.Main(m, "crashpoints", func(p *nodetest.Program) { program = p }))
+	os.Exit(testprocess.Main(m, "crashpoints", func(p *testprocess.Program) { program = p }))
 }
 
 var points = []string{"before-commit", "after-commit", "before-ack", "after-ack"}
@@ -32,7 +32,7 @@ func TestCrashes(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 0))
-	dir, addr := t.TempDir(), nodetest.FreeAddr(t)
+	dir, addr := t.TempDir(), testprocess.FreeAddr(t)
 
 	w := newWorld(t, addr)
 	n := program.Start(t, dir, addr)
@@ -76,7 +76,7 @@ func TestCrashes(t *testing.T) {
 			t.Errorf("%s was hit %d times, not %d", point, hits[point], timesEachPoint)
 		}
 	}
-	anomalies := history.Check(w.rec.Records(), final)
+	anomalies := consistency.Check(w.rec.Records(), final)
 	for _, a := range anomalies[:min(20, len(anomalies))] {
 		t.Error(a)
 	}
@@ -135,7 +135,7 @@ func inGoodOrder(t *testing.T, w *world, dir, addr string) {
 }
 
 // waitForAcks waits until the load has got somewhere with this node.
-func waitForAcks(t *testing.T, w *world, node *nodetest.Node, acks int64) {
+func waitForAcks(t *testing.T, w *world, node *testprocess.Node, acks int64) {
 	t.Helper()
 	goal := w.acked.Load() + acks
 	deadline := time.After(30 * time.Second)

@@ -13,8 +13,8 @@ import (
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/client"
-	"github.com/roomtide/roomtide/history"
-	"github.com/roomtide/roomtide/internal/nodetest"
+	"github.com/roomtide/roomtide/consistency"
+	"github.com/roomtide/roomtide/internal/testprocess"
 )
 
 const (
@@ -31,7 +31,7 @@ var rooms = []chat.RoomID{"room1", "room2", "room3"}
 type world struct {
 	t    *testing.T
 	addr string
-	rec  *history.Recorder
+	rec  *consistency.Recorder
 
 	stop     chan struct{} // closed: nothing new is sent
 	writing  sync.WaitGroup
@@ -54,7 +54,7 @@ type sent struct {
 }
 
 func newWorld(t *testing.T, addr string) *world {
-	return &world{t: t, addr: addr, rec: history.NewRecorder(), stop: make(chan struct{}), goodbye: make(chan struct{}, 1)}
+	return &world{t: t, addr: addr, rec: consistency.NewRecorder(), stop: make(chan struct{}), goodbye: make(chan struct{}, 1)}
 }
 
 // dial connects a user; the connection may be lost at once.
@@ -291,13 +291,13 @@ func reached(shown, end map[chat.RoomID]chat.Seq) bool {
 
 // finish stops the writers, lets the watchers see the end, and returns what the
 // store holds.
-func (w *world) finish() history.Final {
+func (w *world) finish() consistency.Final {
 	close(w.stop)
 	w.writing.Wait()
 	w.sendAgain()
 	c := w.dial("writer0") // a member, who may read
 	defer c.Close()
-	final, end := history.Final{}, map[chat.RoomID]chat.Seq{}
+	final, end := consistency.Final{}, map[chat.RoomID]chat.Seq{}
 	for _, room := range rooms {
 		final[room] = w.readAll(c, room)
 		end[room] = chat.Seq(len(final[room]))
@@ -337,7 +337,7 @@ func (w *world) sendAgain() {
 }
 
 // readAll returns what the store holds of a room, page by page from its end.
-func (w *world) readAll(c *client.Client, room chat.RoomID) (all []history.Message) {
+func (w *world) readAll(c *client.Client, room chat.RoomID) (all []consistency.Message) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	page := client.Page{Limit: 100}
@@ -348,7 +348,7 @@ func (w *world) readAll(c *client.Client, room chat.RoomID) (all []history.Messa
 			w.t.Fatalf("reading %s: %d messages, %v", room, len(ms), err)
 		}
 		for _, m := range slices.Backward(ms) {
-			all = append(all, history.Of(&m))
+			all = append(all, consistency.Of(&m))
 		}
 		page.Before = ms[0].Seq
 	}
@@ -371,4 +371,4 @@ func (w *world) seed() {
 	}
 }
 
-var program *nodetest.Program
+var program *testprocess.Program

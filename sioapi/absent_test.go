@@ -1,0 +1,123 @@
+package sioapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/hub"
+)
+
+func away(id string, rooms int) *absence {
+	a := &absence{ID: id, User: chat.UserID("user of " + id)}
+	for i := range rooms {
+		a.Trail.Rooms = append(a.Trail.Rooms, hub.Position{Room: chat.RoomID(fmt.Sprint("room", i)), Rev: 7})
+	}
+	return a
+}
+
+func counter() prometheus.Counter { return prometheus.NewCounter(prometheus.CounterOpts{Name: "c"}) }
+
+func value(c prometheus.Counter) float64 {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(c)
+	families, _ := reg.Gather() // of one counter, which cannot fail
+	return families[0].GetMetric()[0].GetCounter().GetValue()
+}
+
+func TestAbsentIsBounded(t *testing.T) {
+	forgotten := counter()
+	a := newAbsent(10, forgotten)
+	a.put(away("first", 3))
+	a.put(away("second", 3))
+	a.put(away("first", 1)) // again: now it is the newest
+	a.put(away("third", 3)) // 4 + 2 + 4 places
+	if a.len() != 3 || value(forgotten) != 0 {
+		t.Errorf("%d are away, %v forgotten", a.len(), value(forgotten))
+	}
+	a.put(away("fourth", 0))
+	for id, there := range map[string]bool{"first": true, "second": false, "third": true, "fourth": true} {
+		if one := a.take(id); (one != nil) != there {
+			t.Errorf("%s: %v", id, one)
+		}
+		if a.take(id) != nil {
+			t.Errorf("%s came back twice", id)
+		}
+	}
+	if value(forgotten) != 1 || a.size != 0 || a.order.Len() != 0 {
+		t.Errorf("%v forgotten, %d places are left", value(forgotten), a.size)
+	}
+	if a.put(away("too large", 10)); a.len() != 0 {
+		t.Error("what is too large is kept")
+	}
+}
+
+func TestAbsentInAFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "absent.json")
+	before := newAbsent(100, counter())
+	if err := before.save(path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); !os.IsNotExist(err) {
+		t.Errorf("nobody is away: %v", err)
+	}
+	for _, id := range []string{"a", "b", "c"} {
+		before.put(away(id, 2))
+	}
+	if err := before.save(path); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v %v", info.Mode(), err)
+	}
+	after := newAbsent(6, counter()) // has room for two of them
+	if err := after.load(path); err != nil {
+		t.Fatal(err)
+	}
+	if one := after.take("c"); after.len() != 1 || one == nil || fmt.Sprint(*one) != fmt.Sprint(*away("c", 2)) {
+		t.Errorf("%v of %d", one, after.len())
+	}
+	if err := after.load(path); err != nil || after.len() != 1 {
+		t.Errorf("the file was to be removed: %v, %d", err, after.len())
+	}
+	for _, damaged := range []string{"", "{", "[1]", `[{"id":1}]`, "[null]"} {
+		if err := os.WriteFile(path, []byte(damaged), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := after.load(path); (err == nil) != (damaged == "[null]") {
+			t.Errorf("%q: %v", damaged, err)
+		}
+		if _, err := os.Stat(path); !os.IsNotExist(err) {
+			t.Errorf("%q is still there: %v", damaged, err)
+		}
+	}
+	if err := before.save(filepath.Join(path, "nowhere")); chat.KindOf(err) != chat.Unavailable {
+		t.Errorf("no such directory: %v", err)
+	}
+}
+
+// What clients send as an offset is anything; what they were sent comes back.
+func FuzzOffset(f *testing.F) {
+	for _, s := range []string{"7 room", "", " ", "7", "-1 a", "7  a", "x y", "9223372036854775808 a", `7 "quoted"`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		room, rev := parseOffset(s)
+		if !utf8.ValidString(string(room)) {
+			return // no room has such an id, and no JSON such a string
+		}
+		var sent string
+		if err := json.Unmarshal(appendOffset(nil, room, rev), &sent); err != nil {
+			t.Fatal(err)
+		}
+		if r, n := parseOffset(sent); r != room || n != rev {
+			t.Errorf("%q is %q %d, and then %q is %q %d", s, room, rev, sent, r, n)
+		}
+	})
+}

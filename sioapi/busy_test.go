@@ -1,0 +1,45 @@
+package sioapi_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/roomtide/roomtide/identity"
+	"github.com/roomtide/roomtide/internal/limit"
+	"github.com/roomtide/roomtide/sioapi"
+)
+
+// Who proves who they are while too many do comes again, and gets in: clients that
+// are let in by their handshake when their connection ends, which makes them do so.
+func TestBusyAuthentications(t *testing.T) {
+	turns := limit.New(limit.Config{Name: "authentications", AtOnce: 1, Waiting: -1})
+	v, err := identity.New(identity.Config{Guests: true, Secret: secret, Turns: turns})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, sioapi.Config{})
+	w.deps.Verifier = v
+	auth := `{"token":"` + token(t, "tom", time.Hour) + `"}`
+	for _, k := range kinds {
+		if err := turns.Enter(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		p, _ := w.dial(k, nil)
+		if k.version == 4 {
+			p.say("0" + auth)
+			p.want("")
+			w.connect(k, `{"user":"bob"}`).want(`2["hello",`) // has nothing to prove
+		} else {
+			p.want("0")
+			p.say(`21["hello",` + auth + `]`)
+			p.want(`31[{"type":"error","code":"busy",`)
+		}
+		turns.Leave()
+		if k.version == 4 {
+			w.connect(k, auth).want(`2["hello",{"type":"ack","user":"tom"`)
+		} else {
+			p.say(`22["hello",` + auth + `]`)
+			p.want(`32[{"type":"ack","user":"tom"`)
+		}
+	}
+}

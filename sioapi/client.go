@@ -1,0 +1,198 @@
+package sioapi
+
+import (
+	"encoding/json"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/engineio"
+	"github.com/roomtide/roomtide/hub"
+	"github.com/roomtide/roomtide/socketio"
+	"github.com/roomtide/roomtide/wire"
+)
+
+// maxBad is how many commands in a row may be bad, or sent before the client
+// has said who they are.
+const maxBad = 20
+
+// client is one connection. It is the way out for what Socket.IO says itself
+// (socketio.Writer), which goes through the hub like everything else.
+type client struct {
+	// Set once.
+	h       *Handler
+	engine  *engineio.Socket
+	conn    *hub.Conn
+	session Session
+	from    netip.Prefix
+	placed  bool // has a place at the gate
+	counted prometheus.Gauge
+
+	// Safe for any goroutine.
+	closed atomic.Bool // by the hub: nothing more is sent
+	kept   atomic.Bool // what is needed to come back was taken, or never will be
+
+	// Owned by the turn of the connection, in which Socket.IO calls its handlers.
+	hello *wire.HelloReply // told when the client is connected
+	late  *time.Timer      // ends a connection that never says hello
+	bad   int              // bad commands in a row
+
+	id string // of the socket, to come back to; set before others can find the socket
+}
+
+func newClient(h *Handler, e *engineio.Socket) *client {
+	c := &client{h: h, engine: e, from: h.network(e.Request())}
+	e.ForgetRequest()
+	c.counted = h.metrics.connections(e)
+	c.counted.Inc()
+	old := e.Protocol() == 3 // such clients do not come back by themselves
+	c.conn = h.cfg.Hub.Attach(link{c}, Encoding{Deflate: e.Deflates(), Plain: old})
+	if !old {
+		c.conn.Track()
+	}
+	c.session = h.cfg.Open(c.conn, Codec{Deflate: e.Deflates()})
+	// Who asked for the last place together with others may find it taken.
+	if why, _ := h.cfg.Conns.Acquire(c.from); why == "" {
+		c.placed = true
+	} else {
+		h.metrics.refused.WithLabelValues(why).Inc()
+		c.conn.Close(chat.ByeBusy)
+	}
+	return c
+}
+
+// admit lets a client in that says who they are with credentials that hold, or
+// that says nothing and may.
+func (c *client) admit(s *socketio.Socket) error {
+	var cmd wire.Command
+	err := wire.DecodeAs(wire.Hello, s.Auth(), &cmd)
+	switch {
+	case err != nil:
+	case cmd.Token != "" || cmd.User != "":
+		c.hello, err = c.session.Greet(c.h.ctx, &cmd)
+	case c.h.cfg.NoGuests && s.Protocol() > 4:
+		err = chat.E(chat.Unauthed, "a token is needed: connect with auth: {token}")
+	}
+	if err == nil {
+		if s.Protocol() > 4 {
+			c.id = s.ID()
+		}
+		return nil
+	}
+	c.count(false)
+	if chat.KindOf(err).Retryable() {
+		// Stock clients try again by themselves when a connection ends, and not when
+		// they are refused. Nothing is sent behind this.
+		c.conn.Close(chat.Goodbye{})
+	}
+	e := chat.Public(err)
+	return &socketio.ConnectError{Message: e.Text, Data: json.RawMessage(wire.AppendError(nil, 0, false, e))}
+}
+
+// connected runs when the client is in: it is told what the ack of hello tells.
+func (c *client) connected(s *socketio.Socket) {
+	s.ForgetAuth()
+	if c.hello != nil {
+		c.conn.Send(socketio.AppendEvent(nil, "/", "hello", wire.AppendAck(nil, 0, false, c.hello)))
+		c.hello = nil
+	} else if c.h.cfg.NoGuests {
+		c.late = time.AfterFunc(c.h.cfg.Hello, func() { c.conn.Close(chat.ByeNoHello) })
+	}
+	c.recovered()
+}
+
+// command hands an event of the client to the session.
+func (c *client) command(ev *socketio.Event) {
+	ok := false
+	defer func() {
+		if !ok { // it panicked; Socket.IO counts that and logs it
+			c.conn.Close(chat.ByeInternal)
+		}
+	}()
+	c.handle(ev)
+	ok = true
+}
+
+func (c *client) handle(ev *socketio.Event) {
+	cmd := new(wire.Command) // the session may keep it
+	err := decode(ev, cmd)
+	id, wants := ev.AckID()
+	cmd.ID, cmd.HasID = int64(id), wants
+	if err != nil {
+		c.session.BadFrame(cmd.ID, cmd.HasID, err)
+		c.count(false)
+		return
+	}
+	c.session.Handle(c.h.ctx, cmd)
+	known := c.session.Authenticated()
+	if known && c.late != nil {
+		c.late.Stop()
+		c.late = nil
+	}
+	c.count(known)
+}
+
+// decode reads the command that an event is. One without arguments has no fields.
+func decode(ev *socketio.Event, cmd *wire.Command) error {
+	if len(ev.Attachments) > 0 {
+		return chat.E(chat.Invalid, "chat has no binary arguments")
+	}
+	object := []byte("{}")
+	if len(ev.Args) > 0 {
+		object = ev.Args[0]
+	}
+	return wire.DecodeAs(wire.Type(ev.Name), object, cmd)
+}
+
+// count ends a connection that makes nothing but mistakes.
+func (c *client) count(good bool) {
+	if c.bad++; good {
+		c.bad = 0
+	}
+	if c.bad > maxBad {
+		c.conn.Close(chat.ByeProtocol)
+	}
+}
+
+// left ends the connection of a client that left the namespace: there is one
+// conversation a connection. Who left on purpose does not come back.
+func (c *client) left(reason string) {
+	if reason == socketio.ReasonClientDisconnect {
+		c.kept.Store(true)
+	}
+	c.conn.Close(chat.Goodbye{})
+}
+
+// gone gives everything back. The connection has ended.
+func (c *client) gone() {
+	defer c.conn.Detach()
+	c.counted.Dec()
+	if c.placed {
+		c.h.cfg.Conns.Release(c.from)
+	}
+	if c.late != nil {
+		c.late.Stop()
+	}
+	if a := c.absence(); a != nil {
+		c.h.absent.put(a)
+	}
+	c.session.Close()
+}
+
+// Send is what Socket.IO has to say itself (socketio.Writer). Nothing of it is
+// binary: chat sends no attachments.
+func (c *client) Send(ms ...engineio.Message) error {
+	if c.closed.Load() {
+		return engineio.ErrClosed
+	}
+	for _, m := range ms {
+		c.conn.Send(engineio.AppendFrame(nil, m.Data))
+	}
+	return nil
+}
+
+// Close ends the connection behind what was sent (socketio.Writer).
+func (c *client) Close(string) { c.conn.Close(chat.Goodbye{}) }

@@ -1,0 +1,171 @@
+package sioapi
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/engineio"
+	"github.com/roomtide/roomtide/hub"
+	"github.com/roomtide/roomtide/internal/clientaddr"
+	"github.com/roomtide/roomtide/internal/connlimit"
+	"github.com/roomtide/roomtide/internal/origin"
+	"github.com/roomtide/roomtide/socketio"
+	"github.com/roomtide/roomtide/wire"
+)
+
+// Session is one client's conversation (session.Session). Calls for one
+// connection come one after the other.
+type Session interface {
+	Greet(ctx context.Context, cmd *wire.Command) (*wire.HelloReply, error)
+	Handle(ctx context.Context, cmd *wire.Command)
+	BadFrame(id int64, hasID bool, err error)
+	Authenticated() bool
+	Speaker() (user chat.UserID, name string, guest bool)
+	Recover(ctx context.Context) error
+	Close()
+}
+
+// Config is how a Handler is made. Zero values mean the defaults.
+type Config struct {
+	Hub  *hub.Hub                                  // required
+	Open func(conn *hub.Conn, codec Codec) Session // required: the conversation of a new connection, whose replies codec frames
+
+	// NoGuests says that nobody may come without a token. Then a client that can
+	// tell it with the handshake must, and any other has Hello to do so. Guests may
+	// stay silent: a page connects when it is loaded and joins when somebody clicks.
+	NoGuests bool
+
+	// Secret signs what clients come back with (at least 32 bytes; nil: a new one).
+	// Absent is a file in which Close keeps who may come back until New reads and
+	// removes it; "" keeps nothing.
+	Secret []byte
+	Absent string
+
+	Origins    []string                       // web origins allowed besides the node's own; "*" is all
+	ClientIP   func(*http.Request) netip.Addr // who is asking; nil: the peer of the TCP connection
+	Conns      *connlimit.Limiter             // places for connections; nil is no limit
+	MaxConns   int                            // sessions at once, also those that only wait to be told of their end; 0 is no limit
+	FrameBytes int                            // one request body or message from a client, 64 KiB
+	Deflate    bool                           // compress, for WebSockets of clients that offer it
+	Hello      time.Duration                  // until a client has joined the main namespace and, where it must, said who they are; 10 s
+	Ping       time.Duration                  // between pings, 25 s
+	Timeout    time.Duration                  // for the answer to a ping, 20 s
+	Log        *slog.Logger                   // nil discards
+	Registerer prometheus.Registerer          // nil registers nothing
+}
+
+func (c *Config) setDefaults() {
+	if c.ClientIP == nil {
+		c.ClientIP = clientaddr.Peer
+	}
+	if c.Conns == nil {
+		c.Conns = connlimit.New(0, 0)
+	}
+	if c.FrameBytes <= 0 {
+		c.FrameBytes = chat.DefaultLimits().FrameBytes
+	}
+	if c.Hello <= 0 {
+		c.Hello = 10 * time.Second
+	}
+	if c.Secret == nil {
+		c.Secret = make([]byte, 32)
+		rand.Read(c.Secret)
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+}
+
+// maxQueued is how much may wait for a client that does not poll, or reads
+// slowly. The hub keeps what is behind it, and has a bound of its own.
+const maxQueued = 128 << 10
+
+// Handler serves Socket.IO; it is an http.Handler for /socket.io/.
+type Handler struct {
+	// Set once.
+	cfg     Config
+	origins origin.Policy
+	metrics *metrics
+	io      *socketio.Server
+	absent  *absent
+	ctx     context.Context // of every command; ends with Close
+	cancel  context.CancelFunc
+}
+
+// New makes a Handler. Close ends it.
+func New(cfg Config) *Handler {
+	cfg.setDefaults()
+	h := &Handler{cfg: cfg, origins: origin.New(cfg.Origins)}
+	h.ctx, h.cancel = context.WithCancel(context.Background())
+	h.io = socketio.New(socketio.Options{
+		Engine: engineio.Options{
+			PingInterval: cfg.Ping, PingTimeout: cfg.Timeout,
+			Deflate: cfg.Deflate, MaxPayload: cfg.FrameBytes, MaxQueued: maxQueued, MaxSockets: cfg.MaxConns,
+			Check: h.check, CORS: h.origins.Known, Log: cfg.Log,
+		},
+		ConnectTimeout: cfg.Hello,
+		MaxAttached:    cfg.FrameBytes,
+		Writer:         func(e *engineio.Socket) socketio.Writer { return newClient(h, e) },
+		Closed:         func(w socketio.Writer, _ string) { w.(*client).gone() },
+		Log:            cfg.Log,
+	})
+	h.metrics = newMetrics(cfg.Registerer, h.io)
+	h.absent = newAbsent(maxAbsent, h.metrics.forgotten)
+	h.metrics.absent(cfg.Registerer, h.absent)
+	if cfg.Absent != "" {
+		if err := h.absent.load(cfg.Absent); err != nil {
+			cfg.Log.Warn("clients that were here before start over", "err", err)
+		}
+	}
+	main := h.io.Of("/")
+	main.Recover(sessions{h})
+	main.Use(func(s *socketio.Socket) error { return clientOf(s).admit(s) })
+	main.OnConnect(func(s *socketio.Socket) { clientOf(s).connected(s) })
+	main.OnDisconnect(func(s *socketio.Socket, reason string) { clientOf(s).left(reason) })
+	main.OnAny(func(s *socketio.Socket, ev *socketio.Event) { clientOf(s).command(ev) })
+	return h
+}
+
+func clientOf(s *socketio.Socket) *client { return s.Writer().(*client) }
+
+// check refuses a handshake before anything is allocated for it.
+func (h *Handler) check(r *http.Request) error {
+	if !h.origins.Allow(r) {
+		h.metrics.refused.WithLabelValues("origin").Inc()
+		return &engineio.CheckError{Status: http.StatusForbidden, Text: "pages of this origin are not allowed here"}
+	}
+	if why, status := h.cfg.Conns.Check(h.network(r)); why != "" {
+		h.metrics.refused.WithLabelValues(why).Inc()
+		return &engineio.CheckError{Status: status, Text: "too many connections, come back later"}
+	}
+	return nil
+}
+
+func (h *Handler) network(r *http.Request) netip.Prefix { return clientaddr.Network(h.cfg.ClientIP(r)) }
+
+// ServeHTTP answers a request of a client.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.io.ServeHTTP(w, r) }
+
+// Close ends all connections, as far as the hub has not, and returns when they
+// are gone, which takes a few seconds at most. New ones are refused.
+func (h *Handler) Close() {
+	h.cancel()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := h.io.Close(ctx); err != nil {
+		h.cfg.Log.Warn("connections did not end in time", "err", err)
+	}
+	if h.cfg.Absent == "" {
+		return
+	}
+	if err := h.absent.save(h.cfg.Absent); err != nil {
+		h.cfg.Log.Warn("clients will start over", "err", err)
+	}
+}

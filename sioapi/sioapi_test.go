@@ -1,0 +1,379 @@
+package sioapi_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/hub"
+	"github.com/roomtide/roomtide/internal/clientaddr"
+	"github.com/roomtide/roomtide/internal/connlimit"
+	"github.com/roomtide/roomtide/session"
+	"github.com/roomtide/roomtide/sioapi"
+	"github.com/roomtide/roomtide/wire"
+)
+
+// everyKind runs a test on a node of its own for each transport and version.
+func everyKind(t *testing.T, cfg sioapi.Config, test func(*world, kind)) {
+	for _, k := range kinds {
+		t.Run(k.String(), func(t *testing.T) { test(newWorld(t, cfg), k) })
+	}
+}
+
+func TestConversation(t *testing.T) {
+	everyKind(t, sioapi.Config{}, func(w *world, k kind) {
+		p := w.connect(k, "")
+		p.say(`2["message",{"room":"room1","message":"x"}]`) // a guest, by whatever name; there is no such room
+		p.want(`2["error",{"type":"error","code":"not_found","message":`)
+		p.say(`27["join",{"room":"room1","id":99,"type":"leave"}]`)
+		p.want(`37[{"type":"ack","room":"room1","rev":1,"seq":0,`)
+		p.say(`2["message",{"room":"room1","message":"one","key":"k"}]`)
+		p.want(`2["message",{"type":"message","room":"room1","seq":1,"rev":2,"user":"guest-`)
+		p.say(`20["message",{"room":"room1","message":"one","key":"k"}]`)
+		p.want(`30[{"type":"ack","room":"room1","seq":1,"rev":2,"time":`)
+		p.say(`28["edit",{"room":"room1","seq":"one"}]`)
+		p.want(`38[{"type":"error","code":"invalid","message":"seq must be a whole number"}]`)
+		p.say(`2["nonsense"]`)
+		p.want(`2["error",{"type":"error","code":"unknown_type","message":"unknown type"}]`)
+		p.say(`29["join","room1"]`)
+		p.want(`39[{"type":"error","code":"invalid",`)
+		p.say(`21["ping"]`)
+		p.want(`31[{"type":"ack"}]`)
+		w.write("room1", "two")
+		p.want(`2["message",{"type":"message","room":"room1","seq":2,"rev":3,"user":"host","message":"two",`)
+		p.say(`1`) // leaving the namespace ends the connection
+		p.want("")
+	})
+}
+
+func TestBinaryIsRefused(t *testing.T) {
+	w := newWorld(t, sioapi.Config{})
+	p := w.connect(kind{"websocket", 4}, "")
+	p.say(`51-5["message",{"room":"room1","message":"x","data":{"_placeholder":true,"num":0}}]`)
+	if err := p.ws.WriteMessage(2, []byte("bytes")); err != nil {
+		t.Fatal(err)
+	}
+	p.want(`35[{"type":"error","code":"invalid","message":"chat has no binary arguments"}]`)
+}
+
+// Who says in the handshake who they are.
+func TestAuth(t *testing.T) {
+	for _, c := range []struct {
+		name, auth string
+		noGuests   bool
+		want       string // behind the answer to CONNECT
+		refused    string
+	}{
+		{"guest", `{"user":"ann","name":"Ann"}`, false, `2["hello",{"type":"ack","user":"ann","name":"Ann","guest":true,"session":"`, ""},
+		{"token", `{"token":"T"}`, true, `2["hello",{"type":"ack","user":"tom","guest":false,"session":"`, ""},
+		{"token among guests", `{"token":"T","user":"ann"}`, false, `2["hello",{"type":"ack","user":"tom","guest":false,`, ""},
+		{"wrong token", `{"token":"x"}`, false, "", `"code":"unauthenticated"`},
+		{"no guests", `{"user":"ann"}`, true, "", `"code":"unauthenticated"`},
+		{"nobody", "", true, "", `"message":"a token is needed: connect with auth: {token}"`},
+		{"no string", `{"user":1}`, false, "", `"code":"invalid"`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t, sioapi.Config{NoGuests: c.noGuests})
+			auth := strings.Replace(c.auth, `"T"`, `"`+token(t, "tom", time.Hour)+`"`, 1)
+			for _, k := range []kind{{"websocket", 4}, {"polling", 4}} {
+				p, _ := w.dial(k, nil)
+				p.say("0" + auth)
+				if c.refused == "" {
+					p.want(`0{"sid":"`)
+					p.want(c.want)
+					continue
+				}
+				e := p.want(`4{"message":"`)
+				if !strings.Contains(e, c.refused) || !strings.Contains(e, `"data":{"type":"error","code":"`) {
+					t.Errorf("%v: %s", k, e)
+				}
+				p.say(`0{"token":"` + token(t, "tom", time.Hour) + `"}`) // the same connection, better credentials
+				p.want(`0{"sid":"`)
+			}
+		})
+	}
+}
+
+// Clients of protocol 3 have no auth and say hello.
+func TestHelloEvent(t *testing.T) {
+	inBubble(t, sioapi.Config{NoGuests: true, Hello: 100 * time.Millisecond}, func(w *world) {
+		for _, k := range []kind{{"websocket", 3}, {"polling", 3}} {
+			p, silent := w.connect(k, ""), w.connect(k, "")
+			p.say(`21["hello",{"token":"` + token(w.T, "tom", time.Hour) + `"}]`)
+			p.want(`31[{"type":"ack","user":"tom",`)
+			silent.say(`21["join",{"room":"room1","user":"ann"}]`)
+			silent.want(`31[{"type":"error","code":"unauthenticated",`)
+			silent.want(`2["goodbye",{"type":"goodbye","code":4404,"reason":"no_hello",`)
+			silent.want("1")
+			silent.want("")
+			p.say(`22["rooms"]`)
+			p.want(`32[{"type":"ack","rooms":[]}]`)
+		}
+	})
+}
+
+// Guests may be silent: a page joins when somebody clicks.
+func TestSilentGuest(t *testing.T) {
+	inBubble(t, sioapi.Config{NoGuests: false, Hello: time.Millisecond}, func(w *world) {
+		silent := w.connect(kind{"websocket", 3}, "")
+		never, _ := w.dial(kind{"websocket", 4}, nil) // joins no namespace
+		never.want("")
+		silent.say(`21["join",{"room":"room1","user":"ann"}]`)
+		silent.want(`31[{"type":"ack",`)
+	})
+}
+
+func TestGoodbyes(t *testing.T) {
+	everyKind(t, sioapi.Config{}, func(w *world, k kind) {
+		revoked, drained := w.connect(k, ""), w.connect(k, "")
+		for i, p := range []*peer{revoked, drained} {
+			p.say(fmt.Sprintf(`21["hello",{"user":"user%d"}]`, i))
+			p.want(`31[{"type":"ack"`)
+		}
+		w.hub.CloseUser("user0", chat.ByeRevoked)
+		revoked.want(`2["goodbye",{"type":"goodbye","code":4403,"reason":"revoked","message":"the connection was ended by an administrator","retry":"never"}]`)
+		revoked.want("1") // stock clients stay away
+		revoked.want("")
+		w.hub.Drain(chat.ByeDraining)
+		drained.want(`2["goodbye",{"type":"goodbye","code":4000,"reason":"draining",`)
+		drained.want("") // stock clients come back
+		if n := w.metric("roomtide_sockio_goodbyes_total"); n != 2 {
+			w.Errorf("%v goodbyes counted, want 2", n)
+		}
+	})
+}
+
+// A token ends the connection that it began.
+func TestExpiry(t *testing.T) {
+	w := newWorld(t, sioapi.Config{NoGuests: true})
+	w.deps.Now = func() time.Time { return time.Now().Add(2 * time.Hour) } // of the conversation, not of who checks tokens
+	for _, k := range []kind{{"websocket", 4}, {"polling", 4}} {
+		p, _ := w.dial(k, nil)
+		p.say(`0{"token":"` + token(t, "tom", time.Hour) + `"}`)
+		for packet := p.next(); !strings.HasPrefix(packet, `2["goodbye",{"type":"goodbye","code":4402,"reason":"expired",`); packet = p.next() {
+			if packet == "" {
+				t.Fatalf("%v was not told", k)
+			}
+		}
+		p.want("1")
+		p.want("")
+	}
+}
+
+func TestOrigins(t *testing.T) {
+	w := newWorld(t, sioapi.Config{Origins: []string{"https://www.example.org"}})
+	for _, k := range kinds {
+		for origin, want := range map[string]bool{"": true, w.url: true, "https://www.example.org": true, "https://evil.example": false, "null": false} {
+			header := http.Header{}
+			if origin != "" {
+				header.Set("Origin", origin)
+			}
+			p, status := w.dial(k, header)
+			if (p != nil) != want || p == nil && status != http.StatusForbidden {
+				t.Errorf("%v from %q: %d", k, origin, status)
+			}
+		}
+	}
+	if n := w.metric("roomtide_sockio_refused_total"); n != 8 {
+		t.Errorf("%v refusals counted, want 8", n)
+	}
+}
+
+func TestGate(t *testing.T) {
+	conns := connlimit.New(3, 2)
+	from := netip.MustParseAddr("192.0.2.1")
+	w := newWorld(t, sioapi.Config{Conns: conns, ClientIP: func(*http.Request) netip.Addr { return from }})
+	first, _ := w.connect(kinds[0], ""), w.connect(kinds[3], "")
+	if p, status := w.dial(kinds[1], nil); p != nil || status != http.StatusTooManyRequests {
+		t.Errorf("a third from one address: %d", status)
+	}
+	from = netip.MustParseAddr("192.0.2.2")
+	w.connect(kinds[2], "")
+	if p, status := w.dial(kinds[1], nil); p != nil || status != http.StatusServiceUnavailable {
+		t.Errorf("a fourth: %d", status)
+	}
+	first.say("1")
+	first.want("")
+	w.settle("a place again", func() bool { return conns.InUse() == 2 })
+	w.connect(kinds[1], "")
+	if why, _ := conns.Check(clientaddr.Network(from)); why != "full" {
+		t.Errorf("the limiter says %q", why)
+	}
+}
+
+// Places are given out strictly. Who asked for the last one together with
+// somebody faster is told so.
+func TestGateTogether(t *testing.T) {
+	conns := connlimit.New(1, 0)
+	var w *world
+	w = newWorld(t, sioapi.Config{Conns: conns, Open: func(c *hub.Conn, codec sioapi.Codec) sioapi.Session {
+		conns.Acquire(netip.Prefix{}) // somebody faster, between the check and the connection
+		return session.New(w.deps, c, codec)
+	}})
+	for _, k := range kinds {
+		p, status := w.dial(k, nil)
+		if p == nil {
+			t.Fatal(status)
+		}
+		for packet := p.next(); packet != "0"; packet = p.next() { // of protocol 4, unasked
+			if strings.HasPrefix(packet, `2["goodbye",{"type":"goodbye","code":4200,"reason":"busy",`) {
+				break
+			} else if packet == "" {
+				t.Errorf("%v was not told", k)
+				break
+			}
+		}
+		conns.Release(netip.Prefix{})
+	}
+}
+
+func TestFrameLimit(t *testing.T) {
+	everyKind(t, sioapi.Config{FrameBytes: 1000}, func(w *world, k kind) {
+		p := w.connect(k, "")
+		packet := `2["join",{"room":"` + strings.Repeat("x", 1000) + `"}]`
+		if p.ws != nil {
+			p.say(packet)
+			p.want("")
+		} else if answer, status := p.http(http.MethodPost, fmt.Sprintf("%d:4%s", len(packet)+1, packet), nil); status != http.StatusRequestEntityTooLarge {
+			w.Errorf("%d %s", status, answer)
+		}
+	})
+}
+
+func TestNothingButMistakes(t *testing.T) {
+	everyKind(t, sioapi.Config{}, func(w *world, k kind) {
+		p := w.connect(k, "")
+		for range 20 {
+			p.say(`2["nonsense"]`)
+			p.want(`2["error",`)
+		}
+		p.say(`2["join",{"room":"room1"}]`) // a good one: it begins anew
+		for range 21 {
+			p.say(`2["nonsense"]`)
+		}
+		for range 21 {
+			p.want(`2["error",`)
+		}
+		p.want(`2["goodbye",{"type":"goodbye","code":4400,"reason":"protocol",`)
+		p.want("1")
+		p.want("")
+	})
+}
+
+// faulty is a session that fails on one kind of message.
+type faulty struct{ sioapi.Session }
+
+func (f faulty) Handle(ctx context.Context, cmd *wire.Command) {
+	if cmd.Text == "panic" {
+		panic("quotes the message: " + cmd.Text)
+	}
+	f.Session.Handle(ctx, cmd)
+}
+
+func TestPanic(t *testing.T) {
+	var w *world
+	w = newWorld(t, sioapi.Config{Open: func(c *hub.Conn, codec sioapi.Codec) sioapi.Session {
+		return faulty{session.New(w.deps, c, codec)}
+	}})
+	for _, k := range kinds {
+		p, other := w.connect(k, ""), w.connect(k, "")
+		p.say(`21["message",{"room":"room1","message":"panic"}]`)
+		p.want(`2["goodbye",{"type":"goodbye","code":4202,"reason":"internal",`)
+		p.want("")
+		other.say(`21["join",{"room":"room1"}]`)
+		other.want(`31[{"type":"ack",`)
+	}
+	// The goodbye is said first.
+	w.settle("4 panics counted", func() bool { return w.metric("roomtide_sockio_panics_total") == 4 })
+	w.settle("4 panics in the log", func() bool { return strings.Count(w.log.String(), "a handler panicked") == 4 })
+	if s := w.log.String(); !strings.Contains(s, "panicked") || strings.Contains(s, "quotes") {
+		t.Errorf("the log: %s", s)
+	}
+}
+
+// A client that does not poll for long gets what waited for it, in order, then
+// a gap, and goes on from there.
+func TestLatePoll(t *testing.T) {
+	for _, k := range []kind{{"polling", 4}, {"polling", 3}} {
+		t.Run(k.String(), func(t *testing.T) {
+			w := newWorld(t, sioapi.Config{})
+			p := w.connect(k, "")
+			p.say(`21["join",{"room":"room1","user":"ann"}]`)
+			p.want(`31[{"type":"ack",`)
+			const n = 200
+			long := strings.Repeat("x", 4000)
+			for range n { // more than may wait
+				w.write("room1", long)
+			}
+			var seq, rev, gaps int64
+			rev = 1
+			for seq < n {
+				ms, gap := p.news(&rev)
+				for _, m := range ms {
+					if seq++; m.Seq != seq {
+						t.Fatalf("message %d came after %d", m.Seq, seq-1)
+					}
+				}
+				if gap {
+					gaps++
+					p.say(fmt.Sprintf(`22["join",{"room":"room1","after":%d}]`, rev))
+				}
+			}
+			if gaps == 0 {
+				t.Error("everything waited for the client: that was no test")
+			}
+		})
+	}
+}
+
+type message struct{ Seq, Rev int64 }
+
+// news reads the next event, or the ack of a join, and sets rev to what it
+// brings up to.
+func (p *peer) news(rev *int64) (ms []message, gap bool) {
+	p.Helper()
+	packet := p.next()
+	var event []json.RawMessage
+	_, array, _ := strings.Cut(packet, "[")
+	if err := json.Unmarshal([]byte("["+array), &event); err != nil {
+		p.Fatalf("%q: %v", packet, err)
+	}
+	var v struct {
+		Type     string
+		Seq, Rev int64
+		More     bool
+		Messages []message
+	}
+	if err := json.Unmarshal(event[min(1, len(event)-1)], &v); err != nil {
+		p.Fatal(err)
+	}
+	switch {
+	case v.Type == "message":
+		*rev = v.Rev
+		return []message{{v.Seq, v.Rev}}, false
+	case v.Type == "ack":
+		*rev = v.Rev
+		return v.Messages, v.More
+	case v.Type != "gap" || v.Rev != *rev:
+		p.Fatalf("after rev %d: %s", *rev, packet)
+	}
+	return nil, true
+}
+
+func TestEncodingOfUnknownKinds(t *testing.T) {
+	if b := (sioapi.Encoding{}).AppendEvent(nil, &chat.Event{Kind: 255}); len(b) != 0 {
+		t.Errorf("%q", b)
+	}
+	if b := (sioapi.Codec{}).Ack(nil, 0, false, wire.DoneReply{}); len(b) != 0 {
+		t.Errorf("%q", b)
+	}
+	if b := (sioapi.Encoding{}).AppendGap(nil, "room1", 7); string(b[2:]) != `42["gap",{"type":"gap","room":"room1","rev":7}]` {
+		t.Errorf("%q", b)
+	}
+}

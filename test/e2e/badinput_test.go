@@ -1,0 +1,212 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/identity"
+	"github.com/roomtide/roomtide/internal/testprocess"
+	"github.com/roomtide/roomtide/server"
+	"github.com/roomtide/roomtide/websocket"
+)
+
+// rough is a client that sends what it likes.
+type rough struct {
+	t  *testing.T
+	ws *websocket.Conn
+}
+
+func newRough(t *testing.T, n *testprocess.Node) *rough {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	ws, err := websocket.Dial(ctx, "ws://"+n.Addr+"/ws", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ws.Close() })
+	if err := ws.NetConn().SetDeadline(time.Now().Add(time.Minute)); err != nil { // for its whole life
+		t.Fatal(err)
+	}
+	return &rough{t, ws}
+}
+
+func (r *rough) say(frame string) {
+	r.t.Helper()
+	if err := r.ws.WriteMessage(websocket.Text, []byte(frame)); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// hear returns the next ack, error or goodbye.
+func (r *rough) hear() (m map[string]any) {
+	r.t.Helper()
+	for {
+		_, p, err := r.ws.ReadMessage(1 << 20)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		m = nil
+		if err := json.Unmarshal(p, &m); err != nil {
+			r.t.Fatalf("%q: %v", p, err)
+		}
+		switch m["type"] {
+		case "ack", "error", "goodbye":
+			return m
+		}
+	}
+}
+
+// closed returns the code of the close frame that must come.
+func (r *rough) closed() int {
+	r.t.Helper()
+	for {
+		_, _, err := r.ws.ReadMessage(1 << 20)
+		var closed *websocket.CloseError
+		if errors.As(err, &closed) {
+			return closed.Code
+		}
+		if err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+// What makes no sense is answered with a code and a sentence, the connection
+// goes on, and what was written before is still there.
+func TestBadInput(t *testing.T) {
+	dir := t.TempDir()
+	n := program.Start(t, dir, testprocess.FreeAddr(t))
+	n.Ready()
+	owner := newRough(t, n)
+	for _, f := range []string{`{"type":"hello","id":1,"user":"owner"}`, `{"type":"join","id":2,"room":"r"}`, `{"type":"message","id":3,"room":"r","message":"kept","key":"k"}`} {
+		owner.say(f)
+		if m := owner.hear(); m["type"] != "ack" {
+			t.Fatalf("%s: %v", f, m)
+		}
+	}
+	eve := newRough(t, n)
+	eve.say(`{"type":"hello","id":0,"user":"eve"}`)
+	eve.hear()
+	for i, c := range []struct{ what, frame, code string }{
+		{"malformed JSON", `{"type":"message","id":%d,`, "invalid"},
+		{"no object", `[1,2,%d]`, "invalid"},
+		{"no type", `{"id":%d,"room":"r"}`, "invalid"},
+		{"unknown type", `{"type":"dance","id":%d}`, "unknown_type"},
+		{"a type that is no word", `{"type":{"$regex":"x"},"id":%d}`, "invalid"},
+		{"an object for a text", `{"type":"message","id":%d,"room":"r","message":{"$ne":1}}`, "invalid"},
+		{"no room", `{"type":"join","id":%d}`, "invalid"},
+		{"a room with a control character", `{"type":"join","id":%d,"room":"a\u0000b"}`, "invalid"},
+		{"a very long room", `{"type":"join","id":%d,"room":"` + strings.Repeat("r", 129) + `"}`, "too_large"},
+		{"a room that is not there", `{"type":"message","id":%d,"room":"nowhere","message":"x"}`, "not_found"},
+		{"not a member", `{"type":"message","id":%d,"room":"r","message":"x"}`, "not_member"},
+		{"history of a stranger", `{"type":"history","id":%d,"room":"r"}`, "not_member"},
+		{"an empty message", `{"type":"message","id":%d,"room":"r","message":""}`, "invalid"},
+		{"a long message", `{"type":"message","id":%d,"room":"r","message":"` + strings.Repeat("x", 4001) + `"}`, "too_large"},
+		{"an edit of nothing", `{"type":"edit","id":%d,"room":"r","seq":99,"message":"x"}`, "not_found"},
+		{"a fraction for a number", `{"type":"delete","id":%d,"room":"r","seq":1.5}`, "invalid"},
+		{"a huge number", `{"type":"delete","id":%d,"room":"r","seq":1e99}`, "invalid"},
+		{"another's name", `{"type":"message","id":%d,"user":"owner","room":"r","message":"x"}`, "forbidden"},
+		{"a second hello", `{"type":"hello","id":%d,"user":"eve"}`, "invalid"},
+	} {
+		frame := c.frame
+		if strings.Contains(frame, "%d") {
+			frame = fmt.Sprintf(frame, i+1)
+		}
+		eve.say(frame)
+		m := eve.hear()
+		if m["type"] != "error" || m["code"] != c.code || m["message"] == "" {
+			t.Errorf("%s: %v, want %s", c.what, m, c.code)
+		}
+	}
+	owner.say(`{"type":"message","id":4,"room":"r","message":"another","key":"k"}`)
+	if m := owner.hear(); m["code"] != "conflict" {
+		t.Errorf("the same key with another body: %v", m)
+	}
+	owner.say(`{"type":"history","id":5,"room":"r"}`)
+	if m := owner.hear(); len(m["messages"].([]any)) != 1 {
+		t.Errorf("the room after all that: %v", m)
+	}
+}
+
+// What breaks the protocol ends the connection, with a code that says why.
+func TestBrokenFrames(t *testing.T) {
+	n := program.Start(t, t.TempDir(), testprocess.FreeAddr(t))
+	n.Ready()
+	hello := func() *rough {
+		r := newRough(t, n)
+		r.say(`{"type":"hello","id":1,"user":"u"}`)
+		r.hear()
+		return r
+	}
+	big := hello()
+	big.say(`{"type":"message","room":"r","message":"` + strings.Repeat("x", 65<<10) + `"}`)
+	if code := big.closed(); code != chat.ByeTooLarge.Code {
+		t.Errorf("an oversized frame is closed with %d", code)
+	}
+	odd := hello()
+	odd.say("{\"type\":\"message\",\"room\":\"r\",\"message\":\"\xff\xfe\"}")
+	if code := odd.closed(); code != chat.ByeProtocol.Code {
+		t.Errorf("wrong UTF-8 is closed with %d", code)
+	}
+}
+
+// Without guests a stale token, a forged one and none are refused, on the
+// socket and over HTTP.
+func TestTokens(t *testing.T) {
+	dir := t.TempDir()
+	n := program.Start(t, dir, testprocess.FreeAddr(t), "ROOMTIDE_GUESTS=off")
+	n.Ready()
+	secret, err := server.Secret(dir, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mint := func(secret []byte) string {
+		token, err := identity.Mint(secret, "ann", "Ann", []chat.RoomID{"r"}, time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return token
+	}
+	forged := mint([]byte(strings.Repeat("x", 32)))
+	good := mint(secret)
+	// RFC 7519 3.1: a token whose exp is long past, signed with some key.
+	stale := "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLCJleHAiOjEzMDA4MTkzODAsImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+	r := newRough(t, n)
+	for what, frame := range map[string]string{
+		"no hello":       `{"type":"join","id":1,"room":"r"}`,
+		"a guest":        `{"type":"hello","id":1,"user":"ann"}`,
+		"a forged token": `{"type":"hello","id":1,"token":"` + forged + `"}`,
+		"a stale token":  `{"type":"hello","id":1,"token":"` + stale + `"}`,
+	} {
+		r.say(frame)
+		if m := r.hear(); m["code"] != "unauthenticated" {
+			t.Errorf("%s: %v", what, m)
+		}
+	}
+	r.say(`{"type":"hello","id":2,"token":"` + good + `"}`)
+	if m := r.hear(); m["user"] != "ann" || m["name"] != "Ann" {
+		t.Fatalf("%v", m)
+	}
+	r.say(`{"type":"join","id":3,"room":"r"}`)
+	if m := r.hear(); m["type"] != "ack" {
+		t.Fatalf("%v", m)
+	}
+	// The back end ends a user's connections at once.
+	b := newBackEnd(t, n, dir)
+	if a := b.do("DELETE", "/v1/users/ann/connections", nil, ""); a.Status != 200 {
+		t.Fatalf("%+v", a)
+	}
+	if code := r.closed(); code != chat.ByeRevoked.Code {
+		t.Errorf("closed with %d", code)
+	}
+	if strings.Contains(n.Said(), good) || strings.Contains(n.Said(), forged) {
+		t.Error("a token is in the log")
+	}
+}

@@ -1,0 +1,145 @@
+//go:build linux
+
+package e2e
+
+import (
+	"errors"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/client"
+	"github.com/roomtide/roomtide/internal/testprocess"
+)
+
+// inNamespace says that this process has a user and mount namespace of its own.
+const inNamespace = "ROOMTIDE_TEST_NAMESPACE"
+
+// The disk is full: writing says read_only and nothing that was acknowledged is
+// lost, reading goes on, and once there is space the node works again by
+// itself, without a restart.
+func TestDiskFull(t *testing.T) {
+	dir, ok := smallDisk(t)
+	if !ok {
+		return // told by the process with a namespace of its own
+	}
+	n := program.Start(t, filepath.Join(dir, "data"), testprocess.FreeAddr(t))
+	n.Ready()
+	user1 := user(t, n, "user1")
+	join(t, user1, "room1")
+	shop := newBackEnd(t, n, filepath.Join(dir, "data"))
+	if a := shop.post("room1", "first", "while there is space"); a.Seq != 1 {
+		t.Fatalf("%+v", a)
+	}
+	wantMessage(t, user1, 1, "shop", "while there is space")
+
+	filler := fill(t, dir)
+	stored := chat.Seq(1)
+	long := strings.Repeat("x", 4000)
+	var refused answer
+	for refused.Status = http.StatusCreated; refused.Status == http.StatusCreated; {
+		if stored > 2000 {
+			t.Fatal("a full disk takes everything")
+		}
+		if refused = shop.post("room1", "", long); refused.Status == http.StatusCreated {
+			stored++ // there was space left inside the files
+		}
+	}
+	if refused.Status != http.StatusInsufficientStorage || refused.Code != "read_only" {
+		t.Fatalf("when the disk is full: %+v", refused)
+	}
+	if status := n.WaitStatus("/readyz", http.StatusServiceUnavailable); status != http.StatusServiceUnavailable {
+		t.Errorf("readyz says %d", status)
+	}
+	if status := n.WaitStatus("/healthz", http.StatusOK); status != http.StatusOK {
+		t.Errorf("healthz says %d", status)
+	}
+	if a := shop.get("/v1/rooms/room1/messages?limit=1"); a.Status != http.StatusOK || len(a.Messages) != 1 || a.Messages[0].Seq != stored {
+		t.Errorf("reading from a full disk: %+v", a)
+	}
+	late := user(t, n, "user1") // a member can still come in, and read
+	join(t, late, "room1")
+
+	// A user sends now. The client keeps the message until it can be stored.
+	outcome := make(chan error, 1)
+	user1.SendAsync("room1", chat.Draft{Text: "in spite of all"}, func(s client.Sent, err error) {
+		if err == nil && s.Seq != stored+1 {
+			t.Errorf("stored as %d, want %d", s.Seq, stored+1)
+		}
+		outcome <- err
+	})
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-outcome:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("there is space again, and the message is not stored")
+	}
+	n.Ready()
+	if a := shop.post("room1", "last", "there is space again"); a.Status != http.StatusCreated || a.Seq != stored+2 {
+		t.Errorf("%+v", a)
+	}
+	if code := n.Terminate(10 * time.Second); code != 0 {
+		t.Errorf("the node ended with %d", code)
+	}
+	if out, errs, err := program.Run(testContext(t), "check", "--data-dir", filepath.Join(dir, "data")); err != nil {
+		t.Errorf("the offline check: %v\n%s%s", err, out, errs)
+	}
+}
+
+// smallDisk mounts a small file system. Who may not mount runs the test again
+// as a process that may, in a namespace of its own; then ok is false.
+func smallDisk(t *testing.T) (dir string, ok bool) {
+	t.Helper()
+	dir = t.TempDir()
+	err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=12m")
+	if err == nil {
+		t.Cleanup(func() {
+			if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+				t.Error(err)
+			}
+		})
+		return dir, true
+	}
+	if os.Getenv(inNamespace) != "" || !errors.Is(err, syscall.EPERM) {
+		t.Fatal("cannot mount a small disk, and this test needs one:", err)
+	}
+	cmd := exec.Command("unshare", "--user", "--map-root-user", "--mount", os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+	cmd.Env = append(os.Environ(), inNamespace+"=1")
+	out, err := cmd.CombinedOutput()
+	t.Logf("in a namespace:\n%s", out)
+	if err != nil {
+		t.Fatal("cannot mount a small disk, or the test failed on it:", err)
+	}
+	return "", false
+}
+
+// fill takes all space with one file.
+func fill(t *testing.T, dir string) (file string) {
+	t.Helper()
+	f, err := os.Create(filepath.Join(dir, "filler"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for size := 1 << 16; size > 0; {
+		_, err := f.Write(make([]byte, size))
+		switch {
+		case errors.Is(err, syscall.ENOSPC):
+			size /= 2
+		case err != nil:
+			t.Fatal(err)
+		}
+	}
+	return f.Name()
+}

@@ -1,0 +1,115 @@
+package socketio
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+// page is a site with the client of its own, on an origin of its own.
+const page = `<!doctype html><meta charset="utf-8"><title>site</title>
+<script src="/socket.io.js"></script>
+<script type="module">import { peer } from '/peer.mjs'; window.site = peer(io);</script>`
+
+// TestChromium is the story of TestChat with a page of another origin.
+func TestChromium(t *testing.T) {
+	browser := startChromium(t)
+	files := http.NewServeMux()
+	files.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprint(w, page)
+	})
+	files.HandleFunc("GET /peer.mjs", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/javascript")
+		http.ServeFile(w, r, "peer.mjs")
+	})
+	files.HandleFunc("GET /socket.io.js", func(w http.ResponseWriter, r *http.Request) {
+		http.ServeFile(w, r, filepath.Join(packages, "node_modules", "io4", "dist", "socket.io.js"))
+	})
+	site := httptest.NewServer(files)
+	defer site.Close()
+	for _, m := range modes {
+		t.Run(m.name, func(t *testing.T) {
+			w := newWorld(t, append(m.env, "ROOMTIDE_ORIGINS="+site.URL)...)
+			a := &ada{object: openPage(t, browser, site.URL), mode: m}
+			a.story(w)
+		})
+	}
+	t.Run("another origin", func(t *testing.T) {
+		w := newWorld(t, "ROOMTIDE_ORIGINS=https://www.example.org")
+		for _, m := range modes {
+			a := &ada{object: openPage(t, browser, site.URL), mode: m}
+			do[bool](a.object, "open", w.node.URL(""), m.options)
+			if e := a.next("connect_error"); e.Message != "xhr poll error" && e.Message != "websocket error" {
+				t.Errorf("%s: %+v", m.name, e)
+			}
+			do[bool](a.object, "close")
+		}
+	})
+}
+
+func startChromium(t *testing.T) context.Context {
+	t.Helper()
+	path, err := findChromium()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Without UserDataDir each start has a fresh profile of its own.
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
+	)
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
+	t.Cleanup(cancel)
+	browser, cancel := chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	if err := chromedp.Do(browser); err != nil {
+		t.Fatalf("starting %s: %v", path, err)
+	}
+	return browser
+}
+
+func findChromium() (string, error) {
+	names := []string{"chromium", "chromium-browser", "google-chrome"}
+	for _, name := range names {
+		if file, err := exec.LookPath(name); err == nil {
+			return file, nil
+		}
+	}
+	return "", errors.New("none of " + strings.Join(names, ", ") + " is in PATH; install the package chromium")
+}
+
+// openPage opens the site in a window and returns its client.
+func openPage(t *testing.T, browser context.Context, url string) *object {
+	t.Helper()
+	window, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
+	t.Cleanup(cancel)
+	ctx, cancel := context.WithTimeout(window, patience)
+	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx, chromedp.Navigate(url)); err != nil {
+		t.Fatal(err)
+	}
+	return &object{t, func(call string, args []any) (json.RawMessage, error) {
+		if args == nil {
+			args = []any{}
+		}
+		list, err := json.Marshal(args)
+		if err != nil {
+			return nil, err
+		}
+		script := fmt.Sprintf("Promise.resolve(site.%s(...%s)).then((v) => JSON.stringify(v === undefined ? null : v))", call, list)
+		ctx, cancel := context.WithTimeout(window, 4*patience)
+		defer cancel()
+		v, err := chromedp.Run(ctx, chromedp.Evaluate[string](script, chromedp.EvalAwaitPromise))
+		return json.RawMessage(v), err
+	}}
+}

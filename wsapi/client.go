@@ -1,0 +1,227 @@
+package wsapi
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"runtime"
+	"runtime/debug"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/hub"
+	"github.com/roomtide/roomtide/internal/poll"
+	"github.com/roomtide/roomtide/websocket"
+	"github.com/roomtide/roomtide/wire"
+)
+
+const (
+	// maxBad is how many frames in a row may be bad, or sent before the client
+	// has said who they are.
+	maxBad = 20
+
+	// maxPings is how many pings a client may send in one beat.
+	maxPings = 50
+
+	// lastWords is how long a connection may go on after its goodbye, and
+	// lastBytes how much the peer may send meanwhile. Closing a socket while
+	// something arrives would make the peer lose the goodbye.
+	lastWords = 3 * time.Second
+	lastBytes = 1 << 20
+)
+
+// client is one connection, and the link that the hub writes to.
+type client struct {
+	hub.Link // set once; Close is ours
+
+	// set once
+	h       *Handler
+	ws      *websocket.Conn
+	from    netip.Prefix
+	conn    *hub.Conn
+	session Session
+	reader  poll.Reader
+	born    int64 // beat
+	spoke   int32 // set by Handler.enter
+
+	// safe for any goroutine
+	seen  atomic.Int64 // beat of the last sign of life
+	ready atomic.Bool  // has said who they are
+
+	// owned by whoever reads
+	bad      int32
+	pings    int32 // in pingBeat
+	pingBeat int64
+}
+
+func newClient(h *Handler, ws *websocket.Conn, from netip.Prefix) *client {
+	c := &client{h: h, ws: ws, from: from, born: h.beat.Load()}
+	c.seen.Store(c.born)
+	h.readers.Open(&c.reader, ws.NetConn(), c)
+	c.openLink()
+	c.conn = h.cfg.Hub.Attach(c, Encoding{Deflate: ws.Deflate()})
+	c.session = h.cfg.Open(c.conn, Codec{Deflate: ws.Deflate()})
+	ws.OnPing, ws.OnPong, ws.Source = c.ping, c.alive, &c.reader
+	h.enter(c)
+	return c
+}
+
+// openLink decides how the connection is written to.
+func (c *client) openLink() {
+	if tcp, ok := c.ws.NetConn().(*net.TCPConn); ok {
+		c.Link = hub.NewTCPLink(tcp, goodbye)
+		return
+	}
+	l := hub.NewBufferedLink(c.ws.NetConn(), 0, goodbye)
+	go l.Run() // ends with the link; why it ended, reading tells
+	c.Link = l
+}
+
+// Close ends the connection (hub.Link): the peer has got its goodbye, and now
+// somebody has to read until it hangs up or the time for that is over.
+func (c *client) Close(g chat.Goodbye) {
+	c.Link.Close(g)
+	c.reader.End()
+}
+
+// Run reads until the connection is parked or ends (poll.Runner). In the end it
+// gives everything back.
+func (c *client) Run() {
+	bye, parked := c.read()
+	if parked {
+		return // somebody else may have it by now
+	}
+	c.guard(new(wire.Command), c.session.Close)
+	if bye != nil {
+		c.end(*bye)
+		c.drain()
+	}
+	c.conn.Detach()
+	c.reader.Release()
+	c.ws.Close()
+	c.Link.Close(chat.Goodbye{Code: websocket.CodeNormal}) // says nothing any more, ends what waits in it
+	c.h.leave(c)
+	c.h.release(c.from)
+}
+
+// read hands commands to the session until the connection is parked or ends.
+// Then it returns the goodbye to say, nil when there is nobody to say it to.
+func (c *client) read() (bye *chat.Goodbye, parked bool) {
+	for {
+		limit := c.h.cfg.FrameBytes
+		if !c.ready.Load() {
+			limit = min(limit, helloBytes)
+		}
+		op, p, err := c.ws.ReadMessage(limit)
+		switch {
+		case err == syscall.EAGAIN && c.reader.Park():
+			return nil, true
+		case err == syscall.EAGAIN:
+			continue
+		case err != nil:
+			return farewell(err), false
+		}
+		c.alive()
+		if !c.handle(op, p) {
+			return &chat.ByeInternal, false
+		}
+		if c.bad > maxBad {
+			return &chat.ByeProtocol, false
+		}
+	}
+}
+
+// handle does what one frame asks. It is false when that panicked.
+func (c *client) handle(op websocket.Op, p []byte) (ok bool) {
+	cmd := new(wire.Command) // the session may keep it
+	return c.guard(cmd, func() { c.frame(cmd, op, p) })
+}
+
+func (c *client) frame(cmd *wire.Command, op websocket.Op, p []byte) {
+	c.bad++ // unless it turns out well
+	if op != websocket.Text {
+		c.session.BadFrame(0, false, chat.E(chat.Invalid, "send text frames"))
+		return
+	}
+	if err := wire.Decode(p, cmd); err != nil {
+		c.session.BadFrame(cmd.ID, cmd.HasID, err)
+		return
+	}
+	c.session.Handle(c.h.ctx, cmd)
+	if c.ready.Load() || c.session.Authenticated() {
+		c.ready.Store(true)
+		c.bad = 0
+	}
+}
+
+// guard keeps a panic to this connection. The log gets where it was and never
+// the frame, which a panic's value may quote.
+func (c *client) guard(cmd *wire.Command, f func()) (ok bool) {
+	defer func() {
+		if v := recover(); v != nil {
+			c.h.metrics.panics.Inc()
+			why := fmt.Sprintf("%T", v)
+			if e, is := v.(runtime.Error); is {
+				why = e.Error()
+			}
+			c.h.cfg.Log.Error("a command panicked", "type", string(cmd.Type), "panic", why, "stack", string(debug.Stack()))
+		}
+	}()
+	f()
+	return true
+}
+
+// farewell is what to say after err ended the reading, nil for nothing.
+func farewell(err error) *chat.Goodbye {
+	var closed *websocket.CloseError
+	var broken *websocket.Error
+	switch {
+	case errors.As(err, &closed):
+		return &chat.Goodbye{Code: closed.Code}
+	case !errors.As(err, &broken):
+		return nil
+	case broken.Code == websocket.CodeTooLarge:
+		return &chat.ByeTooLarge
+	}
+	return &chat.ByeProtocol
+}
+
+// end says goodbye through the hub, behind what is queued. Any goroutine.
+func (c *client) end(g chat.Goodbye) {
+	if g.Reason != "" {
+		c.h.metrics.goodbyes.WithLabelValues(g.Reason).Inc()
+	}
+	c.conn.Close(g)
+}
+
+// drain waits for the peer to end its half after our goodbye, and throws away
+// what it still sends.
+func (c *client) drain() {
+	nc := c.ws.NetConn()
+	if nc.SetReadDeadline(time.Now().Add(lastWords)) == nil {
+		io.CopyN(io.Discard, nc, lastBytes) // however it ends, it ends
+	}
+}
+
+// alive notes a sign of life.
+func (c *client) alive() { c.seen.Store(c.h.beat.Load()) }
+
+// ping queues the pong, behind what is queued for the client already.
+func (c *client) ping(payload []byte) {
+	c.alive()
+	if now := c.h.beat.Load(); now != c.pingBeat {
+		c.pings, c.pingBeat = 0, now
+	}
+	if c.pings++; c.pings > maxPings {
+		if c.pings == maxPings+1 {
+			c.end(chat.ByeFlood)
+		}
+		return
+	}
+	pong := websocket.AppendHeader(make([]byte, 0, 2+len(payload)), websocket.Pong, len(payload))
+	c.conn.Send(append(pong, payload...))
+}

@@ -1,0 +1,82 @@
+package wsapi
+
+import (
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/websocket"
+	"github.com/roomtide/roomtide/wire"
+)
+
+// Encoding frames events for native WebSockets (hub.Encoding).
+type Encoding struct {
+	Deflate bool // for connections that agreed on compression
+}
+
+func (e Encoding) ID() int {
+	if e.Deflate {
+		return 3
+	}
+	return 0
+}
+
+func (e Encoding) AppendEvent(dst []byte, ev *chat.Event) []byte {
+	dst, start := open(dst)
+	return seal(wire.AppendEvent(dst, ev), start, e.Deflate)
+}
+
+func (e Encoding) AppendGap(dst []byte, room chat.RoomID, rev chat.Rev) []byte {
+	dst, start := open(dst)
+	return seal(wire.AppendGap(dst, room, rev), start, false) // too small, and made under a lock
+}
+
+// Codec frames replies for native WebSockets (session.Codec).
+type Codec struct {
+	Deflate bool // for connections that agreed on compression
+}
+
+func (c Codec) Ack(dst []byte, id int64, hasID bool, r wire.Reply) []byte {
+	dst, start := open(dst)
+	return seal(wire.AppendAck(dst, id, hasID, r), start, c.Deflate)
+}
+
+func (c Codec) Error(dst []byte, id int64, hasID bool, e *chat.Error) []byte {
+	dst, start := open(dst)
+	return seal(wire.AppendError(dst, id, hasID, e), start, c.Deflate)
+}
+
+// goodbye is the last bytes on a connection: a goodbye object and a close
+// frame, or only the close frame when the peer closed first.
+func goodbye(g chat.Goodbye) []byte {
+	if g.Reason == "" {
+		return websocket.AppendClose(nil, g.Code, "")
+	}
+	dst, start := open(nil)
+	dst = seal(wire.AppendGoodbye(dst, g), start, false)
+	return websocket.AppendClose(dst, g.Code, g.Reason)
+}
+
+// usualHeader is the size of the header of a payload of 126 to 65,535 bytes.
+const usualHeader = 4
+
+// open leaves place for the header of a text frame; seal puts it there once the
+// payload is known, and compresses the frame if it is to be.
+func open(dst []byte) (_ []byte, start int) {
+	return append(dst, make([]byte, usualHeader)...), len(dst)
+}
+
+func seal(dst []byte, start int, deflate bool) []byte {
+	var space [10]byte
+	payload := len(dst) - start - usualHeader
+	h := websocket.AppendHeader(space[:0], websocket.Text, payload)
+	if more := len(h) - usualHeader; more > 0 {
+		dst = append(dst, space[:more]...)
+		copy(dst[start+len(h):], dst[start+usualHeader:len(dst)-more])
+	} else if more < 0 {
+		copy(dst[start+len(h):], dst[start+usualHeader:])
+		dst = dst[:len(dst)+more]
+	}
+	copy(dst[start:], h)
+	if deflate {
+		dst = websocket.DeflateFrame(dst, start)
+	}
+	return dst
+}

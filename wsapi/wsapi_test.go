@@ -1,0 +1,499 @@
+package wsapi
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/roomtide/roomtide/bus/membus"
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/hub"
+	"github.com/roomtide/roomtide/internal/clientaddr"
+	"github.com/roomtide/roomtide/internal/connlimit"
+	"github.com/roomtide/roomtide/websocket"
+	"github.com/roomtide/roomtide/wire"
+)
+
+// fake is a session that answers as little as the transport needs.
+type fake struct {
+	conn   *hub.Conn
+	codec  Codec
+	said   bool
+	closed chan struct{}
+}
+
+func (s *fake) Authenticated() bool { return s.said }
+
+func (s *fake) Close() { close(s.closed) }
+
+func (s *fake) BadFrame(id int64, hasID bool, err error) {
+	s.conn.Send(s.codec.Error(nil, id, hasID, chat.Public(err)))
+}
+
+func (s *fake) Handle(_ context.Context, cmd *wire.Command) {
+	switch {
+	case cmd.Type == wire.Hello && cmd.Token == "wrong":
+		s.BadFrame(cmd.ID, cmd.HasID, chat.E(chat.Unauthed, "wrong token"))
+		return
+	case cmd.Type == wire.Hello:
+		s.said = true
+	case cmd.Type == wire.Join:
+		if err := s.conn.Open(cmd.Room); err != nil {
+			s.BadFrame(cmd.ID, cmd.HasID, err)
+			return
+		}
+		defer s.conn.Start(cmd.Room, 0)
+	case cmd.Type == wire.Message && cmd.Text == "panic":
+		panic("a message body: " + cmd.Text)
+	}
+	s.conn.Send(s.codec.Ack(nil, cmd.ID, cmd.HasID, wire.DoneReply{Room: chat.RoomID(cmd.Text)}))
+}
+
+// stand is a handler on a real socket. Its pulse is the test's.
+type stand struct {
+	*testing.T
+	*Handler
+	hub *hub.Hub
+	url string
+	tls *http.Client
+	log *bytes.Buffer
+
+	mu       sync.Mutex
+	sessions []*fake
+}
+
+func newStand(t *testing.T, cfg Config, useTLS bool) *stand {
+	b := membus.New()
+	s := &stand{T: t, hub: hub.New(hub.Config{Bus: b, Workers: 1}), log: new(bytes.Buffer)}
+	cfg.Hub = s.hub
+	cfg.Log = slog.New(slog.NewTextHandler(s.log, nil))
+	cfg.Open = func(conn *hub.Conn, codec Codec) Session {
+		f := &fake{conn: conn, codec: codec, closed: make(chan struct{})}
+		s.mu.Lock()
+		s.sessions = append(s.sessions, f)
+		s.mu.Unlock()
+		return f
+	}
+	s.Handler = newHandler(cfg)
+	srv := httptest.NewUnstartedServer(s.Handler)
+	if useTLS {
+		srv.StartTLS()
+		s.tls = srv.Client()
+	} else {
+		srv.Start()
+	}
+	s.url = "ws" + strings.TrimPrefix(srv.URL, "http")
+	t.Cleanup(func() {
+		srv.Close()
+		s.Handler.Close()
+		s.hub.Close()
+		b.Close()
+		if n := s.cfg.Conns.InUse(); n != 0 {
+			t.Errorf("%d places taken", n)
+		}
+	})
+	return s
+}
+
+// session is that of the nth connection that said hello.
+func (s *stand) session(n int) *fake {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sessions[n]
+}
+
+// await waits until the handler has come to a state. ok is called under its lock.
+func (s *stand) await(ok func() bool) {
+	for done := false; !done; runtime.Gosched() {
+		s.Handler.mu.Lock()
+		done = ok()
+		s.Handler.mu.Unlock()
+	}
+}
+
+type peerConn struct {
+	*testing.T
+	*websocket.Conn
+}
+
+func (s *stand) dial() *peerConn {
+	s.Helper()
+	return s.dialWith(websocket.Dialer{})
+}
+
+func (s *stand) dialWith(d websocket.Dialer) *peerConn {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(s.Context(), 20*time.Second)
+	defer cancel()
+	d.Protocols = []string{Protocol}
+	if s.tls != nil {
+		d.TLS = s.tls.Transport.(*http.Transport).TLSClientConfig
+	}
+	c, err := d.Dial(ctx, s.url, nil)
+	if err != nil {
+		s.Fatal(err)
+	}
+	c.NetConn().SetDeadline(time.Now().Add(time.Minute)) // for its whole life
+	s.Cleanup(func() { c.Close() })
+	return &peerConn{s.T, c}
+}
+
+func (p *peerConn) send(frame string) {
+	p.Helper()
+	if err := p.WriteMessage(websocket.Text, []byte(frame)); err != nil {
+		p.Fatal(err)
+	}
+}
+
+func (p *peerConn) want(frame string) {
+	p.Helper()
+	_, got, err := p.ReadMessage(1 << 20)
+	if err != nil || string(got) != frame {
+		p.Fatalf("%s, %v\nwant %s", got, err, frame)
+	}
+}
+
+func (p *peerConn) hello() {
+	p.Helper()
+	p.send(`{"type":"hello","id":1,"user":"user1"}`)
+	p.want(`{"type":"ack","id":1}`)
+}
+
+// wantBye reads on until the goodbye, the close frame with the same code, and
+// the end of the connection.
+func (p *peerConn) wantBye(g chat.Goodbye) {
+	p.Helper()
+	var last []byte
+	for {
+		_, got, err := p.ReadMessage(1 << 20)
+		if err == nil {
+			last = bytes.Clone(got)
+			continue
+		}
+		var closed *websocket.CloseError
+		if !errors.As(err, &closed) || closed.Code != g.Code || closed.Reason != g.Reason {
+			p.Fatalf("ended with %v, want %d", err, g.Code)
+		}
+		break
+	}
+	if want := wire.AppendGoodbye(nil, g); !bytes.Equal(last, want) {
+		p.Errorf("last words %s\nwant %s", last, want)
+	}
+	p.wantEnd()
+}
+
+// wantEnd expects that the server closes the connection, in good order.
+func (p *peerConn) wantEnd() {
+	p.Helper()
+	if n, err := io.Copy(io.Discard, p.NetConn()); err != nil || n != 0 {
+		p.Errorf("%d bytes after the close frame, %v", n, err)
+	}
+}
+
+func forBoth(t *testing.T, f func(t *testing.T, useTLS bool)) {
+	t.Run("tcp", func(t *testing.T) { f(t, false) })
+	t.Run("tls", func(t *testing.T) { f(t, true) })
+}
+
+func TestConversation(t *testing.T) {
+	forBoth(t, func(t *testing.T, useTLS bool) {
+		s := newStand(t, Config{}, useTLS)
+		c := s.dial()
+		if c.Protocol() != Protocol {
+			t.Errorf("subprotocol %q", c.Protocol())
+		}
+		c.hello()
+		c.send(`{"type":"join","id":2,"room":"room1"}`)
+		c.want(`{"type":"ack","id":2}`)
+		long := strings.Repeat("x", 70_000)
+		for i, text := range []string{"", "Hello", strings.Repeat("x", 200), long} {
+			m := &chat.Message{Room: "room1", Seq: chat.Seq(i + 1), Rev: chat.Rev(i + 1), User: "user1", Text: text}
+			ev := &chat.Event{Kind: chat.EventMessage, Room: "room1", Rev: m.Rev, Message: m}
+			s.hub.Deliver("room1", []*chat.Event{ev})
+			s.hub.Kick()
+			c.want(string(wire.AppendEvent(nil, ev)))
+		}
+		c.send(`{"room":"r","id":3,"message":"` + strings.Repeat("y", 60_000) + `"}`)
+		c.want(`{"type":"ack","id":3,"room":"` + strings.Repeat("y", 60_000) + `"}`)
+	})
+}
+
+// A frame that makes no sense is answered, and the connection stays.
+func TestBadFramesAreAnswered(t *testing.T) {
+	s := newStand(t, Config{}, false)
+	c := s.dial()
+	c.hello()
+	for range 3 {
+		for range maxBad {
+			c.send(`{"type":"nonsense","id":9}`)
+			c.want(`{"type":"error","id":9,"code":"unknown_type","message":"unknown type"}`)
+		}
+		c.send(`{"type":"ping","id":10}`) // a good one: the count starts again
+		c.want(`{"type":"ack","id":10}`)
+	}
+	c.WriteMessage(websocket.Binary, []byte(`{"type":"ping"}`))
+	c.want(`{"type":"error","code":"invalid","message":"send text frames"}`)
+	for range maxBad {
+		c.send(`not JSON`)
+	}
+	c.wantBye(chat.ByeProtocol)
+}
+
+// The goodbye arrives whatever the peer was in the middle of sending.
+func TestBrokenFramesEndIt(t *testing.T) {
+	big := bytes.Repeat([]byte("x"), 300_000)
+	for _, tt := range []struct {
+		name string
+		send func(c *peerConn)
+		bye  chat.Goodbye
+	}{
+		{"not masked", func(c *peerConn) { c.NetConn().Write([]byte{0x81, 1, 'x'}) }, chat.ByeProtocol},
+		{"reserved bit", func(c *peerConn) { c.NetConn().Write([]byte{0xc1, 0x80, 0, 0, 0, 0}) }, chat.ByeProtocol},
+		{"length 2^64-1", func(c *peerConn) { c.NetConn().Write(append([]byte{0x82, 0xff}, bytes.Repeat([]byte{0xff}, 12)...)) }, chat.ByeProtocol},
+		{"not UTF-8", func(c *peerConn) { c.WriteMessage(websocket.Text, []byte("\xff")) }, chat.ByeProtocol},
+		{"too large", func(c *peerConn) { c.WriteMessage(websocket.Text, big) }, chat.ByeTooLarge},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			forBoth(t, func(t *testing.T, useTLS bool) {
+				if useTLS && tt.name == "too large" {
+					return // the goodbye may be lost there: TLS cannot end one half
+				}
+				c := newStand(t, Config{}, useTLS).dial()
+				c.hello()
+				tt.send(c)
+				c.wantBye(tt.bye)
+			})
+		})
+	}
+}
+
+// Before hello only small frames are taken, and not many.
+func TestBeforeHello(t *testing.T) {
+	s := newStand(t, Config{}, false)
+	c := s.dial()
+	c.send(`{"type":"hello","id":1,"token":"` + strings.Repeat("t", helloBytes) + `"}`)
+	c.wantBye(chat.ByeTooLarge)
+
+	c = s.dial()
+	for range maxBad + 1 {
+		c.send(`{"type":"hello","id":1,"token":"wrong"}`)
+	}
+	c.wantBye(chat.ByeProtocol)
+}
+
+// turn gives every connection one visit.
+func (s *stand) turn() {
+	for range spokes {
+		s.visit(s.beat.Add(1))
+	}
+}
+
+func TestPulse(t *testing.T) {
+	s := newStand(t, Config{}, false)
+	silent, alive, guest := s.dial(), s.dial(), s.dial()
+	silent.hello()
+	alive.hello()
+	s.await(func() bool { // the guest is on the wheel too
+		n := 0
+		for _, spoke := range s.wheel {
+			n += len(spoke)
+		}
+		return n == 3
+	})
+	pings := 0
+	alive.OnPing = func(p []byte) {
+		pings++
+		alive.WriteMessage(websocket.Pong, p)
+	}
+	for turn := 1; turn <= 3*turnsPerPing; turn++ {
+		if turn == 4 { // 15 seconds, 10 to say hello
+			guest.wantBye(chat.ByeNoHello)
+		}
+		s.turn()
+		// The answer comes behind a ping of this turn, and the server has read
+		// the pong before it: nothing here depends on time.
+		alive.send(`{"type":"ping","id":5}`)
+		alive.want(`{"type":"ack","id":5}`)
+		alive.send(`{"type":"ping","id":6}`)
+		alive.want(`{"type":"ack","id":6}`)
+	}
+	silent.OnPing = func([]byte) {} // reads, and does not answer
+	silent.wantBye(chat.ByeTimeout)
+	if pings != 2 && pings != 3 {
+		t.Errorf("%d pings in 75 seconds", pings)
+	}
+}
+
+// Pongs alone keep a connection: nobody has to speak.
+func TestPongIsLife(t *testing.T) {
+	s := newStand(t, Config{}, false)
+	c := s.dial()
+	c.hello()
+	for range 10 * turnsPerPing {
+		s.turn()
+		c.WriteMessage(websocket.Pong, nil)
+		c.WriteMessage(websocket.Ping, []byte("sync"))
+		synced := false
+		c.OnPong = func() { synced = true }
+		c.send(`{"type":"nonsense","id":1}`)
+		c.want(`{"type":"error","id":1,"code":"unknown_type","message":"unknown type"}`)
+		if !synced {
+			t.Fatal("the ping was not answered, or out of order")
+		}
+		c.send(`{"type":"ping","id":2}`)
+		c.want(`{"type":"ack","id":2}`)
+	}
+}
+
+func TestPingFlood(t *testing.T) {
+	s := newStand(t, Config{}, false)
+	c := s.dial()
+	c.hello()
+	for range maxPings + 1 {
+		c.WriteMessage(websocket.Ping, nil)
+	}
+	c.wantBye(chat.ByeFlood)
+}
+
+// A close frame is answered with its code, and no goodbye is said.
+func TestPeerCloses(t *testing.T) {
+	forBoth(t, func(t *testing.T, useTLS bool) {
+		s := newStand(t, Config{}, useTLS)
+		for i, code := range []int{websocket.CodeNormal, 4999, websocket.CodeNone} {
+			c := s.dial()
+			c.hello()
+			c.WriteClose(code, "")
+			var closed *websocket.CloseError
+			if _, p, err := c.ReadMessage(1000); !errors.As(err, &closed) || closed.Code != code {
+				t.Errorf("closed with %d: %s %v", code, p, err)
+			}
+			c.wantEnd()
+			<-s.session(i).closed
+		}
+	})
+}
+
+// A panic ends its connection, and the log does not hold what was sent.
+func TestPanic(t *testing.T) {
+	s := newStand(t, Config{}, false)
+	c := s.dial()
+	c.hello()
+	other := s.dial()
+	other.hello()
+	c.send(`{"room":"r","message":"panic"}`)
+	c.wantBye(chat.ByeInternal)
+	<-s.session(0).closed
+	other.send(`{"type":"ping","id":7}`)
+	other.want(`{"type":"ack","id":7}`)
+	if log := s.log.String(); !strings.Contains(log, "a command panicked") || strings.Contains(log, "message body") {
+		t.Errorf("log: %s", log)
+	}
+}
+
+// status answers a handshake that is refused.
+func (s *stand) status(header http.Header) *websocket.HandshakeError {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(s.Context(), 20*time.Second)
+	defer cancel()
+	c, err := websocket.Dial(ctx, s.url, header)
+	var he *websocket.HandshakeError
+	if err == nil {
+		c.Close()
+		s.Fatal("the handshake was accepted")
+	}
+	if !errors.As(err, &he) {
+		s.Fatal(err)
+	}
+	return he
+}
+
+func TestAdmission(t *testing.T) {
+	s := newStand(t, Config{Conns: connlimit.New(3, 2)}, false)
+	if he := s.status(http.Header{"Origin": {"https://evil.example"}}); he.Status != http.StatusForbidden {
+		t.Errorf("foreign origin: %d", he.Status)
+	}
+	a := s.dial()
+	a.hello()
+	b := s.dial()
+	b.hello()
+	if he := s.status(nil); he.Status != http.StatusTooManyRequests || he.Header.Get("Retry-After") == "" {
+		t.Errorf("third from one address: %d", he.Status)
+	}
+	a.WriteClose(websocket.CodeNormal, "")
+	a.ReadMessage(100)
+	a.wantEnd()
+	a.Close()
+	<-s.session(0).closed
+	// Its place comes back when the server has let go of the socket.
+	s.await(func() bool { return s.cfg.Conns.InUse() == 1 })
+	s.dial().hello()
+
+	elsewhere := netip.MustParsePrefix("192.0.2.1/32") // another transport's client
+	if _, status := s.cfg.Conns.Acquire(elsewhere); status != 0 {
+		t.Fatal(status)
+	}
+	if he := s.status(nil); he.Status != http.StatusServiceUnavailable || he.Header.Get("Retry-After") == "" {
+		t.Errorf("full: %d", he.Status)
+	}
+	s.cfg.Conns.Release(elsewhere)
+}
+
+// A handshake that fails gives its place back.
+func TestRefusedHandshakeLeavesNothing(t *testing.T) {
+	s := newStand(t, Config{Conns: connlimit.New(1, 0)}, false)
+	for range 3 {
+		resp, err := http.Get("http" + strings.TrimPrefix(s.url, "ws"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusUpgradeRequired {
+			t.Errorf("status %d", resp.StatusCode)
+		}
+	}
+	s.dial().hello()
+}
+
+// Closing says goodbye to everybody, and nobody new comes.
+func TestClose(t *testing.T) {
+	forBoth(t, func(t *testing.T, useTLS bool) {
+		s := newStand(t, Config{}, useTLS)
+		a, b := s.dial(), s.dial()
+		a.hello()
+		done := make(chan struct{})
+		go func() {
+			s.Handler.Close()
+			close(done)
+		}()
+		a.wantBye(chat.ByeDraining)
+		b.wantBye(chat.ByeDraining)
+		a.Close()
+		b.Close()
+		<-done
+		if _, status := s.admit(clientaddr.Network(clientaddr.Peer(&http.Request{RemoteAddr: "127.0.0.1:1"}))); status != http.StatusServiceUnavailable {
+			t.Errorf("after Close: %d", status)
+		}
+	})
+}
+
+func TestSeal(t *testing.T) {
+	for _, n := range []int{0, 1, 125, 126, 65535, 65536, 70_000} {
+		payload := bytes.Repeat([]byte("x"), n)
+		dst, start := open([]byte("before"))
+		got := seal(append(dst, payload...), start, false)
+		want := append(websocket.AppendHeader([]byte("before"), websocket.Text, n), payload...)
+		if !bytes.Equal(got, want) {
+			t.Errorf("%d bytes: frame of %d, want %d", n, len(got), len(want))
+		}
+	}
+}

@@ -26,13 +26,14 @@ check: go ## format, vet, staticcheck, floors, generated files, modules
 	@unformatted=$$(gofmt -l .) && test -z "$$unformatted" || { echo "run gofmt -w on: $$unformatted" >&2; exit 1; }
 	go vet ./...
 	go tool staticcheck ./...
-	go test -run '^(TestFloors|TestPackageComments)$$' .
+	go test -run '^(TestFloors|TestFloorsAreDocumented|TestPackageComments)$$' .
 	go test -run '^TestDocIsUpToDate$$' ./config
 	go mod verify
 	go mod tidy -diff
 
 generate: go ## write the files that are made from code
 	go test -run '^TestDocIsUpToDate$$' ./config -args -update
+	go test -run '^TestFloorsAreDocumented$$' . -args -update
 
 bench: build ## the product's benchmarks: store, fan-out, fresh nodes under load (ARGS="rooms --floors")
 	go test -run '^$$' -bench . -benchmem ./store/sqlite

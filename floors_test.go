@@ -1,10 +1,13 @@
 package roomtide_test
 
 import (
+	"flag"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -14,69 +17,103 @@ import (
 
 const module = "github.com/roomtide/roomtide"
 
-// floors gives every package its floor. A package imports lower floors only,
-// never its own: so there are no cycles of ideas, and each can be read with
-// what is below it in mind and nothing else. A new package gets a line here.
+// floors is the tree, bottom floor first. A package imports lower floors only,
+// never its own, so that there are no cycles of ideas and each package can be
+// read with what is below it in mind and nothing else. A new package gets a line
+// here; "make generate" then writes the table of docs/architecture.md anew.
 //
-// Three sorts of packages have none, and only tests may import them: suites
+// Three sorts of packages have no floor, and only tests may import them: suites
 // (…test), which a contract's drivers run; helpers under internal that are not
 // listed; and directories that hold only tests.
-var floors = map[string]int{
-	"chat":      0, // nouns and rules, no I/O
-	"websocket": 0, // RFC 6455 and 7692, knows nothing of chat
-
-	"internal/crashpoint": 0,
-	"internal/poll":       0,
-	"internal/lru":        0,
-	"internal/atomicfile": 0,
-	"internal/writev":     0,
-
-	"internal/limit": 1,
-
-	"wire":        1, // commands and events <-> bytes
-	"store":       1, // contracts
-	"bus":         1,
-	"presence":    1,
-	"consistency": 1,
-
-	"engineio": 1, // protocols themselves, know nothing of chat
-	"socketio": 1,
-
-	"store/sqlite":         driver, // each passes its contract's suite
-	"bus/membus":           driver,
-	"presence/mempresence": driver,
-	"client":               2,
-	"identity":             2, // who is speaking
-
-	"hub":     3, // fan-out
-	"lane":    3, // the only way a change enters a room
-	"engine":  4, // what a user can do
-	"session": 5, // one client's conversation
-
-	"httpapi": 6, // transports
-	"wsapi":   6,
-	"sioapi":  6,
-	"web":     6,
-
-	"config":       7,
-	"server":       8, // puts everything together
-	"bench":        8,
-	"cmd/roomtide": 9,
-
-	"examples/socketio-echo": 9,
-
-	"": 10, // the root: nothing to import
+var floors = []floor{
+	{"tools", "know nothing of chat", []row{
+		{"websocket", "RFC 6455 and 7692"},
+		{"internal/atomicfile", "writes a file whole or not at all"},
+		{"internal/clientaddr", "the client's address behind trusted proxies"},
+		{"internal/connlimit", "connections in all and by network"},
+		{"internal/crashpoint", "named places where crash tests kill the process"},
+		{"internal/lru", "a bounded map that forgets what was not used"},
+		{"internal/origin", "which web pages may connect"},
+		{"internal/poll", "waits for thousands of idle sockets in one goroutine"},
+		{"internal/writev", "one system call for many buffers, without blocking"},
+	}},
+	{"nouns", "rules without I/O", []row{
+		{"chat", "rooms, messages, limits, kinds of errors and events"},
+	}},
+	{"contracts", "what can be replaced, and how it is written down", []row{
+		{"wire", "commands and events as bytes"},
+		{"store", "where the truth lives; the router over shards"},
+		{"bus", "how committed events reach every node"},
+		{"presence", "who is online in a room"},
+		{"internal/limit", "how much of one kind of work is done at the same time"},
+		{"consistency", "decides from what clients saw whether promises were kept"},
+		{"engineio", "the Engine.IO protocol, for anyone"},
+	}},
+	{"drivers", "each passes its contract's suite; only server imports them", []row{
+		{"store/sqlite", "one shard in a SQLite file"},
+		{"bus/membus", "the bus of a single node"},
+		{"presence/mempresence", "presence of a single node"},
+	}},
+	{"speakers", "who talks, and in which protocol", []row{
+		{"identity", "users, guests, back ends and their tokens and keys"},
+		{"client", "the Go client"},
+		{"socketio", "the Socket.IO protocol on top of Engine.IO, for anyone"},
+	}},
+	{"write and fan out", "the two halves of a message's road", []row{
+		{"lane", "the only way a durable change enters a room: decide and commit"},
+		{"hub", "the connections of this node and what is written to them"},
+	}},
+	{"use cases", "", []row{
+		{"engine", "what a user can do, one file per verb"},
+	}},
+	{"conversations", "", []row{
+		{"session", "one client's conversation, whatever the transport"},
+	}},
+	{"transports", "how clients connect", []row{
+		{"wsapi", "native WebSocket"},
+		{"sioapi", "Socket.IO"},
+		{"httpapi", "HTTP and server-sent events"},
+		{"web", "the page at /, roomtide.js"},
+	}},
+	{"settings", "", []row{
+		{"config", "one struct: flags, environment, TOML file, docs"},
+	}},
+	{"programs", "put everything together", []row{
+		{"server", "Open builds a node, Close undoes it in reverse"},
+		{"bench", "the load generator behind roomtide bench"},
+	}},
+	{"commands", "", []row{
+		{"cmd/roomtide", "the verbs of the binary"},
+		{"examples/socketio-echo", "socketio used as a library"},
+		{"", "the root: documentation, and tests of the whole tree"},
+	}},
 }
 
-// siblings are the exceptions to "never a sibling": who may import whom.
-var siblings = map[string]string{
-	"socketio": "engineio", // one protocol on top of the other; both are libraries for anyone
+type (
+	floor struct {
+		name, purpose string
+		packages      []row
+	}
+	row struct{ dir, purpose string }
+)
+
+// driverFloor is the floor that only composition imports.
+const driverFloor = "drivers"
+
+// composes reports whether a package may import drivers.
+func composes(dir string) bool { return dir == "server" }
+
+// floorOf returns the number and name of a package's floor.
+func floorOf(dir string) (number int, name string, ok bool) {
+	for i, f := range floors {
+		for _, p := range f.packages {
+			if p.dir == dir {
+				return i, f.name, true
+			}
+		}
+	}
+	return 0, "", false
 }
-
-// driver is the floor of drivers, which only server imports.
-const driver = 2
-
-var drivers = []string{"store/sqlite", "bus/membus", "presence/mempresence"}
 
 // chat has to be usable, and testable, without a machine around it.
 var noIO = []string{"net", "os", "database", "syscall", "io/fs", "log", "time/tzdata"}
@@ -87,7 +124,7 @@ func TestFloors(t *testing.T) {
 		if helper(dir) || p.testsOnly() {
 			continue
 		}
-		floor, ok := floors[dir]
+		number, name, ok := floorOf(dir)
 		if !ok {
 			t.Errorf("%s has no floor: give it a line in floors_test.go", dir)
 			continue
@@ -100,22 +137,69 @@ func TestFloors(t *testing.T) {
 				continue
 			}
 			imp = strings.TrimPrefix(strings.TrimPrefix(imp, module), "/")
-			switch below, known := floors[imp]; {
+			switch below, belowName, known := floorOf(imp); {
 			case helper(imp):
 				t.Errorf("%s imports %s, which is for tests only", dir, imp)
-			case siblings[dir] == imp:
-			case known && below >= floor:
-				t.Errorf("%s (floor %d) imports %s (floor %d): only downwards, never a sibling", dir, floor, imp, below)
-			case slices.Contains(drivers, imp) && dir != "server":
+			case known && below >= number:
+				t.Errorf("%s (%s) imports %s (%s): only downwards, never a sibling", dir, name, imp, belowName)
+			case belowName == driverFloor && !composes(dir):
 				t.Errorf("%s imports the driver %s; only server does", dir, imp)
 			}
 		}
 	}
-	for dir := range floors {
-		if tree[dir] == nil {
-			t.Errorf("floors_test.go has a floor for %s, which is not there", dir)
+	for _, f := range floors {
+		for _, p := range f.packages {
+			if tree[p.dir] == nil {
+				t.Errorf("floors_test.go has a line for %q, which is not there", p.dir)
+			}
 		}
 	}
+}
+
+var update = flag.Bool("update", false, "write the table of floors in docs/architecture.md anew")
+
+// The table of docs/architecture.md is the one in this file.
+func TestFloorsAreDocumented(t *testing.T) {
+	const path, begin, end = "docs/architecture.md", "<!-- floors -->\n", "<!-- /floors -->"
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(text), begin)
+	_, after, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		t.Fatalf("%s has no %s … %s", path, strings.TrimSpace(begin), end)
+	}
+	want := before + begin + floorTable() + end + after
+	if want == string(text) {
+		return
+	}
+	if !*update {
+		t.Fatalf("%s has another table of floors than floors_test.go: run make generate", path)
+	}
+	if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// floorTable is floors in Markdown, top floor first, as one reads a house.
+func floorTable() string {
+	var b strings.Builder
+	b.WriteString("| floor | package | purpose |\n| --- | --- | --- |\n")
+	for _, f := range slices.Backward(floors) {
+		name := "**" + f.name + "**"
+		if f.purpose != "" {
+			name += ": " + f.purpose
+		}
+		for _, p := range f.packages {
+			if p.dir == "" {
+				continue
+			}
+			fmt.Fprintf(&b, "| %s | `%s` | %s |\n", name, p.dir, p.purpose)
+			name = ""
+		}
+	}
+	return b.String()
 }
 
 func TestPackageComments(t *testing.T) {
@@ -128,7 +212,7 @@ func TestPackageComments(t *testing.T) {
 
 // helper reports whether only tests may import the package.
 func helper(dir string) bool {
-	_, listed := floors[dir]
+	_, _, listed := floorOf(dir)
 	return strings.HasSuffix(dir, "test") || (strings.HasPrefix(dir, "internal/") && !listed)
 }
 

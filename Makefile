@@ -17,16 +17,16 @@ run: build ## build and start a node (ARGS="--listen 127.0.0.1:9000" for flags)
 build: go ## build bin/roomtide, one static program
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/roomtide ./cmd/roomtide
 
-test: ## get what is missing, then check and run all tests with the race detector
+test: ## install missing tools, then check and run all tests with the race detector
 	@scripts/need go cc chromium node npm
 	$(MAKE) check
 	go test -race -shuffle=on -timeout 15m ./...
 
-check: go ## format, vet, staticcheck, floors, generated files, modules
+check: go ## format, vet, staticcheck, floors, documents, generated files, modules
 	@unformatted=$$(gofmt -l .) && test -z "$$unformatted" || { echo "run gofmt -w on: $$unformatted" >&2; exit 1; }
 	go vet ./...
 	go tool staticcheck ./...
-	go test -run '^(TestFloors|TestFloorsAreDocumented|TestPackageComments)$$' .
+	go test .
 	go test -run '^TestDocIsUpToDate$$' ./config
 	go mod verify
 	go mod tidy -diff
@@ -35,12 +35,12 @@ generate: go ## write the files that are made from code
 	go test -run '^TestDocIsUpToDate$$' ./config -args -update
 	go test -run '^TestFloorsAreDocumented$$' . -args -update
 
-bench: build ## the product's benchmarks: store, fan-out, fresh nodes under load (ARGS="rooms --floors")
+bench: build ## benchmarks of SQLite and the hub, then of fresh nodes under load (ARGS="rooms --floors")
 	go test -run '^$$' -bench . -benchmem ./store/sqlite
 	go test -run '^$$' -bench . -benchmem ./hub
 	./bin/roomtide bench $(ARGS)
 
-bench-fanout: build ## the fan-out figures, beside the floors and Socket.IO on Node, in a table (ARGS="--proto socketio")
+bench-fanout: build ## the fan-out figures beside both floors and Socket.IO on Node (ARGS="--proto socketio")
 	@scripts/need node npm
 	npm install --no-save --no-package-lock --no-audit --no-fund --silent --prefix .tools/node socket.io@4.8.3
 	./bin/roomtide bench fanout fanout5k rooms rate idle10k storm slow --floors --node .tools/node $(ARGS)

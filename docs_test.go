@@ -317,3 +317,25 @@ func metrics(t *testing.T) (names []string) {
 	}
 	return names
 }
+
+// The two READMEs have the same headings, entries and rows, and name the same things.
+func TestReadmesAreEqual(t *testing.T) {
+	english, chinese := readFile(t, "README.md"), readFile(t, "README.zh-CN.md")
+	shape := regexp.MustCompile(`(?m)^ *(#+|-|\d\.|\|) `)
+	if a, b := shape.FindAllString(english, -1), shape.FindAllString(chinese, -1); !slices.Equal(a, b) {
+		t.Errorf("README.md has %d headings, entries and rows, README.zh-CN.md has %d, or in another order", len(a), len(b))
+	}
+	names := func(text string) (all []string) {
+		for _, m := range link.FindAllStringSubmatch(text, -1) {
+			if !strings.HasPrefix(m[1], "README") {
+				all = append(all, m[1])
+			}
+		}
+		all = append(all, spans(text)...)
+		slices.Sort(all)
+		return all
+	}
+	if a, b := names(english), names(chinese); !slices.Equal(a, b) {
+		t.Errorf("README.md names %q,\nREADME.zh-CN.md names %q", a, b)
+	}
+}

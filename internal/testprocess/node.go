@@ -23,7 +23,7 @@ type Program struct {
 	dir  string
 }
 
-// Build builds the program, with the given build tags. Call it in TestMain, and
+// Build builds the program, with the given build tags. TestMain calls it, and
 // Remove at the end.
 func Build(tags string) (*Program, error) {
 	dir, err := os.MkdirTemp("", "roomtide-test-")
@@ -66,7 +66,7 @@ func (p *Program) Run(ctx context.Context, args ...string) (stdout, stderr strin
 	return out.String(), errs.String(), err
 }
 
-// environment is ours without the settings of some other node.
+// environment is that of the test without settings of Roomtide.
 func environment(more ...string) []string {
 	var env []string
 	for _, kv := range os.Environ() {
@@ -77,10 +77,10 @@ func environment(more ...string) []string {
 	return append(env, more...)
 }
 
-// FreeAddr finds a loopback address that nobody listens on, another one each
-// time. Where all of 127/8 is loopback, its host is that of this process alone:
-// other tests, which let the system choose a port of 127.0.0.1, do not get it
-// before the node has it, or while the node is down.
+// FreeAddr returns a loopback address without a listener, a different one at each
+// call. Where all of 127/8 is loopback, its host belongs to this process alone:
+// tests in other processes, which let the system choose a port of 127.0.0.1, cannot
+// take the address before the node has it, or while the node is down.
 func FreeAddr(t testing.TB) string {
 	t.Helper()
 	pid := os.Getpid()
@@ -94,14 +94,14 @@ func FreeAddr(t testing.TB) string {
 		}
 		addr := ln.Addr().String()
 		ln.Close()
-		if _, again := given.LoadOrStore(addr, true); !again {
+		if _, again := returned.LoadOrStore(addr, true); !again {
 			return addr
 		}
 	}
 }
 
-// given are the addresses that FreeAddr has returned.
-var given sync.Map
+// returned are the addresses that FreeAddr has returned.
+var returned sync.Map
 
 // Node is a running process of the program.
 type Node struct {
@@ -115,8 +115,8 @@ type Node struct {
 	state  *os.ProcessState
 }
 
-// Start starts a node on the data directory and address, and does not wait for
-// it. env is added to its environment.
+// Start starts a node on the data directory and address and does not wait until it
+// is ready. env is added to its environment. The node is killed when the test ends.
 func (p *Program) Start(t testing.TB, dir, addr string, env ...string) *Node {
 	t.Helper()
 	n := &Node{Addr: addr, t: t, exited: make(chan struct{})}
@@ -127,7 +127,7 @@ func (p *Program) Start(t testing.TB, dir, addr string, env ...string) *Node {
 		t.Fatal(err)
 	}
 	go func() {
-		_ = n.cmd.Wait() // the state says it better
+		_ = n.cmd.Wait() // state holds the outcome
 		n.state = n.cmd.ProcessState
 		close(n.exited)
 	}()
@@ -135,7 +135,7 @@ func (p *Program) Start(t testing.TB, dir, addr string, env ...string) *Node {
 		_ = n.cmd.Process.Kill() // it may have ended
 		<-n.exited
 		if t.Failed() {
-			t.Logf("the node on %s said:\n%s", addr, n.Said())
+			t.Logf("the node on %s wrote:\n%s", addr, n.Stderr())
 		}
 	})
 	return n
@@ -144,22 +144,22 @@ func (p *Program) Start(t testing.TB, dir, addr string, env ...string) *Node {
 // URL of the node with a path.
 func (n *Node) URL(path string) string { return "http://" + n.Addr + path }
 
-// Said is what the node wrote to stderr.
-func (n *Node) Said() string { return n.errs.String() }
+// Stderr is what the node wrote to standard error so far.
+func (n *Node) Stderr() string { return n.errs.String() }
 
 // Exited is closed when the process has ended.
 func (n *Node) Exited() <-chan struct{} { return n.exited }
 
-// Ready waits until the node says that it is ready.
+// Ready waits until /readyz answers 200.
 func (n *Node) Ready() {
 	n.t.Helper()
 	if status := n.WaitStatus("/readyz", http.StatusOK); status != http.StatusOK {
-		n.t.Fatalf("the node is not ready: %d\n%s", status, n.Said())
+		n.t.Fatalf("the node is not ready: %d\n%s", status, n.Stderr())
 	}
 }
 
-// WaitStatus asks for a path until it is answered with the status, for at most
-// 20 seconds, and returns the last status, 0 if there was no answer.
+// WaitStatus requests a path until the answer has the status, for at most 20
+// seconds, and returns the last status, 0 if there was no answer.
 func (n *Node) WaitStatus(path string, want int) (status int) {
 	n.t.Helper()
 	client := http.Client{Timeout: 5 * time.Second}
@@ -203,20 +203,20 @@ func (n *Node) Terminate(bound time.Duration) (code int) {
 	return n.Wait(bound)
 }
 
-// Wait waits until the process ends by itself and returns its exit code, -1 if
-// a signal ended it.
+// Wait waits at most for bound until the process ends and returns its exit code,
+// -1 if a signal ended it.
 func (n *Node) Wait(bound time.Duration) (code int) {
 	n.t.Helper()
 	select {
 	case <-n.exited:
 		return n.state.ExitCode()
 	case <-time.After(bound):
-		n.t.Fatalf("the node has not ended after %v\n%s", bound, n.Said())
+		n.t.Fatalf("the node has not ended after %v\n%s", bound, n.Stderr())
 		return -1
 	}
 }
 
-// log collects what a process writes.
+// log collects what a process writes. It is safe for concurrent use.
 type log struct {
 	mu sync.Mutex
 	b  strings.Builder

@@ -1,5 +1,5 @@
-// Package testserver is a node without transports, for the tests of these: real
-// databases, lanes, bus, hub, presence and engine, in a directory of the test.
+// Package testserver builds a node without transports, for the tests of transports:
+// real databases, lanes, bus, hub, presence and engine, in a directory of the test.
 package testserver
 
 import (
@@ -23,19 +23,19 @@ import (
 	"github.com/roomtide/roomtide/store/sqlite"
 )
 
-// Config is what tests differ in. Zero values mean the defaults.
+// Config is what differs between tests. Zero values mean the defaults.
 type Config struct {
 	Identity  identity.Config
 	Limits    chat.Limits
 	Shards    int // 1
 	Bus       bus.Bus
 	LateAfter time.Duration // hub.Config
-	HostRooms bool          // users make no rooms
+	HostRooms bool          // only back ends create rooms
 	Joins     engine.Rate   // of one user; zero: no limit
-	Presence  bool          // rooms are told who comes and goes, whenever the clock says
+	Presence  bool          // presence events are published, by the real clock
 }
 
-// Open returns all that is below a transport, and closes it when the test ends.
+// Open returns what a transport needs, and closes it when the test ends.
 func Open(t testing.TB, cfg Config) (*session.Deps, *hub.Hub) {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
@@ -58,11 +58,11 @@ func Open(t testing.TB, cfg Config) (*session.Deps, *hub.Hub) {
 		defer h.Kick()
 		return cfg.Bus.Publish(room, events)
 	}
-	who := presence.Config{Driver: mempresence.New(), Note: func([]presence.Change) {}}
+	pc := presence.Config{Driver: mempresence.New(), Note: func([]presence.Change) {}}
 	if cfg.Presence {
-		who.Publish = func(room chat.RoomID, ev *chat.Event) { publish(room, []*chat.Event{ev}) }
+		pc.Publish = func(room chat.RoomID, ev *chat.Event) { publish(room, []*chat.Event{ev}) }
 	}
-	tracker := presence.New(who)
+	tracker := presence.New(pc)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
@@ -86,7 +86,7 @@ func Open(t testing.TB, cfg Config) (*session.Deps, *hub.Hub) {
 	}, h
 }
 
-// Log is a log that many write to, and a test reads.
+// Log collects log output of several goroutines for a test to read.
 type Log struct {
 	mu sync.Mutex
 	b  bytes.Buffer

@@ -10,7 +10,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-func TestTwoPeopleChat(t *testing.T) {
+func TestTwoUsersChat(t *testing.T) {
 	n := startNode(t)
 	ada, ben := enter(t, n, "ada", ""), enter(t, n, "ben", "")
 
@@ -45,7 +45,7 @@ func TestTextIsNeverMarkup(t *testing.T) {
 	n := startNode(t)
 	ada, ben := enter(t, n, "ada", ""), enter(t, n, "<b>ben</b>", "")
 	evil := `<img src=x onerror="document.title='broken'"> javascript:alert(1) https://example.org/a?b=(c). (https://example.org/b). 好https://example.org/d。`
-	ben.say(evil)
+	ben.send(evil)
 	ada.waitMessage(evil)
 	links := eval[[]string](ada, `[...document.querySelectorAll('.bubble a')].map((a) => a.href + ' ' + a.rel + ' ' + a.textContent)`)
 	want := []string{
@@ -57,26 +57,26 @@ func TestTextIsNeverMarkup(t *testing.T) {
 		t.Errorf("links are %q, want %q", links, want)
 	}
 	if n := eval[int](ada, `document.querySelectorAll('#messages img, #messages b b, #people-list b, #room-list b b').length`); n != 0 {
-		t.Errorf("%d elements were made of what somebody wrote", n)
+		t.Errorf("%d elements came from the text of a message", n)
 	}
 }
 
 func TestChangesToMessages(t *testing.T) {
 	n := startNode(t)
 	ada, ben := enter(t, n, "ada", ""), enter(t, n, "ben", "")
-	ada.say("first")
-	ada.say("secnd")
+	ada.send("first")
+	ada.send("secnd")
 	ben.waitMessage("secnd")
 
 	ada.wait("both confirmed", `document.querySelectorAll('.message.own:not(.pending)').length === 2`)
 	ada.do(chromedp.Focus("#text"), chromedp.KeyEvent(kb.ArrowUp)) // edit the newest own message
 	ada.wait("editing", `document.querySelector('#text').value === 'secnd'`)
 	eval[bool](ada, `document.querySelector('#text').value = '', true`)
-	ada.say("second")
+	ada.send("second")
 	ben.waitMessage("second")
 	ben.wait("the word edited", `[...document.querySelectorAll('.bubble small')].at(-1).textContent.startsWith('edited')`)
 
-	ben.point("first")
+	ben.hover("first")
 	ben.press("React 🎉")
 	ada.wait("the reaction", `document.querySelector('.reaction').textContent === '🎉 1' && document.querySelector('.reaction').ariaPressed === 'false'`)
 	ada.do(chromedp.Click(".reaction"))
@@ -84,19 +84,19 @@ func TestChangesToMessages(t *testing.T) {
 	ben.do(chromedp.Click(".reaction"))
 	ada.wait("one reaction again", `document.querySelector('.reaction').textContent === '🎉 1'`)
 
-	ben.point("first")
+	ben.hover("first")
 	ben.press("Reply")
-	ben.say("an answer")
+	ben.send("an answer")
 	ada.wait("the quote", `document.querySelector('.quote').innerText === 'ada\nfirst'`)
 
-	ben.point("second")
+	ben.hover("second")
 	if eval[bool](ben, `!!document.querySelector('.actions [aria-label="Delete"]')`) {
 		t.Error("ben may delete ada's message")
 	}
-	ada.point("first")
+	ada.hover("first")
 	ada.press("Delete")
 	if got := ada.messages(); !slices.Contains(got, "first") {
-		t.Error("deleted at the first press, without being asked")
+		t.Error("deleted at the first press, without a confirmation")
 	}
 	ada.press("Delete")
 	ben.wait("the deletion", texts+`.join() === 'Message deleted,second,an answer'`)
@@ -145,7 +145,7 @@ func TestOlderMessages(t *testing.T) {
 	if n := len(ada.messages()); n >= 100 {
 		t.Fatalf("%d messages were loaded at once", n)
 	}
-	// Scrolling up keeps what the reader looks at where it is.
+	// Loading older messages does not move what is visible.
 	for range 10 {
 		moved := eval[float64](ada, `new Promise((done) => {
 			const box = document.querySelector('#timeline');
@@ -162,7 +162,7 @@ func TestOlderMessages(t *testing.T) {
 			look();
 		})`)
 		if moved > 2 {
-			t.Errorf("the reader was moved by %g pixels", moved)
+			t.Errorf("visible messages moved by %g pixels", moved)
 		}
 		if len(ada.messages()) == 100 {
 			break

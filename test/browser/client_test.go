@@ -10,7 +10,8 @@ import (
 //go:embed testdata/client.js
 var clientScript string
 
-// What no real server does on demand: holes, gaps, resets, refusals, goodbyes.
+// The client of the page against a scripted server, for what a real server does not do
+// on demand: holes, gaps, resets, refusals, goodbyes.
 func TestProtocolClient(t *testing.T) {
 	n := startNode(t)
 	w := openWindow(t, "client")

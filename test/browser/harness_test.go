@@ -1,11 +1,10 @@
-// Package browser tests the web page the way people use it: the real program,
-// started as a process of its own, and a real Chromium with one window per user.
+// Package browser tests the web page from the outside: the real program as a process
+// of its own, and a real Chromium with one window per user.
 package browser
 
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -22,14 +21,14 @@ import (
 	"github.com/roomtide/roomtide/internal/testprocess"
 )
 
-// patience bounds every single wait. It is long because machines can be slow;
-// nothing takes it when all is well.
+// patience bounds every single wait. It is long because machines can be slow; a
+// passing test does not wait for it.
 const patience = 30 * time.Second
 
 // Set by TestMain, once.
 var (
 	program string          // the roomtide binary
-	browser context.Context // a running Chromium without a window of ours
+	browser context.Context // a running Chromium without a window of a test
 )
 
 func TestMain(m *testing.M) {
@@ -42,7 +41,7 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) (int, error) {
-	chromium, err := findChromium()
+	chromium, err := testprocess.Chromium()
 	if err != nil {
 		return 0, err
 	}
@@ -72,16 +71,6 @@ func run(m *testing.M) (int, error) {
 	return m.Run(), nil
 }
 
-func findChromium() (string, error) {
-	names := []string{"chromium", "chromium-browser", "google-chrome"}
-	for _, name := range names {
-		if file, err := exec.LookPath(name); err == nil {
-			return file, nil
-		}
-	}
-	return "", errors.New("none of " + strings.Join(names, ", ") + " is in PATH; install the package chromium")
-}
-
 // node is one roomtide process that can be killed and started again with the
 // same data and address.
 type node struct {
@@ -98,7 +87,7 @@ func startNode(t *testing.T) *node {
 	t.Cleanup(func() {
 		n.kill()
 		if t.Failed() {
-			t.Logf("the server said:\n%s", n.log.String())
+			t.Logf("the server wrote:\n%s", n.log.String())
 		}
 	})
 	return n
@@ -106,7 +95,7 @@ func startNode(t *testing.T) *node {
 
 func (n *node) url() string { return "http://" + n.addr + "/" }
 
-// start returns when the node listens: it says so on standard output.
+// start returns when the node has printed on standard output that it listens.
 func (n *node) start() {
 	n.t.Helper()
 	n.log.Reset()
@@ -128,17 +117,17 @@ func (n *node) start() {
 	n.t.Fatalf("the server ended before it listened: %v\n%s", n.cmd.Wait(), n.log.String())
 }
 
-// kill ends the process as a power cut would.
+// kill ends the process with SIGKILL.
 func (n *node) kill() {
 	if n.cmd == nil {
 		return
 	}
 	n.cmd.Process.Kill()
-	n.cmd.Wait() // says that it was killed
+	n.cmd.Wait() // the error is that it was killed
 	n.cmd = nil
 }
 
-// post writes a message without a browser.
+// post sends a message over HTTP.
 func (n *node) post(user, room, text string) {
 	n.t.Helper()
 	body := strings.NewReader(`{"message":` + strconv.Quote(text) + `}`)
@@ -179,13 +168,13 @@ func openWindow(t *testing.T, name string) *window {
 				return
 			}
 			if m.IsException() || strings.Contains(m.Text, "Content Security Policy") {
-				t.Errorf("%s: the page complains: %v", name, m)
+				t.Errorf("%s: the page reports: %v", name, m)
 			}
 		}
 	})
 	t.Cleanup(func() {
 		if t.Failed() {
-			w.picture()
+			w.screenshot()
 		}
 		cancel()
 		watching.Wait()
@@ -194,7 +183,7 @@ func openWindow(t *testing.T, name string) *window {
 	return w
 }
 
-// enter opens the page for the first time and comes in as a guest.
+// enter opens the page in a new window and signs in as a guest.
 func enter(t *testing.T, n *node, name, hash string) *window {
 	t.Helper()
 	w := openWindow(t, name)
@@ -217,7 +206,7 @@ func (w *window) do(steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// wait waits in the page until the JavaScript condition holds.
+// wait waits until the JavaScript condition holds in the page.
 func (w *window) wait(what, condition string) {
 	w.t.Helper()
 	script := fmt.Sprintf(`new Promise((done) => {
@@ -232,11 +221,11 @@ func (w *window) wait(what, condition string) {
 	ctx, cancel := context.WithTimeout(w.ctx, 2*patience)
 	defer cancel()
 	ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](script, chromedp.EvalAwaitPromise))
-	for err != nil && ctx.Err() == nil { // the page was being left: the script ended with it
+	for err != nil && ctx.Err() == nil { // a navigation ended the script
 		ok, err = chromedp.Run(ctx, chromedp.Evaluate[bool](script, chromedp.EvalAwaitPromise))
 	}
 	if err != nil || !ok {
-		w.t.Fatalf("%s: %s did not come true (%v); the page says:\n%s", w.name, what, err, w.text("body"))
+		w.t.Fatalf("%s: no %s (%v); the page shows:\n%s", w.name, what, err, w.text("body"))
 	}
 }
 
@@ -250,7 +239,7 @@ func (w *window) waitMessage(text string) {
 	w.wait("message "+text, texts+`.includes(`+strconv.Quote(text)+`)`)
 }
 
-// texts are the messages on the page, as they stand.
+// texts are the messages on the page, in order.
 const texts = `[...document.querySelectorAll('.message .bubble > p')].map((p) => p.textContent)`
 
 func eval[T any](w *window, script string) T {
@@ -274,14 +263,14 @@ func (w *window) text(selector string) string {
 	return eval[string](w, `document.querySelector('`+selector+`')?.innerText ?? ''`)
 }
 
-// say writes a message and presses Enter.
-func (w *window) say(text string) {
+// send types a message and presses Enter.
+func (w *window) send(text string) {
 	w.t.Helper()
 	w.do(chromedp.SendKeys("#text", text+"\r"))
 }
 
-// point moves the mouse to the message that says text, so that its toolbar is there.
-func (w *window) point(text string) {
+// hover moves the mouse to the message with the text and waits for its toolbar.
+func (w *window) hover(text string) {
 	w.t.Helper()
 	at := eval[[]float64](w, fmt.Sprintf(`(() => {
 		const p = [...document.querySelectorAll('.message .bubble > p')].find((p) => p.textContent === %q);
@@ -298,8 +287,9 @@ func (w *window) press(button string) {
 	w.do(chromedp.Click(`.actions [aria-label="` + button + `"]`))
 }
 
-// picture keeps what the window shows, for whoever looks into a failure.
-func (w *window) picture() {
+// screenshot writes what the window shows to the directory BROWSER_SCREENSHOTS, if it
+// is set.
+func (w *window) screenshot() {
 	dir := os.Getenv("BROWSER_SCREENSHOTS")
 	if dir == "" {
 		return

@@ -8,17 +8,17 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// What was written while the server was dead arrives when it is back, once.
+// Messages sent while the server is down arrive once, when it is back.
 func TestOutboxSurvivesTheServer(t *testing.T) {
 	n := startNode(t)
 	ada, ben := enter(t, n, "ada", ""), enter(t, n, "ben", "")
-	ada.say("before")
+	ada.send("before")
 	ben.waitMessage("before")
 
 	n.kill()
 	ada.wait("notice of it", `document.querySelector('#chat').dataset.state !== 'online' && !document.querySelector('#status').hidden`)
-	ada.say("meanwhile 1")
-	ada.say("meanwhile 2")
+	ada.send("meanwhile 1")
+	ada.send("meanwhile 2")
 	ada.wait("both pending", `document.querySelectorAll('.message.pending').length === 2`)
 	n.start()
 	for _, w := range []*window{ada, ben} {
@@ -34,12 +34,12 @@ func TestOutboxSurvivesTheServer(t *testing.T) {
 	}
 }
 
-// What waits in the outbox is there after the page was closed.
+// Messages in the outbox survive closing the page.
 func TestOutboxSurvivesTheReload(t *testing.T) {
 	n := startNode(t)
 	ada, ben := enter(t, n, "ada", ""), enter(t, n, "ben", "")
 	n.kill()
-	ada.say("do not lose me")
+	ada.send("do not lose me")
 	ada.wait("it pending", `document.querySelectorAll('.message.pending').length === 1`)
 	ada.do(chromedp.Navigate("about:blank"))
 	n.start()
@@ -60,8 +60,8 @@ func TestOutboxSurvivesTheReload(t *testing.T) {
 	}
 }
 
-// The server dies in the middle of a burst: some messages are stored and not
-// confirmed, some never arrived. In the end each is there once and in order.
+// The server is killed in the middle of a burst: some messages are stored and not
+// confirmed, others never arrived. Afterwards each is there once and in order.
 func TestKilledInTheMiddle(t *testing.T) {
 	n := startNode(t)
 	ada, ben := enter(t, n, "ada", ""), enter(t, n, "ben", "")

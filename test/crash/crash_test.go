@@ -22,22 +22,22 @@ const (
 	timesEachPoint = 6
 	randomKills    = 12
 	terminations   = 4
-	// drainBound is how long a node may take to end in good order.
+	// drainBound is how long a node may take to end after SIGTERM.
 	drainBound = 10 * time.Second
 )
 
-// Forty lives of one node under one load: most end at a named point, some at a
-// random moment, a few in good order.
+// Forty runs of one node under one load: most end at a named point, some at a random
+// moment, a few with SIGTERM.
 func TestCrashes(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 0))
 	dir, addr := t.TempDir(), testprocess.FreeAddr(t)
 
-	w := newWorld(t, addr)
+	w := newWorkload(t, addr)
 	n := program.Start(t, dir, addr)
 	n.Ready()
-	w.seed()
+	w.createRooms()
 	if code := n.Terminate(drainBound); code != 0 {
 		t.Fatalf("the first node ended with %d", code)
 	}
@@ -46,14 +46,14 @@ func TestCrashes(t *testing.T) {
 	hits := map[string]int{}
 	for _, point := range points {
 		for range timesEachPoint {
-			rounds = append(rounds, func() { atPoint(t, dir, addr, point, 5+rng.IntN(150), hits) })
+			rounds = append(rounds, func() { killAtPoint(t, dir, addr, point, 5+rng.IntN(150), hits) })
 		}
 	}
 	for range randomKills {
-		rounds = append(rounds, func() { atRandom(t, w, dir, addr, int64(1+rng.IntN(300))) })
+		rounds = append(rounds, func() { killAtRandom(t, w, dir, addr, int64(1+rng.IntN(300))) })
 	}
 	for range terminations {
-		rounds = append(rounds, func() { inGoodOrder(t, w, dir, addr) })
+		rounds = append(rounds, func() { terminate(t, w, dir, addr) })
 	}
 	rng.Shuffle(len(rounds), func(i, j int) { rounds[i], rounds[j] = rounds[j], rounds[i] })
 
@@ -90,61 +90,61 @@ func TestCrashes(t *testing.T) {
 	for _, ms := range final {
 		stored += len(ms)
 	}
-	t.Logf("%d lives, hits %v, %d messages acknowledged, %d stored, %d records, %d goodbyes, %d joins by position",
+	t.Logf("%d runs, hits %v, %d messages acknowledged, %d stored, %d records, %d goodbyes, %d joins by position",
 		len(rounds)+2, hits, w.acked.Load(), stored, len(w.rec.Records()), w.goodbyes.Load(), w.resumes.Load())
 	if w.acked.Load() < int64(10*len(rounds)) {
-		t.Errorf("only %d messages were acknowledged: the load did not live through the crashes", w.acked.Load())
+		t.Errorf("only %d messages were acknowledged: the load did not continue through the crashes", w.acked.Load())
 	}
 }
 
-// atPoint lets a node run until it has passed the point n times.
-func atPoint(t *testing.T, dir, addr, point string, n int, hits map[string]int) {
+// killAtPoint runs a node that kills itself when it passes the point for the nth time.
+func killAtPoint(t *testing.T, dir, addr, point string, n int, hits map[string]int) {
 	node := program.Start(t, dir, addr, fmt.Sprintf("ROOMTIDE_CRASH=%s:%d", point, n))
 	if code := node.Wait(30 * time.Second); code != -1 {
-		t.Errorf("at %s the node ended with %d and was to be killed\n%s", point, code, node.Said())
+		t.Errorf("at %s the node ended with %d instead of a signal\n%s", point, code, node.Stderr())
 		return
 	}
-	if strings.Contains(node.Said(), "crashpoint: "+point) {
+	if strings.Contains(node.Stderr(), "crashpoint: "+point) {
 		hits[point]++
 	}
 }
 
-// atRandom kills a node once it has acknowledged some messages.
-func atRandom(t *testing.T, w *world, dir, addr string, acks int64) {
+// killAtRandom kills a node after it has acknowledged so many messages.
+func killAtRandom(t *testing.T, w *workload, dir, addr string, acks int64) {
 	node := program.Start(t, dir, addr)
 	waitForAcks(t, w, node, acks)
 	node.Kill()
 }
 
-// inGoodOrder ends a node with SIGTERM under load: it exits with 0 in time, and
-// tells its clients goodbye.
-func inGoodOrder(t *testing.T, w *world, dir, addr string) {
+// terminate ends a node with SIGTERM under load: it exits with 0 in time, and sends its
+// clients a goodbye.
+func terminate(t *testing.T, w *workload, dir, addr string) {
 	node := program.Start(t, dir, addr)
 	waitForAcks(t, w, node, 200)
 	if len(w.goodbye) > 0 {
 		<-w.goodbye // of an earlier node
 	}
 	if code := node.Terminate(drainBound); code != 0 {
-		t.Errorf("the node ended with %d\n%s", code, node.Said())
+		t.Errorf("the node ended with %d\n%s", code, node.Stderr())
 	}
 	select {
 	case <-w.goodbye:
 	case <-time.After(30 * time.Second):
-		t.Error("nobody was told goodbye")
+		t.Error("no client received a goodbye")
 	}
 }
 
-// waitForAcks waits until the load has got somewhere with this node.
-func waitForAcks(t *testing.T, w *world, node *testprocess.Node, acks int64) {
+// waitForAcks waits until so many more messages are acknowledged.
+func waitForAcks(t *testing.T, w *workload, node *testprocess.Node, acks int64) {
 	t.Helper()
 	goal := w.acked.Load() + acks
 	deadline := time.After(30 * time.Second)
 	for w.acked.Load() < goal {
 		select {
 		case <-node.Exited():
-			t.Fatalf("the node ended by itself\n%s", node.Said())
+			t.Fatalf("the node ended by itself\n%s", node.Stderr())
 		case <-deadline:
-			t.Fatalf("the load got nowhere\n%s", node.Said())
+			t.Fatalf("no progress of the load\n%s", node.Stderr())
 		case <-time.After(time.Millisecond):
 		}
 	}

@@ -16,13 +16,13 @@ import (
 	"github.com/roomtide/roomtide/websocket"
 )
 
-// rough is a client that sends what it likes.
-type rough struct {
+// rawClient sends frames as they are, valid or not.
+type rawClient struct {
 	t  *testing.T
 	ws *websocket.Conn
 }
 
-func newRough(t *testing.T, n *testprocess.Node) *rough {
+func dialRaw(t *testing.T, n *testprocess.Node) *rawClient {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
@@ -31,21 +31,21 @@ func newRough(t *testing.T, n *testprocess.Node) *rough {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { ws.Close() })
-	if err := ws.NetConn().SetDeadline(time.Now().Add(time.Minute)); err != nil { // for its whole life
+	if err := ws.NetConn().SetDeadline(time.Now().Add(time.Minute)); err != nil { // for the whole test
 		t.Fatal(err)
 	}
-	return &rough{t, ws}
+	return &rawClient{t, ws}
 }
 
-func (r *rough) say(frame string) {
+func (r *rawClient) send(frame string) {
 	r.t.Helper()
 	if err := r.ws.WriteMessage(websocket.Text, []byte(frame)); err != nil {
 		r.t.Fatal(err)
 	}
 }
 
-// hear returns the next ack, error or goodbye.
-func (r *rough) hear() (m map[string]any) {
+// receive returns the next ack, error or goodbye; events are skipped.
+func (r *rawClient) receive() (m map[string]any) {
 	r.t.Helper()
 	for {
 		_, p, err := r.ws.ReadMessage(1 << 20)
@@ -63,8 +63,8 @@ func (r *rough) hear() (m map[string]any) {
 	}
 }
 
-// closed returns the code of the close frame that must come.
-func (r *rough) closed() int {
+// closed returns the code of the close frame, which must come.
+func (r *rawClient) closed() int {
 	r.t.Helper()
 	for {
 		_, _, err := r.ws.ReadMessage(1 << 20)
@@ -78,22 +78,22 @@ func (r *rough) closed() int {
 	}
 }
 
-// What makes no sense is answered with a code and a sentence, the connection
-// goes on, and what was written before is still there.
+// An invalid command is answered with a code and a sentence, the connection goes on, and
+// the room is unchanged.
 func TestBadInput(t *testing.T) {
 	dir := t.TempDir()
 	n := program.Start(t, dir, testprocess.FreeAddr(t))
 	n.Ready()
-	owner := newRough(t, n)
+	owner := dialRaw(t, n)
 	for _, f := range []string{`{"type":"hello","id":1,"user":"owner"}`, `{"type":"join","id":2,"room":"r"}`, `{"type":"message","id":3,"room":"r","message":"kept","key":"k"}`} {
-		owner.say(f)
-		if m := owner.hear(); m["type"] != "ack" {
+		owner.send(f)
+		if m := owner.receive(); m["type"] != "ack" {
 			t.Fatalf("%s: %v", f, m)
 		}
 	}
-	eve := newRough(t, n)
-	eve.say(`{"type":"hello","id":0,"user":"eve"}`)
-	eve.hear()
+	eve := dialRaw(t, n)
+	eve.send(`{"type":"hello","id":0,"user":"eve"}`)
+	eve.receive()
 	for i, c := range []struct{ what, frame, code string }{
 		{"malformed JSON", `{"type":"message","id":%d,`, "invalid"},
 		{"no object", `[1,2,%d]`, "invalid"},
@@ -119,46 +119,45 @@ func TestBadInput(t *testing.T) {
 		if strings.Contains(frame, "%d") {
 			frame = fmt.Sprintf(frame, i+1)
 		}
-		eve.say(frame)
-		m := eve.hear()
+		eve.send(frame)
+		m := eve.receive()
 		if m["type"] != "error" || m["code"] != c.code || m["message"] == "" {
 			t.Errorf("%s: %v, want %s", c.what, m, c.code)
 		}
 	}
-	owner.say(`{"type":"message","id":4,"room":"r","message":"another","key":"k"}`)
-	if m := owner.hear(); m["code"] != "conflict" {
+	owner.send(`{"type":"message","id":4,"room":"r","message":"another","key":"k"}`)
+	if m := owner.receive(); m["code"] != "conflict" {
 		t.Errorf("the same key with another body: %v", m)
 	}
-	owner.say(`{"type":"history","id":5,"room":"r"}`)
-	if m := owner.hear(); len(m["messages"].([]any)) != 1 {
+	owner.send(`{"type":"history","id":5,"room":"r"}`)
+	if m := owner.receive(); len(m["messages"].([]any)) != 1 {
 		t.Errorf("the room after all that: %v", m)
 	}
 }
 
-// What breaks the protocol ends the connection, with a code that says why.
+// A frame that breaks the protocol ends the connection, with a code for the reason.
 func TestBrokenFrames(t *testing.T) {
 	n := program.Start(t, t.TempDir(), testprocess.FreeAddr(t))
 	n.Ready()
-	hello := func() *rough {
-		r := newRough(t, n)
-		r.say(`{"type":"hello","id":1,"user":"u"}`)
-		r.hear()
+	hello := func() *rawClient {
+		r := dialRaw(t, n)
+		r.send(`{"type":"hello","id":1,"user":"u"}`)
+		r.receive()
 		return r
 	}
 	big := hello()
-	big.say(`{"type":"message","room":"r","message":"` + strings.Repeat("x", 65<<10) + `"}`)
+	big.send(`{"type":"message","room":"r","message":"` + strings.Repeat("x", 65<<10) + `"}`)
 	if code := big.closed(); code != chat.ByeTooLarge.Code {
 		t.Errorf("an oversized frame is closed with %d", code)
 	}
 	odd := hello()
-	odd.say("{\"type\":\"message\",\"room\":\"r\",\"message\":\"\xff\xfe\"}")
+	odd.send("{\"type\":\"message\",\"room\":\"r\",\"message\":\"\xff\xfe\"}")
 	if code := odd.closed(); code != chat.ByeProtocol.Code {
 		t.Errorf("wrong UTF-8 is closed with %d", code)
 	}
 }
 
-// Without guests a stale token, a forged one and none are refused, on the
-// socket and over HTTP.
+// Without guests an expired token, a forged one and none are refused.
 func TestTokens(t *testing.T) {
 	dir := t.TempDir()
 	n := program.Start(t, dir, testprocess.FreeAddr(t), "ROOMTIDE_GUESTS=off")
@@ -176,26 +175,26 @@ func TestTokens(t *testing.T) {
 	}
 	forged := mint([]byte(strings.Repeat("x", 32)))
 	good := mint(secret)
-	// RFC 7519 3.1: a token whose exp is long past, signed with some key.
+	// RFC 7519 3.1: a token whose exp is long past, signed with another key.
 	stale := "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLCJleHAiOjEzMDA4MTkzODAsImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
-	r := newRough(t, n)
+	r := dialRaw(t, n)
 	for what, frame := range map[string]string{
 		"no hello":       `{"type":"join","id":1,"room":"r"}`,
 		"a guest":        `{"type":"hello","id":1,"user":"ann"}`,
 		"a forged token": `{"type":"hello","id":1,"token":"` + forged + `"}`,
 		"a stale token":  `{"type":"hello","id":1,"token":"` + stale + `"}`,
 	} {
-		r.say(frame)
-		if m := r.hear(); m["code"] != "unauthenticated" {
+		r.send(frame)
+		if m := r.receive(); m["code"] != "unauthenticated" {
 			t.Errorf("%s: %v", what, m)
 		}
 	}
-	r.say(`{"type":"hello","id":2,"token":"` + good + `"}`)
-	if m := r.hear(); m["user"] != "ann" || m["name"] != "Ann" {
+	r.send(`{"type":"hello","id":2,"token":"` + good + `"}`)
+	if m := r.receive(); m["user"] != "ann" || m["name"] != "Ann" {
 		t.Fatalf("%v", m)
 	}
-	r.say(`{"type":"join","id":3,"room":"r"}`)
-	if m := r.hear(); m["type"] != "ack" {
+	r.send(`{"type":"join","id":3,"room":"r"}`)
+	if m := r.receive(); m["type"] != "ack" {
 		t.Fatalf("%v", m)
 	}
 	// The back end ends a user's connections at once.
@@ -206,7 +205,7 @@ func TestTokens(t *testing.T) {
 	if code := r.closed(); code != chat.ByeRevoked.Code {
 		t.Errorf("closed with %d", code)
 	}
-	if strings.Contains(n.Said(), good) || strings.Contains(n.Said(), forged) {
+	if strings.Contains(n.Stderr(), good) || strings.Contains(n.Stderr(), forged) {
 		t.Error("a token is in the log")
 	}
 }

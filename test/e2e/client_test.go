@@ -11,7 +11,7 @@ import (
 	"github.com/roomtide/roomtide/internal/testprocess"
 )
 
-// wantEvent reads events until one fits.
+// wantEvent reads events until fits reports true.
 func wantEvent(t *testing.T, c *client.Client, what string, fits func(client.Event) bool) client.Event {
 	t.Helper()
 	timeout := time.After(20 * time.Second)
@@ -30,14 +30,14 @@ func wantEvent(t *testing.T, c *client.Client, what string, fits func(client.Eve
 	}
 }
 
-// Everything that the Go client can ask a node.
+// Every method of the Go client against a node.
 func TestClient(t *testing.T) {
 	n := program.Start(t, t.TempDir(), testprocess.FreeAddr(t))
 	n.Ready()
 	ctx := testContext(t)
 	user1, user2 := user(t, n, "user1"), user(t, n, "user2")
 	if user1.User() != "user1" || user1.Limits() != demoLimits() {
-		t.Errorf("hello said %s and %+v", user1.User(), user1.Limits())
+		t.Errorf("hello returned %s and %+v", user1.User(), user1.Limits())
 	}
 	join(t, user1, "room1")
 	join(t, user2, "room1")
@@ -127,7 +127,7 @@ func demoLimits() chat.Limits {
 	return l
 }
 
-// "roomtide bench" needs nothing but itself, and finds nothing wrong.
+// "roomtide bench" runs without other programs and finds no anomaly.
 func TestBench(t *testing.T) {
 	out, errs, err := program.Run(testContext(t), "bench", "load", "--rooms", "3", "--members", "4", "--senders", "5", "--window", "4", "--keys", "--duration", "300ms", "--json")
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/roomtide/roomtide/internal/testprocess"
 )
 
-// A node whose files are not whole, or not for it, refuses to start, and says
-// which file it is about.
+// A node refuses to start when a file is damaged or of a newer version, and names the
+// file.
 func TestDamage(t *testing.T) {
 	overwrite := func(t *testing.T, file string) {
 		f, err := os.OpenFile(file, os.O_WRONLY, 0)
@@ -51,7 +51,7 @@ func TestDamage(t *testing.T) {
 		name   string
 		file   string
 		damage func(*testing.T, string)
-		also   string // what the message says besides the file
+		also   string // the message has this besides the file
 	}{
 		{"a shard with garbage in it", "shard-1.db", overwrite, ""},
 		{"a shard of a newer program", "shard-2.db", newer, "newer"},
@@ -73,14 +73,14 @@ func TestDamage(t *testing.T) {
 			if code := n.Wait(10 * time.Second); code != 1 {
 				t.Errorf("exit code %d, want 1", code)
 			}
-			if said := n.Said(); !strings.Contains(said, tt.file) || !strings.Contains(said, tt.also) {
-				t.Errorf("it does not name %s and say %q:\n%s", tt.file, tt.also, said)
+			if out := n.Stderr(); !strings.Contains(out, tt.file) || !strings.Contains(out, tt.also) {
+				t.Errorf("it does not name %s and say %q:\n%s", tt.file, tt.also, out)
 			}
 		})
 	}
 }
 
-// A page in the middle of a shard goes bad. The offline check finds it.
+// The offline check finds damaged pages in the middle of a shard.
 func TestCheckFindsDamage(t *testing.T) {
 	dir, addr := t.TempDir(), testprocess.FreeAddr(t)
 	n := program.Start(t, dir, addr)

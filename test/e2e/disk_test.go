@@ -18,16 +18,15 @@ import (
 	"github.com/roomtide/roomtide/internal/testprocess"
 )
 
-// inNamespace says that this process has a user and mount namespace of its own.
+// inNamespace is set in a process with a user and mount namespace of its own.
 const inNamespace = "ROOMTIDE_TEST_NAMESPACE"
 
-// The disk is full: writing says read_only and nothing that was acknowledged is
-// lost, reading goes on, and once there is space the node works again by
-// itself, without a restart.
+// On a full disk writing is answered with read_only, no acknowledged message is lost and
+// reading goes on. When there is space again the node recovers without a restart.
 func TestDiskFull(t *testing.T) {
 	dir, ok := smallDisk(t)
 	if !ok {
-		return // told by the process with a namespace of its own
+		return // the process with a namespace of its own has run it
 	}
 	n := program.Start(t, filepath.Join(dir, "data"), testprocess.FreeAddr(t))
 	n.Ready()
@@ -48,7 +47,7 @@ func TestDiskFull(t *testing.T) {
 			t.Fatal("a full disk takes everything")
 		}
 		if refused = shop.post("room1", "", long); refused.Status == http.StatusCreated {
-			stored++ // there was space left inside the files
+			stored++ // free pages inside the files
 		}
 	}
 	if refused.Status != http.StatusInsufficientStorage || refused.Code != "read_only" {
@@ -63,12 +62,12 @@ func TestDiskFull(t *testing.T) {
 	if a := shop.get("/v1/rooms/room1/messages?limit=1"); a.Status != http.StatusOK || len(a.Messages) != 1 || a.Messages[0].Seq != stored {
 		t.Errorf("reading from a full disk: %+v", a)
 	}
-	late := user(t, n, "user1") // a member can still come in, and read
+	late := user(t, n, "user1") // a member can still connect and join
 	join(t, late, "room1")
 
-	// A user sends now. The client keeps the message until it can be stored.
+	// A message that a user sends now stays in the client until it can be stored.
 	outcome := make(chan error, 1)
-	user1.SendAsync("room1", chat.Draft{Text: "in spite of all"}, func(s client.Sent, err error) {
+	user1.SendAsync("room1", chat.Draft{Text: "sent to a full disk"}, func(s client.Sent, err error) {
 		if err == nil && s.Seq != stored+1 {
 			t.Errorf("stored as %d, want %d", s.Seq, stored+1)
 		}
@@ -97,8 +96,8 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
-// smallDisk mounts a small file system. Who may not mount runs the test again
-// as a process that may, in a namespace of its own; then ok is false.
+// smallDisk mounts a small file system. Without the right to mount it runs the test
+// again in a process with a namespace of its own; then ok is false.
 func smallDisk(t *testing.T) (dir string, ok bool) {
 	t.Helper()
 	dir = t.TempDir()
@@ -124,7 +123,7 @@ func smallDisk(t *testing.T) (dir string, ok bool) {
 	return "", false
 }
 
-// fill takes all space with one file.
+// fill takes all free space with one file.
 func fill(t *testing.T, dir string) (file string) {
 	t.Helper()
 	f, err := os.Create(filepath.Join(dir, "filler"))

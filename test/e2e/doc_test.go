@@ -1,4 +1,4 @@
-// Package e2e tells, through the real program and real sockets, what people
-// who run Roomtide meet: a room with users and a back end in it, a node that is
-// killed, a disk that is full, files that are damaged.
+// Package e2e tests the real program through real sockets in situations of production:
+// a room with users and a back end, a node that is killed, a full disk, damaged files,
+// bad input.
 package e2e

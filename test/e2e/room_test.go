@@ -12,7 +12,7 @@ import (
 	"github.com/roomtide/roomtide/wire"
 )
 
-// Two users and a back end in one room, over the death of the node.
+// Two users and a back end in one room, while the node is killed and restarted.
 func TestRoom(t *testing.T) {
 	dir, addr := t.TempDir(), testprocess.FreeAddr(t)
 	n := program.Start(t, dir, addr)
@@ -38,7 +38,7 @@ func TestRoom(t *testing.T) {
 	n.Ready()
 	shop.n = n
 
-	// The back end does not know whether its message was stored, and repeats it.
+	// Without an answer the back end repeats its message.
 	if a := shop.post("room1", "order-1", "Order 1 has left"); a.Status != http.StatusOK || a.Seq != 2 {
 		t.Errorf("the message repeated after the crash: %+v", a)
 	}
@@ -54,7 +54,7 @@ func TestRoom(t *testing.T) {
 	if a := shop.post("room1", "order-2", "Order 2 has left"); a.Seq != 4 {
 		t.Errorf("the next message: %+v", a)
 	}
-	// Both users are back by themselves, and were shown each message once.
+	// Both clients reconnect without help and receive each message once.
 	for _, u := range []*client.Client{user1, user2} {
 		wantMessage(t, u, 3, "user1", "mine")
 		wantMessage(t, u, 4, "shop", "Order 2 has left")
@@ -68,7 +68,7 @@ func TestRoom(t *testing.T) {
 	}
 }
 
-// The two lines of a browser that knows nothing but JSON.
+// The two lines of a browser that uses nothing but JSON.
 func TestPlainWebSocket(t *testing.T) {
 	n := program.Start(t, t.TempDir(), testprocess.FreeAddr(t))
 	n.Ready()

@@ -28,7 +28,7 @@ func testContext(t *testing.T) context.Context {
 	return ctx
 }
 
-// user is somebody with the Go client.
+// user connects a user with the Go client.
 func user(t *testing.T, n *testprocess.Node, name string) *client.Client {
 	t.Helper()
 	c, err := client.Dial(testContext(t), client.Options{URL: n.URL(""), User: name, MinWait: 5 * time.Millisecond, MaxWait: 50 * time.Millisecond})
@@ -69,14 +69,14 @@ func wantMessage(t *testing.T, c *client.Client, seq chat.Seq, from chat.UserID,
 	}
 }
 
-// backEnd is a program of the host that speaks plain HTTP, as curl does.
+// backEnd is a back end of the site, over plain HTTP.
 type backEnd struct {
 	t   *testing.T
 	n   *testprocess.Node
 	key string // API key
 }
 
-// answer is what the server said, as far as the stories look at it.
+// answer is the part of an HTTP answer that tests check.
 type answer struct {
 	Status   int
 	Seq      chat.Seq `json:"seq"`
@@ -88,7 +88,7 @@ type answer struct {
 	} `json:"messages"`
 }
 
-// newBackEnd makes a key, while the node runs.
+// newBackEnd makes an API key while the node runs.
 func newBackEnd(t *testing.T, n *testprocess.Node, dir string) *backEnd {
 	t.Helper()
 	out, errs, err := program.Run(testContext(t), "key", "add", "the shop", "--data-dir", dir)
@@ -103,7 +103,7 @@ func (b *backEnd) get(path string) answer {
 	return b.do(http.MethodGet, path, nil, "")
 }
 
-// post writes a message as the user shop.
+// post sends a message as the user shop.
 func (b *backEnd) post(room, key, text string) answer {
 	b.t.Helper()
 	body, err := json.Marshal(map[string]string{"message": text})

@@ -5,9 +5,10 @@ import (
 	"testing"
 )
 
-// The load can be put on Socket.IO's own server, and the table compares the two.
+// roomtide bench runs its load against the reference server as well, and its table
+// compares the two.
 func TestBenchBesideNode(t *testing.T) {
-	w := &world{t: t}
+	w := &fixture{t: t}
 	out, errs, err := program.Run(w.ctx(), "bench", "--rooms", "2", "--members", "3", "--senders", "2", "--duration", "300ms", "--proto", "socketio", "--node", packages)
 	if err != nil {
 		t.Fatalf("%v\n%s%s", err, out, errs)

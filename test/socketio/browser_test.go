@@ -3,24 +3,23 @@ package socketio
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/roomtide/roomtide/internal/testprocess"
 )
 
-// page is a site with the client of its own, on an origin of its own.
+// page is a web site on another origin, with its own copy of the client.
 const page = `<!doctype html><meta charset="utf-8"><title>site</title>
 <script src="/socket.io.js"></script>
 <script type="module">import { peer } from '/peer.mjs'; window.site = peer(io);</script>`
 
-// TestChromium is the story of TestChat with a page of another origin.
+// TestChromium runs the scenario of TestChat in a page of another origin.
 func TestChromium(t *testing.T) {
 	browser := startChromium(t)
 	files := http.NewServeMux()
@@ -39,27 +38,27 @@ func TestChromium(t *testing.T) {
 	defer site.Close()
 	for _, m := range modes {
 		t.Run(m.name, func(t *testing.T) {
-			w := newWorld(t, append(m.env, "ROOMTIDE_ORIGINS="+site.URL)...)
-			a := &ada{object: openPage(t, browser, site.URL), mode: m}
-			a.story(w)
+			w := newFixture(t, append(m.env, "ROOMTIDE_ORIGINS="+site.URL)...)
+			c := &stockClient{object: openPage(t, browser, site.URL), mode: m}
+			c.scenario(w)
 		})
 	}
 	t.Run("another origin", func(t *testing.T) {
-		w := newWorld(t, "ROOMTIDE_ORIGINS=https://www.example.org")
+		w := newFixture(t, "ROOMTIDE_ORIGINS=https://www.example.org")
 		for _, m := range modes {
-			a := &ada{object: openPage(t, browser, site.URL), mode: m}
-			do[bool](a.object, "open", w.node.URL(""), m.options)
-			if e := a.next("connect_error"); e.Message != "xhr poll error" && e.Message != "websocket error" {
+			c := &stockClient{object: openPage(t, browser, site.URL), mode: m}
+			do[bool](c.object, "open", w.node.URL(""), m.options)
+			if e := c.next("connect_error"); e.Message != "xhr poll error" && e.Message != "websocket error" {
 				t.Errorf("%s: %+v", m.name, e)
 			}
-			do[bool](a.object, "close")
+			do[bool](c.object, "close")
 		}
 	})
 }
 
 func startChromium(t *testing.T) context.Context {
 	t.Helper()
-	path, err := findChromium()
+	path, err := testprocess.Chromium()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,16 +75,6 @@ func startChromium(t *testing.T) context.Context {
 		t.Fatalf("starting %s: %v", path, err)
 	}
 	return browser
-}
-
-func findChromium() (string, error) {
-	names := []string{"chromium", "chromium-browser", "google-chrome"}
-	for _, name := range names {
-		if file, err := exec.LookPath(name); err == nil {
-			return file, nil
-		}
-	}
-	return "", errors.New("none of " + strings.Join(names, ", ") + " is in PATH; install the package chromium")
 }
 
 // openPage opens the site in a window and returns its client.

@@ -1,5 +1,5 @@
-// Package socketio tests chat with the stock Socket.IO clients: the packages that
-// sites use, in Node and in Chromium, against the real program.
+// Package socketio tests chat with the stock Socket.IO clients, the published npm
+// packages, in Node and in Chromium, against the real program.
 package socketio
 
 import (
@@ -22,7 +22,7 @@ import (
 	"github.com/roomtide/roomtide/internal/testprocess"
 )
 
-// versions are the clients, under the names they are installed by.
+// versions are the clients, by the names under which they are installed.
 var versions = []struct{ name, version string }{
 	{"io4", "4.8.4"}, {"io3", "3.1.3"}, {"io2", "2.5.0"}, {"io1", "1.7.4"},
 }
@@ -60,7 +60,7 @@ func run(m *testing.M) (code int, err error) {
 	return testprocess.Main(m, "", func(p *testprocess.Program) { program = p }), nil
 }
 
-// install fetches the clients.
+// install installs the clients with npm in a temporary directory.
 func install() (dir string, err error) {
 	if dir, err = os.MkdirTemp("", "roomtide-stock-"); err != nil {
 		return "", err
@@ -78,7 +78,7 @@ func install() (dir string, err error) {
 	return dir, nil
 }
 
-// node is the process of node.mjs. It has all clients of all tests.
+// node is the process of node.mjs. It holds the clients of all tests.
 type node struct {
 	cmd  *exec.Cmd
 	in   io.WriteCloser
@@ -138,7 +138,7 @@ func (n *node) read(out io.Reader) {
 	}
 }
 
-// call has node.mjs call a function of an object and returns the answer.
+// call calls a function of an object in node.mjs and returns the answer.
 func (n *node) call(on, call string, args []any) (json.RawMessage, error) {
 	ch := make(chan answer, 1)
 	n.mu.Lock()
@@ -172,13 +172,13 @@ func (n *node) stop() error {
 	return nil
 }
 
-// object is something that peer.mjs made, in Node or in a browser.
+// object is an object made by peer.mjs, in Node or in a browser.
 type object struct {
 	t    testing.TB
 	call func(call string, args []any) (json.RawMessage, error)
 }
 
-// newObject has a function of peer.mjs make an object with a client's package.
+// newObject makes an object with a function of peer.mjs and a client's package.
 func newObject(t testing.TB, maker, pkg string, args ...any) *object {
 	t.Helper()
 	name := t.Name() + " " + strconv.FormatInt(time.Now().UnixNano(), 36)
@@ -188,7 +188,7 @@ func newObject(t testing.TB, maker, pkg string, args ...any) *object {
 	return &object{t, func(call string, args []any) (json.RawMessage, error) { return scripts.call(name, call, args) }}
 }
 
-// do calls a function and returns what it returned.
+// do calls a function of the object and decodes its result.
 func do[T any](o *object, call string, args ...any) (v T) {
 	o.t.Helper()
 	raw, err := o.call(call, args)
@@ -201,7 +201,7 @@ func do[T any](o *object, call string, args ...any) (v T) {
 	return v
 }
 
-// documented returns the code blocks behind a heading of the specification.
+// documented returns the code blocks below a heading of the specification.
 func documented(t testing.TB, heading string) []string {
 	t.Helper()
 	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "protocol", "socketio.md"))

@@ -1,6 +1,6 @@
 // Runs the functions of peer.mjs for a test: node node.mjs PACKAGES-DIRECTORY.
-// Each line of standard input is {"id","on","call","args"}; the answer to it,
-// which may come later than others, is {"id","value"} or {"id","error"}.
+// Each line of standard input is {"id","on","call","args"}; its answer, in any order,
+// is {"id","value"} or {"id","error"}.
 import { createRequire } from 'node:module';
 import { webcrypto } from 'node:crypto';
 import { createInterface } from 'node:readline';
@@ -11,7 +11,7 @@ const objects = new Map();
 globalThis.crypto ??= webcrypto; // Node 18 has it under this name only
 
 async function call({ on, call, args }) {
-  if (call in makers) { // args begin with the name of the client's package
+  if (call in makers) { // the first argument is the name of the client's package
     objects.set(on, makers[call](require(args[0]), ...args.slice(1)));
     return true;
   }

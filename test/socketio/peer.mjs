@@ -1,19 +1,19 @@
-// What a test has a stock client do, in Node and in a browser. Go calls these
-// functions one after the other; each returns something that JSON can say.
+// Drives stock clients for tests, in Node and in a browser. Go calls these functions one
+// after the other; each returns a JSON value.
 
-// More than the 45 s after which a client of Engine.IO 4 notices that nothing comes
-// any more: one whose WebSocket is cut in the middle of the upgrade has stopped to
-// poll, and does nothing until then.
+// More than the 45 s after which a client of Engine.IO 4 notices a silent connection: a
+// client whose WebSocket is cut in the middle of the upgrade has stopped polling and does
+// nothing until then.
 const patience = 60_000;
 
-// until waits for look to return something.
+// until waits until look returns a value other than undefined and false.
 function until(what, look) {
   const end = Date.now() + patience;
   return new Promise((resolve, reject) => {
     const again = () => {
       const v = look();
       if (v !== undefined && v !== false) resolve(v);
-      else if (Date.now() > end) reject(new Error(`waited in vain for ${what()}`));
+      else if (Date.now() > end) reject(new Error(`timed out waiting for ${what()}`));
       else setTimeout(again, 2);
     };
     again();
@@ -28,43 +28,43 @@ const names = [
 // peer holds one client. io is the function of the client's package.
 export function peer(io) {
   let socket;
-  const heard = []; // [name, argument], what nobody has asked for yet
+  const received = []; // [name, argument] of events that next has not returned yet
 
-  const next = (name) => until(() => `${name}, heard ${JSON.stringify(heard)}`, () => {
-    const i = heard.findIndex((e) => e[0] === name);
-    return i >= 0 && heard.splice(i, 1)[0];
+  const next = (name) => until(() => `${name}, received ${JSON.stringify(received)}`, () => {
+    const i = received.findIndex((e) => e[0] === name);
+    return i >= 0 && received.splice(i, 1)[0];
   }).then((e) => e[1]);
 
   return {
-    // open begins a connection and does not wait for it.
+    // open starts a connection and does not wait for it.
     open(url, options) {
       socket = io.connect(url, { forceNew: true, reconnectionDelay: 20, reconnectionDelayMax: 100, ...options });
       for (const name of names) {
-        socket.on(name, (v) => heard.push([name, v instanceof Error ? { message: v.message, data: v.data } : v]));
+        socket.on(name, (v) => received.push([name, v instanceof Error ? { message: v.message, data: v.data } : v]));
       }
       return true;
     },
-    // connect tries again, as somebody else if auth is given.
+    // connect connects again, with other credentials if auth is given.
     connect(auth) {
       if (auth) socket.auth = auth;
       socket.connect();
       return true;
     },
     next,
-    // count says how many events with the name nobody has asked for yet.
-    count: (name) => heard.filter((e) => e[0] === name).length,
+    // count returns how many events with the name next has not returned yet.
+    count: (name) => received.filter((e) => e[0] === name).length,
     // on waits until the client uses the transport.
     on: (name) => until(() => `transport ${name}`, () => socket.io.engine && socket.io.engine.transport.name === name),
-    // extensions names those of the WebSocket, which older clients keep in an object.
+    // extensions are those of the WebSocket; older clients keep them in an object.
     extensions() {
       const e = socket.io.engine.transport.ws?.extensions ?? '';
       return typeof e === 'string' ? e : Object.keys(e).join();
     },
-    tell(name, argument) {
+    emit(name, argument) {
       socket.emit(name, argument);
       return true;
     },
-    ask: (name, argument) => new Promise((resolve, reject) => {
+    request: (name, argument) => new Promise((resolve, reject) => {
       setTimeout(() => reject(new Error(`no ack of ${name}`)), patience);
       socket.emit(name, argument, resolve);
     }),
@@ -75,8 +75,7 @@ export function peer(io) {
   };
 }
 
-// sample runs code of the documentation, word for word but for the address, and
-// keeps what it prints.
+// sample runs code of the documentation with another address, and keeps what it prints.
 export function sample(io, code, url) {
   const printed = [];
   const console = { log: (s) => printed.push(s) };
@@ -84,8 +83,8 @@ export function sample(io, code, url) {
   return { printed: (n) => until(() => `${n} lines, printed ${JSON.stringify(printed)}`, () => printed.length >= n && printed) };
 }
 
-// follower runs the samples of "Coming back". Clients without auth say hello.
-export function follower(io, code, url, options, user) {
+// resuming runs the samples of "Coming back". Clients without auth say hello.
+export function resuming(io, code, url, options, user) {
   const socket = io.connect(url, { forceNew: true, reconnectionDelay: 10, reconnectionDelayMax: 60, ...options });
   if (io.protocol < 5) socket.on('connect', () => socket.emit('hello', { user }));
   const applied = [];
@@ -97,7 +96,7 @@ export function follower(io, code, url, options, user) {
   return {
     join: (room) => (join(room), true),
     joined: (room) => until(() => 'a join', () => revs.get(room) !== undefined),
-    // sendAll sends texts at a steady pace, whatever happens to the connection, and waits for all acks.
+    // sendAll sends texts at a steady rate, connected or not, and waits for all acks.
     async sendAll(room, prefix, n, pause) {
       for (let i = 0; i < n; i++) {
         send(room, `${prefix}${i}`);
@@ -112,20 +111,20 @@ export function follower(io, code, url, options, user) {
   };
 }
 
-// stayer joins rooms once and never again: coming back is left to the client's
-// connection state recovery.
-export function stayer(io, url, options, rooms) {
+// recovering joins rooms once: reconnecting is left to the client's connection state
+// recovery.
+export function recovering(io, url, options, rooms) {
   const socket = io.connect(url, { forceNew: true, reconnectionDelay: 10, reconnectionDelayMax: 60, ...options });
-  const heard = [];
+  const received = [];
   const connects = { recovered: 0, fresh: 0 };
   let joined = 0;
   for (const room of rooms) socket.emit('join', { room }, () => joined++);
-  for (const name of ['message', 'edited', 'deleted']) socket.on(name, (e) => heard.push(e));
+  for (const name of ['message', 'edited', 'deleted']) socket.on(name, (e) => received.push(e));
   socket.on('connect', () => connects[socket.recovered ? 'recovered' : 'fresh']++);
   return {
     joined: () => until(() => 'joins', () => joined === rooms.length),
-    has: (n) => until(() => `${n} events, have ${heard.length}`, () => heard.length >= n),
-    heard: () => heard.map(({ type, room, seq, rev, message }) => ({ type, room, seq, rev, message })),
+    has: (n) => until(() => `${n} events, have ${received.length}`, () => received.length >= n),
+    received: () => received.map(({ type, room, seq, rev, message }) => ({ type, room, seq, rev, message })),
     connects: () => connects,
     close: () => (socket.disconnect(), true),
   };

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// TestRecovered has clients that join once and do nothing to come back. Their
-// connections are cut again and again while three rooms go on, and the node is
-// restarted twice. In the end everybody has got every message of every room
-// once, in order.
+// TestRecovered covers clients that join once and leave reconnecting to their library's
+// connection state recovery. Their connections are cut repeatedly while three rooms
+// receive messages, and the node is restarted twice. In the end every client has every
+// message of every room once, in order.
 func TestRecovered(t *testing.T) {
-	w := newWorld(t, "ROOMTIDE_COMPRESSION=true")
+	w := newFixture(t, "ROOMTIDE_COMPRESSION=true")
 	p := newProxy(t, w.node.Addr)
 	rooms := []string{"room1", "room2", "room3"}
 	var all []*object
@@ -20,9 +20,9 @@ func TestRecovered(t *testing.T) {
 		m := modes[i%len(modes)]
 		auth := fields{"auth": fields{"user": fmt.Sprint("user", i)}}
 		if i%2 == 1 {
-			auth = nil // a guest without a name is told apart by the secret alone
+			auth = nil // a guest without a name is identified by the secret alone
 		}
-		s := newObject(t, "stayer", "io4", "http://"+p.addr, m.with(auth), rooms)
+		s := newObject(t, "recovering", "io4", "http://"+p.addr, m.with(auth), rooms)
 		do[bool](s, "joined")
 		all = append(all, s)
 	}
@@ -39,7 +39,7 @@ func TestRecovered(t *testing.T) {
 		}
 		switch {
 		case i%(total/restarts) == 120:
-			w.upgrade()
+			w.restartGracefully()
 		case i%(total/cuts) == 20:
 			for _, s := range all {
 				do[bool](s, "has", i/3)
@@ -49,7 +49,7 @@ func TestRecovered(t *testing.T) {
 	}
 	for i, s := range all {
 		do[bool](s, "has", total)
-		checkHeard(t, fmt.Sprint("client ", i), do[[]frame](s, "heard"), seqs)
+		checkReceived(t, fmt.Sprint("client ", i), do[[]frame](s, "received"), seqs)
 		c := do[struct{ Recovered, Fresh int }](s, "connects")
 		if c.Fresh != 1 || c.Recovered < restarts {
 			t.Errorf("client %d: %+v", i, c)
@@ -58,25 +58,25 @@ func TestRecovered(t *testing.T) {
 	}
 }
 
-// checkHeard checks that every message came once and in the order of its room.
-func checkHeard(t *testing.T, who string, got []frame, want map[string]int64) {
+// checkReceived checks that every message arrived once, in the order of its room.
+func checkReceived(t *testing.T, name string, got []frame, want map[string]int64) {
 	t.Helper()
 	seqs := map[string]int64{}
 	for _, e := range got {
 		if seqs[e.Room]++; e.Type != "message" || e.Seq != seqs[e.Room] {
-			t.Errorf("%s, %s: %s %d %q came after %d", who, e.Room, e.Type, e.Seq, e.Message, seqs[e.Room]-1)
+			t.Errorf("%s, %s: %s %d %q came after %d", name, e.Room, e.Type, e.Seq, e.Message, seqs[e.Room]-1)
 			return
 		}
 	}
 	for room, n := range want {
 		if seqs[room] != n {
-			t.Errorf("%s has %d messages of %s, want %d", who, seqs[room], room, n)
+			t.Errorf("%s has %d messages of %s, want %d", name, seqs[room], room, n)
 		}
 	}
 }
 
-// upgrade ends the node as an operator does and starts it again.
-func (w *world) upgrade() {
+// restartGracefully stops the node with SIGTERM and starts it again.
+func (w *fixture) restartGracefully() {
 	w.t.Helper()
 	if code := w.node.Terminate(patience + 10*time.Second); code != 0 {
 		w.t.Fatalf("the node ended with %d", code)

@@ -12,17 +12,17 @@ import (
 	"github.com/roomtide/roomtide/internal/testprocess"
 )
 
-// TestSamples runs the three lines that open the specification.
+// TestSamples runs the three lines at the beginning of the specification.
 func TestSamples(t *testing.T) {
 	code := documented(t, "In three lines")
 	if len(code) != 1 {
 		t.Fatalf("%d samples", len(code))
 	}
-	w := newWorld(t)
+	w := newFixture(t)
 	for i, v := range versions {
 		s := newObject(t, "sample", v.name, code[0], w.node.URL(""))
 		text := "hello " + v.version
-		w.until("everybody in the room", func() bool {
+		w.until("all clients to be online", func() bool {
 			var r struct {
 				Count int `json:"online_count"`
 			}
@@ -36,12 +36,12 @@ func TestSamples(t *testing.T) {
 	}
 }
 
-// TestComingBack runs the samples of the specification over connections that
-// are cut and a server that is killed. Everybody in the room writes, and in the
-// end everybody has got every message once, in order.
+// TestComingBack runs the samples of the specification over connections that are cut
+// and a server that is killed. Every client sends, and in the end every client has every
+// message once, in order.
 func TestComingBack(t *testing.T) {
 	code := strings.Join(documented(t, "Coming back"), "\n")
-	w := newWorld(t, "ROOMTIDE_COMPRESSION=true") // so some clients compress and some do not
+	w := newFixture(t, "ROOMTIDE_COMPRESSION=true") // so some clients compress and some do not
 	p := newProxy(t, w.node.Addr)
 	var all []*object
 	for _, v := range versions {
@@ -50,7 +50,7 @@ func TestComingBack(t *testing.T) {
 				continue
 			}
 			name := v.name + "-" + m.name
-			f := newObject(t, "follower", v.name, code, "http://"+p.addr, m.with(fields{"auth": fields{"user": name}}), name)
+			f := newObject(t, "resuming", v.name, code, "http://"+p.addr, m.with(fields{"auth": fields{"user": name}}), name)
 			do[bool](f, "join", "room1")
 			all = append(all, f)
 		}
@@ -69,7 +69,7 @@ func TestComingBack(t *testing.T) {
 		})
 	}
 	for i, event := range []func(){p.cut, p.cut, func() { w.restart() }, p.cut} {
-		do[bool](all[i], "has", "room1", 60*(i+1)) // anywhere in the middle
+		do[bool](all[i], "has", "room1", 60*(i+1)) // some are in flight
 		event()
 	}
 	writing.Wait()
@@ -83,45 +83,45 @@ func TestComingBack(t *testing.T) {
 		connects += do[int](f, "connects")
 		do[bool](f, "close")
 	}
-	if connects < 2*len(all) { // a cut may find clients that are not back from the one before
-		t.Errorf("%d clients connected %d times in all: that was no test", len(all), connects)
+	if connects < 2*len(all) { // a cut may come before all clients have reconnected
+		t.Errorf("%d clients connected %d times in all: too few to test anything", len(all), connects)
 	}
 }
 
-// checkApplied checks that every change came once and in order.
-func checkApplied(t *testing.T, who string, got []frame, total int64) {
+// checkApplied checks that every change arrived once and in order.
+func checkApplied(t *testing.T, name string, got []frame, total int64) {
 	t.Helper()
 	var rev, seq int64
 	texts := map[string]bool{}
 	for _, e := range got {
 		if e.Rev <= rev {
-			t.Errorf("%s: rev %d came after %d", who, e.Rev, rev)
+			t.Errorf("%s: rev %d came after %d", name, e.Rev, rev)
 		}
 		rev = e.Rev
 		if e.Type != "message" {
 			continue
 		}
 		if e.Seq != seq+1 || texts[e.Message] {
-			t.Errorf("%s: message %d %q came after %d", who, e.Seq, e.Message, seq)
+			t.Errorf("%s: message %d %q came after %d", name, e.Seq, e.Message, seq)
 		}
 		seq = e.Seq
 		texts[e.Message] = true
 	}
 	if seq != total {
-		t.Errorf("%s has %d messages, want %d", who, seq, total)
+		t.Errorf("%s has %d messages, want %d", name, seq, total)
 	}
 }
 
-func (w *world) until(what string, ok func() bool) {
+func (w *fixture) until(what string, ok func() bool) {
 	w.t.Helper()
 	for end := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			w.t.Fatalf("waited in vain for %s", what)
+			w.t.Fatalf("timed out waiting for %s", what)
 		}
 	}
 }
 
-// proxy is a network that can be cut.
+// proxy forwards connections to the node and can cut them all.
 type proxy struct {
 	addr string
 	to   string
@@ -167,7 +167,7 @@ func (p *proxy) serve(from net.Conn) {
 	var both sync.WaitGroup
 	for _, pair := range [][2]net.Conn{{from, to}, {to, from}} {
 		both.Go(func() {
-			io.Copy(pair[0], pair[1]) // however it ends, it ends
+			io.Copy(pair[0], pair[1]) // an error ends it like the end of the stream
 			from.Close()
 			to.Close()
 		})
@@ -175,7 +175,7 @@ func (p *proxy) serve(from net.Conn) {
 	both.Wait()
 }
 
-// cut ends all connections.
+// cut closes all connections.
 func (p *proxy) cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

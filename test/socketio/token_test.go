@@ -8,28 +8,28 @@ import (
 	"github.com/roomtide/roomtide/chat"
 )
 
-// TestTokens is a node without guests: who may come, what the others are told,
-// and that who was sent away stays away until the program wants otherwise.
+// TestTokens covers a node without guests: which clients get in, what the others are
+// answered, and that a revoked client stays disconnected until it connects explicitly.
 func TestTokens(t *testing.T) {
 	for _, v := range versions {
 		for _, m := range modes {
 			t.Run(v.version+"/"+m.name, func(t *testing.T) {
 				t.Parallel()
-				w := newWorld(t, append(m.env, "ROOMTIDE_GUESTS=off")...)
-				a := &ada{object: newObject(t, "peer", v.name), mode: m}
+				w := newFixture(t, append(m.env, "ROOMTIDE_GUESTS=off")...)
+				c := &stockClient{object: newObject(t, "peer", v.name), mode: m}
 				if v.name == "io1" || v.name == "io2" {
-					a.says = true
-					a.helloWithToken(w)
+					c.helloEvent = true
+					c.helloWithToken(w)
 				} else {
-					a.authWithToken(w)
+					c.authWithToken(w)
 				}
-				a.revoked(w)
+				c.revoked(w)
 			})
 		}
 	}
 }
 
-func (w *world) token(user string) string {
+func (w *fixture) token(user string) string {
 	w.t.Helper()
 	out, errs, err := program.Run(w.ctx(), "token", "--user", user, "--data-dir", w.dir)
 	if err != nil {
@@ -38,51 +38,51 @@ func (w *world) token(user string) string {
 	return strings.TrimSpace(out)
 }
 
-// authWithToken is for clients that say who they are when they connect.
-func (a *ada) authWithToken(w *world) {
-	a.t.Helper()
-	do[bool](a.object, "open", w.node.URL(""), a.mode.with(fields{"auth": fields{"token": "wrong"}}))
-	if e := a.next("connect_error"); e.Data == nil || e.Data.Code != chat.Unauthed.Code() || e.Message != e.Data.Message {
-		a.t.Fatalf("connect_error: %+v", e)
+// authWithToken is for clients with auth in the handshake.
+func (c *stockClient) authWithToken(w *fixture) {
+	c.t.Helper()
+	do[bool](c.object, "open", w.node.URL(""), c.mode.with(fields{"auth": fields{"token": "wrong"}}))
+	if e := c.next("connect_error"); e.Data == nil || e.Data.Code != chat.Unauthed.Code() || e.Message != e.Data.Message {
+		c.t.Fatalf("connect_error: %+v", e)
 	}
-	do[bool](a.object, "connect", fields{"token": w.token("ada")})
-	a.arrive()
+	do[bool](c.object, "connect", fields{"token": w.token("ada")})
+	c.connected()
 }
 
-func (a *ada) helloWithToken(w *world) {
-	a.t.Helper()
-	do[bool](a.object, "open", w.node.URL(""), a.mode.options)
-	do[any](a.object, "next", "connect")
+func (c *stockClient) helloWithToken(w *fixture) {
+	c.t.Helper()
+	do[bool](c.object, "open", w.node.URL(""), c.mode.options)
+	do[any](c.object, "next", "connect")
 	for name, f := range map[string]fields{"join": {"room": "room1", "user": "ada"}, "hello": {"token": "wrong"}} {
-		if r := a.ask(name, f); r.Type != "error" || r.Code != chat.Unauthed.Code() {
-			a.t.Fatalf("%s: %+v", name, r)
+		if r := c.request(name, f); r.Type != "error" || r.Code != chat.Unauthed.Code() {
+			c.t.Fatalf("%s: %+v", name, r)
 		}
 	}
-	if r := a.ask("hello", fields{"token": w.token("ada")}); r.User != "ada" {
-		a.t.Fatalf("hello: %+v", r)
+	if r := c.request("hello", fields{"token": w.token("ada")}); r.User != "ada" {
+		c.t.Fatalf("hello: %+v", r)
 	}
-	do[bool](a.object, "on", a.mode.ends)
+	do[bool](c.object, "on", c.mode.transport)
 }
 
-// revoked is what an administrator does to her. The answer to a question says that
-// the server, too, is done with the upgrade: what it says in the middle of one is
-// not heard by a client that has stopped polling.
-func (a *ada) revoked(w *world) {
-	a.t.Helper()
-	do[bool](a.object, "on", a.mode.ends)
-	if r := a.ask("rooms", fields{}); r.Type != "ack" {
-		a.t.Fatalf("rooms: %+v", r)
+// revoked ends the connection as an administrator does. The request before it makes sure
+// that the server has finished the upgrade: a client in the middle of one has stopped
+// polling and would miss the goodbye.
+func (c *stockClient) revoked(w *fixture) {
+	c.t.Helper()
+	do[bool](c.object, "on", c.mode.transport)
+	if r := c.request("rooms", fields{}); r.Type != "ack" {
+		c.t.Fatalf("rooms: %+v", r)
 	}
 	if status := w.http(http.MethodDelete, "/v1/users/ada/connections", nil, nil); status/100 != 2 {
-		a.t.Fatalf("revoking: %d", status)
+		c.t.Fatalf("revoking: %d", status)
 	}
-	if g := a.next("goodbye"); g.Reason != chat.ByeRevoked.Reason || g.Retry != "never" {
-		a.t.Errorf("goodbye: %+v", g)
+	if g := c.next("goodbye"); g.Reason != chat.ByeRevoked.Reason || g.Retry != "never" {
+		c.t.Errorf("goodbye: %+v", g)
 	}
-	if why := do[string](a.object, "next", "disconnect"); why != "io server disconnect" {
-		a.t.Errorf("disconnect: %s", why)
+	if reason := do[string](c.object, "next", "disconnect"); reason != "io server disconnect" {
+		c.t.Errorf("disconnect: %s", reason)
 	}
-	do[bool](a.object, "connect")
-	do[any](a.object, "next", "connect")
-	do[bool](a.object, "close")
+	do[bool](c.object, "connect")
+	do[any](c.object, "next", "connect")
+	do[bool](c.object, "close")
 }

@@ -1,5 +1,5 @@
-// The protocol client against a server that is played by hand, frame by frame.
-// Evaluates to a promise of what went wrong, one line each.
+// The protocol client against a scripted server, frame by frame. Evaluates to a promise
+// of the differences, one line each.
 (async () => {
   const { Roomtide } = await import('/static/roomtide.js');
   const wrong = [];
@@ -13,7 +13,7 @@
     static all = [];
     readyState = 1;
     sent = [];
-    wanted = null; // who waits for the next frame
+    wanted = null; // resolves the pending wait of next
     constructor() {
       Socket.all.push(this);
       queueMicrotask(() => this.onopen?.());
@@ -25,7 +25,7 @@
     close() {
       this.readyState = 3;
     }
-    // The next command of a type that the client sent.
+    // The next command of a type from the client.
     async next(type) {
       const end = Date.now() + 10_000;
       while (Date.now() < end) {
@@ -38,13 +38,13 @@
       }
       throw new Error(`no ${type} was sent`);
     }
-    // Delivers a frame as the browser would, and lets the client digest it.
-    async tell(frame) {
+    // Delivers a frame as the browser would, and waits until the client has handled it.
+    async deliver(frame) {
       this.onmessage?.({ data: JSON.stringify(frame) });
       await new Promise((done) => setTimeout(done));
     }
     async answer(command, fields) {
-      await this.tell({ type: 'ack', id: command.id, ...fields });
+      await this.deliver({ type: 'ack', id: command.id, ...fields });
     }
   }
   const real = globalThis.WebSocket;
@@ -73,14 +73,14 @@
   await s.answer(join, { rev: 10, seq: 6, role: 'member', messages: [message(5, 9), message(6, 10)], more: true, unread: 1 });
   check('after the join', [seqs(), room.rev, room.unread, room.joined, room.more], [[5, 6], 10, 1, true, true]);
 
-  // Events: the next one counts, one seen before does not, one from afar means a hole.
-  await s.tell(message(7, 11));
-  await s.tell(message(7, 11));
+  // Events: the next rev is applied, an older one is ignored, a later one is a hole.
+  await s.deliver(message(7, 11));
+  await s.deliver(message(7, 11));
   check('a doubled event', [seqs(), room.rev, room.unread], [[5, 6, 7], 11, 2]);
-  await s.tell({ type: 'reacted', room: 'r', seq: 7, rev: 12, user: 'ben', emoji: '👍', on: true });
-  await s.tell({ ...message(7, 13, { message: 'new' }), type: 'edited' });
+  await s.deliver({ type: 'reacted', room: 'r', seq: 7, rev: 12, user: 'ben', emoji: '👍', on: true });
+  await s.deliver({ ...message(7, 13, { message: 'new' }), type: 'edited' });
   check('an edit keeps reactions', [room.find(7).message, room.find(7).reactions], ['new', [{ emoji: '👍', count: 1, users: ['ben'] }]]);
-  await s.tell(message(9, 15));
+  await s.deliver(message(9, 15));
   join = await s.next('join');
   check('a hole', [join.after, room.joined, seqs()], [13, false, [5, 6, 7]]);
   await s.answer(join, { rev: 14, seq: 9, role: 'member', messages: [message(8, 14), message(2, 14)], more: true });
@@ -88,9 +88,9 @@
   join = await s.next('join');
   check('the second page is asked for', join.after, 14);
   await s.answer(join, { rev: 15, seq: 9, role: 'member', messages: [message(9, 15)], more: false });
-  check('whole again', [seqs(), room.rev, room.joined, room.more], [[5, 6, 7, 8, 9], 15, true, true]);
+  check('complete again', [seqs(), room.rev, room.joined, room.more], [[5, 6, 7, 8, 9], 15, true, true]);
 
-  await s.tell({ type: 'gap', room: 'r', rev: 15 });
+  await s.deliver({ type: 'gap', room: 'r', rev: 15 });
   join = await s.next('join');
   check('a gap', [join.after, room.joined], [15, false]);
   await s.answer(join, { rev: 3, seq: 2, role: 'member', messages: [message(2, 3)], more: false, reset: true });
@@ -103,10 +103,10 @@
   const { key } = m;
   check('one at a time', [m.message, s.sent.filter((f) => f.type === 'message').length], ['one', 0]);
   check('a UUIDv7', /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(key), true);
-  await s.tell({ type: 'error', id: m.id, code: 'busy', message: 'later', retry_after: 20 });
+  await s.deliver({ type: 'error', id: m.id, code: 'busy', message: 'later', retry_after: 20 });
   m = await s.next('message');
   check('tried again', [m.message, m.key], ['one', key]);
-  await s.tell({ type: 'goodbye', code: 4000, reason: 'draining', message: 'the server is restarting', retry: 'now' });
+  await s.deliver({ type: 'goodbye', code: 4000, reason: 'draining', message: 'the server is restarting', retry: 'now' });
   s.onclose({ code: 4000 });
   check('waiting', [chat.state, chat.reason, chat.retryAt - Date.now() <= 500], ['waiting', 'the server is restarting', true]);
   await until(() => Socket.all.length === 2);
@@ -116,16 +116,16 @@
   await s.answer(join, { rev: 4, seq: 3, role: 'member', messages: [message(3, 4, { user: 'ada', message: 'one', key })], more: false });
   m = await s.next('message');
   check('what had arrived is not sent again', m.message, 'two');
-  await s.tell({ type: 'error', id: m.id, code: 'forbidden', message: 'you may not' });
+  await s.deliver({ type: 'error', id: m.id, code: 'forbidden', message: 'you may not' });
   check('failed for good', chat.outbox.of('r').map((item) => [item.message, item.error]), [['two', 'you may not']]);
   chat.resend(chat.outbox.of('r')[0]);
   const again = await s.next('message');
   check('sent again with its key', again.key, m.key);
   await s.answer(again, { room: 'r', seq: 4, rev: 5, time: '2026-01-01T00:00:01.000Z' });
-  await s.tell(message(4, 5, { user: 'ada', message: 'two', key: m.key }));
+  await s.deliver(message(4, 5, { user: 'ada', message: 'two', key: m.key }));
   check('confirmed once', [seqs(), chat.outbox.of('r').length, store.size, room.rev], [[2, 3, 4], 0, 0, 5]);
 
-  // A room that was left stays left, though the page may still look at it.
+  // A room that was left stays left, although the page still calls its methods.
   chat.join('left');
   await s.answer(await s.next('join'), { rev: 1, seq: 1, role: 'member', messages: [], more: true });
   const leaving = chat.leave('left');
@@ -134,21 +134,21 @@
   await Promise.all([chat.read('left'), chat.older('left')]);
   check('left', [...chat.rooms.keys()], ['r']);
 
-  // Goodbyes: later is not at once, never is never.
-  await s.tell({ type: 'goodbye', code: 4201, reason: 'flood', message: 'far too many commands', retry: 'later' });
+  // Goodbyes: later reconnects after a pause, never does not reconnect.
+  await s.deliver({ type: 'goodbye', code: 4201, reason: 'flood', message: 'far too many commands', retry: 'later' });
   s.onclose({ code: 4201 });
   check('later', chat.state, 'waiting');
   chat.retryNow();
   s = await connect();
-  await s.tell({ type: 'goodbye', code: 4403, reason: 'revoked', message: 'ended by an administrator', retry: 'never' });
+  await s.deliver({ type: 'goodbye', code: 4403, reason: 'revoked', message: 'ended by an administrator', retry: 'never' });
   s.onclose({ code: 4403 });
   check('never', [chat.state, chat.reason], ['stopped', 'ended by an administrator']);
 
   chat.connect();
   s = Socket.all.at(-1);
   const hello = await s.next('hello');
-  await s.tell({ type: 'error', id: hello.id, code: 'unauthenticated', message: 'say who you are' });
-  check('a refused hello', [chat.state, chat.reason], ['stopped', 'say who you are']);
+  await s.deliver({ type: 'error', id: hello.id, code: 'unauthenticated', message: 'a token is needed' });
+  check('a refused hello', [chat.state, chat.reason], ['stopped', 'a token is needed']);
   globalThis.WebSocket = real;
   return wrong;
 })()

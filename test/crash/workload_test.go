@@ -27,8 +27,9 @@ const (
 
 var rooms = []chat.RoomID{"room1", "room2", "room3"}
 
-// world is the clients that live through all the crashes, and what they saw.
-type world struct {
+// workload is clients that stay through all crashes, and a record of what they
+// observe.
+type workload struct {
 	t    *testing.T
 	addr string
 	rec  *consistency.Recorder
@@ -36,14 +37,14 @@ type world struct {
 	stop     chan struct{} // closed: nothing new is sent
 	writing  sync.WaitGroup
 	watching sync.WaitGroup
-	end      atomic.Pointer[map[chat.RoomID]chat.Seq] // where watchers may go home
+	end      atomic.Pointer[map[chat.RoomID]chat.Seq] // where watchers stop
 
 	acked    atomic.Int64
 	goodbyes atomic.Int64
-	goodbye  chan struct{} // cap 1: a device was told goodbye
+	goodbye  chan struct{} // cap 1: a watcher received a goodbye
 	resumes  atomic.Int64
 	mu       sync.Mutex
-	sent     []sent // acknowledged messages, some of them, to be sent again
+	sent     []sent // every 20th acknowledged message, for sendAgain
 }
 
 type sent struct {
@@ -53,12 +54,12 @@ type sent struct {
 	key  string
 }
 
-func newWorld(t *testing.T, addr string) *world {
-	return &world{t: t, addr: addr, rec: consistency.NewRecorder(), stop: make(chan struct{}), goodbye: make(chan struct{}, 1)}
+func newWorkload(t *testing.T, addr string) *workload {
+	return &workload{t: t, addr: addr, rec: consistency.NewRecorder(), stop: make(chan struct{}), goodbye: make(chan struct{}, 1)}
 }
 
-// dial connects a user; the connection may be lost at once.
-func (w *world) dial(user string) *client.Client {
+// dial connects a user; the connection may break at once.
+func (w *workload) dial(user string) *client.Client {
 	w.t.Helper()
 	for try := 0; ; try++ {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
@@ -77,7 +78,7 @@ func (w *world) dial(user string) *client.Client {
 	}
 }
 
-func (w *world) start() {
+func (w *workload) start() {
 	for i := range writers {
 		name := fmt.Sprint("writer", i)
 		w.writing.Go(func() { w.write(name, uint64(i)) })
@@ -85,16 +86,16 @@ func (w *world) start() {
 	}
 }
 
-// write sends to all rooms, edits and reads now and then, until stop, and
-// returns when everything it sent has a number.
-func (w *world) write(name string, seed uint64) {
+// write sends to all rooms, with edits and reads in between, until stop, and returns
+// when everything it sent is acknowledged.
+func (w *workload) write(name string, seed uint64) {
 	c := w.dial(name)
 	if c == nil {
 		return
 	}
 	defer c.Close()
 	go func() {
-		for range c.Events() { // a writer who does not listen would stop the socket
+		for range c.Events() { // unread events would stop the connection
 		}
 	}()
 	rng := rand.New(rand.NewPCG(seed, 7))
@@ -105,7 +106,7 @@ func (w *world) write(name string, seed uint64) {
 	for n := 1; ; n++ {
 		select {
 		case <-w.stop:
-			for range window { // all answers are here
+			for range window { // wait for all acks
 				free <- struct{}{}
 			}
 			return
@@ -123,13 +124,13 @@ func (w *world) write(name string, seed uint64) {
 	}
 }
 
-func (w *world) send(c *client.Client, name string, room chat.RoomID, text string, last *atomic.Int64, done func()) {
+func (w *workload) send(c *client.Client, name string, room chat.RoomID, text string, last *atomic.Int64, done func()) {
 	key := fmt.Sprintf("%s %s", name, text)
 	s := w.rec.Send(name, room, chat.UserID(name), key, text)
 	c.SendAsync(room, chat.Draft{Text: text, Key: key}, func(got client.Sent, err error) {
 		defer done()
 		if chat.KindOf(err) == chat.NotMember {
-			s.Fail() // the first message of all came before the join
+			s.Fail() // sent before the join
 			return
 		}
 		if err != nil {
@@ -147,9 +148,9 @@ func (w *world) send(c *client.Client, name string, room chat.RoomID, text strin
 	})
 }
 
-// change edits, reacts to or deletes a message, so that resumes meet revs that
-// are no new messages.
-func (w *world) change(c *client.Client, room chat.RoomID, seq chat.Seq, n int) {
+// change edits, reacts to or deletes a message, so that resumes include revs other
+// than new messages.
+func (w *workload) change(c *client.Client, room chat.RoomID, seq chat.Seq, n int) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	err := whileStopping(func() (err error) {
@@ -163,13 +164,13 @@ func (w *world) change(c *client.Client, room chat.RoomID, seq chat.Seq, n int) 
 		}
 		return err
 	})
-	if err != nil && chat.KindOf(err) != chat.NotFound { // a delete that was repeated, or edited after
+	if err != nil && chat.KindOf(err) != chat.NotFound { // a repeated delete, or an edit of what was deleted
 		w.t.Errorf("changing %s/%d: %v", room, seq, err)
 	}
 }
 
-// whileStopping asks again what a node that is about to stop refused. The ctx
-// that ask uses bounds it.
+// whileStopping repeats a request that a stopping node refused. The context of the
+// request bounds it.
 func whileStopping(ask func() error) error {
 	for {
 		if err := ask(); chat.KindOf(err) != chat.Unavailable {
@@ -178,7 +179,7 @@ func whileStopping(ask func() error) error {
 	}
 }
 
-func (w *world) read(c *client.Client, name string, room chat.RoomID) {
+func (w *workload) read(c *client.Client, name string, room chat.RoomID) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	q := w.rec.Ask(name, room, chat.UserID(name))
@@ -194,10 +195,9 @@ func (w *world) read(c *client.Client, name string, room chat.RoomID) {
 	q.Answer(ms)
 }
 
-// watch records every message that a device is shown. A restless one is a
-// program that is started again now and then and goes on from the position it
-// has stored.
-func (w *world) watch(name string, restless bool) {
+// watch records every message that a client receives. A restarting client is replaced
+// after some events by a new one that resumes from the stored position.
+func (w *workload) watch(name string, restarting bool) {
 	at := map[chat.RoomID]client.Position{}
 	shown := map[chat.RoomID]chat.Seq{}
 	for life := 0; ; life++ {
@@ -206,10 +206,10 @@ func (w *world) watch(name string, restless bool) {
 			return
 		}
 		limit := 1 << 62
-		if restless {
+		if restarting {
 			limit = 300
 		}
-		done := w.enter(c, name, at, shown) && w.live(c, name, at, shown, limit)
+		done := w.join(c, name, at, shown) && w.consume(c, name, at, shown, limit)
 		c.Close()
 		if done {
 			return
@@ -217,8 +217,8 @@ func (w *world) watch(name string, restless bool) {
 	}
 }
 
-// enter joins the rooms from where the device is.
-func (w *world) enter(c *client.Client, name string, at map[chat.RoomID]client.Position, shown map[chat.RoomID]chat.Seq) bool {
+// join joins the rooms from the client's position.
+func (w *workload) join(c *client.Client, name string, at map[chat.RoomID]client.Position, shown map[chat.RoomID]chat.Seq) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	for _, room := range rooms {
@@ -237,8 +237,8 @@ func (w *world) enter(c *client.Client, name string, at map[chat.RoomID]client.P
 	return true
 }
 
-// live takes up to limit events and reports whether the device has seen the end.
-func (w *world) live(c *client.Client, name string, at map[chat.RoomID]client.Position, shown map[chat.RoomID]chat.Seq, limit int) (done bool) {
+// consume takes up to limit events and reports whether the client has reached the end.
+func (w *workload) consume(c *client.Client, name string, at map[chat.RoomID]client.Position, shown map[chat.RoomID]chat.Seq, limit int) (done bool) {
 	poll := time.NewTicker(20 * time.Millisecond)
 	defer poll.Stop()
 	for n := 0; n < limit; {
@@ -249,7 +249,7 @@ func (w *world) live(c *client.Client, name string, at map[chat.RoomID]client.Po
 				return true
 			}
 			n++
-			w.see(ev, name, at, shown)
+			w.record(ev, name, at, shown)
 		case <-poll.C:
 		}
 		if end := w.end.Load(); end != nil && reached(shown, *end) {
@@ -259,7 +259,7 @@ func (w *world) live(c *client.Client, name string, at map[chat.RoomID]client.Po
 	return false
 }
 
-func (w *world) see(ev client.Event, name string, at map[chat.RoomID]client.Position, shown map[chat.RoomID]chat.Seq) {
+func (w *workload) record(ev client.Event, name string, at map[chat.RoomID]client.Position, shown map[chat.RoomID]chat.Seq) {
 	var bye *client.GoodbyeError
 	if ev.News == client.Disconnected && errors.As(ev.Err, &bye) && bye.Code == chat.ByeDraining.Code {
 		w.goodbyes.Add(1)
@@ -289,13 +289,13 @@ func reached(shown, end map[chat.RoomID]chat.Seq) bool {
 	return true
 }
 
-// finish stops the writers, lets the watchers see the end, and returns what the
-// store holds.
-func (w *world) finish() consistency.Final {
+// finish stops the writers, waits until the watchers have reached the end, and returns
+// what the store holds.
+func (w *workload) finish() consistency.Final {
 	close(w.stop)
 	w.writing.Wait()
 	w.sendAgain()
-	c := w.dial("writer0") // a member, who may read
+	c := w.dial("writer0") // a member may read
 	defer c.Close()
 	final, end := consistency.Final{}, map[chat.RoomID]chat.Seq{}
 	for _, room := range rooms {
@@ -312,9 +312,9 @@ func (w *world) finish() consistency.Final {
 	return final
 }
 
-// sendAgain sends acknowledged messages once more with their keys, from new
-// connections: they have to get the numbers they have.
-func (w *world) sendAgain() {
+// sendAgain repeats acknowledged messages with their keys, from new connections: the
+// acks must have the same numbers.
+func (w *workload) sendAgain() {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	for i := range writers {
@@ -336,8 +336,8 @@ func (w *world) sendAgain() {
 	}
 }
 
-// readAll returns what the store holds of a room, page by page from its end.
-func (w *world) readAll(c *client.Client, room chat.RoomID) (all []consistency.Message) {
+// readAll returns the messages of a room, read page by page from its end.
+func (w *workload) readAll(c *client.Client, room chat.RoomID) (all []consistency.Message) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	page := client.Page{Limit: 100}
@@ -356,8 +356,8 @@ func (w *world) readAll(c *client.Client, room chat.RoomID) (all []consistency.M
 	return all
 }
 
-// seed makes the rooms and their members before anything is killed.
-func (w *world) seed() {
+// createRooms creates the rooms and their members before the first crash.
+func (w *workload) createRooms() {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	for i := range writers {

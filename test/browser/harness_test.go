@@ -269,16 +269,24 @@ func (w *window) send(text string) {
 	w.do(chromedp.SendKeys("#text", text+"\r"))
 }
 
-// hover moves the mouse to the message with the text and waits for its toolbar.
+// hover moves the mouse to the message with the text until its toolbar is there: a
+// message that arrives meanwhile can move the others.
 func (w *window) hover(text string) {
 	w.t.Helper()
-	at := eval[[]float64](w, fmt.Sprintf(`(() => {
-		const p = [...document.querySelectorAll('.message .bubble > p')].find((p) => p.textContent === %q);
-		const r = p.getBoundingClientRect();
-		return [r.x + r.width / 2, r.y + r.height / 2];
-	})()`, text))
-	w.do(chromedp.MouseEvent(chromedp.MouseMoved, at[0], at[1]))
-	w.wait("the toolbar", fmt.Sprintf(`document.querySelector('.actions').parentNode.querySelector('.bubble > p').textContent === %q`, text))
+	message := fmt.Sprintf(`[...document.querySelectorAll('.message .bubble > p')].find((p) => p.textContent === %q)`, text)
+	place := `(() => { const r = ` + message + `.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; })()`
+	toolbar := `new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() =>
+		done(document.querySelector('.actions')?.parentNode === ` + message + `.closest('.message')))))`
+	for end := time.Now().Add(patience); ; {
+		at := eval[[]float64](w, place)
+		w.do(chromedp.MouseEvent(chromedp.MouseMoved, at[0], at[1]))
+		if eval[bool](w, toolbar) {
+			return
+		}
+		if time.Now().After(end) {
+			w.t.Fatalf("%s: no toolbar at %q; the page shows:\n%s", w.name, text, w.text("body"))
+		}
+	}
 }
 
 // press clicks a button of the toolbar.

@@ -49,9 +49,9 @@
 // and no timer is needed. Nothing is shown to any client before the commit.
 //
 // After the commit come first the acks, then the events. An ack is queued on the
-// sender's connection. Events go to the bus, which brings them to every node that
-// has subscribers of the room. A bus may lose events and never reorders them: the
-// receiver sees a hole in the revs.
+// sender's connection. The events of the batch go to the bus as one unit, which
+// brings them to every node that listens to the lane. A bus may lose a batch and never
+// invents or reorders one: the receiver sees a hole in the positions or the revs.
 //
 // Package hub owns the connections of a node and does the fan-out. An event is
 // encoded once per encoding and appended once to the log of its room. A
@@ -66,11 +66,11 @@
 // is the first of them: it keeps the room list of users, which lives on the user's
 // shard and not on the room's.
 //
-// Ephemeral events (typing, presence, read marks) take only the second half of the
-// road, from the bus on. They have no rev and are not repeated. Package presence
-// counts the connections of each user and room and announces changes in portions;
-// package cluster keeps the node's lease and writes the online entries of last resort to
-// the store.
+// Ephemeral events (typing, presence, moved read marks) take only the second half of
+// the road, from the bus on. They have no rev and are not repeated. Package presence
+// counts the connections of each user and room and publishes changes in portions; the
+// store keeps a record of it for when the presence driver fails. Package cluster knows
+// the name of this node and, by leases, which nodes are alive.
 //
 // # What happens when something fails
 //
@@ -88,10 +88,9 @@
 // one. The other is fenced and its node stops. Leases and clocks decide only
 // which one should try, never which one may.
 //
-// The bus loses events: the hub finds the hole with the next event of the room, or
-// by a timer if a joined client already knows of a higher rev, and sends a gap.
-// Presence, caches, the bus and the hub can be wiped at any time. Only SQL holds
-// truth.
+// The bus loses a batch: the hub finds the hole with the next one, or because a client
+// that joined has a higher rev than the hub, and sends a gap. Presence, caches, the
+// bus and the hub can be wiped at any time. Only SQL holds truth.
 //
 // Too much arrives: every queue has a bound, a policy when it is full and a counter
 // (the table is in docs/architecture.md). New work is refused with busy and a
@@ -123,8 +122,8 @@
 // contracts (packages store, bus, presence) with drivers below them, and every
 // driver passes the suite of its contract. Only those of a single node exist today.
 //
-// With several nodes, package cluster will say which node owns which lane. An engine
-// hands its change to the owner, the owner commits and publishes the batch to all
+// With several nodes, package cluster will also say which node owns which lane. An
+// engine hands its change to the owner, the owner commits and publishes the batch to all
 // nodes, and the sender's node queues the ack. While an owner cannot take changes,
 // they wait in a durable queue; the lane's position, which SQL holds, says how much of
 // it is done. Moving a slot to another shard is one more consumer of the outbox.

@@ -237,7 +237,7 @@ func TestDocumentsNameMetricsThatExist(t *testing.T) {
 			t.Errorf("%s names the metric %s, which a node does not have", file, name)
 		})
 	}
-	full := regexp.MustCompile(`_(refused|rejected|put_off|slow|gaps|lost|undone|forgotten|deferred|dropped)_total$`)
+	full := regexp.MustCompile(`_(refused|rejected|put_off|slow|gaps|lost|undone|forgotten|evicted|deferred|dropped)_total$`)
 	for _, name := range exposed {
 		if full.MatchString(name) && !slices.Contains(documented[architecture], name) {
 			t.Errorf("%s does not name %s, which tells that a queue was full", architecture, name)

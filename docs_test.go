@@ -132,9 +132,14 @@ func anchors(text string) (all []string) {
 	return all
 }
 
-// Comments in code point at documents as docs/….md.
+// Comments in code point at documents as docs/….md, and doc.go at Go files.
 func TestCommentsNameDocumentsThatExist(t *testing.T) {
 	document := regexp.MustCompile(`\bdocs/[\w/.-]+\.(md|yaml|jsonl)\b`)
+	for _, name := range regexp.MustCompile(`\w+/\w+\.go\b`).FindAllString(readFile(t, "doc.go"), -1) {
+		if _, err := os.Stat(name); err != nil {
+			t.Errorf("doc.go names %s, which does not exist", name)
+		}
+	}
 	for dir := range readTree(t) {
 		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 		if err != nil {

@@ -37,7 +37,7 @@ type batch struct {
 	touched   []*room // rooms to write, in order of first change
 	reactions map[store.ReactionKey]store.ReactionChange
 	userRooms map[store.UserRoomKey]*store.UserRoom
-	seats     []store.SeatChange
+	seats     []store.OnlineChange
 	cursors   []store.Cursor
 }
 
@@ -211,7 +211,7 @@ func (b *batch) remember(ref store.MessageRef, m *chat.Message) {
 // changes returns what to commit, nil if nothing changed, and brings the cache
 // up to date (a failed commit forgets it).
 func (b *batch) changes(position int64) *store.Changes {
-	ch := &store.Changes{Seats: b.seats, Cursors: b.cursors}
+	ch := &store.Changes{Online: b.seats, Cursors: b.cursors}
 	if len(b.touched) > 0 {
 		ch.Outbox = &store.Entry{Position: position}
 	}
@@ -238,7 +238,7 @@ func (b *batch) changes(position int64) *store.Changes {
 	for _, u := range b.userRooms {
 		ch.UserRooms = append(ch.UserRooms, *u)
 	}
-	if len(ch.Rooms)+len(ch.UserRooms)+len(ch.Seats)+len(ch.Cursors) == 0 {
+	if len(ch.Rooms)+len(ch.UserRooms)+len(ch.Online)+len(ch.Cursors) == 0 {
 		return nil
 	}
 	return ch

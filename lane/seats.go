@@ -9,7 +9,7 @@ import (
 // resort to "who is online" (see store.Driver.Online).
 type Seats struct {
 	At      chat.Slot
-	Changes []store.SeatChange
+	Changes []store.OnlineChange
 }
 
 func (o *Seats) Slot() chat.Slot { return o.At }

@@ -77,7 +77,7 @@ type RoomReader interface {
 
 	// Online returns who was noted online in the room, with the node that noted
 	// it, up to limit rows.
-	Online(ctx context.Context, room chat.RoomID, limit int) ([]Seat, error)
+	Online(ctx context.Context, room chat.RoomID, limit int) ([]OnlineEntry, error)
 }
 
 // UserReader answers questions about one user.

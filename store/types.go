@@ -31,8 +31,8 @@ type Head struct {
 	Last *chat.Message // nil in an empty room; reactions not filled
 }
 
-// Seat is a user noted online in a room by a node.
-type Seat struct {
+// OnlineEntry says that a node has noted a user online in a room.
+type OnlineEntry struct {
 	User chat.UserID
 	Node string
 }
@@ -120,7 +120,7 @@ type Changes struct {
 	Update    []chat.Message // Rev, Text, Data, Edited, Deleted replaced
 	Reactions []ReactionChange
 	UserRooms []UserRoom // inserted or replaced
-	Seats     []SeatChange
+	Online    []OnlineChange
 	Cursors   []Cursor
 	Outbox    *Entry // its Position is the one the commit moves to
 }
@@ -132,11 +132,11 @@ type ReactionChange struct {
 	Time int64 // Unix milliseconds; orders reactions in reads
 }
 
-// SeatChange notes a user online in a room, or gone. A Room of "" with On
-// false removes every seat of the node.
-type SeatChange struct {
+// OnlineChange notes a user online in a room, or gone. A Room of "" with On
+// false removes every entry of the node.
+type OnlineChange struct {
 	Room chat.RoomID
-	Seat
+	OnlineEntry
 	On bool
 }
 

@@ -38,7 +38,7 @@ func (l *lists) queries() []query {
 		{&l.changed, messages + "AND changed_rev > ? ORDER BY changed_rev " + upTo},
 		{&l.memberRevs, members + "AND rev > ? ORDER BY rev " + upTo},
 		{&l.members, members + "AND user_id > ? AND " + present + " ORDER BY user_id " + upTo},
-		{&l.online, "SELECT user_id, node FROM seats WHERE slot = ? AND room_id = ? ORDER BY user_id, node " + upTo},
+		{&l.online, "SELECT user_id, node FROM online WHERE slot = ? AND room_id = ? ORDER BY user_id, node " + upTo},
 		{&l.userRooms, "SELECT " + userRoomColumns + " FROM user_rooms WHERE slot = ? AND user_id = ? AND " + present +
 			" ORDER BY room_id " + upTo},
 		{&l.outbox, "SELECT position, body FROM outbox WHERE lane = ? AND position > ? ORDER BY position " + upTo},
@@ -150,7 +150,7 @@ func (s *Shard) Members(ctx context.Context, room chat.RoomID, after chat.UserID
 	return ms, s.db.fail("members", err)
 }
 
-func (s *Shard) Online(ctx context.Context, room chat.RoomID, limit int) ([]store.Seat, error) {
+func (s *Shard) Online(ctx context.Context, room chat.RoomID, limit int) ([]store.OnlineEntry, error) {
 	ctx, err := brief(ctx)
 	if err != nil {
 		return nil, s.db.fail("online", err)
@@ -159,8 +159,8 @@ func (s *Shard) Online(ctx context.Context, room chat.RoomID, limit int) ([]stor
 	if err != nil {
 		return nil, s.db.fail("online", err)
 	}
-	seats, err := collect(rows, 0, func(t *store.Seat) error { return rows.Scan((*string)(&t.User), &t.Node) })
-	return seats, s.db.fail("online", err)
+	es, err := collect(rows, 0, func(e *store.OnlineEntry) error { return rows.Scan((*string)(&e.User), &e.Node) })
+	return es, s.db.fail("online", err)
 }
 
 func (s *Shard) UserRoom(ctx context.Context, user chat.UserID, room chat.RoomID) (store.UserRoom, error) {

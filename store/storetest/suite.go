@@ -47,7 +47,7 @@ func Run(t *testing.T, h Harness) {
 		{"Heads", checkHeads},
 		{"Members", checkMembers},
 		{"UserRooms", checkUserRooms},
-		{"Seats", checkSeats},
+		{"Online", checkOnline},
 		{"Delta", checkDelta},
 		{"DeltaEdges", checkDeltaEdges},
 		{"DeltaLongRoom", checkDeltaLongRoom},

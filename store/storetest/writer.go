@@ -107,7 +107,7 @@ func checkAtomic(t *testing.T, d store.Driver) {
 			Members:   []chat.Member{{Room: "r", User: "bob", Role: chat.RoleOwner, Rev: 99}},
 			Insert:    []chat.Message{{Room: "new", Seq: 1, Rev: 1, Created: 1, User: "ann", Text: "x"}, bad},
 			UserRooms: []store.UserRoom{{User: "bob", Room: "r", Role: chat.RoleOwner}},
-			Seats:     []store.SeatChange{{Room: "r", Seat: store.Seat{User: "bob", Node: "n"}, On: true}},
+			Online:    []store.OnlineChange{{Room: "r", OnlineEntry: store.OnlineEntry{User: "bob", Node: "n"}, On: true}},
 			Reactions: []store.ReactionChange{{ReactionKey: store.ReactionKey{Room: "r", Seq: 1, Emoji: "+", User: "bob"}, On: true}},
 			Cursors:   []store.Cursor{{Consumer: "c", Position: 5}},
 			Outbox:    &store.Entry{Position: w.at.N + 1, Rooms: []store.RoomSpan{{Room: "r", From: 98, To: 99}}},
@@ -122,7 +122,7 @@ func checkAtomic(t *testing.T, d store.Driver) {
 		_, err = d.Member(ctx, "r", "bob")
 		wantKind(t, err, chat.NotFound)
 		same(t, "rooms of bob", get(d.UserRooms(ctx, "bob", 9))(t), nil)
-		same(t, "seats", get(d.Online(ctx, "r", 9))(t), nil)
+		same(t, "online", get(d.Online(ctx, "r", 9))(t), nil)
 		same(t, "cursor", get(d.Cursor(ctx, 0, "c"))(t), 0)
 		same(t, "outbox", get(d.Outbox(ctx, 0, 0, 9))(t), nil)
 	}
@@ -137,7 +137,7 @@ func checkDurable(t *testing.T, h Harness) {
 	fill(w)
 	w.batch.more = store.Changes{
 		UserRooms: []store.UserRoom{{User: "ann", Room: "r", Role: chat.RoleOwner, Rev: 4, Read: 3, Mute: true}},
-		Seats:     []store.SeatChange{{Room: "r", Seat: store.Seat{User: "ann", Node: "n1"}, On: true}},
+		Online:    []store.OnlineChange{{Room: "r", OnlineEntry: store.OnlineEntry{User: "ann", Node: "n1"}, On: true}},
 		Cursors:   []store.Cursor{{Consumer: "c", Position: 1}},
 		Outbox:    &store.Entry{Position: w.at.N + 1, Rooms: []store.RoomSpan{{Room: "r", From: 1, To: 9, Seq: 3}}},
 	}
@@ -148,7 +148,7 @@ func checkDurable(t *testing.T, h Harness) {
 	w.verify()
 	same(t, "rooms of ann", get(w.d.UserRooms(ctx, "ann", 9))(t),
 		[]store.UserRoom{{User: "ann", Room: "r", Role: chat.RoleOwner, Rev: 4, Read: 3, Mute: true}})
-	same(t, "seats", get(w.d.Online(ctx, "r", 9))(t), []store.Seat{{User: "ann", Node: "n1"}})
+	same(t, "online", get(w.d.Online(ctx, "r", 9))(t), []store.OnlineEntry{{User: "ann", Node: "n1"}})
 	same(t, "cursor", get(w.d.Cursor(ctx, 0, "c"))(t), 1)
 	same(t, "outbox", len(get(w.d.Outbox(ctx, 0, 0, 9))(t)), 1)
 	at := get(w.d.Acquire(ctx, 0))(t)

@@ -3,7 +3,6 @@ package engine_test
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -14,9 +13,9 @@ import (
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/engine"
+	"github.com/roomtide/roomtide/internal/teststore"
 	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/store"
-	"github.com/roomtide/roomtide/store/sqlite"
 )
 
 // node is an engine over real databases, without connections.
@@ -38,11 +37,9 @@ func (nobody) Online(context.Context, chat.RoomID, int) ([]chat.UserID, int, err
 
 func newNode(t testing.TB, change func(*engine.Config)) *node {
 	t.Helper()
-	st, err := sqlite.OpenDir(t.Context(), t.TempDir(), 2, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
+	st := teststore.Open(t, t.TempDir(), 2, nil)
 	n := &node{store: st, events: map[chat.RoomID][]*chat.Event{}}
+	var err error
 	n.lanes, err = lane.Open(t.Context(), lane.Config{Store: st, Publish: n.publish})
 	if err != nil {
 		t.Fatal(err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -12,9 +11,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/internal/teststore"
 	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/store"
-	"github.com/roomtide/roomtide/store/sqlite"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -26,7 +25,7 @@ type world struct {
 	dir    string
 	store  *store.Store
 	lanes  *lane.Lanes
-	break_ func(shard int, d store.Driver) store.Driver // wraps drivers; nil: not
+	break_ func(store.Driver) store.Driver // wraps drivers; nil: not
 
 	mu     sync.Mutex
 	events map[chat.RoomID][]*chat.Event
@@ -43,23 +42,10 @@ func newWorld(t testing.TB) *world {
 func (w *world) open() {
 	w.t.Helper()
 	w.events = map[chat.RoomID][]*chat.Event{}
-	st, err := sqlite.OpenDir(w.t.Context(), w.dir, 2, slog.New(slog.DiscardHandler))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if w.break_ != nil {
-		shards := make([]store.Driver, len(st.Shards()))
-		names := make([]string, len(shards))
-		for i, d := range st.Shards() {
-			shards[i], names[i] = w.break_(i, d), "shard"
-		}
-		if st, err = store.New(store.NewMap(names), shards, st.Control); err != nil {
-			w.t.Fatal(err)
-		}
-	}
-	w.store = st
+	var err error
+	w.store = teststore.Open(w.t, w.dir, 2, w.break_)
 	w.lanes, err = lane.Open(w.t.Context(), lane.Config{
-		Store: st, MaxWaiting: 64,
+		Store: w.store, MaxWaiting: 64,
 		Publish: func(room chat.RoomID, events []*chat.Event) error {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -185,7 +171,7 @@ func TestSameKeyIsTheSameMessage(t *testing.T) {
 func TestOpsOfOneBatchSeeEachOther(t *testing.T) {
 	gate := make(chan struct{})
 	w := &world{t: t, dir: t.TempDir()}
-	w.break_ = func(_ int, d store.Driver) store.Driver { return &faulty{Driver: d, gate: gate} }
+	w.break_ = func(d store.Driver) store.Driver { return &faulty{Driver: d, gate: gate} }
 	w.open()
 	t.Cleanup(w.close)
 
@@ -436,7 +422,7 @@ func (f *faulty) Commit(ctx context.Context, l store.LaneID, at store.Position, 
 func newFaultyWorld(t *testing.T) (*world, []*faulty) {
 	var fs []*faulty
 	w := &world{t: t, dir: t.TempDir()}
-	w.break_ = func(_ int, d store.Driver) store.Driver {
+	w.break_ = func(d store.Driver) store.Driver {
 		f := &faulty{Driver: d}
 		fs = append(fs, f)
 		return f
@@ -521,7 +507,7 @@ func TestSecondOwnerFences(t *testing.T) {
 func TestFullLaneRefuses(t *testing.T) {
 	gate := make(chan struct{})
 	w := &world{t: t, dir: t.TempDir()}
-	w.break_ = func(_ int, d store.Driver) store.Driver { return &faulty{Driver: d, gate: gate} }
+	w.break_ = func(d store.Driver) store.Driver { return &faulty{Driver: d, gate: gate} }
 	w.open()
 	t.Cleanup(w.close)
 	var wg sync.WaitGroup

@@ -185,9 +185,7 @@ func (ls *Lanes) Err() error {
 // with it as far as ctx allows, and returns when all goroutines have ended.
 func (ls *Lanes) Close(ctx context.Context) {
 	ls.stop.Do(func() {
-		for _, l := range ls.lanes {
-			l.barrier(ctx)
-		}
+		ls.Flush(ctx)
 		close(ls.stopping)
 		ls.projecting.Wait()
 		for _, l := range ls.lanes {

@@ -24,19 +24,27 @@ const (
 type projector struct {
 	lanes *Lanes
 	lane  *lane
-	db    store.Driver
+	db    *store.Shard
+	wake  chan struct{} // cap 1: a commit left an outbox entry
 
 	// Owned by run.
 	at    int64 // worked up to here
 	saved int64 // the cursor as it was last submitted
 }
 
-func newProjector(ctx context.Context, ls *Lanes, l *lane, db store.Driver) (*projector, error) {
-	at, err := db.Cursor(ctx, 0, consumer)
+func newProjector(ctx context.Context, ls *Lanes, l *lane, db *store.Shard) (*projector, error) {
+	cursors, err := db.Cursors(ctx, 0)
 	if err != nil {
 		return nil, err
 	}
-	return &projector{lanes: ls, lane: l, db: db, at: at, saved: at}, nil
+	p := &projector{lanes: ls, lane: l, db: db, wake: make(chan struct{}, 1)}
+	for _, c := range cursors {
+		if c.Consumer == consumer {
+			p.at, p.saved = c.Position, c.Position
+		}
+	}
+	ls.Notify(l.shard, p.wake)
+	return p, nil
 }
 
 // run works until the lanes stop; then it works off what is there and saves
@@ -51,7 +59,7 @@ func (p *projector) run() {
 			p.catchUp()
 			p.save(1)
 			return
-		case <-p.lane.outbox:
+		case <-p.wake:
 		case <-retry.C:
 			if ok && p.lane.trouble.Load() == nil {
 				p.save(saveEvery)
@@ -62,8 +70,7 @@ func (p *projector) run() {
 
 // catchUp works off the outbox and reports whether it got to its end.
 func (p *projector) catchUp() bool {
-	ctx, cancel := context.WithTimeout(context.Background(), ioTimeout)
-	defer cancel()
+	ctx := context.Background() // store bounds each call
 	for {
 		entries, err := p.db.Outbox(ctx, 0, p.at, projectBatch)
 		if err != nil {
@@ -86,28 +93,24 @@ func (p *projector) catchUp() bool {
 
 // project applies an entry's member changes, all at once, and waits for them.
 func (p *projector) project(e *store.Entry) error {
-	if len(e.Members) == 0 {
-		return nil
-	}
-	seqs := make(map[chat.RoomID]chat.Seq, len(e.Rooms))
-	for _, r := range e.Rooms {
-		seqs[r.Room] = r.Seq
-	}
 	var (
 		wg    sync.WaitGroup
 		mu    sync.Mutex
 		first error
 	)
-	for _, m := range e.Members {
-		wg.Add(1)
-		p.lanes.Submit(&Project{Member: m, Seq: seqs[m.Room]}, func(_ Reply, err error) {
-			if err != nil {
-				mu.Lock()
-				first = err
-				mu.Unlock()
-			}
-			wg.Done()
-		})
+	done := func(_ Reply, err error) {
+		if err != nil {
+			mu.Lock()
+			first = err
+			mu.Unlock()
+		}
+		wg.Done()
+	}
+	for i := range e.Rooms {
+		for _, m := range e.Rooms[i].Members {
+			wg.Add(1)
+			p.lanes.Submit(&Project{Member: m, Seq: e.Rooms[i].Seq}, done)
+		}
 	}
 	wg.Wait()
 	return first
@@ -119,7 +122,7 @@ func (p *projector) save(n int64) {
 		return
 	}
 	p.saved = p.at
-	p.lane.submit(advance{store.Cursor{Consumer: consumer, Position: p.at}}, func(Reply, error) {})
+	p.lane.submit(saveCursors{{Consumer: consumer, Position: p.at}}, func(Reply, error) {})
 }
 
 // Rebuild brings the users' side of every membership up to the member rows,

@@ -23,22 +23,6 @@ func (o *Seats) apply(b *batch) (Reply, error) {
 	return Reply{Changed: true}, nil
 }
 
-// advance moves the cursor of a consumer of the outbox.
-type advance struct {
-	cursor store.Cursor
-}
-
-func (advance) Slot() chat.Slot { return 0 }
-
-func (advance) size() int { return 64 }
-
-func (advance) need(*batch) {}
-
-func (o advance) apply(b *batch) (Reply, error) {
-	b.cursors = append(b.cursors, o.cursor)
-	return Reply{Changed: true}, nil
-}
-
 // nop changes nothing; it marks a place in the lane.
 type nop struct{}
 

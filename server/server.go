@@ -29,7 +29,6 @@ import (
 	"github.com/roomtide/roomtide/session"
 	"github.com/roomtide/roomtide/sioapi"
 	"github.com/roomtide/roomtide/store"
-	"github.com/roomtide/roomtide/store/sqlite"
 	"github.com/roomtide/roomtide/wsapi"
 )
 
@@ -101,19 +100,6 @@ func logAdapter(log *slog.Logger) *stdlog.Logger {
 }
 
 func (s *Server) onClose(f func()) { s.undo = append(s.undo, f) }
-
-func (s *Server) openStore(ctx context.Context) (err error) {
-	s.store, err = sqlite.OpenDir(ctx, s.cfg.DataDir, s.cfg.Shards, s.log)
-	if err != nil {
-		return err
-	}
-	s.onClose(func() {
-		if err := s.store.Close(); err != nil {
-			s.log.Error("closing the databases", "err", err)
-		}
-	})
-	return nil
-}
 
 // openRoad builds what a message passes on its way: lanes, bus, hub.
 func (s *Server) openRoad(ctx context.Context) (err error) {

@@ -122,7 +122,7 @@ type Changes struct {
 	UserRooms []UserRoom // inserted or replaced
 	Online    []OnlineChange
 	Cursors   []Cursor
-	Outbox    *Entry // its Position is the one the commit moves to
+	Outbox    []byte // Entry.Encode, for the position the commit moves to; nil: no entry
 }
 
 // ReactionChange adds or removes one reaction.
@@ -141,25 +141,10 @@ type OnlineChange struct {
 }
 
 // Cursor says how far a consumer of the outbox has worked. Committing one also
-// deletes the entries that every consumer has passed.
+// deletes the entries that every consumer has passed; without any cursor, all are
+// kept.
 type Cursor struct {
 	Consumer string
 	Position int64
-}
-
-// Entry is what one commit tells those who work on it afterwards. Position is
-// the lane's position after that commit.
-type Entry struct {
-	Position int64
-	Rooms    []RoomSpan    // rooms that changed
-	Members  []chat.Member // member rows that changed
-}
-
-// RoomSpan says that the revs From..To of a room were written, and which was
-// its newest message then.
-type RoomSpan struct {
-	Room chat.RoomID
-	From chat.Rev
-	To   chat.Rev
-	Seq  chat.Seq
+	Drop     bool // deletes the consumer's cursor instead of setting it
 }

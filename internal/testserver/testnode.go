@@ -16,11 +16,11 @@ import (
 	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/hub"
 	"github.com/roomtide/roomtide/identity"
+	"github.com/roomtide/roomtide/internal/teststore"
 	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/presence"
 	"github.com/roomtide/roomtide/presence/mempresence"
 	"github.com/roomtide/roomtide/session"
-	"github.com/roomtide/roomtide/store/sqlite"
 )
 
 // Config is what tests differ in. Zero values mean the defaults.
@@ -45,10 +45,7 @@ func Open(t testing.TB, cfg Config) (*session.Deps, *hub.Hub) {
 	if cfg.Limits == (chat.Limits{}) {
 		cfg.Limits = chat.DefaultLimits()
 	}
-	st, err := sqlite.OpenDir(t.Context(), t.TempDir(), max(cfg.Shards, 1), log)
-	if err != nil {
-		t.Fatal(err)
-	}
+	st := teststore.Open(t, t.TempDir(), max(cfg.Shards, 1), nil)
 	h := hub.New(hub.Config{Bus: cfg.Bus, LateAfter: cfg.LateAfter})
 	lanes, err := lane.Open(t.Context(), lane.Config{Store: st, Publish: cfg.Bus.Publish, AfterBatch: h.Kick, Limits: cfg.Limits})
 	if err != nil {

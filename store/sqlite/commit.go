@@ -15,7 +15,8 @@ type puts struct {
 	room, member, userRoom         *sql.Stmt
 	insert, update, react, unreact *sql.Stmt
 	online, offline, nodeOffline   *sql.Stmt
-	outbox, cursor, trim           *sql.Stmt
+	outbox, cursor                 *sql.Stmt
+	dropCursor, trim               *sql.Stmt
 }
 
 func (p *puts) queries() []query {
@@ -47,6 +48,7 @@ func (p *puts) queries() []query {
 		{&p.outbox, "INSERT INTO outbox (lane, position, body) VALUES (?, ?, ?)"},
 		{&p.cursor, `INSERT INTO cursors (lane, consumer, position) VALUES (?, ?, ?)
 			ON CONFLICT (lane, consumer) DO UPDATE SET position = excluded.position`},
+		{&p.dropCursor, "DELETE FROM cursors WHERE lane = ? AND consumer = ?"},
 		{&p.trim, `DELETE FROM outbox WHERE lane = ?1
 			AND position <= (SELECT min(position) FROM cursors WHERE lane = ?1)`},
 	}
@@ -78,7 +80,7 @@ func (s *Shard) Commit(ctx context.Context, lane store.LaneID, at store.Position
 				return err
 			}
 		}
-		return s.putQueue(tx, lane, at.Next().N, ch)
+		return s.putOutbox(tx, lane, at.Next().N, ch)
 	})
 }
 

@@ -15,14 +15,17 @@ import (
 	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/internal/teststore"
 	"github.com/roomtide/roomtide/lane"
+	"github.com/roomtide/roomtide/outbox"
+	"github.com/roomtide/roomtide/projection"
 	"github.com/roomtide/roomtide/store"
 )
 
 // node is an engine over real databases, without connections.
 type node struct {
 	*engine.Engine
-	store *store.Store
-	lanes *lane.Lanes
+	store  *store.Store
+	lanes  *lane.Lanes
+	outbox *outbox.Outbox
 
 	mu     sync.Mutex
 	events map[chat.RoomID][]*chat.Event
@@ -44,6 +47,10 @@ func newNode(t testing.TB, change func(*engine.Config)) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
+	n.outbox, err = outbox.Open(t.Context(), outbox.Config{Store: st, Lanes: n.lanes, Consumers: []outbox.Consumer{projection.UserRooms(n.lanes)}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	cfg := engine.Config{Store: st, Lanes: n.lanes, Presence: nobody{}, Publish: n.publish, UsersMakeRooms: true}
 	if change != nil {
 		change(&cfg)
@@ -52,7 +59,8 @@ func newNode(t testing.TB, change func(*engine.Config)) *node {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		n.lanes.Close(ctx)
+		n.outbox.Close(ctx)
+		n.lanes.Close()
 		if err := st.Close(); err != nil {
 			t.Error(err)
 		}
@@ -285,7 +293,7 @@ func TestEverybodySeesTheSameRoom(t *testing.T) {
 			t.Fatalf("\nlive  %+v\naway  %+v\nfresh %+v", live, away, want)
 		}
 	})
-	n.lanes.Close(context.Background()) // lets the rooms of users catch up with who left
+	n.outbox.Close(context.Background()) // lets the rooms of users catch up with who left
 	if lines, err := n.store.Check(context.Background()); err != nil || len(lines) != 0 {
 		t.Errorf("the store is not whole: %v %v", lines, err)
 	}

@@ -64,9 +64,7 @@ func (w *world) open() {
 }
 
 func (w *world) close() {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	w.lanes.Close(ctx)
+	w.lanes.Close()
 	if err := w.store.Close(); err != nil {
 		w.t.Error(err)
 	}
@@ -340,49 +338,6 @@ func TestEmojiAreBounded(t *testing.T) {
 	w.must(&lane.React{Room: "r", Seq: 1, User: "bob", Emoji: "a", On: true})
 	w.must(&lane.React{Room: "r", Seq: 1, User: "ann", Emoji: "b", On: false})
 	w.must(&lane.React{Room: "r", Seq: 1, User: "ann", Emoji: "one more", On: true})
-}
-
-// The projection is asynchronous; the barrier is the lanes' Close, which lets it
-// catch up.
-func TestMyRoomsFollowMemberships(t *testing.T) {
-	w := newWorld(t)
-	w.join("a", "ann", "bob")
-	w.must(send("a", "bob", "", "before ann read"))
-	w.join("b", "ann")
-	w.must(&lane.Leave{Room: "b", User: "ann"})
-	w.join("c", "ann")
-	w.close()
-	w.open()
-	rooms, err := w.store.User("ann").UserRooms(t.Context(), "ann", 10)
-	if err != nil || len(rooms) != 2 || rooms[0].Room != "a" || rooms[1].Room != "c" || rooms[0].Role != chat.RoleMember && rooms[0].Role != chat.RoleOwner {
-		t.Fatalf("%+v %v", rooms, err)
-	}
-}
-
-func TestRebuild(t *testing.T) {
-	w := newWorld(t)
-	w.join("a", "ann", "bob")
-	w.join("b", "ann")
-	w.must(send("b", "ann", "", "x"))
-	w.must(&lane.Read{User: "ann", Room: "a", Seq: 0})
-	// A projection that never came: the row is older than the member row.
-	w.must(&lane.SetMember{Room: "a", By: "ann", User: "bob", Role: chat.RoleModerator})
-	seen := 0
-	if err := w.lanes.Rebuild(t.Context(), func(n int) { seen = n }); err != nil || seen != 3 {
-		t.Fatalf("%d rows, %v", seen, err)
-	}
-	for user, want := range map[chat.UserID]int{"ann": 2, "bob": 1} {
-		rooms, err := w.store.User(user).UserRooms(t.Context(), user, 10)
-		if err != nil || len(rooms) != want {
-			t.Errorf("%s: %+v %v", user, rooms, err)
-		}
-		for _, r := range rooms {
-			m, err := w.store.Room(r.Room).Member(t.Context(), r.Room, user)
-			if err != nil || m.Rev != r.Rev || m.Role != r.Role {
-				t.Errorf("%s in %s: %+v and %+v %v", user, r.Room, m, r, err)
-			}
-		}
-	}
 }
 
 var errDisk = errors.New("the disk says no")

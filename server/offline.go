@@ -8,6 +8,7 @@ import (
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/config"
 	"github.com/roomtide/roomtide/lane"
+	"github.com/roomtide/roomtide/projection"
 	"github.com/roomtide/roomtide/store"
 )
 
@@ -47,8 +48,8 @@ func Rebuild(ctx context.Context, cfg *config.Config, progress func(done int)) (
 	if err != nil {
 		return err
 	}
-	defer ls.Close(ctx)
-	return ls.Rebuild(ctx, progress)
+	defer ls.Close()
+	return projection.Rebuild(ctx, st, ls, progress)
 }
 
 // openExisting opens the databases of a stopped node, and does not make any.

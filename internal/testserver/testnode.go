@@ -18,8 +18,10 @@ import (
 	"github.com/roomtide/roomtide/identity"
 	"github.com/roomtide/roomtide/internal/teststore"
 	"github.com/roomtide/roomtide/lane"
+	"github.com/roomtide/roomtide/outbox"
 	"github.com/roomtide/roomtide/presence"
 	"github.com/roomtide/roomtide/presence/mempresence"
+	"github.com/roomtide/roomtide/projection"
 	"github.com/roomtide/roomtide/session"
 )
 
@@ -51,6 +53,10 @@ func Open(t testing.TB, cfg Config) (*session.Deps, *hub.Hub) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	box, err := outbox.Open(t.Context(), outbox.Config{Store: st, Lanes: lanes, Consumers: []outbox.Consumer{projection.UserRooms(lanes)}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	publish := func(room chat.RoomID, events []*chat.Event) error {
 		defer h.Kick()
 		return cfg.Bus.Publish(room, events)
@@ -64,7 +70,8 @@ func Open(t testing.TB, cfg Config) (*session.Deps, *hub.Hub) {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
 		tracker.Close()
-		lanes.Close(ctx)
+		box.Close(ctx)
+		lanes.Close()
 		h.Close()
 		if err := st.Close(); err != nil {
 			t.Error(err)

@@ -42,7 +42,7 @@ var floors = []floor{
 	}},
 	{"contracts", "what can be replaced, and how it is written down", []row{
 		{"wire", "commands and events as bytes"},
-		{"store", "where the truth lives; the router over shards"},
+		{"store", "where the truth lives: shards, deadlines, the outbox entry, pages of changes"},
 		{"bus", "how committed events reach every node"},
 		{"presence", "who is online in a room"},
 		{"internal/limit", "how much of one kind of work is done at the same time"},
@@ -63,8 +63,14 @@ var floors = []floor{
 		{"lane", "the only way a durable change enters a room: decide and commit"},
 		{"hub", "the connections of this node and what is written to them"},
 	}},
+	{"outbox", "", []row{
+		{"outbox", "named consumers of what lanes committed, each with its own cursor"},
+	}},
 	{"use cases", "", []row{
 		{"engine", "what a user can do, one file per verb"},
+	}},
+	{"consumers", "work that follows a commit; they do not know each other", []row{
+		{"projection", "the rooms of each user, in step with memberships"},
 	}},
 	{"conversations", "", []row{
 		{"session", "one client's conversation, whatever the transport"},

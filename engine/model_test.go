@@ -3,7 +3,6 @@ package engine_test
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -14,16 +13,19 @@ import (
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/engine"
+	"github.com/roomtide/roomtide/internal/teststore"
 	"github.com/roomtide/roomtide/lane"
+	"github.com/roomtide/roomtide/outbox"
+	"github.com/roomtide/roomtide/projection"
 	"github.com/roomtide/roomtide/store"
-	"github.com/roomtide/roomtide/store/sqlite"
 )
 
 // node is an engine over real databases, without connections.
 type node struct {
 	*engine.Engine
-	store *store.Store
-	lanes *lane.Lanes
+	store  *store.Store
+	lanes  *lane.Lanes
+	outbox *outbox.Outbox
 
 	mu     sync.Mutex
 	events map[chat.RoomID][]*chat.Event
@@ -38,12 +40,14 @@ func (nobody) Online(context.Context, chat.RoomID, int) ([]chat.UserID, int, err
 
 func newNode(t testing.TB, change func(*engine.Config)) *node {
 	t.Helper()
-	st, err := sqlite.OpenDir(t.Context(), t.TempDir(), 2, slog.New(slog.DiscardHandler))
+	st := teststore.Open(t, t.TempDir(), 2, nil)
+	n := &node{store: st, events: map[chat.RoomID][]*chat.Event{}}
+	var err error
+	n.lanes, err = lane.Open(t.Context(), lane.Config{Store: st, Publish: n.publish})
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &node{store: st, events: map[chat.RoomID][]*chat.Event{}}
-	n.lanes, err = lane.Open(t.Context(), lane.Config{Store: st, Publish: n.publish})
+	n.outbox, err = outbox.Open(t.Context(), outbox.Config{Store: st, Lanes: n.lanes, Consumers: []outbox.Consumer{projection.UserRooms(n.lanes)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +59,8 @@ func newNode(t testing.TB, change func(*engine.Config)) *node {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		n.lanes.Close(ctx)
+		n.outbox.Close(ctx)
+		n.lanes.Close()
 		if err := st.Close(); err != nil {
 			t.Error(err)
 		}
@@ -288,7 +293,7 @@ func TestEverybodySeesTheSameRoom(t *testing.T) {
 			t.Fatalf("\nlive  %+v\naway  %+v\nfresh %+v", live, away, want)
 		}
 	})
-	n.lanes.Close(context.Background()) // lets the rooms of users catch up with who left
+	n.outbox.Close(context.Background()) // lets the rooms of users catch up with who left
 	if lines, err := n.store.Check(context.Background()); err != nil || len(lines) != 0 {
 		t.Errorf("the store is not whole: %v %v", lines, err)
 	}

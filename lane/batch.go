@@ -14,6 +14,7 @@ type room struct {
 	from   chat.Rev // Rev before the batch
 	listed bool     // in batch.touched
 	events []*chat.Event
+	span   *store.RoomSpan // of the outbox entry, set by batch.entry
 }
 
 // batch is the working copy of everything a set of ops reads and writes. Ops
@@ -37,7 +38,7 @@ type batch struct {
 	touched   []*room // rooms to write, in order of first change
 	reactions map[store.ReactionKey]store.ReactionChange
 	userRooms map[store.UserRoomKey]*store.UserRoom
-	seats     []store.SeatChange
+	seats     []store.OnlineChange
 	cursors   []store.Cursor
 }
 
@@ -210,21 +211,16 @@ func (b *batch) remember(ref store.MessageRef, m *chat.Message) {
 
 // changes returns what to commit, nil if nothing changed, and brings the cache
 // up to date (a failed commit forgets it).
-func (b *batch) changes(position int64) *store.Changes {
-	ch := &store.Changes{Seats: b.seats, Cursors: b.cursors}
-	if len(b.touched) > 0 {
-		ch.Outbox = &store.Entry{Position: position}
-	}
+func (b *batch) changes() *store.Changes {
+	ch := &store.Changes{Online: b.seats, Cursors: b.cursors}
 	for _, r := range b.touched {
 		ch.Rooms = append(ch.Rooms, r.Room)
 		b.cache.rooms.Put(r.ID, r.Room)
-		ch.Outbox.Rooms = append(ch.Outbox.Rooms, store.RoomSpan{Room: r.ID, From: r.from + 1, To: r.Rev, Seq: r.LastSeq})
 	}
 	for _, k := range b.changedM {
 		m := *b.members[k]
 		ch.Members = append(ch.Members, m)
 		b.cache.putMember(k, &m)
-		ch.Outbox.Members = append(ch.Outbox.Members, m)
 	}
 	for _, ref := range b.inserted {
 		ch.Insert = append(ch.Insert, *b.messages[ref])
@@ -238,8 +234,11 @@ func (b *batch) changes(position int64) *store.Changes {
 	for _, u := range b.userRooms {
 		ch.UserRooms = append(ch.UserRooms, *u)
 	}
-	if len(ch.Rooms)+len(ch.UserRooms)+len(ch.Seats)+len(ch.Cursors) == 0 {
+	if len(ch.Rooms)+len(ch.UserRooms)+len(ch.Online)+len(ch.Cursors) == 0 {
 		return nil
+	}
+	if e := b.entry(); e != nil {
+		ch.Outbox = e.Encode()
 	}
 	return ch
 }

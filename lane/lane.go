@@ -16,8 +16,6 @@ const (
 	// retryAfterBusy is what a refused client is told to wait, in milliseconds:
 	// a few commits.
 	retryAfterBusy = 250
-	// ioTimeout bounds one load or commit.
-	ioTimeout = 30 * time.Second
 	// probeEvery is how often a lane in trouble tries whether writing works again.
 	probeEvery = time.Second
 )
@@ -31,16 +29,16 @@ type item struct {
 type lane struct {
 	// Set once.
 	shard   int
-	db      store.Driver
+	db      store.Writer
 	cfg     *Config
 	log     *slog.Logger
 	metrics *metrics
 	wake    chan struct{} // cap 1: something waits, or closed is set
 	ended   chan struct{} // closed when run returns
-	outbox  chan struct{} // cap 1: a commit left an outbox entry
 
 	// Safe for any goroutine.
-	trouble atomic.Pointer[error] // why writing does not work, nil if it does
+	trouble   atomic.Pointer[error] // why writing does not work, nil if it does
+	committed committed
 
 	mu      sync.Mutex
 	waiting []item
@@ -55,8 +53,8 @@ type lane struct {
 	spare  []item // the slice that waiting is swapped with
 }
 
-func newLane(shard int, db store.Driver, at store.Position, cfg *Config, m *metrics) *lane {
-	return &lane{
+func newLane(shard int, db store.Writer, at store.Position, cfg *Config, m *metrics) *lane {
+	l := &lane{
 		shard:   shard,
 		db:      db,
 		cfg:     cfg,
@@ -64,10 +62,11 @@ func newLane(shard int, db store.Driver, at store.Position, cfg *Config, m *metr
 		metrics: m,
 		wake:    make(chan struct{}, 1),
 		ended:   make(chan struct{}),
-		outbox:  make(chan struct{}, 1),
 		at:      at,
 		cache:   newCache(),
 	}
+	l.committed.position.Store(at.N)
+	return l
 }
 
 func (l *lane) submit(op Op, done Done) {
@@ -104,16 +103,6 @@ func (l *lane) close() {
 	l.closed = true
 	l.mu.Unlock()
 	l.poke()
-}
-
-// barrier returns when everything submitted before it is decided.
-func (l *lane) barrier(ctx context.Context) {
-	ch := make(chan struct{})
-	l.submit(nop{}, func(Reply, error) { close(ch) })
-	select {
-	case <-ch:
-	case <-ctx.Done():
-	}
 }
 
 // take returns up to MaxBatch waiting ops, and whether the lane may end.
@@ -165,8 +154,7 @@ func (l *lane) run() {
 
 // work brings one batch down the road: load, decide, commit, ack, publish.
 func (l *lane) work(items []item) {
-	ctx, cancel := context.WithTimeout(context.Background(), ioTimeout)
-	defer cancel()
+	ctx := context.Background() // store bounds each call
 	if l.lost {
 		l.fail(items, &chat.Error{Kind: chat.Unavailable, Op: "lane.commit", Text: "this server no longer owns the room"})
 		return
@@ -194,7 +182,7 @@ func (l *lane) work(items []item) {
 	for i, it := range items {
 		outcomes[i].r, outcomes[i].err = it.op.apply(b)
 	}
-	if ch := b.changes(l.at.Next().N); ch != nil || l.trouble.Load() != nil {
+	if ch := b.changes(); ch != nil || l.trouble.Load() != nil {
 		if ch == nil {
 			ch = &store.Changes{} // a probe: moves the position, writes nothing else
 		}
@@ -233,11 +221,9 @@ func (l *lane) commit(ctx context.Context, ch *store.Changes) error {
 	if l.trouble.Swap(nil) != nil {
 		l.log.Warn("writing works again")
 	}
+	l.committed.position.Store(l.at.N)
 	if ch.Outbox != nil {
-		select {
-		case l.outbox <- struct{}{}:
-		default:
-		}
+		l.committed.signal()
 	}
 	return nil
 }
@@ -260,12 +246,11 @@ func (l *lane) settle(err error) error {
 // acquire asks the database where the lane stands, and makes this process its
 // owner once more.
 func (l *lane) acquire() error {
-	ctx, cancel := context.WithTimeout(context.Background(), ioTimeout)
-	defer cancel()
-	at, err := l.db.Acquire(ctx, 0)
+	at, err := l.db.Acquire(context.Background(), 0)
 	l.adrift = err != nil
 	if err == nil {
 		l.at = at
+		l.committed.position.Store(at.N)
 	}
 	return err
 }

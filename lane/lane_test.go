@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -12,9 +11,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/internal/teststore"
 	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/store"
-	"github.com/roomtide/roomtide/store/sqlite"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -26,7 +25,7 @@ type world struct {
 	dir    string
 	store  *store.Store
 	lanes  *lane.Lanes
-	break_ func(shard int, d store.Driver) store.Driver // wraps drivers; nil: not
+	break_ func(store.Driver) store.Driver // wraps drivers; nil: not
 
 	mu     sync.Mutex
 	events map[chat.RoomID][]*chat.Event
@@ -43,23 +42,10 @@ func newWorld(t testing.TB) *world {
 func (w *world) open() {
 	w.t.Helper()
 	w.events = map[chat.RoomID][]*chat.Event{}
-	st, err := sqlite.OpenDir(w.t.Context(), w.dir, 2, slog.New(slog.DiscardHandler))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if w.break_ != nil {
-		shards := make([]store.Driver, len(st.Shards()))
-		names := make([]string, len(shards))
-		for i, d := range st.Shards() {
-			shards[i], names[i] = w.break_(i, d), "shard"
-		}
-		if st, err = store.New(store.NewMap(names), shards, st.Control); err != nil {
-			w.t.Fatal(err)
-		}
-	}
-	w.store = st
+	var err error
+	w.store = teststore.Open(w.t, w.dir, 2, w.break_)
 	w.lanes, err = lane.Open(w.t.Context(), lane.Config{
-		Store: st, MaxWaiting: 64,
+		Store: w.store, MaxWaiting: 64,
 		Publish: func(room chat.RoomID, events []*chat.Event) error {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -78,9 +64,7 @@ func (w *world) open() {
 }
 
 func (w *world) close() {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	w.lanes.Close(ctx)
+	w.lanes.Close()
 	if err := w.store.Close(); err != nil {
 		w.t.Error(err)
 	}
@@ -185,7 +169,7 @@ func TestSameKeyIsTheSameMessage(t *testing.T) {
 func TestOpsOfOneBatchSeeEachOther(t *testing.T) {
 	gate := make(chan struct{})
 	w := &world{t: t, dir: t.TempDir()}
-	w.break_ = func(_ int, d store.Driver) store.Driver { return &faulty{Driver: d, gate: gate} }
+	w.break_ = func(d store.Driver) store.Driver { return &faulty{Driver: d, gate: gate} }
 	w.open()
 	t.Cleanup(w.close)
 
@@ -356,49 +340,6 @@ func TestEmojiAreBounded(t *testing.T) {
 	w.must(&lane.React{Room: "r", Seq: 1, User: "ann", Emoji: "one more", On: true})
 }
 
-// The projection is asynchronous; the barrier is the lanes' Close, which lets it
-// catch up.
-func TestMyRoomsFollowMemberships(t *testing.T) {
-	w := newWorld(t)
-	w.join("a", "ann", "bob")
-	w.must(send("a", "bob", "", "before ann read"))
-	w.join("b", "ann")
-	w.must(&lane.Leave{Room: "b", User: "ann"})
-	w.join("c", "ann")
-	w.close()
-	w.open()
-	rooms, err := w.store.User("ann").UserRooms(t.Context(), "ann", 10)
-	if err != nil || len(rooms) != 2 || rooms[0].Room != "a" || rooms[1].Room != "c" || rooms[0].Role != chat.RoleMember && rooms[0].Role != chat.RoleOwner {
-		t.Fatalf("%+v %v", rooms, err)
-	}
-}
-
-func TestRebuild(t *testing.T) {
-	w := newWorld(t)
-	w.join("a", "ann", "bob")
-	w.join("b", "ann")
-	w.must(send("b", "ann", "", "x"))
-	w.must(&lane.Read{User: "ann", Room: "a", Seq: 0})
-	// A projection that never came: the row is older than the member row.
-	w.must(&lane.SetMember{Room: "a", By: "ann", User: "bob", Role: chat.RoleModerator})
-	seen := 0
-	if err := w.lanes.Rebuild(t.Context(), func(n int) { seen = n }); err != nil || seen != 3 {
-		t.Fatalf("%d rows, %v", seen, err)
-	}
-	for user, want := range map[chat.UserID]int{"ann": 2, "bob": 1} {
-		rooms, err := w.store.User(user).UserRooms(t.Context(), user, 10)
-		if err != nil || len(rooms) != want {
-			t.Errorf("%s: %+v %v", user, rooms, err)
-		}
-		for _, r := range rooms {
-			m, err := w.store.Room(r.Room).Member(t.Context(), r.Room, user)
-			if err != nil || m.Rev != r.Rev || m.Role != r.Role {
-				t.Errorf("%s in %s: %+v and %+v %v", user, r.Room, m, r, err)
-			}
-		}
-	}
-}
-
 var errDisk = errors.New("the disk says no")
 
 // faulty is a driver whose commits can be held and made to fail.
@@ -436,7 +377,7 @@ func (f *faulty) Commit(ctx context.Context, l store.LaneID, at store.Position, 
 func newFaultyWorld(t *testing.T) (*world, []*faulty) {
 	var fs []*faulty
 	w := &world{t: t, dir: t.TempDir()}
-	w.break_ = func(_ int, d store.Driver) store.Driver {
+	w.break_ = func(d store.Driver) store.Driver {
 		f := &faulty{Driver: d}
 		fs = append(fs, f)
 		return f
@@ -521,7 +462,7 @@ func TestSecondOwnerFences(t *testing.T) {
 func TestFullLaneRefuses(t *testing.T) {
 	gate := make(chan struct{})
 	w := &world{t: t, dir: t.TempDir()}
-	w.break_ = func(_ int, d store.Driver) store.Driver { return &faulty{Driver: d, gate: gate} }
+	w.break_ = func(d store.Driver) store.Driver { return &faulty{Driver: d, gate: gate} }
 	w.open()
 	t.Cleanup(w.close)
 	var wg sync.WaitGroup

@@ -19,7 +19,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -110,18 +109,14 @@ func (c *Config) fill() {
 
 // Lanes are the lanes of all shards of this process.
 type Lanes struct {
-	store      *store.Store
-	lanes      []*lane      // by shard
-	projectors []*projector // by shard
-	stop       sync.Once
-	projecting sync.WaitGroup
-	stopping   chan struct{} // closed by Close: projectors end
+	store *store.Store
+	lanes []*lane // by shard
 }
 
 // Open takes ownership of every shard's lane and starts working.
 func Open(ctx context.Context, cfg Config) (*Lanes, error) {
 	cfg.fill()
-	ls := &Lanes{store: cfg.Store, stopping: make(chan struct{})}
+	ls := &Lanes{store: cfg.Store}
 	m := newMetrics(cfg.Registerer)
 	for i, d := range cfg.Store.Shards() {
 		at, err := d.Acquire(ctx, 0)
@@ -130,16 +125,8 @@ func Open(ctx context.Context, cfg Config) (*Lanes, error) {
 		}
 		ls.lanes = append(ls.lanes, newLane(i, d, at, &cfg, m))
 	}
-	for i, l := range ls.lanes {
-		p, err := newProjector(ctx, ls, l, cfg.Store.Shards()[i])
-		if err != nil {
-			return nil, err
-		}
-		ls.projectors = append(ls.projectors, p)
-	}
-	for i, l := range ls.lanes {
+	for _, l := range ls.lanes {
 		go l.run()
-		ls.projecting.Go(ls.projectors[i].run)
 	}
 	return ls, nil
 }
@@ -181,20 +168,14 @@ func (ls *Lanes) Err() error {
 	return errors.Join(errs...)
 }
 
-// Close refuses new ops, commits what waits, lets the projections catch up
-// with it as far as ctx allows, and returns when all goroutines have ended.
-func (ls *Lanes) Close(ctx context.Context) {
-	ls.stop.Do(func() {
-		for _, l := range ls.lanes {
-			l.barrier(ctx)
-		}
-		close(ls.stopping)
-		ls.projecting.Wait()
-		for _, l := range ls.lanes {
-			l.close()
-		}
-		for _, l := range ls.lanes {
-			<-l.ended
-		}
-	})
+// Close refuses new ops, commits what waits, and returns when all goroutines have
+// ended. Consumers of the outbox that shall see all of it end before (Flush). It
+// may be called again.
+func (ls *Lanes) Close() {
+	for _, l := range ls.lanes {
+		l.close()
+	}
+	for _, l := range ls.lanes {
+		<-l.ended
+	}
 }

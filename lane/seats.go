@@ -9,7 +9,7 @@ import (
 // resort to "who is online" (see store.Driver.Online).
 type Seats struct {
 	At      chat.Slot
-	Changes []store.SeatChange
+	Changes []store.OnlineChange
 }
 
 func (o *Seats) Slot() chat.Slot { return o.At }
@@ -20,22 +20,6 @@ func (o *Seats) need(*batch) {}
 
 func (o *Seats) apply(b *batch) (Reply, error) {
 	b.seats = append(b.seats, o.Changes...)
-	return Reply{Changed: true}, nil
-}
-
-// advance moves the cursor of a consumer of the outbox.
-type advance struct {
-	cursor store.Cursor
-}
-
-func (advance) Slot() chat.Slot { return 0 }
-
-func (advance) size() int { return 64 }
-
-func (advance) need(*batch) {}
-
-func (o advance) apply(b *batch) (Reply, error) {
-	b.cursors = append(b.cursors, o.cursor)
 	return Reply{Changed: true}, nil
 }
 

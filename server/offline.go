@@ -4,25 +4,23 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"os"
-	"path/filepath"
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/config"
 	"github.com/roomtide/roomtide/lane"
+	"github.com/roomtide/roomtide/projection"
 	"github.com/roomtide/roomtide/store"
-	"github.com/roomtide/roomtide/store/sqlite"
 )
 
-// OpenControl opens the control database of a data dir whose node may be
-// running. NotFound if there is none.
+// OpenControl opens the control database of a node that may be running. NotFound
+// if there is none.
 func OpenControl(ctx context.Context, cfg *config.Config) (store.Control, error) {
-	path := filepath.Join(cfg.DataDir, sqlite.ControlFile)
-	if _, err := os.Stat(path); err != nil {
+	c, err := store.OpenControl(ctx, databases(cfg, slog.New(slog.DiscardHandler)))
+	if chat.KindOf(err) == chat.NotFound {
 		return nil, &chat.Error{Kind: chat.NotFound, Op: "server.control", Err: err,
-			Text: "there is no " + path + " yet: start the server once, or name its --data-dir"}
+			Text: "there is no database in " + cfg.DataDir + " yet: start the server once, or name its --data-dir"}
 	}
-	return sqlite.OpenControl(ctx, path)
+	return c, err
 }
 
 // Check verifies every database of a stopped node and returns what is wrong.
@@ -45,16 +43,16 @@ func Rebuild(ctx context.Context, cfg *config.Config, progress func(done int)) (
 	defer func() { err = errors.Join(err, st.Close()) }()
 	ls, err := lane.Open(ctx, lane.Config{
 		Store:   st,
-		Publish: func(chat.RoomID, []*chat.Event) error { return nil }, // nobody is here
+		Publish: func(chat.RoomID, []*chat.Event) error { return nil }, // there are no clients
 	})
 	if err != nil {
 		return err
 	}
-	defer ls.Close(ctx)
-	return ls.Rebuild(ctx, progress)
+	defer ls.Close()
+	return projection.Rebuild(ctx, st, ls, progress)
 }
 
-// openExisting opens the shards of a data dir, and does not make one.
+// openExisting opens the databases of a stopped node, and does not make any.
 func openExisting(ctx context.Context, cfg *config.Config) (*store.Store, error) {
 	c, err := OpenControl(ctx, cfg)
 	if err != nil {
@@ -63,5 +61,5 @@ func openExisting(ctx context.Context, cfg *config.Config) (*store.Store, error)
 	if err := c.Close(); err != nil {
 		return nil, err
 	}
-	return sqlite.OpenDir(ctx, cfg.DataDir, cfg.Shards, slog.New(slog.DiscardHandler))
+	return store.Open(ctx, databases(cfg, slog.New(slog.DiscardHandler)), nil)
 }

@@ -119,12 +119,12 @@ func (s *seats) write() {
 	due := s.old
 	s.old, s.young = s.young, nil
 	s.mu.Unlock()
-	parts := make([][]store.SeatChange, len(s.store.Shards()))
+	parts := make([][]store.OnlineChange, len(s.store.Shards()))
 	for room, users := range due {
 		shard := s.store.ShardOf(room.Slot())
 		parts[shard] = slices.Grow(parts[shard], len(users))
 		for user, on := range users {
-			parts[shard] = append(parts[shard], store.SeatChange{Room: room, Seat: store.Seat{User: user, Node: s.node}, On: on})
+			parts[shard] = append(parts[shard], store.OnlineChange{Room: room, OnlineEntry: store.OnlineEntry{User: user, Node: s.node}, On: on})
 		}
 	}
 	for _, changes := range parts {
@@ -145,7 +145,7 @@ const (
 
 // submit hands changes of one shard to its lane, in portions. Those that wait
 // when the lanes are closed are lost; clear makes up for it.
-func (s *seats) submit(changes []store.SeatChange) {
+func (s *seats) submit(changes []store.OnlineChange) {
 	n := min(len(changes), seatsATime)
 	s.lanes.Submit(&lane.Seats{At: changes[0].Room.Slot(), Changes: changes[:n]}, func(r lane.Reply, err error) {
 		s.noted(r, err)
@@ -174,7 +174,7 @@ func (s *seats) clear() {
 	s.young, s.old = nil, nil
 	s.mu.Unlock()
 	for i := range s.store.Shards() {
-		s.lanes.SubmitTo(i, &lane.Seats{Changes: []store.SeatChange{{Seat: store.Seat{Node: s.node}}}}, s.noted)
+		s.lanes.SubmitTo(i, &lane.Seats{Changes: []store.OnlineChange{{OnlineEntry: store.OnlineEntry{Node: s.node}}}}, s.noted)
 	}
 }
 

@@ -24,12 +24,13 @@ import (
 	"github.com/roomtide/roomtide/hub"
 	"github.com/roomtide/roomtide/identity"
 	"github.com/roomtide/roomtide/lane"
+	"github.com/roomtide/roomtide/outbox"
 	"github.com/roomtide/roomtide/presence"
 	"github.com/roomtide/roomtide/presence/mempresence"
+	"github.com/roomtide/roomtide/projection"
 	"github.com/roomtide/roomtide/session"
 	"github.com/roomtide/roomtide/sioapi"
 	"github.com/roomtide/roomtide/store"
-	"github.com/roomtide/roomtide/store/sqlite"
 	"github.com/roomtide/roomtide/wsapi"
 )
 
@@ -46,6 +47,7 @@ type Server struct {
 	bus      *membus.Bus
 	hub      *hub.Hub
 	lanes    *lane.Lanes
+	outbox   *outbox.Outbox
 	presence *presence.Tracker
 	engine   *engine.Engine
 	verifier *identity.Verifier
@@ -102,19 +104,6 @@ func logAdapter(log *slog.Logger) *stdlog.Logger {
 
 func (s *Server) onClose(f func()) { s.undo = append(s.undo, f) }
 
-func (s *Server) openStore(ctx context.Context) (err error) {
-	s.store, err = sqlite.OpenDir(ctx, s.cfg.DataDir, s.cfg.Shards, s.log)
-	if err != nil {
-		return err
-	}
-	s.onClose(func() {
-		if err := s.store.Close(); err != nil {
-			s.log.Error("closing the databases", "err", err)
-		}
-	})
-	return nil
-}
-
 // openRoad builds what a message passes on its way: lanes, bus, hub.
 func (s *Server) openRoad(ctx context.Context) (err error) {
 	limits := s.cfg.ChatLimits()
@@ -136,11 +125,10 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s.onClose(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(s.cfg.DrainTimeout))
-		defer cancel()
-		s.lanes.Close(ctx)
-	})
+	s.onClose(s.lanes.Close)
+	if err := s.openOutbox(ctx); err != nil {
+		return err
+	}
 
 	s.seats = &seats{node: nodeName, store: s.store, lanes: s.lanes, log: s.log}
 	s.seats.show(s.reg)
@@ -169,6 +157,23 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 		},
 		Limits: limits, Rates: rates, UsersMakeRooms: s.cfg.GuestsWelcome(),
 		Log: s.log, Registerer: s.reg,
+	})
+	return nil
+}
+
+// openOutbox starts everything that works on what lanes committed.
+func (s *Server) openOutbox(ctx context.Context) (err error) {
+	s.outbox, err = outbox.Open(ctx, outbox.Config{
+		Store: s.store, Lanes: s.lanes, Log: s.log, Registerer: s.reg,
+		Consumers: []outbox.Consumer{projection.UserRooms(s.lanes)},
+	})
+	if err != nil {
+		return err
+	}
+	s.onClose(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(s.cfg.DrainTimeout))
+		defer cancel()
+		s.outbox.Close(ctx)
 	})
 	return nil
 }
@@ -287,7 +292,8 @@ func (s *Server) drain() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(s.cfg.DrainTimeout))
 	defer cancel()
 	s.listener.Close()
-	s.lanes.Close(ctx) // commits and answers what was accepted, refuses the rest
+	s.outbox.Close(ctx) // consumers see what was accepted
+	s.lanes.Close()     // commits and answers what was accepted, refuses the rest
 	s.hub.Drain(chat.ByeDraining)
 	if err := s.http.Shutdown(ctx); err != nil {
 		s.http.Close()

@@ -158,7 +158,7 @@ func TestSeatsLost(t *testing.T) {
 	}
 	s.seats.write()
 	wantMetrics(t, s, map[string]float64{"roomtide_seats_waiting": crowd, "roomtide_seats_lost_total": 0})
-	s.lanes.Close(t.Context())
+	s.lanes.Close()
 	s.seats.write()
 	wantMetrics(t, s, map[string]float64{"roomtide_seats_waiting": 0, "roomtide_seats_lost_total": crowd})
 }

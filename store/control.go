@@ -3,7 +3,8 @@ package store
 import "context"
 
 // Control is the small database beside the shards: the slot map, the API keys
-// and the leases of nodes. Kinds as for Driver.
+// and the leases of nodes. A driver's errors and calls are as Driver says; those of
+// Store.Control have a deadline, are counted, and fail with *chat.Error.
 type Control interface {
 	// Map returns the newest slot map. NotFound before the first SaveMap.
 	Map(ctx context.Context) (*Map, error)
@@ -37,8 +38,51 @@ const LeaseKept = 24 * 60 * 60 * 1000
 type APIKey struct {
 	ID      string   // public part, names the key in logs and lists
 	Hash    []byte   // SHA-256 of the secret part
-	Name    string   // what it is for, in the owner's words
+	Name    string   // what it is for, in words of its owner
 	Scopes  []string // see package identity
 	Created int64    // Unix milliseconds
 	Revoked int64    // Unix milliseconds, 0 while it works
 }
+
+// control is a driver's Control with what Store adds to every call.
+type control struct {
+	caller
+	driver Control
+}
+
+// newControl returns c with deadlines, counters and kinds; nil for nil.
+func newControl(c Control, m *metrics) Control {
+	if c == nil {
+		return nil
+	}
+	return &control{caller{name: "control", metrics: m}, c}
+}
+
+func (c *control) Map(ctx context.Context) (m *Map, err error) {
+	err = c.do(ctx, "map", func(ctx context.Context) (err error) { m, err = c.driver.Map(ctx); return err })
+	return m, err
+}
+
+func (c *control) SaveMap(ctx context.Context, m *Map) error {
+	return c.do(ctx, "save_map", func(ctx context.Context) error { return c.driver.SaveMap(ctx, m) })
+}
+
+func (c *control) Keys(ctx context.Context) (keys []APIKey, err error) {
+	err = c.do(ctx, "keys", func(ctx context.Context) (err error) { keys, err = c.driver.Keys(ctx); return err })
+	return keys, err
+}
+
+func (c *control) SaveKey(ctx context.Context, k APIKey) error {
+	return c.do(ctx, "save_key", func(ctx context.Context) error { return c.driver.SaveKey(ctx, k) })
+}
+
+func (c *control) Renew(ctx context.Context, node string, until int64) error {
+	return c.do(ctx, "renew", func(ctx context.Context) error { return c.driver.Renew(ctx, node, until) })
+}
+
+func (c *control) Nodes(ctx context.Context, now int64) (nodes []string, err error) {
+	err = c.do(ctx, "nodes", func(ctx context.Context) (err error) { nodes, err = c.driver.Nodes(ctx, now); return err })
+	return nodes, err
+}
+
+func (c *control) Close() error { return c.driver.Close() }

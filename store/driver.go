@@ -7,21 +7,36 @@ import (
 )
 
 // A Driver is one shard: one database that holds the rooms and users of some
-// slots. Drivers only talk SQL; choosing the shard, deadlines, counters and the
-// mapping of errors are Store's. Every method is safe for concurrent use, keeps
-// nothing it was given and shares nothing it returns. All errors are
-// *chat.Error: NotFound where stated, ReadOnly when the disk is full,
-// Unavailable when the database cannot be reached, Internal otherwise.
+// slots. It only talks to its database; Store chooses the shard, sets deadlines,
+// counts and times calls, and encodes and merges what is the same for every
+// database.
+//
+// Every method is safe for concurrent use, keeps nothing it was given and shares
+// nothing it returns. It returns soon after ctx has ended, or is otherwise known
+// to be over soon. An error is a *chat.Error if its kind matters: NotFound and
+// Fenced where stated, ReadOnly when the disk is full, Unavailable when the
+// database cannot be reached. Any other error counts as Internal, or as
+// Unavailable once ctx has ended.
 type Driver interface {
 	Writer
 	RoomReader
 	UserReader
-	QueueReader
+	OutboxReader
+
+	// AllMembers returns up to limit member rows of the shard that follow the
+	// given key, in an order of the driver's in which the rows of a room lie
+	// together; rows of users who left are included. The zero key is before the
+	// first row.
+	AllMembers(ctx context.Context, after MemberKey, limit int) ([]chat.Member, error)
+
+	// HasRooms reports whether the shard holds any room.
+	HasRooms(ctx context.Context) (bool, error)
 
 	// Check verifies that the database is whole: structure, and every room's
 	// messages numbered 1..LastSeq without a hole. It returns what is wrong,
-	// one line each, nil if nothing.
+	// one line each, nil if nothing. It may take as long as it needs.
 	Check(ctx context.Context) ([]string, error)
+
 	Close() error
 }
 
@@ -38,12 +53,11 @@ type Writer interface {
 
 	// Commit applies ch in one durable transaction (fsync before it returns) and
 	// moves the lane from position at to at.Next(). If the stored position is not
-	// at, nothing is written and the error is Fenced. On any other error nothing
-	// was written either, unless the outcome could not be learned; then the kind
-	// is Unavailable and the caller must Acquire again to find out. Changes of a
-	// row that does not exist, and an outbox entry of another position, are
-	// Internal. Each rev of a room belongs to one change, and Created grows with
-	// Seq: Delta rests on both.
+	// at, nothing is written and the error is Fenced. After an error of kind
+	// ReadOnly nothing was written either. After any other error the outcome may be
+	// unknown, and the caller must Acquire to find out. Changes of a row that does
+	// not exist are an error. Each rev of a room belongs to one change, and Created
+	// grows with Seq: Delta rests on both.
 	Commit(ctx context.Context, lane LaneID, at Position, ch *Changes) error
 }
 
@@ -58,16 +72,14 @@ type RoomReader interface {
 	Heads(ctx context.Context, rooms []chat.RoomID) ([]Head, error)
 
 	// Messages returns up to p.Limit messages in ascending Seq, tombstones
-	// included, reactions filled in (tombstones have none); more says that there are others further in
-	// the direction asked. The cost does not depend on the length of the room.
-	// An unknown room is an empty page.
+	// included, reactions filled in (tombstones have none); more says that there
+	// are others further in the direction asked. The cost does not depend on the
+	// length of the room. An unknown room is an empty page.
 	Messages(ctx context.Context, room chat.RoomID, p Page) (ms []chat.Message, more bool, err error)
 
-	// Delta returns what changed after rev, in pages of about limit items. A
-	// message that changed again while pages are read may come twice; its Rev
-	// says which is newer. An after beyond Room.Rev (a client of a restored
-	// backup) is answered with Rev < After and nothing else. NotFound.
-	Delta(ctx context.Context, room chat.RoomID, after chat.Rev, limit int) (chat.Delta, error)
+	// DeltaRows returns what Reader.Delta merges, with up to limit rows from each
+	// source. The cost does not depend on the length of the room. NotFound.
+	DeltaRows(ctx context.Context, room chat.RoomID, after chat.Rev, limit int) (*DeltaRows, error)
 
 	// Member returns a user's row, also if they left or are banned. NotFound.
 	Member(ctx context.Context, room chat.RoomID, user chat.UserID) (chat.Member, error)
@@ -75,9 +87,8 @@ type RoomReader interface {
 	// Members returns present members in ascending user id after the given one.
 	Members(ctx context.Context, room chat.RoomID, after chat.UserID, limit int) ([]chat.Member, error)
 
-	// Online returns who was noted online in the room, with the node that noted
-	// it, up to limit rows.
-	Online(ctx context.Context, room chat.RoomID, limit int) ([]Seat, error)
+	// Online returns up to limit entries of users noted online in the room.
+	Online(ctx context.Context, room chat.RoomID, limit int) ([]OnlineEntry, error)
 }
 
 // UserReader answers questions about one user.
@@ -89,16 +100,35 @@ type UserReader interface {
 	UserRooms(ctx context.Context, user chat.UserID, limit int) ([]UserRoom, error)
 }
 
-// QueueReader reads the outbox: what lanes committed, for those who work on it
-// afterwards. Each consumer has its own cursor.
-type QueueReader interface {
-	// Outbox returns entries of the lane after position n, ascending, up to limit.
-	Outbox(ctx context.Context, lane LaneID, after int64, limit int) ([]Entry, error)
+// OutboxReader reads what commits have left for consumers (package outbox).
+type OutboxReader interface {
+	// Outbox returns entries of the lane after the position, ascending, up to limit.
+	Outbox(ctx context.Context, lane LaneID, after int64, limit int) ([]OutboxRow, error)
 
-	// Cursor returns the position up to which the consumer has worked, 0 at first.
-	Cursor(ctx context.Context, lane LaneID, consumer string) (int64, error)
+	// Cursors returns the cursor of every consumer of the lane.
+	Cursors(ctx context.Context, lane LaneID) ([]Cursor, error)
+}
 
-	// EachMember calls fn for every member row of the shard, also of those who
-	// left, in room order, until it returns an error. For rebuilding projections.
-	EachMember(ctx context.Context, fn func(chat.Member) error) error
+// OutboxRow is an entry of the outbox as it is stored.
+type OutboxRow struct {
+	Position int64  // of the lane, after the commit that left the entry
+	Body     []byte // Changes.Outbox of that commit
+}
+
+// DeltaRows is what changed in a room after a rev, as of one commit. If the
+// room's Rev is not beyond that rev, Room is all there is.
+type DeltaRows struct {
+	Room chat.Room
+
+	// Created are the first messages created after the rev, ascending, with
+	// their reactions.
+	Created []chat.Message
+
+	// Changed are the messages that were edited, deleted or reacted to after the
+	// rev, by ascending Rev. Those that were created after it too may lack their
+	// reactions: the merge drops them.
+	Changed []chat.Message
+
+	// Members are the member rows that changed after the rev, by ascending Rev.
+	Members []chat.Member
 }

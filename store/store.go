@@ -1,15 +1,20 @@
 // Package store is where the truth lives: rooms, members, messages, read marks.
 //
-// Store is what the rest of the program uses; it knows which shard owns a slot.
-// A Driver is one shard and only talks SQL; a new one is done when it passes
-// the suite in storetest. All writing goes through lanes (package lane), which
-// load the rows a batch depends on, decide, and commit everything at once.
+// Store is what the rest of the program uses. It knows which shard owns a slot,
+// gives every call a deadline, counts and times it, and makes every error a
+// *chat.Error; it encodes outbox entries, merges the sources of a Delta, and
+// makes or finds the databases at start. A Driver is one shard and only talks to
+// its database; a new one is done when it passes the suite in storetest. All
+// writing goes through lanes (package lane), which load the rows a batch depends
+// on, decide, and commit everything at once.
 package store
 
 import (
 	"context"
 	"errors"
 	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/roomtide/roomtide/chat"
 )
@@ -18,33 +23,40 @@ import (
 type Store struct {
 	Control Control
 
-	shards []Driver // set once
-	slots  *Map     // set once
+	// Set once.
+	shards []*Shard
+	slots  *Map
+	opener Opener // nil if the Store was not made by Open
 }
 
 // New makes a Store of opened shards, one for each name in m, in its order.
-// Close closes them.
-func New(m *Map, shards []Driver, c Control) (*Store, error) {
+// Close closes them. reg may be nil.
+func New(m *Map, shards []Driver, c Control, reg prometheus.Registerer) (*Store, error) {
 	if err := m.Check(); err != nil {
 		return nil, err
 	}
 	if len(shards) != len(m.Shards) {
 		return nil, chat.E(chat.Invalid, "the slot map names another number of shards than were opened")
 	}
-	return &Store{Control: c, shards: shards, slots: m}, nil
+	metrics := newMetrics(reg)
+	s := &Store{Control: newControl(c, metrics), slots: m}
+	for i, d := range shards {
+		s.shards = append(s.shards, &Shard{Reader{caller{m.Shards[i], metrics}, d}})
+	}
+	return s, nil
 }
 
 // Shards returns every shard, in the map's order.
-func (s *Store) Shards() []Driver { return s.shards }
+func (s *Store) Shards() []*Shard { return s.shards }
 
 // ShardOf returns the number of the shard that owns the slot.
 func (s *Store) ShardOf(slot chat.Slot) int { return int(s.slots.Owner[slot]) }
 
 // Room returns the shard of a room, for reading.
-func (s *Store) Room(id chat.RoomID) RoomReader { return s.shards[s.ShardOf(id.Slot())] }
+func (s *Store) Room(id chat.RoomID) *Reader { return &s.shards[s.ShardOf(id.Slot())].Reader }
 
 // User returns the shard of a user, for reading.
-func (s *Store) User(id chat.UserID) UserReader { return s.shards[s.ShardOf(id.Slot())] }
+func (s *Store) User(id chat.UserID) *Reader { return &s.shards[s.ShardOf(id.Slot())].Reader }
 
 // Heads returns the rooms that exist with their newest messages, by id, asking
 // all shards concerned at the same time.
@@ -83,26 +95,30 @@ func (s *Store) Heads(ctx context.Context, rooms []chat.RoomID) (map[chat.RoomID
 // Check checks every shard; each line starts with the shard's name.
 func (s *Store) Check(ctx context.Context) ([]string, error) {
 	var out []string
-	for i, d := range s.shards {
+	for _, d := range s.shards {
 		lines, err := d.Check(ctx)
 		if err != nil {
 			return out, err
 		}
 		for _, l := range lines {
-			out = append(out, s.slots.Shards[i]+": "+l)
+			out = append(out, d.name+": "+l)
 		}
 	}
 	return out, nil
 }
 
-// Close closes all shards and the control database.
+// Close closes all shards, the control database, and the Opener that has opened
+// them.
 func (s *Store) Close() error {
 	var errs []error
 	for _, d := range s.shards {
-		errs = append(errs, d.Close())
+		errs = append(errs, d.driver.Close())
 	}
 	if s.Control != nil {
 		errs = append(errs, s.Control.Close())
+	}
+	if s.opener != nil {
+		errs = append(errs, s.opener.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -31,8 +31,8 @@ type Head struct {
 	Last *chat.Message // nil in an empty room; reactions not filled
 }
 
-// Seat is a user noted online in a room by a node.
-type Seat struct {
+// OnlineEntry says that a node has noted a user online in a room.
+type OnlineEntry struct {
 	User chat.UserID
 	Node string
 }
@@ -120,9 +120,9 @@ type Changes struct {
 	Update    []chat.Message // Rev, Text, Data, Edited, Deleted replaced
 	Reactions []ReactionChange
 	UserRooms []UserRoom // inserted or replaced
-	Seats     []SeatChange
+	Online    []OnlineChange
 	Cursors   []Cursor
-	Outbox    *Entry // its Position is the one the commit moves to
+	Outbox    []byte // Entry.Encode, for the position the commit moves to; nil: no entry
 }
 
 // ReactionChange adds or removes one reaction.
@@ -132,34 +132,19 @@ type ReactionChange struct {
 	Time int64 // Unix milliseconds; orders reactions in reads
 }
 
-// SeatChange notes a user online in a room, or gone. A Room of "" with On
-// false removes every seat of the node.
-type SeatChange struct {
+// OnlineChange notes a user online in a room, or gone. A Room of "" with On
+// false removes every entry of the node.
+type OnlineChange struct {
 	Room chat.RoomID
-	Seat
+	OnlineEntry
 	On bool
 }
 
 // Cursor says how far a consumer of the outbox has worked. Committing one also
-// deletes the entries that every consumer has passed.
+// deletes the entries that every consumer has passed; without any cursor, all are
+// kept.
 type Cursor struct {
 	Consumer string
 	Position int64
-}
-
-// Entry is what one commit tells those who work on it afterwards. Position is
-// the lane's position after that commit.
-type Entry struct {
-	Position int64
-	Rooms    []RoomSpan    // rooms that changed
-	Members  []chat.Member // member rows that changed
-}
-
-// RoomSpan says that the revs From..To of a room were written, and which was
-// its newest message then.
-type RoomSpan struct {
-	Room chat.RoomID
-	From chat.Rev
-	To   chat.Rev
-	Seq  chat.Seq
+	Drop     bool // deletes the consumer's cursor instead of setting it
 }

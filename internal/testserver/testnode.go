@@ -16,11 +16,13 @@ import (
 	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/hub"
 	"github.com/roomtide/roomtide/identity"
+	"github.com/roomtide/roomtide/internal/teststore"
 	"github.com/roomtide/roomtide/lane"
+	"github.com/roomtide/roomtide/outbox"
 	"github.com/roomtide/roomtide/presence"
 	"github.com/roomtide/roomtide/presence/mempresence"
+	"github.com/roomtide/roomtide/projection"
 	"github.com/roomtide/roomtide/session"
-	"github.com/roomtide/roomtide/store/sqlite"
 )
 
 // Config is what differs between tests. Zero values mean the defaults.
@@ -45,12 +47,13 @@ func Open(t testing.TB, cfg Config) (*session.Deps, *hub.Hub) {
 	if cfg.Limits == (chat.Limits{}) {
 		cfg.Limits = chat.DefaultLimits()
 	}
-	st, err := sqlite.OpenDir(t.Context(), t.TempDir(), max(cfg.Shards, 1), log)
+	st := teststore.Open(t, t.TempDir(), max(cfg.Shards, 1), nil)
+	h := hub.New(hub.Config{Bus: cfg.Bus, LateAfter: cfg.LateAfter})
+	lanes, err := lane.Open(t.Context(), lane.Config{Store: st, Publish: cfg.Bus.Publish, AfterBatch: h.Kick, Limits: cfg.Limits})
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := hub.New(hub.Config{Bus: cfg.Bus, LateAfter: cfg.LateAfter})
-	lanes, err := lane.Open(t.Context(), lane.Config{Store: st, Publish: cfg.Bus.Publish, AfterBatch: h.Kick, Limits: cfg.Limits})
+	box, err := outbox.Open(t.Context(), outbox.Config{Store: st, Lanes: lanes, Consumers: []outbox.Consumer{projection.UserRooms(lanes)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +70,8 @@ func Open(t testing.TB, cfg Config) (*session.Deps, *hub.Hub) {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
 		tracker.Close()
-		lanes.Close(ctx)
+		box.Close(ctx)
+		lanes.Close()
 		h.Close()
 		if err := st.Close(); err != nil {
 			t.Error(err)

@@ -14,8 +14,9 @@ type puts struct {
 	acquire, advance               *sql.Stmt
 	room, member, userRoom         *sql.Stmt
 	insert, update, react, unreact *sql.Stmt
-	seat, unseat, unseatNode       *sql.Stmt
-	outbox, cursor, trim           *sql.Stmt
+	online, offline, nodeOffline   *sql.Stmt
+	outbox, cursor                 *sql.Stmt
+	dropCursor, trim               *sql.Stmt
 }
 
 func (p *puts) queries() []query {
@@ -41,12 +42,13 @@ func (p *puts) queries() []query {
 		{&p.react, `INSERT INTO reactions (slot, room_id, seq, emoji, user_id, ts) VALUES (?, ?, ?, ?, ?, ?)
 			ON CONFLICT DO UPDATE SET ts = excluded.ts`},
 		{&p.unreact, "DELETE FROM reactions WHERE slot = ? AND room_id = ? AND seq = ? AND emoji = ? AND user_id = ?"},
-		{&p.seat, "INSERT INTO seats (slot, room_id, user_id, node) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"},
-		{&p.unseat, "DELETE FROM seats WHERE slot = ? AND room_id = ? AND user_id = ? AND node = ?"},
-		{&p.unseatNode, "DELETE FROM seats WHERE node = ?"},
+		{&p.online, "INSERT INTO online (slot, room_id, user_id, node) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"},
+		{&p.offline, "DELETE FROM online WHERE slot = ? AND room_id = ? AND user_id = ? AND node = ?"},
+		{&p.nodeOffline, "DELETE FROM online WHERE node = ?"},
 		{&p.outbox, "INSERT INTO outbox (lane, position, body) VALUES (?, ?, ?)"},
 		{&p.cursor, `INSERT INTO cursors (lane, consumer, position) VALUES (?, ?, ?)
 			ON CONFLICT (lane, consumer) DO UPDATE SET position = excluded.position`},
+		{&p.dropCursor, "DELETE FROM cursors WHERE lane = ? AND consumer = ?"},
 		{&p.trim, `DELETE FROM outbox WHERE lane = ?1
 			AND position <= (SELECT min(position) FROM cursors WHERE lane = ?1)`},
 	}
@@ -72,13 +74,13 @@ func (s *Shard) Commit(ctx context.Context, lane store.LaneID, at store.Position
 				Err: fmt.Errorf("lane %d does not stand at %d of epoch %d", lane, at.N, at.Epoch)}
 		}
 		for _, put := range []func(*sql.Tx, *store.Changes) error{
-			s.putRooms, s.putMembers, s.putNew, s.putChanged, s.putReactions, s.putUserRooms, s.putSeats,
+			s.putRooms, s.putMembers, s.putNew, s.putChanged, s.putReactions, s.putUserRooms, s.putOnline,
 		} {
 			if err := put(tx, ch); err != nil {
 				return err
 			}
 		}
-		return s.putQueue(tx, lane, at.Next().N, ch)
+		return s.putOutbox(tx, lane, at.Next().N, ch)
 	})
 }
 
@@ -160,19 +162,19 @@ func (s *Shard) putUserRooms(tx *sql.Tx, ch *store.Changes) error {
 	})
 }
 
-func (s *Shard) putSeats(tx *sql.Tx, ch *store.Changes) error {
-	var unseat *sql.Stmt // in tx; made for the first
-	return each(tx, s.put.seat, ch.Seats, func(st *sql.Stmt, c *store.SeatChange) (err error) {
+func (s *Shard) putOnline(tx *sql.Tx, ch *store.Changes) error {
+	var offline *sql.Stmt // in tx; made for the first
+	return each(tx, s.put.online, ch.Online, func(st *sql.Stmt, c *store.OnlineChange) (err error) {
 		switch {
 		case c.On:
 			_, err = st.Exec(c.Room.Slot(), c.Room, c.User, c.Node)
 		case c.Room == "":
-			_, err = tx.Stmt(s.put.unseatNode).Exec(c.Node)
+			_, err = tx.Stmt(s.put.nodeOffline).Exec(c.Node)
 		default:
-			if unseat == nil {
-				unseat = tx.Stmt(s.put.unseat)
+			if offline == nil {
+				offline = tx.Stmt(s.put.offline)
 			}
-			_, err = unseat.Exec(c.Room.Slot(), c.Room, c.User, c.Node)
+			_, err = offline.Exec(c.Room.Slot(), c.Room, c.User, c.Node)
 		}
 		return err
 	})

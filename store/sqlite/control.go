@@ -14,18 +14,13 @@ import (
 // Control is store.Control in a file of its own. Several processes may have it
 // open: tools that manage API keys need no lock and no stopped server.
 type Control struct {
-	db   *database
-	lock *dirLock // of the data directory; nil unless OpenDir opened it
+	db *database
 }
 
 var _ store.Control = (*Control)(nil)
 
 // OpenControl opens the control database, and makes it if it is missing.
-func OpenControl(ctx context.Context, path string) (*Control, error) {
-	return openControl(ctx, path, slog.New(slog.DiscardHandler))
-}
-
-func openControl(ctx context.Context, path string, log *slog.Logger) (*Control, error) {
+func OpenControl(ctx context.Context, path string, log *slog.Logger) (*Control, error) {
 	db, err := openDatabase(ctx, path, "control", log)
 	if err != nil {
 		return nil, err
@@ -33,15 +28,8 @@ func openControl(ctx context.Context, path string, log *slog.Logger) (*Control, 
 	return &Control{db: db}, nil
 }
 
-// Close closes the file, and gives the data directory back if OpenDir took it.
-func (c *Control) Close() error {
-	err := c.db.close()
-	if c.lock != nil {
-		err = errors.Join(err, c.lock.release())
-		c.lock = nil
-	}
-	return err
-}
+// Close closes the file.
+func (c *Control) Close() error { return c.db.close() }
 
 // mapBody is the stored form of a slot map.
 type mapBody struct {
@@ -82,7 +70,7 @@ func (c *Control) SaveMap(ctx context.Context, m *store.Map) error {
 	return c.db.write(ctx, "save_map", func(tx *sql.Tx) error {
 		n, err := affected(tx.Exec(insert, m.Version, raw))
 		if err == nil && n == 0 {
-			err = &chat.Error{Kind: chat.Conflict, Op: "sqlite.save_map", Text: "the slot map has been changed by somebody else"}
+			err = &chat.Error{Kind: chat.Conflict, Op: "sqlite.save_map", Text: "the slot map has been changed meanwhile"}
 		}
 		return err
 	})

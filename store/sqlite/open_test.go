@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,7 +24,7 @@ func must(t testing.TB, err error) {
 }
 
 // hello writes a room with one message at the lane's position.
-func hello(t testing.TB, s *Shard, room chat.RoomID) {
+func hello(t testing.TB, s store.Writer, room chat.RoomID) {
 	t.Helper()
 	at, err := s.Acquire(ctx, 0)
 	must(t, err)
@@ -105,7 +104,7 @@ func TestRefusesNewerSchema(t *testing.T) {
 // do the second time.
 func TestMigrations(t *testing.T) {
 	for schema, tables := range map[string]string{
-		"shard":   "cursors lanes members messages outbox reactions rooms seats user_rooms",
+		"shard":   "cursors lanes members messages online outbox reactions rooms user_rooms",
 		"control": "api_keys nodes slot_maps",
 	} {
 		path := filepath.Join(t.TempDir(), "new.db")
@@ -163,22 +162,27 @@ func TestCrash(t *testing.T) {
 	}
 }
 
+// openDir opens a data directory as a server does.
+func openDir(dir string, shards int) (*store.Store, error) {
+	return store.Open(ctx, NewDir(dir, shards, quiet), nil)
+}
+
 func TestOpenDir(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data", "roomtide")
-	s, err := OpenDir(ctx, dir, 4, quiet)
+	s, err := openDir(dir, 4)
 	must(t, err)
 	st, err := os.Stat(dir)
 	must(t, err)
 	if st.Mode().Perm() != 0o700 {
 		t.Errorf("the directory has mode %v", st.Mode())
 	}
-	hello(t, s.Shards()[s.ShardOf(chat.RoomID("r").Slot())].(*Shard), "r")
+	hello(t, s.Shards()[s.ShardOf(chat.RoomID("r").Slot())], "r")
 
-	_, err = OpenDir(ctx, dir, 4, quiet)
+	_, err = openDir(dir, 4)
 	if chat.KindOf(err) != chat.Unavailable || !strings.Contains(err.Error(), dir) || !errors.Is(err, errLocked) {
 		t.Fatalf("a second server got %v", err)
 	}
-	c, err := OpenControl(ctx, filepath.Join(dir, ControlFile)) // a tool, meanwhile
+	c, err := store.OpenControl(ctx, NewDir(dir, 4, quiet)) // a tool, meanwhile
 	must(t, err)
 	must(t, c.SaveKey(ctx, store.APIKey{ID: "k", Hash: []byte{1}}))
 	must(t, c.Close())
@@ -189,7 +193,7 @@ func TestOpenDir(t *testing.T) {
 	}
 	must(t, s.Close())
 
-	s, err = OpenDir(ctx, dir, 9, quiet) // the stored map rules
+	s, err = openDir(dir, 9) // the stored map rules
 	must(t, err)
 	if n := len(s.Shards()); n != 4 {
 		t.Errorf("%d shards", n)
@@ -203,10 +207,10 @@ func TestOpenDir(t *testing.T) {
 func TestOpenDirRefuses(t *testing.T) {
 	made := func(t *testing.T) string {
 		dir := t.TempDir()
-		s, err := OpenDir(ctx, dir, 2, quiet)
+		s, err := openDir(dir, 2)
 		must(t, err)
 		for _, d := range s.Shards() {
-			hello(t, d.(*Shard), "r")
+			hello(t, d, "r")
 		}
 		must(t, s.Close())
 		return dir
@@ -220,7 +224,7 @@ func TestOpenDirRefuses(t *testing.T) {
 		"a shard is empty": {func(dir string) error { return os.Truncate(filepath.Join(dir, "shard-1.db"), 0) },
 			[]string{"shard-1.db", "empty"}},
 		"the map is missing": {func(dir string) error { return os.Remove(filepath.Join(dir, ControlFile)) },
-			[]string{"shard-", ControlFile, "put the right"}},
+			[]string{"shard-", "control database", "put the right"}},
 		"a shard is text": {func(dir string) error {
 			return os.WriteFile(filepath.Join(dir, "shard-0.db"), []byte("text"), 0o600)
 		}, []string{"shard-0.db", "not a SQLite database"}},
@@ -229,7 +233,7 @@ func TestOpenDirRefuses(t *testing.T) {
 			dir := made(t)
 			must(t, c.damage(dir))
 			for range 2 { // the lock was given back the first time
-				s, err := OpenDir(ctx, dir, 2, quiet)
+				s, err := openDir(dir, 2)
 				if err == nil {
 					s.Close()
 					t.Fatal("the directory was opened")
@@ -242,7 +246,7 @@ func TestOpenDirRefuses(t *testing.T) {
 			}
 		})
 	}
-	if _, err := OpenDir(ctx, t.TempDir(), 0, quiet); chat.KindOf(err) != chat.Invalid {
+	if _, err := openDir(t.TempDir(), 0); chat.KindOf(err) != chat.Invalid {
 		t.Errorf("no shards: %v", err)
 	}
 }
@@ -255,7 +259,7 @@ func TestControlProcesses(t *testing.T) {
 	errs := make([]error, 4)
 	for i := range errs {
 		wg.Go(func() {
-			c, err := OpenControl(ctx, path)
+			c, err := OpenControl(ctx, path, quiet)
 			for n := range 10 {
 				if err == nil {
 					err = c.Renew(ctx, string(rune('a'+i)), int64(n+1))
@@ -269,7 +273,7 @@ func TestControlProcesses(t *testing.T) {
 	}
 	wg.Wait()
 	must(t, errors.Join(errs...))
-	c, err := OpenControl(ctx, path)
+	c, err := OpenControl(ctx, path, quiet)
 	must(t, err)
 	defer c.Close()
 	nodes, err := c.Nodes(ctx, 9)
@@ -281,7 +285,7 @@ func TestControlProcesses(t *testing.T) {
 
 func TestFilesArePrivate(t *testing.T) {
 	dir := t.TempDir()
-	st, err := OpenDir(t.Context(), filepath.Join(dir, "data"), 1, slog.New(slog.DiscardHandler))
+	st, err := openDir(filepath.Join(dir, "data"), 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,9 +14,10 @@ import (
 // lists are the statements that read a range of rows.
 type lists struct {
 	before, after                            *sql.Stmt // messages by seq
-	createdRev, created, changed, memberRevs *sql.Stmt // for Delta
+	createdRev, created, changed, memberRevs *sql.Stmt // for DeltaRows
 	members, online, userRooms               *sql.Stmt
-	outbox, cursor, everyMember              *sql.Stmt
+	outbox, cursors                          *sql.Stmt
+	allMembers, anyRoom                      *sql.Stmt
 }
 
 // upTo limits a list. SQLite looks at the value of a bare "LIMIT ?" while it
@@ -38,12 +39,13 @@ func (l *lists) queries() []query {
 		{&l.changed, messages + "AND changed_rev > ? ORDER BY changed_rev " + upTo},
 		{&l.memberRevs, members + "AND rev > ? ORDER BY rev " + upTo},
 		{&l.members, members + "AND user_id > ? AND " + present + " ORDER BY user_id " + upTo},
-		{&l.online, "SELECT user_id, node FROM seats WHERE slot = ? AND room_id = ? ORDER BY user_id, node " + upTo},
+		{&l.online, "SELECT user_id, node FROM online WHERE slot = ? AND room_id = ? ORDER BY user_id, node " + upTo},
 		{&l.userRooms, "SELECT " + userRoomColumns + " FROM user_rooms WHERE slot = ? AND user_id = ? AND " + present +
 			" ORDER BY room_id " + upTo},
 		{&l.outbox, "SELECT position, body FROM outbox WHERE lane = ? AND position > ? ORDER BY position " + upTo},
-		{&l.cursor, "SELECT position FROM cursors WHERE lane = ? AND consumer = ?"},
-		{&l.everyMember, "SELECT slot, room_id, " + memberColumns + ` FROM members
+		{&l.cursors, "SELECT consumer, position FROM cursors WHERE lane = ? ORDER BY consumer"},
+		{&l.anyRoom, "SELECT EXISTS (SELECT 1 FROM rooms)"},
+		{&l.allMembers, "SELECT room_id, " + memberColumns + ` FROM members
 			WHERE (slot, room_id, user_id) > (?, ?, ?) ORDER BY slot, room_id, user_id ` + upTo},
 	}
 }
@@ -150,7 +152,7 @@ func (s *Shard) Members(ctx context.Context, room chat.RoomID, after chat.UserID
 	return ms, s.db.fail("members", err)
 }
 
-func (s *Shard) Online(ctx context.Context, room chat.RoomID, limit int) ([]store.Seat, error) {
+func (s *Shard) Online(ctx context.Context, room chat.RoomID, limit int) ([]store.OnlineEntry, error) {
 	ctx, err := brief(ctx)
 	if err != nil {
 		return nil, s.db.fail("online", err)
@@ -159,8 +161,8 @@ func (s *Shard) Online(ctx context.Context, room chat.RoomID, limit int) ([]stor
 	if err != nil {
 		return nil, s.db.fail("online", err)
 	}
-	seats, err := collect(rows, 0, func(t *store.Seat) error { return rows.Scan((*string)(&t.User), &t.Node) })
-	return seats, s.db.fail("online", err)
+	es, err := collect(rows, 0, func(e *store.OnlineEntry) error { return rows.Scan((*string)(&e.User), &e.Node) })
+	return es, s.db.fail("online", err)
 }
 
 func (s *Shard) UserRoom(ctx context.Context, user chat.UserID, room chat.RoomID) (store.UserRoom, error) {
@@ -187,4 +189,32 @@ func (s *Shard) UserRooms(ctx context.Context, user chat.UserID, limit int) ([]s
 	}
 	us, err := collect(rows, 0, func(u *store.UserRoom) error { return scanUserRoom(rows, user, u) })
 	return us, s.db.fail("user_rooms", err)
+}
+
+func (s *Shard) AllMembers(ctx context.Context, after store.MemberKey, limit int) ([]chat.Member, error) {
+	ctx, err := brief(ctx)
+	if err != nil {
+		return nil, s.db.fail("all_members", err)
+	}
+	slot := -1 // before the first
+	if after.Room != "" {
+		slot = int(after.Room.Slot())
+	}
+	limit = max(limit, 0)
+	rows, err := s.list.allMembers.QueryContext(ctx, slot, after.Room, after.User, limit)
+	if err != nil {
+		return nil, s.db.fail("all_members", err)
+	}
+	ms, err := collect(rows, min(limit, 512), func(m *chat.Member) error {
+		return rows.Scan((*string)(&m.Room), (*string)(&m.User), &m.Name, &m.Role, (*int64)(&m.Rev), &m.Since)
+	})
+	return ms, s.db.fail("all_members", err)
+}
+
+func (s *Shard) HasRooms(ctx context.Context) (has bool, err error) {
+	ctx, err = brief(ctx)
+	if err == nil {
+		err = s.list.anyRoom.QueryRowContext(ctx).Scan(&has)
+	}
+	return has, s.db.fail("has_rooms", err)
 }

@@ -41,7 +41,7 @@ func TestSuite(t *testing.T) {
 
 func TestControlSuite(t *testing.T) {
 	storetest.RunControl(t, func(t *testing.T) store.Control {
-		c, err := OpenControl(context.Background(), filepath.Join(t.TempDir(), ControlFile))
+		c, err := OpenControl(context.Background(), filepath.Join(t.TempDir(), ControlFile), quiet)
 		if err != nil {
 			t.Fatal(err)
 		}

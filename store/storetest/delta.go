@@ -9,6 +9,50 @@ import (
 	"pgregory.net/rapid"
 )
 
+// checkDeltaRows looks at the sources of a delta one by one.
+func checkDeltaRows(t *testing.T, d store.Driver) {
+	w := newWorld(t, d)
+	w.member("r", "ann", chat.RoleOwner) // revs 1 (the room) and 2
+	for range 3 {
+		w.post("r", "ann", "text", "") // 3, 4, 5
+	}
+	w.member("r", "bob", chat.RoleMember) // 6
+	w.react("r", 3, "bob", "👍", true)     // 7
+	w.react("r", 1, "bob", "👍", true)     // 8
+	w.remove("r", 2)                      // 9
+	w.commit()
+	ann, bob := w.rooms["r"].members["ann"], w.rooms["r"].members["bob"]
+	one, two, three := w.message("r", 1), w.message("r", 2), w.message("r", 3) // changed at 8, 9, 7
+	for _, c := range []struct {
+		after            chat.Rev
+		limit            int
+		created, changed []chat.Message
+		members          []chat.Member
+	}{
+		{0, 10, []chat.Message{one, two, three}, []chat.Message{three, one, two}, []chat.Member{ann, bob}},
+		{0, 1, []chat.Message{one}, []chat.Message{three}, []chat.Member{ann}},
+		{3, 2, []chat.Message{two, three}, []chat.Message{three, one}, []chat.Member{bob}},
+		{5, 10, nil, []chat.Message{three, one, two}, []chat.Member{bob}},
+		{8, 10, nil, []chat.Message{two}, nil},
+		{9, 10, nil, nil, nil},
+		{99, 10, nil, nil, nil},
+	} {
+		got := get(d.DeltaRows(ctx, "r", c.after, c.limit))(t)
+		for i := range got.Changed { // reactions may be missing
+			if m := &got.Changed[i]; m.Created > c.after {
+				m.Reactions = w.message("r", m.Seq).Reactions
+			}
+		}
+		what := fmt.Sprint(c.limit, " after ", c.after, ": ")
+		same(t, what+"room", got.Room, w.rooms["r"].Room)
+		same(t, what+"created", got.Created, c.created)
+		same(t, what+"changed", got.Changed, c.changed)
+		same(t, what+"members", got.Members, c.members)
+	}
+	_, err := d.DeltaRows(ctx, "absent", 0, 10)
+	wantKind(t, err, chat.NotFound)
+}
+
 // checkDelta goes through each kind of change, one rev at a time.
 func checkDelta(t *testing.T, d store.Driver) {
 	w := newWorld(t, d)
@@ -46,7 +90,7 @@ func checkDelta(t *testing.T, d store.Driver) {
 		{12, nil, []chat.Member{cid}, false},
 		{13, nil, nil, false},
 	} {
-		got := get(d.Delta(ctx, "r", c.after, 100))(t)
+		got := get(shard(t, d).Delta(ctx, "r", c.after, 100))(t)
 		what := fmt.Sprint("after ", c.after, ": ")
 		same(t, what+"room", got.Room, w.rooms["r"].Room)
 		same(t, what+"messages", got.Messages, c.messages)
@@ -59,10 +103,10 @@ func checkDeltaEdges(t *testing.T, d store.Driver) {
 	w := newWorld(t, d)
 	fill(w)
 	w.commit()
-	_, err := d.Delta(ctx, "absent", 0, 10)
+	_, err := shard(t, d).Delta(ctx, "absent", 0, 10)
 	wantKind(t, err, chat.NotFound)
 	r := w.rooms["r"].Room
-	beyond := get(d.Delta(ctx, "r", r.Rev+5, 10))(t)
+	beyond := get(shard(t, d).Delta(ctx, "r", r.Rev+5, 10))(t)
 	same(t, "beyond the rev", beyond, chat.Delta{Room: r, After: r.Rev + 5, Rev: r.Rev})
 	for limit := range 3 { // a limit of 0 goes on too
 		c := newClient("r")
@@ -86,7 +130,7 @@ func checkDeltaLongRoom(t *testing.T, d store.Driver) {
 		w.react("r", chat.Seq(1+i%7), "bob", fmt.Sprint("e", i%3), i%2 == 0)
 	}
 	w.commit()
-	got := get(d.Delta(ctx, "r", half-5, 100))(t)
+	got := get(shard(t, d).Delta(ctx, "r", half-5, 100))(t)
 	same(t, "news", len(got.Messages), 5+7)
 	same(t, "newest", got.Messages[4].Seq, chat.Seq(n))
 	for _, after := range []chat.Rev{0, 1, half / 2, half - 1, half, half + 1, half + n - 1} {
@@ -103,7 +147,7 @@ func checkDeltaLongRoom(t *testing.T, d store.Driver) {
 	}
 }
 
-// client is what somebody who reads deltas knows of a room.
+// client is what a reader of deltas knows of a room.
 type client struct {
 	id       chat.RoomID
 	rev      chat.Rev
@@ -120,7 +164,7 @@ func newClient(id chat.RoomID) *client {
 // step reads one page and reports whether there are more.
 func (c *client) step(t rapid.TB, d store.Driver, limit int) bool {
 	t.Helper()
-	p := get(d.Delta(ctx, c.id, c.rev, limit))(t)
+	p := get(shard(t, d).Delta(ctx, c.id, c.rev, limit))(t)
 	if p.After != c.rev || p.More && p.Rev <= c.rev || !p.More && p.Rev != p.Room.Rev || p.Rev > p.Room.Rev {
 		t.Fatalf("page after %d: after %d, rev %d of %d, more %v", c.rev, p.After, p.Rev, p.Room.Rev, p.More)
 	}

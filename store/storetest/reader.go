@@ -201,39 +201,40 @@ func checkUserRooms(t *testing.T, d store.Driver) {
 	}
 	_, err := d.UserRoom(ctx, "ann", "nowhere")
 	wantKind(t, err, chat.NotFound)
-	same(t, "rooms of nobody", get(d.UserRooms(ctx, "nobody", 3))(t), nil)
+	same(t, "rooms of an unknown user", get(d.UserRooms(ctx, "absent", 3))(t), nil)
 	gone := store.UserRoomKey{User: "ann", Room: chat.RoomID(odd[1])} // kept, not listed
 	same(t, "role in a room left", get(d.Load(ctx, &store.Need{UserRooms: []store.UserRoomKey{gone}}))(t).UserRooms[gone].Read, chat.Seq(2))
 }
 
-func checkSeats(t *testing.T, d store.Driver) {
+func checkOnline(t *testing.T, d store.Driver) {
 	w := newWorld(t, d)
-	change := func(room chat.RoomID, user chat.UserID, node string, on bool) store.SeatChange {
-		return store.SeatChange{Room: room, Seat: store.Seat{User: user, Node: node}, On: on}
+	change := func(room chat.RoomID, user chat.UserID, node string, on bool) store.OnlineChange {
+		return store.OnlineChange{Room: room, OnlineEntry: store.OnlineEntry{User: user, Node: node}, On: on}
 	}
-	seats := func(room chat.RoomID) []store.Seat {
+	online := func(room chat.RoomID) []store.OnlineEntry {
 		s := get(d.Online(ctx, room, 100))(t)
-		slices.SortFunc(s, func(a, b store.Seat) int { return cmp.Compare(string(a.User)+a.Node, string(b.User)+b.Node) })
+		slices.SortFunc(s, func(a, b store.OnlineEntry) int { return cmp.Compare(string(a.User)+a.Node, string(b.User)+b.Node) })
 		return s
 	}
-	w.write(store.Changes{Seats: []store.SeatChange{
+	w.write(store.Changes{Online: []store.OnlineChange{
 		change("r", "ann", "n1", true), change("r", "ann", "n2", true), change("r", "bob", "n1", true),
 		change("s", "ann", "n1", true), change("r", "ann", "n1", true), // noted twice is noted
 	}})
-	same(t, "seats", seats("r"), []store.Seat{{User: "ann", Node: "n1"}, {User: "ann", Node: "n2"}, {User: "bob", Node: "n1"}})
-	same(t, "one seat", len(get(d.Online(ctx, "r", 1))(t)), 1)
-	w.write(store.Changes{Seats: []store.SeatChange{change("r", "bob", "n1", false), change("r", "bob", "n2", false)}})
-	same(t, "seats without bob", seats("r"), []store.Seat{{User: "ann", Node: "n1"}, {User: "ann", Node: "n2"}})
-	w.write(store.Changes{Seats: []store.SeatChange{
+	same(t, "entries", online("r"), []store.OnlineEntry{{User: "ann", Node: "n1"}, {User: "ann", Node: "n2"}, {User: "bob", Node: "n1"}})
+	same(t, "one entry", len(get(d.Online(ctx, "r", 1))(t)), 1)
+	w.write(store.Changes{Online: []store.OnlineChange{change("r", "bob", "n1", false), change("r", "bob", "n2", false)}})
+	same(t, "entries without bob", online("r"), []store.OnlineEntry{{User: "ann", Node: "n1"}, {User: "ann", Node: "n2"}})
+	w.write(store.Changes{Online: []store.OnlineChange{
 		change("", "", "n1", false), change("s", "cid", "n1", true), // in this order
 	}})
-	same(t, "seats without node n1", seats("r"), []store.Seat{{User: "ann", Node: "n2"}})
-	same(t, "seats taken after it was cleared", seats("s"), []store.Seat{{User: "cid", Node: "n1"}})
-	same(t, "seats of an unknown room", seats("absent"), nil)
+	same(t, "entries without node n1", online("r"), []store.OnlineEntry{{User: "ann", Node: "n2"}})
+	same(t, "entries made after it was cleared", online("s"), []store.OnlineEntry{{User: "cid", Node: "n1"}})
+	same(t, "entries of an unknown room", online("absent"), nil)
 }
 
-// cancelledCalls calls everything with a context that has ended.
-func cancelledCalls(d store.Driver, at store.Position) map[string]error {
+// cancelledCalls calls everything with a context that has ended, by way of Store,
+// which knows the kind of what a driver says then.
+func cancelledCalls(d *store.Shard, at store.Position) map[string]error {
 	c, cancel := context.WithCancel(ctx)
 	cancel()
 	errs := map[string]error{}
@@ -249,7 +250,8 @@ func cancelledCalls(d store.Driver, at store.Position) map[string]error {
 	_, errs["Online"] = d.Online(c, "r", 1)
 	_, errs["UserRooms"] = d.UserRooms(c, "ann", 1)
 	_, errs["Outbox"] = d.Outbox(c, 0, 0, 1)
-	_, errs["Cursor"] = d.Cursor(c, 0, "c")
+	_, errs["UserRoom"] = d.UserRoom(c, "ann", "r")
+	_, errs["Cursors"] = d.Cursors(c, 0)
 	errs["EachMember"] = d.EachMember(c, func(chat.Member) error { return nil })
 	_, errs["Check"] = d.Check(c)
 	return errs
@@ -303,12 +305,12 @@ func readWhile(d store.Driver, done <-chan struct{}) error {
 		if n := len(ms); n > 0 && (ms[n-1].Seq%2 != 0 || len(ms[n-1].Reactions) != 1) {
 			return fmt.Errorf("half a commit: %+v", ms[n-1])
 		}
-		dl, err := d.Delta(ctx, "r", h.Room.Rev, 1000)
+		dl, err := d.DeltaRows(ctx, "r", h.Room.Rev, 1000)
 		if err != nil {
 			return err
 		}
-		if chat.Seq(len(dl.Messages)) != dl.Room.LastSeq-h.Room.LastSeq {
-			return fmt.Errorf("%d messages from %d to %d", len(dl.Messages), h.Room.LastSeq, dl.Room.LastSeq)
+		if chat.Seq(len(dl.Created)) != dl.Room.LastSeq-h.Room.LastSeq {
+			return fmt.Errorf("%d messages from %d to %d", len(dl.Created), h.Room.LastSeq, dl.Room.LastSeq)
 		}
 	}
 }

@@ -1,0 +1,117 @@
+package lane
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/store"
+)
+
+// What the consumers of the outbox (package outbox) need of a lane: it says that
+// there is something to read, and writes their cursors.
+
+// Notify has c told of each commit of the shard that leaves an outbox entry, from
+// now on. The lane does not wait: a signal that does not fit into c is dropped, so
+// that c, with room for one, says that there was a commit since it was last read.
+func (ls *Lanes) Notify(shard int, c chan<- struct{}) { ls.lanes[shard].committed.add(c) }
+
+// Position returns how far the shard's lane has committed: an entry at or before
+// it is there to read.
+func (ls *Lanes) Position(shard int) int64 { return ls.lanes[shard].committed.position.Load() }
+
+// SaveCursors writes cursors of the shard, and returns when they are committed. If
+// ctx ends first, that may still happen.
+func (ls *Lanes) SaveCursors(ctx context.Context, shard int, cursors ...store.Cursor) error {
+	done := make(chan error, 1)
+	ls.lanes[shard].submit(saveCursors(cursors), func(_ Reply, err error) { done <- err })
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return &chat.Error{Kind: chat.Unavailable, Op: "lane.save_cursors", Err: ctx.Err()}
+	}
+}
+
+// Flush returns when everything submitted before it is decided, or when ctx ends.
+func (ls *Lanes) Flush(ctx context.Context) {
+	for _, l := range ls.lanes {
+		done := make(chan struct{})
+		l.submit(nop{}, func(Reply, error) { close(done) })
+		select {
+		case <-done:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// committed is how far a lane has committed, and who is told of it.
+type committed struct {
+	position atomic.Int64
+
+	mu        sync.Mutex
+	listeners []chan<- struct{}
+}
+
+func (c *committed) add(listener chan<- struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.listeners = append(c.listeners, listener)
+}
+
+// signal tells every listener that there is an entry to read.
+func (c *committed) signal() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, l := range c.listeners {
+		select {
+		case l <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// saveCursors is the op of SaveCursors.
+type saveCursors []store.Cursor
+
+func (saveCursors) Slot() chat.Slot { return 0 }
+
+func (o saveCursors) size() int { return 64 * len(o) }
+
+func (saveCursors) need(*batch) {}
+
+func (o saveCursors) apply(b *batch) (Reply, error) {
+	b.cursors = append(b.cursors, o...)
+	return Reply{Changed: true}, nil
+}
+
+// entry returns what the batch tells the consumers of the outbox, nil if no room
+// has changed.
+func (b *batch) entry() *store.Entry {
+	if len(b.touched) == 0 {
+		return nil
+	}
+	e := &store.Entry{Rooms: make([]store.RoomSpan, len(b.touched))}
+	for i, r := range b.touched {
+		r.span = &e.Rooms[i]
+		*r.span = store.RoomSpan{Room: r.ID, From: r.from + 1, To: r.from, Seq: r.LastSeq}
+		for _, ev := range r.events {
+			kind, seq := ev.Kind, ev.Seq
+			switch {
+			case ev.Message != nil:
+				seq = ev.Message.Seq
+			case kind == chat.EventMembers:
+				kind = chat.EventMember // told together, changed one by one
+			}
+			for range ev.Rev - ev.After() {
+				r.span.Add(kind, seq)
+			}
+		}
+	}
+	for _, k := range b.changedM {
+		span := b.rooms[k.Room].span
+		span.Members = append(span.Members, *b.members[k])
+	}
+	return e
+}

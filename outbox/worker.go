@@ -1,0 +1,150 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/store"
+)
+
+const (
+	theLane store.LaneID = 0 // a shard has one
+
+	readAtOnce = 64 // entries
+	// saveEvery is how many positions are worked on before the cursor is saved.
+	saveEvery = 256
+	// pollEvery is how often a worker looks for entries without being told of any:
+	// a commit whose outcome was unknown tells nobody.
+	pollEvery = time.Second
+)
+
+// worker takes one consumer through the outbox of one shard.
+type worker struct {
+	// Set once.
+	Consumer
+	shard    int
+	reader   *store.Reader
+	cfg      *Config
+	log      *slog.Logger
+	wake     chan struct{} // cap 1: there may be something to read
+	failures prometheus.Counter
+
+	at atomic.Int64 // worked up to here; written by run
+
+	// Owned by run.
+	saved int64 // the stored cursor
+	tried int64 // the cursor that was last tried to be stored
+}
+
+func newWorker(o *Outbox, c Consumer, shard int, reader *store.Reader, at int64, m *metrics) *worker {
+	w := &worker{
+		Consumer: c, shard: shard, reader: reader, cfg: &o.cfg,
+		log:      o.cfg.Log.With("consumer", c.Name, "shard", reader.Name()),
+		wake:     make(chan struct{}, 1),
+		failures: m.failures.WithLabelValues(c.Name, reader.Name()),
+		saved:    at, tried: at,
+	}
+	w.at.Store(at)
+	return w
+}
+
+// lag is how many positions of the lane the consumer is behind.
+func (w *worker) lag() int64 { return max(0, w.cfg.Lanes.Position(w.shard)-w.at.Load()) }
+
+// run works until stopping is closed; then it works on what is there and saves the
+// cursor. Everything ends when ctx does.
+func (w *worker) run(ctx context.Context, stopping <-chan struct{}) {
+	poll := time.NewTicker(pollEvery)
+	defer poll.Stop()
+	for failed := 0; ; {
+		wake, tick, retry := w.wake, poll.C, (<-chan time.Time)(nil)
+		if err := w.catchUp(ctx); err == nil {
+			failed = 0
+		} else if ctx.Err() == nil {
+			pause := w.backoff(failed, err)
+			failed++
+			w.failures.Inc()
+			w.log.Warn("a consumer of the outbox has failed and will be tried again",
+				"position", w.at.Load(), "failures", failed, "in", pause, "err", err)
+			wake, tick, retry = nil, nil, time.After(pause)
+		}
+		select {
+		case <-stopping:
+			w.finish(ctx)
+			return
+		case <-wake:
+		case <-tick:
+		case <-retry:
+		}
+	}
+}
+
+// finish is the last attempt.
+func (w *worker) finish(ctx context.Context) {
+	if err := w.catchUp(ctx); err != nil && ctx.Err() == nil {
+		w.failures.Inc()
+		w.log.Warn("a consumer of the outbox has failed and goes on at the next start", "position", w.at.Load(), "err", err)
+	}
+	w.save(ctx)
+}
+
+// backoff is the pause after err, which has followed so many other failures: twice
+// as long each time, unless err says how long, and not the same for all workers.
+func (w *worker) backoff(failed int, err error) time.Duration {
+	d := w.cfg.MinBackoff << min(failed, 20)
+	var e *chat.Error
+	if errors.As(err, &e) && e.RetryAfter > 0 {
+		d = time.Duration(e.RetryAfter) * time.Millisecond
+	}
+	d = min(d, w.cfg.MaxBackoff)
+	return d/2 + rand.N(d/2+1)
+}
+
+// catchUp works on entries until there are no more.
+func (w *worker) catchUp(ctx context.Context) error {
+	for {
+		// Read first: every entry up to here is seen below.
+		committed := w.cfg.Lanes.Position(w.shard)
+		entries, err := w.reader.Outbox(ctx, theLane, w.at.Load(), readAtOnce)
+		if err != nil {
+			return err
+		}
+		for i := range entries {
+			if err := w.Consume(ctx, w.shard, &entries[i]); err != nil {
+				return err
+			}
+			w.at.Store(entries[i].Position)
+		}
+		if len(entries) < readAtOnce {
+			w.at.Store(max(w.at.Load(), committed)) // the rest left no entries
+		}
+		if w.at.Load()-w.tried >= saveEvery {
+			w.save(ctx)
+		}
+		if len(entries) < readAtOnce {
+			return nil
+		}
+	}
+}
+
+// save stores the cursor if it has moved. A cursor that is not stored costs work
+// done twice after a restart.
+func (w *worker) save(ctx context.Context) {
+	at := w.at.Load()
+	if at == w.saved || ctx.Err() != nil {
+		return
+	}
+	w.tried = at
+	if err := w.cfg.Lanes.SaveCursors(ctx, w.shard, store.Cursor{Consumer: w.Name, Position: at}); err != nil {
+		w.log.Warn("the cursor of a consumer was not saved", "position", at, "err", err)
+		return
+	}
+	w.saved = at
+}

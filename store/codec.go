@@ -1,0 +1,255 @@
+package store
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/roomtide/roomtide/chat"
+)
+
+// The encoded form of an Entry is a version byte and numbers as unsigned varints
+// (times, which may be anything, as signed ones); a text is its length and its
+// bytes, a list its length and its items.
+//
+//	entry   1, list of rooms
+//	room    room id, From, number of revs, Seq, list of runs, list of members
+//	run     kind, Count, Seq
+//	member  user id, name, role, Rev, Since
+//
+// The runs of a room make up its number of revs, or there are none. Before
+// version 1 entries were JSON, which starts with another byte.
+const entryVersion = 1
+
+// Encode returns the entry as it is stored, as Changes.Outbox.
+func (e *Entry) Encode() []byte {
+	size := 16
+	for i := range e.Rooms {
+		size += 32 + len(e.Rooms[i].Room) + 8*len(e.Rooms[i].Runs) + 64*len(e.Rooms[i].Members)
+	}
+	b := append(make([]byte, 0, size), entryVersion)
+	b = binary.AppendUvarint(b, uint64(len(e.Rooms)))
+	for i := range e.Rooms {
+		b = appendSpan(b, &e.Rooms[i])
+	}
+	return b
+}
+
+func appendSpan(b []byte, s *RoomSpan) []byte {
+	b = appendText(b, string(s.Room))
+	b = binary.AppendUvarint(b, uint64(s.From))
+	b = binary.AppendUvarint(b, uint64(s.To-s.From+1))
+	b = binary.AppendUvarint(b, uint64(s.Seq))
+	b = binary.AppendUvarint(b, uint64(len(s.Runs)))
+	for _, r := range s.Runs {
+		b = append(b, byte(r.Kind))
+		b = binary.AppendUvarint(b, uint64(r.Count))
+		b = binary.AppendUvarint(b, uint64(r.Seq))
+	}
+	b = binary.AppendUvarint(b, uint64(len(s.Members)))
+	for i := range s.Members {
+		m := &s.Members[i]
+		b = appendText(b, string(m.User))
+		b = appendText(b, m.Name)
+		b = append(b, byte(m.Role))
+		b = binary.AppendUvarint(b, uint64(m.Rev))
+		b = binary.AppendVarint(b, m.Since)
+	}
+	return b
+}
+
+func appendText(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+// DecodeEntry reads an entry of this or an earlier version.
+func DecodeEntry(position int64, body []byte) (Entry, error) {
+	e := Entry{Position: position}
+	var err error
+	switch {
+	case len(body) > 0 && body[0] == entryVersion:
+		d := decoder{rest: body[1:]}
+		e.Rooms = d.spans()
+		err = d.end()
+	case len(body) > 0 && body[0] == '{':
+		e.Rooms, err = decodeJSON(body)
+	default:
+		err = errors.New("it has an unknown version")
+	}
+	if err != nil {
+		return Entry{}, fmt.Errorf("outbox entry %d cannot be read: %w", position, err)
+	}
+	return e, nil
+}
+
+// decoder reads the parts of an entry. After the first fault it answers with
+// zeros.
+type decoder struct {
+	rest []byte
+	err  error
+}
+
+var (
+	errShort = errors.New("it is cut off")
+	errRuns  = errors.New("its runs do not make up its revs")
+)
+
+func (d *decoder) fail(err error) {
+	if d.err == nil {
+		d.err = err
+	}
+	d.rest = nil
+}
+
+// end returns the first fault; to be not at the end is one.
+func (d *decoder) end() error {
+	if d.err == nil && len(d.rest) > 0 {
+		d.fail(errors.New("it goes on after its end"))
+	}
+	return d.err
+}
+
+func (d *decoder) byte() byte {
+	if len(d.rest) == 0 {
+		d.fail(errShort)
+		return 0
+	}
+	b := d.rest[0]
+	d.rest = d.rest[1:]
+	return b
+}
+
+// number reads an unsigned varint that is an int64.
+func (d *decoder) number() int64 {
+	v, n := binary.Uvarint(d.rest)
+	if n <= 0 || int64(v) < 0 {
+		d.fail(errShort)
+		return 0
+	}
+	d.rest = d.rest[n:]
+	return int64(v)
+}
+
+func (d *decoder) signed() int64 {
+	v, n := binary.Varint(d.rest)
+	if n <= 0 {
+		d.fail(errShort)
+		return 0
+	}
+	d.rest = d.rest[n:]
+	return v
+}
+
+// length reads the length of a list or text whose items take at least size bytes
+// each, so that a fault does not reserve memory.
+func (d *decoder) length(size int) int {
+	n := d.number()
+	if n > int64(len(d.rest)/size) {
+		d.fail(errShort)
+		return 0
+	}
+	return int(n)
+}
+
+func (d *decoder) text() string {
+	n := d.length(1)
+	s := string(d.rest[:n])
+	d.rest = d.rest[n:]
+	return s
+}
+
+// list reads a list whose items take at least size bytes each.
+func list[T any](d *decoder, size int, item func(*T)) []T {
+	n := d.length(size)
+	if n == 0 {
+		return nil
+	}
+	items := make([]T, n)
+	for i := range items {
+		item(&items[i])
+	}
+	return items
+}
+
+func (d *decoder) spans() []RoomSpan {
+	return list(d, 6, func(s *RoomSpan) {
+		s.Room = chat.RoomID(d.text())
+		s.From = chat.Rev(d.number())
+		revs := d.number()
+		s.To = s.From + chat.Rev(revs) - 1
+		s.Seq = chat.Seq(d.number())
+		if s.Runs = d.runs(revs); s.To < s.From-1 {
+			d.fail(errRuns)
+		}
+		s.Members = list(d, 5, func(m *chat.Member) {
+			m.Room = s.Room
+			m.User, m.Name, m.Role = chat.UserID(d.text()), d.text(), chat.Role(d.byte())
+			m.Rev, m.Since = chat.Rev(d.number()), d.signed()
+		})
+	})
+}
+
+// runs reads the runs that make up so many revs.
+func (d *decoder) runs(revs int64) []Run {
+	runs := list(d, 3, func(r *Run) {
+		r.Kind = chat.EventKind(d.byte())
+		count := d.number()
+		r.Seq = chat.Seq(d.number())
+		if count < 1 || count > revs {
+			d.fail(errRuns)
+			return
+		}
+		r.Count = int(count)
+		revs -= count
+	})
+	if len(runs) > 0 && revs != 0 {
+		d.fail(errRuns)
+	}
+	return runs
+}
+
+// The entry as it was before version 1.
+type (
+	oldEntry struct {
+		Rooms   []oldSpan   `json:"r"`
+		Members []oldMember `json:"m"`
+	}
+	oldSpan struct {
+		Room chat.RoomID `json:"r"`
+		From chat.Rev    `json:"f"`
+		To   chat.Rev    `json:"t"`
+		Seq  chat.Seq    `json:"s"`
+	}
+	oldMember struct {
+		Room  chat.RoomID `json:"r"`
+		User  chat.UserID `json:"u"`
+		Name  string      `json:"n"`
+		Role  chat.Role   `json:"o"`
+		Rev   chat.Rev    `json:"v"`
+		Since int64       `json:"s"`
+	}
+)
+
+// decodeJSON reads an entry that was written before version 1. Its members were a
+// list apart from the rooms, each of one of them.
+func decodeJSON(body []byte) ([]RoomSpan, error) {
+	var old oldEntry
+	if err := json.Unmarshal(body, &old); err != nil {
+		return nil, err
+	}
+	var spans []RoomSpan
+	index := map[chat.RoomID]int{}
+	for _, s := range old.Rooms {
+		index[s.Room] = len(spans)
+		spans = append(spans, RoomSpan{Room: s.Room, From: s.From, To: s.To, Seq: s.Seq})
+	}
+	for _, m := range old.Members {
+		i, ok := index[m.Room]
+		if !ok {
+			return nil, errors.New("it has a member of a room that did not change")
+		}
+		spans[i].Members = append(spans[i].Members, chat.Member(m))
+	}
+	return spans, nil
+}

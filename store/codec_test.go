@@ -1,0 +1,161 @@
+package store
+
+import (
+	"encoding/hex"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/roomtide/roomtide/chat"
+)
+
+// everything is an entry with all there can be in one.
+func everything() Entry {
+	e := Entry{Position: 7, Rooms: []RoomSpan{
+		{Room: "r", From: 5, To: 4, Seq: 130, Members: []chat.Member{
+			{Room: "r", User: "ann", Name: "Ann <&>", Role: chat.RoleOwner, Rev: 7, Since: 1_700_000_000_000},
+			{Room: "r", User: "bob", Role: chat.RoleNone, Rev: 8, Since: -1},
+		}},
+		{Room: "ünï", From: 1, To: 0}, // made, and nothing happened in it
+	}}
+	r := &e.Rooms[0]
+	r.Add(chat.EventMessage, 129)
+	r.Add(chat.EventMessage, 130)
+	r.Add(chat.EventMember, 0)
+	r.Add(chat.EventMember, 0)
+	r.Add(chat.EventReacted, 3)
+	r.Add(chat.EventReacted, 3)
+	r.Add(chat.EventDeleted, 4)
+	return e
+}
+
+// golden is the form in which entries are stored: one that changes needs another
+// version.
+const golden = "01" + "02" +
+	"0172" + "05" + "07" + "8201" +
+	"05" + "01028101" + "050200" + "040103" + "040103" + "030104" +
+	"02" + "03616e6e" + "07416e6e203c263e" + "03" + "07" + "80a0abfef962" +
+	"03626f62" + "00" + "00" + "08" + "01" +
+	"05c3bc6ec3af" + "01" + "00" + "00" + "00" + "00"
+
+func TestEntryGolden(t *testing.T) {
+	e := everything()
+	if got := hex.EncodeToString(e.Encode()); got != golden {
+		t.Errorf("the entry is stored as\n%s, want\n%s", got, golden)
+	}
+	raw, err := hex.DecodeString(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := DecodeEntry(7, raw)
+	if err != nil || !reflect.DeepEqual(got, e) {
+		t.Errorf("read\n%+v\n%v, want\n%+v", got, err, e)
+	}
+}
+
+func TestChangesOfASpan(t *testing.T) {
+	e := everything()
+	got := slices.Collect(e.Rooms[0].Changes())
+	want := []Change{
+		{5, chat.EventMessage, 129}, {6, chat.EventMessage, 130}, {7, chat.EventMember, 0}, {8, chat.EventMember, 0},
+		{9, chat.EventReacted, 3}, {10, chat.EventReacted, 3}, {11, chat.EventDeleted, 4},
+	}
+	if !slices.Equal(got, want) || e.Rooms[0].To != 11 || len(e.Rooms[0].Runs) != 5 {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	for c := range e.Rooms[0].Changes() {
+		if c.Rev > 6 {
+			t.Fatal("went on after a break")
+		}
+		if c.Rev == 6 {
+			break
+		}
+	}
+}
+
+// Entries that were written before version 1.
+func TestOldEntries(t *testing.T) {
+	for body, want := range map[string][]RoomSpan{
+		`{}`:                            nil,
+		`{"r":[],"m":[]}`:               nil,
+		`{"r":[{"r":"a","f":1,"t":0}]}`: {{Room: "a", From: 1, To: 0}},
+		`{"r":[{"r":"a","f":2,"t":9,"s":4},{"r":"b","f":1,"t":1}],"m":[{"r":"b","u":"ann","n":"Ann","o":3,"v":1,"s":5}]}`: {
+			{Room: "a", From: 2, To: 9, Seq: 4},
+			{Room: "b", From: 1, To: 1, Members: []chat.Member{{Room: "b", User: "ann", Name: "Ann", Role: chat.RoleOwner, Rev: 1, Since: 5}}},
+		},
+	} {
+		got, err := DecodeEntry(3, []byte(body))
+		if err != nil || !reflect.DeepEqual(got, Entry{Position: 3, Rooms: want}) {
+			t.Errorf("%s is %+v, %v", body, got, err)
+		}
+	}
+}
+
+func TestEntriesThatCannotBeRead(t *testing.T) {
+	whole := func() []byte { e := everything(); return e.Encode() }()
+	bad := map[string][]byte{
+		"nothing":              nil,
+		"another version":      {2, 0},
+		"text":                 []byte("hello"),
+		"half of JSON":         []byte(`{"r":[`),
+		"a member of no room":  []byte(`{"m":[{"r":"b","u":"ann"}]}`),
+		"more after the end":   append(slices.Clone(whole), 0),
+		"a number of 65 bits":  {1, 255, 255, 255, 255, 255, 255, 255, 255, 255, 127},
+		"a list without items": {1, 200, 1},
+		"runs of fewer revs":   {1, 1, 1, 'r', 1, 2, 0, 1, 1, 1, 1, 0},
+		"runs of more revs":    {1, 1, 1, 'r', 1, 2, 0, 1, 1, 3, 1, 0},
+		"an empty run":         {1, 1, 1, 'r', 1, 0, 0, 1, 1, 0, 1, 0},
+	}
+	for n := range whole {
+		bad["cut off after "+strings.Repeat("i", n)] = whole[:n]
+	}
+	for name, body := range bad {
+		if e, err := DecodeEntry(1, body); err == nil {
+			t.Errorf("%s was read as %+v", name, e)
+		}
+	}
+}
+
+func FuzzDecodeEntry(f *testing.F) {
+	e := everything()
+	f.Add(e.Encode())
+	f.Add([]byte(`{"r":[{"r":"b","f":1,"t":1}],"m":[{"r":"b","u":"ann","n":"Ann","o":3,"v":1,"s":5}]}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		e, err := DecodeEntry(1, body)
+		if err != nil || body[0] != entryVersion {
+			return
+		}
+		again, err := DecodeEntry(1, e.Encode())
+		if err != nil || !reflect.DeepEqual(e, again) {
+			t.Fatalf("read %+v, and written and read again %+v, %v", e, again, err)
+		}
+		for i := range e.Rooms {
+			if s := &e.Rooms[i]; len(s.Runs) > 0 {
+				n := 0
+				for _, r := range s.Runs {
+					n += r.Count
+				}
+				if chat.Rev(n) != s.To-s.From+1 {
+					t.Fatalf("runs of %d revs, the span has %d..%d", n, s.From, s.To)
+				}
+			}
+		}
+	})
+}
+
+func BenchmarkEncodeEntry(b *testing.B) {
+	var e Entry
+	for range 50 {
+		s := RoomSpan{Room: "a room with a name", From: 100_000, To: 99_999, Seq: 90_009}
+		for i := range 10 {
+			s.Add(chat.EventMessage, chat.Seq(90_000+i))
+		}
+		e.Rooms = append(e.Rooms, s)
+	}
+	b.ReportMetric(float64(len(e.Encode())), "bytes")
+	b.ReportAllocs()
+	for b.Loop() {
+		e.Encode()
+	}
+}

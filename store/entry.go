@@ -1,0 +1,80 @@
+package store
+
+import (
+	"iter"
+
+	"github.com/roomtide/roomtide/chat"
+)
+
+// Entry is what one commit tells the consumers of the outbox. Position is the
+// lane's position after that commit; it is not part of the encoded form.
+type Entry struct {
+	Position int64
+	Rooms    []RoomSpan
+}
+
+// RoomSpan is what one commit changed in a room: the revs From..To, none if To is
+// From - 1.
+type RoomSpan struct {
+	Room    chat.RoomID
+	From    chat.Rev
+	To      chat.Rev
+	Seq     chat.Seq      // the room's newest message after the commit
+	Runs    []Run         // what the revs are, in order; none in entries of old versions
+	Members []chat.Member // member rows after the commit, each of those that changed
+}
+
+// Run is one or more successive revs of the same kind. The first concerns message
+// Seq, each other one the message after that of the rev before it; or none of them
+// concerns a message, and Seq is 0.
+type Run struct {
+	Kind  chat.EventKind
+	Count int
+	Seq   chat.Seq
+}
+
+// Change is one rev of a room. Seq is the message it concerns, 0 if none.
+type Change struct {
+	Rev  chat.Rev
+	Kind chat.EventKind
+	Seq  chat.Seq
+}
+
+// Add counts one more rev, of the given kind and concerning message seq, or none
+// if seq is 0.
+func (s *RoomSpan) Add(kind chat.EventKind, seq chat.Seq) {
+	s.To++
+	if n := len(s.Runs); n > 0 {
+		last := &s.Runs[n-1]
+		if last.Kind == kind && seq == last.seq(last.Count) {
+			last.Count++
+			return
+		}
+	}
+	s.Runs = append(s.Runs, Run{Kind: kind, Count: 1, Seq: seq})
+}
+
+// seq is the message that the i-th rev of the run concerns, 0 if none.
+func (r *Run) seq(i int) chat.Seq {
+	if r.Seq == 0 {
+		return 0
+	}
+	return r.Seq + chat.Seq(i)
+}
+
+// Changes tells what each rev of the span is, in order; nothing if Runs is not
+// known.
+func (s *RoomSpan) Changes() iter.Seq[Change] {
+	return func(yield func(Change) bool) {
+		rev := s.From
+		for i := range s.Runs {
+			run := &s.Runs[i]
+			for n := range run.Count {
+				if !yield(Change{rev, run.Kind, run.seq(n)}) {
+					return
+				}
+				rev++
+			}
+		}
+	}
+}

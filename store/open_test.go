@@ -1,0 +1,132 @@
+package store
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/roomtide/roomtide/chat"
+)
+
+// opens opens what o has, and closes it again unless that is refused.
+func opens(t *testing.T, o *fakeOpener) ([]string, error) {
+	t.Helper()
+	s, err := Open(t.Context(), o, nil)
+	if err == nil {
+		defer func() {
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		}()
+	}
+	if err != nil {
+		if o.open() != 0 || o.locked {
+			t.Errorf("after %v %d databases are open, and locked is %v", err, o.open(), o.locked)
+		}
+		return nil, err
+	}
+	var names []string
+	for _, shard := range s.Shards() {
+		names = append(names, shard.Name())
+	}
+	return names, nil
+}
+
+// refused opens what must be refused, with the words in the error.
+func refused(t *testing.T, o *fakeOpener, kind chat.Kind, words ...string) {
+	t.Helper()
+	_, err := opens(t, o)
+	if err == nil || chat.KindOf(err) != kind {
+		t.Fatalf("the error is %v, want %s", err, kind.Code())
+	}
+	for _, w := range words {
+		if !strings.Contains(err.Error(), w) {
+			t.Errorf("%q is not in the error: %v", w, err)
+		}
+	}
+}
+
+func TestFirstStartMakesTheShards(t *testing.T) {
+	o := newFakeOpener(3)
+	for range 2 {
+		names, err := opens(t, o)
+		if err != nil || !slices.Equal(names, []string{"s0", "s1", "s2"}) {
+			t.Fatal(names, err)
+		}
+		o.names = []string{"other"} // from now on the map says which there are
+	}
+	if got := o.made(); len(got) != 3 {
+		t.Errorf("shards: %v", got)
+	}
+	if o.control.saved.Version != 1 {
+		t.Errorf("map version %d", o.control.saved.Version)
+	}
+}
+
+func TestNumberOfShards(t *testing.T) {
+	for _, n := range []int{0, chat.Slots + 1} {
+		o := newFakeOpener(n)
+		refused(t, o, chat.Invalid)
+		if o.control != nil {
+			t.Errorf("%d shards: something was made", n)
+		}
+	}
+}
+
+func TestFirstStartThatDidNotGetToItsEnd(t *testing.T) {
+	o := newFakeOpener(2)
+	o.control = &fakeControl{fail: errors.New("no space")}
+	refused(t, o, chat.Internal, "no space")
+	o.control.fail = nil
+	if _, err := opens(t, o); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestMissingShard(t *testing.T) {
+	o := newFakeOpener(2)
+	if _, err := opens(t, o); err != nil {
+		t.Fatal(err)
+	}
+	gone := o.shards["s1"]
+	delete(o.shards, "s1")
+	o.opened -= gone.closed
+	refused(t, o, chat.Internal, "s1", "missing")
+	if got := o.made(); !slices.Equal(got, []string{"s0"}) {
+		t.Errorf("the shards are %v", got)
+	}
+}
+
+func TestLostControlDatabase(t *testing.T) {
+	o := newFakeOpener(2)
+	o.shards["s1"] = &fakeDriver{rooms: true}
+	refused(t, o, chat.Internal, "s1", "put the right control database back")
+	if o.control.saved != nil {
+		t.Error("another map was saved")
+	}
+}
+
+func TestOneServerAtATime(t *testing.T) {
+	o := newFakeOpener(1)
+	s, err := Open(t.Context(), o, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), &struct{ *fakeOpener }{o}, nil); chat.KindOf(err) != chat.Unavailable {
+		t.Errorf("a second server: %v", err)
+	}
+	c, err := OpenControl(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err := c.Map(t.Context()); err != nil || len(m.Shards) != 1 {
+		t.Errorf("a tool sees %v, %v", m, err)
+	}
+	if err := errors.Join(c.Close(), s.Close()); err != nil {
+		t.Error(err)
+	}
+	if _, err := OpenControl(t.Context(), newFakeOpener(1)); chat.KindOf(err) != chat.NotFound {
+		t.Errorf("a tool without a server: %v", err)
+	}
+}

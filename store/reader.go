@@ -1,0 +1,117 @@
+package store
+
+import (
+	"context"
+
+	"github.com/roomtide/roomtide/chat"
+)
+
+// Reader reads one shard. Its methods are those of Driver with the same names,
+// where they are specified, unless they say something else here. Errors are
+// *chat.Error and name the shard. A call takes no longer than half a minute.
+type Reader struct {
+	caller
+	driver Driver
+}
+
+// Name is the name of the shard in the slot map.
+func (r *Reader) Name() string { return r.name }
+
+func (r *Reader) Room(ctx context.Context, room chat.RoomID) (chat.Room, error) {
+	return ask(ctx, r, "room", func(ctx context.Context) (chat.Room, error) { return r.driver.Room(ctx, room) })
+}
+
+func (r *Reader) Heads(ctx context.Context, rooms []chat.RoomID) ([]Head, error) {
+	return ask(ctx, r, "heads", func(ctx context.Context) ([]Head, error) { return r.driver.Heads(ctx, rooms) })
+}
+
+func (r *Reader) Messages(ctx context.Context, room chat.RoomID, p Page) (ms []chat.Message, more bool, err error) {
+	err = r.do(ctx, "messages", func(ctx context.Context) (err error) {
+		ms, more, err = r.driver.Messages(ctx, room, p)
+		return err
+	})
+	return ms, more, err
+}
+
+func (r *Reader) Member(ctx context.Context, room chat.RoomID, user chat.UserID) (chat.Member, error) {
+	return ask(ctx, r, "member", func(ctx context.Context) (chat.Member, error) { return r.driver.Member(ctx, room, user) })
+}
+
+func (r *Reader) Members(ctx context.Context, room chat.RoomID, after chat.UserID, limit int) ([]chat.Member, error) {
+	return ask(ctx, r, "members", func(ctx context.Context) ([]chat.Member, error) {
+		return r.driver.Members(ctx, room, after, limit)
+	})
+}
+
+func (r *Reader) Online(ctx context.Context, room chat.RoomID, limit int) ([]OnlineEntry, error) {
+	return ask(ctx, r, "online", func(ctx context.Context) ([]OnlineEntry, error) { return r.driver.Online(ctx, room, limit) })
+}
+
+func (r *Reader) UserRoom(ctx context.Context, user chat.UserID, room chat.RoomID) (UserRoom, error) {
+	return ask(ctx, r, "user_room", func(ctx context.Context) (UserRoom, error) { return r.driver.UserRoom(ctx, user, room) })
+}
+
+func (r *Reader) UserRooms(ctx context.Context, user chat.UserID, limit int) ([]UserRoom, error) {
+	return ask(ctx, r, "user_rooms", func(ctx context.Context) ([]UserRoom, error) {
+		return r.driver.UserRooms(ctx, user, limit)
+	})
+}
+
+// Outbox returns entries of the lane after the position, ascending, up to limit.
+func (r *Reader) Outbox(ctx context.Context, lane LaneID, after int64, limit int) ([]Entry, error) {
+	return ask(ctx, r, "outbox", func(ctx context.Context) ([]Entry, error) {
+		rows, err := r.driver.Outbox(ctx, lane, after, limit)
+		if err != nil {
+			return nil, err
+		}
+		entries := make([]Entry, len(rows))
+		for i, row := range rows {
+			if entries[i], err = DecodeEntry(row.Position, row.Body); err != nil {
+				return nil, err
+			}
+		}
+		return entries, nil
+	})
+}
+
+func (r *Reader) Cursors(ctx context.Context, lane LaneID) ([]Cursor, error) {
+	return ask(ctx, r, "cursors", func(ctx context.Context) ([]Cursor, error) { return r.driver.Cursors(ctx, lane) })
+}
+
+// memberPage is how many rows EachMember reads at a time.
+const memberPage = 500
+
+// EachMember calls fn for every member row of the shard, also of users who left,
+// with the rows of a room in succession, until it returns an error. fn may take
+// its time and use the shard. Rows that change meanwhile are seen as they were
+// or as they are.
+func (r *Reader) EachMember(ctx context.Context, fn func(chat.Member) error) error {
+	var after MemberKey
+	for {
+		page, err := ask(ctx, r, "all_members", func(ctx context.Context) ([]chat.Member, error) {
+			return r.driver.AllMembers(ctx, after, memberPage)
+		})
+		if err != nil {
+			return err
+		}
+		for _, m := range page {
+			if err := fn(m); err != nil {
+				return err
+			}
+		}
+		if len(page) < memberPage {
+			return nil
+		}
+		last := page[len(page)-1]
+		after = MemberKey{Room: last.Room, User: last.User}
+	}
+}
+
+// Check takes as long as it needs: it reads the whole database.
+func (r *Reader) Check(ctx context.Context) (lines []string, err error) {
+	err = r.unbounded(ctx, "check", func(ctx context.Context) (err error) {
+		lines, err = r.driver.Check(ctx)
+		return err
+	})
+	return lines, err
+}

@@ -1,0 +1,84 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/roomtide/roomtide/chat"
+)
+
+// callTimeout bounds one call of a driver: one load, one commit, one question.
+const callTimeout = 30 * time.Second
+
+// Shard is one shard as the rest of the program uses it: what Reader answers,
+// and what the owner of its lane writes.
+type Shard struct{ Reader }
+
+// Acquire is Writer.Acquire.
+func (s *Shard) Acquire(ctx context.Context, lane LaneID) (Position, error) {
+	return ask(ctx, &s.Reader, "acquire", func(ctx context.Context) (Position, error) { return s.driver.Acquire(ctx, lane) })
+}
+
+// Load is Writer.Load.
+func (s *Shard) Load(ctx context.Context, need *Need) (*State, error) {
+	return ask(ctx, &s.Reader, "load", func(ctx context.Context) (*State, error) { return s.driver.Load(ctx, need) })
+}
+
+// Commit is Writer.Commit.
+func (s *Shard) Commit(ctx context.Context, lane LaneID, at Position, ch *Changes) error {
+	return s.do(ctx, "commit", func(ctx context.Context) error { return s.driver.Commit(ctx, lane, at, ch) })
+}
+
+// caller makes the calls to one database: it gives each a deadline, counts and
+// times it, and makes its error a *chat.Error.
+type caller struct {
+	name    string // of the database, in metrics and errors
+	metrics *metrics
+}
+
+// do makes one call that ends by itself or when its deadline has passed.
+func (c *caller) do(ctx context.Context, op string, call func(context.Context) error) error {
+	bounded, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return c.unbounded(bounded, op, call)
+}
+
+// unbounded is do for a call that may take as long as ctx allows.
+func (c *caller) unbounded(ctx context.Context, op string, call func(context.Context) error) error {
+	start := time.Now()
+	err := call(ctx)
+	c.metrics.called(op, c.name, time.Since(start))
+	if err == nil {
+		return nil
+	}
+	e := c.wrap(ctx, op, err)
+	if e.Kind != chat.NotFound && !errors.Is(ctx.Err(), context.Canceled) { // the caller's own doing
+		c.metrics.failed(op, c.name, e.Kind)
+	}
+	return e
+}
+
+// wrap makes err the error of a call. What the driver says for the asker stays.
+func (c *caller) wrap(ctx context.Context, op string, err error) *chat.Error {
+	e := &chat.Error{Op: "store." + op, Subject: c.name, Err: err}
+	var own *chat.Error
+	switch {
+	case errors.As(err, &own):
+		e.Kind, e.Text, e.RetryAfter = own.Kind, own.Text, own.RetryAfter
+	case ctx.Err() != nil, errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		e.Kind = chat.Unavailable
+	default:
+		e.Kind = chat.Internal
+	}
+	return e
+}
+
+// ask is Reader.do for a call that answers something.
+func ask[T any](ctx context.Context, r *Reader, op string, call func(context.Context) (T, error)) (answer T, err error) {
+	err = r.do(ctx, op, func(ctx context.Context) (err error) {
+		answer, err = call(ctx)
+		return err
+	})
+	return answer, err
+}

@@ -1,0 +1,120 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/roomtide/roomtide/chat"
+)
+
+// reader is the reader of a shard whose driver answers Room as told.
+func reader(t *testing.T, reg prometheus.Registerer, room func(context.Context) (chat.Room, error)) *Reader {
+	t.Helper()
+	s, err := New(NewMap([]string{"one"}), []Driver{&fakeDriver{room: room}}, nil, reg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Room("r")
+}
+
+func TestErrorsHaveAKindAndNameTheShard(t *testing.T) {
+	foreign := errors.New("the driver's own")
+	for _, c := range []struct {
+		name string
+		err  error
+		want chat.Kind
+	}{
+		{"foreign", foreign, chat.Internal},
+		{"with a kind", chat.Wrap(chat.ReadOnly, "driver.room", foreign), chat.ReadOnly},
+		{"not found", &chat.Error{Kind: chat.NotFound, Text: "for the asker", RetryAfter: 7}, chat.NotFound},
+		{"a deadline of its own", context.DeadlineExceeded, chat.Unavailable},
+	} {
+		r := reader(t, nil, func(context.Context) (chat.Room, error) { return chat.Room{}, c.err })
+		_, err := r.Room(t.Context(), "r")
+		var e *chat.Error
+		if !errors.As(err, &e) || e.Kind != c.want || e.Op != "store.room" || e.Subject != "one" || !errors.Is(err, c.err) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if c.want == chat.NotFound && (e.Text != "for the asker" || e.RetryAfter != 7) {
+			t.Errorf("what the driver says for the asker is lost: %+v", e)
+		}
+	}
+}
+
+func TestCallsHaveADeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := reader(t, nil, func(ctx context.Context) (chat.Room, error) {
+			<-ctx.Done()
+			return chat.Room{}, errors.New("interrupted")
+		})
+		start := time.Now()
+		if _, err := r.Room(t.Context(), "r"); chat.KindOf(err) != chat.Unavailable {
+			t.Errorf("%v", err)
+		}
+		if d := time.Since(start); d != callTimeout {
+			t.Errorf("it took %v", d)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second) // the caller's is shorter
+		defer cancel()
+		if _, err := r.Room(ctx, "r"); chat.KindOf(err) != chat.Unavailable {
+			t.Errorf("%v", err)
+		}
+		if d := time.Since(start); d != callTimeout+time.Second {
+			t.Errorf("it took %v", d)
+		}
+	})
+}
+
+func TestCallsAreCounted(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	var answer error
+	r := reader(t, reg, func(context.Context) (chat.Room, error) { return chat.Room{}, answer })
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, c := range []struct {
+		ctx context.Context
+		err error
+	}{
+		{t.Context(), nil},
+		{t.Context(), chat.E(chat.NotFound, "")},    // no failure
+		{cancelled, errors.New("interrupted")},      // the caller's doing
+		{t.Context(), chat.E(chat.Fenced, "")},      // a word of its own
+		{t.Context(), chat.E(chat.Unavailable, "")}, // is another
+		{t.Context(), errors.New("broken")},
+	} {
+		answer = c.err
+		_, err := r.Room(c.ctx, "r")
+		if (err == nil) != (c.err == nil) {
+			t.Errorf("%v is %v", c.err, err)
+		}
+	}
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]uint64{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			name := f.GetName()
+			for _, l := range m.GetLabel() {
+				name += " " + l.GetValue()
+			}
+			got[name] = m.GetHistogram().GetSampleCount() + uint64(m.GetCounter().GetValue())
+		}
+	}
+	want := map[string]uint64{
+		"roomtide_store_call_seconds room one":             6,
+		"roomtide_store_errors_total fenced room one":      1,
+		"roomtide_store_errors_total unavailable room one": 1,
+		"roomtide_store_errors_total internal room one":    1,
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("metrics %v, want %v", got, want)
+	}
+}

@@ -1,0 +1,70 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"reflect"
+	"testing"
+
+	"github.com/pressly/goose/v3"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/store"
+)
+
+// makeShard makes a shard's file with the schema of an earlier version, fills
+// it with the statements and closes it.
+func makeShard(t *testing.T, path string, version int64, statements ...string) {
+	t.Helper()
+	must(t, makePrivate(path))
+	db, err := openPool(path, writerOptions, 1)
+	must(t, err)
+	dir, err := fs.Sub(migrations, "migrations/shard")
+	must(t, err)
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, dir, goose.WithDisableGlobalRegistry(true))
+	must(t, err)
+	_, err = p.UpTo(context.Background(), version)
+	must(t, err)
+	for _, s := range statements {
+		_, err := db.Exec(s)
+		must(t, err)
+	}
+	must(t, db.Close())
+}
+
+// TestUpgradeFrom1 opens what the first schema's program has left.
+func TestUpgradeFrom1(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "old.db")
+	r := chat.RoomID("r").Slot()
+	makeShard(t, path, 1,
+		"INSERT INTO lanes VALUES (0, 3, 7)",
+		fmt.Sprintf("INSERT INTO rooms VALUES (%d, 'r', 'title', 1, 0, 1, 2, 0, 1, 5)", r),
+		fmt.Sprintf("INSERT INTO members VALUES (%d, 'r', 'ann', 'Ann', 1, 1, 5)", r),
+		fmt.Sprintf("INSERT INTO messages VALUES (%d, 'r', 1, 2, NULL, 'ann', 5, 'hello', 'k', 9, 0, NULL, 0, 0)", r),
+		fmt.Sprintf("INSERT INTO seats VALUES (%d, 'r', 'ann', 'n1'), (%d, 'r', 'ann', 'n2')", r, r),
+	)
+	s := open(t, path)
+	found, err := s.Check(ctx)
+	must(t, err)
+	if len(found) > 0 {
+		t.Error(found)
+	}
+	at, err := s.Acquire(ctx, 0)
+	must(t, err)
+	if at != (store.Position{Epoch: 4, N: 7}) {
+		t.Errorf("the lane stands at %+v", at)
+	}
+	ms, _, err := s.Messages(ctx, "r", store.Page{Limit: 9})
+	must(t, err)
+	if len(ms) != 1 || ms[0].Text != "hello" {
+		t.Errorf("messages: %+v", ms)
+	}
+	must(t, s.Commit(ctx, 0, at, &store.Changes{Online: []store.OnlineChange{{OnlineEntry: store.OnlineEntry{Node: "n1"}}}}))
+	online, err := s.Online(ctx, "r", 9)
+	must(t, err)
+	if want := []store.OnlineEntry{{User: "ann", Node: "n2"}}; !reflect.DeepEqual(online, want) {
+		t.Errorf("online: %+v, want %+v", online, want)
+	}
+}

@@ -42,6 +42,7 @@ var floors = []floor{
 	}},
 	{"contracts", "what can be replaced, and how it is written down", []row{
 		{"wire", "commands and events as bytes"},
+		{"change", "durable commands as data, with a codec"},
 		{"store", "where the truth lives; the router over shards"},
 		{"bus", "how committed events reach every node"},
 		{"presence", "who is online in a room"},

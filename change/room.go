@@ -20,7 +20,7 @@ func (s *RoomSpec) fields(f *coder) {
 //
 // The engine makes it for its verb Join; all fields but Room are stamps.
 //
-// Replies Room, Member, Rev, Created, Changed. Errors: NotFound, Forbidden.
+// Replies Room, Member, Created, Changed. Errors: NotFound, Forbidden.
 type Join struct {
 	Room    chat.RoomID
 	User    chat.UserID

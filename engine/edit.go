@@ -3,8 +3,8 @@ package engine
 import (
 	"context"
 
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
-	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/wire"
 )
 
@@ -20,7 +20,7 @@ func (e *Engine) EditWait(ctx context.Context, a Actor, room chat.RoomID, seq ch
 	return e.wait(ctx, room, op, err)
 }
 
-func (e *Engine) edit(a *Actor, room chat.RoomID, seq chat.Seq, text string, data []byte) (lane.Op, error) {
+func (e *Engine) edit(a *Actor, room chat.RoomID, seq chat.Seq, text string, data []byte) (change.Change, error) {
 	d := chat.Draft{Text: text, Data: data}
 	if err := d.Check(&e.cfg.Limits); err != nil {
 		return nil, err
@@ -28,7 +28,7 @@ func (e *Engine) edit(a *Actor, room chat.RoomID, seq chat.Seq, text string, dat
 	if err := e.checkChange(a, room, seq); err != nil {
 		return nil, err
 	}
-	return &lane.Edit{Room: room, Seq: seq, User: a.User, Server: a.Server, Text: text, Data: data}, nil
+	return &change.Edit{Room: room, Seq: seq, User: a.User, Server: a.Server, Text: text, Data: data}, nil
 }
 
 // Delete makes a message a tombstone. It never blocks.
@@ -43,11 +43,11 @@ func (e *Engine) DeleteWait(ctx context.Context, a Actor, room chat.RoomID, seq 
 	return e.wait(ctx, room, op, err)
 }
 
-func (e *Engine) delete(a *Actor, room chat.RoomID, seq chat.Seq) (lane.Op, error) {
+func (e *Engine) delete(a *Actor, room chat.RoomID, seq chat.Seq) (change.Change, error) {
 	if err := e.checkChange(a, room, seq); err != nil {
 		return nil, err
 	}
-	return &lane.Delete{Room: room, Seq: seq, User: a.User, Server: a.Server}, nil
+	return &change.Delete{Room: room, Seq: seq, User: a.User, Server: a.Server}, nil
 }
 
 // checkChange is what every change of a message starts with.
@@ -62,7 +62,7 @@ func (e *Engine) checkChange(a *Actor, room chat.RoomID, seq chat.Seq) error {
 }
 
 // wait hands op to its lane and waits for the outcome.
-func (e *Engine) wait(ctx context.Context, room chat.RoomID, op lane.Op, err error) (wire.SendReply, error) {
+func (e *Engine) wait(ctx context.Context, room chat.RoomID, op change.Change, err error) (wire.SendReply, error) {
 	if err != nil {
 		return wire.SendReply{}, err
 	}

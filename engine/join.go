@@ -3,8 +3,8 @@ package engine
 import (
 	"context"
 
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
-	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/store"
 	"github.com/roomtide/roomtide/wire"
 )
@@ -98,9 +98,9 @@ func (e *Engine) unread(ctx context.Context, user chat.UserID, reply *wire.JoinR
 
 // becomeMember asks the lane and returns the actor's role.
 func (e *Engine) becomeMember(ctx context.Context, a *Actor, room chat.RoomID) (chat.Role, error) {
-	op := &lane.Join{Room: room, User: a.User, Name: a.Name, Granted: a.granted(room)}
+	op := &change.Join{Room: room, User: a.User, Name: a.Name, Granted: a.granted(room)}
 	if e.cfg.UsersMakeRooms || a.granted(room) {
-		op.Create, op.Own = &chat.Room{Open: e.cfg.UsersMakeRooms}, e.cfg.UsersMakeRooms
+		op.Create, op.Own = &change.RoomSpec{Open: e.cfg.UsersMakeRooms}, e.cfg.UsersMakeRooms
 	}
 	r, err := e.cfg.Lanes.Do(ctx, op)
 	if err != nil {
@@ -115,8 +115,8 @@ func (e *Engine) becomeMember(ctx context.Context, a *Actor, room chat.RoomID) (
 // project brings the user's side of a membership up to date at once, so that
 // "my rooms" right after a join has the room. Should it fail, the outbox does
 // the same a moment later.
-func (e *Engine) project(ctx context.Context, r lane.Reply) {
-	if _, err := e.cfg.Lanes.Do(ctx, &lane.Project{Member: r.Member, Seq: r.Room.LastSeq}); err != nil {
+func (e *Engine) project(ctx context.Context, r change.Reply) {
+	if _, err := e.cfg.Lanes.Do(ctx, &change.Project{Member: r.Member, Seq: r.Room.LastSeq}); err != nil {
 		e.cfg.Log.Debug("my rooms will follow", "err", err)
 	}
 }
@@ -178,6 +178,6 @@ func (e *Engine) Leave(ctx context.Context, a Actor, room chat.RoomID) error {
 	if err := e.rates.change(&a, room); err != nil {
 		return err
 	}
-	_, err := e.cfg.Lanes.Do(ctx, &lane.Leave{Room: room, User: a.User})
+	_, err := e.cfg.Lanes.Do(ctx, &change.Leave{Room: room, User: a.User})
 	return err
 }

@@ -3,8 +3,8 @@ package engine
 import (
 	"context"
 
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
-	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/wire"
 )
 
@@ -57,7 +57,7 @@ func (e *Engine) SetMember(ctx context.Context, a Actor, room chat.RoomID, user 
 	if err := e.rates.change(&a, room); err != nil {
 		return err
 	}
-	r, err := e.cfg.Lanes.Do(ctx, &lane.SetMember{Room: room, By: a.User, Server: a.Server, User: user, Name: name, Role: role})
+	r, err := e.cfg.Lanes.Do(ctx, &change.SetMember{Room: room, By: a.User, Server: a.Server, User: user, Name: name, Role: role})
 	if err == nil && r.Changed {
 		e.project(ctx, r)
 	}

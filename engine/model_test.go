@@ -12,6 +12,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/lane"
@@ -217,7 +218,7 @@ func TestEverybodySeesTheSameRoom(t *testing.T) {
 		live.resume(t, n, watcher, room, 0) // makes the room and owns it
 		published := func() {
 			// Acks come before events: what passes the lane now comes after both.
-			if _, err := n.lanes.Do(t.Context(), &lane.Leave{Room: room, User: "nobody"}); err != nil {
+			if _, err := n.lanes.Do(t.Context(), &change.Leave{Room: room, User: "nobody"}); err != nil {
 				t.Fatal(err)
 			}
 		}

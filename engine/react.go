@@ -3,8 +3,8 @@ package engine
 import (
 	"context"
 
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
-	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/wire"
 )
 
@@ -21,7 +21,7 @@ func (e *Engine) ReactWait(ctx context.Context, a Actor, room chat.RoomID, seq c
 	return e.wait(ctx, room, op, err)
 }
 
-func (e *Engine) react(a *Actor, room chat.RoomID, seq chat.Seq, emoji string, on bool) (lane.Op, error) {
+func (e *Engine) react(a *Actor, room chat.RoomID, seq chat.Seq, emoji string, on bool) (change.Change, error) {
 	if a.User == "" {
 		return nil, chat.E(chat.Invalid, "say as which user to react")
 	}
@@ -31,5 +31,5 @@ func (e *Engine) react(a *Actor, room chat.RoomID, seq chat.Seq, emoji string, o
 	if err := e.checkChange(a, room, seq); err != nil {
 		return nil, err
 	}
-	return &lane.React{Room: room, Seq: seq, User: a.User, Server: a.Server, Emoji: emoji, On: on}, nil
+	return &change.React{Room: room, Seq: seq, User: a.User, Server: a.Server, Emoji: emoji, On: on}, nil
 }

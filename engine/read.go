@@ -3,8 +3,8 @@ package engine
 import (
 	"context"
 
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
-	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/wire"
 )
 
@@ -21,11 +21,11 @@ func (e *Engine) Read(ctx context.Context, a Actor, room chat.RoomID, seq chat.S
 	if err != nil {
 		return nil, err
 	}
-	lr, err := e.cfg.Lanes.Do(ctx, &lane.Read{User: a.User, Room: room, Seq: min(seq, r.LastSeq)})
+	lr, err := e.cfg.Lanes.Do(ctx, &change.Read{User: a.User, Room: room, Seq: min(seq, r.LastSeq)})
 	if err != nil {
 		return nil, err
 	}
-	mark := lr.UserRoom.Read
+	mark := lr.Read
 	if lr.Changed {
 		e.tellRead(ctx, a.User, room, mark)
 	}

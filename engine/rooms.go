@@ -5,8 +5,8 @@ import (
 	"strconv"
 	"unicode/utf8"
 
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
-	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/wire"
 )
 
@@ -78,9 +78,9 @@ func (e *Engine) PutRoom(ctx context.Context, a Actor, room chat.RoomID, p RoomP
 	if err := e.rates.change(&a, room); err != nil {
 		return nil, false, err
 	}
-	op := &lane.SetRoom{Room: room, By: a.User, Server: a.Server, Title: p.Title, Open: p.Open, ReadOnly: p.ReadOnly}
+	op := &change.SetRoom{Room: room, By: a.User, Server: a.Server, Title: p.Title, Open: p.Open, ReadOnly: p.ReadOnly}
 	if a.Server || e.cfg.UsersMakeRooms {
-		op.Create = &chat.Room{Open: e.cfg.UsersMakeRooms}
+		op.Create = &change.RoomSpec{Open: e.cfg.UsersMakeRooms}
 	}
 	r, err := e.cfg.Lanes.Do(ctx, op)
 	if err != nil {

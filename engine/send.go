@@ -3,8 +3,8 @@ package engine
 import (
 	"context"
 
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
-	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/wire"
 )
 
@@ -30,7 +30,7 @@ func (e *Engine) Post(ctx context.Context, a Actor, room chat.RoomID, d chat.Dra
 	return sendReply(room, lr), lr.Repeated, err
 }
 
-func (e *Engine) send(a *Actor, room chat.RoomID, d chat.Draft) (lane.Op, error) {
+func (e *Engine) send(a *Actor, room chat.RoomID, d chat.Draft) (change.Change, error) {
 	if err := e.checkRoom(room); err != nil {
 		return nil, err
 	}
@@ -43,18 +43,18 @@ func (e *Engine) send(a *Actor, room chat.RoomID, d chat.Draft) (lane.Op, error)
 	if err := e.rates.change(a, room); err != nil {
 		return nil, err
 	}
-	return &lane.Send{Room: room, User: a.User, Server: a.Server, Draft: d}, nil
+	return &change.Send{Room: room, User: a.User, Server: a.Server, Draft: d}, nil
 }
 
 // submit hands op to its lane, or err to done.
-func (e *Engine) submit(room chat.RoomID, op lane.Op, err error, done Done) {
+func (e *Engine) submit(room chat.RoomID, op change.Change, err error, done Done) {
 	if err != nil {
 		done(wire.SendReply{}, err)
 		return
 	}
-	e.cfg.Lanes.Submit(op, func(r lane.Reply, err error) { done(sendReply(room, r), err) })
+	e.cfg.Lanes.Submit(op, func(r change.Reply, err error) { done(sendReply(room, r), err) })
 }
 
-func sendReply(room chat.RoomID, r lane.Reply) wire.SendReply {
+func sendReply(room chat.RoomID, r change.Reply) wire.SendReply {
 	return wire.SendReply{Room: room, Seq: r.Seq, Rev: r.Rev, Time: r.Time}
 }

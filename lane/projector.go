@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/store"
 )
@@ -53,7 +54,7 @@ func (p *projector) run() {
 			return
 		case <-p.lane.outbox:
 		case <-retry.C:
-			if ok && p.lane.trouble.Load() == nil {
+			if ok && p.lane.writeErr.Load() == nil {
 				p.save(saveEvery)
 			}
 		}
@@ -100,7 +101,7 @@ func (p *projector) project(e *store.Entry) error {
 	)
 	for _, m := range e.Members {
 		wg.Add(1)
-		p.lanes.Submit(&Project{Member: m, Seq: seqs[m.Room]}, func(_ Reply, err error) {
+		p.lanes.Submit(&change.Project{Member: m, Seq: seqs[m.Room]}, func(_ change.Reply, err error) {
 			if err != nil {
 				mu.Lock()
 				first = err
@@ -119,7 +120,7 @@ func (p *projector) save(n int64) {
 		return
 	}
 	p.saved = p.at
-	p.lane.submit(advance{store.Cursor{Consumer: consumer, Position: p.at}}, func(Reply, error) {})
+	p.lane.submit(&change.Cursor{Consumer: consumer, Position: p.at}, func(change.Reply, error) {})
 }
 
 // Rebuild brings the users' side of every membership up to the member rows,
@@ -133,7 +134,7 @@ func (ls *Lanes) Rebuild(ctx context.Context, progress func(rows int)) error {
 			if err != nil {
 				return err
 			}
-			if _, err := ls.Do(ctx, &Project{Member: m, Seq: head.LastSeq}); err != nil {
+			if _, err := ls.Do(ctx, &change.Project{Member: m, Seq: head.LastSeq}); err != nil {
 				return err
 			}
 			if rows++; rows%1000 == 0 {

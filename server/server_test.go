@@ -14,10 +14,10 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/config"
 	"github.com/roomtide/roomtide/engine"
-	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/presence"
 	"github.com/roomtide/roomtide/store"
 )
@@ -46,7 +46,7 @@ func noted(t *testing.T, s *Server) {
 	t.Helper()
 	for i := range s.store.Shards() {
 		done := make(chan struct{})
-		s.lanes.SubmitTo(i, &lane.Seats{}, func(lane.Reply, error) { close(done) })
+		s.lanes.SubmitTo(i, &change.Online{}, func(change.Reply, error) { close(done) })
 		<-done
 	}
 }

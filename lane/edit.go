@@ -1,6 +1,8 @@
 package lane
 
 import (
+	"bytes"
+
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 )
@@ -20,6 +22,9 @@ func (b *batch) applyEdit(c *change.Edit) (change.Reply, error) {
 	}
 	if err != nil {
 		return change.Reply{}, err
+	}
+	if c.Text == m.Text && (c.Data == nil || bytes.Equal(c.Data, m.Data)) {
+		return change.Reply{Seq: m.Seq, Rev: m.Rev}, nil
 	}
 	n := *m
 	n.Text, n.Edited, n.Reactions = c.Text, b.now, nil

@@ -206,7 +206,7 @@ func TestDrainCommitsAndEnds(t *testing.T) {
 	if s.ready() == nil {
 		t.Error("a drained node says that it is ready")
 	}
-	if _, _, err := s.engine.Post(t.Context(), ann, "r", chat.Draft{Text: "too late"}); chat.KindOf(err) != chat.Unavailable {
+	if _, err := s.engine.Do(t.Context(), ann, &change.Send{Room: "r", Draft: chat.Draft{Text: "too late"}}); chat.KindOf(err) != chat.Unavailable {
 		t.Errorf("a drained node took a message: %v", err)
 	}
 	s.Close()
@@ -282,7 +282,7 @@ func TestPutOutIsNotOnline(t *testing.T) {
 	if err := c.Open("r"); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.engine.SetMember(ctx, host, "r", "ann", "", chat.RoleBanned); err != nil {
+	if _, err := s.engine.Do(ctx, host, &change.SetMember{Room: "r", User: "ann", Role: chat.RoleBanned}); err != nil {
 		t.Fatal(err)
 	}
 	noted(t, s) // the event comes after the ack

@@ -10,8 +10,8 @@
 //
 // # Ownership
 //
-// Whoever submits a change gives it away: it is not modified, and its Data is
-// not written to, until its outcome is known.
+// A change that was submitted belongs to the engine and the lane until its outcome
+// is known: the caller neither modifies it nor writes to its Data.
 //
 // # Stamps
 //

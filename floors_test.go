@@ -43,6 +43,7 @@ var floors = []floor{
 	{"contracts", "what can be replaced, and how it is written down", []row{
 		{"wire", "commands and events as bytes"},
 		{"store", "where the truth lives: shards, deadlines, the outbox entry, pages of changes"},
+		{"change", "durable commands as data, with a codec"},
 		{"bus", "how committed events reach every node"},
 		{"presence", "who is online in a room"},
 		{"internal/limit", "how much of one kind of work is done at the same time"},

@@ -135,9 +135,9 @@ func (c *fakeConn) handle(cmd *wire.Command) {
 		c.ack(cmd, &wire.DoneReply{Room: cmd.Room})
 	case wire.Message:
 		m := c.f.insert(cmd.Room, c.user, cmd.Key, cmd.Text)
-		c.ack(cmd, &wire.SendReply{Room: cmd.Room, Seq: m.Seq, Rev: m.Created, Time: m.Time})
+		c.ack(cmd, &wire.ChangeReply{Room: cmd.Room, Seq: m.Seq, Rev: m.Created, Time: m.Time})
 	case wire.Edit:
-		c.ack(cmd, &wire.SendReply{Room: cmd.Room, Rev: c.f.edit(cmd.Room, cmd.Seq, cmd.Text)})
+		c.ack(cmd, &wire.ChangeReply{Room: cmd.Room, Rev: c.f.edit(cmd.Room, cmd.Seq, cmd.Text)})
 	case wire.History:
 		r := c.f.room(cmd.Room)
 		from := max(0, len(r.messages)-10)

@@ -1,15 +1,21 @@
 // Package engine is what a user can do: one file per verb.
 //
-// The engine checks what can be checked without the room's lane (ids, limits,
-// rates), asks the store for what is only read, and hands every durable change
-// to the lanes, which apply the rules of the room. It knows nothing of
-// connections: transports tell it who speaks (Actor) and get wire replies.
+// The engine checks what can be checked without the lane of the room (ids,
+// limits, rates), answers from the store what is only read, and hands every
+// durable change to the lanes, which apply the rules of the room. It knows nothing
+// of connections: transports name the speaker (Actor) and get wire replies.
+//
+// A durable change goes through Submit or Do, which call the prepare function of
+// its type, in the file named after the verb. Joining and read marks are methods,
+// as they read what they answer; so is everything that changes nothing.
 package engine
 
 import (
 	"context"
 	"log/slog"
+	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -19,16 +25,17 @@ import (
 	"github.com/roomtide/roomtide/store"
 )
 
-// Actor is who does something.
+// Actor is the speaker in whose name something is done.
 type Actor struct {
-	User chat.UserID // empty only for a Server that speaks for nobody
+	User chat.UserID // empty only for a Server that speaks for no user
 	Name string      // display name; empty: the user id
 
 	// Server is the host's back end: it stands above the roles of rooms and
 	// needs no membership.
 	Server bool
 
-	// Granted reports rooms the actor's token lets them into; nil: none.
+	// Granted reports whether the actor's token grants access to a room; nil: to
+	// none.
 	Granted func(chat.RoomID) bool
 }
 
@@ -36,8 +43,10 @@ func (a *Actor) granted(room chat.RoomID) bool {
 	return a.Server || a.Granted != nil && a.Granted(room)
 }
 
-// Presence answers who is online (presence.Tracker).
+// Presence answers which users are online (presence.Tracker).
 type Presence interface {
+	// Online returns up to limit users who are online in the room, and how many
+	// there are.
 	Online(ctx context.Context, room chat.RoomID, limit int) ([]chat.UserID, int, error)
 }
 
@@ -51,9 +60,9 @@ type Config struct {
 
 	Limits chat.Limits
 	Rates  Rates
-	Joins  *limit.Queue // what they ask the store, a few at a time; nil: a queue of the usual size
+	Joins  *limit.Queue // bounds the joins that read the store at the same time; nil: the default
 
-	// UsersMakeRooms lets anybody make a room by joining it; otherwise only the
+	// UsersMakeRooms lets users make a room by joining it; otherwise only the
 	// host's back end makes rooms.
 	UsersMakeRooms bool
 
@@ -92,8 +101,8 @@ func (e *Engine) checkRoom(room chat.RoomID) error {
 	return chat.CheckID("room", string(room), e.cfg.Limits.IDBytes)
 }
 
-// checkRead is what every question about a room starts with: the id makes
-// sense and the actor may read the room. A room that does not exist and one
+// checkRead is what every question about a room is checked for: the id makes sense
+// and the actor may read the room. A room that does not exist and one
 // the actor is not in look the same, unless the room is open to all.
 func (e *Engine) checkRead(ctx context.Context, a *Actor, room chat.RoomID) error {
 	if err := e.checkRoom(room); err != nil {
@@ -109,7 +118,18 @@ func (e *Engine) checkRead(ctx context.Context, a *Actor, room chat.RoomID) erro
 	return chat.CanRead(m.Role)
 }
 
-// page clamps a client's limit.
+// checkName checks a display name or a title.
+func (e *Engine) checkName(s string) error {
+	switch {
+	case len(s) > e.cfg.Limits.NameBytes:
+		return chat.E(chat.TooLarge, "name or title is longer than "+strconv.Itoa(e.cfg.Limits.NameBytes)+" bytes")
+	case !utf8.ValidString(s):
+		return chat.E(chat.Invalid, "name or title is not valid UTF-8")
+	}
+	return nil
+}
+
+// page bounds the limit that a client asks for.
 func page(asked, byDefault, most int) int {
 	if asked <= 0 {
 		return min(byDefault, most)

@@ -3,12 +3,15 @@ package engine_test
 import (
 	"cmp"
 	"errors"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/store"
@@ -36,7 +39,7 @@ func TestWhatIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	post := func(a engine.Actor, room chat.RoomID, d chat.Draft) error {
-		_, _, err := n.Post(ctx, a, room, d)
+		_, err := n.Do(ctx, a, &change.Send{Room: room, Draft: d})
 		return err
 	}
 	long := strings.Repeat("x", 4001)
@@ -66,11 +69,12 @@ func TestWhatIsRefused(t *testing.T) {
 	wantKind(t, "a stranger's look at the room", err, chat.NotMember)
 	_, err = n.History(ctx, ann, "r", store.Page{Before: 1, After: 1})
 	wantKind(t, "before and after", err, chat.Invalid)
-	_, err = n.ReactWait(ctx, ann, "r", 1, "", true)
+	_, err = n.Do(ctx, ann, &change.React{Room: "r", Seq: 1, On: true})
 	wantKind(t, "no emoji", err, chat.Invalid)
-	_, err = n.EditWait(ctx, ann, "r", 0, "x", nil)
+	_, err = n.Do(ctx, ann, &change.Edit{Room: "r", Text: "x"})
 	wantKind(t, "no seq", err, chat.Invalid)
-	wantKind(t, "long name", n.SetMember(ctx, ann, "r", "bob", long, chat.RoleMember), chat.TooLarge)
+	_, err = n.Do(ctx, ann, &change.SetMember{Room: "r", User: "bob", Name: long, Role: chat.RoleMember})
+	wantKind(t, "long name", err, chat.TooLarge)
 }
 
 func TestOnlyTheHostMakesRooms(t *testing.T) {
@@ -79,11 +83,11 @@ func TestOnlyTheHostMakesRooms(t *testing.T) {
 	ann := engine.Actor{User: "ann"}
 	_, err := n.Join(ctx, ann, "shop", engine.JoinOptions{})
 	wantKind(t, "join nothing", err, chat.NotFound)
-	_, _, err = n.PutRoom(ctx, ann, "shop", engine.RoomPatch{})
+	_, err = n.Do(ctx, ann, &change.SetRoom{Room: "shop"})
 	wantKind(t, "make a room", err, chat.NotFound)
 	title := "Shop"
-	if _, created, err := n.PutRoom(ctx, engine.Actor{Server: true}, "shop", engine.RoomPatch{Title: &title}); err != nil || !created {
-		t.Fatal(created, err)
+	if r, err := n.Do(ctx, engine.Actor{Server: true}, &change.SetRoom{Room: "shop", Title: &title}); err != nil || !r.Created {
+		t.Fatal(r, err)
 	}
 	_, err = n.Join(ctx, ann, "shop", engine.JoinOptions{})
 	wantKind(t, "join by nobody's leave", err, chat.Forbidden)
@@ -101,7 +105,7 @@ func TestRates(t *testing.T) {
 	})
 	ctx := t.Context()
 	post := func(user chat.UserID) error {
-		_, _, err := n.Post(ctx, engine.Actor{User: user}, "r", chat.Draft{Text: "x"})
+		_, err := n.Do(ctx, engine.Actor{User: user}, &change.Send{Room: "r", Draft: chat.Draft{Text: "x"}})
 		return err
 	}
 	for _, u := range []chat.UserID{"ann", "bob"} {
@@ -130,7 +134,7 @@ func TestRates(t *testing.T) {
 	if err := post("ann"); err != nil {
 		t.Errorf("after waiting as told: %v", err)
 	}
-	if _, _, err := n.Post(ctx, engine.Actor{User: "shop", Server: true}, "r", chat.Draft{Text: "x"}); err != nil {
+	if _, err := n.Do(ctx, engine.Actor{User: "shop", Server: true}, &change.Send{Room: "r", Draft: chat.Draft{Text: "x"}}); err != nil {
 		t.Errorf("the back end is limited: %v", err)
 	}
 }
@@ -155,7 +159,7 @@ func TestUnread(t *testing.T) {
 	}
 	join(ann)
 	for range 3 {
-		if _, _, err := n.Post(ctx, ann, "r", chat.Draft{Text: "x"}); err != nil {
+		if _, err := n.Do(ctx, ann, &change.Send{Room: "r", Draft: chat.Draft{Text: "x"}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -164,7 +168,7 @@ func TestUnread(t *testing.T) {
 		t.Errorf("%d unread right after joining, want 0", got)
 	}
 	for range 2 {
-		if _, _, err := n.Post(ctx, ann, "r", chat.Draft{Text: "x"}); err != nil {
+		if _, err := n.Do(ctx, ann, &change.Send{Room: "r", Draft: chat.Draft{Text: "x"}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -193,12 +197,68 @@ func TestResumeFromBeyond(t *testing.T) {
 	if _, err := n.Join(ctx, ann, "r", engine.JoinOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := n.Post(ctx, ann, "r", chat.Draft{Text: "x"}); err != nil {
+	if _, err := n.Do(ctx, ann, &change.Send{Room: "r", Draft: chat.Draft{Text: "x"}}); err != nil {
 		t.Fatal(err)
 	}
 	after := chat.Rev(99)
 	r, err := n.Join(ctx, ann, "r", engine.JoinOptions{After: &after})
 	if err != nil || !r.Reset || r.Rev != 2 || len(r.Messages) != 1 {
 		t.Fatalf("%+v %v", r, err)
+	}
+}
+
+// What is not the client's to say is overwritten, whatever the caller has filled in.
+func TestStamps(t *testing.T) {
+	n := newNode(t, nil)
+	ctx, ann := t.Context(), engine.Actor{User: "ann"}
+	for _, u := range []chat.UserID{"ann", "eve"} {
+		if _, err := n.Join(ctx, engine.Actor{User: u}, "r", engine.JoinOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	title := "x"
+	for _, c := range []change.Change{
+		&change.Send{Room: "r", User: "eve", Server: true, Draft: chat.Draft{Text: "x"}},
+		&change.Edit{Room: "r", Seq: 1, User: "eve", Server: true, Text: "y"},
+		&change.React{Room: "r", Seq: 1, User: "eve", Server: true, Emoji: "+", On: true},
+		&change.Delete{Room: "r", Seq: 1, User: "eve", Server: true},
+		&change.SetMember{Room: "r", By: "eve", Server: true, User: "eve", Role: chat.RoleModerator},
+		&change.SetRoom{Room: "r", By: "eve", Server: true, Create: &change.RoomSpec{ReadOnly: true}, Title: &title},
+		&change.Leave{Room: "r", User: "eve"},
+	} {
+		if _, err := n.Do(ctx, ann, c); err != nil {
+			t.Fatalf("%s: %v", c.Kind(), err)
+		}
+		v := reflect.ValueOf(c).Elem()
+		by := v.FieldByName("By")
+		if !by.IsValid() {
+			by = v.FieldByName("User")
+		}
+		if by.Interface() != chat.UserID("ann") {
+			t.Errorf("%s was made by %v", c.Kind(), by)
+		}
+		if s := v.FieldByName("Server"); s.IsValid() && s.Bool() {
+			t.Errorf("%s was made by the host", c.Kind())
+		}
+	}
+	host := newNode(t, func(c *engine.Config) { c.UsersMakeRooms = false })
+	_, err := host.Do(ctx, ann, &change.SetRoom{Room: "new", Server: true, Create: &change.RoomSpec{}})
+	wantKind(t, "a room with a forged permission", err, chat.NotFound)
+}
+
+// Changes that are not a user's are refused, and Submit refuses at once.
+func TestUsersDoNotMakeTheseChanges(t *testing.T) {
+	n := newNode(t, nil)
+	users := []change.Kind{
+		change.KindSend, change.KindEdit, change.KindDelete, change.KindReact, change.KindLeave, change.KindSetMember, change.KindSetRoom,
+	}
+	for k := change.Kind(1); k < change.Kinds; k++ {
+		var refused error
+		n.Submit(engine.Actor{User: "ann"}, change.New(k), func(_ change.Reply, err error) { refused = err })
+		want := chat.Forbidden
+		if slices.Contains(users, k) {
+			want = chat.Invalid // as it is empty
+		}
+		wantKind(t, k.String(), refused, want)
 	}
 }

@@ -3,8 +3,8 @@ package engine
 import (
 	"context"
 
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
-	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/store"
 	"github.com/roomtide/roomtide/wire"
 )
@@ -12,11 +12,11 @@ import (
 const (
 	// resumePage is how many changes one reply to a resuming client holds.
 	resumePage = 500
-	// joinPage is how many members and online users a join tells.
+	// joinPage is how many members and online users the reply to a join holds.
 	joinPage = 100
 )
 
-// JoinOptions say what a joining client wants to be told.
+// JoinOptions say what the reply to a join holds.
 type JoinOptions struct {
 	After *chat.Rev // what changed since; nil: the newest messages
 	Limit int       // how many of the newest messages; 0: 10
@@ -24,8 +24,9 @@ type JoinOptions struct {
 }
 
 // Join makes the actor a member of the room, makes the room where that is
-// allowed, and tells how the room stands at reply.Rev: live events with a
-// higher Rev complete it.
+// allowed, and answers with the state of the room at reply.Rev: live events with
+// a higher Rev complete it. Errors: Invalid, NotFound, Forbidden, NotMember (with
+// Again), RateLimited, Busy.
 func (e *Engine) Join(ctx context.Context, a Actor, room chat.RoomID, o JoinOptions) (*wire.JoinReply, error) {
 	if err := e.checkRoom(room); err != nil {
 		return nil, err
@@ -56,11 +57,11 @@ func (e *Engine) Join(ctx context.Context, a Actor, room chat.RoomID, o JoinOpti
 	return reply, err
 }
 
-// admit waits for the join's turn and returns the actor's role, making the actor
-// a member if need be. The lane is asked only when there is something to change,
-// so members come back even while writing does not work; and nobody waits for
-// its commit while others wait for their turn. Without an error the turn is the
-// caller's, until Joins.Leave.
+// admit enters the queue of joins and returns the actor's role, making the actor a
+// member if need be. The lane is asked only when there is something to change, so
+// members come back even while writing does not work; and a join that waits for
+// its commit holds no place that another join could use. Without an error the
+// caller has a place, until Joins.Leave.
 func (e *Engine) admit(ctx context.Context, a *Actor, room chat.RoomID, again bool) (chat.Role, error) {
 	if err := e.cfg.Joins.Enter(ctx); err != nil {
 		return 0, err
@@ -96,28 +97,28 @@ func (e *Engine) unread(ctx context.Context, user chat.UserID, reply *wire.JoinR
 	return int64(max(reply.Seq-u.Read, 0)), nil
 }
 
-// becomeMember asks the lane and returns the actor's role.
+// becomeMember joins by the lane and returns the actor's role.
 func (e *Engine) becomeMember(ctx context.Context, a *Actor, room chat.RoomID) (chat.Role, error) {
-	op := &lane.Join{Room: room, User: a.User, Name: a.Name, Granted: a.granted(room)}
+	c := &change.Join{Room: room, User: a.User, Name: a.Name, Granted: a.granted(room)}
 	if e.cfg.UsersMakeRooms || a.granted(room) {
-		op.Create, op.Own = &chat.Room{Open: e.cfg.UsersMakeRooms}, e.cfg.UsersMakeRooms
+		c.Create, c.Own = &change.RoomSpec{Open: e.cfg.UsersMakeRooms}, e.cfg.UsersMakeRooms
 	}
-	r, err := e.cfg.Lanes.Do(ctx, op)
+	r, err := e.cfg.Lanes.Do(ctx, c)
 	if err != nil {
 		return 0, err
 	}
 	if r.Changed {
-		e.project(ctx, r)
+		e.project(ctx, &r)
 	}
 	return r.Member.Role, nil
 }
 
 // project brings the user's side of a membership up to date at once, so that
-// "my rooms" right after a join has the room. Should it fail, the outbox does
-// the same a moment later.
-func (e *Engine) project(ctx context.Context, r lane.Reply) {
-	if _, err := e.cfg.Lanes.Do(ctx, &lane.Project{Member: r.Member, Seq: r.Room.LastSeq}); err != nil {
-		e.cfg.Log.Debug("my rooms will follow", "err", err)
+// Rooms right after a join has the room. If it fails, the consumer of the outbox
+// does the same a moment later.
+func (e *Engine) project(ctx context.Context, r *change.Reply) {
+	if _, err := e.cfg.Lanes.Do(ctx, &change.Project{Member: r.Member, Seq: r.Room.LastSeq}); err != nil {
+		e.cfg.Log.Debug("the rooms of a user follow later", "err", err)
 	}
 }
 
@@ -145,8 +146,8 @@ func (e *Engine) newest(ctx context.Context, id chat.RoomID, limit int, reply *w
 	return nil
 }
 
-// since fills the reply with what changed after rev. A rev from beyond the
-// room is of a history that is gone (a restored backup): start anew.
+// since fills the reply with what changed after rev. A rev from beyond the room
+// belongs to a history that is gone (a restored backup): the client starts anew.
 func (e *Engine) since(ctx context.Context, id chat.RoomID, rev chat.Rev, limit int, reply *wire.JoinReply) error {
 	db := e.cfg.Store.Room(id)
 	room, err := db.Room(ctx, id)
@@ -168,16 +169,4 @@ func (e *Engine) since(ctx context.Context, id chat.RoomID, rev chat.Rev, limit 
 	reply.Room, reply.Rev, reply.Seq = &d.Room, d.Rev, d.Room.LastSeq
 	reply.Messages, reply.Members, reply.More, reply.Partial = d.Messages, d.Members, d.More, d.More
 	return nil
-}
-
-// Leave ends the actor's membership.
-func (e *Engine) Leave(ctx context.Context, a Actor, room chat.RoomID) error {
-	if err := e.checkRoom(room); err != nil {
-		return err
-	}
-	if err := e.rates.change(&a, room); err != nil {
-		return err
-	}
-	_, err := e.cfg.Lanes.Do(ctx, &lane.Leave{Room: room, User: a.User})
-	return err
 }

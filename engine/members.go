@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/roomtide/roomtide/chat"
-	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/wire"
 )
 
@@ -30,7 +29,7 @@ func (e *Engine) Members(ctx context.Context, a Actor, room chat.RoomID, after c
 	return &wire.MembersReply{Room: room, Members: ms, Count: r.Members, More: more}, nil
 }
 
-// Online returns who is online in the room.
+// Online returns the users who are online in the room, and how many there are.
 func (e *Engine) Online(ctx context.Context, a Actor, room chat.RoomID, limit int) (*wire.OnlineReply, error) {
 	if err := e.checkRead(ctx, &a, room); err != nil {
 		return nil, err
@@ -40,26 +39,4 @@ func (e *Engine) Online(ctx context.Context, a Actor, room chat.RoomID, limit in
 		return nil, err
 	}
 	return &wire.OnlineReply{Room: room, Users: users, Count: count}, nil
-}
-
-// SetMember puts a user into the room, changes their role, puts them out
-// (RoleNone) or bans them.
-func (e *Engine) SetMember(ctx context.Context, a Actor, room chat.RoomID, user chat.UserID, name string, role chat.Role) error {
-	if err := e.checkRoom(room); err != nil {
-		return err
-	}
-	if err := chat.CheckID("user", string(user), e.cfg.Limits.IDBytes); err != nil {
-		return err
-	}
-	if err := e.checkName(name); err != nil {
-		return err
-	}
-	if err := e.rates.change(&a, room); err != nil {
-		return err
-	}
-	r, err := e.cfg.Lanes.Do(ctx, &lane.SetMember{Room: room, By: a.User, Server: a.Server, User: user, Name: name, Role: role})
-	if err == nil && r.Changed {
-		e.project(ctx, r)
-	}
-	return err
 }

@@ -11,6 +11,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/internal/teststore"
@@ -38,7 +39,7 @@ func (nobody) Online(context.Context, chat.RoomID, int) ([]chat.UserID, int, err
 	return nil, 0, nil
 }
 
-func newNode(t testing.TB, change func(*engine.Config)) *node {
+func newNode(t testing.TB, configure func(*engine.Config)) *node {
 	t.Helper()
 	st := teststore.Open(t, t.TempDir(), 2, nil)
 	n := &node{store: st, events: map[chat.RoomID][]*chat.Event{}}
@@ -52,8 +53,8 @@ func newNode(t testing.TB, change func(*engine.Config)) *node {
 		t.Fatal(err)
 	}
 	cfg := engine.Config{Store: st, Lanes: n.lanes, Presence: nobody{}, Publish: n.publish, UsersMakeRooms: true}
-	if change != nil {
-		change(&cfg)
+	if configure != nil {
+		configure(&cfg)
 	}
 	n.Engine = engine.New(cfg)
 	t.Cleanup(func() {
@@ -222,7 +223,7 @@ func TestEverybodySeesTheSameRoom(t *testing.T) {
 		live.resume(t, n, watcher, room, 0) // makes the room and owns it
 		published := func() {
 			// Acks come before events: what passes the lane now comes after both.
-			if _, err := n.lanes.Do(t.Context(), &lane.Leave{Room: room, User: "nobody"}); err != nil {
+			if _, err := n.lanes.Do(t.Context(), &change.Leave{Room: room, User: "nobody"}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -253,33 +254,39 @@ func TestEverybodySeesTheSameRoom(t *testing.T) {
 				_, err := n.Join(t.Context(), user(t), room, engine.JoinOptions{})
 				fine(t, err)
 			},
-			"leave": func(t *rapid.T) { fine(t, n.Leave(t.Context(), user(t), room)) },
+			"leave": func(t *rapid.T) {
+				_, err := n.Do(t.Context(), user(t), &change.Leave{Room: room})
+				fine(t, err)
+			},
 			"send": func(t *rapid.T) {
 				lastKey++
 				key := fmt.Sprint(rapid.IntRange(max(1, lastKey-2), lastKey).Draw(t, "key"))
-				_, _, err := n.Post(t.Context(), user(t), room, chat.Draft{Text: "message " + key, Key: key, ReplyTo: chat.Seq(rapid.IntRange(0, 2).Draw(t, "reply"))})
+				draft := chat.Draft{Text: "message " + key, Key: key, ReplyTo: chat.Seq(rapid.IntRange(0, 2).Draw(t, "reply"))}
+				_, err := n.Do(t.Context(), user(t), &change.Send{Room: room, Draft: draft})
 				fine(t, err)
 			},
 			"edit": func(t *rapid.T) {
-				_, err := n.EditWait(t.Context(), user(t), room, seq(t), fmt.Sprint("edited ", rapid.Int().Draw(t, "text")), nil)
+				_, err := n.Do(t.Context(), user(t), &change.Edit{Room: room, Seq: seq(t), Text: fmt.Sprint("edited ", rapid.Int().Draw(t, "text"))})
 				fine(t, err)
 			},
 			"delete": func(t *rapid.T) {
-				_, err := n.DeleteWait(t.Context(), user(t), room, seq(t))
+				_, err := n.Do(t.Context(), user(t), &change.Delete{Room: room, Seq: seq(t)})
 				fine(t, err)
 			},
 			"react": func(t *rapid.T) {
-				_, err := n.ReactWait(t.Context(), user(t), room, seq(t), rapid.SampledFrom([]string{"+", "-"}).Draw(t, "emoji"), rapid.Bool().Draw(t, "on"))
+				emoji := rapid.SampledFrom([]string{"+", "-"}).Draw(t, "emoji")
+				_, err := n.Do(t.Context(), user(t), &change.React{Room: room, Seq: seq(t), Emoji: emoji, On: rapid.Bool().Draw(t, "on")})
 				fine(t, err)
 			},
 			"rename": func(t *rapid.T) {
 				title := rapid.SampledFrom([]string{"a", "b"}).Draw(t, "title")
-				_, _, err := n.PutRoom(t.Context(), watcher, room, engine.RoomPatch{Title: &title})
+				_, err := n.Do(t.Context(), watcher, &change.SetRoom{Room: room, Title: &title})
 				fine(t, err)
 			},
 			"set role": func(t *rapid.T) {
 				role := rapid.SampledFrom([]chat.Role{chat.RoleNone, chat.RoleMember, chat.RoleModerator, chat.RoleBanned}).Draw(t, "role")
-				fine(t, n.SetMember(t.Context(), watcher, room, rapid.SampledFrom(users).Draw(t, "of"), "", role))
+				_, err := n.Do(t.Context(), watcher, &change.SetMember{Room: room, User: rapid.SampledFrom(users).Draw(t, "of"), Role: role})
+				fine(t, err)
 			},
 			"listen": func(*rapid.T) { listen() },
 			"come back": func(t *rapid.T) {

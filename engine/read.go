@@ -3,15 +3,15 @@ package engine
 import (
 	"context"
 
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
-	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/wire"
 )
 
-// Read marks everything up to seq as read by the actor. Marks never go back.
-// Small rooms are told.
+// Read marks everything up to seq as read by the actor. Marks never go back. In a
+// small room the mark is published. Errors: Invalid, NotMember, RateLimited.
 func (e *Engine) Read(ctx context.Context, a Actor, room chat.RoomID, seq chat.Seq) (*wire.ReadReply, error) {
-	if err := e.signal(ctx, &a, room); err != nil {
+	if err := e.checkSignal(ctx, &a, room); err != nil {
 		return nil, err
 	}
 	if seq < 0 {
@@ -21,51 +21,21 @@ func (e *Engine) Read(ctx context.Context, a Actor, room chat.RoomID, seq chat.S
 	if err != nil {
 		return nil, err
 	}
-	lr, err := e.cfg.Lanes.Do(ctx, &lane.Read{User: a.User, Room: room, Seq: min(seq, r.LastSeq)})
+	changed, err := e.cfg.Lanes.Do(ctx, &change.Read{User: a.User, Room: room, Seq: min(seq, r.LastSeq)})
 	if err != nil {
 		return nil, err
 	}
-	mark := lr.UserRoom.Read
-	if lr.Changed {
-		e.tellRead(ctx, a.User, room, mark)
+	mark := changed.Read
+	if changed.Changed {
+		e.publishRead(ctx, a.User, room, mark)
 	}
 	return &wire.ReadReply{Room: room, Seq: mark, Unread: int64(max(r.LastSeq-mark, 0))}, nil
 }
 
-func (e *Engine) tellRead(ctx context.Context, user chat.UserID, room chat.RoomID, mark chat.Seq) {
+func (e *Engine) publishRead(ctx context.Context, user chat.UserID, room chat.RoomID, mark chat.Seq) {
 	_, online, err := e.cfg.Presence.Online(ctx, room, 1)
 	if err != nil || online > e.cfg.Limits.ReadEventRoom {
 		return
 	}
-	e.tell(room, &chat.Event{Kind: chat.EventRead, Room: room, User: user, Seq: mark})
-}
-
-// Typing tells the room that the actor is writing, or stopped. It is not
-// stored, and may get lost.
-func (e *Engine) Typing(ctx context.Context, a Actor, room chat.RoomID, on bool) error {
-	if err := e.signal(ctx, &a, room); err != nil {
-		return err
-	}
-	e.tell(room, &chat.Event{Kind: chat.EventTyping, Room: room, User: a.User, On: on})
-	return nil
-}
-
-// signal is what typing and read marks start with.
-func (e *Engine) signal(ctx context.Context, a *Actor, room chat.RoomID) error {
-	if a.User == "" {
-		return chat.E(chat.Invalid, "say for which user")
-	}
-	if !a.Server {
-		if err := e.rates.signal.take(string(a.User), "too many signals"); err != nil {
-			return err
-		}
-	}
-	return e.checkRead(ctx, a, room)
-}
-
-// tell publishes an event that is not stored.
-func (e *Engine) tell(room chat.RoomID, ev *chat.Event) {
-	if err := e.cfg.Publish(room, []*chat.Event{ev}); err != nil {
-		e.cfg.Log.Debug("an event did not reach every node", "room", room, "err", err)
-	}
+	e.publish(room, &chat.Event{Kind: chat.EventRead, Room: room, User: user, Seq: mark})
 }

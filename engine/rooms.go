@@ -2,18 +2,15 @@ package engine
 
 import (
 	"context"
-	"strconv"
-	"unicode/utf8"
 
 	"github.com/roomtide/roomtide/chat"
-	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/wire"
 )
 
 // roomsListed is how many rooms "my rooms" lists at most.
 const roomsListed = 1000
 
-// Rooms returns the rooms the actor is a member of, with what is unread and
+// Rooms returns the rooms that the actor is a member of, with what is unread and
 // the newest message, in ascending room id.
 func (e *Engine) Rooms(ctx context.Context, a Actor) (*wire.RoomsReply, error) {
 	if a.User == "" {
@@ -55,47 +52,4 @@ func (e *Engine) GetRoom(ctx context.Context, a Actor, room chat.RoomID) (*wire.
 		return nil, err
 	}
 	return &wire.RoomReply{Room: &r}, nil
-}
-
-// RoomPatch is what to change of a room; nil fields stay.
-type RoomPatch struct {
-	Title    *string
-	Open     *bool
-	ReadOnly *bool
-}
-
-// PutRoom changes a room, or makes it: by the host's back end as it says, by a
-// user where users make rooms, who then owns it.
-func (e *Engine) PutRoom(ctx context.Context, a Actor, room chat.RoomID, p RoomPatch) (*wire.RoomReply, bool, error) {
-	if err := e.checkRoom(room); err != nil {
-		return nil, false, err
-	}
-	if p.Title != nil {
-		if err := e.checkName(*p.Title); err != nil {
-			return nil, false, err
-		}
-	}
-	if err := e.rates.change(&a, room); err != nil {
-		return nil, false, err
-	}
-	op := &lane.SetRoom{Room: room, By: a.User, Server: a.Server, Title: p.Title, Open: p.Open, ReadOnly: p.ReadOnly}
-	if a.Server || e.cfg.UsersMakeRooms {
-		op.Create = &chat.Room{Open: e.cfg.UsersMakeRooms}
-	}
-	r, err := e.cfg.Lanes.Do(ctx, op)
-	if err != nil {
-		return nil, false, err
-	}
-	return &wire.RoomReply{Room: &r.Room}, r.Created, nil
-}
-
-// checkName checks a display name or a title.
-func (e *Engine) checkName(s string) error {
-	switch {
-	case len(s) > e.cfg.Limits.NameBytes:
-		return chat.E(chat.TooLarge, "name or title is longer than "+strconv.Itoa(e.cfg.Limits.NameBytes)+" bytes")
-	case !utf8.ValidString(s):
-		return chat.E(chat.Invalid, "name or title is not valid UTF-8")
-	}
-	return nil
 }

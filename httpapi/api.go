@@ -1,4 +1,4 @@
-// Package httpapi is Roomtide over HTTP: for back ends, scripts and whoever
+// Package httpapi is Roomtide over HTTP: for back ends, scripts and clients that
 // cannot keep a socket open.
 //
 // The specification openapi.json is written by hand and comes first: it is
@@ -6,14 +6,13 @@
 // it. Answers are the same objects that the sockets send (package wire), errors
 // are RFC 9457 problems with the same codes.
 //
-// Who is speaking is told in headers only: Authorization with a token or an API
-// key, or Roomtide-User where guests are welcome. Nothing here reads cookies,
+// The speaker is named in headers only: Authorization with a token or an API key,
+// or Roomtide-User where guests are welcome. Nothing here reads cookies,
 // and nothing in a URL is a credential.
 //
 // A request passes, in this order: security headers, the recovery from panics,
 // counting and the debug log (middleware.go), the origin (origin.go), the
-// identity (auth.go), and then the verb in the file named after what it is
-// about.
+// identity (auth.go), and then the verb, in the file named after its subject.
 package httpapi
 
 import (
@@ -33,66 +32,39 @@ import (
 	"github.com/roomtide/roomtide/identity"
 	"github.com/roomtide/roomtide/internal/clientaddr"
 	"github.com/roomtide/roomtide/internal/origin"
-	"github.com/roomtide/roomtide/store"
-	"github.com/roomtide/roomtide/wire"
 )
 
 const (
 	requestTime   = 30 * time.Second // for everything but the event stream
 	bodyTime      = 10 * time.Second // for a body to come in
-	heartbeatTime = 15 * time.Second // between signs of life on an event stream
+	heartbeatTime = 15 * time.Second // between heartbeats on an event stream
 	writeTime     = 20 * time.Second // for an event stream to take one write
 	maxStreams    = 10_000           // event streams at once, unless configured
 )
 
-// Messages is what the engine does about messages.
-type Messages interface {
-	Post(ctx context.Context, a engine.Actor, room chat.RoomID, d chat.Draft) (r wire.SendReply, repeated bool, err error)
-	EditWait(ctx context.Context, a engine.Actor, room chat.RoomID, seq chat.Seq, text string, data []byte) (wire.SendReply, error)
-	DeleteWait(ctx context.Context, a engine.Actor, room chat.RoomID, seq chat.Seq) (wire.SendReply, error)
-	ReactWait(ctx context.Context, a engine.Actor, room chat.RoomID, seq chat.Seq, emoji string, on bool) (wire.SendReply, error)
-	Read(ctx context.Context, a engine.Actor, room chat.RoomID, seq chat.Seq) (*wire.ReadReply, error)
-	Typing(ctx context.Context, a engine.Actor, room chat.RoomID, on bool) error
-	History(ctx context.Context, a engine.Actor, room chat.RoomID, p store.Page) (*wire.HistoryReply, error)
-	Changes(ctx context.Context, a engine.Actor, room chat.RoomID, after chat.Rev, limit int) (*wire.ChangesReply, error)
-}
-
-// Rooms is what the engine does about rooms and who is in them.
-type Rooms interface {
-	Rooms(ctx context.Context, a engine.Actor) (*wire.RoomsReply, error)
-	GetRoom(ctx context.Context, a engine.Actor, room chat.RoomID) (*wire.RoomReply, error)
-	PutRoom(ctx context.Context, a engine.Actor, room chat.RoomID, p engine.RoomPatch) (*wire.RoomReply, bool, error)
-	Join(ctx context.Context, a engine.Actor, room chat.RoomID, o engine.JoinOptions) (*wire.JoinReply, error)
-	Leave(ctx context.Context, a engine.Actor, room chat.RoomID) error
-	Members(ctx context.Context, a engine.Actor, room chat.RoomID, after chat.UserID, limit int) (*wire.MembersReply, error)
-	SetMember(ctx context.Context, a engine.Actor, room chat.RoomID, user chat.UserID, name string, role chat.Role) error
-	Online(ctx context.Context, a engine.Actor, room chat.RoomID, limit int) (*wire.OnlineReply, error)
-}
-
-// Presence is told who has an event stream of a room (presence.Tracker).
+// Presence counts the event streams of a user in a room (presence.Tracker).
 type Presence interface {
+	// Enter counts a stream that begins, Leave one that ends.
 	Enter(room chat.RoomID, user chat.UserID)
 	Leave(room chat.RoomID, user chat.UserID)
 }
 
-// Config is what an API needs. Messages, Rooms, Hub, Verifier and Registry are
-// required.
+// Config is what an API needs. Engine, Hub, Verifier and Registry are required.
 type Config struct {
-	Messages Messages
-	Rooms    Rooms
+	Engine   *engine.Engine
 	Hub      *hub.Hub
 	Verifier *identity.Verifier
 	Registry *prometheus.Registry // /metrics shows it; the API's own go into it
 
 	Limits        chat.Limits                                     // zero: the defaults
-	Presence      Presence                                        // told who listens; nil: nobody
+	Presence      Presence                                        // counts event streams; nil: not at all
 	Origins       []string                                        // web origins besides our own, or "*"
-	PublicMetrics bool                                            // /metrics for everybody, not only loopback and API keys
+	PublicMetrics bool                                            // /metrics for every client, not only loopback and API keys
 	MaxStreams    int                                             // event streams at once; 0: 10,000
 	Ready         func() error                                    // why the node should get no traffic; nil: always ready
-	ClientIP      func(*http.Request) netip.Addr                  // who is asking, behind trusted proxies; nil: the peer
+	ClientIP      func(*http.Request) netip.Addr                  // the client's address behind trusted proxies; nil: the peer's
 	Revoke        func(context.Context, chat.UserID) (int, error) // ends a user's connections on all nodes; nil: on this one
-	Log           *slog.Logger                                    // nil: nowhere
+	Log           *slog.Logger                                    // nil: discarded
 }
 
 // API serves /v1/…, /healthz, /readyz, /metrics and /openapi.json. It is an

@@ -99,7 +99,7 @@ func (c *call) enter(conn *hub.Conn) (chat.Rev, error) {
 	if err := conn.Open(c.room); err != nil {
 		return 0, err
 	}
-	joined, err := c.cfg.Rooms.Join(c.ctx, c.actor, c.room, engine.JoinOptions{Limit: 1})
+	joined, err := c.cfg.Engine.Join(c.ctx, c.actor, c.room, engine.JoinOptions{Limit: 1})
 	if err != nil {
 		return 0, err
 	}
@@ -148,7 +148,7 @@ func (c *call) catchUp(s *stream, head []byte, since chat.Rev) (chat.Rev, error)
 func (c *call) changesAfter(rev chat.Rev) (*chat.Delta, error) {
 	ctx, cancel := context.WithTimeout(c.r.Context(), requestTime)
 	defer cancel()
-	r, err := c.cfg.Messages.Changes(ctx, c.actor, c.room, rev, 0)
+	r, err := c.cfg.Engine.Changes(ctx, c.actor, c.room, rev, 0)
 	if err != nil {
 		return nil, err
 	}

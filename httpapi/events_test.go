@@ -15,6 +15,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/identity"
@@ -206,7 +207,7 @@ func TestEventsResumeExactlyOnce(t *testing.T) {
 				t.Error(err)
 			}
 			for j := range each {
-				if _, _, err := n.engine.Post(t.Context(), a, "r", chat.Draft{Text: fmt.Sprint(j)}); err != nil {
+				if _, err := n.engine.Do(t.Context(), a, &change.Send{Room: "r", Draft: chat.Draft{Text: fmt.Sprint(j)}}); err != nil {
 					t.Error(err)
 				}
 			}

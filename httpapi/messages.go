@@ -4,11 +4,11 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/identity"
 	"github.com/roomtide/roomtide/store"
-	"github.com/roomtide/roomtide/wire"
 )
 
 // postMessage sends. Idempotency-Key makes it safe to repeat.
@@ -30,17 +30,18 @@ func (c *call) postMessage() (answer, error) {
 		}
 		c.actor.User = user
 	}
-	r, repeated, err := c.post(d)
+	r, err := c.post(&change.Send{Room: c.room, Draft: d})
 	if err != nil {
 		return answer{}, err
 	}
-	if repeated {
-		return reply(http.StatusOK, r), nil
+	status := http.StatusCreated
+	if r.Repeated {
+		status = http.StatusOK
 	}
-	return reply(http.StatusCreated, r), nil
+	return reply(status, engine.ChangeReply(c.room, &r)), nil
 }
 
-// draft reads what is to be sent, and as whom if the body says so.
+// draft reads the message, and the user to send it as if the body has one.
 func (c *call) draft(f fields) (d chat.Draft, user chat.UserID, err error) {
 	keys := c.r.Header.Values("Idempotency-Key")
 	if len(keys) > 1 {
@@ -62,17 +63,17 @@ func (c *call) draft(f fields) (d chat.Draft, user chat.UserID, err error) {
 	return d, user, nil
 }
 
-// post writes the message. Who is not in the room joins it first where they may,
-// as on every transport.
-func (c *call) post(d chat.Draft) (wire.SendReply, bool, error) {
-	r, repeated, err := c.cfg.Messages.Post(c.ctx, c.actor, c.room, d)
+// post writes the message. A user who is not in the room joins it first where that
+// is allowed, as on every transport.
+func (c *call) post(m *change.Send) (change.Reply, error) {
+	r, err := c.cfg.Engine.Do(c.ctx, c.actor, m)
 	if k := chat.KindOf(err); err == nil || c.actor.Server || (k != chat.NotMember && k != chat.NotFound) {
-		return r, repeated, err
+		return r, err
 	}
-	if _, err := c.cfg.Rooms.Join(c.ctx, c.actor, c.room, engine.JoinOptions{Limit: 1}); err != nil {
-		return r, false, err
+	if _, err := c.cfg.Engine.Join(c.ctx, c.actor, c.room, engine.JoinOptions{Limit: 1}); err != nil {
+		return r, err
 	}
-	return c.cfg.Messages.Post(c.ctx, c.actor, c.room, d)
+	return c.cfg.Engine.Do(c.ctx, c.actor, m)
 }
 
 func (c *call) listMessages() (answer, error) {
@@ -92,7 +93,7 @@ func (c *call) listMessages() (answer, error) {
 	if after == 0 && c.r.URL.Query().Get("after") != "" {
 		p.After = store.FromStart
 	}
-	r, err := c.cfg.Messages.History(c.ctx, c.actor, c.room, p)
+	r, err := c.cfg.Engine.History(c.ctx, c.actor, c.room, p)
 	if err != nil {
 		return answer{}, err
 	}
@@ -119,7 +120,7 @@ func (c *call) editMessage() (answer, error) {
 	if err := f.get("data", "JSON", &data); err != nil {
 		return answer{}, err
 	}
-	return sent(c.cfg.Messages.EditWait(c.ctx, c.actor, c.room, seq, text, data))
+	return c.change(&change.Edit{Room: c.room, Seq: seq, Text: text, Data: data})
 }
 
 func (c *call) deleteMessage() (answer, error) {
@@ -127,7 +128,7 @@ func (c *call) deleteMessage() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return sent(c.cfg.Messages.DeleteWait(c.ctx, c.actor, c.room, seq))
+	return c.change(&change.Delete{Room: c.room, Seq: seq})
 }
 
 func (c *call) putReaction() (answer, error)    { return c.react(true) }
@@ -138,14 +139,16 @@ func (c *call) react(on bool) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return sent(c.cfg.Messages.ReactWait(c.ctx, c.actor, c.room, seq, c.r.PathValue("emoji"), on))
+	return c.change(&change.React{Room: c.room, Seq: seq, Emoji: c.r.PathValue("emoji"), On: on})
 }
 
-func sent(r wire.SendReply, err error) (answer, error) {
+// change changes a message that exists.
+func (c *call) change(m change.Change) (answer, error) {
+	r, err := c.cfg.Engine.Do(c.ctx, c.actor, m)
 	if err != nil {
 		return answer{}, err
 	}
-	return reply(http.StatusOK, r), nil
+	return reply(http.StatusOK, engine.ChangeReply(c.room, &r)), nil
 }
 
 func (c *call) listChanges() (answer, error) {
@@ -157,7 +160,7 @@ func (c *call) listChanges() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	r, err := c.cfg.Messages.Changes(c.ctx, c.actor, c.room, chat.Rev(after), limit)
+	r, err := c.cfg.Engine.Changes(c.ctx, c.actor, c.room, chat.Rev(after), limit)
 	if err != nil {
 		return answer{}, err
 	}
@@ -176,7 +179,7 @@ func (c *call) markRead() (answer, error) {
 	if err := f.get("seq", "a message number", &seq); err != nil {
 		return answer{}, err
 	}
-	r, err := c.cfg.Messages.Read(c.ctx, c.actor, c.room, seq)
+	r, err := c.cfg.Engine.Read(c.ctx, c.actor, c.room, seq)
 	if err != nil {
 		return answer{}, err
 	}
@@ -192,5 +195,5 @@ func (c *call) typing() (answer, error) {
 	if err := f.get("on", "true or false", &on); err != nil {
 		return answer{}, err
 	}
-	return done, c.cfg.Messages.Typing(c.ctx, c.actor, c.room, on)
+	return done, c.cfg.Engine.Typing(c.ctx, c.actor, c.room, on)
 }

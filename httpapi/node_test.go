@@ -85,7 +85,7 @@ func newNode(t *testing.T, change func(*Config)) *node {
 	})
 	n.engine, n.hub = deps.Engine, h
 	cfg := Config{
-		Messages: n.engine, Rooms: n.engine, Hub: n.hub, Verifier: deps.Verifier, Registry: prometheus.NewRegistry(),
+		Engine: n.engine, Hub: n.hub, Verifier: deps.Verifier, Registry: prometheus.NewRegistry(),
 		Presence: deps.Presence, Origins: []string{"https://app.example.com"},
 		Log: slog.New(slog.NewJSONHandler(&n.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}

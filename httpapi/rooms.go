@@ -4,13 +4,15 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/identity"
+	"github.com/roomtide/roomtide/wire"
 )
 
 func (c *call) listRooms() (answer, error) {
-	r, err := c.cfg.Rooms.Rooms(c.ctx, c.actor)
+	r, err := c.cfg.Engine.Rooms(c.ctx, c.actor)
 	if err != nil {
 		return answer{}, err
 	}
@@ -18,7 +20,7 @@ func (c *call) listRooms() (answer, error) {
 }
 
 func (c *call) getRoom() (answer, error) {
-	r, err := c.cfg.Rooms.GetRoom(c.ctx, c.actor, c.room)
+	r, err := c.cfg.Engine.GetRoom(c.ctx, c.actor, c.room)
 	if err != nil {
 		return answer{}, err
 	}
@@ -30,7 +32,7 @@ func (c *call) putRoom() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	var p engine.RoomPatch
+	p := &change.SetRoom{Room: c.room}
 	for _, err := range []error{
 		f.get("title", "a string", &p.Title), f.get("open", "true or false", &p.Open), f.get("read_only", "true or false", &p.ReadOnly),
 	} {
@@ -38,14 +40,15 @@ func (c *call) putRoom() (answer, error) {
 			return answer{}, err
 		}
 	}
-	r, created, err := c.cfg.Rooms.PutRoom(c.ctx, c.actor, c.room, p)
+	r, err := c.cfg.Engine.Do(c.ctx, c.actor, p)
 	if err != nil {
 		return answer{}, err
 	}
-	if created {
-		return reply(http.StatusCreated, r), nil
+	status := http.StatusOK
+	if r.Created {
+		status = http.StatusCreated
 	}
-	return reply(http.StatusOK, r), nil
+	return reply(status, &wire.RoomReply{Room: &r.Room}), nil
 }
 
 func (c *call) listOnline() (answer, error) {
@@ -53,7 +56,7 @@ func (c *call) listOnline() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	r, err := c.cfg.Rooms.Online(c.ctx, c.actor, c.room, limit)
+	r, err := c.cfg.Engine.Online(c.ctx, c.actor, c.room, limit)
 	if err != nil {
 		return answer{}, err
 	}
@@ -65,7 +68,7 @@ func (c *call) listMembers() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	r, err := c.cfg.Rooms.Members(c.ctx, c.actor, c.room, chat.UserID(c.r.URL.Query().Get("after")), limit)
+	r, err := c.cfg.Engine.Members(c.ctx, c.actor, c.room, chat.UserID(c.r.URL.Query().Get("after")), limit)
 	if err != nil {
 		return answer{}, err
 	}
@@ -97,7 +100,7 @@ func (c *call) putMember() (answer, error) {
 	if !ok || role == chat.RoleNone {
 		return answer{}, chat.E(chat.Invalid, "role must be member, moderator, owner or banned")
 	}
-	return done, c.cfg.Rooms.SetMember(c.ctx, c.actor, c.room, user, name, role)
+	return c.changeMember(&change.SetMember{Room: c.room, User: user, Name: name, Role: role})
 }
 
 func (c *call) join(user chat.UserID, name string) error {
@@ -111,7 +114,7 @@ func (c *call) join(user chat.UserID, name string) error {
 	if len(a.Name) > c.cfg.Limits.NameBytes {
 		return chat.E(chat.TooLarge, "name is too long")
 	}
-	_, err := c.cfg.Rooms.Join(c.ctx, a, c.room, engine.JoinOptions{Limit: 1})
+	_, err := c.cfg.Engine.Join(c.ctx, a, c.room, engine.JoinOptions{Limit: 1})
 	return err
 }
 
@@ -122,12 +125,17 @@ func (c *call) deleteMember() (answer, error) {
 		return answer{}, err
 	}
 	if !c.actor.Server && user == c.actor.User {
-		return done, c.cfg.Rooms.Leave(c.ctx, c.actor, c.room)
+		return c.changeMember(&change.Leave{Room: c.room})
 	}
-	return done, c.cfg.Rooms.SetMember(c.ctx, c.actor, c.room, user, "", chat.RoleNone)
+	return c.changeMember(&change.SetMember{Room: c.room, User: user, Role: chat.RoleNone})
 }
 
-// closeConnections ends what a user has open, wherever.
+func (c *call) changeMember(m change.Change) (answer, error) {
+	_, err := c.cfg.Engine.Do(c.ctx, c.actor, m)
+	return done, err
+}
+
+// closeConnections ends every connection of a user, on all nodes.
 func (c *call) closeConnections() (answer, error) {
 	user, err := c.pathUser()
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/roomtide/roomtide/store"
 )
 
-// room is a room as the batch sees it: with the changes of earlier ops.
+// room is a room as the batch sees it: after the changes decided so far.
 type room struct {
 	chat.Room
 	exists bool
@@ -17,9 +17,9 @@ type room struct {
 	span   *store.RoomSpan // of the outbox entry, set by batch.entry
 }
 
-// batch is the working copy of everything a set of ops reads and writes. Ops
-// see the changes of the ops before them. Pointers into it are replaced, never
-// written through, once an event holds them.
+// batch is the working copy of everything that the changes of one commit read and
+// write. Each change sees what the changes before it have done. Pointers into it
+// are replaced, never written through, once an event holds them.
 type batch struct {
 	now    int64 // Unix milliseconds
 	limits *chat.Limits
@@ -38,7 +38,7 @@ type batch struct {
 	touched   []*room // rooms to write, in order of first change
 	reactions map[store.ReactionKey]store.ReactionChange
 	userRooms map[store.UserRoomKey]*store.UserRoom
-	seats     []store.OnlineChange
+	online    []store.OnlineChange
 	cursors   []store.Cursor
 }
 
@@ -53,7 +53,7 @@ func newBatch(now int64, c *cache, l *chat.Limits) *batch {
 	}
 }
 
-// The needs of ops.
+// What changes depend on is named before anything is loaded.
 
 func (b *batch) needRoom(id chat.RoomID) {
 	if _, ok := b.rooms[id]; ok {
@@ -63,7 +63,7 @@ func (b *batch) needRoom(id chat.RoomID) {
 		b.rooms[id] = &room{Room: r, exists: true, from: r.Rev}
 		return
 	}
-	b.rooms[id] = nil // asked for
+	b.rooms[id] = nil // wanted
 	b.want.Rooms = append(b.want.Rooms, id)
 }
 
@@ -88,7 +88,7 @@ func (b *batch) needMessage(id chat.RoomID, seq chat.Seq) {
 	b.want.Messages = append(b.want.Messages, store.MessageRef{Room: id, Seq: seq})
 }
 
-// load fetches what the ops need and the cache did not have.
+// load reads what the changes need and the cache did not have.
 func (b *batch) load(ctx context.Context, db store.Writer) error {
 	if !b.want.Empty() {
 		st, err := db.Load(ctx, &b.want)
@@ -123,7 +123,7 @@ func (b *batch) room(id chat.RoomID) (*room, error) {
 	return r, nil
 }
 
-// touch notes that the room has to be written.
+// touch lists the room among those to write.
 func (b *batch) touch(r *room) {
 	if !r.listed {
 		r.listed = true
@@ -131,7 +131,7 @@ func (b *batch) touch(r *room) {
 	}
 }
 
-// bump counts a durable change of the room and says that it happened.
+// bump numbers a durable change of the room and lists its event.
 func (b *batch) bump(r *room, ev *chat.Event) chat.Rev {
 	b.touch(r)
 	r.Rev++
@@ -168,7 +168,7 @@ func (b *batch) message(id chat.RoomID, seq chat.Seq) (*chat.Message, error) {
 	return nil, chat.E(chat.NotFound, "there is no such message")
 }
 
-// byKey finds the message that user sent with the key.
+// byKey returns the message that was sent with the key.
 func (b *batch) byKey(k store.MessageKey) (*chat.Message, bool) {
 	seq, ok := b.keys[k]
 	if !ok {
@@ -193,7 +193,7 @@ func (b *batch) insert(m *chat.Message) {
 	}
 }
 
-// update replaces a message; m is a changed copy of what message returned.
+// update replaces a message. m is a changed copy of what message returned.
 func (b *batch) update(m *chat.Message) {
 	ref := store.MessageRef{Room: m.Room, Seq: m.Seq}
 	if _, known := b.messages[ref]; !known {
@@ -212,7 +212,7 @@ func (b *batch) remember(ref store.MessageRef, m *chat.Message) {
 // changes returns what to commit, nil if nothing changed, and brings the cache
 // up to date (a failed commit forgets it).
 func (b *batch) changes() *store.Changes {
-	ch := &store.Changes{Online: b.seats, Cursors: b.cursors}
+	ch := &store.Changes{Online: b.online, Cursors: b.cursors}
 	for _, r := range b.touched {
 		ch.Rooms = append(ch.Rooms, r.Room)
 		b.cache.rooms.Put(r.ID, r.Room)

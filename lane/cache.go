@@ -6,15 +6,15 @@ import (
 	"github.com/roomtide/roomtide/store"
 )
 
-// cache remembers rooms and members between the batches of one lane. It is
-// never stale, see the package comment; it is forgotten when a commit fails.
-// Owned by the lane's goroutine.
+// cache keeps rooms and members between the batches of one lane. It is never
+// stale (see the package comment), and cleared when a commit fails. Owned by
+// lane.run.
 type cache struct {
 	rooms   *lru.Map[chat.RoomID, chat.Room]
 	members *lru.Map[store.MemberKey, member]
 }
 
-// member is a chat.Member without what its key says: there are many.
+// member is a chat.Member without its key: there are many.
 type member struct {
 	name  string
 	role  chat.Role
@@ -22,7 +22,7 @@ type member struct {
 	since int64
 }
 
-// member returns a member that is remembered.
+// member returns a cached member.
 func (c *cache) member(k store.MemberKey) (chat.Member, bool) {
 	m, ok := c.members.Get(k)
 	return chat.Member{Room: k.Room, User: k.User, Name: m.name, Role: m.role, Rev: m.rev, Since: m.since}, ok
@@ -32,7 +32,7 @@ func (c *cache) putMember(k store.MemberKey, m *chat.Member) {
 	c.members.Put(k, member{m.Name, m.Role, m.Rev, m.Since})
 }
 
-// How many rows a lane remembers for sure.
+// How many rows a lane keeps at least.
 const (
 	cachedRooms   = 16 << 10
 	cachedMembers = 64 << 10
@@ -45,7 +45,7 @@ func newCache() *cache {
 	}
 }
 
-func (c *cache) forget() {
+func (c *cache) clear() {
 	c.rooms.Clear()
 	c.members.Clear()
 }

@@ -7,25 +7,33 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/internal/crashpoint"
 	"github.com/roomtide/roomtide/store"
 )
 
 const (
-	// retryAfterBusy is what a refused client is told to wait, in milliseconds:
-	// a few commits.
+	// retryAfterBusy is the RetryAfter of a change that a full lane refuses, in
+	// milliseconds: a few commits.
 	retryAfterBusy = 250
-	// probeEvery is how often a lane in trouble tries whether writing works again.
+	// probeEvery is how often a lane that cannot write tries again.
 	probeEvery = time.Second
 )
 
+// item is a change that waits for its outcome.
 type item struct {
-	op   Op
-	done Done
+	change change.Change
+	done   change.Done
 }
 
-// lane applies the ops of one shard.
+// outcome is what came of a change.
+type outcome struct {
+	reply change.Reply
+	err   error
+}
+
+// lane decides and commits the changes of one shard.
 type lane struct {
 	// Set once.
 	shard   int
@@ -33,24 +41,26 @@ type lane struct {
 	cfg     *Config
 	log     *slog.Logger
 	metrics *metrics
-	wake    chan struct{} // cap 1: something waits, or closed is set
+	woken   chan struct{} // cap 1: something waits, or closed is set
 	ended   chan struct{} // closed when run returns
 
 	// Safe for any goroutine.
-	trouble   atomic.Pointer[error] // why writing does not work, nil if it does
+	writeErr  atomic.Pointer[error] // why writing does not work, nil if it does
 	committed committed
 
-	mu      sync.Mutex
+	mu sync.Mutex
+
+	// Guarded by mu.
 	waiting []item
-	bytes   int
+	bytes   int // of what waits
 	closed  bool
 
 	// Owned by run.
-	at     store.Position
-	lost   bool // another process owns the lane
-	adrift bool // at is not known: Acquire before the next batch
-	cache  *cache
-	spare  []item // the slice that waiting is swapped with
+	at              store.Position
+	fenced          bool // another process owns the lane
+	positionUnknown bool // Acquire before the next batch
+	cache           *cache
+	spare           []item // the slice that waiting is swapped with
 }
 
 func newLane(shard int, db store.Writer, at store.Position, cfg *Config, m *metrics) *lane {
@@ -60,7 +70,7 @@ func newLane(shard int, db store.Writer, at store.Position, cfg *Config, m *metr
 		cfg:     cfg,
 		log:     cfg.Log.With("shard", shard),
 		metrics: m,
-		wake:    make(chan struct{}, 1),
+		woken:   make(chan struct{}, 1),
 		ended:   make(chan struct{}),
 		at:      at,
 		cache:   newCache(),
@@ -69,8 +79,8 @@ func newLane(shard int, db store.Writer, at store.Position, cfg *Config, m *metr
 	return l
 }
 
-func (l *lane) submit(op Op, done Done) {
-	size := op.size()
+func (l *lane) submit(c change.Change, done change.Done) {
+	size := c.Size()
 	l.mu.Lock()
 	var err *chat.Error
 	switch {
@@ -79,33 +89,35 @@ func (l *lane) submit(op Op, done Done) {
 	case len(l.waiting) >= l.cfg.MaxWaiting || l.bytes+size > l.cfg.MaxBytes && len(l.waiting) > 0:
 		err = &chat.Error{Kind: chat.Busy, Op: "lane.submit", RetryAfter: retryAfterBusy}
 	default:
-		l.waiting = append(l.waiting, item{op, done})
+		l.waiting = append(l.waiting, item{c, done})
 		l.bytes += size
 	}
 	l.mu.Unlock()
 	if err != nil {
 		l.metrics.refused.Inc()
-		done(Reply{}, err)
+		done(change.Reply{}, err)
 		return
 	}
-	l.poke()
+	l.wake()
 }
 
-func (l *lane) poke() {
+// wake has run look for what waits.
+func (l *lane) wake() {
 	select {
-	case l.wake <- struct{}{}:
+	case l.woken <- struct{}{}:
 	default:
 	}
 }
 
+// close refuses new changes; run ends when those that wait are decided.
 func (l *lane) close() {
 	l.mu.Lock()
 	l.closed = true
 	l.mu.Unlock()
-	l.poke()
+	l.wake()
 }
 
-// take returns up to MaxBatch waiting ops, and whether the lane may end.
+// take returns up to MaxBatch waiting changes, and whether the lane may end.
 func (l *lane) take() (items []item, end bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -120,12 +132,13 @@ func (l *lane) take() (items []item, end bool) {
 		clear(l.waiting[rest:])
 		l.waiting = l.waiting[:rest]
 		for _, it := range items {
-			l.bytes -= it.op.size()
+			l.bytes -= it.change.Size()
 		}
 	}
 	return items, l.closed && len(items) == 0
 }
 
+// run is the goroutine of the lane. It ends behind close.
 func (l *lane) run() {
 	defer close(l.ended)
 	probe := time.NewTicker(probeEvery)
@@ -143,23 +156,24 @@ func (l *lane) run() {
 		}
 		l.spare = items[:0]
 		select {
-		case <-l.wake:
+		case <-l.woken:
 		case <-probe.C:
-			if l.trouble.Load() != nil && !l.lost {
-				l.work([]item{{nop{}, func(Reply, error) {}}})
+			if l.writeErr.Load() != nil && !l.fenced {
+				l.work([]item{{&change.Nop{}, func(change.Reply, error) {}}})
 			}
 		}
 	}
 }
 
-// work brings one batch down the road: load, decide, commit, ack, publish.
+// work takes one batch from the changes to its events: load, decide, commit,
+// outcomes, publish.
 func (l *lane) work(items []item) {
 	ctx := context.Background() // store bounds each call
-	if l.lost {
+	if l.fenced {
 		l.fail(items, &chat.Error{Kind: chat.Unavailable, Op: "lane.commit", Text: "this server no longer owns the room"})
 		return
 	}
-	if l.adrift {
+	if l.positionUnknown {
 		if err := l.acquire(); err != nil {
 			l.fail(items, err)
 			return
@@ -167,22 +181,18 @@ func (l *lane) work(items []item) {
 	}
 	b := newBatch(l.cfg.Now().UnixMilli(), l.cache, &l.cfg.Limits)
 	for _, it := range items {
-		it.op.need(b)
+		b.need(it.change)
 	}
 	if err := b.load(ctx, l.db); err != nil {
-		l.troubled(err)
+		l.writeFailed(err)
 		l.fail(items, err)
 		return
 	}
-	type outcome struct {
-		r   Reply
-		err error
-	}
 	outcomes := make([]outcome, len(items))
 	for i, it := range items {
-		outcomes[i].r, outcomes[i].err = it.op.apply(b)
+		outcomes[i].reply, outcomes[i].err = b.apply(it.change)
 	}
-	if ch := b.changes(); ch != nil || l.trouble.Load() != nil {
+	if ch := b.changes(); ch != nil || l.writeErr.Load() != nil {
 		if ch == nil {
 			ch = &store.Changes{} // a probe: moves the position, writes nothing else
 		}
@@ -193,7 +203,7 @@ func (l *lane) work(items []item) {
 	}
 	crashpoint.Hit("before-ack")
 	for i, it := range items {
-		it.done(outcomes[i].r, outcomes[i].err)
+		it.done(outcomes[i].reply, outcomes[i].err)
 	}
 	l.publish(b)
 	l.cfg.AfterBatch()
@@ -202,7 +212,7 @@ func (l *lane) work(items []item) {
 }
 
 // commit writes the batch and moves the position. On an error nothing was
-// written, and what the lane remembers is forgotten.
+// written, and the cache is cleared.
 func (l *lane) commit(ctx context.Context, ch *store.Changes) error {
 	start := time.Now()
 	crashpoint.Hit("before-commit")
@@ -210,15 +220,15 @@ func (l *lane) commit(ctx context.Context, ch *store.Changes) error {
 	crashpoint.Hit("after-commit")
 	l.metrics.commit.Observe(time.Since(start).Seconds())
 	if err != nil && chat.KindOf(err) != chat.Fenced && chat.KindOf(err) != chat.ReadOnly {
-		err = l.settle(err)
+		err = l.resolveCommit(err)
 	}
 	if err != nil {
-		l.cache.forget()
-		l.troubled(err)
+		l.cache.clear()
+		l.writeFailed(err)
 		return err
 	}
 	l.at = l.at.Next()
-	if l.trouble.Swap(nil) != nil {
+	if l.writeErr.Swap(nil) != nil {
 		l.log.Warn("writing works again")
 	}
 	l.committed.position.Store(l.at.N)
@@ -228,12 +238,12 @@ func (l *lane) commit(ctx context.Context, ch *store.Changes) error {
 	return nil
 }
 
-// settle finds out whether a commit that ended in err has happened: the
-// position says so.
-func (l *lane) settle(err error) error {
+// resolveCommit finds out whether a commit that ended in err has happened: the
+// stored position says so. It returns nil if it has.
+func (l *lane) resolveCommit(err error) error {
 	before := l.at.N
-	if aerr := l.acquire(); aerr != nil {
-		l.log.Error("cannot tell where the lane stands", "err", aerr)
+	if acquireErr := l.acquire(); acquireErr != nil {
+		l.log.Error("the position of the lane is unknown", "err", acquireErr)
 		return err
 	}
 	if l.at.N == before+1 {
@@ -243,11 +253,11 @@ func (l *lane) settle(err error) error {
 	return err
 }
 
-// acquire asks the database where the lane stands, and makes this process its
-// owner once more.
+// acquire makes this process the owner of the lane once more, and reads the
+// position.
 func (l *lane) acquire() error {
 	at, err := l.db.Acquire(context.Background(), 0)
-	l.adrift = err != nil
+	l.positionUnknown = err != nil
 	if err == nil {
 		l.at = at
 		l.committed.position.Store(at.N)
@@ -255,22 +265,23 @@ func (l *lane) acquire() error {
 	return err
 }
 
-// troubled notes that writing does not work, loudly the first time.
-func (l *lane) troubled(err error) {
-	if chat.KindOf(err) == chat.Fenced && !l.lost {
-		l.lost = true
+// writeFailed records that writing does not work, and logs it the first time.
+func (l *lane) writeFailed(err error) {
+	if chat.KindOf(err) == chat.Fenced && !l.fenced {
+		l.fenced = true
 		l.log.Error("another process has taken over this shard", "err", err)
 		l.cfg.OnFenced(l.shard)
 	}
-	if l.trouble.Swap(&err) == nil {
+	if l.writeErr.Swap(&err) == nil {
 		l.log.Error("WRITING DOES NOT WORK: nothing is lost, clients are told to try again", "kind", chat.KindOf(err).Code(), "err", err)
 	}
 }
 
+// fail gives every item the same error.
 func (l *lane) fail(items []item, err error) {
 	l.metrics.failed.Add(float64(len(items)))
 	for _, it := range items {
-		it.done(Reply{}, err)
+		it.done(change.Reply{}, err)
 	}
 	l.cfg.AfterBatch()
 }

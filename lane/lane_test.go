@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/internal/teststore"
 	"github.com/roomtide/roomtide/lane"
@@ -70,13 +71,13 @@ func (w *world) close() {
 	}
 }
 
-func (w *world) do(op lane.Op) (lane.Reply, error) {
+func (w *world) do(op change.Change) (change.Reply, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	return w.lanes.Do(ctx, op)
 }
 
-func (w *world) must(op lane.Op) lane.Reply {
+func (w *world) must(op change.Change) change.Reply {
 	w.t.Helper()
 	r, err := w.do(op)
 	if err != nil {
@@ -88,7 +89,7 @@ func (w *world) must(op lane.Op) lane.Reply {
 // published returns what the room was told. Acks come before events: what passes
 // the lane now comes after both.
 func (w *world) published(room chat.RoomID) []*chat.Event {
-	w.do(&lane.Leave{Room: room, User: "nobody"})
+	w.do(&change.Leave{Room: room, User: "nobody"})
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.events[room]
@@ -97,12 +98,12 @@ func (w *world) published(room chat.RoomID) []*chat.Event {
 func (w *world) join(room chat.RoomID, users ...chat.UserID) {
 	w.t.Helper()
 	for _, u := range users {
-		w.must(&lane.Join{Room: room, User: u, Create: &chat.Room{Open: true}, Own: true})
+		w.must(&change.Join{Room: room, User: u, Create: &change.RoomSpec{Open: true}, Own: true})
 	}
 }
 
-func send(room chat.RoomID, user chat.UserID, key, text string) *lane.Send {
-	return &lane.Send{Room: room, User: user, Draft: chat.Draft{Text: text, Key: key}}
+func send(room chat.RoomID, user chat.UserID, key, text string) *change.Send {
+	return &change.Send{Room: room, User: user, Draft: chat.Draft{Text: text, Key: key}}
 }
 
 func wantKind(t testing.TB, err error, want chat.Kind) {
@@ -149,9 +150,9 @@ func TestSameKeyIsTheSameMessage(t *testing.T) {
 		wantKind(t, err, chat.Conflict)
 	}
 	check("at once")
-	w.must(&lane.Edit{Room: "r", Seq: first.Seq, User: "ann", Text: "edited"})
+	w.must(&change.Edit{Room: "r", Seq: first.Seq, User: "ann", Text: "edited"})
 	check("after an edit")
-	w.must(&lane.Delete{Room: "r", Seq: first.Seq, User: "ann"})
+	w.must(&change.Delete{Room: "r", Seq: first.Seq, User: "ann"})
 	check("after a deletion")
 	w.close()
 	w.open()
@@ -174,19 +175,21 @@ func TestOpsOfOneBatchSeeEachOther(t *testing.T) {
 	t.Cleanup(w.close)
 
 	type result struct {
-		r   lane.Reply
+		r   change.Reply
 		err error
 	}
 	results := make(chan result, 16)
-	submit := func(op lane.Op) { w.lanes.Submit(op, func(r lane.Reply, err error) { results <- result{r, err} }) }
-	submit(&lane.Join{Room: "r", User: "ann", Create: &chat.Room{Open: true}, Own: true}) // held in its commit
+	submit := func(op change.Change) {
+		w.lanes.Submit(op, func(r change.Reply, err error) { results <- result{r, err} })
+	}
+	submit(&change.Join{Room: "r", User: "ann", Create: &change.RoomSpec{Open: true}, Own: true}) // held in its commit
 	submit(send("r", "ann", "k", "one"))
 	submit(send("r", "ann", "k", "one"))
 	submit(send("r", "ann", "k", "two"))
-	submit(&lane.Edit{Room: "r", Seq: 1, User: "ann", Text: "edited"})
-	submit(&lane.React{Room: "r", Seq: 1, User: "ann", Emoji: "+", On: true})
-	submit(&lane.React{Room: "r", Seq: 1, User: "ann", Emoji: "+", On: true})
-	submit(&lane.Leave{Room: "r", User: "ann"})
+	submit(&change.Edit{Room: "r", Seq: 1, User: "ann", Text: "edited"})
+	submit(&change.React{Room: "r", Seq: 1, User: "ann", Emoji: "+", On: true})
+	submit(&change.React{Room: "r", Seq: 1, User: "ann", Emoji: "+", On: true})
+	submit(&change.Leave{Room: "r", User: "ann"})
 	submit(send("r", "ann", "k2", "gone"))
 	close(gate)
 
@@ -221,39 +224,39 @@ func TestRules(t *testing.T) {
 	w := newWorld(t)
 	w.join("r", "owner", "ann", "bob")
 	w.must(send("r", "ann", "", "ann's"))
-	w.must(&lane.SetMember{Room: "r", By: "owner", User: "mod", Role: chat.RoleModerator})
+	w.must(&change.SetMember{Room: "r", By: "owner", User: "mod", Role: chat.RoleModerator})
 	yes := true
 	for _, c := range []struct {
 		name string
-		op   lane.Op
+		op   change.Change
 		want chat.Kind // 0: allowed
 	}{
 		{"send to no room", send("nowhere", "ann", "", "x"), chat.NotFound},
 		{"send as a stranger", send("r", "eve", "", "x"), chat.NotMember},
-		{"reply to nothing", &lane.Send{Room: "r", User: "ann", Draft: chat.Draft{Text: "x", ReplyTo: 99}}, chat.Invalid},
-		{"edit another's", &lane.Edit{Room: "r", Seq: 1, User: "owner", Text: "x"}, chat.Forbidden},
-		{"edit nothing", &lane.Edit{Room: "r", Seq: 99, User: "ann", Text: "x"}, chat.NotFound},
-		{"edit as a stranger", &lane.Edit{Room: "r", Seq: 1, User: "eve", Text: "x"}, chat.NotMember},
-		{"delete another's", &lane.Delete{Room: "r", Seq: 1, User: "bob"}, chat.Forbidden},
-		{"react as a stranger", &lane.React{Room: "r", Seq: 1, User: "eve", Emoji: "+", On: true}, chat.NotMember},
-		{"promote oneself", &lane.SetMember{Room: "r", By: "ann", User: "ann", Role: chat.RoleOwner}, chat.Forbidden},
-		{"demote the owner", &lane.SetMember{Room: "r", By: "mod", User: "owner", Role: chat.RoleMember}, chat.Forbidden},
-		{"change the room as moderator", &lane.SetRoom{Room: "r", By: "mod", Open: &yes}, chat.Forbidden},
-		{"change the room as a stranger", &lane.SetRoom{Room: "r", By: "eve", Open: &yes}, chat.NotMember},
-		{"join no room", &lane.Join{Room: "nowhere", User: "ann"}, chat.NotFound},
-		{"leave no room", &lane.Leave{Room: "nowhere", User: "ann"}, chat.NotFound},
-		{"ban as moderator", &lane.SetMember{Room: "r", By: "mod", User: "bob", Role: chat.RoleBanned}, 0},
-		{"come back banned", &lane.Join{Room: "r", User: "bob"}, chat.Forbidden},
-		{"come back banned with a grant", &lane.Join{Room: "r", User: "bob", Granted: true}, chat.Forbidden},
-		{"close the room", &lane.SetRoom{Room: "r", By: "owner", Open: new(bool), ReadOnly: &yes}, 0},
-		{"join a closed room", &lane.Join{Room: "r", User: "eve"}, chat.Forbidden},
-		{"join a closed room with a grant", &lane.Join{Room: "r", User: "eve", Granted: true}, 0},
+		{"reply to nothing", &change.Send{Room: "r", User: "ann", Draft: chat.Draft{Text: "x", ReplyTo: 99}}, chat.Invalid},
+		{"edit another's", &change.Edit{Room: "r", Seq: 1, User: "owner", Text: "x"}, chat.Forbidden},
+		{"edit nothing", &change.Edit{Room: "r", Seq: 99, User: "ann", Text: "x"}, chat.NotFound},
+		{"edit as a stranger", &change.Edit{Room: "r", Seq: 1, User: "eve", Text: "x"}, chat.NotMember},
+		{"delete another's", &change.Delete{Room: "r", Seq: 1, User: "bob"}, chat.Forbidden},
+		{"react as a stranger", &change.React{Room: "r", Seq: 1, User: "eve", Emoji: "+", On: true}, chat.NotMember},
+		{"promote oneself", &change.SetMember{Room: "r", By: "ann", User: "ann", Role: chat.RoleOwner}, chat.Forbidden},
+		{"demote the owner", &change.SetMember{Room: "r", By: "mod", User: "owner", Role: chat.RoleMember}, chat.Forbidden},
+		{"change the room as moderator", &change.SetRoom{Room: "r", By: "mod", Open: &yes}, chat.Forbidden},
+		{"change the room as a stranger", &change.SetRoom{Room: "r", By: "eve", Open: &yes}, chat.NotMember},
+		{"join no room", &change.Join{Room: "nowhere", User: "ann"}, chat.NotFound},
+		{"leave no room", &change.Leave{Room: "nowhere", User: "ann"}, chat.NotFound},
+		{"ban as moderator", &change.SetMember{Room: "r", By: "mod", User: "bob", Role: chat.RoleBanned}, 0},
+		{"come back banned", &change.Join{Room: "r", User: "bob"}, chat.Forbidden},
+		{"come back banned with a grant", &change.Join{Room: "r", User: "bob", Granted: true}, chat.Forbidden},
+		{"close the room", &change.SetRoom{Room: "r", By: "owner", Open: new(bool), ReadOnly: &yes}, 0},
+		{"join a closed room", &change.Join{Room: "r", User: "eve"}, chat.Forbidden},
+		{"join a closed room with a grant", &change.Join{Room: "r", User: "eve", Granted: true}, 0},
 		{"send in a read-only room", send("r", "ann", "", "x"), chat.Forbidden},
 		{"send in a read-only room as moderator", send("r", "mod", "", "x"), 0},
-		{"send as the back end", &lane.Send{Room: "r", User: "shop", Server: true, Draft: chat.Draft{Text: "x"}}, 0},
-		{"delete as moderator", &lane.Delete{Room: "r", Seq: 1, User: "mod"}, 0},
-		{"edit a tombstone", &lane.Edit{Room: "r", Seq: 1, User: "ann", Text: "x"}, chat.NotFound},
-		{"react to a tombstone", &lane.React{Room: "r", Seq: 1, User: "ann", Emoji: "+", On: true}, chat.NotFound},
+		{"send as the back end", &change.Send{Room: "r", User: "shop", Server: true, Draft: chat.Draft{Text: "x"}}, 0},
+		{"delete as moderator", &change.Delete{Room: "r", Seq: 1, User: "mod"}, 0},
+		{"edit a tombstone", &change.Edit{Room: "r", Seq: 1, User: "ann", Text: "x"}, chat.NotFound},
+		{"react to a tombstone", &change.React{Room: "r", Seq: 1, User: "ann", Emoji: "+", On: true}, chat.NotFound},
 	} {
 		before := len(w.published("r"))
 		_, err := w.do(c.op)
@@ -275,8 +278,8 @@ func TestLargeRoomIsToldOfJoinsTogether(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 16 {
 			wg.Add(1)
-			op := &lane.Join{Room: "r", User: chat.UserID(fmt.Sprint("user", from+i)), Create: &chat.Room{Open: true}}
-			w.lanes.Submit(op, func(_ lane.Reply, err error) {
+			op := &change.Join{Room: "r", User: chat.UserID(fmt.Sprint("user", from+i)), Create: &change.RoomSpec{Open: true}}
+			w.lanes.Submit(op, func(_ change.Reply, err error) {
 				if err != nil {
 					t.Error(err)
 				}
@@ -318,8 +321,8 @@ func TestMarksNeverGoBack(t *testing.T) {
 		seq, want chat.Seq
 		changed   bool
 	}{{3, 3, true}, {2, 3, false}, {3, 3, false}, {9, 9, true}} {
-		r := w.must(&lane.Read{User: "ann", Room: "r", Seq: step.seq})
-		if r.UserRoom.Read != step.want || r.Changed != step.changed {
+		r := w.must(&change.Read{User: "ann", Room: "r", Seq: step.seq})
+		if r.Read != step.want || r.Changed != step.changed {
 			t.Errorf("step %d: %+v", i, r)
 		}
 	}
@@ -331,13 +334,13 @@ func TestEmojiAreBounded(t *testing.T) {
 	w.must(send("r", "ann", "", "x"))
 	most := chat.DefaultLimits().Emojis
 	for i := range most {
-		w.must(&lane.React{Room: "r", Seq: 1, User: "ann", Emoji: string(rune('a' + i)), On: true})
+		w.must(&change.React{Room: "r", Seq: 1, User: "ann", Emoji: string(rune('a' + i)), On: true})
 	}
-	_, err := w.do(&lane.React{Room: "r", Seq: 1, User: "ann", Emoji: "one more", On: true})
+	_, err := w.do(&change.React{Room: "r", Seq: 1, User: "ann", Emoji: "one more", On: true})
 	wantKind(t, err, chat.TooLarge)
-	w.must(&lane.React{Room: "r", Seq: 1, User: "bob", Emoji: "a", On: true})
-	w.must(&lane.React{Room: "r", Seq: 1, User: "ann", Emoji: "b", On: false})
-	w.must(&lane.React{Room: "r", Seq: 1, User: "ann", Emoji: "one more", On: true})
+	w.must(&change.React{Room: "r", Seq: 1, User: "bob", Emoji: "a", On: true})
+	w.must(&change.React{Room: "r", Seq: 1, User: "ann", Emoji: "b", On: false})
+	w.must(&change.React{Room: "r", Seq: 1, User: "ann", Emoji: "one more", On: true})
 }
 
 var errDisk = errors.New("the disk says no")
@@ -469,7 +472,7 @@ func TestFullLaneRefuses(t *testing.T) {
 	refused := make(chan error, 1000)
 	for range 200 {
 		wg.Add(1)
-		w.lanes.Submit(&lane.Join{Room: "r", User: "ann", Create: &chat.Room{Open: true}, Own: true}, func(_ lane.Reply, err error) {
+		w.lanes.Submit(&change.Join{Room: "r", User: "ann", Create: &change.RoomSpec{Open: true}, Own: true}, func(_ change.Reply, err error) {
 			if err != nil {
 				refused <- err
 			}
@@ -499,7 +502,7 @@ func TestCloseCommitsWhatWaits(t *testing.T) {
 	w.join("r", "ann")
 	acks := make(chan error, 50)
 	for range 50 {
-		w.lanes.Submit(send("r", "ann", "", "x"), func(_ lane.Reply, err error) { acks <- err })
+		w.lanes.Submit(send("r", "ann", "", "x"), func(_ change.Reply, err error) { acks <- err })
 	}
 	w.close()
 	for range 50 {

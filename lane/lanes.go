@@ -1,18 +1,19 @@
 // Package lane is the only way a durable change enters a room.
 //
-// Each shard has one lane: a goroutine that takes all commands waiting for it,
-// loads the rows they depend on, decides them one after the other in memory,
-// and commits everything in one transaction. While that commit is on its way
-// to disk the next batch gathers, so batches grow with the load and no timer
-// is needed. Only after the commit does anybody hear of it: first the ack is
-// queued for whoever asked, then the events go to the bus.
+// Each shard has one lane: a goroutine that takes all changes that wait for it,
+// loads the rows they depend on, decides them one after the other in memory, and
+// commits everything in one transaction. While that commit is on its way to disk
+// the next batch gathers, so batches grow with the load and no timer is needed.
+// Nothing is shown before the commit: behind it each change gets its outcome
+// first, then the events go to the bus.
 //
 // A lane is the only writer of its slots. Its position is checked and moved in
 // the transaction itself (store.Writer.Commit), so what a lane remembers of
 // rooms and members between batches cannot be stale: if another owner had
 // written, the commit would fail.
 //
-// What a command does is in the file named after it.
+// A change is data (package change). What is decided of it is in the file named
+// after it, and found by its kind (rules.go).
 package lane
 
 import (
@@ -23,42 +24,10 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/store"
 )
-
-// An Op is one command. The types that implement it are in this package.
-type Op interface {
-	// Slot is the slot whose lane applies the op.
-	Slot() chat.Slot
-
-	// need adds the rows the op depends on, unless the batch has them.
-	need(b *batch)
-
-	// apply decides the op. It checks everything before it changes anything, so
-	// that an op that fails leaves no trace in the batch.
-	apply(b *batch) (Reply, error)
-
-	// size is about how many bytes the op holds while it waits.
-	size() int
-}
-
-// Reply is what came of an op. Which fields are set depends on the op.
-type Reply struct {
-	Seq      chat.Seq
-	Rev      chat.Rev
-	Time     int64 // Unix milliseconds
-	Repeated bool  // the key was known: this is the first attempt's reply
-	Created  bool  // the room was made
-	Changed  bool  // there was something to do
-	Room     chat.Room
-	Member   chat.Member
-	UserRoom store.UserRoom
-}
-
-// Done receives the outcome of an op, once, from the lane's goroutine or, when
-// the op was refused, from Submit's caller. It must not block.
-type Done func(Reply, error)
 
 // Config configures Lanes. Store and Publish are required.
 type Config struct {
@@ -66,14 +35,14 @@ type Config struct {
 
 	// Publish hands a room's committed events on (bus.Bus.Publish).
 	Publish func(room chat.RoomID, events []*chat.Event) error
-	// AfterBatch runs when the acks and events of a batch are all handed on.
+	// AfterBatch runs when the outcomes and events of a batch are all handed on.
 	AfterBatch func()
-	// OnFenced runs, once a lane, when another process has taken it over.
+	// OnFenced runs once for each lane that another process has taken over.
 	OnFenced func(shard int)
 
 	Limits     chat.Limits
-	MaxBatch   int // ops in one commit; default 512
-	MaxWaiting int // ops waiting in one lane; default 4096
+	MaxBatch   int // changes in one commit; default 512
+	MaxWaiting int // changes waiting in one lane; default 4096
 	MaxBytes   int // bytes waiting in one lane; default 32 MiB
 	Now        func() time.Time
 	Log        *slog.Logger
@@ -107,13 +76,14 @@ func (c *Config) fill() {
 	}
 }
 
-// Lanes are the lanes of all shards of this process.
+// Lanes are the lanes of all shards of this process. Safe for concurrent use.
 type Lanes struct {
 	store *store.Store
 	lanes []*lane // by shard
 }
 
-// Open takes ownership of every shard's lane and starts working.
+// Open takes ownership of the lane of every shard and starts them all. Close ends
+// them.
 func Open(ctx context.Context, cfg Config) (*Lanes, error) {
 	cfg.fill()
 	ls := &Lanes{store: cfg.Store}
@@ -131,44 +101,43 @@ func Open(ctx context.Context, cfg Config) (*Lanes, error) {
 	return ls, nil
 }
 
-// Submit hands the op to its lane and returns at once. If the lane is full or
-// closed, done runs before Submit returns, with Busy or Unavailable; then
-// nothing was or will be done.
-func (ls *Lanes) Submit(op Op, done Done) {
-	ls.lanes[ls.store.ShardOf(op.Slot())].submit(op, done)
+// Submit hands the change to its lane and returns at once. If the lane is full or
+// closed, done runs before Submit returns, with Busy or Unavailable; then nothing
+// was or will be done. The change belongs to the lane until done runs.
+func (ls *Lanes) Submit(c change.Change, done change.Done) {
+	ls.lanes[ls.store.ShardOf(c.Slot())].submit(c, done)
 }
 
-// SubmitTo is Submit for an op that concerns a whole shard.
-func (ls *Lanes) SubmitTo(shard int, op Op, done Done) { ls.lanes[shard].submit(op, done) }
+// SubmitTo is Submit for a change that concerns a whole shard.
+func (ls *Lanes) SubmitTo(shard int, c change.Change, done change.Done) {
+	ls.lanes[shard].submit(c, done)
+}
 
-// Do is Submit and wait. If ctx ends first the op may still happen.
-func (ls *Lanes) Do(ctx context.Context, op Op) (Reply, error) {
-	type outcome struct {
-		r   Reply
-		err error
-	}
+// Do is Submit and wait. If ctx ends first, the error is Unavailable and the
+// change may still happen.
+func (ls *Lanes) Do(ctx context.Context, c change.Change) (change.Reply, error) {
 	ch := make(chan outcome, 1)
-	ls.Submit(op, func(r Reply, err error) { ch <- outcome{r, err} })
+	ls.Submit(c, func(r change.Reply, err error) { ch <- outcome{r, err} })
 	select {
 	case o := <-ch:
-		return o.r, o.err
+		return o.reply, o.err
 	case <-ctx.Done():
-		return Reply{}, &chat.Error{Kind: chat.Unavailable, Op: "lane.do", Text: "gave up waiting", Err: ctx.Err()}
+		return change.Reply{}, &chat.Error{Kind: chat.Unavailable, Op: "lane.do", Text: "gave up waiting", Err: ctx.Err()}
 	}
 }
 
-// Err reports why writing does not work at the moment, nil if it does.
+// Err is why writing does not work at the moment, nil if it does.
 func (ls *Lanes) Err() error {
 	var errs []error
 	for _, l := range ls.lanes {
-		if p := l.trouble.Load(); p != nil {
+		if p := l.writeErr.Load(); p != nil {
 			errs = append(errs, *p)
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// Close refuses new ops, commits what waits, and returns when all goroutines have
+// Close refuses new changes, commits what waits, and returns when all goroutines have
 // ended. Consumers of the outbox that shall see all of it end before (Flush). It
 // may be called again.
 func (ls *Lanes) Close() {

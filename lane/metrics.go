@@ -3,7 +3,7 @@ package lane
 import "github.com/prometheus/client_golang/prometheus"
 
 type metrics struct {
-	commands    prometheus.Counter
+	changes     prometheus.Counter
 	refused     prometheus.Counter
 	failed      prometheus.Counter
 	unpublished prometheus.Counter
@@ -16,12 +16,12 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
 	m := &metrics{
-		commands:    counter("roomtide_lane_commands_total", "Commands decided by lanes."),
-		refused:     counter("roomtide_lane_refused_total", "Commands refused because a lane was full or closed."),
-		failed:      counter("roomtide_lane_failed_total", "Commands that failed because storage did not work."),
+		changes:     counter("roomtide_lane_changes_total", "Changes decided by lanes."),
+		refused:     counter("roomtide_lane_refused_total", "Changes refused because a lane was full or closed."),
+		failed:      counter("roomtide_lane_failed_total", "Changes that failed because storage did not work."),
 		unpublished: counter("roomtide_lane_unpublished_total", "Events the bus could not carry; clients resume."),
 		size: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "roomtide_lane_batch_commands", Help: "Commands in one commit.",
+			Name: "roomtide_lane_batch_changes", Help: "Changes in one commit.",
 			Buckets: []float64{1, 2, 4, 8, 16, 32, 64, 128, 256, 512},
 		}),
 		commit: prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -30,12 +30,12 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.commands, m.refused, m.failed, m.unpublished, m.size, m.commit)
+		reg.MustRegister(m.changes, m.refused, m.failed, m.unpublished, m.size, m.commit)
 	}
 	return m
 }
 
 func (m *metrics) batch(n int) {
-	m.commands.Add(float64(n))
+	m.changes.Add(float64(n))
 	m.size.Observe(float64(n))
 }

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/store"
 )
@@ -25,7 +26,11 @@ func (ls *Lanes) Position(shard int) int64 { return ls.lanes[shard].committed.po
 // ctx ends first, that may still happen.
 func (ls *Lanes) SaveCursors(ctx context.Context, shard int, cursors ...store.Cursor) error {
 	done := make(chan error, 1)
-	ls.lanes[shard].submit(saveCursors(cursors), func(_ Reply, err error) { done <- err })
+	c := &change.Cursors{Cursors: make([]change.Cursor, len(cursors))}
+	for i, cursor := range cursors {
+		c.Cursors[i] = change.Cursor(cursor)
+	}
+	ls.lanes[shard].submit(c, func(_ change.Reply, err error) { done <- err })
 	select {
 	case err := <-done:
 		return err
@@ -38,7 +43,7 @@ func (ls *Lanes) SaveCursors(ctx context.Context, shard int, cursors ...store.Cu
 func (ls *Lanes) Flush(ctx context.Context) {
 	for _, l := range ls.lanes {
 		done := make(chan struct{})
-		l.submit(nop{}, func(Reply, error) { close(done) })
+		l.submit(&change.Nop{}, func(change.Reply, error) { close(done) })
 		select {
 		case <-done:
 		case <-ctx.Done():
@@ -70,20 +75,6 @@ func (c *committed) signal() {
 		default:
 		}
 	}
-}
-
-// saveCursors is the op of SaveCursors.
-type saveCursors []store.Cursor
-
-func (saveCursors) Slot() chat.Slot { return 0 }
-
-func (o saveCursors) size() int { return 64 * len(o) }
-
-func (saveCursors) need(*batch) {}
-
-func (o saveCursors) apply(b *batch) (Reply, error) {
-	b.cursors = append(b.cursors, o...)
-	return Reply{Changed: true}, nil
 }
 
 // entry returns what the batch tells the consumers of the outbox, nil if no room

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
-	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/store"
 )
 
@@ -26,13 +26,13 @@ func TestEntriesSayWhatEachRevWas(t *testing.T) {
 	w.join("r", "ann", "bob")
 	w.must(send("r", "ann", "", "one"))
 	w.must(send("r", "ann", "", "two"))
-	w.must(&lane.Edit{Room: "r", Seq: 1, User: "ann", Text: "edited"})
-	w.must(&lane.React{Room: "r", Seq: 2, User: "bob", Emoji: "+", On: true})
-	w.must(&lane.Delete{Room: "r", Seq: 1, User: "ann"})
+	w.must(&change.Edit{Room: "r", Seq: 1, User: "ann", Text: "edited"})
+	w.must(&change.React{Room: "r", Seq: 2, User: "bob", Emoji: "+", On: true})
+	w.must(&change.Delete{Room: "r", Seq: 1, User: "ann"})
 	title := "title"
-	w.must(&lane.SetRoom{Room: "r", By: "ann", Title: &title})
-	w.must(&lane.Leave{Room: "r", User: "bob"})
-	w.must(&lane.SetRoom{Room: "empty", Server: true, Create: &chat.Room{}})
+	w.must(&change.SetRoom{Room: "r", By: "ann", Title: &title})
+	w.must(&change.Leave{Room: "r", User: "bob"})
+	w.must(&change.SetRoom{Room: "empty", Server: true, Create: &change.RoomSpec{}})
 
 	var got []store.Change
 	members := map[chat.UserID][]chat.Role{}

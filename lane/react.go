@@ -3,55 +3,40 @@ package lane
 import (
 	"strconv"
 
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/store"
 )
 
-// React puts the user's reaction under a message, or takes it away. What is so
-// already changes nothing. Replies Seq, Rev. Errors: NotFound (also for a
-// deleted message), NotMember, TooLarge (too many different emoji).
-type React struct {
-	Room   chat.RoomID
-	Seq    chat.Seq
-	User   chat.UserID
-	Server bool
-	Emoji  string
-	On     bool
+func (b *batch) needReact(c *change.React) {
+	b.needMessageBy(c.Room, c.Seq, c.User)
+	b.needReactions(c.Room, c.Seq)
 }
 
-func (o *React) Slot() chat.Slot { return o.Room.Slot() }
-
-func (o *React) size() int { return 256 }
-
-func (o *React) need(b *batch) {
-	needMessageBy(b, o.Room, o.Seq, o.User)
-	b.needReactions(o.Room, o.Seq)
-}
-
-func (o *React) apply(b *batch) (Reply, error) {
-	r, m, role, err := messageBy(b, o.Room, o.Seq, o.User)
-	if err == nil && !o.Server {
+func (b *batch) applyReact(c *change.React) (change.Reply, error) {
+	r, m, role, err := b.messageBy(c.Room, c.Seq, c.User)
+	if err == nil && !c.Server {
 		err = chat.CanRead(role)
 	}
 	if err == nil && m.Deleted {
 		err = chat.E(chat.NotFound, "this message was deleted")
 	}
 	if err != nil {
-		return Reply{}, err
+		return change.Reply{}, err
 	}
-	key := store.ReactionKey{Room: o.Room, Seq: o.Seq, Emoji: o.Emoji, User: o.User}
-	standing := b.standing(o.Room, o.Seq)
-	if standing[key] == o.On {
-		return Reply{Seq: m.Seq, Rev: m.Rev}, nil
+	key := store.ReactionKey{Room: c.Room, Seq: c.Seq, Emoji: c.Emoji, User: c.User}
+	standing := b.standing(c.Room, c.Seq)
+	if standing[key] == c.On {
+		return change.Reply{Seq: m.Seq, Rev: m.Rev}, nil
 	}
-	if o.On && newEmoji(standing, o.Emoji) >= b.limits.Emojis {
-		return Reply{}, chat.E(chat.TooLarge, "at most "+strconv.Itoa(b.limits.Emojis)+" different reactions under one message")
+	if c.On && newEmoji(standing, c.Emoji) >= b.limits.Emojis {
+		return change.Reply{}, chat.E(chat.TooLarge, "at most "+strconv.Itoa(b.limits.Emojis)+" different reactions under one message")
 	}
-	b.setReaction(key, o.On)
+	b.setReaction(key, c.On)
 	n := *m
-	n.Rev = b.bump(r, &chat.Event{Kind: chat.EventReacted, Seq: o.Seq, User: o.User, Emoji: o.Emoji, On: o.On})
+	n.Rev = b.bump(r, &chat.Event{Kind: chat.EventReacted, Seq: c.Seq, User: c.User, Emoji: c.Emoji, On: c.On})
 	b.update(&n)
-	return Reply{Seq: n.Seq, Rev: n.Rev, Time: b.now, Changed: true}, nil
+	return change.Reply{Seq: n.Seq, Rev: n.Rev, Time: b.now, Changed: true}, nil
 }
 
 // newEmoji counts the different emoji if this one is not among them, else none.

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
-	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/outbox"
 	"github.com/roomtide/roomtide/store"
 )
@@ -21,7 +21,7 @@ func TestDeliversInOrder(t *testing.T) {
 	w.start(a.consumer(), b.consumer())
 	for i := range 60 {
 		id := chat.RoomID(fmt.Sprint("room ", i))
-		_, err := w.lanes.Do(t.Context(), &lane.SetRoom{Room: id, Server: true, Create: &chat.Room{}})
+		_, err := w.lanes.Do(t.Context(), &change.SetRoom{Room: id, Server: true, Create: &change.RoomSpec{}})
 		w.must(err)
 	}
 	total := 0

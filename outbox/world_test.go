@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/internal/teststore"
 	"github.com/roomtide/roomtide/lane"
@@ -91,7 +92,7 @@ func (w *world) write(n int) {
 	for range n {
 		w.sent++
 		title := fmt.Sprint("title ", w.sent)
-		_, err := w.lanes.Do(w.t.Context(), &lane.SetRoom{Room: room, Server: true, Title: &title, Create: &chat.Room{}})
+		_, err := w.lanes.Do(w.t.Context(), &change.SetRoom{Room: room, Server: true, Title: &title, Create: &change.RoomSpec{}})
 		w.must(err)
 	}
 }

@@ -8,16 +8,16 @@ import (
 	"context"
 	"sync"
 
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
-	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/outbox"
 	"github.com/roomtide/roomtide/store"
 )
 
 // Lanes is what the projection needs of lane.Lanes.
 type Lanes interface {
-	Submit(op lane.Op, done lane.Done)
-	Do(ctx context.Context, op lane.Op) (lane.Reply, error)
+	Submit(op change.Change, done change.Done)
+	Do(ctx context.Context, op change.Change) (change.Reply, error)
 }
 
 // UserRooms returns the consumer that has each change of a member row applied by
@@ -37,7 +37,7 @@ func apply(lanes Lanes, e *store.Entry) error {
 		mu    sync.Mutex
 		first error
 	)
-	done := func(_ lane.Reply, err error) {
+	done := func(_ change.Reply, err error) {
 		if err != nil {
 			mu.Lock()
 			first = err
@@ -49,7 +49,7 @@ func apply(lanes Lanes, e *store.Entry) error {
 		r := &e.Rooms[i]
 		for _, m := range r.Members {
 			wg.Add(1)
-			lanes.Submit(&lane.Project{Member: m, Seq: r.Seq}, done)
+			lanes.Submit(&change.Project{Member: m, Seq: r.Seq}, done)
 		}
 	}
 	wg.Wait()
@@ -67,7 +67,7 @@ func Rebuild(ctx context.Context, st *store.Store, lanes Lanes, progress func(ro
 			if err != nil {
 				return err
 			}
-			if _, err := lanes.Do(ctx, &lane.Project{Member: m, Seq: room.LastSeq}); err != nil {
+			if _, err := lanes.Do(ctx, &change.Project{Member: m, Seq: room.LastSeq}); err != nil {
 				return err
 			}
 			if rows++; rows%1000 == 0 {

@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/internal/teststore"
 	"github.com/roomtide/roomtide/lane"
@@ -67,7 +68,7 @@ func (w *world) catchUp() {
 	w.outbox.Close(ctx)
 }
 
-func (w *world) do(op lane.Op) {
+func (w *world) do(op change.Change) {
 	w.t.Helper()
 	if _, err := w.lanes.Do(w.t.Context(), op); err != nil {
 		w.t.Fatalf("%T: %v", op, err)
@@ -77,13 +78,13 @@ func (w *world) do(op lane.Op) {
 func (w *world) join(room chat.RoomID, users ...chat.UserID) {
 	w.t.Helper()
 	for _, u := range users {
-		w.do(&lane.Join{Room: room, User: u, Create: &chat.Room{Open: true}, Own: true})
+		w.do(&change.Join{Room: room, User: u, Create: &change.RoomSpec{Open: true}, Own: true})
 	}
 }
 
 func (w *world) send(room chat.RoomID, user chat.UserID) {
 	w.t.Helper()
-	w.do(&lane.Send{Room: room, User: user, Draft: chat.Draft{Text: "x"}})
+	w.do(&change.Send{Room: room, User: user, Draft: chat.Draft{Text: "x"}})
 }
 
 func (w *world) rooms(user chat.UserID) []store.UserRoom {
@@ -100,7 +101,7 @@ func TestMyRoomsFollowMemberships(t *testing.T) {
 	w.join("a", "ann", "bob")
 	w.send("a", "bob")
 	w.join("b", "ann")
-	w.do(&lane.Leave{Room: "b", User: "ann"})
+	w.do(&change.Leave{Room: "b", User: "ann"})
 	w.join("c", "ann")
 	w.send("c", "ann")
 	w.join("c", "cid") // with one message there
@@ -126,9 +127,9 @@ func TestMyRoomsFollowMemberships(t *testing.T) {
 func TestTwiceIsOnce(t *testing.T) {
 	w := newWorld(t)
 	w.join("a", "ann", "bob")
-	w.do(&lane.SetMember{Room: "a", By: "ann", User: "bob", Role: chat.RoleModerator})
+	w.do(&change.SetMember{Room: "a", By: "ann", User: "bob", Role: chat.RoleModerator})
 	w.send("a", "ann")
-	w.do(&lane.Read{User: "bob", Room: "a", Seq: 1})
+	w.do(&change.Read{User: "bob", Room: "a", Seq: 1})
 	w.catchUp()
 	before := w.rooms("bob")
 	if len(before) != 1 || before[0].Role != chat.RoleModerator {
@@ -154,9 +155,9 @@ type refusing struct {
 	user chat.UserID
 }
 
-func (r refusing) Submit(op lane.Op, done lane.Done) {
-	if p, ok := op.(*lane.Project); ok && p.Member.User == r.user {
-		done(lane.Reply{}, chat.E(chat.Busy, ""))
+func (r refusing) Submit(op change.Change, done change.Done) {
+	if p, ok := op.(*change.Project); ok && p.Member.User == r.user {
+		done(change.Reply{}, chat.E(chat.Busy, ""))
 		return
 	}
 	r.Lanes.Submit(op, done)
@@ -187,8 +188,8 @@ func TestRebuild(t *testing.T) {
 	w.join("a", "ann", "bob")
 	w.join("b", "ann")
 	w.send("b", "ann")
-	w.do(&lane.Read{User: "ann", Room: "a", Seq: 0})
-	w.do(&lane.SetMember{Room: "a", By: "ann", User: "bob", Role: chat.RoleModerator})
+	w.do(&change.Read{User: "ann", Room: "a", Seq: 0})
+	w.do(&change.SetMember{Room: "a", By: "ann", User: "bob", Role: chat.RoleModerator})
 	if rooms := w.rooms("bob"); len(rooms) != 0 {
 		t.Fatalf("before: %+v", rooms)
 	}

@@ -44,7 +44,7 @@ func (s *Server) openHTTP() error {
 	s.onClose(s.sockets.Close)
 	s.socketIO = sioapi.New(sioapi.Config{
 		Hub:      s.hub,
-		Open:     func(c *hub.Conn, codec sioapi.Codec) sioapi.Session { return session.New(deps, c, codec) },
+		Open:     func(c *hub.Conn, codec sioapi.Codec) *session.Session { return session.New(deps, c, codec) },
 		NoGuests: !deps.Guests, Origins: s.cfg.Origins, ClientIP: from.Client,
 		Conns: conns, MaxConns: s.cfg.MaxConnections,
 		FrameBytes: deps.Limits.FrameBytes, Deflate: s.cfg.Compression, Log: s.log, Registerer: s.reg,
@@ -52,7 +52,7 @@ func (s *Server) openHTTP() error {
 	})
 	s.onClose(s.socketIO.Close)
 	api := httpapi.New(httpapi.Config{
-		Messages: s.engine, Rooms: s.engine, Hub: s.hub, Verifier: s.verifier, Registry: s.reg,
+		Engine: s.engine, Hub: s.hub, Verifier: s.verifier, Registry: s.reg,
 		Limits: *deps.Limits, Presence: s.presence, Origins: s.cfg.Origins,
 		PublicMetrics: s.cfg.MetricsPublic, Ready: s.ready, ClientIP: from.Client, Log: s.log,
 	})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/presence"
@@ -119,12 +120,12 @@ func (s *seats) write() {
 	due := s.old
 	s.old, s.young = s.young, nil
 	s.mu.Unlock()
-	parts := make([][]store.OnlineChange, len(s.store.Shards()))
+	parts := make([][]change.OnlineChange, len(s.store.Shards()))
 	for room, users := range due {
 		shard := s.store.ShardOf(room.Slot())
 		parts[shard] = slices.Grow(parts[shard], len(users))
 		for user, on := range users {
-			parts[shard] = append(parts[shard], store.OnlineChange{Room: room, OnlineEntry: store.OnlineEntry{User: user, Node: s.node}, On: on})
+			parts[shard] = append(parts[shard], change.OnlineChange{Room: room, User: user, Node: s.node, On: on})
 		}
 	}
 	for _, changes := range parts {
@@ -145,9 +146,9 @@ const (
 
 // submit hands changes of one shard to its lane, in portions. Those that wait
 // when the lanes are closed are lost; clear makes up for it.
-func (s *seats) submit(changes []store.OnlineChange) {
+func (s *seats) submit(changes []change.OnlineChange) {
 	n := min(len(changes), seatsATime)
-	s.lanes.Submit(&lane.Seats{At: changes[0].Room.Slot(), Changes: changes[:n]}, func(r lane.Reply, err error) {
+	s.lanes.Submit(&change.Online{At: changes[0].Room.Slot(), Changes: changes[:n]}, func(r change.Reply, err error) {
 		s.noted(r, err)
 		if err != nil {
 			s.lost.Add(uint64(len(changes)))
@@ -162,7 +163,7 @@ func (s *seats) submit(changes []store.OnlineChange) {
 	})
 }
 
-func (s *seats) noted(_ lane.Reply, err error) {
+func (s *seats) noted(_ change.Reply, err error) {
 	if err != nil {
 		s.log.Debug("who is online was not noted", "err", err)
 	}
@@ -174,7 +175,7 @@ func (s *seats) clear() {
 	s.young, s.old = nil, nil
 	s.mu.Unlock()
 	for i := range s.store.Shards() {
-		s.lanes.SubmitTo(i, &lane.Seats{Changes: []store.OnlineChange{{OnlineEntry: store.OnlineEntry{Node: s.node}}}}, s.noted)
+		s.lanes.SubmitTo(i, &change.Online{Changes: []change.OnlineChange{{Node: s.node}}}, s.noted)
 	}
 }
 

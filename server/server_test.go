@@ -14,10 +14,10 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/config"
 	"github.com/roomtide/roomtide/engine"
-	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/presence"
 	"github.com/roomtide/roomtide/store"
 )
@@ -46,7 +46,7 @@ func noted(t *testing.T, s *Server) {
 	t.Helper()
 	for i := range s.store.Shards() {
 		done := make(chan struct{})
-		s.lanes.SubmitTo(i, &lane.Seats{}, func(lane.Reply, error) { close(done) })
+		s.lanes.SubmitTo(i, &change.Online{}, func(change.Reply, error) { close(done) })
 		<-done
 	}
 }
@@ -206,7 +206,7 @@ func TestDrainCommitsAndEnds(t *testing.T) {
 	if s.ready() == nil {
 		t.Error("a drained node says that it is ready")
 	}
-	if _, _, err := s.engine.Post(t.Context(), ann, "r", chat.Draft{Text: "too late"}); chat.KindOf(err) != chat.Unavailable {
+	if _, err := s.engine.Do(t.Context(), ann, &change.Send{Room: "r", Draft: chat.Draft{Text: "too late"}}); chat.KindOf(err) != chat.Unavailable {
 		t.Errorf("a drained node took a message: %v", err)
 	}
 	s.Close()
@@ -282,7 +282,7 @@ func TestPutOutIsNotOnline(t *testing.T) {
 	if err := c.Open("r"); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.engine.SetMember(ctx, host, "r", "ann", "", chat.RoleBanned); err != nil {
+	if _, err := s.engine.Do(ctx, host, &change.SetMember{Room: "r", User: "ann", Role: chat.RoleBanned}); err != nil {
 		t.Fatal(err)
 	}
 	noted(t, s) // the event comes after the ack

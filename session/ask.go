@@ -8,7 +8,8 @@ import (
 	"github.com/roomtide/roomtide/wire"
 )
 
-// ask answers the commands that wait for their answer.
+// ask answers the commands that change nothing, or nothing but a read mark. Handle
+// waits for the answer.
 func (s *Session) ask(ctx context.Context, cmd *wire.Command) (wire.Reply, error) {
 	e, a := s.deps.Engine, s.actor
 	switch cmd.Type {

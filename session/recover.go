@@ -10,15 +10,15 @@ import (
 	"github.com/roomtide/roomtide/wire"
 )
 
-// Recover seats a client that comes back in the rooms it was in, and tells it
+// Recover subscribes a client that comes back to the rooms it was in, and sends
 // what it has missed there, as the events of each room in order, before anything
 // that happens now: what the connection owes it (hub.Conn.Owe), which may be
 // nothing. It returns when everything was queued. After an error the connection has
 // to be closed; what the client has by then is in its trail, so it can come back
 // again.
 //
-// A room in which the user may not be any more says so with an event member. A
-// room whose history is another one by now (a restored backup) says so with a gap.
+// For a room that the user may not be in any more the client gets an event member,
+// for a room whose history is another one by now (a restored backup) a gap.
 func (s *Session) Recover(ctx context.Context) error {
 	for _, p := range s.conn.Owed() {
 		if err := s.resume(ctx, p); err != nil {
@@ -28,10 +28,10 @@ func (s *Session) Recover(ctx context.Context) error {
 	return nil
 }
 
-// resume goes on in one room, page by page, as fast as the client reads.
+// resume continues in one room, page by page, as fast as the client reads.
 func (s *Session) resume(ctx context.Context, have hub.Position) error {
 	for rev := have.Rev; ; {
-		reply, err := s.reenter(ctx, have.Room, rev)
+		reply, err := s.resubscribe(ctx, have.Room, rev)
 		switch kind := chat.KindOf(err); {
 		case err != nil && (kind == chat.Internal || kind.Retryable()):
 			return err
@@ -42,14 +42,14 @@ func (s *Session) resume(ctx context.Context, have hub.Position) error {
 			}})
 			return nil
 		case reply.Reset:
-			s.getUp(have.Room)
+			s.unsubscribe(have.Room)
 			s.conn.SendGap(have.Room, have.Rev)
 			return nil
 		}
 		s.conn.Replay(have.Room, rev, reply.Rev, missed(reply, have.Rev))
 		rev = reply.Rev
 		if !reply.Partial {
-			s.flow(have.Room, reply)
+			s.goLive(have.Room, reply)
 			return s.conn.Flush(ctx)
 		}
 		if err := s.conn.Flush(ctx); err != nil {
@@ -58,7 +58,7 @@ func (s *Session) resume(ctx context.Context, have hub.Position) error {
 	}
 }
 
-// missed is what a reply tells a client that had since.
+// missed is the events that a reply holds for a client that had since.
 func missed(reply *wire.JoinReply, since chat.Rev) []*chat.Event {
 	d := chat.Delta{
 		Room: *reply.Room, Rev: reply.Rev, Messages: reply.Messages, Members: reply.Members,
@@ -71,12 +71,13 @@ func missed(reply *wire.JoinReply, since chat.Rev) []*chat.Event {
 	return append(events, &chat.Event{Kind: chat.EventPresence, Room: d.Room.ID, Presence: &chat.Presence{Online: reply.Count}})
 }
 
-// reenter takes the seat and asks what happened after rev. The client did not ask,
-// so it is not told to come later: this waits, within reason.
-func (s *Session) reenter(ctx context.Context, room chat.RoomID, rev chat.Rev) (*wire.JoinReply, error) {
+// resubscribe subscribes and returns what happened after rev. The client has sent no
+// command, so there is none to answer with retry_after: resubscribe waits instead,
+// up to most times.
+func (s *Session) resubscribe(ctx context.Context, room chat.RoomID, rev chat.Rev) (*wire.JoinReply, error) {
 	const most = 8
 	for n := 1; ; n++ {
-		reply, err := s.enter(ctx, room, engine.JoinOptions{After: &rev, Again: true})
+		reply, err := s.subscribe(ctx, room, engine.JoinOptions{After: &rev, Again: true})
 		if err == nil {
 			return reply, nil
 		}

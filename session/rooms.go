@@ -5,30 +5,31 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/wire"
 )
 
-// join seats the connection in a room: first the seat, so that nothing is
-// missed, then how the room stands, then every event after that.
+// join subscribes the connection to a room: first the subscription, so that nothing
+// is missed, then the state of the room, then every event after that.
 func (s *Session) join(ctx context.Context, cmd *wire.Command) {
 	o := engine.JoinOptions{Limit: cmd.Limit}
 	if cmd.HasAfter {
 		after := chat.Rev(cmd.After)
 		o.After = &after
 	}
-	if reply, err := s.enter(ctx, cmd.Room, o); err != nil {
+	if reply, err := s.subscribe(ctx, cmd.Room, o); err != nil {
 		s.fail(cmd, err)
 	} else {
 		s.answer(cmd, reply, nil)
-		s.flow(cmd.Room, reply)
+		s.goLive(cmd.Room, reply)
 	}
 }
 
-// enter takes the seat and asks how the room stands. flow must follow, after
-// the reply was sent. On an error the connection is not in the room.
-func (s *Session) enter(ctx context.Context, room chat.RoomID, o engine.JoinOptions) (*wire.JoinReply, error) {
+// subscribe subscribes the connection and returns the state of the room. goLive must
+// follow, after the reply was sent. On an error the connection is not in the room.
+func (s *Session) subscribe(ctx context.Context, room chat.RoomID, o engine.JoinOptions) (*wire.JoinReply, error) {
 	if err := chat.CheckID("room", string(room), s.deps.Limits.IDBytes); err != nil {
 		return nil, err
 	}
@@ -37,24 +38,24 @@ func (s *Session) enter(ctx context.Context, room chat.RoomID, o engine.JoinOpti
 		return nil, chat.E(chat.TooLarge, "at most "+strconv.Itoa(s.deps.Limits.RoomsPerConn)+" rooms on one connection")
 	}
 	if in && !s.conn.Joined(room) {
-		s.forget(room) // put out of the room meanwhile; presence knows
+		s.forget(room) // the hub has ended the subscription, with the membership, and presence
 	}
 	if err := s.conn.Open(room); err != nil {
 		return nil, err
 	}
 	reply, err := s.deps.Engine.Join(ctx, s.actor, room, o)
 	if err != nil {
-		s.getUp(room)
+		s.unsubscribe(room)
 		return nil, err
 	}
 	return reply, nil
 }
 
-// flow lets live events follow the reply. A reply that says More to a resuming
-// client is followed by nothing: the client joins again from there.
-func (s *Session) flow(room chat.RoomID, reply *wire.JoinReply) {
+// goLive lets live events follow the reply. A Partial reply is followed by nothing:
+// the client joins again from there.
+func (s *Session) goLive(room chat.RoomID, reply *wire.JoinReply) {
 	if reply.Partial {
-		s.getUp(room)
+		s.unsubscribe(room)
 		return
 	}
 	s.conn.Start(room, reply.Rev)
@@ -64,12 +65,12 @@ func (s *Session) flow(room chat.RoomID, reply *wire.JoinReply) {
 	}
 }
 
-// getUp takes the connection out of a room; the membership stays. Where the hub
-// has done so already, because the membership ended, presence was told.
-func (s *Session) getUp(room chat.RoomID) {
-	seated := s.conn.Joined(room)
+// unsubscribe takes the connection out of a room; the membership stays. Where the
+// hub has done so already, because the membership ended, presence has it too.
+func (s *Session) unsubscribe(room chat.RoomID) {
+	subscribed := s.conn.Joined(room)
 	s.conn.Leave(room)
-	if _, in := s.find(room); in && seated {
+	if _, in := s.find(room); in && subscribed {
 		s.deps.Presence.Leave(room, s.actor.User)
 	}
 	s.forget(room)
@@ -78,17 +79,18 @@ func (s *Session) getUp(room chat.RoomID) {
 // find returns where in rooms the room is or would be.
 func (s *Session) find(room chat.RoomID) (i int, in bool) { return slices.BinarySearch(s.rooms, room) }
 
+// forget removes the room from rooms.
 func (s *Session) forget(room chat.RoomID) {
 	if i, in := s.find(room); in {
 		s.rooms = slices.Delete(s.rooms, i, i+1)
 	}
 }
 
-// leave ends the membership.
+// leave ends the membership, and the subscription with it.
 func (s *Session) leave(ctx context.Context, cmd *wire.Command) {
-	err := s.deps.Engine.Leave(ctx, s.actor, cmd.Room)
+	_, err := s.deps.Engine.Do(ctx, s.actor, &change.Leave{Room: cmd.Room})
 	if err == nil {
-		s.getUp(cmd.Room)
+		s.unsubscribe(cmd.Room)
 	}
 	s.answer(cmd, &wire.DoneReply{Room: cmd.Room}, err)
 }

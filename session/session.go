@@ -1,10 +1,11 @@
-// Package session is one client's conversation, whatever the transport: who
-// speaks, which rooms they have joined here, and what each command is answered.
+// Package session is one client's conversation, whatever the transport: the
+// identity of the speaker, the rooms joined on this connection, and the answer to
+// each command.
 //
 // A transport decodes frames into wire commands and calls Handle, one after the
-// other. Questions are answered before Handle returns, so a client
-// that asks much waits for itself; changes are handed to the engine and
-// answered when they are committed, up to Limits.InFlight at a time.
+// other. Questions are answered before Handle returns, so a client that asks much
+// waits for itself; durable changes are submitted to the engine and answered when
+// they are committed, up to Limits.InFlight at a time.
 package session
 
 import (
@@ -26,12 +27,17 @@ import (
 
 // Codec writes replies as whole frames of the connection's wire.
 type Codec interface {
+	// Ack appends the ack of the command with the id.
 	Ack(dst []byte, id int64, hasID bool, r wire.Reply) []byte
+
+	// Error appends the refusal of the command with the id; without HasID, of a
+	// command that had none.
 	Error(dst []byte, id int64, hasID bool, e *chat.Error) []byte
 }
 
-// Presence is told who sits where (presence.Tracker).
+// Presence counts the connections of each user in each room (presence.Tracker).
 type Presence interface {
+	// Enter counts a connection that joins, Leave one that leaves.
 	Enter(room chat.RoomID, user chat.UserID)
 	Leave(room chat.RoomID, user chat.UserID)
 }
@@ -55,14 +61,16 @@ type Session struct {
 	deps  *Deps
 	conn  *hub.Conn
 	codec Codec
-	slots chan struct{} // holds one token for each change on its way; made for the first
 
-	// Set once, and before known; read by the owner, and by others who saw known.
+	// Made by Handle for the first change, and set once.
+	inFlight chan struct{} // holds one token for each change that is not answered
+
+	// Set once, before known: read by Handle, and by any goroutine that has seen known.
 	known atomic.Bool
-	guest bool // without proof
+	guest bool // the name was not proven
 	actor engine.Actor
 
-	// Owned by whoever calls Handle.
+	// Owned by the calls of Handle and its like.
 	rooms  []chat.RoomID // joined on this connection, in order
 	expiry *time.Timer   // ends the connection with the token; nil if it does not
 }
@@ -72,11 +80,11 @@ func New(deps *Deps, conn *hub.Conn, codec Codec) *Session {
 	return &Session{deps: deps, conn: conn, codec: codec}
 }
 
-// Authenticated reports whether the client has said who they are. Any goroutine
-// may ask.
+// Authenticated reports whether the speaker is known. Any goroutine may call it.
 func (s *Session) Authenticated() bool { return s.known.Load() }
 
-// Speaker is who the client is, once Authenticated. Any goroutine may ask.
+// Speaker is the identity of the client, once Authenticated. Any goroutine may call
+// it.
 func (s *Session) Speaker() (user chat.UserID, name string, guest bool) {
 	return s.actor.User, s.actor.Name, s.guest
 }
@@ -86,18 +94,19 @@ func (s *Session) BadFrame(id int64, hasID bool, err error) {
 	s.fail(&wire.Command{ID: id, HasID: hasID}, err)
 }
 
-// Close ends the conversation: the user gets up from every room on this
-// connection, but stays a member of all of them.
+// Close ends the conversation and every subscription of the connection. The user
+// stays a member of the rooms.
 func (s *Session) Close() {
 	if s.expiry != nil {
 		s.expiry.Stop()
 	}
 	for len(s.rooms) > 0 {
-		s.getUp(s.rooms[len(s.rooms)-1])
+		s.unsubscribe(s.rooms[len(s.rooms)-1])
 	}
 }
 
-// Handle does what the command asks and sees to its answer.
+// Handle carries out the command. The answer is sent on the connection, by the time
+// Handle returns or, for a durable change, behind its commit.
 func (s *Session) Handle(ctx context.Context, cmd *wire.Command) {
 	if cmd.Type != wire.Hello {
 		if err := s.authenticate(ctx, cmd); err != nil {
@@ -120,7 +129,7 @@ func (s *Session) Handle(ctx context.Context, cmd *wire.Command) {
 	}
 }
 
-// hello says who the client is. It comes first, once, or not at all for guests.
+// hello names the speaker. It comes first, once, or not at all for guests.
 func (s *Session) hello(ctx context.Context, cmd *wire.Command) {
 	r, err := s.Greet(ctx, cmd)
 	if err != nil {
@@ -130,8 +139,8 @@ func (s *Session) hello(ctx context.Context, cmd *wire.Command) {
 	s.answer(cmd, r, nil)
 }
 
-// Greet is what hello does, for transports that are told with the handshake who
-// is speaking and answer it themselves.
+// Greet is what hello does, for transports that learn the speaker from the handshake
+// and answer it themselves. Errors: Invalid, Unauthed, Busy, Unavailable.
 func (s *Session) Greet(ctx context.Context, cmd *wire.Command) (*wire.HelloReply, error) {
 	if s.known.Load() {
 		return nil, chat.E(chat.Invalid, "hello was said already")
@@ -140,21 +149,21 @@ func (s *Session) Greet(ctx context.Context, cmd *wire.Command) (*wire.HelloRepl
 	if guest == "" && cmd.Token == "" && s.deps.Guests {
 		guest = guestName()
 	}
-	who, err := s.deps.Verifier.Hello(ctx, cmd.Token, guest)
+	id, err := s.deps.Verifier.Hello(ctx, cmd.Token, guest)
 	if err != nil {
 		return nil, err
 	}
-	s.begin(who, cmd.Name)
-	id := make([]byte, 12)
-	rand.Read(id)
+	s.begin(id, cmd.Name)
+	name := make([]byte, 12)
+	rand.Read(name)
 	return &wire.HelloReply{
-		User: who.User, Name: s.actor.Name, Guest: who.Kind == identity.Guest,
-		Session: hex.EncodeToString(id), Time: s.deps.Now().UnixMilli(), Limits: s.deps.Limits,
+		User: id.User, Name: s.actor.Name, Guest: s.guest,
+		Session: hex.EncodeToString(name), Time: s.deps.Now().UnixMilli(), Limits: s.deps.Limits,
 	}, nil
 }
 
-// authenticate lets a guest speak without hello, and keeps everybody to one
-// name a connection.
+// authenticate lets a guest speak without hello, and keeps a connection to one
+// speaker.
 func (s *Session) authenticate(ctx context.Context, cmd *wire.Command) error {
 	if s.known.Load() {
 		if cmd.User != "" && cmd.User != s.actor.User {
@@ -169,28 +178,28 @@ func (s *Session) authenticate(ctx context.Context, cmd *wire.Command) error {
 	if guest == "" {
 		guest = guestName()
 	}
-	who, err := s.deps.Verifier.Hello(ctx, cmd.Token, guest)
+	id, err := s.deps.Verifier.Hello(ctx, cmd.Token, guest)
 	if err == nil {
-		s.begin(who, "")
+		s.begin(id, "")
 	}
 	return err
 }
 
-// begin makes who the speaker of the connection. Only guests choose their own
-// display name; the host's token says it for others.
-func (s *Session) begin(who *identity.Identity, name string) {
-	s.guest = who.Kind == identity.Guest
-	s.actor = engine.Actor{User: who.User, Name: who.Name}
-	if len(who.Rooms) > 0 { // else there is no reason to keep who
-		s.actor.Granted = who.Granted
+// begin sets the speaker of the connection. Only guests choose their own display
+// name; that of other users is in the token.
+func (s *Session) begin(id *identity.Identity, name string) {
+	s.guest = id.Kind == identity.Guest
+	s.actor = engine.Actor{User: id.User, Name: id.Name}
+	if len(id.Rooms) > 0 { // else there is no reason to keep id
+		s.actor.Granted = id.Granted
 	}
 	if s.guest && name != "" && len(name) <= s.deps.Limits.NameBytes {
 		s.actor.Name = name
 	}
 	s.known.Store(true)
-	s.conn.SetUser(who.User)
-	if !who.Expires.IsZero() {
-		s.expiry = time.AfterFunc(who.Expires.Sub(s.deps.Now()), func() { s.conn.Close(chat.ByeExpired) })
+	s.conn.SetUser(id.User)
+	if !id.Expires.IsZero() {
+		s.expiry = time.AfterFunc(id.Expires.Sub(s.deps.Now()), func() { s.conn.Close(chat.ByeExpired) })
 	}
 }
 
@@ -210,11 +219,12 @@ func (s *Session) answer(cmd *wire.Command, r wire.Reply, err error) {
 	}
 }
 
-// scratch is where replies grow, before they are copied in their exact size. A
-// join's may have 100 KB, and growing to that by doubling leaves twice as much.
+// scratch is the buffers that replies are encoded in, before they are copied in
+// their exact size. That of a join may have 100 KB, and growing to that by doubling
+// leaves twice as much.
 var scratch = sync.Pool{New: func() any { return new([]byte) }}
 
-// maxScratch is how large a buffer is kept.
+// maxScratch is the size up to which a buffer is kept.
 const maxScratch = 256 << 10
 
 // ack frames a reply.
@@ -228,7 +238,8 @@ func (s *Session) ack(id int64, r wire.Reply) []byte {
 	return frame
 }
 
-// fail tells the client what it may know of the error, and the log the rest.
+// fail sends the public part of the error to the client, and logs the rest if it is
+// Internal.
 func (s *Session) fail(cmd *wire.Command, err error) {
 	if chat.KindOf(err) == chat.Internal {
 		s.deps.Log.Error("a command failed", "type", string(cmd.Type), "user", s.actor.User, "room", cmd.Room, "err", err)

@@ -11,6 +11,7 @@ import (
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/engineio"
 	"github.com/roomtide/roomtide/hub"
+	"github.com/roomtide/roomtide/session"
 	"github.com/roomtide/roomtide/socketio"
 	"github.com/roomtide/roomtide/wire"
 )
@@ -26,7 +27,7 @@ type client struct {
 	h       *Handler
 	engine  *engineio.Socket
 	conn    *hub.Conn
-	session Session
+	session *session.Session
 	from    netip.Prefix
 	placed  bool // has a place at the gate
 	counted prometheus.Gauge

@@ -16,26 +16,14 @@ import (
 	"github.com/roomtide/roomtide/internal/clientaddr"
 	"github.com/roomtide/roomtide/internal/connlimit"
 	"github.com/roomtide/roomtide/internal/origin"
+	"github.com/roomtide/roomtide/session"
 	"github.com/roomtide/roomtide/socketio"
-	"github.com/roomtide/roomtide/wire"
 )
-
-// Session is one client's conversation (session.Session). Calls for one
-// connection come one after the other.
-type Session interface {
-	Greet(ctx context.Context, cmd *wire.Command) (*wire.HelloReply, error)
-	Handle(ctx context.Context, cmd *wire.Command)
-	BadFrame(id int64, hasID bool, err error)
-	Authenticated() bool
-	Speaker() (user chat.UserID, name string, guest bool)
-	Recover(ctx context.Context) error
-	Close()
-}
 
 // Config is how a Handler is made. Zero values mean the defaults.
 type Config struct {
-	Hub  *hub.Hub                                  // required
-	Open func(conn *hub.Conn, codec Codec) Session // required: the conversation of a new connection, whose replies codec frames
+	Hub  *hub.Hub                                           // required
+	Open func(conn *hub.Conn, codec Codec) *session.Session // required: the conversation of a new connection, whose replies codec frames
 
 	// NoGuests says that nobody may come without a token. Then a client that can
 	// tell it with the handshake must, and any other has Hello to do so. Guests may

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/sioapi"
@@ -126,7 +127,7 @@ func TestRecover(t *testing.T) {
 				w.write("a", "a2")
 				w.write(`odd "room" & <name>`, "odd")
 				w.write("b", "b2")
-				if _, err := w.deps.Engine.EditWait(t.Context(), engine.Actor{User: "host", Server: true}, "a", 1, "a1 again", nil); err != nil {
+				if _, err := w.deps.Engine.Do(t.Context(), engine.Actor{User: "host", Server: true}, &change.Edit{Room: "a", Seq: 1, Text: "a1 again"}); err != nil {
 					t.Fatal(err)
 				}
 				s.reconnect(w, transport)
@@ -277,7 +278,7 @@ func TestRecoverPutOut(t *testing.T) {
 	w.write("a", "one")
 	s.wantEvents("message a one")
 	s.cut()
-	if err := w.deps.Engine.Leave(t.Context(), engine.Actor{User: "ann"}, "a"); err != nil {
+	if _, err := w.deps.Engine.Do(t.Context(), engine.Actor{User: "ann"}, &change.Leave{Room: "a"}); err != nil {
 		t.Fatal(err)
 	}
 	w.write("a", "two")

@@ -1,7 +1,6 @@
 package sioapi_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -212,7 +211,7 @@ func TestGate(t *testing.T) {
 func TestGateTogether(t *testing.T) {
 	conns := connlimit.New(1, 0)
 	var w *world
-	w = newWorld(t, sioapi.Config{Conns: conns, Open: func(c *hub.Conn, codec sioapi.Codec) sioapi.Session {
+	w = newWorld(t, sioapi.Config{Conns: conns, Open: func(c *hub.Conn, codec sioapi.Codec) *session.Session {
 		conns.Acquire(netip.Prefix{}) // somebody faster, between the check and the connection
 		return session.New(w.deps, c, codec)
 	}})
@@ -266,24 +265,24 @@ func TestNothingButMistakes(t *testing.T) {
 	})
 }
 
-// faulty is a session that fails on one kind of message.
-type faulty struct{ sioapi.Session }
+// faulty is a codec that panics when a command with id 1 is refused.
+type faulty struct{ sioapi.Codec }
 
-func (f faulty) Handle(ctx context.Context, cmd *wire.Command) {
-	if cmd.Text == "panic" {
-		panic("quotes the message: " + cmd.Text)
+func (f faulty) Error(dst []byte, id int64, hasID bool, e *chat.Error) []byte {
+	if id == 1 {
+		panic("quotes the message")
 	}
-	f.Session.Handle(ctx, cmd)
+	return f.Codec.Error(dst, id, hasID, e)
 }
 
 func TestPanic(t *testing.T) {
 	var w *world
-	w = newWorld(t, sioapi.Config{Open: func(c *hub.Conn, codec sioapi.Codec) sioapi.Session {
-		return faulty{session.New(w.deps, c, codec)}
+	w = newWorld(t, sioapi.Config{Open: func(c *hub.Conn, codec sioapi.Codec) *session.Session {
+		return session.New(w.deps, c, faulty{codec})
 	}})
 	for _, k := range kinds {
 		p, other := w.connect(k, ""), w.connect(k, "")
-		p.say(`21["message",{"room":"room1","message":"panic"}]`)
+		p.say(`21["message",{"room":"","message":"panic"}]`)
 		p.want(`2["goodbye",{"type":"goodbye","code":4202,"reason":"internal",`)
 		p.want("")
 		other.say(`21["join",{"room":"room1"}]`)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/hub"
@@ -80,7 +81,7 @@ func (w *world) listen(cfg sioapi.Config, ln net.Listener) {
 	cfg.Hub, cfg.Registerer = w.hub, w.reg
 	cfg.Log = slog.New(slog.NewTextHandler(&w.log, nil))
 	if cfg.Open == nil {
-		cfg.Open = func(c *hub.Conn, codec sioapi.Codec) sioapi.Session { return session.New(w.deps, c, codec) }
+		cfg.Open = func(c *hub.Conn, codec sioapi.Codec) *session.Session { return session.New(w.deps, c, codec) }
 	}
 	h := sioapi.New(cfg)
 	w.handler = h
@@ -110,7 +111,7 @@ func (w *world) write(room chat.RoomID, text string) {
 	w.Helper()
 	ctx, cancel := context.WithTimeout(w.Context(), patience)
 	defer cancel()
-	if _, _, err := w.deps.Engine.Post(ctx, engine.Actor{User: "host", Server: true}, room, chat.Draft{Text: text}); err != nil {
+	if _, err := w.deps.Engine.Do(ctx, engine.Actor{User: "host", Server: true}, &change.Send{Room: room, Draft: chat.Draft{Text: text}}); err != nil {
 		w.Fatal(err)
 	}
 }

@@ -84,7 +84,7 @@ func (r JoinReply) appendFields(dst []byte) []byte {
 	return dst
 }
 
-func (r SendReply) appendFields(dst []byte) []byte {
+func (r ChangeReply) appendFields(dst []byte) []byte {
 	dst = appendStringField(dst, "room", r.Room)
 	dst = appendOptInt(dst, "seq", r.Seq)
 	dst = appendIntField(dst, "rev", r.Rev)

@@ -196,8 +196,8 @@ func serverCases() []serverCase {
 		ServerFrame{Room: "room1", Rev: 9, Seq: 6, Role: chat.RoleMember, Info: told(0), Messages: []chat.Message{hello, rich}, Members: []chat.Member{mallory}, MemberCount: 2, Online: []chat.UserID{"a"}, OnlineCount: 1, Unread: 2})
 	addAck("join ack of an empty room after a reset", &JoinReply{Room: &chat.Room{ID: "room1"}, Role: chat.RoleOwner, More: true, Reset: true},
 		ServerFrame{Room: "room1", Role: chat.RoleOwner, Info: &chat.Room{ID: "room1"}, Online: []chat.UserID{}, More: true, Reset: true})
-	addAck("message ack", SendReply{Room: "room1", Seq: 5, Rev: 7, Time: testTime}, ServerFrame{Room: "room1", Seq: 5, Rev: 7, Time: testTime})
-	addAck("edit, delete or react ack", SendReply{Room: "room1", Seq: 5, Rev: 8}, ServerFrame{Room: "room1", Seq: 5, Rev: 8})
+	addAck("message ack", ChangeReply{Room: "room1", Seq: 5, Rev: 7, Time: testTime}, ServerFrame{Room: "room1", Seq: 5, Rev: 7, Time: testTime})
+	addAck("edit, delete or react ack", ChangeReply{Room: "room1", Seq: 5, Rev: 8}, ServerFrame{Room: "room1", Seq: 5, Rev: 8})
 	addAck("read ack", ReadReply{Room: "room1", Seq: 5, Unread: 1}, ServerFrame{Room: "room1", Seq: 5, Unread: 1})
 	addAck("history ack", &HistoryReply{Room: "room1", Messages: []chat.Message{tomb, rich}, More: true},
 		ServerFrame{Room: "room1", Messages: []chat.Message{tomb, rich}, More: true})
@@ -255,7 +255,7 @@ func TestReplyAlone(t *testing.T) {
 	}{
 		{DoneReply{}, `{}`},
 		{DoneReply{Room: "r"}, `{"room":"r"}`},
-		{SendReply{Room: "r", Rev: 3}, `{"room":"r","rev":3}`},
+		{ChangeReply{Room: "r", Rev: 3}, `{"room":"r","rev":3}`},
 		{RoomsReply{}, `{"rooms":[]}`},
 	} {
 		if got := AppendReply([]byte("before"), tt.r); string(got) != "before"+tt.want {

@@ -41,8 +41,9 @@ type JoinReply struct {
 	Reset    bool
 }
 
-// SendReply: seq, rev, time of the message; for edit, delete and react the rev.
-type SendReply struct {
+// ChangeReply answers message, edit, delete and react: seq of the message, rev and
+// time of the change.
+type ChangeReply struct {
 	Room chat.RoomID
 	Seq  chat.Seq
 	Rev  chat.Rev

@@ -1,0 +1,141 @@
+package change
+
+import "github.com/roomtide/roomtide/chat"
+
+// RoomSpec says how a room is made that does not exist yet.
+type RoomSpec struct {
+	Title    string
+	Open     bool
+	ReadOnly bool
+}
+
+func (s *RoomSpec) fields(f *coder) {
+	text(f, 1, &s.Title)
+	flag(f, 2, &s.Open)
+	flag(f, 3, &s.ReadOnly)
+}
+
+// Join makes the user a member, and makes the room if there is none and Create
+// says how. A member who joins again stays one, and gets the new display name.
+//
+// The engine makes it for its verb Join; all fields but Room are stamps.
+//
+// Replies Room, Member, Created, Changed. Errors: NotFound, Forbidden.
+type Join struct {
+	Room    chat.RoomID
+	User    chat.UserID
+	Name    string
+	Granted bool      // a token or the host vouches for the user
+	Create  *RoomSpec // how to make the room; nil: do not
+	Own     bool      // the user who makes the room owns it
+}
+
+// Slot is the room's.
+func (c *Join) Slot() chat.Slot { return c.Room.Slot() }
+
+// Size implements Change.
+func (c *Join) Size() int { return 256 + len(c.Name) }
+
+// Kind implements Change.
+func (c *Join) Kind() Kind { return KindJoin }
+
+func (c *Join) fields(f *coder) {
+	text(f, 1, &c.Room)
+	text(f, 2, &c.User)
+	text(f, 3, &c.Name)
+	flag(f, 4, &c.Granted)
+	message(f, 5, &c.Create, (*RoomSpec).fields)
+	flag(f, 6, &c.Own)
+}
+
+// Leave ends a membership, if there is one.
+//
+// The client's request fills in Room.
+//
+// Replies Rev, Changed. Errors: NotFound.
+type Leave struct {
+	Room chat.RoomID
+	User chat.UserID
+}
+
+// Slot is the room's.
+func (c *Leave) Slot() chat.Slot { return c.Room.Slot() }
+
+// Size implements Change.
+func (c *Leave) Size() int { return 256 }
+
+// Kind implements Change.
+func (c *Leave) Kind() Kind { return KindLeave }
+
+func (c *Leave) fields(f *coder) {
+	text(f, 1, &c.Room)
+	text(f, 2, &c.User)
+}
+
+// SetMember puts a user into the room, changes the user's role, puts the user
+// out (RoleNone) or bans the user.
+//
+// The client's request fills in Room, User, Name and Role.
+//
+// Replies Rev, Member, Changed. Errors: NotFound, NotMember, Forbidden.
+type SetMember struct {
+	Room   chat.RoomID
+	By     chat.UserID // the author of the change, whose role must allow it
+	Server bool        // the host's back end: stands above all roles
+	User   chat.UserID
+	Name   string // "": stays
+	Role   chat.Role
+}
+
+// Slot is the room's.
+func (c *SetMember) Slot() chat.Slot { return c.Room.Slot() }
+
+// Size implements Change.
+func (c *SetMember) Size() int { return 256 + len(c.Name) }
+
+// Kind implements Change.
+func (c *SetMember) Kind() Kind { return KindSetMember }
+
+func (c *SetMember) fields(f *coder) {
+	text(f, 1, &c.Room)
+	text(f, 2, &c.By)
+	flag(f, 3, &c.Server)
+	text(f, 4, &c.User)
+	text(f, 5, &c.Name)
+	number(f, 6, &c.Role)
+}
+
+// SetRoom changes a room, and makes it if there is none and Create is set. Nil
+// fields stay as they are.
+//
+// The client's request fills in Room, Title, Open and ReadOnly.
+//
+// Replies Room, Rev, Created, Changed. Errors: NotFound, NotMember, Forbidden.
+type SetRoom struct {
+	Room     chat.RoomID
+	By       chat.UserID // the author of the change, whose role must allow it; owns a room that is made
+	Server   bool        // the host's back end: needs no role
+	Create   *RoomSpec   // how to make the room, before the fields below; nil: do not
+	Title    *string
+	Open     *bool
+	ReadOnly *bool
+}
+
+// Slot is the room's.
+func (c *SetRoom) Slot() chat.Slot { return c.Room.Slot() }
+
+// Size implements Change.
+func (c *SetRoom) Size() int { return 512 }
+
+// Kind implements Change.
+func (c *SetRoom) Kind() Kind { return KindSetRoom }
+
+func (c *SetRoom) fields(f *coder) {
+	text(f, 1, &c.Room)
+	text(f, 2, &c.By)
+	flag(f, 3, &c.Server)
+	message(f, 4, &c.Create, (*RoomSpec).fields)
+	optional(f, 5, &c.Title, text[string])
+	optional(f, 6, &c.Open, flag)
+	optional(f, 7, &c.ReadOnly, flag)
+}

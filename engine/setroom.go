@@ -1,0 +1,21 @@
+package engine
+
+import "github.com/roomtide/roomtide/change"
+
+// The host's back end makes a room as it says; a user makes one where users make
+// rooms, and then owns it.
+func (e *Engine) prepareSetRoom(a *Actor, c *change.SetRoom) error {
+	c.By, c.Server, c.Create = a.User, a.Server, nil
+	if a.Server || e.cfg.UsersMakeRooms {
+		c.Create = &change.RoomSpec{Open: e.cfg.UsersMakeRooms}
+	}
+	if err := e.checkRoom(c.Room); err != nil {
+		return err
+	}
+	if c.Title != nil {
+		if err := e.checkName(*c.Title); err != nil {
+			return err
+		}
+	}
+	return e.rates.change(a, c.Room)
+}

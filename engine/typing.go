@@ -1,0 +1,37 @@
+package engine
+
+import (
+	"context"
+
+	"github.com/roomtide/roomtide/chat"
+)
+
+// Typing publishes that the actor is writing in the room, or stopped. It is not
+// stored, and may get lost. Errors: Invalid, NotMember, RateLimited.
+func (e *Engine) Typing(ctx context.Context, a Actor, room chat.RoomID, on bool) error {
+	if err := e.checkSignal(ctx, &a, room); err != nil {
+		return err
+	}
+	e.publish(room, &chat.Event{Kind: chat.EventTyping, Room: room, User: a.User, On: on})
+	return nil
+}
+
+// checkSignal is what typing and read marks are checked for.
+func (e *Engine) checkSignal(ctx context.Context, a *Actor, room chat.RoomID) error {
+	if a.User == "" {
+		return chat.E(chat.Invalid, "say for which user")
+	}
+	if !a.Server {
+		if err := e.rates.signal.take(string(a.User), "too many signals"); err != nil {
+			return err
+		}
+	}
+	return e.checkRead(ctx, a, room)
+}
+
+// publish hands on an event that is not stored.
+func (e *Engine) publish(room chat.RoomID, ev *chat.Event) {
+	if err := e.cfg.Publish(room, []*chat.Event{ev}); err != nil {
+		e.cfg.Log.Debug("an event did not reach every node", "room", room, "err", err)
+	}
+}

@@ -1,0 +1,18 @@
+package lane
+
+import "github.com/roomtide/roomtide/change"
+
+func (b *batch) needProject(c *change.Project) { b.needUserRoom(c.Member.User, c.Member.Room) }
+
+func (b *batch) applyProject(c *change.Project) (change.Reply, error) {
+	u := b.userRoom(c.Member.User, c.Member.Room)
+	if c.Member.Rev <= u.Rev {
+		return change.Reply{Read: u.Read}, nil
+	}
+	if !u.Role.Present() && c.Member.Role.Present() && c.Seq > u.Read {
+		u.Read = c.Seq
+	}
+	u.Role, u.Rev = c.Member.Role, c.Member.Rev
+	b.setUserRoom(u)
+	return change.Reply{Read: u.Read, Changed: true}, nil
+}

@@ -1,0 +1,28 @@
+package lane
+
+import (
+	"github.com/roomtide/roomtide/change"
+	"github.com/roomtide/roomtide/store"
+)
+
+func (b *batch) needOnline(*change.Online) {}
+
+func (b *batch) applyOnline(c *change.Online) (change.Reply, error) {
+	for _, o := range c.Changes {
+		b.online = append(b.online, store.OnlineChange{Room: o.Room, OnlineEntry: store.OnlineEntry{User: o.User, Node: o.Node}, On: o.On})
+	}
+	return change.Reply{Changed: true}, nil
+}
+
+func (b *batch) needCursors(*change.Cursors) {}
+
+func (b *batch) applyCursors(c *change.Cursors) (change.Reply, error) {
+	for _, cursor := range c.Cursors {
+		b.cursors = append(b.cursors, store.Cursor(cursor))
+	}
+	return change.Reply{Changed: true}, nil
+}
+
+func (b *batch) needNop(*change.Nop) {}
+
+func (b *batch) applyNop(*change.Nop) (change.Reply, error) { return change.Reply{}, nil }

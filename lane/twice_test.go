@@ -1,0 +1,105 @@
+package lane_test
+
+import (
+	"reflect"
+	"testing"
+
+	"github.com/roomtide/roomtide/change"
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/store"
+)
+
+// state is everything that is stored of room r and of its users. The lanes are
+// opened anew, so that the projection has caught up and nothing was published.
+func (w *world) state() []any {
+	w.t.Helper()
+	w.close()
+	w.open()
+	ctx, db := w.t.Context(), w.store.Room("r")
+	room, err := db.Room(ctx, "r")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	messages, _, err := db.Messages(ctx, "r", store.Page{After: store.FromStart, Limit: 100})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	delta, err := db.Delta(ctx, "r", 0, 100)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	online, err := db.Online(ctx, "r", 100)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	state := []any{room, messages, delta, online}
+	for _, user := range []chat.UserID{"owner", "ann", "bob", "cid"} {
+		mine, err := w.store.User(user).UserRooms(ctx, user, 100)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		state = append(state, mine)
+	}
+	return state
+}
+
+// A change that is handed on again changes nothing the second time.
+func TestAppliedTwice(t *testing.T) {
+	title, yes := "Title", true
+	tried := map[change.Kind]bool{}
+	for _, c := range []struct {
+		name   string
+		change change.Change
+	}{
+		{"nop", &change.Nop{}},
+		{"send", send("r", "ann", "key", "text")},
+		{"edit", &change.Edit{Room: "r", Seq: 1, User: "ann", Text: "edited"}},
+		{"edit the data", &change.Edit{Room: "r", Seq: 1, User: "ann", Text: "text", Data: []byte(`{"a":1}`)}},
+		{"delete", &change.Delete{Room: "r", Seq: 1, User: "ann"}},
+		{"react", &change.React{Room: "r", Seq: 1, User: "bob", Emoji: "+", On: true}},
+		{"take a reaction away", &change.React{Room: "r", Seq: 1, User: "ann", Emoji: "+"}},
+		{"join", &change.Join{Room: "r", User: "cid", Name: "Cid"}},
+		{"join by another name", &change.Join{Room: "r", User: "ann", Name: "Anna"}},
+		{"leave", &change.Leave{Room: "r", User: "ann"}},
+		{"set a role", &change.SetMember{Room: "r", By: "owner", User: "ann", Role: chat.RoleModerator}},
+		{"put a member in", &change.SetMember{Room: "r", Server: true, User: "cid", Name: "Cid", Role: chat.RoleMember}},
+		{"put a member out", &change.SetMember{Room: "r", By: "owner", User: "ann"}},
+		{"change the room", &change.SetRoom{Room: "r", By: "owner", Title: &title, ReadOnly: &yes}},
+		{"read", &change.Read{User: "ann", Room: "r", Seq: 1}},
+		{"project", &change.Project{Member: chat.Member{Room: "r", User: "ann", Role: chat.RoleModerator, Rev: 99}, Seq: 1}},
+		{"online", &change.Online{At: chat.RoomID("r").Slot(), Changes: []change.OnlineChange{{Room: "r", User: "ann", Node: "n", On: true}}}},
+		{"cursors", &change.Cursors{Cursors: []change.Cursor{{Consumer: "another", Position: 1}}}},
+	} {
+		tried[c.change.Kind()] = true
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.join("r", "owner", "ann", "bob")
+			w.must(&change.Send{Room: "r", User: "ann", Draft: chat.Draft{Text: "text", Data: []byte("{}")}})
+			w.must(&change.React{Room: "r", Seq: 1, User: "ann", Emoji: "+", On: true})
+			first := w.must(c.change)
+			state := w.state()
+			second := w.must(c.change)
+			if second.Seq != first.Seq || second.Repeated != (c.change.Kind() == change.KindSend) {
+				t.Errorf("first %+v, second %+v", first, second)
+			}
+			switch c.change.(type) {
+			case *change.Online, *change.Cursors: // written again as they are
+			default:
+				if second.Changed {
+					t.Errorf("the second time has changed something: %+v", second)
+				}
+			}
+			if evs := w.published("r"); len(evs) != 0 {
+				t.Errorf("the second time there were events: %+v", evs)
+			}
+			if now := w.state(); !reflect.DeepEqual(now, state) {
+				t.Errorf("was\n%+v, is\n%+v", state, now)
+			}
+		})
+	}
+	for k := change.Kind(1); k < change.Kinds; k++ {
+		if !tried[k] {
+			t.Errorf("%s is not tried", k)
+		}
+	}
+}

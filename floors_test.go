@@ -32,6 +32,7 @@ var floors = []floor{
 		{"internal/clientaddr", "the client's address behind trusted proxies"},
 		{"internal/connlimit", "connections in all and by network"},
 		{"internal/crashpoint", "named places where crash tests kill the process"},
+		{"internal/guard", "panics of handlers, logged and counted in one form"},
 		{"internal/lru", "a bounded map that forgets what was not used"},
 		{"internal/origin", "which web pages may connect"},
 		{"internal/poll", "waits for thousands of idle sockets in one goroutine"},

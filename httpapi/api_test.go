@@ -268,14 +268,18 @@ func TestMetricsAreNotPublic(t *testing.T) {
 	}
 }
 
-// A panic is one failed request, and a line in the log.
+// A panic is one failed request, a line in the log that does not quote it, and a
+// count.
 func TestPanic(t *testing.T) {
 	n := newNode(t, func(c *Config) { c.Ready = func() error { panic("oops") } })
 	if g := n.want(500, "GET", "/readyz", nil); g.code() != "internal" || strings.Contains(string(g.raw), "oops") {
 		t.Errorf("%s", g.raw)
 	}
-	if log := n.log.String(); !strings.Contains(log, "oops") || !strings.Contains(log, "api_test.go") {
+	if log := n.log.String(); !strings.Contains(log, "a handler panicked") || !strings.Contains(log, "api_test.go") || strings.Contains(log, "oops") {
 		t.Errorf("log: %s", log)
+	}
+	if text := string(n.want(200, "GET", "/metrics", nil).raw); !strings.Contains(text, "\nroomtide_http_panics_total 1\n") {
+		t.Error(text)
 	}
 	n.want(200, "GET", "/healthz", nil)
 }

@@ -46,7 +46,7 @@ var floors = []floor{
 		{"store", "where the truth lives; the router over shards"},
 		{"bus", "how committed events reach every node"},
 		{"presence", "who is online in a room"},
-		{"internal/limit", "how much of one kind of work is done at the same time"},
+		{"internal/limit", "concurrency limiter, and rates by key"},
 		{"consistency", "decides from what clients saw whether promises were kept"},
 		{"engineio", "the Engine.IO protocol, for anyone"},
 	}},

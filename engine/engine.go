@@ -51,7 +51,7 @@ type Config struct {
 
 	Limits chat.Limits
 	Rates  Rates
-	Joins  *limit.Queue // what they ask the store, a few at a time; nil: a queue of the usual size
+	Joins  *limit.Limiter // bounds joins that read the store at the same time; nil: the defaults
 
 	// UsersMakeRooms lets anybody make a room by joining it; otherwise only the
 	// host's back end makes rooms.

@@ -34,6 +34,7 @@ var floors = []floor{
 		{"internal/crashpoint", "named places where crash tests kill the process"},
 		{"internal/guard", "panics of handlers, logged and counted in one form"},
 		{"internal/lru", "a bounded map that forgets what was not used"},
+		{"internal/memtune", "when garbage is collected, and memory returned to the system"},
 		{"internal/origin", "which web pages may connect"},
 		{"internal/poll", "waits for thousands of idle sockets in one goroutine"},
 		{"internal/writev", "one system call for many buffers, without blocking"},

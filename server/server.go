@@ -23,6 +23,7 @@ import (
 	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/hub"
 	"github.com/roomtide/roomtide/identity"
+	"github.com/roomtide/roomtide/internal/memtune"
 	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/presence"
 	"github.com/roomtide/roomtide/presence/mempresence"
@@ -79,7 +80,7 @@ func Open(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *Server,
 		return nil, &chat.Error{Kind: chat.Unavailable, Op: "server.listen", Err: err,
 			Text: "cannot listen on " + cfg.Listen + ": is another server running there? choose another address with --listen"}
 	}
-	s.listener = newDoor(s.listener, cfg.AcceptRate)
+	s.listener = newRateListener(s.listener, cfg.AcceptRate)
 	s.onClose(func() { s.listener.Close() })
 	if err := s.openStore(ctx); err != nil {
 		return nil, err
@@ -153,8 +154,8 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 	live, stop := context.WithCancel(context.Background())
 	var renewing sync.WaitGroup
 	renewing.Go(func() { s.seats.live(live) })
-	renewing.Go(func() { tidy(live, s.hub.Len) })
 	s.onClose(func() { stop(); renewing.Wait() })
+	s.onClose(memtune.Start(s.hub.Len))
 
 	rates := engine.Rates{}
 	if !s.cfg.NoRateLimits {

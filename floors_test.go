@@ -65,6 +65,9 @@ var floors = []floor{
 		{"lane", "the only way a durable change enters a room: decide and commit"},
 		{"hub", "the connections of this node and what is written to them"},
 	}},
+	{"nodes", "which nodes there are", []row{
+		{"cluster", "this node's name and lease, and the nodes that are alive"},
+	}},
 	{"use cases", "", []row{
 		{"engine", "what a user can do, one file per verb"},
 	}},

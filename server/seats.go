@@ -18,8 +18,6 @@ import (
 )
 
 const (
-	leaseFor   = 30 * time.Second // a node that is silent for so long is dead
-	renewEvery = 10 * time.Second
 	writeEvery = 20 * time.Second // what has waited once or twice as long
 	seatsAsked = 10_000           // seats read of one room at most
 )
@@ -33,6 +31,7 @@ const (
 type seats struct {
 	// Set once.
 	node  string
+	nodes func(context.Context) ([]string, error) // that are alive
 	store *store.Store
 	lanes *lane.Lanes
 	log   *slog.Logger
@@ -180,7 +179,7 @@ func (s *seats) clear() {
 
 // online answers who is online from the store, and from what waits to be written.
 func (s *seats) online(ctx context.Context, room chat.RoomID, limit int) ([]chat.UserID, int, error) {
-	alive, err := s.store.Control.Nodes(ctx, time.Now().UnixMilli())
+	alive, err := s.nodes(ctx)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -209,26 +208,16 @@ func (s *seats) online(ctx context.Context, room chat.RoomID, limit int) ([]chat
 	return users[:min(limit, len(users))], len(users), nil
 }
 
-// live renews the node's lease and writes what is due, until ctx ends.
+// live writes what is due, until ctx ends.
 func (s *seats) live(ctx context.Context) {
-	renew, write := time.NewTicker(renewEvery), time.NewTicker(writeEvery)
-	defer renew.Stop()
+	write := time.NewTicker(writeEvery)
 	defer write.Stop()
-	s.renew(ctx)
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-renew.C:
-			s.renew(ctx)
 		case <-write.C:
 			s.write()
 		}
-	}
-}
-
-func (s *seats) renew(ctx context.Context) {
-	if err := s.store.Control.Renew(ctx, s.node, time.Now().Add(leaseFor).UnixMilli()); err != nil && ctx.Err() == nil {
-		s.log.Warn("cannot renew this node's lease", "err", err)
 	}
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/roomtide/roomtide/bus/membus"
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/cluster"
 	"github.com/roomtide/roomtide/config"
 	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/hub"
@@ -34,9 +35,6 @@ import (
 	"github.com/roomtide/roomtide/wsapi"
 )
 
-// nodeName is the node's name in leases and seats. An embedded node is alone.
-const nodeName = "local"
-
 // Server is one running node.
 type Server struct {
 	// Set by Open.
@@ -47,6 +45,7 @@ type Server struct {
 	bus      *membus.Bus
 	hub      *hub.Hub
 	lanes    *lane.Lanes
+	node     *cluster.Node
 	presence *presence.Tracker
 	engine   *engine.Engine
 	verifier *identity.Verifier
@@ -143,7 +142,12 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 		s.lanes.Close(ctx)
 	})
 
-	s.seats = &seats{node: nodeName, store: s.store, lanes: s.lanes, log: s.log}
+	s.node, err = cluster.Join(cluster.Config{Name: s.cfg.Node, Leases: s.store.Control, Log: s.log, Registerer: s.reg})
+	if err != nil {
+		return err
+	}
+	s.onClose(s.node.Close)
+	s.seats = &seats{node: s.node.Name(), nodes: s.node.Nodes, store: s.store, lanes: s.lanes, log: s.log}
 	s.seats.show(s.reg)
 	s.seats.clear()
 	s.presence = presence.New(presence.Config{

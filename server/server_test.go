@@ -56,10 +56,10 @@ func noted(t *testing.T, s *Server) {
 func TestSeatsAnswerFromTheStore(t *testing.T) {
 	s := open(t, settings(t))
 	ctx := t.Context()
-	if err := s.store.Control.Renew(ctx, nodeName, time.Now().Add(time.Minute).UnixMilli()); err != nil {
+	if err := s.store.Control.Renew(ctx, s.node.Name(), time.Now().Add(time.Minute).UnixMilli()); err != nil {
 		t.Fatal(err)
 	}
-	dead := &seats{node: "dead", store: s.store, lanes: s.lanes, log: s.log}
+	dead := &seats{node: "dead", nodes: s.node.Nodes, store: s.store, lanes: s.lanes, log: s.log}
 	dead.note([]presence.Change{{Room: "r", User: "zoe", On: true}})
 	s.seats.note([]presence.Change{
 		{Room: "r", User: "bob", On: true}, {Room: "r", User: "ann", On: true}, {Room: "other", User: "cid", On: true},

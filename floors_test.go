@@ -55,6 +55,7 @@ var floors = []floor{
 		{"store/sqlite", "one shard in a SQLite file"},
 		{"bus/membus", "the bus of a single node"},
 		{"presence/mempresence", "presence of a single node"},
+		{"presence/storepresence", "who is online, in the store: the answer of last resort"},
 	}},
 	{"speakers", "who talks, and in which protocol", []row{
 		{"identity", "users, guests, back ends and their tokens and keys"},

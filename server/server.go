@@ -28,6 +28,7 @@ import (
 	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/presence"
 	"github.com/roomtide/roomtide/presence/mempresence"
+	"github.com/roomtide/roomtide/presence/storepresence"
 	"github.com/roomtide/roomtide/session"
 	"github.com/roomtide/roomtide/sioapi"
 	"github.com/roomtide/roomtide/store"
@@ -50,7 +51,7 @@ type Server struct {
 	engine   *engine.Engine
 	verifier *identity.Verifier
 	secret   []byte // signs what only this node reads
-	seats    *seats
+	online   *storepresence.Record
 	listener net.Listener
 	sockets  *wsapi.Handler
 	socketIO *sioapi.Handler
@@ -147,18 +148,7 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 		return err
 	}
 	s.onClose(s.node.Close)
-	s.seats = &seats{node: s.node.Name(), nodes: s.node.Nodes, store: s.store, lanes: s.lanes, log: s.log}
-	s.seats.show(s.reg)
-	s.seats.clear()
-	s.presence = presence.New(presence.Config{
-		Driver: mempresence.New(), Publish: s.tell, Note: s.seats.note, Fallback: s.seats.online,
-		Log: s.log, Registerer: s.reg,
-	})
-	s.onClose(func() { s.presence.Close() })
-	live, stop := context.WithCancel(context.Background())
-	var renewing sync.WaitGroup
-	renewing.Go(func() { s.seats.live(live) })
-	s.onClose(func() { stop(); renewing.Wait() })
+	s.openPresence()
 	s.onClose(memtune.Start(s.hub.Len))
 
 	rates := engine.Rates{}
@@ -176,6 +166,23 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 		Log: s.log, Registerer: s.reg,
 	})
 	return nil
+}
+
+func (s *Server) openPresence() {
+	s.online = storepresence.New(storepresence.Config{
+		Node: s.node.Name(), Nodes: s.node.Nodes, Store: s.store, Submit: s.submitOnline,
+		Log: s.log, Registerer: s.reg,
+	})
+	s.onClose(s.online.Close)
+	s.presence = presence.New(presence.Config{
+		Driver: mempresence.New(), Record: s.online, Publish: s.tell, Log: s.log, Registerer: s.reg,
+	})
+	s.onClose(s.presence.Close)
+}
+
+// submitOnline hands changes of who is online to the lane of their shard.
+func (s *Server) submitOnline(shard int, changes []store.OnlineChange, done func(error)) {
+	s.lanes.SubmitTo(shard, &lane.Seats{Changes: changes}, func(_ lane.Reply, err error) { done(err) })
 }
 
 func (s *Server) rates() engine.Rates {

@@ -58,7 +58,7 @@ func Open(t testing.TB, cfg Config) (*session.Deps, *hub.Hub) {
 		defer h.Kick()
 		return cfg.Bus.Publish(room, events)
 	}
-	who := presence.Config{Driver: mempresence.New(), Note: func([]presence.Change) {}}
+	who := presence.Config{Driver: mempresence.New()}
 	if cfg.Presence {
 		who.Publish = func(room chat.RoomID, ev *chat.Event) { publish(room, []*chat.Event{ev}) }
 	}

@@ -143,12 +143,9 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 		s.lanes.Close(ctx)
 	})
 
-	s.node, err = cluster.Join(cluster.Config{Name: s.cfg.Node, Leases: s.store.Control, Log: s.log, Registerer: s.reg})
-	if err != nil {
+	if err := s.openPresence(); err != nil {
 		return err
 	}
-	s.onClose(s.node.Close)
-	s.openPresence()
 	s.onClose(memtune.Start(s.hub.Len))
 
 	rates := engine.Rates{}
@@ -168,7 +165,13 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 	return nil
 }
 
-func (s *Server) openPresence() {
+// openPresence joins the cluster and begins to track who is online.
+func (s *Server) openPresence() (err error) {
+	s.node, err = cluster.Join(cluster.Config{Name: s.cfg.Node, Leases: s.store.Control, Log: s.log, Registerer: s.reg})
+	if err != nil {
+		return err
+	}
+	s.onClose(s.node.Close)
 	s.online = storepresence.New(storepresence.Config{
 		Node: s.node.Name(), Nodes: s.node.Nodes, Store: s.store, Submit: s.submitOnline,
 		Log: s.log, Registerer: s.reg,
@@ -178,6 +181,7 @@ func (s *Server) openPresence() {
 		Driver: mempresence.New(), Record: s.online, Publish: s.tell, Log: s.log, Registerer: s.reg,
 	})
 	s.onClose(s.presence.Close)
+	return nil
 }
 
 // submitOnline hands changes of who is online to the lane of their shard.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/presence"
+	"github.com/roomtide/roomtide/presence/presencetest"
 	"github.com/roomtide/roomtide/presence/storepresence"
 	"github.com/roomtide/roomtide/store"
 )
@@ -79,20 +80,27 @@ func (s *shard) apply(changes []store.OnlineChange) {
 // inBubble runs a test at a time of its own, with the given nodes alive.
 func inBubble(t *testing.T, test func(w *world), alive ...string) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		w := &world{T: t, alive: alive, reg: prometheus.NewRegistry()}
-		names := []string{"0", "1"}
-		var drivers []store.Driver
-		for range names {
-			s := &shard{entries: map[chat.RoomID]map[store.OnlineEntry]bool{}}
-			w.shards, drivers = append(w.shards, s), append(drivers, s)
-		}
-		var err error
-		if w.store, err = store.New(store.NewMap(names), drivers, nil); err != nil {
-			t.Fatal(err)
-		}
-		test(w)
-	})
+	synctest.Test(t, func(t *testing.T) { test(newWorld(t, alive...)) })
+}
+
+func newWorld(t *testing.T, alive ...string) *world {
+	t.Helper()
+	w := &world{T: t, alive: alive, reg: prometheus.NewRegistry()}
+	names := []string{"0", "1"}
+	var drivers []store.Driver
+	for range names {
+		s := &shard{entries: map[chat.RoomID]map[store.OnlineEntry]bool{}}
+		w.shards, drivers = append(w.shards, s), append(drivers, s)
+	}
+	var err error
+	if w.store, err = store.New(store.NewMap(names), drivers, nil); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func TestConformance(t *testing.T) {
+	presencetest.RunRecord(t, func(t *testing.T) presence.Record { return newWorld(t, "local").open("local") })
 }
 
 func (w *world) open(node string) *storepresence.Record {

@@ -32,7 +32,9 @@ var floors = []floor{
 		{"internal/clientaddr", "the client's address behind trusted proxies"},
 		{"internal/connlimit", "connections in all and by network"},
 		{"internal/crashpoint", "named places where crash tests kill the process"},
+		{"internal/guard", "panics of handlers, logged and counted in one form"},
 		{"internal/lru", "a bounded map that forgets what was not used"},
+		{"internal/memtune", "when garbage is collected, and memory returned to the system"},
 		{"internal/origin", "which web pages may connect"},
 		{"internal/poll", "waits for thousands of idle sockets in one goroutine"},
 		{"internal/writev", "one system call for many buffers, without blocking"},
@@ -46,7 +48,7 @@ var floors = []floor{
 		{"change", "durable commands as data, with a codec"},
 		{"bus", "how committed events reach every node"},
 		{"presence", "who is online in a room"},
-		{"internal/limit", "how much of one kind of work is done at the same time"},
+		{"internal/limit", "concurrency limiter, and rates by key"},
 		{"consistency", "decides from what clients saw whether promises were kept"},
 		{"engineio", "the Engine.IO protocol, for anyone"},
 	}},
@@ -54,6 +56,7 @@ var floors = []floor{
 		{"store/sqlite", "one shard in a SQLite file"},
 		{"bus/membus", "the bus of a single node"},
 		{"presence/mempresence", "presence of a single node"},
+		{"presence/storepresence", "who is online, in the store: the answer of last resort"},
 	}},
 	{"speakers", "who talks, and in which protocol", []row{
 		{"identity", "users, guests, back ends and their tokens and keys"},
@@ -64,8 +67,9 @@ var floors = []floor{
 		{"lane", "the only way a durable change enters a room: decide and commit"},
 		{"hub", "the connections of this node and what is written to them"},
 	}},
-	{"outbox", "", []row{
+	{"beside the lanes", "what follows their commits, and which nodes there are", []row{
 		{"outbox", "named consumers of what lanes committed, each with its own cursor"},
+		{"cluster", "this node's name and lease, and the nodes that are alive"},
 	}},
 	{"use cases", "", []row{
 		{"engine", "what a user can do, one file per verb"},

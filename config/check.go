@@ -10,6 +10,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/cluster"
 )
 
 // Problem is something that keeps a node from starting.
@@ -37,7 +40,7 @@ func (ps Problems) Error() string {
 func (c *Config) Check() Problems {
 	var ps Problems
 	for _, part := range []func() Problems{
-		c.checkListen, c.checkWords, c.checkNetworks, c.checkTLS, c.checkAuth, c.checkNumbers,
+		c.checkNode, c.checkListen, c.checkWords, c.checkNetworks, c.checkTLS, c.checkAuth, c.checkNumbers,
 	} {
 		ps = append(ps, part()...)
 	}
@@ -64,6 +67,13 @@ func (c *Config) Warnings() []string {
 		out = append(out, "UNUSED: these environment variables mean nothing here: "+strings.Join(c.unknownEnv, ", "))
 	}
 	return out
+}
+
+func (c *Config) checkNode() Problems {
+	if err := cluster.CheckName(c.Node); err != nil {
+		return Problems{{"node", strconv.Quote(c.Node) + " is not a name: " + chat.Public(err).Text, "write one such as roomtide-1"}}
+	}
+	return nil
 }
 
 func (c *Config) checkListen() Problems {

@@ -24,6 +24,7 @@ import (
 // before its tables. A Config is read-only once loaded.
 type Config struct {
 	DataDir             string   `toml:"data_dir" default:"./roomtide-data" help:"Directory for everything the node keeps: databases, keys, roomtide.toml. Made if missing."`
+	Node                string   `toml:"node" default:"local" help:"Name of this node: up to 63 letters, digits, - and _. Nodes that work together need names of their own, and a node keeps its name when it starts again."`
 	Listen              string   `toml:"listen" default:"127.0.0.1:8080" help:"Address to listen on, host:port. Port 0 takes any free port."`
 	Guests              string   `toml:"guests" default:"auto" help:"Whether users may come without a token, under the name they give: on, off, or auto (on only while listening on loopback with no trusted_proxies and no [auth] keys)."`
 	InsecureHTTP        bool     `toml:"insecure_http" name:"insecure-http" default:"false" help:"Allow plain HTTP on an address that is not loopback. Tokens and messages can then be read on the way."`

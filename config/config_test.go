@@ -155,6 +155,9 @@ func TestCheck(t *testing.T) {
 		set  func(*Config)
 		want string // "" for sound, else "where: " and words of the text
 	}{
+		{"node", func(c *Config) { c.Node = "roomtide-1_b" }, ""},
+		{"no node", func(c *Config) { c.Node = "" }, `node: "" is not a name: .*1 to 63`},
+		{"a host as node", func(c *Config) { c.Node = "a.example" }, `node: "a.example" is not a name: .*letters, digits`},
 		{"plain HTTP in the open", func(c *Config) { c.Listen = ":8080" }, "listen: .*--insecure-http"},
 		{"meant", func(c *Config) { c.Listen, c.InsecureHTTP = ":8080", true }, ""},
 		{"no port", func(c *Config) { c.Listen = "localhost" }, "listen: .*not an address"},

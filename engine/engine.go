@@ -60,7 +60,7 @@ type Config struct {
 
 	Limits chat.Limits
 	Rates  Rates
-	Joins  *limit.Queue // bounds the joins that read the store at the same time; nil: the default
+	Joins  *limit.Limiter // bounds joins that read the store at the same time; nil: the defaults
 
 	// UsersMakeRooms lets users make a room by joining it; otherwise only the
 	// host's back end makes rooms.

@@ -32,7 +32,7 @@ func (e *Engine) Join(ctx context.Context, a Actor, room chat.RoomID, o JoinOpti
 		return nil, err
 	}
 	if !a.Server {
-		if err := e.rates.join.take(string(a.User), "you are joining too fast"); err != nil {
+		if err := e.rates.join.Take(a.User); err != nil {
 			return nil, err
 		}
 	}
@@ -40,7 +40,7 @@ func (e *Engine) Join(ctx context.Context, a Actor, room chat.RoomID, o JoinOpti
 	if err != nil {
 		return nil, err
 	}
-	defer e.cfg.Joins.Leave()
+	defer e.cfg.Joins.Release()
 	reply := &wire.JoinReply{Role: role}
 	if o.After == nil {
 		err = e.newest(ctx, room, o.Limit, reply)
@@ -57,25 +57,25 @@ func (e *Engine) Join(ctx context.Context, a Actor, room chat.RoomID, o JoinOpti
 	return reply, err
 }
 
-// admit enters the queue of joins and returns the actor's role, making the actor a
-// member if need be. The lane is asked only when there is something to change, so
-// members come back even while writing does not work; and a join that waits for
-// its commit holds no place that another join could use. Without an error the
-// caller has a place, until Joins.Leave.
+// admit waits for a slot of Joins and returns the actor's role, making the actor
+// a member if need be. The lane is asked only when there is something to change,
+// so that members come back even while writing does not work; and no slot is held
+// during its commit. Without an error the slot is the caller's, until
+// Joins.Release.
 func (e *Engine) admit(ctx context.Context, a *Actor, room chat.RoomID, again bool) (chat.Role, error) {
-	if err := e.cfg.Joins.Enter(ctx); err != nil {
+	if err := e.cfg.Joins.Acquire(ctx); err != nil {
 		return 0, err
 	}
 	m, err := e.cfg.Store.Room(room).Member(ctx, room, a.User)
 	known := m.Role.Present() && (again || a.Name == "" || a.Name == m.Name) || a.Server && a.User == ""
 	if err != nil && chat.KindOf(err) != chat.NotFound {
-		e.cfg.Joins.Leave()
+		e.cfg.Joins.Release()
 		return 0, err
 	}
 	if known {
 		return m.Role, nil
 	}
-	e.cfg.Joins.Leave()
+	e.cfg.Joins.Release()
 	if again {
 		return 0, chat.E(chat.NotMember, "not a member of this room any more")
 	}
@@ -83,7 +83,7 @@ func (e *Engine) admit(ctx context.Context, a *Actor, room chat.RoomID, again bo
 	if err != nil {
 		return 0, err
 	}
-	return role, e.cfg.Joins.Enter(ctx)
+	return role, e.cfg.Joins.Acquire(ctx)
 }
 
 func (e *Engine) unread(ctx context.Context, user chat.UserID, reply *wire.JoinReply) (int64, error) {

@@ -22,7 +22,7 @@ func (e *Engine) checkSignal(ctx context.Context, a *Actor, room chat.RoomID) er
 		return chat.E(chat.Invalid, "say for which user")
 	}
 	if !a.Server {
-		if err := e.rates.signal.take(string(a.User), "too many signals"); err != nil {
+		if err := e.rates.signal.Take(a.User); err != nil {
 			return err
 		}
 	}

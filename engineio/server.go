@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/roomtide/roomtide/internal/guard"
 	"github.com/roomtide/roomtide/internal/poll"
 	"github.com/roomtide/roomtide/websocket"
 )
@@ -26,7 +27,9 @@ type Server struct {
 	done    chan struct{} // closed by Close
 
 	counts struct {
-		opened, upgraded, refused, full, expired, panics atomic.Uint64
+		opened, upgraded, refused, full, expired atomic.Uint64
+
+		panics guard.Panics
 	}
 
 	// Sockets until their Close was told, their WebSockets until they are closed,

@@ -1,11 +1,5 @@
 package engineio
 
-import (
-	"fmt"
-	"runtime"
-	"runtime/debug"
-)
-
 // The handler is called by whoever has the socket's turn: the request of the
 // handshake, a POST, the reader of a WebSocket. Nobody waits for the turn to
 // tell of the end: who ends the socket while another has the turn leaves the
@@ -42,21 +36,13 @@ func (s *Socket) tell() {
 	s.guard("Close", func() { s.srv.handler.Close(s, s.ending.reason) })
 }
 
-// guard keeps a panic of the handler to this socket. The log gets where it was
-// and not its value, which may quote what the client sent.
+// guard keeps a panic of the handler to this socket.
 func (s *Socket) guard(call string, f func()) {
 	defer func() {
-		v := recover()
-		if v == nil {
-			return
+		if v := recover(); v != nil {
+			s.srv.counts.panics.Report(s.srv.opts.Log, v, "call", call)
+			s.end(panicked)
 		}
-		s.srv.counts.panics.Add(1)
-		why := fmt.Sprintf("%T", v)
-		if e, ok := v.(runtime.Error); ok {
-			why = e.Error()
-		}
-		s.srv.opts.Log.Error("a handler panicked", "call", call, "panic", why, "stack", string(debug.Stack()))
-		s.end(panicked)
 	}()
 	f()
 }

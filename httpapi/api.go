@@ -76,7 +76,7 @@ type API struct {
 	mux       *http.ServeMux
 	origins   origin.Policy
 	metrics   *metrics
-	failures  *failures
+	failures  failures
 	prom      http.Handler
 	heartbeat time.Duration
 	bodyTime  time.Duration

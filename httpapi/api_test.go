@@ -167,7 +167,7 @@ func TestFailedAuthentications(t *testing.T) {
 	ip := netip.MustParseAddr("203.0.113.1")
 	n := newNode(t, func(c *Config) { c.ClientIP = func(*http.Request) netip.Addr { return ip } })
 	now := time.Now()
-	n.api.failures.now = func() time.Time { return now }
+	n.api.failures = newFailures(func() time.Time { return now })
 	good := n.token("ann")
 	for range failuresBurst {
 		n.want(401, "GET", "/v1/rooms", nil, "broken")
@@ -185,7 +185,7 @@ func TestFailedAuthentications(t *testing.T) {
 
 	f := newFailures(func() time.Time { return now })
 	for range failuresBurst {
-		f.note(netip.MustParseAddr("2001:db8::1"))
+		f.count(netip.MustParseAddr("2001:db8::1"))
 	}
 	if f.check(netip.MustParseAddr("2001:db8::2:3:4:5")) == nil {
 		t.Error("another address of the same /64 may go on")
@@ -197,23 +197,24 @@ func TestFailedAuthentications(t *testing.T) {
 		t.Error(err)
 	}
 	for i := range 3 * failuresKept {
-		f.note(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}))
+		f.count(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}))
 	}
-	if f.by.Len() > 2*failuresKept {
-		t.Errorf("%d addresses are remembered", f.by.Len())
+	if f.rates.Len() > 2*failuresKept {
+		t.Errorf("%d addresses are remembered", f.rates.Len())
 	}
 }
 
-// Who proves who they are while too many do is told to come again, and can.
+// An authentication while too many are under way is answered busy, and succeeds
+// later.
 func TestBusyAuthentications(t *testing.T) {
-	turns := limit.New(limit.Config{Name: "authentications", AtOnce: 1, Waiting: -1})
-	v, err := identity.New(identity.Config{Guests: true, Secret: secret, Turns: turns})
+	limiter := limit.New(limit.Config{Name: "authentications", Slots: 1, MaxWaiting: -1})
+	v, err := identity.New(identity.Config{Guests: true, Secret: secret, Limiter: limiter})
 	if err != nil {
 		t.Fatal(err)
 	}
 	n := newNode(t, func(c *Config) { c.Verifier = v })
 	ann := n.token("ann")
-	if err := turns.Enter(t.Context()); err != nil {
+	if err := limiter.Acquire(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for range failuresBurst + 1 { // none of them a failed attempt
@@ -223,7 +224,7 @@ func TestBusyAuthentications(t *testing.T) {
 		}
 	}
 	n.want(200, "GET", "/v1/rooms", nil, "as bob") // has nothing to prove
-	turns.Leave()
+	limiter.Release()
 	n.want(200, "GET", "/v1/rooms", nil, ann)
 }
 
@@ -268,14 +269,18 @@ func TestMetricsAreNotPublic(t *testing.T) {
 	}
 }
 
-// A panic is one failed request, and a line in the log.
+// A panic is one failed request, a line in the log that does not quote it, and a
+// count.
 func TestPanic(t *testing.T) {
 	n := newNode(t, func(c *Config) { c.Ready = func() error { panic("oops") } })
 	if g := n.want(500, "GET", "/readyz", nil); g.code() != "internal" || strings.Contains(string(g.raw), "oops") {
 		t.Errorf("%s", g.raw)
 	}
-	if log := n.log.String(); !strings.Contains(log, "oops") || !strings.Contains(log, "api_test.go") {
+	if log := n.log.String(); !strings.Contains(log, "a handler panicked") || !strings.Contains(log, "api_test.go") || strings.Contains(log, "oops") {
 		t.Errorf("log: %s", log)
+	}
+	if text := string(n.want(200, "GET", "/metrics", nil).raw); !strings.Contains(text, "\nroomtide_http_panics_total 1\n") {
+		t.Error(text)
 	}
 	n.want(200, "GET", "/healthz", nil)
 }

@@ -1,19 +1,15 @@
 package httpapi
 
 import (
-	"math"
 	"net/netip"
 	"net/url"
-	"sync"
 	"time"
-
-	"golang.org/x/time/rate"
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/identity"
 	"github.com/roomtide/roomtide/internal/clientaddr"
-	"github.com/roomtide/roomtide/internal/lru"
+	"github.com/roomtide/roomtide/internal/limit"
 )
 
 // userHeader names the user: a guest's own name, or whom an API key speaks for.
@@ -67,7 +63,7 @@ func (c *call) identify() (id *identity.Identity, user chat.UserID, err error) {
 	}
 	id, err = c.cfg.Verifier.Bearer(c.ctx, creds[0])
 	if chat.KindOf(err) == chat.Unauthed {
-		c.failures.note(ip)
+		c.failures.count(ip)
 	}
 	return id, chat.UserID(name), err
 }
@@ -81,53 +77,28 @@ func (c *call) still() error {
 	return err
 }
 
-// Failed authentications of one address: failuresBurst at once, then one a
-// second. Right ones cost nothing.
+// Failed authentications of one network: failuresBurst at once, then one a
+// second. Successful ones cost nothing.
 const (
 	failuresBurst = 50
-	failuresKept  = 16 << 10 // addresses remembered
+	failuresKept  = 16 << 10 // networks remembered, see limit.RatesConfig.MaxKeys
 )
 
-// failures bounds guessing. It is asked before a credential is looked at.
-type failures struct {
-	now func() time.Time
+// failures bounds the guessing of credentials, by the client's network. It is asked
+// before a credential is looked at, so that a network which has failed too often
+// does not learn whether its next guess is right.
+type failures struct{ rates *limit.Rates[netip.Prefix] }
 
-	mu sync.Mutex
-	by *lru.Map[netip.Prefix, *rate.Limiter] // guarded by mu
+func newFailures(now func() time.Time) failures {
+	return failures{limit.NewRates[netip.Prefix](limit.RatesConfig{
+		PerSecond: 1, Burst: failuresBurst, MaxKeys: failuresKept, Now: now,
+		Op: "httpapi.auth", Text: "too many failed authentications",
+	})}
 }
 
-func newFailures(now func() time.Time) *failures {
-	return &failures{now: now, by: lru.New[netip.Prefix, *rate.Limiter](failuresKept)}
-}
+// check refuses a network that has failed too often.
+func (f failures) check(ip netip.Addr) error { return f.rates.Check(clientaddr.Network(ip)) }
 
-// check refuses an address that has failed too often.
-func (f *failures) check(ip netip.Addr) error {
-	now := f.now()
-	f.mu.Lock()
-	l, ok := f.by.Get(clientaddr.Network(ip))
-	f.mu.Unlock()
-	if !ok {
-		return nil
-	}
-	tokens := l.TokensAt(now)
-	if tokens >= 1 {
-		return nil
-	}
-	return &chat.Error{
-		Kind: chat.RateLimited, Op: "httpapi.auth", Text: "too many failed authentications",
-		RetryAfter: int64(math.Ceil((1 - tokens) * 1000)),
-	}
-}
-
-// note counts a failure.
-func (f *failures) note(ip netip.Addr) {
-	key := clientaddr.Network(ip)
-	f.mu.Lock()
-	l, ok := f.by.Get(key)
-	if !ok {
-		l = rate.NewLimiter(1, failuresBurst)
-		f.by.Put(key, l)
-	}
-	f.mu.Unlock()
-	l.AllowN(f.now(), 1)
-}
+// count counts a failure. That there may be no token left for it is of no interest:
+// check was asked before.
+func (f failures) count(ip netip.Addr) { _ = f.rates.Take(clientaddr.Network(ip)) }

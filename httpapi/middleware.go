@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"net/http"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -10,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/internal/guard"
 )
 
 // ServeHTTP takes a request through everything that all routes have in common.
@@ -70,7 +70,7 @@ func (a *API) account(w *statusWriter, r *http.Request, took time.Duration, pani
 		panic(panicked)
 	}
 	if panicked != nil {
-		a.log.Error("a request panicked", "method", r.Method, "route", r.Pattern, "panic", panicked, "stack", string(debug.Stack()))
+		a.metrics.panics.Report(a.log, panicked, "method", r.Method, "route", r.Pattern)
 		if w.status != 0 {
 			panic(http.ErrAbortHandler) // half an answer must not look whole
 		}
@@ -89,6 +89,7 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	streams  prometheus.Gauge
+	panics   guard.Panics
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -104,7 +105,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "roomtide_http_event_streams", Help: "Event streams open now.",
 		}),
 	}
-	reg.MustRegister(m.requests, m.seconds, m.streams)
+	reg.MustRegister(m.requests, m.seconds, m.streams, prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "roomtide_http_panics_total", Help: "Requests that ended in a panic.",
+	}, func() float64 { return float64(m.panics.Load()) }))
 	return m
 }
 

@@ -76,10 +76,10 @@ func (v *Verifier) apiKey(ctx context.Context, raw string) (*Identity, error) {
 
 // apiKeys remembers the list of keys for a few seconds.
 type apiKeys struct {
-	list   func(context.Context) ([]Key, error) // nil: no keys
-	now    func() time.Time
-	turns  *limit.Queue
-	flight singleflight.Group
+	list    func(context.Context) ([]Key, error) // nil: no keys
+	now     func() time.Time
+	limiter *limit.Limiter // of the caller of get, which holds a slot
+	flight  singleflight.Group
 
 	mu   sync.Mutex
 	byID map[string]Key
@@ -87,7 +87,7 @@ type apiKeys struct {
 }
 
 // get returns the key with the id, the zero Key if there is none. When the list
-// cannot be read nobody gets in: a revoked key must not come back to life.
+// cannot be read no key is accepted: a revoked key must not work again.
 func (a *apiKeys) get(ctx context.Context, id string) (Key, error) {
 	if a.list == nil {
 		return Key{}, nil
@@ -97,7 +97,7 @@ func (a *apiKeys) get(ctx context.Context, id string) (Key, error) {
 	}
 	done := a.flight.DoChan("", func() (any, error) { return nil, a.load() })
 	var err error
-	busy := a.turns.Aside(func() {
+	busy := a.limiter.Yield(func() {
 		select {
 		case r := <-done:
 			err = r.Err

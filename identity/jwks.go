@@ -38,12 +38,12 @@ const (
 // never more often than jwksEvery. While the URL is down the old set goes on
 // working; while it hangs, after a moment for each token.
 type jwks struct {
-	url    string
-	client *http.Client
-	now    func() time.Time
-	log    *slog.Logger
-	turns  *limit.Queue
-	flight singleflight.Group
+	url     string
+	client  *http.Client
+	now     func() time.Time
+	log     *slog.Logger
+	limiter *limit.Limiter // of the caller of find, which holds a slot
+	flight  singleflight.Group
 
 	mu      sync.Mutex
 	keys    []key
@@ -61,12 +61,12 @@ func newJWKS(cfg Config) (*jwks, error) {
 		c = *cfg.HTTPClient
 	}
 	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &jwks{url: cfg.JWKSURL, client: &c, now: cfg.Now, log: cfg.Log, turns: cfg.Turns}, nil
+	return &jwks{url: cfg.JWKSURL, client: &c, now: cfg.Now, log: cfg.Log, limiter: cfg.Limiter}, nil
 }
 
 // find returns the keys that match, fetching the set first if it has none of
-// them or is old, and if a fetch is allowed now. Concurrent callers share one,
-// and wait for it aside: others have their turn meanwhile.
+// them or is old, and if a fetch is allowed now. Concurrent callers share one
+// fetch, and yield their slot of the limiter until it ends.
 func (j *jwks) find(ctx context.Context, match func(key) bool) ([]key, error) {
 	found, fresh := j.lookup(match)
 	if len(found) > 0 {
@@ -81,7 +81,7 @@ func (j *jwks) find(ctx context.Context, match func(key) bool) ([]key, error) {
 		j.refresh()
 		return nil, nil
 	})
-	err := j.turns.Aside(func() {
+	err := j.limiter.Yield(func() {
 		select {
 		case <-done:
 		case <-ctx.Done():

@@ -32,13 +32,14 @@ type Config struct {
 	// The list is asked for again when it is older than 5 seconds.
 	APIKeys func(context.Context) ([]Key, error)
 
-	// Turns bounds how many proofs are looked at at once; nil: as many as there are
-	// processors. That is enough, for a turn is nothing but work of a processor, a
-	// tenth of a millisecond at most. Who needs a key that has to be fetched waits
-	// aside and holds up nobody whose key is known: not when the JWKS URL hangs, nor
-	// when the list of API keys is slow. Those aside share one fetch, which ends by
-	// its own deadline, and have a bound of their own.
-	Turns *limit.Queue
+	// Limiter bounds how many credentials are verified at the same time; nil: as many
+	// as there are processors. That is enough, since a slot is held for nothing but
+	// work of a processor, a tenth of a millisecond at most. A credential whose key
+	// has to be fetched yields its slot meanwhile, so that a JWKS URL that hangs or a
+	// slow list of API keys delays no credential whose key is known. Those that have
+	// yielded share one fetch, which ends by its own deadline, and have a bound of
+	// their own.
+	Limiter *limit.Limiter
 
 	Now        func() time.Time // nil: time.Now
 	HTTPClient *http.Client     // for JWKSURL; nil: a plain one. Redirects are not followed
@@ -63,10 +64,10 @@ func New(cfg Config) (*Verifier, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	if cfg.Turns == nil {
-		cfg.Turns = limit.New(limit.Config{Name: "authentications", Registerer: cfg.Registerer})
+	if cfg.Limiter == nil {
+		cfg.Limiter = limit.New(limit.Config{Name: "authentications", Registerer: cfg.Registerer})
 	}
-	v := &Verifier{cfg: cfg, limits: chat.DefaultLimits(), api: &apiKeys{list: cfg.APIKeys, now: cfg.Now, turns: cfg.Turns}}
+	v := &Verifier{cfg: cfg, limits: chat.DefaultLimits(), api: &apiKeys{list: cfg.APIKeys, now: cfg.Now, limiter: cfg.Limiter}}
 	if cfg.Limits != nil {
 		v.limits = *cfg.Limits
 	}
@@ -102,7 +103,7 @@ func (v *Verifier) Hello(ctx context.Context, token, guest string) (*Identity, e
 	case strings.HasPrefix(token, keyPrefix):
 		return nil, unauthed("an API key is for HTTP only, use a token here", nil)
 	case token != "":
-		return v.inTurn(ctx, token, v.token)
+		return v.limited(ctx, token, v.token)
 	}
 	return v.guest(guest)
 }
@@ -115,18 +116,18 @@ func (v *Verifier) Bearer(ctx context.Context, header string) (*Identity, error)
 		return nil, unauthed("the Authorization header must be: Bearer and a token", nil)
 	}
 	if strings.HasPrefix(cred, keyPrefix) {
-		return v.inTurn(ctx, cred, v.apiKey)
+		return v.limited(ctx, cred, v.apiKey)
 	}
-	return v.inTurn(ctx, cred, v.token)
+	return v.limited(ctx, cred, v.token)
 }
 
-// inTurn verifies a credential when it is its turn. Guests, who prove nothing,
-// need none.
-func (v *Verifier) inTurn(ctx context.Context, cred string, verify func(context.Context, string) (*Identity, error)) (*Identity, error) {
-	if err := v.cfg.Turns.Enter(ctx); err != nil {
+// limited verifies a credential in a slot of the Limiter. Guests have none to
+// verify and need no slot.
+func (v *Verifier) limited(ctx context.Context, cred string, verify func(context.Context, string) (*Identity, error)) (*Identity, error) {
+	if err := v.cfg.Limiter.Acquire(ctx); err != nil {
 		return nil, err
 	}
-	defer v.cfg.Turns.Leave()
+	defer v.cfg.Limiter.Release()
 	return verify(ctx, cred)
 }
 

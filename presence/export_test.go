@@ -4,5 +4,5 @@ package presence
 func (t *Tracker) Remembered() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return len(t.rooms) + len(t.changed) + len(t.leaving) + len(t.lastTold) + t.pending
+	return len(t.rooms) + len(t.pending) + len(t.leaving) + len(t.lastCount) + t.pendingCount
 }

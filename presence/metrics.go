@@ -3,9 +3,9 @@ package presence
 import "github.com/prometheus/client_golang/prometheus"
 
 type metrics struct {
-	failures  prometheus.Counter
-	fallbacks prometheus.Counter
-	untold    prometheus.Counter
+	failures    prometheus.Counter
+	fallbacks   prometheus.Counter
+	unpublished prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer, t *Tracker) *metrics {
@@ -13,19 +13,19 @@ func newMetrics(reg prometheus.Registerer, t *Tracker) *metrics {
 		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "roomtide", Subsystem: "presence", Name: name, Help: help})
 	}
 	m := &metrics{
-		failures:  counter("driver_failures_total", "Times the driver did not take changes."),
-		fallbacks: counter("fallbacks_total", "Questions that the driver could not answer and the store did."),
-		untold:    counter("untold_total", "Times a room was not told because nobody could say who is online."),
+		failures:    counter("driver_failures_total", "Times the driver did not apply changes."),
+		fallbacks:   counter("fallbacks_total", "Questions that the driver could not answer and the store did."),
+		unpublished: counter("unpublished_total", "Times nothing was published to a room because neither the driver nor the store answered who is online."),
 	}
 	if reg != nil {
 		pending := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Namespace: "roomtide", Subsystem: "presence", Name: "pending", Help: "Changes not told yet.",
+			Namespace: "roomtide", Subsystem: "presence", Name: "pending", Help: "Changes that are not flushed yet.",
 		}, func() float64 {
 			t.mu.Lock()
 			defer t.mu.Unlock()
-			return float64(t.pending)
+			return float64(t.pendingCount)
 		})
-		reg.MustRegister(m.failures, m.fallbacks, m.untold, pending)
+		reg.MustRegister(m.failures, m.fallbacks, m.unpublished, pending)
 	}
 	return m
 }

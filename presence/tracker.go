@@ -15,17 +15,15 @@ import (
 // Config is how a Tracker is made. Zero durations and numbers mean the defaults.
 type Config struct {
 	Driver Driver // required
+	Record Record // is asked when the driver cannot answer; nil: there is none
 
-	// Publish tells a room. Note gets the changes of this node for the store,
-	// which Fallback asks when the driver cannot answer. All may be nil, run on
-	// the tracker's goroutine (Fallback on the asker's), and may wait.
-	Publish  func(room chat.RoomID, ev *chat.Event)
-	Note     func(changes []Change)
-	Fallback func(ctx context.Context, room chat.RoomID, limit int) ([]chat.UserID, int, error)
+	// Publish publishes a presence event to a room. It runs on the tracker's
+	// goroutine and may wait; nil publishes nothing.
+	Publish func(room chat.RoomID, ev *chat.Event)
 
-	Grace    time.Duration // a user who is back within it never went, 5 s
+	Grace    time.Duration // a user who comes back within it was never offline, 5 s
 	Tick     time.Duration // changes are gathered for so long, 1 s
-	MaxNamed int           // rooms with more online are told the count only, 100
+	MaxNamed int           // events of rooms with more users online have only the count, 100
 
 	Log        *slog.Logger          // nil discards
 	Registerer prometheus.Registerer // nil registers nothing
@@ -46,13 +44,13 @@ func (c *Config) setDefaults() {
 	}
 }
 
-// driverTime bounds one question to the driver from the tracker's goroutine.
-const driverTime = 2 * time.Second
+// driverTimeout bounds one call of the driver from the tracker's goroutine.
+const driverTimeout = 2 * time.Second
 
-// Tracker knows who is online through this node, and asks the driver about the
-// others. Its methods are safe for concurrent use.
+// Tracker knows which users are online through this node, and asks the driver
+// about the others. Its methods are safe for concurrent use.
 type Tracker struct {
-	// Set by New.
+	// Set once.
 	cfg     Config
 	log     *slog.Logger
 	metrics *metrics
@@ -60,28 +58,33 @@ type Tracker struct {
 	done    chan struct{} // closed by Close
 	ended   chan struct{} // closed when run has returned
 
-	mu      sync.Mutex
-	closed  bool
-	rooms   map[chat.RoomID]map[chat.UserID]*user // of this node; no room is empty
-	changed map[chat.RoomID]map[chat.UserID]*user // of rooms: who is not told or not applied; no room is empty
-	leaving []departure                           // by due time; a user is in it once
-	pending int                                   // users in changed
+	// Guarded by mu.
+	mu           sync.Mutex
+	closed       bool
+	rooms        roomUsers   // of this node
+	pending      roomUsers   // of rooms: users whose state the record or the driver does not have
+	pendingCount int         // users in pending
+	leaving      []departure // users in grace, by due time; each is in it once
 
 	// Owned by run.
-	failing  bool                // the driver's last Apply failed
-	lastTold map[chat.RoomID]int // the count that large rooms were told last
+	failing   bool                // the driver's last Apply failed
+	lastCount map[chat.RoomID]int // the count that was last published to large rooms
 }
 
-// user is somebody in a room on this node.
+// roomUsers holds users by room. No room in it is empty.
+type roomUsers map[chat.RoomID]map[chat.UserID]*user
+
+// user is the state of a user in a room on this node. Guarded by Tracker.mu.
 type user struct {
-	conns   int32
-	leaving bool          // in Tracker.leaving
-	on      bool          // present, or within grace
-	told    bool          // Note and the room know on
-	applied bool          // the driver knows on
-	gone    time.Duration // when conns became 0, since Tracker.start
+	conns     int32
+	leaving   bool          // in Tracker.leaving
+	on        bool          // online, or within grace
+	persisted bool          // on, as the record has it and as it was published
+	applied   bool          // on, as the driver has it
+	leftAt    time.Duration // when conns became 0, since Tracker.start
 }
 
+// departure is the end of a user's grace.
 type departure struct {
 	room chat.RoomID
 	user chat.UserID
@@ -93,9 +96,7 @@ func New(cfg Config) *Tracker {
 	cfg.setDefaults()
 	t := &Tracker{
 		cfg: cfg, log: cfg.Log, start: time.Now(), done: make(chan struct{}), ended: make(chan struct{}),
-		rooms:    map[chat.RoomID]map[chat.UserID]*user{},
-		changed:  map[chat.RoomID]map[chat.UserID]*user{},
-		lastTold: map[chat.RoomID]int{},
+		rooms: roomUsers{}, pending: roomUsers{}, lastCount: map[chat.RoomID]int{},
 	}
 	t.metrics = newMetrics(cfg.Registerer, t)
 	go t.run()
@@ -103,7 +104,7 @@ func New(cfg Config) *Tracker {
 }
 
 // Enter says that a connection of the user came into the room. Online knows it
-// when Enter returns; the room is told within a Tick. It does not block.
+// when Enter returns; it is published within a Tick. It does not block.
 func (t *Tracker) Enter(room chat.RoomID, id chat.UserID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -113,14 +114,14 @@ func (t *Tracker) Enter(room chat.RoomID, id chat.UserID) {
 	u := t.rooms[room][id]
 	if u == nil {
 		u = &user{}
-		put(t.rooms, room, id, u)
+		t.rooms.put(room, id, u)
 	}
 	u.conns++
 	t.set(room, id, u, true)
 }
 
 // Leave says that a connection of the user left the room. If it was the last,
-// the user went when Grace has passed. It does not block.
+// the user is offline when Grace has passed. It does not block.
 func (t *Tracker) Leave(room chat.RoomID, id chat.UserID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -131,7 +132,7 @@ func (t *Tracker) Leave(room chat.RoomID, id chat.UserID) {
 	if u.conns--; u.conns > 0 {
 		return
 	}
-	u.gone = time.Since(t.start)
+	u.leftAt = time.Since(t.start)
 	if !u.leaving {
 		u.leaving = true
 		t.leaving = append(t.leaving, departure{room, id, t.due(u)})
@@ -139,11 +140,12 @@ func (t *Tracker) Leave(room chat.RoomID, id chat.UserID) {
 }
 
 // due is when the grace of a user who left has passed.
-func (t *Tracker) due(u *user) time.Time { return t.start.Add(u.gone + t.cfg.Grace) }
+func (t *Tracker) due(u *user) time.Time { return t.start.Add(u.leftAt + t.cfg.Grace) }
 
-// Remove says that the user has no place in the room any more: they went at once,
-// whatever connections they had there. For those Leave must not be called any
-// more, or it counts against one that comes later. It does not block.
+// Remove says that the user may not be in the room any more: they are offline at
+// once, on any number of connections. Leave must not be called for those
+// connections any more, or it counts against one that comes later. It does not
+// block.
 func (t *Tracker) Remove(room chat.RoomID, id chat.UserID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -153,46 +155,46 @@ func (t *Tracker) Remove(room chat.RoomID, id chat.UserID) {
 	}
 }
 
-// set changes whether the user is on. t.mu is held.
+// set changes whether the user is online. t.mu is held.
 func (t *Tracker) set(room chat.RoomID, id chat.UserID, u *user, on bool) {
 	if u.on != on {
 		u.on = on
-		t.pending += put(t.changed, room, id, u)
+		t.pendingCount += t.pending.put(room, id, u)
 	}
 }
 
-// put adds a user to a room and returns how many it holds more.
-func put(rooms map[chat.RoomID]map[chat.UserID]*user, room chat.RoomID, id chat.UserID, u *user) int {
-	users := rooms[room]
+// put adds a user to a room and returns how many users more the room has.
+func (r roomUsers) put(room chat.RoomID, id chat.UserID, u *user) int {
+	users := r[room]
 	if users == nil {
 		users = map[chat.UserID]*user{}
-		rooms[room] = users
+		r[room] = users
 	}
 	before := len(users)
 	users[id] = u
 	return len(users) - before
 }
 
-// drop removes a user from a room, and the room with the last.
-func drop(rooms map[chat.RoomID]map[chat.UserID]*user, room chat.RoomID, id chat.UserID) {
-	users := rooms[room]
+// drop removes a user from a room, and the room with its last user.
+func (r roomUsers) drop(room chat.RoomID, id chat.UserID) {
+	users := r[room]
 	if delete(users, id); len(users) == 0 {
-		delete(rooms, room)
+		delete(r, room)
 	}
 }
 
 // Online returns up to limit users online in the room on any node, in ascending
 // order, and how many there are. Users who came on another node may be missing
-// for a Tick. While users of this node are on their way to a driver that returns
+// for a Tick. While changes of this node are on their way to a driver that returns
 // only a part of a large room, the count may be too high by as many.
 func (t *Tracker) Online(ctx context.Context, room chat.RoomID, limit int) ([]chat.UserID, int, error) {
-	// What the driver does not know is read first: a user whom it is told of
-	// meanwhile is then in both, not in neither.
+	// What the driver does not have is read first: a user that is applied meanwhile
+	// is then in both, not in neither.
 	own := t.notApplied(room)
 	users, count, err := t.cfg.Driver.Online(ctx, room, limit)
-	if err != nil && t.cfg.Fallback != nil {
+	if err != nil && t.cfg.Record != nil {
 		t.metrics.fallbacks.Inc()
-		users, count, err = t.cfg.Fallback(ctx, room, limit)
+		users, count, err = t.cfg.Record.Online(ctx, room, limit)
 	}
 	if err != nil {
 		return nil, 0, chat.Wrap(chat.Unavailable, "presence.Online", err)
@@ -206,12 +208,13 @@ func (t *Tracker) Online(ctx context.Context, room chat.RoomID, limit int) ([]ch
 	return users[:min(len(users), max(limit, 0))], count, nil
 }
 
-// notApplied returns who is on through this node and unknown to the driver.
+// notApplied returns the users who are online through this node and whom the
+// driver does not have.
 func (t *Tracker) notApplied(room chat.RoomID) []chat.UserID {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var own []chat.UserID
-	for id, u := range t.changed[room] {
+	for id, u := range t.pending[room] {
 		if u.on && !u.applied {
 			own = append(own, id)
 		}
@@ -219,8 +222,9 @@ func (t *Tracker) notApplied(room chat.RoomID) []chat.UserID {
 	return own
 }
 
-// Close tells the driver and Note that everybody on this node went, and ends the
-// tracker. Rooms are not told: clients of a node that stops come back elsewhere.
+// Close takes all users of this node offline for the driver and the record, and
+// ends the tracker. Nothing is published: clients of a node that stops come back
+// on another.
 func (t *Tracker) Close() {
 	t.mu.Lock()
 	first := !t.closed

@@ -67,24 +67,54 @@ func (f *flaky) Online(ctx context.Context, room chat.RoomID, limit int) ([]chat
 	return users[:min(limit, len(users))], len(users), err
 }
 
-// harness is a tracker that writes down what it tells.
+// harness is a tracker whose events and persisted changes are kept.
 type harness struct {
 	*testing.T
 	*presence.Tracker
 	driver *flaky
+	record *record
+}
 
-	mu    sync.Mutex
-	told  []string // "room online +came -went"
-	noted []string // "room +user"
+// record is a presence.Record that keeps what was published and persisted. It
+// knows one user, if any.
+type record struct {
+	asked atomic.Int32
+
+	mu        sync.Mutex
+	stored    chat.UserID // "": the record cannot answer either
+	published []string    // "room online +came -went"
+	persisted []string    // "room +user"
+}
+
+func (r *record) Persist(changes []presence.Change) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range changes {
+		sign := " -"
+		if c.On {
+			sign = " +"
+		}
+		r.persisted = append(r.persisted, string(c.Room)+sign+string(c.User))
+	}
+}
+
+func (r *record) Online(context.Context, chat.RoomID, int) ([]chat.UserID, int, error) {
+	r.asked.Add(1)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stored == "" {
+		return nil, 0, errors.New("no record")
+	}
+	return []chat.UserID{r.stored}, 1, nil
 }
 
 func inBubble(t *testing.T, cfg presence.Config, test func(h *harness)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		h := &harness{T: t, driver: &flaky{Driver: mempresence.New()}}
+		h := &harness{T: t, driver: &flaky{Driver: mempresence.New()}, record: &record{}}
 		cfg.Driver = h.driver
 		cfg.Publish = h.publish
-		cfg.Note = h.note
+		cfg.Record = h.record
 		cfg.Registerer = prometheus.NewRegistry()
 		h.Tracker = presence.New(cfg)
 		defer h.Close()
@@ -93,8 +123,8 @@ func inBubble(t *testing.T, cfg presence.Config, test func(h *harness)) {
 }
 
 func (h *harness) publish(room chat.RoomID, ev *chat.Event) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	h.record.mu.Lock()
+	defer h.record.mu.Unlock()
 	if ev.Kind != chat.EventPresence || ev.Room != room || ev.Rev != 0 {
 		h.Errorf("event %+v", ev)
 	}
@@ -105,35 +135,24 @@ func (h *harness) publish(room chat.RoomID, ev *chat.Event) {
 	for _, u := range ev.Presence.Went {
 		s += " -" + string(u)
 	}
-	h.told = append(h.told, s)
+	h.record.published = append(h.record.published, s)
 }
 
-func (h *harness) note(changes []presence.Change) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, c := range changes {
-		sign := " -"
-		if c.On {
-			sign = " +"
-		}
-		h.noted = append(h.noted, string(c.Room)+sign+string(c.User))
-	}
-}
-
-// expect lets d pass and compares what was told and noted meanwhile.
-func (h *harness) expect(d time.Duration, told, noted string) {
+// expect lets d pass and compares what was published and persisted meanwhile.
+func (h *harness) expect(d time.Duration, published, persisted string) {
 	h.Helper()
 	time.Sleep(d)
 	synctest.Wait()
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if got := strings.Join(h.told, "; "); got != told {
-		h.Fatalf("told  %q, want %q", got, told)
+	r := h.record
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if got := strings.Join(r.published, "; "); got != published {
+		h.Fatalf("published %q, want %q", got, published)
 	}
-	if got := strings.Join(h.noted, "; "); got != noted {
-		h.Fatalf("noted %q, want %q", got, noted)
+	if got := strings.Join(r.persisted, "; "); got != persisted {
+		h.Fatalf("persisted %q, want %q", got, persisted)
 	}
-	h.told, h.noted = nil, nil
+	r.published, r.persisted = nil, nil
 }
 
 func (h *harness) online(room chat.RoomID, limit, count int, users ...chat.UserID) {
@@ -144,8 +163,8 @@ func (h *harness) online(room chat.RoomID, limit, count int, users ...chat.UserI
 	}
 }
 
-// remembersNobody checks that the tracker holds nothing of anybody.
-func (h *harness) remembersNobody() {
+// remembersNothing checks that the tracker holds nothing of any user.
+func (h *harness) remembersNothing() {
 	h.Helper()
 	if n := h.Remembered(); n != 0 {
 		h.Fatalf("%d things are remembered", n)
@@ -176,7 +195,7 @@ func TestCameAndWent(t *testing.T) {
 		h.Leave("a", "bob")
 		h.Leave("b", "ann")
 		h.expect(time.Minute, "a 0 -bob; b 0 -ann", "a -bob; b -ann")
-		h.remembersNobody()
+		h.remembersNothing()
 	})
 }
 
@@ -232,7 +251,7 @@ func TestRemove(t *testing.T) {
 		h.Leave("a", "bob")
 		h.Remove("a", "bob")
 		h.expect(time.Minute, "a 0 -bob", "a -bob")
-		h.remembersNobody()
+		h.remembersNothing()
 	})
 }
 
@@ -245,7 +264,7 @@ func TestCameAndWentWithinATick(t *testing.T) {
 	})
 }
 
-func TestLargeRoomsAreToldTheCount(t *testing.T) {
+func TestLargeRoomsGetTheCount(t *testing.T) {
 	inBubble(t, presence.Config{MaxNamed: 3}, func(h *harness) {
 		h.expect(half, "", "")
 		for _, u := range []chat.UserID{"a", "b", "c"} {
@@ -264,7 +283,7 @@ func TestLargeRoomsAreToldTheCount(t *testing.T) {
 	})
 }
 
-// Another node's users count too, and who is still there has not gone.
+// Another node's users count too, and one who is still there has not gone.
 func TestOtherNodes(t *testing.T) {
 	inBubble(t, presence.Config{}, func(h *harness) {
 		h.expect(half, "", "")
@@ -279,7 +298,7 @@ func TestOtherNodes(t *testing.T) {
 		h.online("a", 10, 1, "bob")
 		h.Enter("a", "cid")
 		h.driver.set(true)
-		h.expect(time.Second, "", "a +cid") // nobody can say who is online: the room is not told
+		h.expect(time.Second, "", "a +cid") // neither the driver nor the record answers: nothing is published
 		h.driver.set(false)
 		h.expect(time.Second, "", "")
 		h.online("a", 10, 2, "bob", "cid")
@@ -287,37 +306,39 @@ func TestOtherNodes(t *testing.T) {
 }
 
 func TestDriverDown(t *testing.T) {
-	var asked atomic.Int32
-	cfg := presence.Config{Fallback: func(_ context.Context, room chat.RoomID, limit int) ([]chat.UserID, int, error) {
-		asked.Add(1)
-		return []chat.UserID{"stored"}, 1, nil
-	}}
-	inBubble(t, cfg, func(h *harness) {
+	inBubble(t, presence.Config{}, func(h *harness) {
+		h.record.stored = "stored"
 		h.expect(half, "", "")
 		h.driver.set(true)
 		h.Enter("a", "ann")
 		h.online("a", 10, 2, "ann", "stored")
-		h.expect(time.Second, "a 2 +ann", "a +ann") // noted and told once, though the driver is down
+		h.expect(time.Second, "a 2 +ann", "a +ann") // persisted and published once, though the driver is down
 		h.Enter("a", "bob")
 		h.expect(time.Second, "a 3 +bob", "a +bob")
 		h.online("a", 10, 3, "ann", "bob", "stored")
 		h.driver.set(false)
 		h.expect(time.Second, "", "")
 		if users, n, _ := h.driver.Driver.Online(t.Context(), "a", 10); n != 2 {
-			t.Fatal("the driver was not told again:", users)
+			t.Fatal("the changes were not applied again:", users)
 		}
-		before := asked.Load()
+		before := h.record.asked.Load()
 		h.online("a", 10, 2, "ann", "bob")
-		if asked.Load() != before {
+		if h.record.asked.Load() != before {
 			t.Fatal("asked the store while the driver works")
 		}
 	})
 }
 
-func TestNobodyCanSay(t *testing.T) {
+// With neither a driver nor a record that answers, the answer is an error.
+func TestNoAnswer(t *testing.T) {
 	inBubble(t, presence.Config{}, func(h *harness) {
 		h.driver.set(true)
-		if _, _, err := h.Online(t.Context(), "a", 10); chat.KindOf(err) != chat.Unavailable {
+		if _, _, err := h.Online(t.Context(), "a", 10); chat.KindOf(err) != chat.Unavailable || h.record.asked.Load() != 1 {
+			t.Fatal(err, h.record.asked.Load())
+		}
+		alone := presence.New(presence.Config{Driver: h.driver})
+		defer alone.Close()
+		if _, _, err := alone.Online(t.Context(), "a", 10); chat.KindOf(err) != chat.Unavailable {
 			t.Fatal(err)
 		}
 	})
@@ -331,7 +352,7 @@ func TestCloseFlushes(t *testing.T) {
 		h.Enter("a", "bob")
 		h.expect(time.Second, "a 2 +ann +bob", "a +ann; a +bob")
 		h.Leave("a", "bob")
-		h.Enter("b", "new") // came and was never told of
+		h.Enter("b", "new") // came and was never published
 		h.Close()
 		h.Close()
 		h.expect(0, "", "a -ann; a -bob")

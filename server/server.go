@@ -18,24 +18,25 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/roomtide/roomtide/bus/membus"
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/cluster"
 	"github.com/roomtide/roomtide/config"
 	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/hub"
 	"github.com/roomtide/roomtide/identity"
+	"github.com/roomtide/roomtide/internal/memtune"
 	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/outbox"
 	"github.com/roomtide/roomtide/presence"
 	"github.com/roomtide/roomtide/presence/mempresence"
+	"github.com/roomtide/roomtide/presence/storepresence"
 	"github.com/roomtide/roomtide/projection"
 	"github.com/roomtide/roomtide/session"
 	"github.com/roomtide/roomtide/sioapi"
 	"github.com/roomtide/roomtide/store"
 	"github.com/roomtide/roomtide/wsapi"
 )
-
-// nodeName is the node's name in leases and seats. An embedded node is alone.
-const nodeName = "local"
 
 // Server is one running node.
 type Server struct {
@@ -48,11 +49,12 @@ type Server struct {
 	hub      *hub.Hub
 	lanes    *lane.Lanes
 	outbox   *outbox.Outbox
+	node     *cluster.Node
 	presence *presence.Tracker
 	engine   *engine.Engine
 	verifier *identity.Verifier
 	secret   []byte // signs what only this node reads
-	seats    *seats
+	online   *storepresence.Record
 	listener net.Listener
 	sockets  *wsapi.Handler
 	socketIO *sioapi.Handler
@@ -81,7 +83,7 @@ func Open(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *Server,
 		return nil, &chat.Error{Kind: chat.Unavailable, Op: "server.listen", Err: err,
 			Text: "cannot listen on " + cfg.Listen + ": is another server running there? choose another address with --listen"}
 	}
-	s.listener = newDoor(s.listener, cfg.AcceptRate)
+	s.listener = newRateListener(s.listener, cfg.AcceptRate)
 	s.onClose(func() { s.listener.Close() })
 	if err := s.openStore(ctx); err != nil {
 		return nil, err
@@ -130,19 +132,10 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 		return err
 	}
 
-	s.seats = &seats{node: nodeName, store: s.store, lanes: s.lanes, log: s.log}
-	s.seats.show(s.reg)
-	s.seats.clear()
-	s.presence = presence.New(presence.Config{
-		Driver: mempresence.New(), Publish: s.tell, Note: s.seats.note, Fallback: s.seats.online,
-		Log: s.log, Registerer: s.reg,
-	})
-	s.onClose(func() { s.presence.Close() })
-	live, stop := context.WithCancel(context.Background())
-	var renewing sync.WaitGroup
-	renewing.Go(func() { s.seats.live(live) })
-	renewing.Go(func() { tidy(live, s.hub.Len) })
-	s.onClose(func() { stop(); renewing.Wait() })
+	if err := s.openPresence(); err != nil {
+		return err
+	}
+	s.onClose(memtune.Start(s.hub.Len))
 
 	rates := engine.Rates{}
 	if !s.cfg.NoRateLimits {
@@ -176,6 +169,34 @@ func (s *Server) openOutbox(ctx context.Context) (err error) {
 		s.outbox.Close(ctx)
 	})
 	return nil
+}
+
+// openPresence joins the cluster and begins to track who is online.
+func (s *Server) openPresence() (err error) {
+	s.node, err = cluster.Join(cluster.Config{Name: s.cfg.Node, Leases: s.store.Control, Log: s.log, Registerer: s.reg})
+	if err != nil {
+		return err
+	}
+	s.onClose(s.node.Close)
+	s.online = storepresence.New(storepresence.Config{
+		Node: s.node.Name(), Nodes: s.node.Nodes, Store: s.store, Submit: s.submitOnline,
+		Log: s.log, Registerer: s.reg,
+	})
+	s.onClose(s.online.Close)
+	s.presence = presence.New(presence.Config{
+		Driver: mempresence.New(), Record: s.online, Publish: s.tell, Log: s.log, Registerer: s.reg,
+	})
+	s.onClose(s.presence.Close)
+	return nil
+}
+
+// submitOnline hands changes of who is online to the lane of their shard.
+func (s *Server) submitOnline(shard int, changes []store.OnlineChange, done func(error)) {
+	c := &change.Online{Changes: make([]change.OnlineChange, len(changes))}
+	for i, o := range changes {
+		c.Changes[i] = change.OnlineChange{Room: o.Room, User: o.User, Node: o.Node, On: o.On}
+	}
+	s.lanes.SubmitTo(shard, c, func(_ change.Reply, err error) { done(err) })
 }
 
 func (s *Server) rates() engine.Rates {

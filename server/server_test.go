@@ -2,12 +2,11 @@ package server
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -41,8 +40,8 @@ func open(t *testing.T, cfg *config.Config) *Server {
 	return s
 }
 
-// noted waits until the lanes have written what was noted before.
-func noted(t *testing.T, s *Server) {
+// settled waits until the lanes have done what was submitted before.
+func settled(t *testing.T, s *Server) {
 	t.Helper()
 	for i := range s.store.Shards() {
 		done := make(chan struct{})
@@ -51,135 +50,35 @@ func noted(t *testing.T, s *Server) {
 	}
 }
 
-// The store answers who is online when the presence cache cannot, for nodes
-// that are alive.
-func TestSeatsAnswerFromTheStore(t *testing.T) {
-	s := open(t, settings(t))
+// Who is online is recorded in the store by way of the lanes, and what a node has
+// recorded is removed when it starts again.
+func TestOnlineInTheStore(t *testing.T) {
+	cfg := settings(t)
+	cfg.Node = "node-1"
+	s := open(t, cfg)
 	ctx := t.Context()
-	if err := s.store.Control.Renew(ctx, nodeName, time.Now().Add(time.Minute).UnixMilli()); err != nil {
+	if err := s.store.Control.Renew(ctx, cfg.Node, time.Now().Add(time.Minute).UnixMilli()); err != nil {
 		t.Fatal(err)
 	}
-	dead := &seats{node: "dead", store: s.store, lanes: s.lanes, log: s.log}
-	dead.note([]presence.Change{{Room: "r", User: "zoe", On: true}})
-	s.seats.note([]presence.Change{
-		{Room: "r", User: "bob", On: true}, {Room: "r", User: "ann", On: true}, {Room: "other", User: "cid", On: true},
-	})
-	for range 3 { // before it is due, when it is due, and written
-		users, count, err := s.seats.online(ctx, "r", 1)
-		if err != nil || count != 2 || len(users) != 1 || users[0] != "ann" {
-			t.Fatalf("%v of %d, %v", users, count, err)
-		}
-		dead.write()
-		s.seats.write()
-		noted(t, s)
-	}
-	if err := s.store.Control.Renew(ctx, "dead", time.Now().Add(time.Minute).UnixMilli()); err != nil {
-		t.Fatal(err)
-	}
-	if _, count, err := s.seats.online(ctx, "r", 10); err != nil || count != 3 {
-		t.Fatalf("%d with the other node alive, %v", count, err)
-	}
-	s.seats.note([]presence.Change{{Room: "r", User: "bob"}})
-	if _, count, err := s.seats.online(ctx, "r", 10); err != nil || count != 2 {
-		t.Fatalf("%d after bob went, %v", count, err)
-	}
-	s.seats.clear()
-	noted(t, s)
-	if _, count, err := s.seats.online(ctx, "r", 10); err != nil || count != 1 {
-		t.Fatalf("%d after this node's were cleared, %v", count, err)
-	}
-	if users, _, err := s.seats.online(ctx, "r", 10); err != nil || len(users) != 1 || users[0] != "zoe" {
-		t.Fatalf("%v after this node's were cleared, %v", users, err)
-	}
-}
-
-// A crowd's notes are written in portions, and no later note overtakes them.
-func TestSeatsOfACrowd(t *testing.T) {
-	s := open(t, settings(t))
-	const crowd = 3*seatsATime + 1
-	var came, went []presence.Change
-	for i := range crowd {
-		c := presence.Change{Room: "r", User: chat.UserID(fmt.Sprint("user", i)), On: true}
-		came = append(came, c)
-		c.On = false
-		went = append(went, c)
-	}
-	s.seats.note(came)
-	s.seats.write()
-	s.seats.write() // the first portion is on its way
-	s.seats.note(went)
-	s.seats.write() // not begun, or the portions have all been written
-	s.seats.write()
-	for s.seats.writing.Load() > 0 {
-		runtime.Gosched()
-	}
-	s.seats.write()
-	s.seats.write()
-	for s.seats.writing.Load() > 0 {
-		runtime.Gosched()
-	}
-	wantMetrics(t, s, map[string]float64{"roomtide_seats_waiting": 0, "roomtide_seats_lost_total": 0})
-	seats, err := s.store.Room("r").Online(t.Context(), "r", crowd)
-	if err != nil || len(seats) != 0 {
-		t.Errorf("%d are noted, %v", len(seats), err)
-	}
-}
-
-// Who is back before it is written never went.
-func TestSeatsOfABriefAbsence(t *testing.T) {
-	s := open(t, settings(t))
-	seat := presence.Change{Room: "r", User: "ann", On: true}
-	gone := seat
-	gone.On = false
-	s.seats.note([]presence.Change{seat})
-	s.seats.write()
-	s.seats.write()
-	noted(t, s)
-	s.seats.note([]presence.Change{gone})
-	s.seats.write() // not due yet
-	wantMetrics(t, s, map[string]float64{"roomtide_seats_waiting": 1, "roomtide_seats_undone_total": 0})
-	s.seats.note([]presence.Change{seat})
-	if n := len(s.seats.young) + len(s.seats.old); n != 0 {
-		t.Errorf("%d rooms are to be written", n)
-	}
-	wantMetrics(t, s, map[string]float64{"roomtide_seats_waiting": 0, "roomtide_seats_undone_total": 1, "roomtide_seats_lost_total": 0})
-	seats, err := s.store.Room("r").Online(t.Context(), "r", 10)
-	if err != nil || len(seats) != 1 || seats[0].User != "ann" {
-		t.Errorf("%v, %v", seats, err)
-	}
-}
-
-// What the lanes do not take any more is counted as lost, the portions behind it too.
-func TestSeatsLost(t *testing.T) {
-	s := open(t, settings(t))
-	const crowd = 2*seatsATime + 1
-	for i := range crowd {
-		s.seats.note([]presence.Change{{Room: "r", User: chat.UserID(fmt.Sprint("user", i)), On: true}})
-	}
-	s.seats.write()
-	wantMetrics(t, s, map[string]float64{"roomtide_seats_waiting": crowd, "roomtide_seats_lost_total": 0})
-	s.lanes.Close()
-	s.seats.write()
-	wantMetrics(t, s, map[string]float64{"roomtide_seats_waiting": 0, "roomtide_seats_lost_total": crowd})
-}
-
-// wantMetrics looks at what /metrics would show.
-func wantMetrics(t *testing.T, s *Server, want map[string]float64) {
-	t.Helper()
-	families, err := s.reg.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range families {
-		if v, asked := want[f.GetName()]; asked {
-			if got := f.GetMetric()[0].GetGauge().GetValue() + f.GetMetric()[0].GetCounter().GetValue(); got != v {
-				t.Errorf("%s is %v, want %v", f.GetName(), got, v)
-			}
-			delete(want, f.GetName())
+	written := make(chan error, 2)
+	for user, node := range map[chat.UserID]string{"ann": cfg.Node, "zoe": "node-2"} {
+		entry := store.OnlineEntry{User: user, Node: node}
+		room := chat.RoomID("r")
+		s.submitOnline(s.store.ShardOf(room.Slot()), []store.OnlineChange{{Room: room, OnlineEntry: entry, On: true}}, func(err error) { written <- err })
+		if err := <-written; err != nil {
+			t.Fatal(err)
 		}
 	}
-	if len(want) > 0 {
-		t.Errorf("no metrics %v", want)
+	s.online.Persist([]presence.Change{{Room: "r", User: "bob", On: true}})
+	users, count, err := s.online.Online(ctx, "r", 10)
+	if err != nil || count != 2 || !slices.Equal(users, []chat.UserID{"ann", "bob"}) {
+		t.Errorf("%v of %d, %v", users, count, err)
+	}
+	s.Close()
+	s = open(t, cfg)
+	settled(t, s)
+	if entries, err := s.store.Room("r").Online(ctx, "r", 10); err != nil || len(entries) != 1 || entries[0].User != "zoe" {
+		t.Errorf("after it has started again: %v, %v", entries, err)
 	}
 }
 
@@ -285,7 +184,7 @@ func TestPutOutIsNotOnline(t *testing.T) {
 	if _, err := s.engine.Do(ctx, host, &change.SetMember{Room: "r", User: "ann", Role: chat.RoleBanned}); err != nil {
 		t.Fatal(err)
 	}
-	noted(t, s) // the event comes after the ack
+	settled(t, s) // the event comes after the ack
 	if users, err := s.engine.Online(ctx, host, "r", 0); err != nil || len(users.Users) != 1 || users.Users[0] != "bob" {
 		t.Errorf("%v %v", users, err)
 	}

@@ -238,10 +238,11 @@ func TestTokens(t *testing.T) {
 	p.ask(`{"type":"join","id":6,"room":"other"}`, "type", "error", "code", "not_found")
 }
 
-// Who proves who they are while too many do is told to come again, and can.
+// An authentication while too many are under way is answered busy, and succeeds
+// later.
 func TestBusyAuthentications(t *testing.T) {
-	turns := limit.New(limit.Config{Name: "authentications", AtOnce: 1, Waiting: -1})
-	v, err := identity.New(identity.Config{Guests: true, Secret: secret, Turns: turns})
+	limiter := limit.New(limit.Config{Name: "authentications", Slots: 1, MaxWaiting: -1})
+	v, err := identity.New(identity.Config{Guests: true, Secret: secret, Limiter: limiter})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,7 +252,7 @@ func TestBusyAuthentications(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := turns.Enter(t.Context()); err != nil {
+	if err := limiter.Acquire(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	p := n.connect()
@@ -259,7 +260,7 @@ func TestBusyAuthentications(t *testing.T) {
 		t.Errorf("come again: %v", e)
 	}
 	n.connect().ask(`{"type":"hello","id":1,"user":"bob"}`, "type", "ack", "user", "bob") // has nothing to prove
-	turns.Leave()
+	limiter.Release()
 	p.ask(`{"type":"hello","id":2,"token":"`+token+`"}`, "type", "ack", "user", "ann")
 }
 

@@ -9,11 +9,12 @@ import (
 	"github.com/roomtide/roomtide/sioapi"
 )
 
-// Who proves who they are while too many do comes again, and gets in: clients that
-// are let in by their handshake when their connection ends, which makes them do so.
+// A client whose authentication is rejected because too many are under way gets in
+// when it tries again. Clients that authenticate in the handshake do so because their
+// connection is ended.
 func TestBusyAuthentications(t *testing.T) {
-	turns := limit.New(limit.Config{Name: "authentications", AtOnce: 1, Waiting: -1})
-	v, err := identity.New(identity.Config{Guests: true, Secret: secret, Turns: turns})
+	limiter := limit.New(limit.Config{Name: "authentications", Slots: 1, MaxWaiting: -1})
+	v, err := identity.New(identity.Config{Guests: true, Secret: secret, Limiter: limiter})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -21,7 +22,7 @@ func TestBusyAuthentications(t *testing.T) {
 	w.deps.Verifier = v
 	auth := `{"token":"` + token(t, "tom", time.Hour) + `"}`
 	for _, k := range kinds {
-		if err := turns.Enter(t.Context()); err != nil {
+		if err := limiter.Acquire(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		p, _ := w.dial(k, nil)
@@ -34,7 +35,7 @@ func TestBusyAuthentications(t *testing.T) {
 			p.say(`21["hello",` + auth + `]`)
 			p.want(`31[{"type":"error","code":"busy",`)
 		}
-		turns.Leave()
+		limiter.Release()
 		if k.version == 4 {
 			w.connect(k, auth).want(`2["hello",{"type":"ack","user":"tom"`)
 		} else {

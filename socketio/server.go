@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/roomtide/roomtide/engineio"
+	"github.com/roomtide/roomtide/internal/guard"
 )
 
 // Reasons for the end of a socket. The other ones come from Engine.IO:
@@ -106,7 +107,11 @@ type Server struct {
 	engine *engineio.Server
 	now    func() time.Time
 
-	counts struct{ dropped, slow, panics, recovered atomic.Uint64 }
+	counts struct {
+		dropped, slow, recovered atomic.Uint64
+
+		panics guard.Panics
+	}
 
 	mu         sync.RWMutex
 	namespaces map[string]*Namespace

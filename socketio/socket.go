@@ -4,10 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"net/http"
-	"runtime"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -234,20 +231,12 @@ func (s *Socket) guard(call string, f func()) {
 	}
 }
 
-// guard reports whether f returned. The log gets where it panicked and not the
-// value, which may quote what the client sent.
+// guard calls f, recovers its panic, and reports whether it returned.
 func (s *Server) guard(call string, f func()) (ok bool) {
 	defer func() {
-		if ok {
-			return
+		if v := recover(); v != nil {
+			s.counts.panics.Report(s.opts.Log, v, "call", call)
 		}
-		v := recover()
-		why := fmt.Sprintf("%T", v)
-		if e, is := v.(runtime.Error); is {
-			why = e.Error()
-		}
-		s.counts.panics.Add(1)
-		s.opts.Log.Error("a handler panicked", "call", call, "panic", why, "stack", string(debug.Stack()))
 	}()
 	f()
 	return true

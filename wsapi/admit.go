@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/roomtide/roomtide/internal/guard"
 	"github.com/roomtide/roomtide/internal/poll"
 )
 
@@ -34,7 +35,7 @@ func (h *Handler) release(from netip.Prefix) {
 type metrics struct {
 	refused  *prometheus.CounterVec // by why
 	goodbyes *prometheus.CounterVec // by reason
-	panics   prometheus.Counter
+	panics   guard.Panics
 }
 
 // newMetrics also shows what readers count themselves.
@@ -48,10 +49,11 @@ func newMetrics(reg prometheus.Registerer, readers *poll.Readers) *metrics {
 	m := &metrics{
 		refused:  vec("refused_total", "Handshakes refused, by reason.", "reason"),
 		goodbyes: vec("goodbyes_total", "Connections ended by this transport, by reason.", "reason"),
-		panics:   prometheus.NewCounter(prometheus.CounterOpts(opts("panics_total", "Commands that ended in a panic."))),
 	}
 	if reg != nil {
-		reg.MustRegister(m.refused, m.goodbyes, m.panics,
+		reg.MustRegister(m.refused, m.goodbyes,
+			prometheus.NewCounterFunc(prometheus.CounterOpts(opts("panics_total", "Commands that ended in a panic.")),
+				func() float64 { return float64(m.panics.Load()) }),
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts("leavers", "Connections whose peer is gone and that wait to be seen off.")),
 				func() float64 { waiting, _ := readers.Leavers(); return float64(waiting) }),
 			prometheus.NewCounterFunc(prometheus.CounterOpts(opts("leavers_deferred_total", "Connections whose peer was gone and that had to wait to be seen off, because many went at once.")),

@@ -2,12 +2,9 @@ package wsapi
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/netip"
-	"runtime"
-	"runtime/debug"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -158,17 +155,12 @@ func (c *client) frame(cmd *wire.Command, op websocket.Op, p []byte) {
 	}
 }
 
-// guard keeps a panic to this connection. The log gets where it was and never
-// the frame, which a panic's value may quote.
+// guard calls f, keeps its panic to this connection, and reports whether it
+// returned.
 func (c *client) guard(cmd *wire.Command, f func()) (ok bool) {
 	defer func() {
 		if v := recover(); v != nil {
-			c.h.metrics.panics.Inc()
-			why := fmt.Sprintf("%T", v)
-			if e, is := v.(runtime.Error); is {
-				why = e.Error()
-			}
-			c.h.cfg.Log.Error("a command panicked", "type", string(cmd.Type), "panic", why, "stack", string(debug.Stack()))
+			c.h.metrics.panics.Report(c.h.cfg.Log, v, "type", string(cmd.Type))
 		}
 	}()
 	f()

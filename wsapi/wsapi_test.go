@@ -395,7 +395,7 @@ func TestPanic(t *testing.T) {
 	<-s.session(0).closed
 	other.send(`{"type":"ping","id":7}`)
 	other.want(`{"type":"ack","id":7}`)
-	if log := s.log.String(); !strings.Contains(log, "a command panicked") || strings.Contains(log, "message body") {
+	if log := s.log.String(); !strings.Contains(log, "a handler panicked") || strings.Contains(log, "message body") {
 		t.Errorf("log: %s", log)
 	}
 }

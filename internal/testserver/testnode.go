@@ -61,7 +61,7 @@ func Open(t testing.TB, cfg Config) (*session.Deps, *hub.Hub) {
 		defer h.Kick()
 		return cfg.Bus.Publish(room, events)
 	}
-	pc := presence.Config{Driver: mempresence.New(), Note: func([]presence.Change) {}}
+	pc := presence.Config{Driver: mempresence.New()}
 	if cfg.Presence {
 		pc.Publish = func(room chat.RoomID, ev *chat.Event) { publish(room, []*chat.Event{ev}) }
 	}

@@ -1,4 +1,4 @@
-// Package mempresence keeps who is online in the memory of a single node.
+// Package mempresence is the presence driver of a single node, in its memory.
 package mempresence
 
 import (
@@ -12,13 +12,14 @@ import (
 
 // Driver is an in-process presence.Driver.
 type Driver struct {
+	// Guarded by mu.
 	mu    sync.RWMutex
 	rooms map[chat.RoomID][]chat.UserID // ascending, none empty
 }
 
 var _ presence.Driver = (*Driver)(nil)
 
-// New returns a driver in which nobody is online.
+// New returns an empty driver.
 func New() *Driver { return &Driver{rooms: map[chat.RoomID][]chat.UserID{}} }
 
 // Apply implements presence.Driver. It never fails.

@@ -1,4 +1,5 @@
-// Package presencetest is the conformance suite of presence.Driver.
+// Package presencetest is the conformance suites of presence.Driver and
+// presence.Record.
 package presencetest
 
 import (
@@ -19,9 +20,9 @@ func Run(t *testing.T, open func(t *testing.T) []presence.Driver) {
 		name string
 		test func(n *nodes)
 	}{
-		{"knows nobody at first", nobody},
+		{"is empty at first", empty},
 		{"applies in order", inOrder},
-		{"notes twice as once", twice},
+		{"applies twice as once", twice},
 		{"keeps rooms apart", apart},
 		{"lists in order up to the limit", lists},
 		{"counts a user of many nodes once", once},
@@ -71,7 +72,7 @@ func (n *nodes) expect(room chat.RoomID, limit, count int, users ...chat.UserID)
 	}
 }
 
-func nobody(n *nodes) {
+func empty(n *nodes) {
 	n.expect("a", 10, 0)
 	n.apply(0)
 	n.apply(0, off("a", "ann"))
@@ -128,7 +129,7 @@ func once(n *nodes) {
 	if err != nil || count != len(n.drivers)+1 || len(got) != count || got[0] != "ann" {
 		n.Fatal(got, count, err)
 	}
-	for i := range n.drivers { // gone when gone from the last
+	for i := range n.drivers { // offline when offline on the last node
 		n.expect("a", 1, count-i, "ann")
 		n.apply(i, off("a", chat.UserID(fmt.Sprint("node", i))))
 		n.apply(i, off("a", "ann"))

@@ -29,15 +29,15 @@ func (r *remote) RoundTrip(req *http.Request) (*http.Response, error) {
 	return w.Result(), nil
 }
 
-// hanging is a Verifier of one turn, whose host has published the key "d" and
-// then, so long ago that the set is old, has ceased to answer.
+// hanging returns a Verifier with one slot. Its JWKS URL has published the key "d",
+// so long ago that the set is old, and does not answer any more.
 func hanging(t *testing.T, waiting int) *Verifier {
 	t.Helper()
 	set := fmt.Sprintf(`{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"d","x":%q}]}`, b64(edKey.Public().(ed25519.PublicKey)))
 	r := &remote{func(w http.ResponseWriter) { fmt.Fprint(w, set) }}
 	v := mustNew(t, Config{
 		Secret: ownSecret, Guests: true, JWKSURL: "http://host.test/", HTTPClient: &http.Client{Transport: r},
-		Turns: limit.New(limit.Config{Name: "authentications", AtOnce: 1, Waiting: waiting}),
+		Limiter: limit.New(limit.Config{Name: "authentications", Slots: 1, MaxWaiting: waiting}),
 	})
 	if _, err := v.Hello(t.Context(), published(t, "d"), ""); err != nil {
 		t.Fatal(err)
@@ -52,9 +52,9 @@ func published(t *testing.T, kid string) string {
 	return sign(t, m{"alg": "EdDSA", "kid": kid}, good(m{"exp": time.Now().Add(time.Hour).Unix()}), edKey)
 }
 
-// A JWKS URL that hangs holds up whoever needs it, and nobody else: not even one
-// place for a turn is lost to it.
-func TestTurnsWhileTheJWKSHangs(t *testing.T) {
+// A JWKS URL that hangs delays tokens whose key it has to give, and no others: no
+// slot is held meanwhile.
+func TestSlotsWhileTheJWKSHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := hanging(t, 10)
 		begin := time.Now()
@@ -76,7 +76,7 @@ func TestTurnsWhileTheJWKSHangs(t *testing.T) {
 		if id, err := v.Hello(t.Context(), own, ""); err != nil || id.User != "bob" || time.Since(begin) != 0 {
 			t.Errorf("a key of our own: %v after %v", err, time.Since(begin))
 		}
-		// No place is left aside, which is no reason to refuse a key that is known.
+		// No more slots can be yielded, which is no reason to refuse a key that is known.
 		if id, err := v.Hello(t.Context(), published(t, "d"), ""); err != nil || id.User != "ann" || time.Since(begin) != 0 {
 			t.Errorf("a published key: %v after %v", err, time.Since(begin))
 		}
@@ -86,7 +86,7 @@ func TestTurnsWhileTheJWKSHangs(t *testing.T) {
 	})
 }
 
-// A key that is known is worth a moment's wait for a newer set, and no more.
+// A token whose key is known waits a moment for a newer set, and no longer.
 func TestPatienceWithTheJWKS(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := hanging(t, 10)
@@ -98,9 +98,9 @@ func TestPatienceWithTheJWKS(t *testing.T) {
 	})
 }
 
-// Tokens and API keys wait for their turn and are put off when too many do;
-// guests prove nothing and need none.
-func TestTurnsAreTaken(t *testing.T) {
+// Tokens and API keys wait for a slot and are rejected when too many wait; guests
+// have nothing to verify and need none.
+func TestSlotsAreAcquired(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		raw, key, err := NewKey("shop", []string{ScopeAll})
 		if err != nil {
@@ -110,9 +110,9 @@ func TestTurnsAreTaken(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		turns := limit.New(limit.Config{Name: "authentications", AtOnce: 1, Waiting: 1})
+		limiter := limit.New(limit.Config{Name: "authentications", Slots: 1, MaxWaiting: 1})
 		v := mustNew(t, Config{
-			Guests: true, Secret: ownSecret, Turns: turns,
+			Guests: true, Secret: ownSecret, Limiter: limiter,
 			APIKeys: func(context.Context) ([]Key, error) { return []Key{key}, nil },
 		})
 		prove := map[string]func() error{
@@ -120,8 +120,8 @@ func TestTurnsAreTaken(t *testing.T) {
 			"token":   func() error { _, err := v.Bearer(t.Context(), "Bearer "+own); return err },
 			"API key": func() error { _, err := v.Bearer(t.Context(), "Bearer "+raw); return err },
 		}
-		for range 2 { // the second time to see that every turn was given back
-			if err := turns.Enter(t.Context()); err != nil {
+		for range 2 { // the second time to see that every slot was released
+			if err := limiter.Acquire(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			waiter := make(chan error)
@@ -129,15 +129,15 @@ func TestTurnsAreTaken(t *testing.T) {
 			synctest.Wait()
 			for name, f := range prove {
 				if err := f(); chat.KindOf(err) != chat.Busy {
-					t.Errorf("%s, all turns taken: %v", name, err)
+					t.Errorf("%s, all slots held: %v", name, err)
 				}
 			}
 			if _, err := v.Hello(t.Context(), "", "ann"); err != nil {
 				t.Errorf("a guest: %v", err)
 			}
-			turns.Leave()
+			limiter.Release()
 			if err := <-waiter; err != nil {
-				t.Errorf("who waited: %v", err)
+				t.Errorf("the one that waited: %v", err)
 			}
 			for name, f := range prove {
 				if err := f(); err != nil {

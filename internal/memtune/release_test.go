@@ -1,4 +1,4 @@
-package server
+package memtune
 
 import (
 	"testing"
@@ -7,10 +7,10 @@ import (
 
 // Memory is returned after a busy time, and not during one, not for little, and
 // not again for what could not be returned.
-func TestTidy(t *testing.T) {
+func TestMemoryReleaser(t *testing.T) {
 	const mb = 1 << 20
 	start := time.Now()
-	b := broom{seen: heap{allocated: 10 * mb}}
+	m := memoryReleaser{last: heap{allocated: 10 * mb}}
 	for _, step := range []struct {
 		name string
 		at   time.Duration
@@ -27,15 +27,15 @@ func TestTidy(t *testing.T) {
 		{"little of a large heap", 140, heap{202 * mb, 900 * mb, 100 * mb}, false},
 	} {
 		now := start.Add(step.at * time.Second)
-		if due := b.due(step.heap, now); due != step.due {
+		if due := m.due(step.heap, now); due != step.due {
 			t.Errorf("%s: %t", step.name, due)
 		} else if due {
-			b.used(heap{step.heap.allocated, step.heap.living, 12 * mb}, now)
+			m.released(heap{step.heap.allocated, step.heap.live, 12 * mb}, now)
 		}
 	}
 }
 
-// The names of the runtime's numbers are right.
+// The runtime has metrics of these names.
 func TestReadHeap(t *testing.T) {
 	h := readHeap()
 	if h.allocated == 0 || h.spare == 0 || h.spare > 10<<30 {

@@ -1,0 +1,30 @@
+package storepresence
+
+import "github.com/prometheus/client_golang/prometheus"
+
+type metrics struct {
+	cancelled prometheus.Counter
+	lost      prometheus.Counter
+}
+
+func newMetrics(reg prometheus.Registerer, r *Record) *metrics {
+	opts := func(name, help string) prometheus.Opts {
+		return prometheus.Opts{Namespace: "roomtide", Subsystem: "presence_store", Name: name, Help: help}
+	}
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts(opts(name, help)))
+	}
+	m := &metrics{
+		cancelled: counter("cancelled_total", "Changes of who is online that were undone before they were written to the store."),
+		lost:      counter("lost_total", "Changes of who is online that could not be written to the store."),
+	}
+	if reg != nil {
+		reg.MustRegister(m.cancelled, m.lost,
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts("pending", "Changes of who is online that are not written to the store yet.")), func() float64 {
+				r.mu.Lock()
+				defer r.mu.Unlock()
+				return float64(r.recent.len() + r.aged.len() + r.unwritten)
+			}))
+	}
+	return m
+}

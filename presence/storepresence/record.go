@@ -1,0 +1,186 @@
+// Package storepresence keeps in the store who is online: the answer of last
+// resort, for when the presence driver cannot answer.
+//
+// Changes are written when they are 20 to 40 seconds old. Most concern users who
+// are back by then, after a network or a proxy has failed and cut thousands of
+// connections: a change that is undone meanwhile is not written at all.
+package storepresence
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/presence"
+	"github.com/roomtide/roomtide/store"
+)
+
+// Config is how a Record is made. Node, Store, Submit and Nodes are required.
+type Config struct {
+	Node  string       // this node's name
+	Store *store.Store // is read; all writing goes through Submit
+
+	// Submit hands changes of one shard to its lane and does not block. It calls
+	// done with the outcome, once, from any goroutine, also before it returns.
+	// Changes of a shard are written in the order in which they were submitted.
+	Submit func(shard int, changes []store.OnlineChange, done func(error))
+
+	// Nodes returns the nodes that are alive (cluster.Node.Nodes). What other nodes
+	// have written does not count.
+	Nodes func(ctx context.Context) ([]string, error)
+
+	Log        *slog.Logger          // nil discards
+	Registerer prometheus.Registerer // nil registers nothing
+}
+
+// Record is a presence.Record. Safe for concurrent use.
+type Record struct {
+	// Set once.
+	cfg     Config
+	metrics *metrics
+	stop    context.CancelFunc
+
+	running sync.WaitGroup
+
+	// Guarded by mu. A change is in one of the three; recent is newer than aged, and
+	// aged than flushing.
+	mu        sync.Mutex
+	recent    changes // since the last flush
+	aged      changes // between the last two flushes
+	flushing  changes // taken by the flush under way; its maps are not changed any more
+	unwritten int     // changes in flushing that are not written yet
+}
+
+var _ presence.Record = (*Record)(nil)
+
+// New makes a Record and starts its goroutine; Close ends it. What an earlier life
+// of this node has written is removed.
+func New(cfg Config) *Record {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	r := &Record{cfg: cfg}
+	r.metrics = newMetrics(cfg.Registerer, r)
+	r.clear()
+	ctx, stop := context.WithCancel(context.Background())
+	r.stop = stop
+	r.running.Go(func() { r.run(ctx) })
+	return r
+}
+
+// clear removes every entry of this node.
+func (r *Record) clear() {
+	for shard := range r.cfg.Store.Shards() {
+		entries := []store.OnlineChange{{OnlineEntry: store.OnlineEntry{Node: r.cfg.Node}}}
+		r.cfg.Submit(shard, entries, func(err error) {
+			if err != nil {
+				r.cfg.Log.Warn("presence: cannot remove what this node has recorded earlier", "shard", shard, "err", err)
+			}
+		})
+	}
+}
+
+// Persist implements presence.Record.
+func (r *Record) Persist(cs []presence.Change) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range cs {
+		if r.recent.cancel(c) || r.aged.cancel(c) {
+			r.metrics.cancelled.Inc()
+			continue
+		}
+		if r.recent == nil {
+			r.recent = changes{}
+		}
+		r.recent.add(c)
+	}
+}
+
+// maxEntries is how many entries of one room are read at most.
+const maxEntries = 10_000
+
+// Online implements presence.Record: entries of nodes that are alive, and over
+// those of this node what is not written yet.
+func (r *Record) Online(ctx context.Context, room chat.RoomID, limit int) ([]chat.UserID, int, error) {
+	// What is not written is read first: a change that is written meanwhile is then
+	// in both, not in neither.
+	own := r.pending(room)
+	alive, err := r.cfg.Nodes(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	entries, err := r.cfg.Store.Room(room).Online(ctx, room, maxEntries)
+	if err != nil {
+		return nil, 0, err
+	}
+	var users []chat.UserID
+	for _, e := range entries {
+		if _, changed := own[e.User]; slices.Contains(alive, e.Node) && !(changed && e.Node == r.cfg.Node) {
+			users = append(users, e.User)
+		}
+	}
+	for user, on := range own {
+		if on {
+			users = append(users, user)
+		}
+	}
+	slices.Sort(users)
+	users = slices.Compact(users)
+	return users[:min(max(limit, 0), len(users))], len(users), nil
+}
+
+// pending returns the changes of a room that are not written yet, the newest of
+// each user.
+func (r *Record) pending(room chat.RoomID) map[chat.UserID]bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := make(map[chat.UserID]bool, len(r.flushing[room])+len(r.aged[room])+len(r.recent[room]))
+	maps.Copy(all, r.flushing[room])
+	maps.Copy(all, r.aged[room])
+	maps.Copy(all, r.recent[room])
+	return all
+}
+
+// Close ends the writing and returns when it has ended. What is not written yet is
+// lost: the node is about to end, so that its entries do not count any more soon,
+// and are removed when it starts again. Close may be called again.
+func (r *Record) Close() {
+	r.stop()
+	r.running.Wait()
+}
+
+// changes are whether users of rooms are online. No room in it is empty.
+type changes map[chat.RoomID]map[chat.UserID]bool
+
+func (cs changes) add(c presence.Change) {
+	users := cs[c.Room]
+	if users == nil {
+		users = map[chat.UserID]bool{}
+		cs[c.Room] = users
+	}
+	users[c.User] = c.On
+}
+
+// cancel removes the opposite of c, and reports whether it was there.
+func (cs changes) cancel(c presence.Change) bool {
+	on, there := cs[c.Room][c.User]
+	if !there || on == c.On {
+		return false
+	}
+	if delete(cs[c.Room], c.User); len(cs[c.Room]) == 0 {
+		delete(cs, c.Room)
+	}
+	return true
+}
+
+func (cs changes) len() (n int) {
+	for _, users := range cs {
+		n += len(users)
+	}
+	return n
+}

@@ -51,7 +51,7 @@ func (ls *Lanes) Flush(ctx context.Context) {
 	}
 }
 
-// committed is how far a lane has committed, and who is told of it.
+// committed is how far a lane has committed, and where that is signalled.
 type committed struct {
 	position atomic.Int64
 

@@ -130,7 +130,8 @@ func Open(ctx context.Context, cfg Config) (*Outbox, error) {
 }
 
 // register makes the workers of a shard. Cursors of new consumers are written
-// before any worker runs: until then nothing is trimmed.
+// before any worker runs, and all in one commit: each commit of a cursor trims what
+// all cursors have passed, and must not miss one.
 func (o *Outbox) register(ctx context.Context, shard int, m *metrics) error {
 	reader := &o.cfg.Store.Shards()[shard].Reader
 	cursors, err := reader.Cursors(ctx, theLane)

@@ -20,8 +20,8 @@ const (
 	readAtOnce = 64 // entries
 	// saveEvery is how many positions are worked on before the cursor is saved.
 	saveEvery = 256
-	// pollEvery is how often a worker looks for entries without being told of any:
-	// a commit whose outcome was unknown tells nobody.
+	// pollEvery is how often a worker looks for entries without a signal: a commit
+	// whose outcome was unknown at first sends none.
 	pollEvery = time.Second
 )
 

@@ -97,8 +97,6 @@ func (w *world) write(n int) {
 	}
 }
 
-func (w *world) shard() int { return w.store.ShardOf(room.Slot()) }
-
 // kept is the number of entries in the outbox of the room's shard.
 func (w *world) kept() int {
 	w.t.Helper()

@@ -25,7 +25,7 @@ type Driver interface {
 
 	// AllMembers returns up to limit member rows of the shard that follow the
 	// given key, in an order of the driver's in which the rows of a room lie
-	// together; rows of users who left are included. The zero key is before the
+	// together, including those of members that have left. The zero key is before the
 	// first row.
 	AllMembers(ctx context.Context, after MemberKey, limit int) ([]chat.Member, error)
 

@@ -81,8 +81,8 @@ func (r *Reader) Cursors(ctx context.Context, lane LaneID) ([]Cursor, error) {
 // memberPage is how many rows EachMember reads at a time.
 const memberPage = 500
 
-// EachMember calls fn for every member row of the shard, also of users who left,
-// with the rows of a room in succession, until it returns an error. fn may take
+// EachMember calls fn for every member row of the shard, including those of members
+// that have left, with the rows of a room in succession, until it returns an error. fn may take
 // its time and use the shard. Rows that change meanwhile are seen as they were
 // or as they are.
 func (r *Reader) EachMember(ctx context.Context, fn func(chat.Member) error) error {

@@ -118,3 +118,20 @@ func TestCallsAreCounted(t *testing.T) {
 		t.Errorf("metrics %v, want %v", got, want)
 	}
 }
+
+// BenchmarkCall is what Store adds to one call.
+func BenchmarkCall(b *testing.B) {
+	d := &fakeDriver{room: func(context.Context) (chat.Room, error) { return chat.Room{}, nil }}
+	s, err := New(NewMap([]string{"one"}), []Driver{d}, nil, prometheus.NewRegistry())
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(b.Context())
+	defer cancel()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := s.Room("r").Room(ctx, "r"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

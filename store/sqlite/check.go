@@ -53,9 +53,9 @@ var rules = []string{
 	HAVING NOT EXISTS (SELECT 1 FROM rooms r WHERE r.slot = members.slot AND r.room_id = members.room_id)`,
 }
 
-// Check reads the whole file, in one read transaction: it is for an operator
-// who asks, not for every start. Damage that keeps rows from being read is
-// found, not an error.
+// Check reads the whole file, in one read transaction: it is for an operator's
+// question, not for every start. Damage that keeps rows from being read is a
+// finding, not an error.
 func (s *Shard) Check(ctx context.Context) ([]string, error) {
 	c := checker{ctx: ctx}
 	err := s.db.snapshot(ctx, "check", c.run)

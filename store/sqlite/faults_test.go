@@ -59,7 +59,7 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
-// TestBrokenTransaction plants a transaction that nobody ended on the writing
+// TestBrokenTransaction plants a transaction that was not ended on the writing
 // connection: the commit that trips over it fails, the next one works.
 func TestBrokenTransaction(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "x.db"))

@@ -1,10 +1,10 @@
-// Package sqlite keeps rooms, users and queues in SQLite files: the storage of
+// Package sqlite keeps rooms, users and the outbox in SQLite files: the storage of
 // a server that needs nothing else.
 //
 // A Shard is one file and implements store.Driver. It has one connection that
 // writes, which is all that SQLite allows, and a few that read. Lanes load and
-// commit on the writing connection, readers see the last commit and wait for
-// nobody. A Control is the small file beside the shards. OpenDir opens a whole
+// commit on the writing connection; readers see the last commit and do not wait.
+// A Control is the small file beside the shards. Dir is store.Opener for a whole
 // data directory:
 //
 //	lock         held by the server that uses the directory

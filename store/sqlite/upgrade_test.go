@@ -43,6 +43,8 @@ func TestUpgradeFrom1(t *testing.T) {
 		fmt.Sprintf("INSERT INTO rooms VALUES (%d, 'r', 'title', 1, 0, 1, 2, 0, 1, 5)", r),
 		fmt.Sprintf("INSERT INTO members VALUES (%d, 'r', 'ann', 'Ann', 1, 1, 5)", r),
 		fmt.Sprintf("INSERT INTO messages VALUES (%d, 'r', 1, 2, NULL, 'ann', 5, 'hello', 'k', 9, 0, NULL, 0, 0)", r),
+		"INSERT INTO cursors VALUES (0, 'user-rooms', 6)",
+		`INSERT INTO outbox VALUES (0, 7, '{"r":[{"r":"r","f":1,"t":2,"s":1}],"m":[{"r":"r","u":"ann","n":"Ann","o":1,"v":1,"s":5}]}')`,
 		fmt.Sprintf("INSERT INTO seats VALUES (%d, 'r', 'ann', 'n1'), (%d, 'r', 'ann', 'n2')", r, r),
 	)
 	s := open(t, path)
@@ -60,6 +62,21 @@ func TestUpgradeFrom1(t *testing.T) {
 	must(t, err)
 	if len(ms) != 1 || ms[0].Text != "hello" {
 		t.Errorf("messages: %+v", ms)
+	}
+	cursors, err := s.Cursors(ctx, 0)
+	must(t, err)
+	if len(cursors) != 1 || cursors[0] != (store.Cursor{Consumer: "user-rooms", Position: 6}) {
+		t.Errorf("cursors: %+v", cursors)
+	}
+	rows, err := s.Outbox(ctx, 0, 6, 9)
+	must(t, err)
+	if len(rows) != 1 {
+		t.Fatalf("outbox: %+v", rows)
+	}
+	entry, err := store.DecodeEntry(rows[0].Position, rows[0].Body)
+	must(t, err)
+	if r := entry.Rooms[0]; entry.Position != 7 || r.To != 2 || len(r.Members) != 1 || r.Members[0].Name != "Ann" {
+		t.Errorf("entry: %+v", entry)
 	}
 	must(t, s.Commit(ctx, 0, at, &store.Changes{Online: []store.OnlineChange{{OnlineEntry: store.OnlineEntry{Node: "n1"}}}}))
 	online, err := s.Online(ctx, "r", 9)

@@ -18,11 +18,11 @@ func checkRoom(t *testing.T, d store.Driver) {
 	w.verify()
 	_, err := d.Room(ctx, "absent")
 	wantKind(t, err, chat.NotFound)
-	_, err = d.Member(ctx, "r", "nobody")
+	_, err = d.Member(ctx, "r", "absent")
 	wantKind(t, err, chat.NotFound)
 	_, err = d.Member(ctx, "absent", "ann")
 	wantKind(t, err, chat.NotFound)
-	same(t, "bob, who left", get(d.Member(ctx, "r", "bob"))(t).Role, chat.RoleNone)
+	same(t, "bob has left", get(d.Member(ctx, "r", "bob"))(t).Role, chat.RoleNone)
 }
 
 func checkPages(t *testing.T, d store.Driver) {

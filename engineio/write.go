@@ -6,12 +6,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/roomtide/roomtide/internal/writev"
+	"github.com/roomtide/roomtide/internal/netwrite"
 )
-
-// linger is how long the two sides of a WebSocket have to end it after the
-// goodbye.
-const linger = 2 * time.Second
 
 // TryWrite writes as much of bufs as the client accepts now and never waits. n
 // less than the total with a nil err means that it accepts no more now; the
@@ -32,7 +28,7 @@ func (s *Socket) TryWrite(bufs net.Buffers) (n int, err error) {
 		return s.writeThrough(bufs)
 	}
 	n, err = s.queue.add(bufs, s.srv.opts.MaxQueued)
-	if err == nil && n < writev.Size(bufs) {
+	if err == nil && n < netwrite.Size(bufs) {
 		s.srv.counts.full.Add(1)
 	}
 	s.flush()
@@ -59,11 +55,11 @@ func (s *Socket) writeThrough(bufs net.Buffers) (n int, err error) {
 			return n, err
 		}
 		s.queue.ended()
-		if m < writev.Size(part) {
+		if m < netwrite.Size(part) {
 			s.stall()
 			break
 		}
-		bufs = writev.Behind(bufs, m)
+		bufs = netwrite.Rest(bufs, m)
 	}
 	return n, nil
 }

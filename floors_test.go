@@ -33,6 +33,7 @@ var floors = []floor{
 		{"internal/connlimit", "connections in all and by network"},
 		{"internal/crashpoint", "named places where crash tests kill the process"},
 		{"internal/lru", "a bounded map that forgets what was not used"},
+		{"internal/wheel", "the deadlines of thousands of connections with one ticker"},
 		{"internal/netwrite", "writes without blocking: many buffers in one system call, or a bounded buffer"},
 		{"internal/origin", "which web pages may connect"},
 		{"internal/poll", "waits for thousands of idle sockets in one goroutine"},

@@ -129,7 +129,7 @@ func (s *Socket) receive(p packet) error {
 	if s.ended.Load() {
 		return ErrClosed
 	}
-	if !s.heard(p.kind) {
+	if !s.received(p.kind) {
 		return errDirection
 	}
 	switch p.kind {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/roomtide/roomtide/internal/poll"
+	"github.com/roomtide/roomtide/internal/wheel"
 	"github.com/roomtide/roomtide/websocket"
 )
 
@@ -21,7 +22,7 @@ type Server struct {
 	handler Handler
 	opts    Options
 	start   time.Time
-	wheel   *wheel
+	wheel   *wheel.Wheel[*Socket]
 	readers *poll.Readers // of WebSockets
 	done    chan struct{} // closed by Close
 
@@ -60,7 +61,7 @@ func New(h Handler, o Options) *Server {
 		done: make(chan struct{}), sockets: make(map[string]*Socket),
 	}
 	s.wheel, s.readers = newWheel(&s.opts), poll.NewReaders(s.opts.Log)
-	s.work.Go(func() { s.wheel.run(s.done, s.now) })
+	s.work.Go(func() { s.wheel.Run(s.done, func() { s.wheel.Advance(s.now()) }) })
 	return s
 }
 
@@ -210,7 +211,7 @@ func (s *Server) enter(sock *Socket) *refusal {
 	}
 	s.sockets[sock.id] = sock
 	s.work.Add(1)
-	s.wheel.put(sock, sock.due)
+	s.wheel.Put(sock, sock.due)
 	return nil
 }
 
@@ -219,7 +220,7 @@ func (s *Server) leave(sock *Socket) {
 	s.mu.Lock()
 	delete(s.sockets, sock.id)
 	s.mu.Unlock()
-	s.wheel.remove(sock)
+	s.wheel.Remove(sock)
 }
 
 // spawn starts a goroutine that Close waits for, unless the server is closed.

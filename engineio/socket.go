@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/roomtide/roomtide/internal/wheel"
 	"github.com/roomtide/roomtide/websocket"
 )
 
@@ -26,22 +27,22 @@ type Socket struct {
 	turn sync.Mutex // held while the handler is called
 
 	req   atomic.Pointer[http.Request] // nil once it is forgotten
-	spoke spoke                        // guarded by wheel.mu
+	entry wheel.Entry[*Socket]         // the wheel's
 
 	// Data is the program's own. It is read and written inside calls of the
 	// handler only.
 	Data any
 
-	mu      sync.Mutex // guards what follows; no call that waits is made under it
-	heart   heart
-	lasts   bool          // ended, and kept for one more poll
-	stalled bool          // the WebSocket accepts no more now; somebody waits for it
-	posting bool          // a request body is being received or handled
-	probed  bool          // probe has answered
-	due     time.Duration // when something is to be done about heart, or lasts is over
-	ending  *ending       // set before ended; not changed any more
-	queue   queue
-	room    chan struct{} // holds one token: something changed for WaitWritable, which makes it
+	mu        sync.Mutex // guards what follows; no call that waits is made under it
+	heartbeat heartbeat
+	lasts     bool          // ended, and kept for one more poll
+	stalled   bool          // the WebSocket accepts no more now; somebody waits for it
+	posting   bool          // a request body is being received or handled
+	probed    bool          // probe has answered
+	due       time.Duration // when something is to be done about heartbeat, or lasts is over
+	ending    *ending       // set before ended; not changed any more
+	queue     queue
+	room      chan struct{} // holds one token: something changed for WaitWritable, which makes it
 
 	ws    *link     // nil while polling
 	poll  *longPoll // the request that waits for an answer
@@ -205,7 +206,7 @@ func (s *Socket) end(e ending) {
 // serve is a request with the session id of this socket.
 func (s *Socket) serve(w http.ResponseWriter, r *http.Request, q query) *refusal {
 	s.mu.Lock()
-	expired := s.beat(s.srv.now())
+	expired := s.checkDue(s.srv.now())
 	gone := s.ended.Load() && !s.lasts
 	s.mu.Unlock()
 	if expired {

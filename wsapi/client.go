@@ -15,6 +15,7 @@ import (
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/hub"
 	"github.com/roomtide/roomtide/internal/poll"
+	"github.com/roomtide/roomtide/internal/wheel"
 	"github.com/roomtide/roomtide/websocket"
 	"github.com/roomtide/roomtide/wire"
 )
@@ -24,7 +25,7 @@ const (
 	// has said who they are.
 	maxBad = 20
 
-	// maxPings is how many pings a client may send in one beat.
+	// maxPings is how many pings a client may send in one tick of the wheel.
 	maxPings = 50
 
 	// lastWords is how long a connection may go on after its goodbye, and
@@ -45,27 +46,29 @@ type client struct {
 	conn    *hub.Conn
 	session Session
 	reader  poll.Reader
-	born    int64 // beat
-	spoke   int32 // set by Handler.enter
+	born    time.Duration // on the wheel's clock, like lastSeen and nextPing
 
-	// safe for any goroutine
-	seen  atomic.Int64 // beat of the last sign of life
-	ready atomic.Bool  // has said who they are
+	// Safe for any goroutine.
+	lastSeen atomic.Int64 // a time.Duration: when something was received last
+	ready    atomic.Bool  // the client has identified itself
 
-	// owned by whoever reads
-	bad      int32
-	pings    int32 // in pingBeat
-	pingBeat int64
+	// Owned by the goroutine that reads.
+	bad   int16 // bad frames in a row
+	pings int16 // received in the tick of lastSeen
+
+	// Owned by the wheel.
+	entry    wheel.Entry[*client]
+	nextPing time.Duration
 }
 
 func newClient(h *Handler, ws *websocket.Conn, from netip.Prefix) *client {
-	c := &client{h: h, ws: ws, from: from, born: h.beat.Load()}
-	c.seen.Store(c.born)
+	c := &client{h: h, ws: ws, from: from, born: h.wheel.Now()}
+	c.lastSeen.Store(int64(c.born))
 	h.readers.Open(&c.reader, ws.NetConn(), c)
 	c.openLink()
 	c.conn = h.cfg.Hub.Attach(c, Encoding{Deflate: ws.Deflate()})
 	c.session = h.cfg.Open(c.conn, Codec{Deflate: ws.Deflate()})
-	ws.OnPing, ws.OnPong, ws.Source = c.ping, c.alive, &c.reader
+	ws.OnPing, ws.OnPong, ws.Source = c.ping, c.touch, &c.reader
 	h.enter(c)
 	return c
 }
@@ -104,7 +107,7 @@ func (c *client) Run() {
 	c.reader.Release()
 	c.ws.Close()
 	c.Link.Close(chat.Goodbye{Code: websocket.CodeNormal}) // says nothing any more, ends what waits in it
-	c.h.leave(c)
+	c.h.wheel.Remove(c)
 	c.h.release(c.from)
 }
 
@@ -125,7 +128,7 @@ func (c *client) read() (bye *chat.Goodbye, parked bool) {
 		case err != nil:
 			return farewell(err), false
 		}
-		c.alive()
+		c.touch()
 		if !c.handle(op, p) {
 			return &chat.ByeInternal, false
 		}
@@ -207,19 +210,22 @@ func (c *client) drain() {
 	}
 }
 
-// alive notes a sign of life.
-func (c *client) alive() { c.seen.Store(c.h.beat.Load()) }
+// touch notes that something was received.
+func (c *client) touch() {
+	if now := int64(c.h.wheel.Now()); now != c.lastSeen.Load() {
+		c.lastSeen.Store(now)
+		c.pings = 0
+	}
+}
 
 // ping queues the pong, behind what is queued for the client already.
 func (c *client) ping(payload []byte) {
-	c.alive()
-	if now := c.h.beat.Load(); now != c.pingBeat {
-		c.pings, c.pingBeat = 0, now
+	c.touch()
+	if c.pings > maxPings {
+		return
 	}
 	if c.pings++; c.pings > maxPings {
-		if c.pings == maxPings+1 {
-			c.end(chat.ByeFlood)
-		}
+		c.end(chat.ByeFlood)
 		return
 	}
 	pong := websocket.AppendHeader(make([]byte, 0, 2+len(payload)), websocket.Pong, len(payload))

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,6 +17,7 @@ import (
 	"github.com/roomtide/roomtide/internal/connlimit"
 	"github.com/roomtide/roomtide/internal/origin"
 	"github.com/roomtide/roomtide/internal/poll"
+	"github.com/roomtide/roomtide/internal/wheel"
 	"github.com/roomtide/roomtide/websocket"
 	"github.com/roomtide/roomtide/wire"
 )
@@ -88,20 +88,19 @@ type Handler struct {
 	readers *poll.Readers
 	ctx     context.Context // of every command; ends with Close
 	cancel  context.CancelFunc
-	done    sync.WaitGroup // the pulse, and one for each place
+	wheel   *wheel.Wheel[*client] // all connections
+	done    sync.WaitGroup        // the wheel, and one for each admitted connection
 
-	beat atomic.Int64 // the clock of the pulse
-
-	mu     sync.Mutex
-	closed bool
-	wheel  [spokes]map[*client]struct{}
-	next   int32 // spoke for the next connection
+	// Guarded by mu.
+	mu      sync.Mutex
+	closed  bool
+	entered uint // connections so far
 }
 
-// New makes a Handler and starts its pulse. Close ends it.
+// New makes a Handler and starts its heartbeat. Close ends it.
 func New(cfg Config) *Handler {
 	h := newHandler(cfg)
-	h.done.Go(h.pulse)
+	h.done.Go(func() { h.wheel.Run(h.ctx.Done(), h.tick) })
 	return h
 }
 
@@ -110,9 +109,7 @@ func newHandler(cfg Config) *Handler {
 	readers := poll.NewReaders(cfg.Log)
 	h := &Handler{cfg: cfg, origins: origin.New(cfg.Origins), metrics: newMetrics(cfg.Registerer, readers), readers: readers}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
-	for i := range h.wheel {
-		h.wheel[i] = make(map[*client]struct{})
-	}
+	h.wheel = newWheel(&h.cfg)
 	return h
 }
 
@@ -146,14 +143,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) Close() {
 	h.mu.Lock()
 	h.closed = true
-	var all []*client
-	for _, spoke := range h.wheel {
-		for c := range spoke {
-			all = append(all, c)
-		}
-	}
 	h.mu.Unlock()
-	for _, c := range all {
+	for _, c := range h.wheel.All() {
 		c.conn.Close(chat.ByeDraining)
 	}
 	h.cancel()

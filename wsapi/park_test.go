@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -25,11 +26,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func (s *stand) parked(n int) {
 	s.await(func() bool {
 		there := 0
-		for _, spoke := range s.wheel {
-			for c := range spoke {
-				if there++; c.reader.Parks() && !c.reader.Parked() {
-					return false
-				}
+		for _, c := range s.wheel.All() {
+			if there++; c.reader.Parks() && !c.reader.Parked() {
+				return false
 			}
 		}
 		return there == n
@@ -38,13 +37,9 @@ func (s *stand) parked(n int) {
 
 // client is the one that belongs to conn, nil if it is gone.
 func (s *stand) client(conn *hub.Conn) *client {
-	s.Handler.mu.Lock()
-	defer s.Handler.mu.Unlock()
-	for _, spoke := range s.wheel {
-		for c := range spoke {
-			if c.conn == conn {
-				return c
-			}
+	for _, c := range s.wheel.All() {
+		if c.conn == conn {
+			return c
 		}
 	}
 	return nil
@@ -82,11 +77,11 @@ func TestParked(t *testing.T) {
 			go c.ReadMessage(100)
 			k := s.client(s.session(0).conn)
 			for range 20 * turnsPerPing {
-				now := s.beat.Load()
+				before, due := s.wheel.Now(), k.nextPing
 				s.turn()
-				if (now+spokes-k.born)%beatsPerPing < spokes {
+				if s.wheel.Now() >= due {
 					<-pings
-					s.await(func() bool { return k.seen.Load() > now })
+					s.await(func() bool { return time.Duration(k.lastSeen.Load()) > before })
 				}
 			}
 			c.Close()

@@ -291,25 +291,22 @@ func TestBeforeHello(t *testing.T) {
 	c.wantBye(chat.ByeProtocol)
 }
 
-// turn gives every connection one visit.
+// turnsPerPing is how many turns there are between two pings.
+const turnsPerPing = ticksPerPing / pingSpread
+
+// turn is a fifth of the time between pings.
 func (s *stand) turn() {
-	for range spokes {
-		s.visit(s.beat.Add(1))
+	for range pingSpread {
+		s.tick()
 	}
 }
 
-func TestPulse(t *testing.T) {
+func TestHeartbeat(t *testing.T) {
 	s := newStand(t, Config{}, false)
 	silent, alive, guest := s.dial(), s.dial(), s.dial()
 	silent.hello()
 	alive.hello()
-	s.await(func() bool { // the guest is on the wheel too
-		n := 0
-		for _, spoke := range s.wheel {
-			n += len(spoke)
-		}
-		return n == 3
-	})
+	s.await(func() bool { return len(s.wheel.All()) == 3 }) // the guest is on the wheel too
 	pings := 0
 	alive.OnPing = func(p []byte) {
 		pings++

@@ -104,8 +104,8 @@ func FuzzHandshakeQuery(f *testing.F) {
 		before := s.Stats().Sockets
 		w := httptest.NewRecorder()
 		s.ServeHTTP(w, r)
-		q, no := parseQuery(raw)
-		good := no == nil && method == "GET" && q.version != 0 && q.transport == polling && q.sid == ""
+		q, refused := parseQuery(raw)
+		good := refused == nil && method == "GET" && q.version != 0 && q.transport == polling && q.sid == ""
 		if ok := w.Code == 200 && s.Stats().Sockets == before+1; ok != good || !ok && w.Code != 400 {
 			t.Fatalf("%s %q: %d %s", method, raw, w.Code, w.Body)
 		}

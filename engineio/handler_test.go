@@ -118,7 +118,7 @@ func TestPanics(t *testing.T) {
 	}
 }
 
-// What one Send queues stays together, whoever else sends.
+// What one Send queues stays together, whatever other goroutines send.
 func TestSendIsContiguous(t *testing.T) {
 	both(t, engineio.Options{}, func(t *testing.T, w *world) {
 		ws := (&client{world: w, version: 4}).ws()

@@ -39,8 +39,8 @@ type CheckError struct {
 
 func (e *CheckError) Error() string { return e.Text }
 
-// refused tells the client what Options.Check said.
-func refused(err error) *refusal {
+// refusalOf tells the client what Options.Check said.
+func refusalOf(err error) *refusal {
 	status := http.StatusForbidden
 	var own *CheckError
 	if errors.As(err, &own) {

@@ -36,13 +36,13 @@ type Socket struct {
 	mu        sync.Mutex // guards what follows; no call that waits is made under it
 	heartbeat heartbeat
 	lasts     bool          // ended, and kept for one more poll
-	stalled   bool          // the WebSocket accepts no more now; somebody waits for it
+	stalled   bool          // the WebSocket accepts no more now; unstall waits for it
 	posting   bool          // a request body is being received or handled
 	probed    bool          // probe has answered
 	due       time.Duration // when something is to be done about heartbeat, or lasts is over
 	ending    *ending       // set before ended; not changed any more
 	queue     queue
-	room      chan struct{} // holds one token: something changed for WaitWritable, which makes it
+	writable  chan struct{} // holds one token: something changed for WaitWritable, which makes it
 
 	ws    *link     // nil while polling
 	poll  *longPoll // the request that waits for an answer
@@ -81,7 +81,8 @@ var (
 	panicked       = ending{reason: ReasonForcedClose, code: codeInternal, last: kindClose}
 )
 
-// ID is the session id. Who knows it can speak for the client: keep it out of logs.
+// ID is the session id. It is all that a request needs to speak for the client:
+// keep it out of logs.
 func (s *Socket) ID() string { return s.id }
 
 // Protocol is 3 or 4.
@@ -157,9 +158,9 @@ func (s *Socket) isText(b []byte) bool {
 	return utf8.Valid(b) && (s.version == 3 || bytes.IndexByte(b, separator) < 0)
 }
 
-// Close ends the socket after what is queued for it, for as long as the client
-// takes a few seconds to accept that. The handler is told the reason, or
-// ReasonForcedClose if it is empty.
+// Close ends the socket after what is queued for it, which the client has a few
+// seconds to accept. The handler's Close gets the reason, or ReasonForcedClose if
+// it is empty.
 func (s *Socket) Close(reason string) {
 	if reason == "" {
 		reason = ReasonForcedClose
@@ -167,8 +168,8 @@ func (s *Socket) Close(reason string) {
 	s.end(ending{reason: reason, code: codeNormal, last: kindClose, linger: closeLinger})
 }
 
-// end ends the socket; only the first call counts. It does not wait, and the
-// handler is told by another goroutine or when its present call returns.
+// end ends the socket; only the first call counts. It does not wait: the handler's
+// Close is called by another goroutine, or when the handler's present call returns.
 func (s *Socket) end(e ending) {
 	s.mu.Lock()
 	if s.ended.Load() {

@@ -95,10 +95,10 @@ func (s *Socket) WaitWritable(timeout time.Duration) error {
 		if s.ws == nil {
 			ready = s.queue.size() < s.srv.opts.MaxQueued
 		}
-		if s.room == nil {
-			s.room = make(chan struct{}, 1)
+		if s.writable == nil {
+			s.writable = make(chan struct{}, 1)
 		}
-		room := s.room // not changed any more
+		writable := s.writable // not changed any more
 		s.mu.Unlock()
 		switch {
 		case s.ended.Load():
@@ -107,7 +107,7 @@ func (s *Socket) WaitWritable(timeout time.Duration) error {
 			return nil
 		}
 		select {
-		case <-room:
+		case <-writable:
 		case <-late.C:
 			return os.ErrDeadlineExceeded
 		}
@@ -116,8 +116,8 @@ func (s *Socket) WaitWritable(timeout time.Duration) error {
 
 // changed lets WaitWritable look again. mu is held.
 func (s *Socket) changed() {
-	if s.room != nil {
-		signal(s.room)
+	if s.writable != nil {
+		signal(s.writable)
 	}
 }
 

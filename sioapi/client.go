@@ -55,10 +55,10 @@ func newClient(h *Handler, e *engineio.Socket) *client {
 	}
 	c.session = h.cfg.Open(c.conn, Codec{Deflate: e.Deflates()})
 	// Who asked for the last place together with others may find it taken.
-	if why, _ := h.cfg.Conns.Acquire(c.from); why == "" {
+	if reason, _ := h.cfg.Conns.Acquire(c.from); reason == "" {
 		c.placed = true
 	} else {
-		h.metrics.refused.WithLabelValues(why).Inc()
+		h.metrics.refused.WithLabelValues(reason).Inc()
 		c.conn.Close(chat.ByeBusy)
 	}
 	return c

@@ -141,8 +141,8 @@ func (h *Handler) check(r *http.Request) error {
 		h.metrics.refused.WithLabelValues("origin").Inc()
 		return &engineio.CheckError{Status: http.StatusForbidden, Text: "pages of this origin are not allowed here"}
 	}
-	if why, status := h.cfg.Conns.Check(h.network(r)); why != "" {
-		h.metrics.refused.WithLabelValues(why).Inc()
+	if reason, status := h.cfg.Conns.Check(h.network(r)); reason != "" {
+		h.metrics.refused.WithLabelValues(reason).Inc()
 		return &engineio.CheckError{Status: status, Text: "too many connections, come back later"}
 	}
 	return nil

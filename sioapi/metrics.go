@@ -11,7 +11,7 @@ import (
 
 type metrics struct {
 	conns     *prometheus.GaugeVec   // by transport and protocol
-	refused   *prometheus.CounterVec // by why
+	refused   *prometheus.CounterVec // by reason
 	goodbyes  *prometheus.CounterVec // by reason
 	forgotten prometheus.Counter
 }
@@ -44,7 +44,7 @@ func newMetrics(reg prometheus.Registerer, io *socketio.Server) *metrics {
 			read("leavers_deferred_total", "WebSockets whose client was gone and that had to wait to be seen off, because many went at once.",
 				func() uint64 { return io.Engine().Stats().Deferred }),
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts("leavers", "WebSockets whose client is gone and that wait to be seen off.")),
-				func() float64 { return float64(io.Engine().Stats().Leavers) }),
+				func() float64 { return float64(io.Engine().Stats().Closing) }),
 			read("panics_total", "Commands that ended in a panic.", func() uint64 { return io.Stats().Panics + io.Engine().Stats().Panics }),
 		)
 	}

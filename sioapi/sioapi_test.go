@@ -202,8 +202,8 @@ func TestGate(t *testing.T) {
 	first.want("")
 	w.settle("a place again", func() bool { return conns.InUse() == 2 })
 	w.connect(kinds[1], "")
-	if why, _ := conns.Check(clientaddr.Network(from)); why != "full" {
-		t.Errorf("the limiter says %q", why)
+	if reason, _ := conns.Check(clientaddr.Network(from)); reason != "full" {
+		t.Errorf("the limiter says %q", reason)
 	}
 }
 

@@ -103,9 +103,9 @@ func (n *Namespace) deliver(to *address, m Message, volatile bool) error {
 	if err := m.check(TypeEvent); err != nil {
 		return err
 	}
-	out := letter{packet: Packet{Type: TypeEvent, Namespace: n.name, Message: m}}
-	n.ledger.lock()
-	n.ledger.record(to, &out, volatile)
+	out := envelope{packet: Packet{Type: TypeEvent, Namespace: n.name, Message: m}}
+	n.history.lock()
+	n.history.record(to, &out, volatile)
 	var slow []*client
 	var last error
 	for _, s := range n.receivers(to) {
@@ -119,7 +119,7 @@ func (n *Namespace) deliver(to *address, m Message, volatile bool) error {
 			}
 		}
 	}
-	n.ledger.unlock()
+	n.history.unlock()
 	for _, c := range slow {
 		_ = c.report(ErrFull)
 	}
@@ -127,17 +127,17 @@ func (n *Namespace) deliver(to *address, m Message, volatile bool) error {
 }
 
 // letter is one event in the two forms it may need, each encoded once.
-type letter struct {
-	packet Packet
-	pos    uint64
-	plain  []engineio.Message
-	sealed []engineio.Message // with an offset, for clients that may recover
+type envelope struct {
+	packet     Packet
+	pos        uint64
+	plain      []engineio.Message
+	withOffset []engineio.Message // with an offset, for clients that may recover
 }
 
 // For is the form for one socket.
-func (l *letter) For(s *Socket) []engineio.Message {
+func (l *envelope) For(s *Socket) []engineio.Message {
 	if s.pid != "" {
-		return l.sealed
+		return l.withOffset
 	}
 	if l.plain == nil {
 		l.plain = encode(&l.packet)

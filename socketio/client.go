@@ -154,7 +154,7 @@ func (c *client) connect(name string, auth json.RawMessage) {
 	}
 	s.comeBack()
 	if !c.adopt(s) {
-		n.ledger.giveBack(s.session)
+		n.history.giveBack(s.session)
 		return
 	}
 	n.attach(s)

@@ -21,7 +21,7 @@ type Namespace struct {
 	onDisconnect []func(*Socket, string)
 	onAny        []func(*Socket, *Event)
 	on           map[string][]func(*Socket, *Event)
-	ledger       *ledger  // nil without recovery; locked before mu
+	history      *history // nil without recovery; locked before mu
 	sessions     Sessions // nil without a recovery of the program's own
 
 	mu      sync.RWMutex
@@ -34,7 +34,7 @@ func newNamespace(s *Server, name string) *Namespace {
 		srv: s, name: name, on: map[string][]func(*Socket, *Event){},
 		sockets: map[string]*Socket{}, rooms: map[string]map[*Socket]struct{}{},
 	}
-	n.ledger = newLedger(s, n)
+	n.history = newHistory(s, n)
 	return n
 }
 
@@ -91,11 +91,11 @@ func (n *Namespace) Sockets() []*Socket { return n.All().Sockets() }
 func (n *Namespace) attach(s *Socket) { _ = s.client.report(n.welcome(s)) }
 
 func (n *Namespace) welcome(s *Socket) error {
-	n.ledger.lock()
-	defer n.ledger.unlock()
+	n.history.lock()
+	defer n.history.unlock()
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	err := n.ledger.welcome(s)
+	err := n.history.welcome(s)
 	if s.recovered && s.session != nil {
 		if s.rooms == nil {
 			s.rooms = map[string]uint64{}
@@ -113,12 +113,12 @@ func (n *Namespace) welcome(s *Socket) error {
 // detach takes a socket out and reports whether it was in. With recovery it
 // keeps what is needed to come back.
 func (n *Namespace) detach(s *Socket, reason string) bool {
-	n.ledger.lock()
-	defer n.ledger.unlock()
+	n.history.lock()
+	defer n.history.unlock()
 	if !n.remove(s) {
 		return false
 	}
-	n.ledger.depart(s, reason)
+	n.history.depart(s, reason)
 	return true
 }
 
@@ -159,8 +159,8 @@ func (n *Namespace) exit(room string, s *Socket) {
 // join and leave are the rooms of a socket. A socket that is not connected yet
 // enters its rooms when it is.
 func (n *Namespace) join(s *Socket, rooms []string) error {
-	n.ledger.lock()
-	defer n.ledger.unlock()
+	n.history.lock()
+	defer n.history.unlock()
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if s.ended {
@@ -173,7 +173,7 @@ func (n *Namespace) join(s *Socket, rooms []string) error {
 		if _, in := s.rooms[room]; in {
 			continue
 		}
-		s.rooms[room] = n.ledger.position()
+		s.rooms[room] = n.history.position()
 		if s.connected {
 			n.enter(room, s)
 		}

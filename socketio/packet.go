@@ -33,11 +33,11 @@ const (
 
 // PacketError says why something is not a packet or cannot become one. It
 // quotes nothing of what was received.
-type PacketError struct{ Why string }
+type PacketError struct{ Reason string }
 
-func (e *PacketError) Error() string { return "socketio: " + e.Why }
+func (e *PacketError) Error() string { return "socketio: " + e.Reason }
 
-func bad(why string) error { return &PacketError{why} }
+func bad(reason string) error { return &PacketError{reason} }
 
 // Packet is what the two sides tell each other, one Engine.IO message and its
 // attachments.

@@ -107,7 +107,7 @@ func (s *Socket) secret() string {
 // claim looks for the session that the client wants back. If its old connection
 // still lingers, that one ends.
 func (s *Socket) claim() {
-	l := s.nsp.ledger
+	l := s.nsp.history
 	if l == nil {
 		return
 	}
@@ -118,7 +118,7 @@ func (s *Socket) claim() {
 	old, session := l.claim(c.PID)
 	if old != nil {
 		old.client.forget(old, false)
-		old.client.turns.later(old.farewell(engineio.ReasonTransportClose))
+		old.client.turns.later(old.onDisconnect(engineio.ReasonTransportClose))
 		old.client.shut(engineio.ReasonTransportClose)
 	}
 	if session == nil {

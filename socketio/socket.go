@@ -214,11 +214,11 @@ func (s *Socket) end(reason string) (tell func()) {
 		return nil
 	}
 	s.client.forget(s, reason == ReasonServerDisconnect)
-	return s.farewell(reason)
+	return s.onDisconnect(reason)
 }
 
 // farewell is what tells the handlers that the socket has ended.
-func (s *Socket) farewell(reason string) func() {
+func (s *Socket) onDisconnect(reason string) func() {
 	return func() {
 		s.dropAcks()
 		for _, f := range s.nsp.onDisconnect {
@@ -242,12 +242,12 @@ func (s *Server) guard(call string, f func()) (ok bool) {
 			return
 		}
 		v := recover()
-		why := fmt.Sprintf("%T", v)
+		text := fmt.Sprintf("%T", v)
 		if e, is := v.(runtime.Error); is {
-			why = e.Error()
+			text = e.Error()
 		}
 		s.counts.panics.Add(1)
-		s.opts.Log.Error("a handler panicked", "call", call, "panic", why, "stack", string(debug.Stack()))
+		s.opts.Log.Error("a handler panicked", "call", call, "panic", text, "stack", string(debug.Stack()))
 	}()
 	f()
 	return true

@@ -48,12 +48,12 @@ func checkDeflate(h http.Header, offered bool) (deflate bool, err error) {
 		return false, nil
 	}
 	if !offered {
-		return false, errors.New("websocket: the server chose an extension nobody offered")
+		return false, errors.New("websocket: the server chose an extension that was not offered")
 	}
 	e, ok := l.next()
 	if !ok || l.rest != "" || e.name != deflateName || e.refused ||
 		!e.serverAlone || !e.clientAlone || e.clientBits != "" {
-		return false, errors.New("websocket: the server chose an extension on terms nobody offered")
+		return false, errors.New("websocket: the server chose an extension on terms that were not offered")
 	}
 	return true, nil
 }

@@ -23,7 +23,7 @@ import (
 )
 
 // Session is one client's conversation (session.Session). Its methods are
-// called one after another, by whoever reads the connection.
+// called one after another, by the goroutine that reads the connection.
 type Session interface {
 	Handle(ctx context.Context, cmd *wire.Command)
 	BadFrame(id int64, hasID bool, err error)
@@ -37,13 +37,13 @@ type Config struct {
 	Open func(conn *hub.Conn, codec Codec) Session // required: the conversation of a new connection, whose replies codec frames
 
 	Origins    []string                       // web origins allowed besides the node's own; "*" is all
-	ClientIP   func(*http.Request) netip.Addr // who is asking; nil: the peer of the TCP connection
-	Conns      *connlimit.Limiter             // places for connections; nil is no limit
+	ClientIP   func(*http.Request) netip.Addr // of the client; nil: the peer of the TCP connection
+	Conns      *connlimit.Limiter             // admission of connections; nil is no limit
 	FrameBytes int                            // one message from a client, 64 KiB
 	Deflate    bool                           // compress, for clients that offer it
-	Hello      time.Duration                  // until a client has said who they are, 10 s
+	Hello      time.Duration                  // until a client has identified itself, 10 s
 	Ping       time.Duration                  // between pings, 25 s
-	Timeout    time.Duration                  // without a sign of life, 60 s
+	Timeout    time.Duration                  // of silence after which a connection ends, 60 s
 	Log        *slog.Logger                   // nil discards
 	Registerer prometheus.Registerer          // nil registers nothing
 }
@@ -72,8 +72,8 @@ func (c *Config) setDefaults() {
 	}
 }
 
-// helloBytes bounds a message until the client has said who they are. A token
-// may have 8 KiB.
+// helloBytes bounds a message until the client has identified itself. A token may
+// have 8 KiB.
 const helloBytes = 16 << 10
 
 // Protocol is the subprotocol a client may ask for, and need not.
@@ -81,7 +81,7 @@ const Protocol = "roomtide.v1"
 
 // Handler turns requests into connections. It is an http.Handler for GET /ws.
 type Handler struct {
-	// set once
+	// Set once.
 	cfg     Config
 	origins origin.Policy
 	metrics *metrics
@@ -121,8 +121,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	from := clientaddr.Network(h.cfg.ClientIP(r))
-	if why, status := h.admit(from); status != 0 {
-		h.metrics.refused.WithLabelValues(why).Inc()
+	if reason, status := h.admit(from); status != 0 {
+		h.metrics.refused.WithLabelValues(reason).Inc()
 		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
 		http.Error(w, http.StatusText(status), status)
 		return
@@ -133,8 +133,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.release(from)
 		return
 	}
-	// Not here: this goroutine's stack has grown with net/http, and where reading
-	// waits it would stay so for the life of the connection.
+	// On a goroutine of its own: the stack of this one has grown with net/http, and
+	// where reading blocks it would stay so for the life of the connection.
 	newClient(h, ws, from).reader.Start()
 }
 

@@ -22,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// parked waits until n connections are there and nobody reads any.
+// parked waits until there are n connections and all are parked.
 func (s *stand) parked(n int) {
 	s.await(func() bool {
 		there := 0

@@ -331,8 +331,8 @@ func TestHeartbeat(t *testing.T) {
 	}
 }
 
-// Pongs alone keep a connection: nobody has to speak.
-func TestPongIsLife(t *testing.T) {
+// Pongs alone keep a connection alive.
+func TestPongKeepsAlive(t *testing.T) {
 	s := newStand(t, Config{}, false)
 	c := s.dial()
 	c.hello()
@@ -461,7 +461,7 @@ func TestRefusedHandshakeLeavesNothing(t *testing.T) {
 	s.dial().hello()
 }
 
-// Closing says goodbye to everybody, and nobody new comes.
+// Close says goodbye on all connections, and no new one is admitted.
 func TestClose(t *testing.T) {
 	forBoth(t, func(t *testing.T, useTLS bool) {
 		s := newStand(t, Config{}, useTLS)

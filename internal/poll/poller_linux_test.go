@@ -79,26 +79,25 @@ func (s *stand) wake(w sleeper) {
 	select {
 	case <-w:
 	case <-time.After(20 * time.Second):
-		s.Fatal("nobody was woken")
+		s.Fatal("Wake was not called")
 	}
 }
 
-// settle returns when everything that the kernel has noted was told.
+// settle returns when every event of the kernel has been passed on.
 func (s *stand) settle() {
 	s.Helper()
 	peer, w := s.dial(), newSleeper()
 	k := s.socket(s.accept(), w)
 	s.park(k)
-	peer.Close() // leavers are told last
+	peer.Close() // closing connections are woken last
 	s.wake(w)
 	k.Release()
 }
 
-// A crowd that ends at once is woken, all of it, in portions, and so are those
-// who stay.
-func TestCrowdLeaves(t *testing.T) {
+// Many peers that end at once are all woken, in portions, and so are the others.
+func TestManyCloseAtOnce(t *testing.T) {
 	s := newStand(t)
-	const crowd = 20 * leaveATime
+	const crowd = 20 * closingBatch
 	var peers []net.Conn
 	var sleepers []sleeper
 	for range crowd {
@@ -119,7 +118,7 @@ func TestCrowdLeaves(t *testing.T) {
 	for _, w := range sleepers {
 		s.wake(w)
 	}
-	if waiting, deferred := s.Leavers(); waiting != 0 || deferred == 0 || deferred > crowd-leaveATime {
+	if waiting, deferred := s.Closing(); waiting != 0 || deferred == 0 || deferred > crowd-closingBatch {
 		t.Errorf("%d wait, %d had to", waiting, deferred)
 	}
 	s.read(k, 10, "x", nil)
@@ -336,7 +335,7 @@ func TestDescriptorsAreReused(t *testing.T) {
 	}
 }
 
-// echo reads as the transports do: by whoever was woken, until there is nothing.
+// echo reads as the transports do: on the goroutine that was woken, until there is nothing.
 type echo struct {
 	k     *Socket
 	conn  *net.TCPConn

@@ -22,7 +22,7 @@ import (
 // as the events behind it are still here; it need not be one that was stored.
 //
 // A nil ledger is one that is switched off.
-type ledger struct {
+type history struct {
 	// set once
 	opts  *Recovery
 	nsp   *Namespace
@@ -60,63 +60,63 @@ type session struct {
 	offset   string // what the client says it has; set by claim
 }
 
-func newLedger(s *Server, n *Namespace) *ledger {
+func newHistory(s *Server, n *Namespace) *history {
 	if s.opts.Recovery.Window <= 0 {
 		return nil
 	}
-	return &ledger{
+	return &history{
 		opts: &s.opts.Recovery, nsp: n, epoch: newID()[:8], byTarget: map[string][]*entry{},
 		live: map[string]*Socket{}, away: map[string]*list.Element{},
 	}
 }
 
-func (l *ledger) lock() {
-	if l != nil {
-		l.mu.Lock()
+func (h *history) lock() {
+	if h != nil {
+		h.mu.Lock()
 	}
 }
 
-func (l *ledger) unlock() {
-	if l != nil {
-		l.mu.Unlock()
+func (h *history) unlock() {
+	if h != nil {
+		h.mu.Unlock()
 	}
 }
 
 // position is where the namespace is now. The ledger is locked.
-func (l *ledger) position() uint64 {
-	if l == nil {
+func (h *history) position() uint64 {
+	if h == nil {
 		return 0
 	}
-	return l.pos
+	return h.pos
 }
 
 // record gives an event its position and keeps it. A volatile event has the
 // position of the one before it: whoever has it has that one. The ledger is locked.
-func (l *ledger) record(to *address, out *letter, volatile bool) {
-	if l == nil {
+func (h *history) record(to *address, out *envelope, volatile bool) {
+	if h == nil {
 		return
 	}
 	if !volatile {
-		l.pos++
+		h.pos++
 	}
-	out.pos = l.pos
+	out.pos = h.pos
 	sealed := out.packet
-	offset := l.epoch + "." + strconv.FormatUint(l.pos, 36)
+	offset := h.epoch + "." + strconv.FormatUint(h.pos, 36)
 	sealed.Args = append(slices.Clip(sealed.Args), json.RawMessage(appendString(nil, offset)))
-	out.sealed = encode(&sealed)
+	out.withOffset = encode(&sealed)
 	if volatile {
 		return
 	}
-	e := &entry{pos: l.pos, at: l.nsp.srv.now(), to: *to, out: out.sealed}
+	e := &entry{pos: h.pos, at: h.nsp.srv.now(), to: *to, out: out.withOffset}
 	for _, m := range e.out {
 		e.size += len(m.Data)
 	}
-	l.entries = append(l.entries, e)
+	h.entries = append(h.entries, e)
 	for _, t := range to.targets() {
-		l.byTarget[t] = append(l.byTarget[t], e)
+		h.byTarget[t] = append(h.byTarget[t], e)
 	}
-	l.bytes += e.size
-	l.trim()
+	h.bytes += e.size
+	h.trim()
 }
 
 // targets are the keys of an address: a room, an id, or everybody.
@@ -138,57 +138,57 @@ func (a *address) targets() []string {
 const everybody, roomKey, idKey = "", "r", "i"
 
 // trim forgets what is too old or too much.
-func (l *ledger) trim() {
-	old := l.nsp.srv.now().Add(-l.opts.keep)
-	for len(l.entries) > 0 && (l.bytes > l.opts.MaxBytes || l.entries[0].at.Before(old)) {
-		e := l.entries[0]
-		l.entries[0] = nil
-		l.entries = l.entries[1:]
-		l.bytes -= e.size
-		l.gone = e.pos
+func (h *history) trim() {
+	old := h.nsp.srv.now().Add(-h.opts.keep)
+	for len(h.entries) > 0 && (h.bytes > h.opts.MaxBytes || h.entries[0].at.Before(old)) {
+		e := h.entries[0]
+		h.entries[0] = nil
+		h.entries = h.entries[1:]
+		h.bytes -= e.size
+		h.gone = e.pos
 		for _, t := range e.to.targets() { // e is the first of each of its lists
-			if left := l.byTarget[t][1:]; len(left) > 0 {
-				l.byTarget[t] = left
+			if left := h.byTarget[t][1:]; len(left) > 0 {
+				h.byTarget[t] = left
 			} else {
-				delete(l.byTarget, t)
+				delete(h.byTarget, t)
 			}
 		}
 	}
-	for front := l.sessions.Front(); front != nil; front = l.sessions.Front() {
+	for front := h.sessions.Front(); front != nil; front = h.sessions.Front() {
 		s := front.Value.(*session)
-		if len(l.away) <= l.opts.MaxSessions && s.expires.After(l.nsp.srv.now()) {
+		if len(h.away) <= h.opts.MaxSessions && s.expires.After(h.nsp.srv.now()) {
 			return
 		}
-		l.sessions.Remove(front)
-		delete(l.away, s.pid)
+		h.sessions.Remove(front)
+		delete(h.away, s.pid)
 	}
 }
 
 // welcome tells a socket that it has joined, behind all it has missed if it
 // comes back. The ledger is locked.
-func (l *ledger) welcome(s *Socket) error {
-	if l == nil || s.client.protocol() == 4 {
+func (h *history) welcome(s *Socket) error {
+	if h == nil || s.client.protocol() == 4 {
 		return s.client.send(connectPacket(s), false)
 	}
 	if s.session != nil {
-		if ok, err := l.restore(s); ok {
+		if ok, err := h.restore(s); ok {
 			return err
 		}
 	}
-	s.pid, s.since = newID(), l.pos
-	l.live[s.pid] = s
+	s.pid, s.since = newID(), h.pos
+	h.live[s.pid] = s
 	return s.client.send(connectPacket(s), false)
 }
 
 // restore repeats what the client has missed. It fails when that is not known
 // for certain, or is more than the connection takes at once.
-func (l *ledger) restore(s *Socket) (ok bool, err error) {
+func (h *history) restore(s *Socket) (ok bool, err error) {
 	old := s.session
-	from, ok := l.from(old)
+	from, ok := h.from(old)
 	if !ok {
 		return false, nil
 	}
-	missed := l.missed(old, from)
+	missed := h.missed(old, from)
 	var out []engineio.Message
 	for _, e := range missed {
 		out = append(out, e.out...)
@@ -198,24 +198,24 @@ func (l *ledger) restore(s *Socket) (ok bool, err error) {
 	if errors.Is(err, ErrFull) {
 		return false, nil
 	}
-	s.since = l.pos
+	s.since = h.pos
 	if len(missed) > 0 {
 		s.since, s.sent = from, missed[len(missed)-1].pos
 	}
 	s.recovered = true
 	s.data.CompareAndSwap(nil, old.data)
-	l.live[s.pid] = s
-	l.nsp.srv.counts.recovered.Add(1)
+	h.live[s.pid] = s
+	h.nsp.srv.counts.recovered.Add(1)
 	return true, err
 }
 
 // from is the position up to which the client has everything. An offset of
 // another ledger is as good as none: the client keeps the last one it saw.
-func (l *ledger) from(s *session) (pos uint64, ok bool) {
+func (h *history) from(s *session) (pos uint64, ok bool) {
 	pos = s.since
-	if epoch, digits, found := strings.Cut(s.offset, "."); found && epoch == l.epoch {
+	if epoch, digits, found := strings.Cut(s.offset, "."); found && epoch == h.epoch {
 		n, err := strconv.ParseUint(digits, 36, 64)
-		if err != nil || n > l.pos {
+		if err != nil || n > h.pos {
 			return 0, false
 		}
 		pos = max(pos, n)
@@ -223,15 +223,15 @@ func (l *ledger) from(s *session) (pos uint64, ok bool) {
 	if pos >= s.sent { // the client was quiet, not behind
 		pos = max(pos, s.until)
 	}
-	return pos, pos >= l.gone
+	return pos, pos >= h.gone
 }
 
 // missed are the events behind from that were meant for the socket: from its
 // rooms those since it joined them. It looks at nothing that was said elsewhere.
-func (l *ledger) missed(s *session, from uint64) []*entry {
+func (h *history) missed(s *session, from uint64) []*entry {
 	var list []*entry
 	add := func(target string, from uint64) {
-		all := l.byTarget[target]
+		all := h.byTarget[target]
 		list = append(list, all[sort.Search(len(all), func(i int) bool { return all[i].pos > from }):]...)
 	}
 	add(everybody, from)
@@ -245,55 +245,55 @@ func (l *ledger) missed(s *session, from uint64) []*entry {
 }
 
 // depart keeps a socket that has ended, if its client may come back. The ledger is locked.
-func (l *ledger) depart(s *Socket, reason string) {
-	if l == nil || s.pid == "" {
+func (h *history) depart(s *Socket, reason string) {
+	if h == nil || s.pid == "" {
 		return
 	}
-	delete(l.live, s.pid)
+	delete(h.live, s.pid)
 	if recoverable(reason) {
-		l.put(l.session(s))
+		h.put(h.session(s))
 	}
 }
 
 // session is what to keep of a socket.
-func (l *ledger) session(s *Socket) *session {
+func (h *history) session(s *Socket) *session {
 	return &session{
 		pid: s.pid, sid: s.id, rooms: maps.Clone(s.rooms), data: s.data.Load(),
-		since: s.since, sent: s.sent, until: l.pos,
+		since: s.since, sent: s.sent, until: h.pos,
 	}
 }
 
-func (l *ledger) put(s *session) {
-	s.expires = l.nsp.srv.now().Add(l.opts.Window)
-	l.away[s.pid] = l.sessions.PushBack(s)
-	l.trim()
+func (h *history) put(s *session) {
+	s.expires = h.nsp.srv.now().Add(h.opts.Window)
+	h.away[s.pid] = h.sessions.PushBack(s)
+	h.trim()
 }
 
 // claim takes the session of a pid out: nobody else gets it. If its socket is
 // still connected, that one is taken out of the namespace and returned, and has
 // to be told.
-func (l *ledger) claim(pid string) (old *Socket, s *session) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.trim()
-	if old = l.live[pid]; old != nil {
-		l.nsp.remove(old)
-		delete(l.live, pid)
-		return old, l.session(old)
+func (h *history) claim(pid string) (old *Socket, s *session) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.trim()
+	if old = h.live[pid]; old != nil {
+		h.nsp.remove(old)
+		delete(h.live, pid)
+		return old, h.session(old)
 	}
-	if e := l.away[pid]; e != nil {
-		delete(l.away, pid)
-		return nil, l.sessions.Remove(e).(*session)
+	if e := h.away[pid]; e != nil {
+		delete(h.away, pid)
+		return nil, h.sessions.Remove(e).(*session)
 	}
 	return nil, nil
 }
 
 // giveBack undoes claim when the client was cut off again meanwhile.
-func (l *ledger) giveBack(s *session) {
-	if l == nil || s == nil {
+func (h *history) giveBack(s *session) {
+	if h == nil || s == nil {
 		return
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.put(s)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.put(s)
 }

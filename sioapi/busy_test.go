@@ -9,8 +9,9 @@ import (
 	"github.com/roomtide/roomtide/sioapi"
 )
 
-// Who proves who they are while too many do comes again, and gets in: clients that
-// are let in by their handshake when their connection ends, which makes them do so.
+// An authentication is refused with busy while there are too many, and works later.
+// Clients that authenticate in the handshake reconnect because their connection
+// ends.
 func TestBusyAuthentications(t *testing.T) {
 	turns := limit.New(limit.Config{Name: "authentications", AtOnce: 1, Waiting: -1})
 	v, err := identity.New(identity.Config{Guests: true, Secret: secret, Turns: turns})

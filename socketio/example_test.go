@@ -58,7 +58,7 @@ func Example() {
 	// 42["said","bob","hello"]
 }
 
-// Who is asked answers in a callback, or not in time.
+// The answer of the client comes in a callback, or ErrTimeout does.
 func ExampleSocket_EmitAck() {
 	io := socketio.New(socketio.Options{})
 	done := make(chan string)
@@ -83,12 +83,12 @@ func ExampleSocket_EmitAck() {
 	// [3] <nil>
 }
 
-// An event is addressed step by step; the steps change nothing.
+// An event is addressed step by step; each step is a new value.
 func ExampleBroadcast() {
 	io := socketio.New(socketio.Options{})
 	defer io.Close(context.Background())
 	news := io.Of("/news")
-	fmt.Println(news.Emit("to everybody", "hello"))
+	fmt.Println(news.Emit("to all", "hello"))
 	fmt.Println(news.To("red", "blue").Except("muted").Emit("picture", []byte{1, 2, 3}))
 	fmt.Println(news.To("red").Volatile().Emit("position", map[string]int{"x": 1}))
 	// Output:

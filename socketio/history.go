@@ -16,30 +16,31 @@ import (
 	"github.com/roomtide/roomtide/engineio"
 )
 
-// ledger is what a namespace remembers for recovery: its latest events, and
-// the clients that may come back. Events have positions 1, 2, 3…; an offset on
-// the wire is such a position. Any position will do to come back from, as long
-// as the events behind it are still here; it need not be one that was stored.
+// history is what a namespace keeps for recovery: its latest events, and the
+// sessions of disconnected clients. Events have positions 1, 2, 3…; an offset on
+// the wire is such a position. A client can resume from any position, as long as
+// the events behind it are still kept; it need not be one that was stored.
 //
-// A nil ledger is one that is switched off.
+// A nil history is one that is switched off.
 type history struct {
-	// set once
+	// Set once.
 	opts  *Recovery
 	nsp   *Namespace
-	epoch string // begins every offset: those of another ledger mean nothing here
+	epoch string // begins every offset: those of another history mean nothing here
 
-	mu       sync.Mutex // also orders what is sent to clients that may recover
-	pos      uint64     // of the newest event
-	gone     uint64     // events up to here are not kept any more
+	// Guarded by mu, which also orders what is sent to clients that may resume.
+	mu       sync.Mutex
+	pos      uint64 // of the newest event
+	trimmed  uint64 // events up to here are not kept any more
 	bytes    int
 	entries  []*entry // oldest first
 	byTarget map[string][]*entry
 	live     map[string]*Socket       // by pid
-	away     map[string]*list.Element // by pid
-	sessions list.List                // of *session, those that end first in front
+	byPID    map[string]*list.Element // of sessions
+	sessions list.List                // of *session, those that expire first in front
 }
 
-// entry is an event that may be repeated.
+// entry is an event that may be replayed.
 type entry struct {
 	pos  uint64
 	at   time.Time
@@ -48,12 +49,12 @@ type entry struct {
 	size int
 }
 
-// session is a socket whose client is away.
+// session is a socket whose client is disconnected and may resume it.
 type session struct {
 	pid, sid string
 	rooms    map[string]uint64
 	data     *any
-	since    uint64 // the client has everything up to here
+	since    uint64 // everything up to here was received
 	sent     uint64 // the last event that was sent to it
 	until    uint64 // nothing behind this was sent to it
 	expires  time.Time
@@ -66,7 +67,7 @@ func newHistory(s *Server, n *Namespace) *history {
 	}
 	return &history{
 		opts: &s.opts.Recovery, nsp: n, epoch: newID()[:8], byTarget: map[string][]*entry{},
-		live: map[string]*Socket{}, away: map[string]*list.Element{},
+		live: map[string]*Socket{}, byPID: map[string]*list.Element{},
 	}
 }
 
@@ -82,7 +83,7 @@ func (h *history) unlock() {
 	}
 }
 
-// position is where the namespace is now. The ledger is locked.
+// position is that of the newest event. The history is locked.
 func (h *history) position() uint64 {
 	if h == nil {
 		return 0
@@ -91,7 +92,8 @@ func (h *history) position() uint64 {
 }
 
 // record gives an event its position and keeps it. A volatile event has the
-// position of the one before it: whoever has it has that one. The ledger is locked.
+// position of the one before it: a client that received it has that one. The history
+// is locked.
 func (h *history) record(to *address, out *envelope, volatile bool) {
 	if h == nil {
 		return
@@ -100,10 +102,10 @@ func (h *history) record(to *address, out *envelope, volatile bool) {
 		h.pos++
 	}
 	out.pos = h.pos
-	sealed := out.packet
+	p := out.packet
 	offset := h.epoch + "." + strconv.FormatUint(h.pos, 36)
-	sealed.Args = append(slices.Clip(sealed.Args), json.RawMessage(appendString(nil, offset)))
-	out.withOffset = encode(&sealed)
+	p.Args = append(slices.Clip(p.Args), json.RawMessage(appendString(nil, offset)))
+	out.withOffset = encode(&p)
 	if volatile {
 		return
 	}
@@ -119,10 +121,10 @@ func (h *history) record(to *address, out *envelope, volatile bool) {
 	h.trim()
 }
 
-// targets are the keys of an address: a room, an id, or everybody.
+// targets are the keys of an address: a room, an id, or the whole namespace.
 func (a *address) targets() []string {
 	if len(a.rooms)+len(a.ids) == 0 {
-		return []string{everybody}
+		return []string{allKey}
 	}
 	keys := make([]string, 0, len(a.rooms)+len(a.ids))
 	for _, r := range a.rooms {
@@ -135,9 +137,9 @@ func (a *address) targets() []string {
 	return slices.Compact(keys)
 }
 
-const everybody, roomKey, idKey = "", "r", "i"
+const allKey, roomKey, idKey = "", "r", "i"
 
-// trim forgets what is too old or too much.
+// trim drops what is too old or too much.
 func (h *history) trim() {
 	old := h.nsp.srv.now().Add(-h.opts.keep)
 	for len(h.entries) > 0 && (h.bytes > h.opts.MaxBytes || h.entries[0].at.Before(old)) {
@@ -145,7 +147,7 @@ func (h *history) trim() {
 		h.entries[0] = nil
 		h.entries = h.entries[1:]
 		h.bytes -= e.size
-		h.gone = e.pos
+		h.trimmed = e.pos
 		for _, t := range e.to.targets() { // e is the first of each of its lists
 			if left := h.byTarget[t][1:]; len(left) > 0 {
 				h.byTarget[t] = left
@@ -156,16 +158,16 @@ func (h *history) trim() {
 	}
 	for front := h.sessions.Front(); front != nil; front = h.sessions.Front() {
 		s := front.Value.(*session)
-		if len(h.away) <= h.opts.MaxSessions && s.expires.After(h.nsp.srv.now()) {
+		if len(h.byPID) <= h.opts.MaxSessions && s.expires.After(h.nsp.srv.now()) {
 			return
 		}
 		h.sessions.Remove(front)
-		delete(h.away, s.pid)
+		delete(h.byPID, s.pid)
 	}
 }
 
-// welcome tells a socket that it has joined, behind all it has missed if it
-// comes back. The ledger is locked.
+// welcome sends the CONNECT of a socket that has joined, behind all it has missed if
+// it resumes. The history is locked.
 func (h *history) welcome(s *Socket) error {
 	if h == nil || s.client.protocol() == 4 {
 		return s.client.send(connectPacket(s), false)
@@ -180,8 +182,8 @@ func (h *history) welcome(s *Socket) error {
 	return s.client.send(connectPacket(s), false)
 }
 
-// restore repeats what the client has missed. It fails when that is not known
-// for certain, or is more than the connection takes at once.
+// restore replays what the client has missed. It fails when that is not known for
+// certain, or is more than the connection accepts at once.
 func (h *history) restore(s *Socket) (ok bool, err error) {
 	old := s.session
 	from, ok := h.from(old)
@@ -209,8 +211,8 @@ func (h *history) restore(s *Socket) (ok bool, err error) {
 	return true, err
 }
 
-// from is the position up to which the client has everything. An offset of
-// another ledger is as good as none: the client keeps the last one it saw.
+// from is the position up to which the client has everything. An offset of another
+// history is treated like none: the client keeps the last one it saw.
 func (h *history) from(s *session) (pos uint64, ok bool) {
 	pos = s.since
 	if epoch, digits, found := strings.Cut(s.offset, "."); found && epoch == h.epoch {
@@ -223,18 +225,18 @@ func (h *history) from(s *session) (pos uint64, ok bool) {
 	if pos >= s.sent { // the client was quiet, not behind
 		pos = max(pos, s.until)
 	}
-	return pos, pos >= h.gone
+	return pos, pos >= h.trimmed
 }
 
-// missed are the events behind from that were meant for the socket: from its
-// rooms those since it joined them. It looks at nothing that was said elsewhere.
+// missed are the events behind from that were addressed to the socket: from its
+// rooms those since it joined them. It reads no events of other rooms.
 func (h *history) missed(s *session, from uint64) []*entry {
 	var list []*entry
 	add := func(target string, from uint64) {
 		all := h.byTarget[target]
 		list = append(list, all[sort.Search(len(all), func(i int) bool { return all[i].pos > from }):]...)
 	}
-	add(everybody, from)
+	add(allKey, from)
 	add(idKey+s.sid, from)
 	for room, joined := range s.rooms {
 		add(roomKey+room, max(from, joined))
@@ -244,7 +246,8 @@ func (h *history) missed(s *session, from uint64) []*entry {
 	return slices.DeleteFunc(list, func(e *entry) bool { return e.to.excepts(s.sid, s.rooms) })
 }
 
-// depart keeps a socket that has ended, if its client may come back. The ledger is locked.
+// depart keeps the session of a socket that has ended, if its client may resume it.
+// The history is locked.
 func (h *history) depart(s *Socket, reason string) {
 	if h == nil || s.pid == "" {
 		return
@@ -265,13 +268,12 @@ func (h *history) session(s *Socket) *session {
 
 func (h *history) put(s *session) {
 	s.expires = h.nsp.srv.now().Add(h.opts.Window)
-	h.away[s.pid] = h.sessions.PushBack(s)
+	h.byPID[s.pid] = h.sessions.PushBack(s)
 	h.trim()
 }
 
-// claim takes the session of a pid out: nobody else gets it. If its socket is
-// still connected, that one is taken out of the namespace and returned, and has
-// to be told.
+// claim takes the session of a pid out. If its socket is still connected, that one
+// is taken out of the namespace and returned, and its OnDisconnect has to be called.
 func (h *history) claim(pid string) (old *Socket, s *session) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -281,15 +283,15 @@ func (h *history) claim(pid string) (old *Socket, s *session) {
 		delete(h.live, pid)
 		return old, h.session(old)
 	}
-	if e := h.away[pid]; e != nil {
-		delete(h.away, pid)
+	if e := h.byPID[pid]; e != nil {
+		delete(h.byPID, pid)
 		return nil, h.sessions.Remove(e).(*session)
 	}
 	return nil, nil
 }
 
-// giveBack undoes claim when the client was cut off again meanwhile.
-func (h *history) giveBack(s *session) {
+// putBack undoes claim when the client was disconnected again meanwhile.
+func (h *history) putBack(s *session) {
 	if h == nil || s == nil {
 		return
 	}

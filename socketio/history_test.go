@@ -18,7 +18,7 @@ func TestRecoveryWithAnOffsetOfAnotherServer(t *testing.T) {
 	m := w.member()
 	<-joined
 	m.offset = "elsewhere.1"
-	w.io.Of("/").To("room").Emit("a") // nobody reads it
+	w.io.Of("/").To("room").Emit("a") // it is not read
 	m.cut()
 	m.wantBack(`["a"]`)
 }

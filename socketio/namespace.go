@@ -13,7 +13,7 @@ import (
 // over the same connections as the others. The methods that set handlers are
 // called before the server serves; the other ones by any goroutine.
 type Namespace struct {
-	// set before serving
+	// Set before serving.
 	srv          *Server
 	name         string
 	middleware   []func(*Socket) error
@@ -24,6 +24,7 @@ type Namespace struct {
 	history      *history // nil without recovery; locked before mu
 	sessions     Sessions // nil without a recovery of the program's own
 
+	// Guarded by mu.
 	mu      sync.RWMutex
 	sockets map[string]*Socket
 	rooms   map[string]map[*Socket]struct{}
@@ -46,8 +47,8 @@ type ConnectError struct {
 
 func (e *ConnectError) Error() string { return e.Message }
 
-// Use adds a function that decides who may join. All of them run, in order,
-// until one returns an error, which the client is told: the Message and Data of
+// Use adds middleware: a function that decides about the admission of a socket. All of them run, in order,
+// until one returns an error, which is sent to the client: the Message and Data of
 // a *ConnectError, the text of any other error. Meanwhile nothing is read from the client.
 func (n *Namespace) Use(f func(*Socket) error) { n.middleware = append(n.middleware, f) }
 
@@ -86,8 +87,8 @@ func (n *Namespace) Socket(id string) *Socket {
 // Sockets returns all connected sockets, in no order.
 func (n *Namespace) Sockets() []*Socket { return n.All().Sockets() }
 
-// attach makes an admitted socket a member: from its CONNECT on it gets all that
-// is said to it, and nothing before.
+// attach makes an admitted socket a member: from its CONNECT on it gets all that is
+// sent to it, and nothing before.
 func (n *Namespace) attach(s *Socket) { _ = s.client.report(n.welcome(s)) }
 
 func (n *Namespace) welcome(s *Socket) error {
@@ -218,7 +219,7 @@ func connectErrorData(err error, protocol int) json.RawMessage {
 	return b
 }
 
-// invalidNamespace is what clients of all versions are told about an unknown namespace.
+// invalidNamespace refuses an unknown namespace, in all versions.
 var invalidNamespace = &ConnectError{Message: "Invalid namespace"}
 
 // connectPacket tells the client that it has joined.

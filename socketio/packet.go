@@ -31,7 +31,7 @@ const (
 	MaxID          = 1<<53 - 1
 )
 
-// PacketError says why something is not a packet or cannot become one. It
+// PacketError is the reason why something is not a packet or cannot become one. It
 // quotes nothing of what was received.
 type PacketError struct{ Reason string }
 
@@ -39,7 +39,7 @@ func (e *PacketError) Error() string { return "socketio: " + e.Reason }
 
 func bad(reason string) error { return &PacketError{reason} }
 
-// Packet is what the two sides tell each other, one Engine.IO message and its
+// Packet is what the two sides send each other, one Engine.IO message and its
 // attachments.
 type Packet struct {
 	Type      Type
@@ -56,7 +56,7 @@ type Packet struct {
 //
 // Args are the JSON texts that were received, byte for byte. Binary arguments
 // are in Attachments, and the Args hold {"_placeholder":true,"num":N} where
-// Attachments[N] belongs. Whoever passes a Message on must not change it any more.
+// Attachments[N] belongs. A Message that was passed on must not be changed any more.
 type Message struct {
 	Name        string
 	Args        []json.RawMessage

@@ -5,7 +5,8 @@
 //
 // A Server is an http.Handler for any path; clients expect /engine.io/, those
 // of Socket.IO /socket.io/. What happens on a Socket is passed to a Handler, one
-// call after the other. README.md has a complete program.
+// call after the other. README.md has a complete server and says what there is of
+// the reference server.
 //
 // # Two ways to write
 //

@@ -2,7 +2,7 @@ package engineio
 
 import "time"
 
-// What the black-box tests need to know of the inside, to wait for it.
+// Internal state that the black-box tests wait for.
 
 const (
 	ProbeHold   = probeHold

@@ -237,7 +237,7 @@ func FuzzQueue(f *testing.F) {
 			stream = stream[n:]
 			switch c % 3 {
 			case 0:
-				*q.place() = append(*q.place(), pingFrame...)
+				*q.appendTo() = append(*q.appendTo(), pingFrame...)
 				own++
 			case 1:
 				collect()

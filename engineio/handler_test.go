@@ -146,7 +146,7 @@ func TestSendIsContiguous(t *testing.T) {
 	})
 }
 
-// Behind TLS the road is another, and everything is the same.
+// TLS takes the buffered writer, and behaves the same.
 func TestOverTLS(t *testing.T) {
 	rec := &recorder{events: make(chan string, 100)}
 	engine := engineio.New(rec, engineio.Options{})

@@ -26,8 +26,8 @@ func (p *longPoll) finish(last kind) {
 
 // probeHold is how long a poll that comes after a WebSocket has answered its
 // probe waits for the upgrade packet. The two travel on two connections: a
-// client that has sent the packet is told that its poll came too late, one that
-// has not gets an empty answer and can stop polling.
+// client that has sent the packet gets an error for its late poll, one that has
+// not gets an empty answer and can stop polling.
 const probeHold = 100 * time.Millisecond
 
 // writeTimeout is how long a client has to take the answer to a poll.

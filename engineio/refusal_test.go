@@ -39,7 +39,7 @@ func (w *world) sends(method, url, header, body string) answer {
 	return answer{resp.StatusCode, string(b), resp.Header, err}
 }
 
-// A client whose body is refused gets to know it, however the body is announced
+// A client whose body is refused gets the answer, however the body is announced
 // and though it is still being sent.
 func TestRefusedBodiesAreAnswered(t *testing.T) {
 	const (

@@ -15,25 +15,28 @@ import (
 // Socket is one client's session. Its methods may be called from any goroutine
 // and from inside the handler.
 type Socket struct {
-	// set once
+	// Set once.
 	srv     *Server
 	id      string
 	version int
 	asText  bool // a client of protocol 3 that takes no binary payloads
 
-	ended atomic.Bool // set once, under mu: the handler gets no more messages
-	told  bool        // of the end; guarded by turn
-
-	turn sync.Mutex // held while the handler is called
-
+	// Safe for any goroutine.
+	ended atomic.Bool                  // set once, under mu: the handler gets no more messages
 	req   atomic.Pointer[http.Request] // nil once it is forgotten
-	entry wheel.Entry[*Socket]         // the wheel's
+
+	// Guarded by turn, which is held while the handler is called.
+	closeCalled bool // the handler's Close was
+	turn        sync.Mutex
 
 	// Data is the program's own. It is read and written inside calls of the
 	// handler only.
 	Data any
 
-	mu        sync.Mutex // guards what follows; no call that waits is made under it
+	entry wheel.Entry[*Socket] // the wheel's
+
+	// Guarded by mu, under which nothing is called that blocks.
+	mu        sync.Mutex
 	heartbeat heartbeat
 	lasts     bool          // ended, and kept for one more poll
 	stalled   bool          // the WebSocket accepts no more now; unstall waits for it
@@ -135,7 +138,7 @@ func (s *Socket) Send(ms ...Message) error {
 		s.srv.counts.full.Add(1)
 		return ErrFull
 	}
-	dst := s.queue.place()
+	dst := s.queue.appendTo()
 	for _, m := range ms {
 		start := len(*dst)
 		if m.Binary {
@@ -201,7 +204,7 @@ func (s *Socket) end(e ending) {
 	if e.reason == ReasonPingTimeout {
 		s.srv.counts.expired.Add(1)
 	}
-	go s.tell()
+	go s.callClose()
 }
 
 // serve is a request with the session id of this socket.

@@ -24,20 +24,20 @@ func (s *Socket) enter() bool {
 // leave ends the turn.
 func (s *Socket) leave() {
 	s.turn.Unlock()
-	s.tell()
+	s.callClose()
 }
 
-// tell calls the handler's Close, once. If the turn is taken, leave does it: ended
+// callClose calls the handler's Close, once. If the turn is taken, leave does it: ended
 // was set before.
-func (s *Socket) tell() {
+func (s *Socket) callClose() {
 	if !s.ended.Load() || !s.turn.TryLock() {
 		return
 	}
 	defer s.turn.Unlock()
-	if s.told {
+	if s.closeCalled {
 		return
 	}
-	s.told = true
+	s.closeCalled = true
 	defer s.srv.work.Done()
 	s.guard("Close", func() { s.srv.handler.Close(s, s.ending.reason) })
 }

@@ -15,7 +15,7 @@ func (s *Socket) openWebSocket(w http.ResponseWriter, r *http.Request) {
 	c, err := websocket.Upgrade(w, r, websocket.UpgradeOptions{Header: w.Header(), Deflate: s.srv.opts.Deflate})
 	if err != nil { // it has been answered, and the handler never saw the socket
 		s.ended.Store(true)
-		s.told = true
+		s.closeCalled = true
 		s.turn.Unlock()
 		s.srv.leave(s)
 		s.srv.work.Done()

@@ -17,7 +17,7 @@ import (
 // anywhere. TryWrite neither keeps nor changes bufs or the bytes in them. One
 // goroutine at a time calls it.
 //
-// A socket that is closed while a frame is cut ends without a goodbye.
+// A socket that is closed while a frame is cut ends without a close frame.
 func (s *Socket) TryWrite(bufs net.Buffers) (n int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,7 +114,7 @@ func (s *Socket) WaitWritable(timeout time.Duration) error {
 	}
 }
 
-// changed lets WaitWritable look again. mu is held.
+// changed wakes WaitWritable, to check again. mu is held.
 func (s *Socket) changed() {
 	if s.writable != nil {
 		signal(s.writable)
@@ -124,9 +124,9 @@ func (s *Socket) changed() {
 // push queues a frame of the socket's own. mu is held.
 func (s *Socket) push(frame []byte) {
 	if s.ended.Load() {
-		return // nothing comes behind a goodbye
+		return // nothing comes behind a close frame
 	}
-	dst := s.queue.place()
+	dst := s.queue.appendTo()
 	*dst = append(*dst, frame...)
 	s.flush()
 }
@@ -146,7 +146,7 @@ func (s *Socket) pushAnswer(frame []byte) {
 // scratch is what flush hands to an outlet, which keeps nothing of it.
 var scratch = sync.Pool{New: func() any { return new([1][]byte) }}
 
-// flush gives the client what is queued, as far as it is accepted now, and
+// flush writes what is queued, as far as the client accepts it now, and
 // reports whether all of it was. mu is held.
 func (s *Socket) flush() bool {
 	if s.ws == nil {
@@ -196,8 +196,8 @@ func (s *Socket) unstall(l *link) {
 	s.mu.Unlock()
 }
 
-// hangUp says goodbye behind what is queued and ends the WebSocket. Its reader
-// waits for the client to do the same, and closes it. mu is held.
+// hangUp sends a close frame behind what is queued and ends the writing half. The
+// reader waits for the client to do the same, and closes the connection. mu is held.
 func (s *Socket) hangUp() {
 	l := s.ws
 	_ = l.conn.NetConn().SetReadDeadline(time.Now().Add(linger)) // fails only if it is closed

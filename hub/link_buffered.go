@@ -27,8 +27,8 @@ type BufferedLink struct {
 }
 
 // NewBufferedLink returns a link that buffers up to limit bytes, or
-// netwrite.DefaultLimit if that is 0. goodbye returns the bytes that say goodbye;
-// it may be nil. The caller must call Run.
+// netwrite.DefaultLimit if that is 0. goodbye returns the bytes of the goodbye; it
+// may be nil. The caller must call Run.
 func NewBufferedLink(s netwrite.Stream, limit int, goodbye func(g chat.Goodbye) []byte) *BufferedLink {
 	out := netwrite.NewBuffer(s, netwrite.BufferOptions{Limit: limit, Keep: keepBytes})
 	return &BufferedLink{out: out, goodbye: goodbye}

@@ -22,7 +22,7 @@ type tcpLink struct {
 }
 
 // NewTCPLink returns the link of a TCP connection. goodbye returns the bytes
-// that say goodbye on it; it may be nil. Close says goodbye, ends the writing
+// of the goodbye; it may be nil. Close writes the goodbye, ends the writing
 // half and gives the peer two seconds to end the other: then reading fails, and
 // the reader closes the connection.
 func NewTCPLink(c *net.TCPConn, goodbye func(g chat.Goodbye) []byte) Link {

@@ -40,7 +40,7 @@ type client struct {
 	late  *time.Timer      // ends a connection without hello
 	bad   int              // bad commands in a row
 
-	id string // of the socket, to come back to; set before others can find the socket
+	id string // of the socket, to resume; set before the socket can be found
 }
 
 func newClient(h *Handler, e *engineio.Socket) *client {
@@ -48,7 +48,7 @@ func newClient(h *Handler, e *engineio.Socket) *client {
 	e.ForgetRequest()
 	c.counted = h.metrics.connections(e)
 	c.counted.Inc()
-	old := e.Protocol() == 3 // such clients do not come back by themselves
+	old := e.Protocol() == 3 // such clients do not resume
 	c.conn = h.cfg.Hub.Attach(link{c}, Encoding{Deflate: e.Deflates(), Plain: old})
 	if !old {
 		c.conn.Track()

@@ -21,8 +21,7 @@ func (l link) WaitWritable(timeout time.Duration) error { return l.c.engine.Wait
 
 // Close sends the goodbye as an event and ends the connection. Stock clients
 // reconnect by themselves when a connection ends, unless the server disconnected
-// them from the namespace first. So a client that should not come back gets that
-// too.
+// them from the namespace first. So a client that must not reconnect gets that too.
 func (l link) Close(g chat.Goodbye) {
 	if l.c.closed.Swap(true) {
 		return

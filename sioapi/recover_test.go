@@ -14,7 +14,7 @@ import (
 	"github.com/roomtide/roomtide/sioapi"
 )
 
-// stock does what the library of a stock client does to come back.
+// stock does what the library of a stock client does to resume.
 type stock struct {
 	*peer
 	auth             string // members of auth
@@ -138,7 +138,7 @@ func TestRecover(t *testing.T) {
 					`message odd "room" & <name> odd`, `presence odd "room" & <name>`)
 				w.write("a", "a3")
 				s.wantEvents("message a a3")
-				if linger { // the old connection ends, and says nothing more of rooms than it had to
+				if linger { // the old connection ends, with no more room events than before
 					for p := ""; ; {
 						if p = old.next(); p == "" {
 							break
@@ -267,8 +267,8 @@ func TestRecoverIdentity(t *testing.T) {
 	})
 }
 
-// A member that was removed from a room meanwhile is told so, once, and is not in
-// it any more.
+// A member that was removed from a room meanwhile gets that event, once, and is not
+// in the room any more.
 func TestRecoverRemoved(t *testing.T) {
 	w := newWorld(t, sioapi.Config{})
 	s := w.stock("websocket", `"user":"ann"`)
@@ -283,7 +283,7 @@ func TestRecoverRemoved(t *testing.T) {
 	}
 	w.write("a", "two")
 	w.write("b", "three")
-	for range 2 { // and is not told again
+	for range 2 { // and does not get it again
 		if s.reconnect(w, "websocket"); !s.recovered {
 			t.Fatal("not recovered")
 		}

@@ -16,13 +16,13 @@ import (
 )
 
 // resumeState is what is kept of a resumable session, one whose client is
-// disconnected and may come back: a few positions in rooms. What the client misses
-// is in the store anyway, so it may stay away for any time.
+// disconnected and may resume it: a few positions in rooms. What the client misses
+// is in the store anyway, so it may resume after any time.
 type resumeState struct {
 	ID    string      `json:"id"` // of its socket
 	User  chat.UserID `json:"user"`
 	Name  string      `json:"name,omitempty"`
-	Guest bool        `json:"guest,omitempty"` // needs no proof but the secret to come back
+	Guest bool        `json:"guest,omitempty"` // the secret alone resumes it
 	Trail hub.Trail   `json:"trail"`           // its delivery log
 }
 

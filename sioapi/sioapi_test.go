@@ -138,11 +138,11 @@ func TestGoodbyes(t *testing.T) {
 		}
 		w.hub.CloseUser("user0", chat.ByeRevoked)
 		revoked.want(`2["goodbye",{"type":"goodbye","code":4403,"reason":"revoked","message":"the connection was ended by an administrator","retry":"never"}]`)
-		revoked.want("1") // stock clients stay away
+		revoked.want("1") // stock clients do not reconnect
 		revoked.want("")
 		w.hub.Drain(chat.ByeDraining)
 		drained.want(`2["goodbye",{"type":"goodbye","code":4000,"reason":"draining",`)
-		drained.want("") // stock clients come back
+		drained.want("") // stock clients reconnect
 		if n := w.metric("roomtide_sioapi_goodbyes_total"); n != 2 {
 			w.Errorf("%v goodbyes counted, want 2", n)
 		}
@@ -289,7 +289,7 @@ func TestPanic(t *testing.T) {
 		other.say(`21["join",{"room":"room1"}]`)
 		other.want(`31[{"type":"ack",`)
 	}
-	// The goodbye is said first.
+	// The goodbye comes first.
 	w.settle("4 panics counted", func() bool { return w.metric("roomtide_sioapi_panics_total") == 4 })
 	w.settle("4 panics in the log", func() bool { return strings.Count(w.log.String(), "a handler panicked") == 4 })
 	if s := w.log.String(); !strings.Contains(s, "panicked") || strings.Contains(s, "quotes") {

@@ -58,7 +58,7 @@ type session struct {
 	sent     uint64 // the last event that was sent to it
 	until    uint64 // nothing behind this was sent to it
 	expires  time.Time
-	offset   string // what the client says it has; set by claim
+	offset   string // that the client resumes from; set by claim
 }
 
 func newHistory(s *Server, n *Namespace) *history {

@@ -112,7 +112,7 @@ func (n *Namespace) welcome(s *Socket) error {
 }
 
 // detach takes a socket out and reports whether it was in. With recovery it
-// keeps what is needed to come back.
+// keeps the session.
 func (n *Namespace) detach(s *Socket, reason string) bool {
 	n.history.lock()
 	defer n.history.unlock()
@@ -222,7 +222,7 @@ func connectErrorData(err error, protocol int) json.RawMessage {
 // invalidNamespace refuses an unknown namespace, in all versions.
 var invalidNamespace = &ConnectError{Message: "Invalid namespace"}
 
-// connectPacket tells the client that it has joined.
+// connectPacket is the CONNECT of the server: the client has joined.
 func connectPacket(s *Socket) []engineio.Message {
 	p := &Packet{Type: TypeConnect, Namespace: s.nsp.name}
 	if s.client.protocol() == 5 {

@@ -12,11 +12,11 @@ import (
 type Type uint8
 
 const (
-	TypeConnect      Type = 0 // the client joins a namespace, or the server's yes to that
+	TypeConnect      Type = 0 // the client joins a namespace, or the server's acceptance
 	TypeDisconnect   Type = 1 // the sender leaves a namespace
 	TypeEvent        Type = 2
 	TypeAck          Type = 3 // the answer to an event with an id
-	TypeConnectError Type = 4 // the server's no; protocol 4 says ERROR
+	TypeConnectError Type = 4 // the server refuses; ERROR in protocol 4
 
 	wireBinaryEvent = 5
 	wireBinaryAck   = 6

@@ -16,14 +16,14 @@ import (
 // new socket and has to start over.
 //
 // Every event to such clients has one more argument, a string at the end. Their
-// library remembers it to come back with, and their handlers see it too.
+// library remembers it to resume with, and their handlers see it too.
 type Recovery struct {
 	Window      time.Duration // how long a client may be disconnected; 0 switches recovery off
 	MaxBytes    int           // of events kept for a namespace, 16 MiB
 	MaxSessions int           // kept for a namespace, 10,000
 
 	// SkipMiddleware lets clients back in without asking the middleware again. A
-	// client that was banned meanwhile then comes back.
+	// client that was banned meanwhile then resumes.
 	SkipMiddleware bool
 
 	keep time.Duration // how long events are kept
@@ -47,7 +47,7 @@ func (r *Recovery) setDefaults(e *engineio.Options) {
 	r.keep = r.Window + interval + timeout
 }
 
-// recoverable are the reasons after which a client may come back.
+// recoverable are the reasons after which a session may be resumed.
 func recoverable(reason string) bool {
 	switch reason {
 	case engineio.ReasonTransportError, engineio.ReasonTransportClose, engineio.ReasonForcedClose,

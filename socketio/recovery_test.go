@@ -79,7 +79,7 @@ func recoveringWorld(t *testing.T, o socketio.Options) (*world, chan *socketio.S
 }
 
 // A client that was quiet while others talked is not behind; one whose events
-// are gone is, and must not be told otherwise.
+// are gone is, and must not be treated otherwise.
 func TestRecoveryOfQuietClients(t *testing.T) {
 	o := recovering()
 	o.Recovery.MaxBytes = 1000

@@ -159,7 +159,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.Se
 // Engine is the server below, for its counters.
 func (s *Server) Engine() *engineio.Server { return s.engine }
 
-// Close ends all connections and refuses new ones. Clients come back by
+// Close ends all connections and refuses new ones. Clients reconnect by
 // themselves when there is a server again.
 func (s *Server) Close(ctx context.Context) error { return s.engine.Close(ctx) }
 

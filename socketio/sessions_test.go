@@ -86,7 +86,7 @@ func TestSessions(t *testing.T) {
 	}
 }
 
-// ponged is a way out that counts answers to pings.
+// ponged is a Writer that counts answers to pings.
 type ponged struct {
 	*engineio.Socket
 	pongs *atomic.Int64

@@ -262,7 +262,7 @@ func TestHandlersTakeTurns(t *testing.T) {
 	}
 }
 
-// What the server says can be taken by a writer of the program.
+// What the server sends can go through a Writer of the program.
 func TestWriter(t *testing.T) {
 	rec := record(t)
 	o := plain()

@@ -37,7 +37,7 @@ func unpacked(in []byte, chunk, limit int) string {
 	return read(deflating(&script{in: bytes.Clone(in), chunk: chunk}, false), limit)
 }
 
-// unpackedHalting is the same where the reader is told to come later.
+// unpackedHalting is the same where the source returns EAGAIN in between.
 func unpackedHalting(in []byte, chunk, limit int) string {
 	c := deflating(nil, false)
 	c.Source = &halting{script: script{in: bytes.Clone(in), chunk: chunk}}

@@ -25,7 +25,7 @@ var buffers = sync.Pool{New: func() any { return new([readBuffer]byte) }}
 // becomes may be more than limit. Pings, pongs and their callbacks are handled on
 // the way. payload is valid until the next call.
 //
-// The error is a *CloseError when the peer said goodbye, an *Error when it
+// The error is a *CloseError when the peer sent a close frame, an *Error when it
 // broke the rules, io.EOF or another error of the connection when it is gone.
 // After an error every call returns the same error. Only syscall.EAGAIN, from a
 // Source that does not wait, is no such end: no part of a message is lost.

@@ -60,8 +60,7 @@ func (c *client) advance(now time.Duration) (next time.Duration) {
 	return next
 }
 
-// enter puts a connection on the wheel. One that comes while the handler is
-// closing is told so.
+// enter puts a connection on the wheel, and closes it if the handler is closing.
 func (h *Handler) enter(c *client) {
 	h.mu.Lock()
 	spread := time.Duration(h.entered % pingSpread)

@@ -222,7 +222,7 @@ func TestPiecemeal(t *testing.T) {
 }
 
 // sendPiecemeal sends numbered commands, whole, in fragments, with pings between
-// them, small and large, in writes that know nothing of frames. Now and then it
+// them, small and large, in writes that end anywhere in a frame. Now and then it
 // waits until the server has parked the connection, k.
 func (p *peerConn) sendPiecemeal(r *rand.Rand, commands int, k *client) {
 	var out bytes.Buffer
@@ -258,7 +258,7 @@ func (p *peerConn) sendPiecemeal(r *rand.Rand, commands int, k *client) {
 	}
 }
 
-// Everything may happen at once: peers send and go, the server says goodbye.
+// Everything may happen at once: peers send and close, the server closes.
 func TestGoodbyeWhileReading(t *testing.T) {
 	s := newStand(t, Config{}, false)
 	var peers sync.WaitGroup

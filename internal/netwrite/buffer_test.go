@@ -79,7 +79,7 @@ func TestBufferIsBounded(t *testing.T) {
 	})
 }
 
-// Nothing is said behind a Try that was short.
+// Nothing is written behind a Try that was short.
 func TestBufferEndsWithoutLastWordsInsideAFrame(t *testing.T) {
 	eachBuffer(t, BufferOptions{Limit: 10}, func(t *testing.T, b *Buffer, peer net.Conn, ended <-chan error) {
 		if n, err := b.Try([][]byte{make([]byte, 11)}); n != 10 || err != nil {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// repeater is a Runner that sends back what it reads and says when it has ended.
+// repeater is a Runner that sends back what it reads and signals when it has ended.
 type repeater struct {
 	reader Reader
 	conn   net.Conn

@@ -18,7 +18,7 @@ type Socket struct {
 	raw     syscall.RawConn
 	sleeper Sleeper
 
-	empty    bool // a Read took all there was, since the last Park; owned by the reader
+	empty    bool // owned by the reader: a Read took all there was, since the last Park
 	released bool // guarded by poller.mu
 
 	// Safe for any goroutine.

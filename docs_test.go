@@ -238,6 +238,9 @@ func TestDocumentsNameMetricsThatExist(t *testing.T) {
 	exposed := metrics(t)
 	documented := map[string][]string{}
 	for file, text := range documents(t) {
+		if file == "CHANGELOG.md" {
+			continue // it names what was renamed as well
+		}
 		documented[file] = named(text, exposed, func(name string) {
 			t.Errorf("%s names the metric %s, which a node does not have", file, name)
 		})

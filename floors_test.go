@@ -35,9 +35,10 @@ var floors = []floor{
 		{"internal/guard", "panics of handlers, logged and counted in one form"},
 		{"internal/lru", "a bounded map that forgets what was not used"},
 		{"internal/memtune", "when garbage is collected, and memory returned to the system"},
+		{"internal/wheel", "the deadlines of thousands of connections with one ticker"},
+		{"internal/netwrite", "writes without blocking: many buffers in one system call, or a bounded buffer"},
 		{"internal/origin", "which web pages may connect"},
 		{"internal/poll", "waits for thousands of idle sockets in one goroutine"},
-		{"internal/writev", "one system call for many buffers, without blocking"},
 	}},
 	{"nouns", "rules without I/O", []row{
 		{"chat", "rooms, messages, limits, kinds of errors and events"},

@@ -177,7 +177,7 @@ func TestServerCloseMeetsSlowHandler(t *testing.T) {
 			t.Error(err)
 		}
 		w.expect("open")
-		w.quiet() // the handler is not told while it is busy
+		w.quiet() // Close is not called while another call of the handler runs
 		close(proceed)
 		w.expect("close: server shutting down")
 		ws.Close()

@@ -10,7 +10,7 @@ import (
 	"github.com/roomtide/roomtide/websocket"
 )
 
-// What is said on either road is compressed for sessions that agreed on it, and
+// What is written with Send and TryWrite is compressed for sessions that agreed on it, and
 // only those take compressed frames.
 func TestDeflate(t *testing.T) {
 	long := strings.Repeat("a word or two ", 50)

@@ -4,20 +4,29 @@
 // library of its own and knows nothing of Socket.IO or of chat.
 //
 // A Server is an http.Handler for any path; clients expect /engine.io/, those
-// of Socket.IO /socket.io/. What happens on a Socket is told to a Handler, one
-// call after the other.
+// of Socket.IO /socket.io/. What happens on a Socket is passed to a Handler, one
+// call after the other. README.md has a complete server and says what there is of
+// the reference server.
 //
-// # Two roads out
+// # Two ways to write
 //
-// Send queues messages for one socket and is what most programs want.
+// Send queues messages for one socket and is what most programs want. When the
+// queue is full it fails: backpressure is the program's decision.
 //
 // TryWrite takes bytes that are WebSocket frames already (see AppendFrame), in
-// stretches that may begin and end anywhere in a frame, and never waits. A
-// program that says the same thing to many sockets frames it once and gives
-// every socket the same bytes. Over WebSocket that is one system call and no
-// copy. Over long-polling the socket cuts the frames apart again and answers
-// in the client's own framing. Bytes taken before an upgrade are neither lost
-// nor doubled nor reordered by it. Use one road at a time for a socket.
+// pieces that may begin and end anywhere in a frame, and never waits; WaitWritable
+// waits until it can go on. A program that sends the same message to many sockets
+// frames it once and gives every socket the same bytes. Over WebSocket that is one
+// system call and no copy. Over long-polling the socket cuts the frames apart again
+// and answers in the client's own framing. Bytes taken before an upgrade are
+// neither lost nor doubled nor reordered by it. Use one of the two at a time for a
+// socket.
+//
+// # Keep-alive
+//
+// The server pings clients of protocol 4 every PingInterval and gives them
+// PingTimeout to answer; clients of protocol 3 ping, and get an answer. A session
+// whose heartbeat stops expires, also one that has never polled.
 //
 // # What a socket costs
 //
@@ -28,7 +37,7 @@
 // bounded by Options.MaxQueued, what is received by Options.MaxPayload, what a
 // WebSocket may send before it has taken over its session by a few bytes.
 //
-// # Who may connect
+// # Admission
 //
 // Unless Options.Check decides, pages of other origins are refused, except
 // those that Options.CORS allows. CORS alone would not do: browsers do not

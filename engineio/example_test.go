@@ -27,7 +27,7 @@ func (echo) Message(s *engineio.Socket, m engineio.Message) {
 
 func (echo) Close(*engineio.Socket, string) {}
 
-// An echo server, and what a client that polls sees of it.
+// An echo server, and what a client that polls receives from it.
 func Example() {
 	engine := engineio.New(echo{}, engineio.Options{})
 	defer engine.Close(context.Background())
@@ -71,12 +71,13 @@ func fetch(method, url, body string) string {
 	return string(b)
 }
 
-// lobby collects sockets.
+// lobby passes on its sockets.
 type lobby struct{ joined chan *engineio.Socket }
 
 func (l lobby) Open(s *engineio.Socket)                    { l.joined <- s }
 func (l lobby) Message(*engineio.Socket, engineio.Message) {}
 func (l lobby) Close(s *engineio.Socket, reason string)    {}
+
 func dial(ctx context.Context, url string) (*websocket.Conn, error) {
 	return websocket.Dial(ctx, "ws"+strings.TrimPrefix(url, "http")+"/?EIO=4&transport=websocket", nil)
 }

@@ -2,7 +2,7 @@ package engineio
 
 import "time"
 
-// What the black-box tests need to know of the inside, to wait for it.
+// Internal state that the black-box tests wait for.
 
 const (
 	ProbeHold   = probeHold
@@ -43,7 +43,7 @@ func (s *Socket) Stalled() bool {
 func (s *Socket) Pinged() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.heart.awaiting
+	return s.heartbeat.awaiting
 }
 
 // Held is how many bytes are queued.
@@ -54,4 +54,4 @@ func (s *Socket) Held() int {
 }
 
 // Tick is how coarse the wheel is.
-func (s *Server) Tick() time.Duration { return s.wheel.tick }
+func (s *Server) Tick() time.Duration { return s.wheel.Tick() }

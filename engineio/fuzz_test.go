@@ -104,8 +104,8 @@ func FuzzHandshakeQuery(f *testing.F) {
 		before := s.Stats().Sockets
 		w := httptest.NewRecorder()
 		s.ServeHTTP(w, r)
-		q, no := parseQuery(raw)
-		good := no == nil && method == "GET" && q.version != 0 && q.transport == polling && q.sid == ""
+		q, refused := parseQuery(raw)
+		good := refused == nil && method == "GET" && q.version != 0 && q.transport == polling && q.sid == ""
 		if ok := w.Code == 200 && s.Stats().Sockets == before+1; ok != good || !ok && w.Code != 400 {
 			t.Fatalf("%s %q: %d %s", method, raw, w.Code, w.Body)
 		}
@@ -237,7 +237,7 @@ func FuzzQueue(f *testing.F) {
 			stream = stream[n:]
 			switch c % 3 {
 			case 0:
-				*q.place() = append(*q.place(), pingFrame...)
+				*q.appendTo() = append(*q.appendTo(), pingFrame...)
 				own++
 			case 1:
 				collect()

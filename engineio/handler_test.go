@@ -118,7 +118,7 @@ func TestPanics(t *testing.T) {
 	}
 }
 
-// What one Send queues stays together, whoever else sends.
+// What one Send queues stays together, whatever other goroutines send.
 func TestSendIsContiguous(t *testing.T) {
 	both(t, engineio.Options{}, func(t *testing.T, w *world) {
 		ws := (&client{world: w, version: 4}).ws()
@@ -146,7 +146,7 @@ func TestSendIsContiguous(t *testing.T) {
 	})
 }
 
-// Behind TLS the road is another, and everything is the same.
+// TLS takes the buffered writer, and behaves the same.
 func TestOverTLS(t *testing.T) {
 	rec := &recorder{events: make(chan string, 100)}
 	engine := engineio.New(rec, engineio.Options{})

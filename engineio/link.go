@@ -2,21 +2,28 @@ package engineio
 
 import (
 	"net"
-	"sync"
 	"time"
 
+	"github.com/roomtide/roomtide/internal/netwrite"
 	"github.com/roomtide/roomtide/internal/poll"
 	"github.com/roomtide/roomtide/websocket"
 )
 
 // link is a WebSocket.
 type link struct {
-	// set once
+	// Set once.
 	conn *websocket.Conn // for reading
 	out  outlet
 	sock *Socket
 
 	reader poll.Reader // opened when it becomes the transport of sock, under sock.mu
+}
+
+// newLink takes over a WebSocket, that may become the transport of the socket.
+func (s *Socket) newLink(c *websocket.Conn) *link {
+	l := &link{conn: c, sock: s, out: newOutlet(c.NetConn(), s.srv.work.Go)}
+	c.OnPing = l.pong
+	return l
 }
 
 // abort closes the connection; its reader learns of it.
@@ -31,141 +38,70 @@ type outlet interface {
 	// try writes as much of bufs as the peer accepts now and never waits.
 	try(bufs [][]byte) (n int, err error)
 	// wait waits until try can make progress. The write deadline of the
-	// connection, or closing it, ends the waiting with an error.
+	// connection, or closing it, ends the wait with an error.
 	wait() error
-	// end ends the writing half behind what was taken. It does not wait.
+	// end ends the writing half behind what was taken. It does not wait, and is
+	// the last call.
 	end()
 }
 
-// newLink takes over a WebSocket, that may become the transport of the socket.
-func (s *Socket) newLink(c *websocket.Conn) *link {
-	l := &link{conn: c, sock: s}
-	c.OnPing = l.pong
-	if tcp, ok := l.conn.NetConn().(*net.TCPConn); ok {
-		l.out = newTCPOutlet(tcp)
+// newOutlet returns the best outlet there is for the connection. spawn starts a
+// goroutine that Server.Close waits for.
+func newOutlet(nc net.Conn, spawn func(func())) outlet {
+	if tcp, ok := nc.(*net.TCPConn); ok {
+		o := &tcpOutlet{tcp: tcp}
+		if o.out.Open(tcp) == nil {
+			return o
+		} // else it is closed already, or the system has only the buffer
 	}
-	if l.out == nil {
-		l.out = &buffer{nc: l.conn.NetConn(), spawn: s.srv.work.Go, room: make(chan struct{}, 1)}
-	}
-	return l
+	return bufferOutlet{netwrite.NewBuffer(nc, netwrite.BufferOptions{
+		Limit: maxBuffer, Keep: keepBuffer, Spawn: spawn,
+		End: func() error { return closeWrite(nc) },
+	})}
 }
 
-// maxBuffer is how much a buffer takes ahead of its peer, keepBuffer how much
-// of that an idle one keeps.
+// tcpOutlet writes to a plain TCP connection without blocking, copying or a
+// goroutine.
+type tcpOutlet struct {
+	tcp *net.TCPConn
+	out netwrite.TCP
+}
+
+func (o *tcpOutlet) try(bufs [][]byte) (int, error) { return o.out.Try(bufs) }
+
+func (o *tcpOutlet) wait() error { return o.out.Wait() }
+
+func (o *tcpOutlet) end() { _ = o.tcp.CloseWrite() } // its reader closes it in any case
+
+// maxBuffer is how much a bufferOutlet takes ahead of its peer, keepBuffer how
+// much of that an idle one keeps.
 const (
 	maxBuffer  = 16 << 10
 	keepBuffer = 1 << 10
 )
 
-// buffer is an outlet for connections whose Write waits, such as TLS. It has a
+// bufferOutlet is for connections whose Write blocks, such as TLS. It has a
 // goroutine only while there is something to write.
-type buffer struct {
-	// set once
-	nc    net.Conn
-	spawn func(func())
-	room  chan struct{} // holds one token: there is room again, or err is set
+type bufferOutlet struct{ out *netwrite.Buffer }
 
-	mu      sync.Mutex
-	buf     []byte // waits for the writer
-	flying  int    // bytes being written
-	writing bool   // there is a writer
-	ending  bool
-	err     error
+func (o bufferOutlet) try(bufs [][]byte) (int, error) { return o.out.Try(bufs) }
+
+func (o bufferOutlet) wait() error {
+	_, err := o.out.Wait(nil)
+	return err
 }
 
-func (b *buffer) try(bufs [][]byte) (n int, err error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.err != nil {
-		return 0, b.err
-	}
-	for _, p := range bufs {
-		k := min(len(p), b.free())
-		b.buf = append(b.buf, p[:k]...)
-		n += k
-	}
-	if n > 0 {
-		b.work()
-	}
-	return n, nil
-}
+func (o bufferOutlet) end() { o.out.Close(nil, linger) }
 
-// free is how much fits in now. mu is held.
-func (b *buffer) free() int { return max(maxBuffer-b.flying-len(b.buf), 0) }
-
-// work makes sure that there is a writer. mu is held.
-func (b *buffer) work() {
-	if !b.writing {
-		b.writing = true
-		b.spawn(b.write)
-	}
-}
-
-func (b *buffer) write() {
-	var spare []byte
-	for {
-		p := b.next(spare)
-		if p == nil {
-			return
-		}
-		if _, err := b.nc.Write(p); err != nil {
-			b.mu.Lock()
-			b.err, b.buf, b.flying = err, nil, 0
-			b.mu.Unlock()
-			signal(b.room)
-			_ = b.nc.Close()
-			return
-		}
-		spare = nil
-		if cap(p) <= keepBuffer {
-			spare = p[:0]
-		}
-	}
-}
-
-// next is what the writer is to write. Without anything it is done.
-func (b *buffer) next(spare []byte) []byte {
-	b.mu.Lock()
-	p := b.buf
-	b.buf, b.flying = spare, len(p)
-	if len(p) == 0 {
-		p, b.writing = nil, false
-	}
-	ending := b.ending
-	b.mu.Unlock()
-	signal(b.room)
-	if p == nil && ending {
-		closeWrite(b.nc)
-	}
-	return p
-}
-
-func (b *buffer) wait() error {
-	for {
-		b.mu.Lock()
-		err, free := b.err, b.free()
-		b.mu.Unlock()
-		if err != nil || free > 0 {
-			return err
-		}
-		<-b.room // the writer ends with the connection, and says so
-	}
-}
-
-func (b *buffer) end() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.ending = true
-	_ = b.nc.SetWriteDeadline(time.Now().Add(linger)) // fails only if it is closed
-	if b.err == nil {
-		b.work()
-	}
-}
+// linger is how long the two sides of a WebSocket have to end it after the
+// close frame.
+const linger = 2 * time.Second
 
 // closeWrite ends the writing half, if the connection has halves. Without, the
 // peer ends it after the close frame.
-func closeWrite(nc net.Conn) {
+func closeWrite(nc net.Conn) error {
 	if c, ok := nc.(interface{ CloseWrite() error }); ok {
-		_ = c.CloseWrite()
+		return c.CloseWrite()
 	}
+	return nil
 }

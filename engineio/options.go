@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Message is what the two sides tell each other. Data of a received message is
+// Message is what the two sides send each other. Data of a received message is
 // valid until the handler returns.
 type Message struct {
 	Binary bool
@@ -16,19 +16,20 @@ type Message struct {
 	Data   []byte
 }
 
-// Handler is told what happens on sockets. Calls for one socket come one after
-// the other: Open, any number of Message, and Close once. Calls for different
-// sockets run at the same time. While a call runs nothing is read from that
+// Handler is called with what happens on sockets. Calls for one socket come one
+// after the other: Open, any number of Message, and Close once. Calls for
+// different sockets run at the same time. While a call runs nothing is read from that
 // client, so a slow handler slows its own client down. A panic ends the socket.
 type Handler interface {
 	Open(s *Socket)
 	Message(s *Socket, m Message)
-	// Close tells why: one of the Reason constants, or what Socket.Close was given.
+	// Close gets the reason: one of the Reason constants, or what Socket.Close was given.
 	Close(s *Socket, reason string)
 }
 
-// PongHandler is a Handler that wants to know when a client answered a ping: it
-// has all that was sent before that ping. Only clients of version 4 do.
+// PongHandler is a Handler that is also called when a client has answered a ping,
+// which proves that it has received all that was sent before that ping. Only
+// protocol 4 has that.
 type PongHandler interface {
 	Pong(s *Socket)
 }
@@ -38,7 +39,7 @@ const (
 	ReasonTransportClose = "transport close"      // the client left
 	ReasonTransportError = "transport error"      // the client broke the rules of the transport
 	ReasonParseError     = "parse error"          // the client sent what is not a packet
-	ReasonPingTimeout    = "ping timeout"         // the client gave no sign of life
+	ReasonPingTimeout    = "ping timeout"         // nothing came from the client in time
 	ReasonForcedClose    = "forced close"         // Socket.Close, or a handler that panicked
 	ReasonShuttingDown   = "server shutting down" // Server.Close
 )
@@ -81,11 +82,10 @@ type Options struct {
 	MaxQueued  int // bytes waiting for one client, 1 MiB
 	MaxSockets int // sockets at once, 0 is no limit
 
-	// Check decides about a new session, before anything is allocated for it. An
-	// error refuses it with status 403, or with that of a *CheckError; the client
-	// is told the error's text. With
-	// a Check the origin of the page is its business. Nil refuses pages of other
-	// origins that CORS does not allow.
+	// Check is the admission of new sessions, before anything is allocated for one.
+	// An error refuses it with status 403, or with that of a *CheckError, and with
+	// the error's text. A Check also has to judge the origin of the page. Nil refuses
+	// pages of other origins that CORS does not allow.
 	Check func(*http.Request) error
 
 	// CORS decides which pages of other origins may read answers. What it allows
@@ -95,7 +95,7 @@ type Options struct {
 
 	// EscapeText appends text beyond ASCII in another way, for clients of protocol
 	// 3 that asked for base64: among them clients 1 cannot read it, and end their
-	// session. Who sends JSON, as Socket.IO does, uses EscapeJSON. Nil sends text
+	// session. For JSON, which Socket.IO sends, that is EscapeJSON. Nil sends text
 	// as it is.
 	EscapeText func(dst, text []byte) []byte
 

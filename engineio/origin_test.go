@@ -26,8 +26,8 @@ func TestCheck(t *testing.T) {
 	}}
 	inBubble(t, o, func(t *testing.T, w *world) {
 		c := &client{world: w, version: 4}
-		const no = `{"code":4,"message":"no \"token\""}`
-		c.get().want(t, 403, no)
+		const refused = `{"code":4,"message":"no \"token\""}`
+		c.get().want(t, 403, refused)
 		a := c.get("Token", "good", "Origin", "https://anywhere.example") // the origin is the check's business
 		if a.status != 200 || asked != 2 {
 			t.Fatal(a, asked)
@@ -61,8 +61,8 @@ func (w *world) refuseStatus(query string, header http.Header, status int) {
 		}
 		return
 	}
-	var no *websocket.HandshakeError
-	if !errors.As(err, &no) || no.Status != status {
+	var refused *websocket.HandshakeError
+	if !errors.As(err, &refused) || refused.Status != status {
 		w.Errorf("%s %v: %v", query, header, err)
 	}
 }

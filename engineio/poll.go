@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// longPoll is a GET that waits for something to tell the client. Its fields except
+// longPoll is a GET that waits for something to send to the client. Its fields except
 // the channels are guarded by the socket's mu.
 type longPoll struct {
 	woken   chan struct{} // holds one token: look again
@@ -26,8 +26,8 @@ func (p *longPoll) finish(last kind) {
 
 // probeHold is how long a poll that comes after a WebSocket has answered its
 // probe waits for the upgrade packet. The two travel on two connections: a
-// client that has sent the packet is told that its poll came too late, one that
-// has not gets an empty answer and can stop polling.
+// client that has sent the packet gets an error for its late poll, one that has
+// not gets an empty answer and can stop polling.
 const probeHold = 100 * time.Millisecond
 
 // writeTimeout is how long a client has to take the answer to a poll.
@@ -40,7 +40,8 @@ func (s *Socket) openPolling(w http.ResponseWriter, q query) {
 	s.opened()
 }
 
-// opened tells the handler of the new socket and gives the turn back.
+// opened calls the handler's Open for the new socket and ends the turn that
+// newSocket took.
 func (s *Socket) opened() {
 	s.srv.counts.opened.Add(1)
 	s.guard("Open", func() { s.srv.handler.Open(s) })
@@ -48,9 +49,9 @@ func (s *Socket) opened() {
 }
 
 func (s *Socket) servePoll(w http.ResponseWriter, r *http.Request, q query) *refusal {
-	p, held, no := s.beginPoll(r.Context(), false)
-	if no != nil {
-		return no
+	p, held, refused := s.beginPoll(r.Context(), false)
+	if refused != nil {
+		return refused
 	}
 	// A server's write timeout is not meant for a request that waits.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // a ResponseWriter without deadlines has none to lift
@@ -58,18 +59,18 @@ func (s *Socket) servePoll(w http.ResponseWriter, r *http.Request, q query) *ref
 		t := time.AfterFunc(probeHold, func() { s.finishPoll(p, kindNoop) })
 		defer t.Stop()
 	}
-	frames, no := s.await(r.Context(), p)
-	if no == nil {
+	frames, refused := s.await(r.Context(), p)
+	if refused == nil {
 		s.answer(w, q, frames)
 	}
-	return no
+	return refused
 }
 
 // beginPoll makes the request the one that waits. held says that an upgrade is
 // about to happen. A second one at a time breaks the rules, unless the client has
 // sent the upgrade packet before both: so while that may be, it waits first for
 // the other.
-func (s *Socket) beginPoll(ctx context.Context, waited bool) (p *longPoll, held bool, no *refusal) {
+func (s *Socket) beginPoll(ctx context.Context, waited bool) (p *longPoll, held bool, refused *refusal) {
 	s.mu.Lock()
 	p = &longPoll{woken: make(chan struct{}, 1), done: make(chan struct{})}
 	switch {
@@ -82,9 +83,9 @@ func (s *Socket) beginPoll(ctx context.Context, waited bool) (p *longPoll, held 
 		s.srv.leave(s)
 		return p, false, nil
 	case s.ended.Load():
-		no = unknownSession
+		refused = unknownSession
 	case s.ws != nil:
-		no = badRequest
+		refused = badRequest
 	case s.poll != nil && s.probed && !waited:
 		first := s.poll
 		s.mu.Unlock()
@@ -99,7 +100,7 @@ func (s *Socket) beginPoll(ctx context.Context, waited bool) (p *longPoll, held 
 		held = s.probed
 	}
 	s.mu.Unlock()
-	return p, held, no
+	return p, held, refused
 }
 
 // over returns when p has been answered, which a held poll soon is.
@@ -122,24 +123,24 @@ func (s *Socket) finishPoll(p *longPoll, last kind) {
 }
 
 // await waits for the answer to p.
-func (s *Socket) await(ctx context.Context, p *longPoll) (frames []byte, no *refusal) {
+func (s *Socket) await(ctx context.Context, p *longPoll) (frames []byte, refused *refusal) {
 	defer close(p.done)
 	for {
-		frames, no, ready := s.collect(p)
+		frames, refused, ready := s.collect(p)
 		if ready {
-			return frames, no
+			return frames, refused
 		}
 		select {
 		case <-p.woken:
 		case <-ctx.Done():
 			s.end(transportError)
-			return nil, badRequest // to nobody
+			return nil, badRequest // the client does not see it
 		}
 	}
 }
 
 // collect takes the answer to p, if there is one.
-func (s *Socket) collect(p *longPoll) (frames []byte, no *refusal, ready bool) {
+func (s *Socket) collect(p *longPoll) (frames []byte, refused *refusal, ready bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p.refused {

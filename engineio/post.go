@@ -15,15 +15,15 @@ var errDirection = errors.New("engineio: heartbeat from the wrong side")
 // servePost takes a request body with packets. It is answered when the handler
 // has had them all.
 func (s *Socket) servePost(w http.ResponseWriter, r *http.Request, q query) *refusal {
-	if no := s.beginPost(); no != nil {
-		return no
+	if refused := s.beginPost(); refused != nil {
+		return refused
 	}
-	no := s.receiveBody(w, r, q)
+	refused := s.receiveBody(w, r, q)
 	s.mu.Lock()
 	s.posting = false // before the client can know
 	s.mu.Unlock()
-	if no != nil {
-		return no
+	if refused != nil {
+		return refused
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html") // browsers that need JSONP load it into a frame
@@ -61,9 +61,9 @@ func (s *Socket) receiveBody(w http.ResponseWriter, r *http.Request, q query) *r
 		s.end(transportError)
 		return badRequest
 	}
-	body, no := s.readBody(w, r)
-	if no != nil {
-		return no
+	body, refused := s.readBody(w, r)
+	if refused != nil {
+		return refused
 	}
 	if q.jsonp != "" {
 		var err error
@@ -129,7 +129,7 @@ func (s *Socket) receive(p packet) error {
 	if s.ended.Load() {
 		return ErrClosed
 	}
-	if !s.heard(p.kind) {
+	if !s.received(p.kind) {
 		return errDirection
 	}
 	switch p.kind {

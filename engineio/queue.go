@@ -23,8 +23,8 @@ type queue struct {
 
 func (q *queue) size() int { return len(q.out) + len(q.own) }
 
-// place is where whole frames may be appended.
-func (q *queue) place() *[]byte {
+// appendTo is where whole frames may be appended.
+func (q *queue) appendTo() *[]byte {
 	if q.cut.inside() {
 		return &q.own
 	}
@@ -83,7 +83,7 @@ func (q *queue) add(bufs [][]byte, limit int) (n int, err error) {
 	return n, nil
 }
 
-// bye appends a close frame, if it can be said.
+// bye appends a close frame, unless TryWrite has a frame cut.
 func (q *queue) bye(code int) bool {
 	if q.cut.inside() {
 		return false

@@ -39,8 +39,8 @@ type CheckError struct {
 
 func (e *CheckError) Error() string { return e.Text }
 
-// refused tells the client what Options.Check said.
-func refused(err error) *refusal {
+// refusalOf is the refusal for an error of Options.Check.
+func refusalOf(err error) *refusal {
 	status := http.StatusForbidden
 	var own *CheckError
 	if errors.As(err, &own) {
@@ -69,7 +69,7 @@ func (f *refusal) write(w http.ResponseWriter) {
 }
 
 // drainMore is how much larger than allowed a body may be, and drainTime how long
-// it may take, for its client to be told for sure.
+// it may take, so that its client surely gets the answer.
 const (
 	drainMore = 256 << 10
 	drainTime = time.Second

@@ -24,7 +24,7 @@ func (w *world) sends(method, url, header, body string) answer {
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(patience))
 	if tcp, is := c.(*net.TCPConn); is {
-		tcp.SetWriteBuffer(64 << 10) // less than the body: it takes somebody who reads
+		tcp.SetWriteBuffer(64 << 10) // less than the body: it needs a peer that reads
 	}
 	path := strings.TrimPrefix(url, "http://"+w.addr)
 	if _, err := fmt.Fprintf(c, "%s %s HTTP/1.1\r\nHost: x\r\n%s\r\n%s", method, path, header, body); err != nil {
@@ -39,7 +39,7 @@ func (w *world) sends(method, url, header, body string) answer {
 	return answer{resp.StatusCode, string(b), resp.Header, err}
 }
 
-// A client whose body is refused gets to know it, however the body is announced
+// A client whose body is refused gets the answer, however the body is announced
 // and though it is still being sent.
 func TestRefusedBodiesAreAnswered(t *testing.T) {
 	const (
@@ -51,7 +51,7 @@ func TestRefusedBodiesAreAnswered(t *testing.T) {
 		length := fmt.Sprintf("Content-Length: %d\r\n", len(body))
 		chunked := fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(body), body)
 		c := w.open(4)
-		stranger := &client{world: w, version: 4, sid: "nobody"}
+		stranger := &client{world: w, version: 4, sid: "unknown"}
 		for range 50 {
 			w.sends("POST", c.url("polling"), length, body).want(t, 413, tooLarge)
 			w.sends("POST", c.url("polling"), "Transfer-Encoding: chunked\r\n", chunked).want(t, 413, tooLarge)

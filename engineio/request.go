@@ -48,7 +48,7 @@ func (s *Server) admit(r *http.Request, q query) *refusal {
 	}
 	if s.opts.Check != nil {
 		if err := s.opts.Check(r); err != nil {
-			return refused(err)
+			return refusalOf(err)
 		}
 		return nil
 	}

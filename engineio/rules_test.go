@@ -12,8 +12,8 @@ func TestRefusals(t *testing.T) {
 		for _, tt := range []struct {
 			method, query, want string
 		}{
-			{"GET", "EIO=4&transport=polling&sid=nobody", unknownSession},
-			{"POST", "EIO=4&transport=polling&sid=nobody", unknownSession},
+			{"GET", "EIO=4&transport=polling&sid=unknown", unknownSession},
+			{"POST", "EIO=4&transport=polling&sid=unknown", unknownSession},
 			{"GET", "EIO=4&transport=websocket", badRequest},
 			{"GET", "EIO=4&transport=websocket&sid=" + c.sid, badRequest},
 			{"GET", "EIO=3&transport=polling&sid=" + c.sid, badRequest},
@@ -36,7 +36,7 @@ func TestRefusals(t *testing.T) {
 			}
 		}
 		for _, query := range []string{
-			"EIO=4&transport=polling", "EIO=4&transport=polling&sid=" + c.sid, "EIO=4&transport=websocket&sid=nobody",
+			"EIO=4&transport=polling", "EIO=4&transport=polling&sid=" + c.sid, "EIO=4&transport=websocket&sid=unknown",
 			"EIO=3&transport=websocket&sid=" + c.sid,
 		} {
 			w.refuseWS(query)

@@ -13,16 +13,17 @@ import (
 
 	"github.com/roomtide/roomtide/internal/guard"
 	"github.com/roomtide/roomtide/internal/poll"
+	"github.com/roomtide/roomtide/internal/wheel"
 	"github.com/roomtide/roomtide/websocket"
 )
 
 // Server turns requests into sockets. It is an http.Handler.
 type Server struct {
-	// set once
+	// Set once.
 	handler Handler
 	opts    Options
 	start   time.Time
-	wheel   *wheel
+	wheel   *wheel.Wheel[*Socket]
 	readers *poll.Readers // of WebSockets
 	done    chan struct{} // closed by Close
 
@@ -32,11 +33,12 @@ type Server struct {
 		panics guard.Panics
 	}
 
-	// Sockets until their Close was told, their WebSockets until they are closed,
-	// and goroutines of theirs. Grows from
-	// zero only under mu while closed is false.
+	// Sockets until their handler's Close has returned, their WebSockets until they
+	// are closed, and their goroutines. Grows from zero only under mu while closed is
+	// false.
 	work sync.WaitGroup
 
+	// Guarded by mu.
 	mu      sync.Mutex
 	closed  bool
 	sockets map[string]*Socket
@@ -45,14 +47,14 @@ type Server struct {
 // Stats are a server's counters. Those of type uint64 only grow.
 type Stats struct {
 	Sockets  int    // now
-	Leavers  int    // WebSockets whose client is gone, and that wait to be seen off
+	Closing  int    // WebSockets whose peer has ended, and that wait to be drained
 	Opened   uint64 // sockets
 	Upgraded uint64 // sockets that went from polling to WebSocket
 	Refused  uint64 // requests
 	Full     uint64 // times Send failed with ErrFull or TryWrite took less because MaxQueued was reached
 	Expired  uint64 // sockets that ended with a ping timeout
 	Panics   uint64 // in handlers
-	Deferred uint64 // WebSockets that had to wait to be seen off, because many went at once
+	Deferred uint64 // WebSockets that had to wait to be drained, because many ended at once
 }
 
 // New makes a server. Close ends it.
@@ -63,7 +65,7 @@ func New(h Handler, o Options) *Server {
 		done: make(chan struct{}), sockets: make(map[string]*Socket),
 	}
 	s.wheel, s.readers = newWheel(&s.opts), poll.NewReaders(s.opts.Log)
-	s.work.Go(func() { s.wheel.run(s.done, s.now) })
+	s.work.Go(func() { s.wheel.Run(s.done, func() { s.wheel.Advance(s.now()) }) })
 	return s
 }
 
@@ -75,16 +77,16 @@ func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	n := len(s.sockets)
 	s.mu.Unlock()
-	leavers, deferred := s.readers.Leavers()
+	closing, deferred := s.readers.Closing()
 	c := &s.counts
 	return Stats{
-		Sockets: n, Leavers: leavers, Opened: c.opened.Load(), Upgraded: c.upgraded.Load(), Refused: c.refused.Load(),
+		Sockets: n, Closing: closing, Opened: c.opened.Load(), Upgraded: c.upgraded.Load(), Refused: c.refused.Load(),
 		Full: c.full.Load(), Expired: c.expired.Load(), Panics: c.panics.Load(), Deferred: deferred,
 	}
 }
 
-// Close ends all sockets and refuses new ones. It returns when all handlers
-// have been told and all goroutines have ended, or when ctx is done.
+// Close ends all sockets and refuses new ones. It returns when the handler's Close
+// has returned for all of them and all goroutines have ended, or when ctx is done.
 func (s *Server) Close(ctx context.Context) error {
 	s.mu.Lock()
 	if !s.closed {
@@ -120,14 +122,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.preflight(w, r)
 		return
 	}
-	q, no := parseQuery(r.URL.RawQuery)
-	if no == nil {
-		no = s.serve(w, r, q)
+	q, refused := parseQuery(r.URL.RawQuery)
+	if refused == nil {
+		refused = s.serve(w, r, q)
 	}
-	if no != nil {
+	if refused != nil {
 		s.counts.refused.Add(1)
 		s.drain(w, r)
-		no.write(w)
+		refused.write(w)
 	}
 }
 
@@ -157,12 +159,12 @@ func (s *Server) handshake(w http.ResponseWriter, r *http.Request, q query) *ref
 	case q.version == 0, q.version == 3 && s.opts.NoEIO3:
 		return unsupportedVersion
 	}
-	if no := s.admit(r, q); no != nil {
-		return no
+	if refused := s.admit(r, q); refused != nil {
+		return refused
 	}
 	sock := newSocket(s, r, q)
-	if no := s.enter(sock); no != nil {
-		return no
+	if refused := s.enter(sock); refused != nil {
+		return refused
 	}
 	if q.transport == webSocket {
 		sock.openWebSocket(w, r)
@@ -172,8 +174,8 @@ func (s *Server) handshake(w http.ResponseWriter, r *http.Request, q query) *ref
 	return nil
 }
 
-// newSocket makes the socket of a handshake. Its turn is taken until the
-// handler was told.
+// newSocket makes the socket of a handshake. Its turn is taken until the handler's
+// Open has returned.
 func newSocket(s *Server, r *http.Request, q query) *Socket {
 	sock := &Socket{
 		srv: s, id: newID(), version: q.version, asText: q.base64 || q.jsonp != "",
@@ -201,7 +203,7 @@ func newID() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-// enter makes the socket known.
+// enter makes the socket known to requests and to the wheel.
 func (s *Server) enter(sock *Socket) *refusal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -213,7 +215,7 @@ func (s *Server) enter(sock *Socket) *refusal {
 	}
 	s.sockets[sock.id] = sock
 	s.work.Add(1)
-	s.wheel.put(sock, sock.due)
+	s.wheel.Put(sock, sock.due)
 	return nil
 }
 
@@ -222,7 +224,7 @@ func (s *Server) leave(sock *Socket) {
 	s.mu.Lock()
 	delete(s.sockets, sock.id)
 	s.mu.Unlock()
-	s.wheel.remove(sock)
+	s.wheel.Remove(sock)
 }
 
 // spawn starts a goroutine that Close waits for, unless the server is closed.

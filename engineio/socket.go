@@ -8,40 +8,44 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/roomtide/roomtide/internal/wheel"
 	"github.com/roomtide/roomtide/websocket"
 )
 
 // Socket is one client's session. Its methods may be called from any goroutine
 // and from inside the handler.
 type Socket struct {
-	// set once
+	// Set once.
 	srv     *Server
 	id      string
 	version int
 	asText  bool // a client of protocol 3 that takes no binary payloads
 
-	ended atomic.Bool // set once, under mu: the handler gets no more messages
-	told  bool        // of the end; guarded by turn
-
-	turn sync.Mutex // held while the handler is called
-
+	// Safe for any goroutine.
+	ended atomic.Bool                  // set once, under mu: the handler gets no more messages
 	req   atomic.Pointer[http.Request] // nil once it is forgotten
-	spoke spoke                        // guarded by wheel.mu
+
+	// Guarded by turn, which is held while the handler is called.
+	closeCalled bool // the handler's Close was
+	turn        sync.Mutex
 
 	// Data is the program's own. It is read and written inside calls of the
 	// handler only.
 	Data any
 
-	mu      sync.Mutex // guards what follows; no call that waits is made under it
-	heart   heart
-	lasts   bool          // ended, and kept for one more poll
-	stalled bool          // the WebSocket accepts no more now; somebody waits for it
-	posting bool          // a request body is being received or handled
-	probed  bool          // probe has answered
-	due     time.Duration // when something is to be done about heart, or lasts is over
-	ending  *ending       // set before ended; not changed any more
-	queue   queue
-	room    chan struct{} // holds one token: something changed for WaitWritable, which makes it
+	entry wheel.Entry[*Socket] // the wheel's
+
+	// Guarded by mu, under which nothing is called that blocks.
+	mu        sync.Mutex
+	heartbeat heartbeat
+	lasts     bool          // ended, and kept for one more poll
+	stalled   bool          // the WebSocket accepts no more now; unstall waits for it
+	posting   bool          // a request body is being received or handled
+	probed    bool          // probe has answered
+	due       time.Duration // when something is to be done about heartbeat, or lasts is over
+	ending    *ending       // set before ended; not changed any more
+	queue     queue
+	writable  chan struct{} // holds one token: something changed for WaitWritable, which makes it
 
 	ws    *link     // nil while polling
 	poll  *longPoll // the request that waits for an answer
@@ -80,7 +84,8 @@ var (
 	panicked       = ending{reason: ReasonForcedClose, code: codeInternal, last: kindClose}
 )
 
-// ID is the session id. Who knows it can speak for the client: keep it out of logs.
+// ID is the session id. It is all that a request needs to speak for the client:
+// keep it out of logs.
 func (s *Socket) ID() string { return s.id }
 
 // Protocol is 3 or 4.
@@ -133,7 +138,7 @@ func (s *Socket) Send(ms ...Message) error {
 		s.srv.counts.full.Add(1)
 		return ErrFull
 	}
-	dst := s.queue.place()
+	dst := s.queue.appendTo()
 	for _, m := range ms {
 		start := len(*dst)
 		if m.Binary {
@@ -156,9 +161,9 @@ func (s *Socket) isText(b []byte) bool {
 	return utf8.Valid(b) && (s.version == 3 || bytes.IndexByte(b, separator) < 0)
 }
 
-// Close ends the socket after what is queued for it, for as long as the client
-// takes a few seconds to accept that. The handler is told the reason, or
-// ReasonForcedClose if it is empty.
+// Close ends the socket after what is queued for it, which the client has a few
+// seconds to accept. The handler's Close gets the reason, or ReasonForcedClose if
+// it is empty.
 func (s *Socket) Close(reason string) {
 	if reason == "" {
 		reason = ReasonForcedClose
@@ -166,8 +171,8 @@ func (s *Socket) Close(reason string) {
 	s.end(ending{reason: reason, code: codeNormal, last: kindClose, linger: closeLinger})
 }
 
-// end ends the socket; only the first call counts. It does not wait, and the
-// handler is told by another goroutine or when its present call returns.
+// end ends the socket; only the first call counts. It does not wait: the handler's
+// Close is called by another goroutine, or when the handler's present call returns.
 func (s *Socket) end(e ending) {
 	s.mu.Lock()
 	if s.ended.Load() {
@@ -199,13 +204,13 @@ func (s *Socket) end(e ending) {
 	if e.reason == ReasonPingTimeout {
 		s.srv.counts.expired.Add(1)
 	}
-	go s.tell()
+	go s.callClose()
 }
 
 // serve is a request with the session id of this socket.
 func (s *Socket) serve(w http.ResponseWriter, r *http.Request, q query) *refusal {
 	s.mu.Lock()
-	expired := s.beat(s.srv.now())
+	expired := s.checkDue(s.srv.now())
 	gone := s.ended.Load() && !s.lasts
 	s.mu.Unlock()
 	if expired {

@@ -333,11 +333,11 @@ func (c *client) shake() {
 func (w *world) refuseWS(query string) {
 	w.Helper()
 	s, err := w.dialWS("http://"+w.addr+"/engine.io/?"+query, nil)
-	var no *websocket.HandshakeError
+	var refused *websocket.HandshakeError
 	if err == nil {
 		s.Close()
 	}
-	if !errors.As(err, &no) || no.Status != 400 {
+	if !errors.As(err, &refused) || refused.Status != 400 {
 		w.Errorf("%s: %v", query, err)
 	}
 }

@@ -1,11 +1,11 @@
 package engineio
 
-// The handler is called by whoever has the socket's turn: the request of the
-// handshake, a POST, the reader of a WebSocket. Nobody waits for the turn to
-// tell of the end: who ends the socket while another has the turn leaves the
-// telling to them.
+// The turn of a socket is a mutex that is held while its handler is called: by the
+// request of the handshake, by a POST, by the reader of a WebSocket. The end of a
+// socket does not wait for it: if the turn is taken, the goroutine that has it
+// calls the handler's Close when it leaves.
 
-// enter waits for the turn. It fails when the socket has ended.
+// enter takes the turn. It fails when the socket has ended.
 func (s *Socket) enter() bool {
 	s.turn.Lock()
 	if s.ended.Load() {
@@ -15,23 +15,23 @@ func (s *Socket) enter() bool {
 	return true
 }
 
-// leave gives the turn back.
+// leave ends the turn.
 func (s *Socket) leave() {
 	s.turn.Unlock()
-	s.tell()
+	s.callClose()
 }
 
-// tell tells the handler of the end, once. If somebody has the turn, they do it
-// when they leave, for ended was set before.
-func (s *Socket) tell() {
+// callClose calls the handler's Close, once. If the turn is taken, leave does it: ended
+// was set before.
+func (s *Socket) callClose() {
 	if !s.ended.Load() || !s.turn.TryLock() {
 		return
 	}
 	defer s.turn.Unlock()
-	if s.told {
+	if s.closeCalled {
 		return
 	}
-	s.told = true
+	s.closeCalled = true
 	defer s.srv.work.Done()
 	s.guard("Close", func() { s.srv.handler.Close(s, s.ending.reason) })
 }

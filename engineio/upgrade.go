@@ -41,7 +41,7 @@ func (s *Socket) probing(l *link) {
 	s.mu.Unlock()
 	_ = l.conn.NetConn().SetWriteDeadline(time.Now().Add(linger)) // fails only if it is closed
 	_ = l.conn.WriteClose(websocket.CodeNone, "")
-	closeWrite(l.conn.NetConn())
+	_ = closeWrite(l.conn.NetConn()) // hold closes the rest
 	hold(l)
 }
 

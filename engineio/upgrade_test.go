@@ -154,7 +154,7 @@ func TestHandlerIsNeverCalledTwice(t *testing.T) {
 		<-entered
 		ws := c.upgrade()
 		said := make(chan bool)
-		go func() { // nobody reads it while the POST is handled
+		go func() { // it is not read while the POST is handled
 			defer close(said)
 			ws.send("4three")
 		}()

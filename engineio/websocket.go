@@ -13,9 +13,9 @@ import (
 // openWebSocket answers the handshake of a session that begins as a WebSocket.
 func (s *Socket) openWebSocket(w http.ResponseWriter, r *http.Request) {
 	c, err := websocket.Upgrade(w, r, websocket.UpgradeOptions{Header: w.Header(), Deflate: s.srv.opts.Deflate})
-	if err != nil { // it has been answered, and nobody knows of the socket
+	if err != nil { // it has been answered, and the handler never saw the socket
 		s.ended.Store(true)
-		s.told = true
+		s.closeCalled = true
 		s.turn.Unlock()
 		s.srv.leave(s)
 		s.srv.work.Done()
@@ -31,8 +31,8 @@ func (s *Socket) openWebSocket(w http.ResponseWriter, r *http.Request) {
 		s.push(appendPacket(nil, kindOpen, s.srv.greet(s, webSocket)))
 	}
 	s.mu.Unlock()
-	// Not here: this goroutine's stack has grown with net/http, and where reading
-	// waits it would stay so for the life of the connection.
+	// On a goroutine of its own: the stack of this one has grown with net/http, and
+	// where reading blocks it would stay so for the life of the connection.
 	l.reader.Start()
 	s.opened()
 }
@@ -54,7 +54,7 @@ func (l *link) Run() {
 		op, p, err := l.conn.ReadMessage(s.srv.opts.MaxPayload)
 		if err == syscall.EAGAIN {
 			if l.reader.Park() {
-				return // somebody else may have it by now
+				return // another goroutine may have it by now
 			}
 			continue
 		}
@@ -107,15 +107,15 @@ func endingOfRead(err error) ending {
 	return transportClose
 }
 
-// maxFarewell is how much a client may send after the end.
-const maxFarewell = 1 << 20
+// maxAfterEnd is how much a client may send after the end.
+const maxAfterEnd = 1 << 20
 
 // hold waits for the client to end its half, for a moment, and closes the
 // connection. Closing it while something arrives could make the client lose
-// what was said last.
+// the last frames.
 func hold(l *link) {
 	if l.conn.NetConn().SetReadDeadline(time.Now().Add(linger)) == nil {
-		_, _ = io.CopyN(io.Discard, l.conn.NetConn(), maxFarewell) // however it ends, it ends
+		_, _ = io.CopyN(io.Discard, l.conn.NetConn(), maxAfterEnd) // however it ends, it ends
 	}
 	l.reader.Release()
 	_ = l.conn.NetConn().Close()

@@ -96,7 +96,7 @@ func run(w *world, ln net.Listener, o engineio.Options, test func(t *testing.T, 
 	test(w.T, w)
 }
 
-// recorder is the handler: it echoes every message unless told otherwise, and
+// recorder is the handler: it echoes every message unless set otherwise, and
 // remembers what happened.
 type recorder struct {
 	events    chan string

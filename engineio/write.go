@@ -6,12 +6,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/roomtide/roomtide/internal/writev"
+	"github.com/roomtide/roomtide/internal/netwrite"
 )
-
-// linger is how long the two sides of a WebSocket have to end it after the
-// goodbye.
-const linger = 2 * time.Second
 
 // TryWrite writes as much of bufs as the client accepts now and never waits. n
 // less than the total with a nil err means that it accepts no more now; the
@@ -21,7 +17,7 @@ const linger = 2 * time.Second
 // anywhere. TryWrite neither keeps nor changes bufs or the bytes in them. One
 // goroutine at a time calls it.
 //
-// A socket that is closed while a frame is cut ends without a goodbye.
+// A socket that is closed while a frame is cut ends without a close frame.
 func (s *Socket) TryWrite(bufs net.Buffers) (n int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -32,7 +28,7 @@ func (s *Socket) TryWrite(bufs net.Buffers) (n int, err error) {
 		return s.writeThrough(bufs)
 	}
 	n, err = s.queue.add(bufs, s.srv.opts.MaxQueued)
-	if err == nil && n < writev.Size(bufs) {
+	if err == nil && n < netwrite.Size(bufs) {
 		s.srv.counts.full.Add(1)
 	}
 	s.flush()
@@ -59,11 +55,11 @@ func (s *Socket) writeThrough(bufs net.Buffers) (n int, err error) {
 			return n, err
 		}
 		s.queue.ended()
-		if m < writev.Size(part) {
+		if m < netwrite.Size(part) {
 			s.stall()
 			break
 		}
-		bufs = writev.Behind(bufs, m)
+		bufs = netwrite.Rest(bufs, m)
 	}
 	return n, nil
 }
@@ -99,10 +95,10 @@ func (s *Socket) WaitWritable(timeout time.Duration) error {
 		if s.ws == nil {
 			ready = s.queue.size() < s.srv.opts.MaxQueued
 		}
-		if s.room == nil {
-			s.room = make(chan struct{}, 1)
+		if s.writable == nil {
+			s.writable = make(chan struct{}, 1)
 		}
-		room := s.room // not changed any more
+		writable := s.writable // not changed any more
 		s.mu.Unlock()
 		switch {
 		case s.ended.Load():
@@ -111,26 +107,26 @@ func (s *Socket) WaitWritable(timeout time.Duration) error {
 			return nil
 		}
 		select {
-		case <-room:
+		case <-writable:
 		case <-late.C:
 			return os.ErrDeadlineExceeded
 		}
 	}
 }
 
-// changed lets WaitWritable look again. mu is held.
+// changed wakes WaitWritable, to check again. mu is held.
 func (s *Socket) changed() {
-	if s.room != nil {
-		signal(s.room)
+	if s.writable != nil {
+		signal(s.writable)
 	}
 }
 
 // push queues a frame of the socket's own. mu is held.
 func (s *Socket) push(frame []byte) {
 	if s.ended.Load() {
-		return // nothing comes behind a goodbye
+		return // nothing comes behind a close frame
 	}
-	dst := s.queue.place()
+	dst := s.queue.appendTo()
 	*dst = append(*dst, frame...)
 	s.flush()
 }
@@ -150,7 +146,7 @@ func (s *Socket) pushAnswer(frame []byte) {
 // scratch is what flush hands to an outlet, which keeps nothing of it.
 var scratch = sync.Pool{New: func() any { return new([1][]byte) }}
 
-// flush gives the client what is queued, as far as it is accepted now, and
+// flush writes what is queued, as far as the client accepts it now, and
 // reports whether all of it was. mu is held.
 func (s *Socket) flush() bool {
 	if s.ws == nil {
@@ -200,8 +196,8 @@ func (s *Socket) unstall(l *link) {
 	s.mu.Unlock()
 }
 
-// hangUp says goodbye behind what is queued and ends the WebSocket. Its reader
-// waits for the client to do the same, and closes it. mu is held.
+// hangUp sends a close frame behind what is queued and ends the writing half. The
+// reader waits for the client to do the same, and closes the connection. mu is held.
 func (s *Socket) hangUp() {
 	l := s.ws
 	_ = l.conn.NetConn().SetReadDeadline(time.Now().Add(linger)) // fails only if it is closed

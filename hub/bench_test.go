@@ -10,14 +10,14 @@ import (
 
 	"github.com/roomtide/roomtide/bus/membus"
 	"github.com/roomtide/roomtide/chat"
-	"github.com/roomtide/roomtide/internal/writev"
+	"github.com/roomtide/roomtide/internal/netwrite"
 )
 
 // countLink takes everything and counts frames of a known size.
 type countLink struct{ counter *counter }
 
 func (l countLink) TryWrite(bufs net.Buffers) (int, error) {
-	n := writev.Size(bufs)
+	n := netwrite.Size(bufs)
 	l.counter.add(n)
 	return n, nil
 }

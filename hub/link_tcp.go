@@ -7,14 +7,14 @@ import (
 	"time"
 
 	"github.com/roomtide/roomtide/chat"
-	"github.com/roomtide/roomtide/internal/writev"
+	"github.com/roomtide/roomtide/internal/netwrite"
 )
 
-// tcpLink writes to a plain TCP socket without waiting and without a goroutine.
+// tcpLink writes to a plain TCP socket without blocking, copying or a goroutine.
 type tcpLink struct {
 	// Set by NewTCPLink.
 	conn    *net.TCPConn
-	out     writev.Conn
+	out     netwrite.TCP
 	goodbye func(chat.Goodbye) []byte
 
 	// Safe for any goroutine.
@@ -22,9 +22,9 @@ type tcpLink struct {
 }
 
 // NewTCPLink returns the link of a TCP connection. goodbye returns the bytes
-// that say goodbye on it; it may be nil. Close says goodbye, ends the writing
+// of the goodbye; it may be nil. Close writes the goodbye, ends the writing
 // half and gives the peer two seconds to end the other: then reading fails, and
-// whoever reads closes the connection.
+// the reader closes the connection.
 func NewTCPLink(c *net.TCPConn, goodbye func(g chat.Goodbye) []byte) Link {
 	l := &tcpLink{conn: c, goodbye: goodbye}
 	if l.out.Open(c) != nil { // closed already, or a system without the fast way
@@ -56,7 +56,7 @@ func (l *tcpLink) Close(g chat.Goodbye) {
 	if l.closed.Swap(true) {
 		return
 	}
-	if l.out.Cut() { // somebody may be in WaitWritable, and nothing can be said behind half a frame
+	if l.out.Cut() { // WaitWritable may hold the descriptor, and nothing may follow half a frame
 		_ = l.conn.SetLinger(0)
 		_ = l.conn.Close()
 		return

@@ -311,3 +311,10 @@ func copyTo(r *reader, c net.Conn, room string, next chan int64) {
 		next <- v
 	}
 }
+
+func signal(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}

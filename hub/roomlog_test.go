@@ -9,7 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/roomtide/roomtide/chat"
-	"github.com/roomtide/roomtide/internal/writev"
+	"github.com/roomtide/roomtide/internal/netwrite"
 )
 
 // The log against a model that keeps everything: what is found can be read back
@@ -87,7 +87,7 @@ func TestFrameEnd(t *testing.T) {
 func TestRest(t *testing.T) {
 	bufs := net.Buffers{[]byte("abc"), []byte("d"), []byte("ef")}
 	for n := range 7 {
-		if got := string(join(writev.Behind(bufs, n))); got != "abcdef"[n:] {
+		if got := string(join(netwrite.Rest(bufs, n))); got != "abcdef"[n:] {
 			t.Fatalf("rest %d: %q", n, got)
 		}
 	}

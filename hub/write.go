@@ -5,14 +5,14 @@ import (
 	"slices"
 
 	"github.com/roomtide/roomtide/chat"
-	"github.com/roomtide/roomtide/internal/writev"
+	"github.com/roomtide/roomtide/internal/netwrite"
 )
 
 // write gives a connection everything collected for it in one TryWrite: the
 // rest of a frame that was cut, private frames, events.
 func (w *worker) write(c *Conn) {
 	out := append(w.out[:0], c.cut...)
-	total := writev.Size(c.cut)
+	total := netwrite.Size(c.cut)
 	c.mu.Lock()
 	bye, gone := c.bye, c.gone
 	out = append(out, c.private...)
@@ -93,8 +93,8 @@ func (w *worker) settle(c *Conn, private int) {
 // back to the first frame that was not begun.
 func (w *worker) short(c *Conn, n, private int) {
 	var frames int
-	if k := writev.Size(c.cut); n < k {
-		c.cut = writev.Behind(c.cut, n)
+	if k := netwrite.Size(c.cut); n < k {
+		c.cut = netwrite.Rest(c.cut, n)
 		n = 0
 	} else {
 		n -= k
@@ -136,7 +136,7 @@ func (c *Conn) sent(frames int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	frames = min(frames, len(c.private)) // Detach empties it
-	c.bytes -= writev.Size(c.private[:frames])
+	c.bytes -= netwrite.Size(c.private[:frames])
 	c.private = slices.Delete(c.private, 0, frames)
 	if len(c.private) == 0 && cap(c.private) > keep {
 		c.private = nil

@@ -27,8 +27,8 @@ const (
 	headerSize = 32 << 10
 )
 
-// absentFile is where clients that may come back are kept while the node is down.
-const absentFile = "absent.json"
+// resumeFile is where resumable Socket.IO sessions are kept while the node is down.
+const resumeFile = "resume.json"
 
 // openHTTP builds the transports.
 func (s *Server) openHTTP() error {
@@ -48,7 +48,7 @@ func (s *Server) openHTTP() error {
 		NoGuests: !deps.Guests, Origins: s.cfg.Origins, ClientIP: from.Client,
 		Conns: conns, MaxConns: s.cfg.MaxConnections,
 		FrameBytes: deps.Limits.FrameBytes, Deflate: s.cfg.Compression, Log: s.log, Registerer: s.reg,
-		Secret: s.secret, Absent: filepath.Join(s.cfg.DataDir, absentFile),
+		Secret: s.secret, ResumeFile: filepath.Join(s.cfg.DataDir, resumeFile),
 	})
 	s.onClose(s.socketIO.Close)
 	api := httpapi.New(httpapi.Config{

@@ -9,9 +9,9 @@ import (
 	"github.com/roomtide/roomtide/sioapi"
 )
 
-// A client whose authentication is rejected because too many are under way gets in
-// when it tries again. Clients that authenticate in the handshake do so because their
-// connection is ended.
+// An authentication is refused with busy while there are too many, and works later.
+// Clients that authenticate in the handshake reconnect because their connection
+// ends.
 func TestBusyAuthentications(t *testing.T) {
 	limiter := limit.New(limit.Config{Name: "authentications", Slots: 1, MaxWaiting: -1})
 	v, err := identity.New(identity.Config{Guests: true, Secret: secret, Limiter: limiter})

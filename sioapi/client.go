@@ -16,12 +16,12 @@ import (
 	"github.com/roomtide/roomtide/wire"
 )
 
-// maxBad is how many commands in a row may be bad, or sent before the client
-// has said who they are.
+// maxBad is how many commands in a row may be bad, or sent before the client has
+// identified itself.
 const maxBad = 20
 
-// client is one connection. It is the way out for what Socket.IO says itself
-// (socketio.Writer), which goes through the hub like everything else.
+// client is one connection. It is also the socketio.Writer: what Socket.IO sends
+// itself goes through the hub like everything else.
 type client struct {
 	// Set once.
 	h       *Handler
@@ -29,19 +29,19 @@ type client struct {
 	conn    *hub.Conn
 	session *session.Session
 	from    netip.Prefix
-	placed  bool // has a place at the gate
+	placed  bool // was admitted by the connection limiter
 	counted prometheus.Gauge
 
 	// Safe for any goroutine.
 	closed atomic.Bool // by the hub: nothing more is sent
-	kept   atomic.Bool // what is needed to come back was taken, or never will be
+	saved  atomic.Bool // resumeState has returned its state, or never will
 
 	// Owned by the turn of the connection, in which Socket.IO calls its handlers.
-	hello *wire.HelloReply // told when the client is connected
-	late  *time.Timer      // ends a connection that never says hello
+	hello *wire.HelloReply // sent when the client is connected
+	late  *time.Timer      // ends a connection without hello
 	bad   int              // bad commands in a row
 
-	id string // of the socket, to come back to; set before others can find the socket
+	id string // of the socket, to resume; set before the socket can be found
 }
 
 func newClient(h *Handler, e *engineio.Socket) *client {
@@ -49,24 +49,24 @@ func newClient(h *Handler, e *engineio.Socket) *client {
 	e.ForgetRequest()
 	c.counted = h.metrics.connections(e)
 	c.counted.Inc()
-	old := e.Protocol() == 3 // such clients do not come back by themselves
+	old := e.Protocol() == 3 // such clients do not resume
 	c.conn = h.cfg.Hub.Attach(link{c}, Encoding{Deflate: e.Deflates(), Plain: old})
 	if !old {
 		c.conn.Track()
 	}
 	c.session = h.cfg.Open(c.conn, Codec{Deflate: e.Deflates()})
-	// Who asked for the last place together with others may find it taken.
-	if why, _ := h.cfg.Conns.Acquire(c.from); why == "" {
+	// The last place may have been taken since check.
+	if reason, _ := h.cfg.Conns.Acquire(c.from); reason == "" {
 		c.placed = true
 	} else {
-		h.metrics.refused.WithLabelValues(why).Inc()
+		h.metrics.refused.WithLabelValues(reason).Inc()
 		c.conn.Close(chat.ByeBusy)
 	}
 	return c
 }
 
-// admit lets a client in that says who they are with credentials that hold, or
-// that says nothing and may.
+// admit lets a client in that has valid credentials, or none where guests are
+// allowed.
 func (c *client) admit(s *socketio.Socket) error {
 	var cmd wire.Command
 	err := wire.DecodeAs(wire.Hello, s.Auth(), &cmd)
@@ -93,7 +93,7 @@ func (c *client) admit(s *socketio.Socket) error {
 	return &socketio.ConnectError{Message: e.Text, Data: json.RawMessage(wire.AppendError(nil, 0, false, e))}
 }
 
-// connected runs when the client is in: it is told what the ack of hello tells.
+// connected runs behind the CONNECT: the client gets what the ack of hello holds.
 func (c *client) connected(s *socketio.Socket) {
 	s.ForgetAuth()
 	if c.hello != nil {
@@ -148,7 +148,7 @@ func decode(ev *socketio.Event, cmd *wire.Command) error {
 	return wire.DecodeAs(wire.Type(ev.Name), object, cmd)
 }
 
-// count ends a connection that makes nothing but mistakes.
+// count ends a connection whose commands are all bad.
 func (c *client) count(good bool) {
 	if c.bad++; good {
 		c.bad = 0
@@ -159,15 +159,15 @@ func (c *client) count(good bool) {
 }
 
 // left ends the connection of a client that left the namespace: there is one
-// conversation a connection. Who left on purpose does not come back.
+// conversation a connection. One that left on purpose is not resumable.
 func (c *client) left(reason string) {
 	if reason == socketio.ReasonClientDisconnect {
-		c.kept.Store(true)
+		c.saved.Store(true)
 	}
 	c.conn.Close(chat.Goodbye{})
 }
 
-// gone gives everything back. The connection has ended.
+// gone releases everything. The connection has ended.
 func (c *client) gone() {
 	defer c.conn.Detach()
 	c.counted.Dec()
@@ -177,13 +177,13 @@ func (c *client) gone() {
 	if c.late != nil {
 		c.late.Stop()
 	}
-	if a := c.absence(); a != nil {
-		c.h.absent.put(a)
+	if r := c.resumeState(); r != nil {
+		c.h.resumable.put(r)
 	}
 	c.session.Close()
 }
 
-// Send is what Socket.IO has to say itself (socketio.Writer). Nothing of it is
+// Send queues what Socket.IO itself sends (socketio.Writer). Nothing of it is
 // binary: chat sends no attachments.
 func (c *client) Send(ms ...engineio.Message) error {
 	if c.closed.Load() {

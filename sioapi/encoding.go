@@ -14,8 +14,8 @@ import (
 
 // Encoding frames events for Socket.IO (hub.Encoding): `42["message",{…},"7 room"]`
 // in a WebSocket text frame. Over polling the engine takes the frames apart again.
-// The string at the end of durable events is what stock clients come back with;
-// those that do not know of it do not get it.
+// The string at the end of durable events is the offset that stock clients resume
+// with; those that do not know of it do not get it.
 type Encoding struct {
 	Deflate bool // for connections that agreed on compression
 	Plain   bool // without offsets
@@ -42,8 +42,9 @@ func (e Encoding) AppendEvent(dst []byte, ev *chat.Event) []byte {
 	return seal(appendTyped(dst, object, appendOffset(nil, ev.Room, ev.Rev)), start, e.Deflate)
 }
 
-// appendOffset appends the place of an event, as JSON text: "7 room". It is the
-// same for everybody; what else a client has when it has that, its trail tells.
+// appendOffset appends the offset of an event, as JSON text: "7 room". It is the
+// same for all clients; what else a client has received by then is in its delivery
+// log.
 func appendOffset(dst []byte, room chat.RoomID, rev chat.Rev) []byte {
 	quoted, err := json.Marshal(strconv.FormatInt(int64(rev), 10) + " " + string(room))
 	if err != nil { // a string can always be marshalled
@@ -52,7 +53,7 @@ func appendOffset(dst []byte, room chat.RoomID, rev chat.Rev) []byte {
 	return append(dst, quoted...)
 }
 
-// parseOffset undoes it. What is none is as good as none: the empty room.
+// parseOffset undoes it. Anything else is the offset of the empty room.
 func parseOffset(s string) (room chat.RoomID, rev chat.Rev) {
 	digits, name, _ := strings.Cut(s, " ")
 	n, err := strconv.ParseInt(digits, 10, 64)
@@ -79,14 +80,14 @@ func (Encoding) AppendGap(dst []byte, room chat.RoomID, rev chat.Rev) []byte {
 func appendTyped(dst, object []byte, more ...[]byte) []byte {
 	behind, ok := bytes.CutPrefix(object, []byte(`{"type":"`))
 	if !ok {
-		return dst // of a kind that is not told
+		return dst // of a kind that is not sent
 	}
 	name, _, _ := bytes.Cut(behind, []byte{'"'})
 	return socketio.AppendEvent(dst, "/", string(name), append([][]byte{object}, more...)...)
 }
 
-// Codec frames replies for Socket.IO (session.Codec): acks for those who wait
-// for one. An error that nobody waits for is an event, any other reply nothing.
+// Codec frames replies for Socket.IO (session.Codec): acks for commands with an
+// ack id. Without one an error is an event, and any other reply nothing.
 type Codec struct {
 	Deflate bool // for connections that agreed on compression
 }

@@ -25,24 +25,24 @@ type Config struct {
 	Hub  *hub.Hub                                           // required
 	Open func(conn *hub.Conn, codec Codec) *session.Session // required: the conversation of a new connection, whose replies codec frames
 
-	// NoGuests says that nobody may come without a token. Then a client that can
-	// tell it with the handshake must, and any other has Hello to do so. Guests may
-	// stay silent: a page connects when it is loaded and joins when somebody clicks.
+	// NoGuests requires a token. A client that can send it with the handshake must,
+	// and any other has Hello to do so. Guests may stay silent: a page may connect
+	// when it is loaded and join much later.
 	NoGuests bool
 
-	// Secret signs what clients come back with (at least 32 bytes; nil: a new one).
-	// Absent is a file in which Close keeps who may come back until New reads and
-	// removes it; "" keeps nothing.
-	Secret []byte
-	Absent string
+	// Secret signs what clients resume their session with (at least 32 bytes; nil: a
+	// new one). ResumeFile is where Close keeps the resumable sessions until New
+	// reads and removes it; "" keeps nothing.
+	Secret     []byte
+	ResumeFile string
 
 	Origins    []string                       // web origins allowed besides the node's own; "*" is all
-	ClientIP   func(*http.Request) netip.Addr // who is asking; nil: the peer of the TCP connection
-	Conns      *connlimit.Limiter             // places for connections; nil is no limit
-	MaxConns   int                            // sessions at once, also those that only wait to be told of their end; 0 is no limit
+	ClientIP   func(*http.Request) netip.Addr // of the client; nil: the peer of the TCP connection
+	Conns      *connlimit.Limiter             // admission of connections; nil is no limit
+	MaxConns   int                            // Engine.IO sessions at once, also those that have ended and wait for their last poll; 0 is no limit
 	FrameBytes int                            // one request body or message from a client, 64 KiB
 	Deflate    bool                           // compress, for WebSockets of clients that offer it
-	Hello      time.Duration                  // until a client has joined the main namespace and, where it must, said who they are; 10 s
+	Hello      time.Duration                  // until a client has joined the main namespace and, where it must, identified itself; 10 s
 	Ping       time.Duration                  // between pings, 25 s
 	Timeout    time.Duration                  // for the answer to a ping, 20 s
 	Log        *slog.Logger                   // nil discards
@@ -71,20 +71,21 @@ func (c *Config) setDefaults() {
 	}
 }
 
-// maxQueued is how much may wait for a client that does not poll, or reads
-// slowly. The hub keeps what is behind it, and has a bound of its own.
+// maxQueued is how many bytes may wait for a client that does not poll, or reads
+// slowly. Behind that the hub feels backpressure and keeps a cursor, which has a
+// bound of its own.
 const maxQueued = 128 << 10
 
 // Handler serves Socket.IO; it is an http.Handler for /socket.io/.
 type Handler struct {
 	// Set once.
-	cfg     Config
-	origins origin.Policy
-	metrics *metrics
-	io      *socketio.Server
-	absent  *absent
-	ctx     context.Context // of every command; ends with Close
-	cancel  context.CancelFunc
+	cfg       Config
+	origins   origin.Policy
+	metrics   *metrics
+	io        *socketio.Server
+	resumable *resumeStore
+	ctx       context.Context // of every command; ends with Close
+	cancel    context.CancelFunc
 }
 
 // New makes a Handler. Close ends it.
@@ -105,32 +106,37 @@ func New(cfg Config) *Handler {
 		Log:            cfg.Log,
 	})
 	h.metrics = newMetrics(cfg.Registerer, h.io)
-	h.absent = newAbsent(maxAbsent, h.metrics.forgotten)
-	h.metrics.absent(cfg.Registerer, h.absent)
-	if cfg.Absent != "" {
-		if err := h.absent.load(cfg.Absent); err != nil {
-			cfg.Log.Warn("clients that were here before start over", "err", err)
+	h.resumable = newResumeStore(maxResumable, h.metrics.evicted)
+	h.metrics.watch(cfg.Registerer, h.resumable)
+	if cfg.ResumeFile != "" {
+		if err := h.resumable.load(cfg.ResumeFile); err != nil {
+			cfg.Log.Warn("sessions of before the start cannot be resumed", "err", err)
 		}
 	}
+	h.handle()
+	return h
+}
+
+// handle sets the handlers of the main namespace.
+func (h *Handler) handle() {
 	main := h.io.Of("/")
 	main.Recover(sessions{h})
 	main.Use(func(s *socketio.Socket) error { return clientOf(s).admit(s) })
 	main.OnConnect(func(s *socketio.Socket) { clientOf(s).connected(s) })
 	main.OnDisconnect(func(s *socketio.Socket, reason string) { clientOf(s).left(reason) })
 	main.OnAny(func(s *socketio.Socket, ev *socketio.Event) { clientOf(s).command(ev) })
-	return h
 }
 
 func clientOf(s *socketio.Socket) *client { return s.Writer().(*client) }
 
-// check refuses a handshake before anything is allocated for it.
+// check is the admission of a handshake, before anything is allocated for it.
 func (h *Handler) check(r *http.Request) error {
 	if !h.origins.Allow(r) {
 		h.metrics.refused.WithLabelValues("origin").Inc()
 		return &engineio.CheckError{Status: http.StatusForbidden, Text: "pages of this origin are not allowed here"}
 	}
-	if why, status := h.cfg.Conns.Check(h.network(r)); why != "" {
-		h.metrics.refused.WithLabelValues(why).Inc()
+	if reason, status := h.cfg.Conns.Check(h.network(r)); reason != "" {
+		h.metrics.refused.WithLabelValues(reason).Inc()
 		return &engineio.CheckError{Status: status, Text: "too many connections, come back later"}
 	}
 	return nil
@@ -150,10 +156,10 @@ func (h *Handler) Close() {
 	if err := h.io.Close(ctx); err != nil {
 		h.cfg.Log.Warn("connections did not end in time", "err", err)
 	}
-	if h.cfg.Absent == "" {
+	if h.cfg.ResumeFile == "" {
 		return
 	}
-	if err := h.absent.save(h.cfg.Absent); err != nil {
-		h.cfg.Log.Warn("clients will start over", "err", err)
+	if err := h.resumable.save(h.cfg.ResumeFile); err != nil {
+		h.cfg.Log.Warn("sessions will not be resumable after the restart", "err", err)
 	}
 }

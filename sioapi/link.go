@@ -19,9 +19,9 @@ func (l link) TryWrite(bufs net.Buffers) (int, error) { return l.c.engine.TryWri
 // WaitWritable waits until TryWrite can go on.
 func (l link) WaitWritable(timeout time.Duration) error { return l.c.engine.WaitWritable(timeout) }
 
-// Close says goodbye as an event and ends the connection. Stock clients come
-// back by themselves when a connection ends, unless the server made them leave
-// the namespace first. So that is what a client is told that should stay away.
+// Close sends the goodbye as an event and ends the connection. Stock clients
+// reconnect by themselves when a connection ends, unless the server disconnected
+// them from the namespace first. So a client that must not reconnect gets that too.
 func (l link) Close(g chat.Goodbye) {
 	if l.c.closed.Swap(true) {
 		return

@@ -10,16 +10,16 @@ import (
 )
 
 type metrics struct {
-	conns     *prometheus.GaugeVec   // by transport and protocol
-	refused   *prometheus.CounterVec // by why
-	goodbyes  *prometheus.CounterVec // by reason
-	forgotten prometheus.Counter
+	conns    *prometheus.GaugeVec   // by transport and protocol
+	refused  *prometheus.CounterVec // by reason
+	goodbyes *prometheus.CounterVec // by reason
+	evicted  prometheus.Counter
 }
 
-// newMetrics also shows what the libraries below count themselves.
+// newMetrics also exports the counters of the libraries below.
 func newMetrics(reg prometheus.Registerer, io *socketio.Server) *metrics {
 	opts := func(name, help string) prometheus.Opts {
-		return prometheus.Opts{Namespace: "roomtide", Subsystem: "sockio", Name: name, Help: help}
+		return prometheus.Opts{Namespace: "roomtide", Subsystem: "sioapi", Name: name, Help: help}
 	}
 	vec := func(name, help string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts(opts(name, help)), []string{"reason"})
@@ -33,30 +33,30 @@ func newMetrics(reg prometheus.Registerer, io *socketio.Server) *metrics {
 			[]string{"transport", "protocol"}),
 		refused:  vec("refused_total", "Handshakes refused, by reason."),
 		goodbyes: vec("goodbyes_total", "Connections ended by the server, by reason."),
-		forgotten: prometheus.NewCounter(prometheus.CounterOpts(
-			opts("forgotten_total", "Clients that were away and cannot come back to where they were, because too many others were away as well."))),
+		evicted: prometheus.NewCounter(prometheus.CounterOpts(
+			opts("resumable_evicted_total", "Sessions that cannot be resumed any more, because too many others were resumable."))),
 	}
 	if reg != nil {
-		reg.MustRegister(m.conns, m.refused, m.goodbyes, m.forgotten,
-			read("recovered_total", "Clients that came back to where they were.", func() uint64 { return io.Stats().Recovered }),
+		reg.MustRegister(m.conns, m.refused, m.goodbyes, m.evicted,
+			read("recovered_total", "Sessions that were resumed.", func() uint64 { return io.Stats().Recovered }),
 			read("upgrades_total", "Connections that went from polling to WebSocket.", func() uint64 { return io.Engine().Stats().Upgraded }),
 			read("bad_requests_total", "Requests refused, those in refused_total included.", func() uint64 { return io.Engine().Stats().Refused }),
-			read("leavers_deferred_total", "WebSockets whose client was gone and that had to wait to be seen off, because many went at once.",
+			read("closing_deferred_total", "WebSockets whose peer had ended and that had to wait to be drained, because many ended at once.",
 				func() uint64 { return io.Engine().Stats().Deferred }),
-			prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts("leavers", "WebSockets whose client is gone and that wait to be seen off.")),
-				func() float64 { return float64(io.Engine().Stats().Leavers) }),
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts("closing", "WebSockets whose peer has ended and that wait to be drained.")),
+				func() float64 { return float64(io.Engine().Stats().Closing) }),
 			read("panics_total", "Commands that ended in a panic.", func() uint64 { return io.Stats().Panics + io.Engine().Stats().Panics }),
 		)
 	}
 	return m
 }
 
-// absent shows how many clients are away.
-func (m *metrics) absent(reg prometheus.Registerer, a *absent) {
+// watch exports the number of resumable sessions.
+func (m *metrics) watch(reg prometheus.Registerer, rs *resumeStore) {
 	if reg != nil {
 		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Namespace: "roomtide", Subsystem: "sockio", Name: "absent", Help: "Clients that are away and may come back to where they were.",
-		}, func() float64 { return float64(a.len()) }))
+			Namespace: "roomtide", Subsystem: "sioapi", Name: "resumable", Help: "Sessions whose client is disconnected and that can be resumed.",
+		}, func() float64 { return float64(rs.len()) }))
 	}
 }
 

@@ -12,13 +12,13 @@ import (
 	"github.com/roomtide/roomtide/wire"
 )
 
-// sessions is how stock clients that were cut off come back to where they were
+// sessions resumes the sessions of stock clients that were disconnected
 // (socketio.Sessions, "connection state recovery"): with the same id and name, in
 // the same rooms, behind all they have missed.
 type sessions struct{ h *Handler }
 
 // PID is the id and its signature, so that nothing has to be kept for clients
-// that are here.
+// that are connected.
 func (ss sessions) PID(id string) string {
 	mac := hmac.New(sha256.New, ss.h.cfg.Secret)
 	mac.Write([]byte("come back to "))
@@ -26,23 +26,23 @@ func (ss sessions) PID(id string) string {
 	return id + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:18])
 }
 
-// Claim lets the user come back that left; a guest without a name is who it was
-// by the secret alone. A token is asked for as always.
+// Claim resumes a session for the user that it belonged to. For a guest the secret
+// is enough; a token is checked as always.
 func (ss sessions) Claim(s *socketio.Socket, pid, offset string) (id string) {
 	id, _, _ = strings.Cut(pid, ".")
 	if !hmac.Equal([]byte(ss.PID(id)), []byte(pid)) {
 		return ""
 	}
-	a := ss.find(id)
-	if a == nil {
+	r := ss.find(id)
+	if r == nil {
 		return ""
 	}
 	c := clientOf(s)
-	if !c.is(a) {
-		ss.h.absent.put(a)
+	if !c.owns(r) {
+		ss.h.resumable.put(r)
 		return ""
 	}
-	have, ok := a.Trail.Have(parseOffset(offset))
+	have, ok := r.Trail.Have(parseOffset(offset))
 	if !ok {
 		return ""
 	}
@@ -51,52 +51,54 @@ func (ss sessions) Claim(s *socketio.Socket, pid, offset string) (id string) {
 	return id
 }
 
-// find returns what there is of the client: it is away, or its old connection
-// lingers and now ends.
-func (ss sessions) find(id string) *absence {
-	if a := ss.h.absent.take(id); a != nil {
-		return a
+// find takes the state of a session: from the store, or from its old connection,
+// which lingers and now ends.
+func (ss sessions) find(id string) *resumeState {
+	if r := ss.h.resumable.take(id); r != nil {
+		return r
 	}
 	if s := ss.h.io.Of("/").Socket(id); s != nil {
 		old := clientOf(s)
-		a := old.absence()
+		r := old.resumeState()
 		old.conn.Close(chat.Goodbye{})
-		if a != nil {
-			return a
+		if r != nil {
+			return r
 		}
 	}
-	return ss.h.absent.take(id) // it left just now
+	return ss.h.resumable.take(id) // it ended just now
 }
 
-// is reports whether the client is the one that was away.
-func (c *client) is(a *absence) bool {
+// owns reports whether the session belongs to the client's user. For a guest it
+// says hello in the name that the session had.
+func (c *client) owns(r *resumeState) bool {
 	if c.session.Authenticated() {
 		user, _, _ := c.session.Speaker()
-		return user == a.User
+		return user == r.User
 	}
-	if !a.Guest {
+	if !r.Guest {
 		return false
 	}
 	var err error
-	c.hello, err = c.session.Greet(c.h.ctx, &wire.Command{Type: wire.Hello, User: a.User, Name: a.Name})
+	c.hello, err = c.session.Greet(c.h.ctx, &wire.Command{Type: wire.Hello, User: r.User, Name: r.Name})
 	return err == nil
 }
 
-// absence is what to keep of the client, once: nil when somebody has it, and when
-// there is nothing to come back to.
-func (c *client) absence() *absence {
-	if c.kept.Swap(true) || c.id == "" || !c.session.Authenticated() {
+// resumeState is what to keep of the client. It is returned once; then, and when
+// there is nothing to resume, it is nil.
+func (c *client) resumeState() *resumeState {
+	if c.saved.Swap(true) || c.id == "" || !c.session.Authenticated() {
 		return nil
 	}
-	a := &absence{ID: c.id, Trail: c.conn.Trail()}
-	a.User, a.Name, a.Guest = c.session.Speaker()
-	return a
+	r := &resumeState{ID: c.id, Trail: c.conn.Trail()}
+	r.User, r.Name, r.Guest = c.session.Speaker()
+	return r
 }
 
-// Pong is told by Socket.IO when the client has answered a ping (socketio.PongWriter).
+// Pong is called when the client has answered a ping, which acknowledges all that
+// was sent before it (socketio.PongWriter).
 func (c *client) Pong() { c.conn.Heard() }
 
-// recovered brings the client up to date behind its CONNECT.
+// recovered replays what the client missed, behind its CONNECT.
 func (c *client) recovered() {
 	err := c.session.Recover(c.h.ctx)
 	if err == nil {
@@ -106,6 +108,6 @@ func (c *client) recovered() {
 	if chat.KindOf(err) == chat.Internal {
 		level = slog.LevelError
 	}
-	c.h.cfg.Log.Log(c.h.ctx, level, "a client could not come back yet", "err", err)
+	c.h.cfg.Log.Log(c.h.ctx, level, "a client could not be resumed yet", "err", err)
 	c.conn.Close(chat.ByeBusy)
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/roomtide/roomtide/sioapi"
 )
 
-// stock does what the library of a stock client does to come back.
+// stock does what the library of a stock client does to resume.
 type stock struct {
 	*peer
 	auth             string // members of auth
@@ -96,17 +96,17 @@ func (s *stock) join(room string) {
 
 func (s *stock) cut() {
 	s.Helper()
-	before := s.metric("roomtide_sockio_absent")
+	before := s.metric("roomtide_sioapi_resumable")
 	s.ws.NetConn().Close()
-	s.settle("a client is away", func() bool { return s.metric("roomtide_sockio_absent") > before })
+	s.settle("a session is resumable", func() bool { return s.metric("roomtide_sioapi_resumable") > before })
 }
 
-// A client that was cut off is where it was, with everything it missed.
+// A client that was disconnected resumes its session, with everything it missed.
 func TestRecover(t *testing.T) {
 	for _, linger := range []bool{false, true} {
 		for _, transport := range []string{"websocket", "polling"} {
 			if transport == "polling" && !linger {
-				continue // nobody notices
+				continue // a polling client has no connection to cut
 			}
 			t.Run(fmt.Sprintf("%s, lingers %v", transport, linger), func(t *testing.T) {
 				w := newWorld(t, sioapi.Config{})
@@ -139,7 +139,7 @@ func TestRecover(t *testing.T) {
 					`message odd "room" & <name> odd`, `presence odd "room" & <name>`)
 				w.write("a", "a3")
 				s.wantEvents("message a a3")
-				if linger { // the old connection ends, and says nothing more of rooms than it had to
+				if linger { // the old connection ends, with no more room events than before
 					for p := ""; ; {
 						if p = old.next(); p == "" {
 							break
@@ -148,7 +148,7 @@ func TestRecover(t *testing.T) {
 						}
 					}
 				}
-				if n := w.metric("roomtide_sockio_recovered_total"); n != 1 {
+				if n := w.metric("roomtide_sioapi_recovered_total"); n != 1 {
 					t.Errorf("%v recovered", n)
 				}
 			})
@@ -156,7 +156,7 @@ func TestRecover(t *testing.T) {
 	}
 }
 
-// However long the absence was, and although nothing came before it.
+// However much was missed, and although nothing was received before.
 func TestRecoverMuch(t *testing.T) {
 	w := newWorld(t, sioapi.Config{})
 	s := w.stock("websocket", `"user":"ann"`)
@@ -216,8 +216,8 @@ func TestRecoverGuest(t *testing.T) {
 	}
 }
 
-// Nobody comes back in place of another.
-func TestRecoverWhom(t *testing.T) {
+// A session is resumed by its own user only.
+func TestRecoverIdentity(t *testing.T) {
 	w := newWorld(t, sioapi.Config{NoGuests: true})
 	as := func(user chat.UserID) string { return fmt.Sprintf(`"token":%q`, token(t, user, time.Hour)) }
 	s := w.stock("websocket", as("ann"))
@@ -257,7 +257,7 @@ func TestRecoverWhom(t *testing.T) {
 			s.cut()
 		}
 	})
-	t.Run("who left", func(t *testing.T) {
+	t.Run("left the namespace", func(t *testing.T) {
 		s.reconnect(w, "websocket")
 		s.say("1")
 		s.want(`2["hello",`)
@@ -268,8 +268,9 @@ func TestRecoverWhom(t *testing.T) {
 	})
 }
 
-// Who was put out of a room meanwhile is told, and is not let in again.
-func TestRecoverPutOut(t *testing.T) {
+// A member that was removed from a room meanwhile gets that event, once, and is not
+// in the room any more.
+func TestRecoverRemoved(t *testing.T) {
 	w := newWorld(t, sioapi.Config{})
 	s := w.stock("websocket", `"user":"ann"`)
 	s.want(`2["hello",`)
@@ -283,7 +284,7 @@ func TestRecoverPutOut(t *testing.T) {
 	}
 	w.write("a", "two")
 	w.write("b", "three")
-	for range 2 { // and is not told again
+	for range 2 { // and does not get it again
 		if s.reconnect(w, "websocket"); !s.recovered {
 			t.Fatal("not recovered")
 		}
@@ -297,10 +298,10 @@ func TestRecoverPutOut(t *testing.T) {
 	}
 }
 
-// A restart is no end: what is needed is in a file meanwhile.
+// Sessions survive a restart in a file.
 func TestRecoverFromFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "absent.json")
-	w := newWorld(t, sioapi.Config{Secret: secret, Absent: path})
+	path := filepath.Join(t.TempDir(), "resume.json")
+	w := newWorld(t, sioapi.Config{Secret: secret, ResumeFile: path})
 	s := w.stock("websocket", `"user":"ann"`)
 	s.want(`2["hello",`)
 	s.join("a")
@@ -316,7 +317,7 @@ func TestRecoverFromFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.listen(sioapi.Config{Secret: secret, Absent: path}, ln)
+	w.listen(sioapi.Config{Secret: secret, ResumeFile: path}, ln)
 	if s.reconnect(w, "websocket"); !s.recovered {
 		t.Fatal("not recovered")
 	}

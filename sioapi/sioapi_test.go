@@ -61,7 +61,7 @@ func TestBinaryIsRefused(t *testing.T) {
 	p.want(`35[{"type":"error","code":"invalid","message":"chat has no binary arguments"}]`)
 }
 
-// Who says in the handshake who they are.
+// Identification in the handshake.
 func TestAuth(t *testing.T) {
 	for _, c := range []struct {
 		name, auth string
@@ -74,7 +74,7 @@ func TestAuth(t *testing.T) {
 		{"token among guests", `{"token":"T","user":"ann"}`, false, `2["hello",{"type":"ack","user":"tom","guest":false,`, ""},
 		{"wrong token", `{"token":"x"}`, false, "", `"code":"unauthenticated"`},
 		{"no guests", `{"user":"ann"}`, true, "", `"code":"unauthenticated"`},
-		{"nobody", "", true, "", `"message":"a token is needed: connect with auth: {token}"`},
+		{"no credentials", "", true, "", `"message":"a token is needed: connect with auth: {token}"`},
 		{"no string", `{"user":1}`, false, "", `"code":"invalid"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -117,7 +117,7 @@ func TestHelloEvent(t *testing.T) {
 	})
 }
 
-// Guests may be silent: a page joins when somebody clicks.
+// Guests may be silent for any time before they join.
 func TestSilentGuest(t *testing.T) {
 	inBubble(t, sioapi.Config{NoGuests: false, Hello: time.Millisecond}, func(w *world) {
 		silent := w.connect(kind{"websocket", 3}, "")
@@ -137,12 +137,12 @@ func TestGoodbyes(t *testing.T) {
 		}
 		w.hub.CloseUser("user0", chat.ByeRevoked)
 		revoked.want(`2["goodbye",{"type":"goodbye","code":4403,"reason":"revoked","message":"the connection was ended by an administrator","retry":"never"}]`)
-		revoked.want("1") // stock clients stay away
+		revoked.want("1") // stock clients do not reconnect
 		revoked.want("")
 		w.hub.Drain(chat.ByeDraining)
 		drained.want(`2["goodbye",{"type":"goodbye","code":4000,"reason":"draining",`)
-		drained.want("") // stock clients come back
-		if n := w.metric("roomtide_sockio_goodbyes_total"); n != 2 {
+		drained.want("") // stock clients reconnect
+		if n := w.metric("roomtide_sioapi_goodbyes_total"); n != 2 {
 			w.Errorf("%v goodbyes counted, want 2", n)
 		}
 	})
@@ -151,7 +151,7 @@ func TestGoodbyes(t *testing.T) {
 // A token ends the connection that it began.
 func TestExpiry(t *testing.T) {
 	w := newWorld(t, sioapi.Config{NoGuests: true})
-	w.deps.Now = func() time.Time { return time.Now().Add(2 * time.Hour) } // of the conversation, not of who checks tokens
+	w.deps.Now = func() time.Time { return time.Now().Add(2 * time.Hour) } // of the conversation, not of the token verifier
 	for _, k := range []kind{{"websocket", 4}, {"polling", 4}} {
 		p, _ := w.dial(k, nil)
 		p.say(`0{"token":"` + token(t, "tom", time.Hour) + `"}`)
@@ -179,12 +179,12 @@ func TestOrigins(t *testing.T) {
 			}
 		}
 	}
-	if n := w.metric("roomtide_sockio_refused_total"); n != 8 {
+	if n := w.metric("roomtide_sioapi_refused_total"); n != 8 {
 		t.Errorf("%v refusals counted, want 8", n)
 	}
 }
 
-func TestGate(t *testing.T) {
+func TestAdmission(t *testing.T) {
 	conns := connlimit.New(3, 2)
 	from := netip.MustParseAddr("192.0.2.1")
 	w := newWorld(t, sioapi.Config{Conns: conns, ClientIP: func(*http.Request) netip.Addr { return from }})
@@ -201,18 +201,18 @@ func TestGate(t *testing.T) {
 	first.want("")
 	w.settle("a place again", func() bool { return conns.InUse() == 2 })
 	w.connect(kinds[1], "")
-	if why, _ := conns.Check(clientaddr.Network(from)); why != "full" {
-		t.Errorf("the limiter says %q", why)
+	if reason, _ := conns.Check(clientaddr.Network(from)); reason != "full" {
+		t.Errorf("the limiter says %q", reason)
 	}
 }
 
-// Places are given out strictly. Who asked for the last one together with
-// somebody faster is told so.
-func TestGateTogether(t *testing.T) {
+// The connection limit is strict: of two clients that ask for the last place at the
+// same time, one is refused.
+func TestAdmissionRace(t *testing.T) {
 	conns := connlimit.New(1, 0)
 	var w *world
 	w = newWorld(t, sioapi.Config{Conns: conns, Open: func(c *hub.Conn, codec sioapi.Codec) *session.Session {
-		conns.Acquire(netip.Prefix{}) // somebody faster, between the check and the connection
+		conns.Acquire(netip.Prefix{}) // a faster client, between the check and the connection
 		return session.New(w.deps, c, codec)
 	}})
 	for _, k := range kinds {
@@ -288,8 +288,8 @@ func TestPanic(t *testing.T) {
 		other.say(`21["join",{"room":"room1"}]`)
 		other.want(`31[{"type":"ack",`)
 	}
-	// The goodbye is said first.
-	w.settle("4 panics counted", func() bool { return w.metric("roomtide_sockio_panics_total") == 4 })
+	// The goodbye comes first.
+	w.settle("4 panics counted", func() bool { return w.metric("roomtide_sioapi_panics_total") == 4 })
 	w.settle("4 panics in the log", func() bool { return strings.Count(w.log.String(), "a handler panicked") == 4 })
 	if s := w.log.String(); !strings.Contains(s, "panicked") || strings.Contains(s, "quotes") {
 		t.Errorf("the log: %s", s)

@@ -48,7 +48,7 @@ type world struct {
 	web     *http.Client
 }
 
-// newWorld opens a node. Where cfg has no guests, nobody welcomes any.
+// newWorld opens a node. Without guests in cfg it has none.
 func newWorld(t *testing.T, cfg sioapi.Config) *world {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -97,7 +97,7 @@ func (w *world) listen(cfg sioapi.Config, ln net.Listener) {
 		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
 			w.Errorf("serve: %v", err)
 		}
-		if n := w.metric("roomtide_sockio_connections"); n != 0 {
+		if n := w.metric("roomtide_sioapi_connections"); n != 0 {
 			w.Errorf("%v connections are left", n)
 		}
 		if strings.Contains(w.log.String(), "did not end in time") {

@@ -17,7 +17,8 @@ type Broadcast struct {
 	volatile bool
 }
 
-// address says who is meant: everybody when neither rooms nor ids are given.
+// address selects sockets of a namespace: all of them when neither rooms nor ids are
+// given.
 type address struct {
 	rooms, ids             []string
 	exceptRooms, exceptIDs []string
@@ -29,7 +30,7 @@ func (n *Namespace) All() Broadcast { return Broadcast{nsp: n} }
 // To addresses the members of rooms, each socket once.
 func (n *Namespace) To(rooms ...string) Broadcast { return n.All().To(rooms...) }
 
-// ToID addresses sockets by their id. An id is not a room: nobody can join it.
+// ToID addresses sockets by their id. An id is not a room: it cannot be joined.
 func (n *Namespace) ToID(ids ...string) Broadcast { return n.All().ToID(ids...) }
 
 // Emit sends an event to the whole namespace.
@@ -47,7 +48,7 @@ func (b Broadcast) ToID(ids ...string) Broadcast {
 	return b
 }
 
-// Except leaves out who is in one of the rooms.
+// Except leaves out the members of rooms.
 func (b Broadcast) Except(rooms ...string) Broadcast {
 	b.to.exceptRooms = slices.Concat(b.to.exceptRooms, rooms)
 	return b
@@ -67,8 +68,8 @@ func (b Broadcast) Volatile() Broadcast {
 }
 
 // Emit sends an event; see NewMessage for the arguments. An error is about the
-// event: who cannot be reached, or does not keep up and is disconnected, is the
-// business of OnDisconnect.
+// event. A client that is not reached, or is disconnected because it does not keep
+// up, is a matter for OnDisconnect.
 func (b Broadcast) Emit(name string, args ...any) error {
 	m, err := NewMessage(name, args...)
 	if err != nil {
@@ -87,25 +88,25 @@ func (b Broadcast) Send(m Message) error {
 	return nil
 }
 
-// Sockets returns the connected sockets that are meant, in no order.
+// Sockets returns the connected sockets that are addressed, in no order.
 func (b Broadcast) Sockets() []*Socket { return b.nsp.receivers(&b.to) }
 
-// Disconnect disconnects the sockets that are meant; see Socket.Disconnect.
+// Disconnect disconnects the sockets that are addressed; see Socket.Disconnect.
 func (b Broadcast) Disconnect(all bool) {
 	for _, s := range b.Sockets() {
 		s.Disconnect(all)
 	}
 }
 
-// deliver sends an event to all who are meant. With recovery the ledger is
-// locked throughout, so that every client gets events in the order of their positions.
+// deliver sends an event to all receivers. With recovery the history is locked
+// throughout, so that every client gets events in the order of their positions.
 func (n *Namespace) deliver(to *address, m Message, volatile bool) error {
 	if err := m.check(TypeEvent); err != nil {
 		return err
 	}
-	out := letter{packet: Packet{Type: TypeEvent, Namespace: n.name, Message: m}}
-	n.ledger.lock()
-	n.ledger.record(to, &out, volatile)
+	out := envelope{packet: Packet{Type: TypeEvent, Namespace: n.name, Message: m}}
+	n.history.lock()
+	n.history.record(to, &out, volatile)
 	var slow []*client
 	var last error
 	for _, s := range n.receivers(to) {
@@ -119,33 +120,33 @@ func (n *Namespace) deliver(to *address, m Message, volatile bool) error {
 			}
 		}
 	}
-	n.ledger.unlock()
+	n.history.unlock()
 	for _, c := range slow {
 		_ = c.report(ErrFull)
 	}
 	return last
 }
 
-// letter is one event in the two forms it may need, each encoded once.
-type letter struct {
-	packet Packet
-	pos    uint64
-	plain  []engineio.Message
-	sealed []engineio.Message // with an offset, for clients that may recover
+// envelope is one event in the two forms it may need, each encoded once.
+type envelope struct {
+	packet     Packet
+	pos        uint64
+	plain      []engineio.Message
+	withOffset []engineio.Message // with an offset, for clients that may recover
 }
 
 // For is the form for one socket.
-func (l *letter) For(s *Socket) []engineio.Message {
+func (e *envelope) For(s *Socket) []engineio.Message {
 	if s.pid != "" {
-		return l.sealed
+		return e.withOffset
 	}
-	if l.plain == nil {
-		l.plain = encode(&l.packet)
+	if e.plain == nil {
+		e.plain = encode(&e.packet)
 	}
-	return l.plain
+	return e.plain
 }
 
-// receivers returns the sockets that are meant, each once.
+// receivers returns the sockets that are addressed, each once.
 func (n *Namespace) receivers(to *address) []*Socket {
 	n.mu.RLock()
 	defer n.mu.RUnlock()

@@ -35,7 +35,7 @@ func newCrowd(t *testing.T, o socketio.Options) *crowd {
 	return c
 }
 
-// got sends everybody a last event and returns who got how many before it.
+// got sends all sockets a last event and returns which got how many before it.
 func (c *crowd) got(event string) string {
 	c.Helper()
 	if err := c.n.Emit("last"); err != nil {
@@ -76,14 +76,14 @@ func testBroadcast(c *crowd) {
 		{n.To("red"), "ann bob"},
 		{n.To("red", "blue"), "ann bob cid"},
 		{n.To("red").To("blue"), "ann bob cid"},
-		{n.To("nobody"), ""},
+		{n.To("empty"), ""},
 		{n.To(ann.ID()), ""}, // an id is not a room
 		{n.ToID(ann.ID()), "ann"},
-		{n.ToID(ann.ID(), ann.ID(), "nobody"), "ann"},
+		{n.ToID(ann.ID(), ann.ID(), "unknown"), "ann"},
 		{n.To("blue").ToID(ann.ID(), bob.ID()), "ann bob cid"},
 		{n.All().Except("red"), "cid dan"},
 		{n.To("red").Except("blue"), "ann"},
-		{n.To("blue").Except("red", "nobody"), "cid"},
+		{n.To("blue").Except("red", "empty"), "cid"},
 		{n.To("red").ExceptID(ann.ID()), "bob"},
 		{ann.To("red"), "bob"},
 		{ann.To("blue"), "bob cid"},
@@ -124,7 +124,7 @@ func testBroadcast(c *crowd) {
 	}
 }
 
-// All that cannot be sent is an error and reaches nobody.
+// What cannot be sent is an error and reaches no socket.
 func TestBadEvents(t *testing.T) {
 	c := newCrowd(t, plain())
 	fake := json.RawMessage(`[{"_placeholder":true,"num":0}]`)

@@ -14,21 +14,22 @@ import (
 
 // client is one connection and its sockets, at most one for each namespace.
 type client struct {
-	// set once
-	srv    *Server
-	engine *engineio.Socket
-	out    Writer
-	turns  turns // handlers of all its sockets
+	// Set once.
+	srv      *Server
+	engine   *engineio.Socket
+	out      Writer
+	handlers serial // handlers of all its sockets
 
-	// owned by receive
+	// Owned by receive.
 	decoder  Decoder
 	attached *time.Timer // runs while attachments are missing
 
+	// Guarded by mu.
 	mu      sync.Mutex
-	dead    bool        // nothing that comes counts any more
+	dead    bool        // the connection has ended: what still arrives is ignored
 	joining *time.Timer // until the first namespace is joined
 	sockets []*Socket
-	left    []string // namespaces that the server made it leave: late packets for them are no offence
+	left    []string // namespaces the server disconnected it from: late packets for them are ignored
 }
 
 func newClient(s *Server, e *engineio.Socket) *client {
@@ -45,7 +46,7 @@ func (c *client) protocol() int {
 	return 5
 }
 
-// open begins. In protocol 4 every client is in the main namespace unasked.
+// open begins. In protocol 4 every client is in the main namespace without asking.
 func (c *client) open() {
 	c.mu.Lock()
 	c.joining = time.AfterFunc(c.srv.opts.ConnectTimeout, func() {
@@ -58,7 +59,7 @@ func (c *client) open() {
 	})
 	c.mu.Unlock()
 	if c.protocol() == 4 {
-		c.turns.wait(func() { c.connect("/", noAuth) })
+		c.handlers.wait(func() { c.connect("/", noAuth) })
 	}
 }
 
@@ -83,7 +84,7 @@ func (c *client) receive(m engineio.Message) {
 	case err != nil:
 		c.shut(engineio.ReasonParseError)
 	case p != nil:
-		c.turns.wait(func() { c.handle(p) })
+		c.handlers.wait(func() { c.handle(p) })
 	}
 }
 
@@ -98,7 +99,7 @@ func (c *client) watch() {
 	}
 }
 
-// handle does what a packet asks, in its turn.
+// handle does what a packet asks. Handlers of the connection run one at a time.
 func (c *client) handle(p *Packet) {
 	s, left := c.socket(p.Namespace)
 	switch {
@@ -108,8 +109,8 @@ func (c *client) handle(p *Packet) {
 	case s == nil, p.Type == TypeConnect, p.Type == TypeConnectError:
 		c.shut(ReasonForcedClose)
 	case p.Type == TypeDisconnect:
-		if tell := s.end(ReasonClientDisconnect); tell != nil {
-			tell()
+		if notify := s.end(ReasonClientDisconnect); notify != nil {
+			notify()
 		}
 	case p.Type == TypeEvent:
 		s.handle(p)
@@ -120,7 +121,7 @@ func (c *client) handle(p *Packet) {
 
 var noAuth = json.RawMessage("{}")
 
-// auth is what the client says about itself: in protocol 4 that is in the query.
+// auth is the object the client joins with: in protocol 4 it is made of the query.
 func auth(p *Packet) json.RawMessage {
 	if p.Data != nil {
 		return p.Data
@@ -140,7 +141,7 @@ func auth(p *Packet) json.RawMessage {
 	return b
 }
 
-// connect lets the client into a namespace, or tells it why not.
+// connect lets the client into a namespace, or refuses it with the reason.
 func (c *client) connect(name string, auth json.RawMessage) {
 	n := c.srv.namespace(name)
 	if n == nil {
@@ -152,9 +153,9 @@ func (c *client) connect(name string, auth json.RawMessage) {
 		c.refuse(name, err)
 		return
 	}
-	s.comeBack()
+	s.resume()
 	if !c.adopt(s) {
-		n.ledger.giveBack(s.session)
+		n.history.putBack(s.session)
 		return
 	}
 	n.attach(s)
@@ -163,7 +164,7 @@ func (c *client) connect(name string, auth json.RawMessage) {
 	}
 }
 
-// refuse tells the client why it may not join.
+// refuse sends the client the reason why it may not join.
 func (c *client) refuse(name string, err error) {
 	p := &Packet{Type: TypeConnectError, Namespace: name, Data: connectErrorData(err, c.protocol())}
 	c.report(c.send(encode(p), false))
@@ -185,7 +186,8 @@ func (c *client) adopt(s *Socket) bool {
 	return true
 }
 
-// forget takes a socket out. left says that the client does not know yet.
+// forget takes a socket out. left says that the client has not heard of it yet: it may
+// still send packets for it.
 func (c *client) forget(s *Socket, left bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -236,7 +238,7 @@ func (c *client) send(ms []engineio.Message, volatile bool) error {
 	return err
 }
 
-// writable reports whether the client takes what it is sent at once.
+// writable reports whether the client accepts what it is sent at once.
 func (c *client) writable() bool {
 	switch w := c.out.(type) {
 	case interface{ Writable() bool }:
@@ -247,8 +249,8 @@ func (c *client) writable() bool {
 	return true
 }
 
-// report ends a connection that did not take what it was sent: what follows
-// would have a hole. It returns err.
+// report ends a connection that did not accept what it was sent: what follows would
+// have a gap. It returns err.
 func (c *client) report(err error) error {
 	if err != nil && !errors.Is(err, ErrClosed) {
 		c.srv.counts.slow.Add(1)
@@ -260,22 +262,22 @@ func (c *client) report(err error) error {
 // shut ends the connection and all its sockets. Any goroutine, no locks held.
 func (c *client) shut(reason string) {
 	for _, s := range c.die() {
-		if tell := s.end(reason); tell != nil {
-			c.turns.later(tell)
+		if notify := s.end(reason); notify != nil {
+			c.handlers.later(notify)
 		}
 	}
 	c.out.Close(reason)
 }
 
-// finish is shut after the engine has ended. Everybody has been told when it
-// returns, so that Server.Close can wait for that. Not from inside a turn.
+// finish is shut after the engine has ended. All handlers have returned when it
+// does, so that Server.Close can wait for them. Not from inside a handler.
 func (c *client) finish(reason string) {
 	for _, s := range c.die() {
-		if tell := s.end(reason); tell != nil {
-			c.turns.do(tell)
+		if notify := s.end(reason); notify != nil {
+			c.handlers.do(notify)
 		}
 	}
-	c.turns.wait(func() {
+	c.handlers.wait(func() {
 		if c.srv.opts.Closed != nil {
 			c.srv.guard("Closed", func() { c.srv.opts.Closed(c.out, reason) })
 		}

@@ -1,6 +1,9 @@
 // Package socketio is a server for Socket.IO: protocol 5 (clients 3 and 4) and
 // protocol 4 (clients 1 and 2) on package engineio. It is a library of its own
-// and knows nothing of chat.
+// and knows nothing of chat; README.md has a complete server and says what there is
+// of the reference server and what is not. Roomtide itself uses the lower half
+// (see Frames of one's own); rooms, broadcasts, acks of clients and Recovery serve
+// programs that use the package as a library.
 //
 //	io := socketio.New(socketio.Options{})
 //	io.Of("/").On("hello", func(s *socketio.Socket, e *socketio.Event) {
@@ -14,7 +17,7 @@
 // Handlers belong to a Namespace and are set before the server serves; what
 // belongs to one client is in Socket.SetData. The handlers of one connection
 // run one after the other and nothing is read from the client meanwhile, so a
-// slow handler slows its own client down and nobody else. A panic in a handler
+// slow handler slows down its own client only: backpressure. A panic in a handler
 // ends its socket. Arguments are the JSON that came, byte for byte, and may be
 // kept. Every method may be called from inside a handler, except Socket.Call.
 //
@@ -22,9 +25,9 @@
 //
 // A client gets what one goroutine sends it in that order, an event and its
 // attachments with nothing in between. What is queued for a client is bounded
-// by engineio.Options.MaxQueued; when that is reached volatile events are dropped
-// and the connection is closed at any other one, so that nothing is missing in
-// the middle. Events to a client that is not connected are lost, unless Recovery
+// by engineio.Options.MaxQueued; when that is reached volatile (ephemeral) events
+// are dropped and the connection is closed at any other one, so that nothing is
+// missing in the middle. Events to a client that is not connected are lost, unless Recovery
 // brings them back.
 //
 // # What clients can do
@@ -36,7 +39,7 @@
 // time that an incomplete packet may take are limited. Placeholders of
 // attachments are checked in both directions.
 //
-// Who may connect is decided by engineio.Options.Check for connections and by
+// Admission is decided by engineio.Options.Check for connections and by
 // Namespace.Use for namespaces. There are no namespaces but "/" and those made with Of.
 //
 // # Differences from the reference server

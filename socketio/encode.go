@@ -56,7 +56,7 @@ func appendArray(dst []byte, p *Packet) []byte {
 
 // AppendEvent appends a whole WebSocket text frame with an event: what
 // engineio.Socket.TryWrite takes, the same for all protocol versions. nsp is a
-// namespace of the server, args are JSON. For those who write frames themselves.
+// namespace of the server, args are JSON. For programs that write frames themselves.
 func AppendEvent(dst []byte, nsp, name string, args ...[]byte) []byte {
 	var scratch [128]byte
 	head := appendHead(scratch[:0], &Packet{Type: TypeEvent, Namespace: nsp})

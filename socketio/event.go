@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Event is what a client said.
+// Event is an event that a client sent.
 type Event struct {
 	Message
 	socket *Socket
@@ -16,7 +16,7 @@ type Event struct {
 }
 
 // AckID is the id that an ack would need, and false when the client wants none.
-// Who writes the ack with AppendAck does not call Ack.
+// A program that writes the ack with AppendAck does not call Ack.
 func (e *Event) AckID() (uint64, bool) { return e.id, e.wants }
 
 // Ack answers the event, once, from any goroutine and also after the handler
@@ -58,7 +58,7 @@ func (s *Socket) handle(p *Packet) {
 	})
 }
 
-// pendingAck is an event of ours that waits for the client's answer.
+// pendingAck is an event of the server that waits for the client's ack.
 type pendingAck struct {
 	done  func(Message, error)
 	timer *time.Timer // nil: no timeout
@@ -91,8 +91,8 @@ func (s *Socket) ask(m Message, timeout time.Duration, done func(Message, error)
 	if err = s.client.send(encode(p), false); err == nil {
 		return id, nil
 	}
-	told := s.takeAck(id) == nil // by the end of the socket
-	if s.client.report(err); told {
+	called := s.takeAck(id) == nil // done was, by the end of the socket
+	if s.client.report(err); called {
 		err = nil
 	}
 	return id, err
@@ -107,16 +107,16 @@ func (s *Socket) Call(ctx context.Context, name string, args ...any) (Message, e
 	}
 	var answer Message
 	var failed error
-	told := make(chan struct{})
+	answered := make(chan struct{})
 	id, err := s.ask(m, 0, func(m Message, err error) {
 		answer, failed = m, err
-		close(told)
+		close(answered)
 	})
 	if err != nil {
 		return Message{}, err
 	}
 	select {
-	case <-told:
+	case <-answered:
 		return answer, failed
 	case <-ctx.Done():
 		s.takeAck(id)
@@ -149,11 +149,11 @@ func (s *Socket) expect(timeout time.Duration, done func(Message, error)) (id ui
 // expire gives up on an ack.
 func (s *Socket) expire(id uint64) {
 	if a := s.takeAck(id); a != nil {
-		s.client.turns.do(func() { s.guard("EmitAck", func() { a.done(Message{}, ErrTimeout) }) })
+		s.client.handlers.do(func() { s.guard("EmitAck", func() { a.done(Message{}, ErrTimeout) }) })
 	}
 }
 
-// takeAck returns the pending ack with that id, for the one who calls done.
+// takeAck removes and returns the pending ack with that id: done is called once.
 func (s *Socket) takeAck(id uint64) *pendingAck {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -168,14 +168,14 @@ func (s *Socket) takeAck(id uint64) *pendingAck {
 	return a
 }
 
-// acked takes an ack from the client. One that nobody waits for is late, and ignored.
+// acked takes an ack from the client. One that is not pending is late, and ignored.
 func (s *Socket) acked(p *Packet) {
 	if a := s.takeAck(p.ID); a != nil {
 		s.guard("EmitAck", func() { a.done(p.Message, nil) })
 	}
 }
 
-// dropAcks tells all who wait that no answer will come.
+// dropAcks ends all pending acks with ErrClosed.
 func (s *Socket) dropAcks() {
 	s.mu.Lock()
 	acks := s.acks

@@ -12,27 +12,38 @@ import (
 	"github.com/roomtide/roomtide/websocket"
 )
 
-// A room in which everybody hears everybody else. The client is a few frames
-// of a WebSocket here; with socket.io-client it is
-//
-//	socket.emit("say", "hello", (answer) => …)
-func Example() {
+// newChat is the server of README.md.
+func newChat() *socketio.Server {
 	io := socketio.New(socketio.Options{})
-	n := io.Of("/")
-	n.Use(func(s *socketio.Socket) error {
+	chat := io.Of("/")
+	chat.Use(func(s *socketio.Socket) error { // admission
 		var auth struct{ User string }
 		if err := json.Unmarshal(s.Auth(), &auth); err != nil || auth.User == "" {
-			return &socketio.ConnectError{Message: "who are you?"}
+			return &socketio.ConnectError{Message: "auth: {user} is missing"}
 		}
 		s.SetData(auth.User)
 		return s.Join("lobby")
 	})
-	n.On("say", func(s *socketio.Socket, e *socketio.Event) {
-		if len(e.Args) == 1 {
-			s.To("lobby").Emit("said", s.Data(), e.Args[0])
-			e.Ack("ok")
+	chat.On("say", func(s *socketio.Socket, e *socketio.Event) {
+		if len(e.Args) != 1 { // clients may send anything
+			return
 		}
+		s.To("lobby").Emit("said", s.Data(), e.Args[0])
+		e.Ack("ok") // an error means that the client is gone, or wants no ack
 	})
+	chat.OnDisconnect(func(s *socketio.Socket, reason string) {
+		s.To("lobby").Volatile().Emit("left", s.Data())
+	})
+	return io
+}
+
+// A chat room. The client is a few frames of a WebSocket here; with
+// socket.io-client it is
+//
+//	const socket = io(url, { auth: { user: "ann" } });
+//	socket.emit("say", "hello", (answer) => …);
+func Example() {
+	io := newChat()
 	server := httptest.NewServer(io) // or http.Handle("/socket.io/", io)
 	defer server.Close()
 	defer io.Close(context.Background())
@@ -51,14 +62,14 @@ func Example() {
 	fmt.Println(bob.receive())
 	fmt.Println(ann.receive())
 	// Output:
-	// 44{"message":"who are you?"}
+	// 44{"message":"auth: {user} is missing"}
 	// 40{"sid"
 	// 40{"sid"
 	// 431["ok"]
 	// 42["said","bob","hello"]
 }
 
-// Who is asked answers in a callback, or not in time.
+// The answer of the client comes in a callback, or ErrTimeout does.
 func ExampleSocket_EmitAck() {
 	io := socketio.New(socketio.Options{})
 	done := make(chan string)
@@ -83,12 +94,12 @@ func ExampleSocket_EmitAck() {
 	// [3] <nil>
 }
 
-// An event is addressed step by step; the steps change nothing.
+// An event is addressed step by step; each step is a new value.
 func ExampleBroadcast() {
 	io := socketio.New(socketio.Options{})
 	defer io.Close(context.Background())
 	news := io.Of("/news")
-	fmt.Println(news.Emit("to everybody", "hello"))
+	fmt.Println(news.Emit("to all", "hello"))
 	fmt.Println(news.To("red", "blue").Except("muted").Emit("picture", []byte{1, 2, 3}))
 	fmt.Println(news.To("red").Volatile().Emit("position", map[string]int{"x": 1}))
 	// Output:
@@ -115,7 +126,7 @@ func ExampleDecoder() {
 	// /chat 7 picture "\x89PNG" <nil>
 }
 
-// client is as little as a client can be.
+// client is a minimal client.
 type client struct{ ws *websocket.Conn }
 
 func dial(url string) client {

@@ -17,7 +17,7 @@ type member struct {
 	offset string
 }
 
-// inRoom lets everybody join "room" and puts who joined into the channel.
+// inRoom has all sockets join "room" and puts them into the channel.
 func inRoom(joined chan *socketio.Socket) func(io *socketio.Server) {
 	return func(io *socketio.Server) {
 		io.Of("/").OnConnect(func(s *socketio.Socket) {

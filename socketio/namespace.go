@@ -13,7 +13,7 @@ import (
 // over the same connections as the others. The methods that set handlers are
 // called before the server serves; the other ones by any goroutine.
 type Namespace struct {
-	// set before serving
+	// Set before serving.
 	srv          *Server
 	name         string
 	middleware   []func(*Socket) error
@@ -21,9 +21,10 @@ type Namespace struct {
 	onDisconnect []func(*Socket, string)
 	onAny        []func(*Socket, *Event)
 	on           map[string][]func(*Socket, *Event)
-	ledger       *ledger  // nil without recovery; locked before mu
+	history      *history // nil without recovery; locked before mu
 	sessions     Sessions // nil without a recovery of the program's own
 
+	// Guarded by mu.
 	mu      sync.RWMutex
 	sockets map[string]*Socket
 	rooms   map[string]map[*Socket]struct{}
@@ -34,7 +35,7 @@ func newNamespace(s *Server, name string) *Namespace {
 		srv: s, name: name, on: map[string][]func(*Socket, *Event){},
 		sockets: map[string]*Socket{}, rooms: map[string]map[*Socket]struct{}{},
 	}
-	n.ledger = newLedger(s, n)
+	n.history = newHistory(s, n)
 	return n
 }
 
@@ -46,8 +47,8 @@ type ConnectError struct {
 
 func (e *ConnectError) Error() string { return e.Message }
 
-// Use adds a function that decides who may join. All of them run, in order,
-// until one returns an error, which the client is told: the Message and Data of
+// Use adds middleware: a function that decides about the admission of a socket. All of them run, in order,
+// until one returns an error, which is sent to the client: the Message and Data of
 // a *ConnectError, the text of any other error. Meanwhile nothing is read from the client.
 func (n *Namespace) Use(f func(*Socket) error) { n.middleware = append(n.middleware, f) }
 
@@ -86,16 +87,16 @@ func (n *Namespace) Socket(id string) *Socket {
 // Sockets returns all connected sockets, in no order.
 func (n *Namespace) Sockets() []*Socket { return n.All().Sockets() }
 
-// attach makes an admitted socket a member: from its CONNECT on it gets all that
-// is said to it, and nothing before.
+// attach makes an admitted socket a member: from its CONNECT on it gets all that is
+// sent to it, and nothing before.
 func (n *Namespace) attach(s *Socket) { _ = s.client.report(n.welcome(s)) }
 
 func (n *Namespace) welcome(s *Socket) error {
-	n.ledger.lock()
-	defer n.ledger.unlock()
+	n.history.lock()
+	defer n.history.unlock()
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	err := n.ledger.welcome(s)
+	err := n.history.welcome(s)
 	if s.recovered && s.session != nil {
 		if s.rooms == nil {
 			s.rooms = map[string]uint64{}
@@ -111,14 +112,14 @@ func (n *Namespace) welcome(s *Socket) error {
 }
 
 // detach takes a socket out and reports whether it was in. With recovery it
-// keeps what is needed to come back.
+// keeps the session.
 func (n *Namespace) detach(s *Socket, reason string) bool {
-	n.ledger.lock()
-	defer n.ledger.unlock()
+	n.history.lock()
+	defer n.history.unlock()
 	if !n.remove(s) {
 		return false
 	}
-	n.ledger.depart(s, reason)
+	n.history.depart(s, reason)
 	return true
 }
 
@@ -159,8 +160,8 @@ func (n *Namespace) exit(room string, s *Socket) {
 // join and leave are the rooms of a socket. A socket that is not connected yet
 // enters its rooms when it is.
 func (n *Namespace) join(s *Socket, rooms []string) error {
-	n.ledger.lock()
-	defer n.ledger.unlock()
+	n.history.lock()
+	defer n.history.unlock()
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if s.ended {
@@ -173,7 +174,7 @@ func (n *Namespace) join(s *Socket, rooms []string) error {
 		if _, in := s.rooms[room]; in {
 			continue
 		}
-		s.rooms[room] = n.ledger.position()
+		s.rooms[room] = n.history.position()
 		if s.connected {
 			n.enter(room, s)
 		}
@@ -218,10 +219,10 @@ func connectErrorData(err error, protocol int) json.RawMessage {
 	return b
 }
 
-// invalidNamespace is what clients of all versions are told about an unknown namespace.
+// invalidNamespace refuses an unknown namespace, in all versions.
 var invalidNamespace = &ConnectError{Message: "Invalid namespace"}
 
-// connectPacket tells the client that it has joined.
+// connectPacket is the CONNECT of the server: the client has joined.
 func connectPacket(s *Socket) []engineio.Message {
 	p := &Packet{Type: TypeConnect, Namespace: s.nsp.name}
 	if s.client.protocol() == 5 {

@@ -12,11 +12,11 @@ import (
 type Type uint8
 
 const (
-	TypeConnect      Type = 0 // the client joins a namespace, or the server's yes to that
+	TypeConnect      Type = 0 // the client joins a namespace, or the server's acceptance
 	TypeDisconnect   Type = 1 // the sender leaves a namespace
 	TypeEvent        Type = 2
 	TypeAck          Type = 3 // the answer to an event with an id
-	TypeConnectError Type = 4 // the server's no; protocol 4 says ERROR
+	TypeConnectError Type = 4 // the server refuses; ERROR in protocol 4
 
 	wireBinaryEvent = 5
 	wireBinaryAck   = 6
@@ -31,15 +31,15 @@ const (
 	MaxID          = 1<<53 - 1
 )
 
-// PacketError says why something is not a packet or cannot become one. It
+// PacketError is the reason why something is not a packet or cannot become one. It
 // quotes nothing of what was received.
-type PacketError struct{ Why string }
+type PacketError struct{ Reason string }
 
-func (e *PacketError) Error() string { return "socketio: " + e.Why }
+func (e *PacketError) Error() string { return "socketio: " + e.Reason }
 
-func bad(why string) error { return &PacketError{why} }
+func bad(reason string) error { return &PacketError{reason} }
 
-// Packet is what the two sides tell each other, one Engine.IO message and its
+// Packet is what the two sides send each other, one Engine.IO message and its
 // attachments.
 type Packet struct {
 	Type      Type
@@ -56,7 +56,7 @@ type Packet struct {
 //
 // Args are the JSON texts that were received, byte for byte. Binary arguments
 // are in Attachments, and the Args hold {"_placeholder":true,"num":N} where
-// Attachments[N] belongs. Whoever passes a Message on must not change it any more.
+// Attachments[N] belongs. A Message that was passed on must not be changed any more.
 type Message struct {
 	Name        string
 	Args        []json.RawMessage

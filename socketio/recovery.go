@@ -7,23 +7,23 @@ import (
 	"github.com/roomtide/roomtide/engineio"
 )
 
-// Recovery lets a client that was cut off come back to its socket: same id,
+// Recovery lets a client that was disconnected resume its socket: same id,
 // rooms and data, and the events it has missed, in order and each once.
 //
-// It holds for what was said by this server to rooms, ids and namespaces with
-// Emit and Send, not for volatile events, events with acks, and what the client
-// said meanwhile. What is not certain is not recovered: the client then gets a
+// It holds for what this server sent to rooms, ids and namespaces with Emit and
+// Send, not for volatile events, events with acks, and what the client sent
+// meanwhile. What is not certain is not recovered: the client then gets a
 // new socket and has to start over.
 //
 // Every event to such clients has one more argument, a string at the end. Their
-// library remembers it to come back with, and their handlers see it too.
+// library remembers it to resume with, and their handlers see it too.
 type Recovery struct {
-	Window      time.Duration // how long a client may be away; 0 switches recovery off
+	Window      time.Duration // how long a client may be disconnected; 0 switches recovery off
 	MaxBytes    int           // of events kept for a namespace, 16 MiB
-	MaxSessions int           // clients of a namespace that are away, 10,000
+	MaxSessions int           // kept for a namespace, 10,000
 
-	// SkipMiddleware lets clients back in without asking the middleware again.
-	// Who was banned meanwhile then comes back.
+	// SkipMiddleware lets clients back in without asking the middleware again. A
+	// client that was banned meanwhile then resumes.
 	SkipMiddleware bool
 
 	keep time.Duration // how long events are kept
@@ -43,11 +43,11 @@ func (r *Recovery) setDefaults(e *engineio.Options) {
 	if timeout <= 0 {
 		timeout = 20 * time.Second
 	}
-	// A client may have been cut off for that long before anybody noticed.
+	// The server may notice only after that long that a client is disconnected.
 	r.keep = r.Window + interval + timeout
 }
 
-// recoverable are the reasons after which a client may come back.
+// recoverable are the reasons after which a session may be resumed.
 func recoverable(reason string) bool {
 	switch reason {
 	case engineio.ReasonTransportError, engineio.ReasonTransportClose, engineio.ReasonForcedClose,
@@ -57,22 +57,22 @@ func recoverable(reason string) bool {
 	return false
 }
 
-// credentials are what a client that comes back adds to its auth.
+// credentials are what a client that resumes adds to its auth.
 type credentials struct {
 	PID    string `json:"pid"`
 	Offset string `json:"offset"`
 }
 
-// Sessions lets clients come back to what the program itself keeps, in place of
-// Recovery: for those who write frames of their own, and can tell from an offset
-// in their events what a client has missed. Clients of protocol 4 do not ask.
+// Sessions resumes sessions that the program itself keeps, in place of Recovery: for
+// programs that write frames of their own, and know from an offset in their events
+// what a client has missed. Clients of protocol 4 do not ask.
 type Sessions interface {
-	// PID is the secret with which the client comes back to the socket of that id.
+	// PID is the secret with which the client resumes the socket of that id.
 	PID(id string) string
-	// Claim runs behind the middleware, when a client says that it was here before:
-	// the PID that it was given and the offset of the newest event it has, which is
-	// empty if it has none and may be older than that PID. It returns the id of the
-	// socket that the client had, if it will be told all it missed behind its CONNECT
+	// Claim runs behind the middleware, when a client asks to resume with the PID that
+	// it was given and the offset of the newest event it has, which is empty if it has
+	// none and may be older than that PID. It returns the id of the socket that the
+	// client had, if the program will send all it missed behind its CONNECT
 	// (Socket.Recovered); else "", and the client starts over. If the connection ends
 	// meanwhile, OnConnect does not follow.
 	Claim(s *Socket, pid, offset string) (id string)
@@ -81,8 +81,8 @@ type Sessions interface {
 // Recover sets the program's own recovery. Options.Recovery must be off.
 func (n *Namespace) Recover(by Sessions) { n.sessions = by }
 
-// comeBack asks the program's own recovery.
-func (s *Socket) comeBack() {
+// resume asks the program's own recovery.
+func (s *Socket) resume() {
 	by := s.nsp.sessions
 	var c credentials
 	if by == nil || s.Protocol() == 4 || json.Unmarshal(s.auth, &c) != nil || c.PID == "" {
@@ -96,7 +96,7 @@ func (s *Socket) comeBack() {
 	})
 }
 
-// secret is what the client needs to come back; empty: it cannot.
+// secret is what the client resumes with; empty: it cannot.
 func (s *Socket) secret() string {
 	if s.nsp.sessions != nil {
 		return s.nsp.sessions.PID(s.id)
@@ -104,21 +104,21 @@ func (s *Socket) secret() string {
 	return s.pid
 }
 
-// claim looks for the session that the client wants back. If its old connection
-// still lingers, that one ends.
+// claim looks for the session that the client asks for. If its old connection still
+// lingers, that one ends.
 func (s *Socket) claim() {
-	l := s.nsp.ledger
-	if l == nil {
+	h := s.nsp.history
+	if h == nil {
 		return
 	}
 	var c credentials
 	if err := json.Unmarshal(s.auth, &c); err != nil || c.PID == "" {
 		return // no credentials, or some of another shape: a new client
 	}
-	old, session := l.claim(c.PID)
+	old, session := h.claim(c.PID)
 	if old != nil {
 		old.client.forget(old, false)
-		old.client.turns.later(old.farewell(engineio.ReasonTransportClose))
+		old.client.handlers.later(old.onDisconnect(engineio.ReasonTransportClose))
 		old.client.shut(engineio.ReasonTransportClose)
 	}
 	if session == nil {

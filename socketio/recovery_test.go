@@ -39,12 +39,12 @@ func TestRecovery(t *testing.T) {
 	n.To("room").Except("room").Emit("not")
 	n.To("room").ExceptID(m.sid).Emit("not")
 	n.To("room").Volatile().Emit("not")
-	n.To("room").Except("hidden").Emit("for those who see nothing hidden")
+	n.To("room").Except("hidden").Emit("for all but hidden")
 	sid := m.sid
 	auth := fmt.Sprintf(`40{"pid":%q,"offset":%q}`, m.pid, m.offset)
 	m.peer = w.connect("4")
 	m.send(auth)
-	for _, want := range []string{`["room",{"_placeholder":true,"num":0}`, "b\x07", `["id"`, `["once"`, `["all"`, `["for those who see nothing hidden"`, `{"sid":"` + sid + `","pid":"` + m.pid + `"}`} {
+	for _, want := range []string{`["room",{"_placeholder":true,"num":0}`, "b\x07", `["id"`, `["once"`, `["all"`, `["for all but hidden"`, `{"sid":"` + sid + `","pid":"` + m.pid + `"}`} {
 		if got := m.read(); !strings.Contains(got, want) {
 			t.Fatalf("got %s, want %s", got, want)
 		}
@@ -79,7 +79,7 @@ func recoveringWorld(t *testing.T, o socketio.Options) (*world, chan *socketio.S
 }
 
 // A client that was quiet while others talked is not behind; one whose events
-// are gone is, and must not be told otherwise.
+// are gone is, and must not be treated otherwise.
 func TestRecoveryOfQuietClients(t *testing.T) {
 	o := recovering()
 	o.Recovery.MaxBytes = 1000
@@ -153,7 +153,7 @@ func TestRecoveryTakesOver(t *testing.T) {
 	<-joined
 	for i := range 3 {
 		old := m.peer
-		n.To("room").Emit("lost", i) // the old connection gets it and nobody reads it there
+		n.To("room").Emit("lost", i) // the old connection gets it, and it is not read there
 		m.wantBack(fmt.Sprintf(`["lost",%d]`, i))
 		rec.want("transport close")
 		if n.Len() != 1 {
@@ -166,7 +166,7 @@ func TestRecoveryTakesOver(t *testing.T) {
 	m.wantEvents(`["live"]`)
 }
 
-// Who is cut off again before it has read what it missed gets it again.
+// A client that is disconnected again before it has read what it missed gets it again.
 func TestRecoveryRepeats(t *testing.T) {
 	w, joined := recoveringWorld(t, recovering())
 	n := w.io.Of("/")
@@ -222,7 +222,7 @@ func TestNotRecovered(t *testing.T) {
 		})
 	}
 	t.Run("in another namespace", func(t *testing.T) {
-		w.io.Of("/other") // before anybody asks for it
+		w.io.Of("/other") // before a client asks for it
 		m := w.member()
 		m.send(fmt.Sprintf(`40/other,{"pid":%q}`, m.pid))
 		if reply := m.welcomed("40/other,"); reply.PID == m.pid || reply.SID == m.sid {

@@ -18,7 +18,7 @@ import (
 const (
 	ReasonClientDisconnect = "client namespace disconnect" // the client left the namespace
 	ReasonServerDisconnect = "server namespace disconnect" // Socket.Disconnect, or a handler that panicked
-	ReasonForcedClose      = "forced server close"         // the client broke the protocol's order, or joined nothing
+	ReasonForcedClose      = "forced server close"         // the client broke the order of the protocol, or joined no namespace
 )
 
 var (
@@ -46,25 +46,25 @@ type Options struct {
 	// Recovery is off unless it has a Window.
 	Recovery Recovery
 
-	// Writer gives each connection its way out, before anything is sent. Nil is
-	// the connection itself. Closed, if set, is told once when a connection has
-	// ended, after OnDisconnect of its sockets.
+	// Writer makes the Writer of each connection, before anything is sent. Nil is the
+	// connection itself. Closed, if set, is called once when a connection has ended,
+	// after OnDisconnect of its sockets.
 	Writer func(*engineio.Socket) Writer
 	Closed func(w Writer, reason string)
 
 	Log *slog.Logger // nil is that of Engine
 }
 
-// PongWriter is a Writer that wants to know when the client answered a ping; see
-// engineio.PongHandler.
+// PongWriter is a Writer that is also called when the client has answered a ping;
+// see engineio.PongHandler.
 type PongWriter interface{ Pong() }
 
-// Writer is the way out of one connection; *engineio.Socket is one. A program
-// that writes frames of its own to Socket.Engine gives its own Writer, so that
-// all that the server says to the client goes through one ordered queue. Its
-// methods are called by any goroutine and must not wait.
+// Writer is the outgoing side of one connection; *engineio.Socket is one. A program
+// that writes frames of its own to Socket.Engine sets its own Writer, so that all
+// that the server sends to the client goes through one ordered queue. Its methods
+// are called by any goroutine and must not wait.
 type Writer interface {
-	// Send takes all messages, in order and with nothing of others in between, or
+	// Send queues all messages, in order and with no other message in between, or
 	// none. It neither keeps nor changes their data.
 	Send(ms ...engineio.Message) error
 	// Close ends the connection behind what was sent.
@@ -99,10 +99,10 @@ func (o *Options) setDefaults() {
 	o.Recovery.setDefaults(&o.Engine)
 }
 
-// Server is an http.Handler, usually at /socket.io/. Namespaces and their
-// handlers are set up before it serves.
+// Server is an http.Handler, usually at /socket.io/. Namespaces and their handlers
+// are set up before it serves.
 type Server struct {
-	// set once
+	// Set once.
 	opts   Options
 	engine *engineio.Server
 	now    func() time.Time
@@ -113,6 +113,7 @@ type Server struct {
 		panics guard.Panics
 	}
 
+	// Guarded by mu.
 	mu         sync.RWMutex
 	namespaces map[string]*Namespace
 }
@@ -163,7 +164,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.Se
 // Engine is the server below, for its counters.
 func (s *Server) Engine() *engineio.Server { return s.engine }
 
-// Close ends all connections and refuses new ones. Clients come back by
+// Close ends all connections and refuses new ones. Clients reconnect by
 // themselves when there is a server again.
 func (s *Server) Close(ctx context.Context) error { return s.engine.Close(ctx) }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/roomtide/roomtide/socketio"
 )
 
-// keeper is a program that knows by itself who may come back.
+// keeper is a program that keeps the sessions itself.
 type keeper struct {
 	claims []string
 	panics bool
@@ -47,8 +47,8 @@ func TestSessions(t *testing.T) {
 	}{
 		{"no auth", "", "", false},
 		{"a new client", `{"user":"ann"}`, "", false},
-		{"who comes back", `{"pid":"secret of old","offset":"7"}`, "old", true},
-		{"who has seen nothing", `{"pid":"secret of old"}`, "old", true},
+		{"a known session", `{"pid":"secret of old","offset":"7"}`, "old", true},
+		{"a session without events", `{"pid":"secret of old"}`, "old", true},
 		{"whom the program does not know", `{"pid":"secret of "}`, "", false},
 		{"of another shape", `{"pid":7}`, "", false},
 	} {
@@ -80,13 +80,13 @@ func TestSessions(t *testing.T) {
 	if s := <-joined; s.Recovered() || w.io.Stats().Panics != 1 {
 		t.Errorf("recovered %v, %+v", s.Recovered(), w.io.Stats())
 	}
-	old := w.connect("3") // is connected unasked, and comes back as nobody
+	old := w.connect("3") // is connected without asking, and resumes nothing
 	if got := old.read(); got != "40" || (<-joined).Recovered() {
 		t.Errorf("protocol 4: %s", got)
 	}
 }
 
-// ponged is a way out that counts answers to pings.
+// ponged is a Writer that counts answers to pings.
 type ponged struct {
 	*engineio.Socket
 	pongs *atomic.Int64

@@ -16,7 +16,7 @@ import (
 // goroutine and from inside handlers. Handlers of all sockets of one connection
 // run one after the other, and nothing is read from the client meanwhile.
 type Socket struct {
-	// set once
+	// Set once.
 	nsp    *Namespace
 	client *client
 	id     string
@@ -24,19 +24,20 @@ type Socket struct {
 	// Set by attach, before the socket can be found.
 	pid       string // secret, for recovery
 	recovered bool
-	session   *session // it came back with; nil later
+	session   *session // that it resumes; nil later
 
-	// guarded by nsp.mu; written under the ledger's lock as well
+	// Guarded by nsp.mu; written under the history's lock as well.
 	connected bool
 	ended     bool
 	rooms     map[string]uint64 // and the position when it joined them
 
-	// guarded by the ledger
-	since uint64 // everything up to here the client has
+	// Guarded by the history's lock.
+	since uint64 // everything up to here was received
 	sent  uint64 // the last event it was sent
 
-	data atomic.Pointer[any]
+	data atomic.Pointer[any] // safe for any goroutine
 
+	// Guarded by mu.
 	mu      sync.Mutex
 	auth    json.RawMessage
 	lastAck uint64
@@ -65,7 +66,7 @@ func newID() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-// ID names the socket. It is no secret, except with clients 1 and 2, where it
+// ID is the id of the socket. It is no secret, except with clients 1 and 2, where it
 // is the id of the connection as well.
 func (s *Socket) ID() string { return s.id }
 
@@ -84,7 +85,7 @@ func (s *Socket) Auth() json.RawMessage {
 	return s.auth
 }
 
-// ForgetAuth lets go of what the client joined with, which may be a token of some
+// ForgetAuth drops what the client joined with, which may be a token of some
 // kilobytes, for programs that have taken from it what they need.
 func (s *Socket) ForgetAuth() {
 	s.mu.Lock()
@@ -96,13 +97,13 @@ func (s *Socket) ForgetAuth() {
 // engineio.Socket.ForgetRequest.
 func (s *Socket) Request() *http.Request { return s.client.engine.Request() }
 
-// Engine is the connection, for those who write frames themselves.
+// Engine is the connection, for programs that write frames themselves.
 func (s *Socket) Engine() *engineio.Socket { return s.client.engine }
 
 // Writer is what Options.Writer made for the connection.
 func (s *Socket) Writer() Writer { return s.client.out }
 
-// Recovered reports whether the client came back and has missed nothing.
+// Recovered reports whether the client resumed its socket and has missed nothing.
 func (s *Socket) Recovered() bool { return s.recovered }
 
 // Data is what SetData was given last, by this socket or by the one that it recovered.
@@ -179,9 +180,9 @@ func (s *Socket) Disconnect(all bool) {
 		all = false
 	}
 	for _, s := range sockets {
-		if tell := s.end(ReasonServerDisconnect); tell != nil {
+		if notify := s.end(ReasonServerDisconnect); notify != nil {
 			_ = s.client.report(s.client.send(encode(&Packet{Type: TypeDisconnect, Namespace: s.nsp.name}), false))
-			s.client.turns.later(tell)
+			s.client.handlers.later(notify)
 		}
 	}
 	if all {
@@ -189,7 +190,7 @@ func (s *Socket) Disconnect(all bool) {
 	}
 }
 
-// admit asks the middleware.
+// admit runs the middleware.
 func (s *Socket) admit() error {
 	if s.session != nil && s.nsp.srv.opts.Recovery.SkipMiddleware {
 		return nil
@@ -204,18 +205,18 @@ func (s *Socket) admit() error {
 	return nil
 }
 
-// end takes the socket out of its namespace. It returns what tells the handlers
-// in their turn, or nil when the socket has ended before or never began.
-func (s *Socket) end(reason string) (tell func()) {
+// end takes the socket out of its namespace. It returns the call of the handlers,
+// which run one at a time, or nil when the socket has ended before or never began.
+func (s *Socket) end(reason string) (notify func()) {
 	if !s.nsp.detach(s, reason) {
 		return nil
 	}
 	s.client.forget(s, reason == ReasonServerDisconnect)
-	return s.farewell(reason)
+	return s.onDisconnect(reason)
 }
 
-// farewell is what tells the handlers that the socket has ended.
-func (s *Socket) farewell(reason string) func() {
+// onDisconnect returns the call of the OnDisconnect handlers.
+func (s *Socket) onDisconnect(reason string) func() {
 	return func() {
 		s.dropAcks()
 		for _, f := range s.nsp.onDisconnect {

@@ -87,7 +87,7 @@ func TestMiddleware(t *testing.T) {
 				t.Errorf("emit inside a middleware: %v", err)
 			}
 			s.Disconnect(true) // means nothing yet
-			s.Join("everybody")
+			s.Join("all")
 			s.SetData(s.Request().Header.Get("Upgrade"))
 			return nil
 		})
@@ -121,12 +121,12 @@ func TestMiddleware(t *testing.T) {
 		p.send(`40{"token":"` + c.token + `"}`)
 		p.want(c.answer)
 	}
-	if n := w.io.Of("/").Len() + len(w.io.Of("/").To("everybody").Sockets()); n != 0 {
+	if n := w.io.Of("/").Len() + len(w.io.Of("/").To("all").Sockets()); n != 0 {
 		t.Errorf("%d refused sockets were let in", n)
 	}
 	p.send("40")
 	p.welcomed("40")
-	rec.want("[everybody] websocket")
+	rec.want("[all] websocket")
 }
 
 func TestDisconnectReasons(t *testing.T) {
@@ -217,7 +217,7 @@ func TestPingTimeout(t *testing.T) {
 	})
 }
 
-// Handlers of one connection never run at the same time, whoever starts them.
+// Handlers of one connection never run at the same time, from whatever goroutine they are called.
 func TestHandlersTakeTurns(t *testing.T) {
 	var running, worst atomic.Int32
 	turn := func() {
@@ -262,7 +262,7 @@ func TestHandlersTakeTurns(t *testing.T) {
 	}
 }
 
-// What the server says can be taken by a writer of the program.
+// What the server sends can go through a Writer of the program.
 func TestWriter(t *testing.T) {
 	rec := record(t)
 	o := plain()
@@ -288,7 +288,7 @@ func TestWriter(t *testing.T) {
 	p.want("41")
 	p.wantClosed()
 	rec.want("1", "close", "server namespace disconnect", "closed forced server close")
-	q := w.poll() // and over polling, and for those who never join
+	q := w.poll() // and over polling, and for a client that never joins
 	rec.want("open")
 	w.do("POST", q, "1")
 	rec.want("closed transport close")

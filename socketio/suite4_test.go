@@ -69,7 +69,7 @@ func TestProtocol4Identity(t *testing.T) {
 	p.want(`44/text,"go away"`, `44/data,[1,2]`)
 }
 
-// A main namespace that refuses says so unasked.
+// A main namespace that refuses sends that without a CONNECT.
 func TestProtocol4Refused(t *testing.T) {
 	w := overTCP(t, plain(), func(io *socketio.Server) {
 		io.Of("/").Use(func(*socketio.Socket) error { return &socketio.ConnectError{Message: "no"} })

@@ -18,7 +18,7 @@ import (
 	"github.com/roomtide/roomtide/websocket"
 )
 
-// world is a server and those who talk to it, over TCP or, inside a bubble of
+// world is a server and its clients, over TCP or, inside a bubble of
 // testing/synctest with a clock of its own, over pipes.
 type world struct {
 	*testing.T

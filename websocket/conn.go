@@ -23,13 +23,13 @@ type Conn struct {
 	// two calls.
 	Source io.Reader
 
-	// set once
+	// Set once.
 	nc       net.Conn
 	client   bool
 	deflate  bool // permessage-deflate was agreed on
 	protocol string
 
-	// owned by the reader
+	// Owned by the reader.
 	buf   []byte // buf[r:w] was received and not yet consumed; nil while there is nothing
 	r, w  int
 	begun *fragments // of a message; nil between messages
@@ -39,7 +39,7 @@ type Conn struct {
 }
 
 // newConn takes over nc. early is what was received after the handshake; it is
-// copied. Whoever agreed on permessage-deflate sets deflate.
+// copied. The caller sets deflate.
 func newConn(nc net.Conn, client bool, protocol string, early []byte) *Conn {
 	c := &Conn{nc: nc, client: client, protocol: protocol}
 	if len(early) > 0 {
@@ -49,8 +49,8 @@ func newConn(nc net.Conn, client bool, protocol string, early []byte) *Conn {
 	return c
 }
 
-// NetConn is the connection below. Who writes to it writes whole frames and
-// does not use WriteMessage at the same time.
+// NetConn is the connection below. A program that writes to it writes whole frames
+// and does not use WriteMessage at the same time.
 func (c *Conn) NetConn() net.Conn { return c.nc }
 
 // Protocol is the subprotocol both sides agreed on, or "".
@@ -61,7 +61,7 @@ func (c *Conn) Protocol() string { return c.protocol }
 func (c *Conn) Deflate() bool { return c.deflate }
 
 // WriteMessage sends one message, or a ping or pong, in one frame and one
-// write. It waits until the peer's window takes it; set a deadline on NetConn
+// write. It blocks while the peer's window is full (backpressure); set a deadline on NetConn
 // to bound that. p is not changed. Where Deflate was agreed on, a message is
 // compressed if that makes it smaller.
 func (c *Conn) WriteMessage(op Op, p []byte) error {
@@ -110,7 +110,7 @@ func (c *Conn) appendFrame(dst []byte, op Op, p []byte) []byte {
 	if !c.client {
 		return append(AppendHeader(dst, op, len(p)), p...)
 	}
-	// The key must be unpredictable to whoever chose p (a page in a browser,
+	// The key must be unpredictable to the author of p (a page in a browser,
 	// RFC 6455 section 10.3). The process-wide generator is ChaCha8 seeded by
 	// the operating system, and needs no system call for each frame.
 	var key [4]byte

@@ -27,7 +27,7 @@ const (
 // flushed is how a flush ends a stream. It is not sent (RFC 7692 section 7.2.1).
 var flushed = []byte{0x00, 0x00, 0xff, 0xff}
 
-// deflater is a compressor. It is large (1.2 MB), so whoever has one does not wait.
+// deflater is a compressor. It is large (1.2 MB), so no goroutine waits while it holds one.
 type deflater struct {
 	w   *flate.Writer
 	out bytes.Buffer

@@ -111,7 +111,7 @@ func (d *Dialer) handshake(nc net.Conn, u *url.URL, header http.Header) (*Conn, 
 		resp.Header.Get("Sec-WebSocket-Accept") != Accept(key):
 		return nil, errors.New("websocket: the answer to the handshake is wrong")
 	case protocol != "" && !slices.Contains(d.Protocols, protocol):
-		return nil, errors.New("websocket: the server chose a subprotocol nobody offered")
+		return nil, errors.New("websocket: the server chose a subprotocol that was not offered")
 	}
 	agreed, err := checkDeflate(resp.Header, d.Deflate)
 	if err != nil {

@@ -5,7 +5,7 @@
 //
 // A server that writes the same bytes to many connections frames them once
 // with AppendHeader and writes them to NetConn itself; this package then only
-// reads. Everybody else uses WriteMessage.
+// reads. All other programs use WriteMessage.
 //
 // # Compression
 //
@@ -19,8 +19,9 @@
 // The limit of ReadMessage holds for what a compressed message becomes as well:
 // inflating ends one byte over it, so a bomb costs what an honest message may.
 //
-// The length of a compressed message tells something of its text. Who puts a
-// secret and a stranger's words into one message lets the stranger guess.
+// The length of a compressed message tells something of its text. A message that
+// holds a secret beside words of an attacker's choice lets the attacker guess the
+// secret.
 //
 // # What a connection holds
 //
@@ -33,7 +34,7 @@
 // connection has one only for the moment in which a whole message is inflated or
 // a frame is made out, and never while it waits for the peer.
 //
-// # Who may call what
+// # Concurrency
 //
 // One goroutine at a time calls ReadMessage. WriteMessage, WriteClose and Close
 // may be called from any goroutine. OnPing and OnPong are set before the first

@@ -16,7 +16,7 @@ const (
 	CodeTooLarge = 1009
 )
 
-// Error says that the peer broke the rules. Code is the close code to send;
+// Error means that the peer broke the rules. Code is the close code to send;
 // nothing more can be read from the connection.
 type Error struct {
 	Code int
@@ -27,7 +27,7 @@ func (e *Error) Error() string { return fmt.Sprintf("websocket: %s (%d)", e.Text
 
 func protocolError(text string) error { return &Error{CodeProtocol, text} }
 
-// CloseError says that the peer ended the connection in good order. The reader
+// CloseError means that the peer ended the connection in good order. The reader
 // answers with WriteClose and the same code.
 type CloseError struct {
 	Code   int // CodeNone if the peer gave none

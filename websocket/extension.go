@@ -48,12 +48,12 @@ func checkDeflate(h http.Header, offered bool) (deflate bool, err error) {
 		return false, nil
 	}
 	if !offered {
-		return false, errors.New("websocket: the server chose an extension nobody offered")
+		return false, errors.New("websocket: the server chose an extension that was not offered")
 	}
 	e, ok := l.next()
 	if !ok || l.rest != "" || e.name != deflateName || e.refused ||
 		!e.serverAlone || !e.clientAlone || e.clientBits != "" {
-		return false, errors.New("websocket: the server chose an extension on terms nobody offered")
+		return false, errors.New("websocket: the server chose an extension on terms that were not offered")
 	}
 	return true, nil
 }
@@ -100,7 +100,7 @@ func windowBits(s string) bool {
 // extensionList is read from left to right, every byte once.
 type extensionList struct{ rest string }
 
-// next reads an element and the comma after it. It says no at the end of the
+// next reads an element and the comma after it. It returns false at the end of the
 // list, and at what is none of RFC 6455 section 9.1; nothing can be read after it.
 func (l *extensionList) next() (e extension, ok bool) {
 	l.space()

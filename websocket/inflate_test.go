@@ -37,7 +37,7 @@ func unpacked(in []byte, chunk, limit int) string {
 	return read(deflating(&script{in: bytes.Clone(in), chunk: chunk}, false), limit)
 }
 
-// unpackedHalting is the same where the reader is told to come later.
+// unpackedHalting is the same where the source returns EAGAIN in between.
 func unpackedHalting(in []byte, chunk, limit int) string {
 	c := deflating(nil, false)
 	c.Source = &halting{script: script{in: bytes.Clone(in), chunk: chunk}}
@@ -60,7 +60,7 @@ func TestExamples(t *testing.T) {
 			}
 		}
 	}
-	// 7.2.3.2 shares the window with the message before, which nobody agreed on.
+	// 7.2.3.2 shares the window with the message before, which was not agreed on.
 	in := []byte("\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00\xc1\x05\xf2\x00\x11\x00\x00")
 	if got := read(deflating(&script{in: in, chunk: 99}, true), 20); got != "1:48656c6c6f; websocket: compressed message is malformed (1002)" {
 		t.Errorf("7.2.3.2 with context takeover: %s", got)
@@ -166,7 +166,7 @@ func TestInflateLimit(t *testing.T) {
 		p := []byte(packed(strings.Repeat("a", n)))
 		out, err := inflate(p, n)
 		if err != nil || len(out) != n || cap(out) > n+1 {
-			t.Errorf("limit %d: %d bytes with room for %d, %v", n, len(out), cap(out), err)
+			t.Errorf("limit %d: %d bytes with space for %d, %v", n, len(out), cap(out), err)
 		}
 		if out, err := inflate(p, n-1); err == nil && n > 0 {
 			t.Errorf("limit %d: %d bytes", n-1, len(out))
@@ -270,7 +270,7 @@ func FuzzInflate(f *testing.F) {
 		limit, cut := int(most), int(chunk)%(len(in)+1)
 		out, err := inflate(in, limit)
 		if len(out) > limit || cap(out) > limit+1 || err != nil && out != nil {
-			t.Fatalf("%d bytes with room for %d, limit %d, %v", len(out), cap(out), limit, err)
+			t.Fatalf("%d bytes with space for %d, limit %d, %v", len(out), cap(out), limit, err)
 		}
 		for _, frames := range [][]byte{
 			in, frame(0xc2, string(in)), frame(0xc1, string(in)),

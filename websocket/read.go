@@ -25,7 +25,7 @@ var buffers = sync.Pool{New: func() any { return new([readBuffer]byte) }}
 // becomes may be more than limit. Pings, pongs and their callbacks are handled on
 // the way. payload is valid until the next call.
 //
-// The error is a *CloseError when the peer said goodbye, an *Error when it
+// The error is a *CloseError when the peer sent a close frame, an *Error when it
 // broke the rules, io.EOF or another error of the connection when it is gone.
 // After an error every call returns the same error. Only syscall.EAGAIN, from a
 // Source that does not wait, is no such end: no part of a message is lost.
@@ -52,11 +52,11 @@ type fragments struct {
 
 func (c *Conn) readMessage(limit int) (Op, []byte, error) {
 	for {
-		room := limit
+		space := limit
 		if c.begun != nil {
-			room -= len(c.begun.joined)
+			space -= len(c.begun.joined)
 		}
-		h, p, err := c.readFrame(room)
+		h, p, err := c.readFrame(space)
 		if err != nil {
 			return 0, nil, err
 		}
@@ -129,8 +129,8 @@ type header struct {
 // readFrame waits for a frame, consumes it and unmasks its payload in place. The
 // payload is valid until the next need. Until the frame is there whole nothing
 // of it is consumed, so it can be begun again.
-func (c *Conn) readFrame(room int) (h header, p []byte, err error) {
-	if h, err = c.readHeader(room); err != nil {
+func (c *Conn) readFrame(space int) (h header, p []byte, err error) {
+	if h, err = c.readHeader(space); err != nil {
 		return h, nil, err
 	}
 	end := h.size + h.n
@@ -145,11 +145,11 @@ func (c *Conn) readFrame(room int) (h header, p []byte, err error) {
 	return h, p, nil
 }
 
-// readHeader reads and judges a frame header, and does not consume it. room is
+// readHeader reads and judges a frame header, and does not consume it. space is
 // how many bytes of payload a data frame may have. Every rule that does not
 // need the payload is checked here, before a byte of it is waited for or a place
 // for it is made.
-func (c *Conn) readHeader(room int) (h header, err error) {
+func (c *Conn) readHeader(space int) (h header, err error) {
 	if err := c.need(2); err != nil {
 		if err == io.ErrUnexpectedEOF && c.r == c.w && c.begun == nil {
 			err = io.EOF // between messages: the peer just left
@@ -166,7 +166,7 @@ func (c *Conn) readHeader(room int) (h header, err error) {
 	if err != nil {
 		return h, err
 	}
-	if !h.op.control() && n > uint64(max(room, 0)) {
+	if !h.op.control() && n > uint64(max(space, 0)) {
 		return h, &Error{CodeTooLarge, "message is too large"}
 	}
 	h.n = int(n)

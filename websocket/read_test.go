@@ -13,7 +13,7 @@ import (
 )
 
 // script is a connection that gives chunk bytes of in with each Read and
-// remembers the largest place it was offered.
+// remembers the largest buffer it was given.
 type script struct {
 	net.Conn
 	in      []byte
@@ -73,7 +73,7 @@ func transcript(in []byte, chunk, limit int) string {
 	return read(newConn(&script{in: bytes.Clone(in), chunk: chunk}, false, "", nil), limit)
 }
 
-// halted is the same where the reader is told again and again to come later.
+// halted is the same where the source returns EAGAIN again and again.
 func halted(in []byte, chunk, limit int) string {
 	c := newConn(nil, false, "", nil)
 	c.Source = &halting{script: script{in: bytes.Clone(in), chunk: chunk}}
@@ -210,7 +210,7 @@ func TestClientRefusesMask(t *testing.T) {
 	}
 }
 
-// A length is not believed: the place for a payload grows with what arrived,
+// A length is not trusted: the buffer of a payload grows with what arrived,
 // and goes back when it was read.
 func TestBufferFollowsBytes(t *testing.T) {
 	const limit = 1 << 30

@@ -10,21 +10,22 @@ import (
 	"github.com/roomtide/roomtide/internal/poll"
 )
 
-// retryAfter is the seconds a refused client is told to wait.
+// retryAfter is the Retry-After of a refused handshake, in seconds.
 const retryAfter = 5
 
-// admit takes a place for a connection from the network, or says why not and
-// with which HTTP status. release gives the place back.
-func (h *Handler) admit(from netip.Prefix) (why string, status int) {
+// admit is the admission of a connection from the network: it takes a place at the
+// limiter, or returns the reason for refusing and the HTTP status that goes with
+// it. release gives the place back.
+func (h *Handler) admit(from netip.Prefix) (reason string, status int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
 		return "draining", http.StatusServiceUnavailable
 	}
-	if why, status = h.cfg.Conns.Acquire(from); status == 0 {
+	if reason, status = h.cfg.Conns.Acquire(from); status == 0 {
 		h.done.Add(1)
 	}
-	return why, status
+	return reason, status
 }
 
 func (h *Handler) release(from netip.Prefix) {
@@ -33,15 +34,15 @@ func (h *Handler) release(from netip.Prefix) {
 }
 
 type metrics struct {
-	refused  *prometheus.CounterVec // by why
+	refused  *prometheus.CounterVec // by reason
 	goodbyes *prometheus.CounterVec // by reason
 	panics   guard.Panics
 }
 
-// newMetrics also shows what readers count themselves.
+// newMetrics also exports the counters of readers.
 func newMetrics(reg prometheus.Registerer, readers *poll.Readers) *metrics {
 	opts := func(name, help string) prometheus.Opts {
-		return prometheus.Opts{Namespace: "roomtide", Subsystem: "wsock", Name: name, Help: help}
+		return prometheus.Opts{Namespace: "roomtide", Subsystem: "wsapi", Name: name, Help: help}
 	}
 	vec := func(name, help, label string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts(opts(name, help)), []string{label})
@@ -54,10 +55,10 @@ func newMetrics(reg prometheus.Registerer, readers *poll.Readers) *metrics {
 		reg.MustRegister(m.refused, m.goodbyes,
 			prometheus.NewCounterFunc(prometheus.CounterOpts(opts("panics_total", "Commands that ended in a panic.")),
 				func() float64 { return float64(m.panics.Load()) }),
-			prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts("leavers", "Connections whose peer is gone and that wait to be seen off.")),
-				func() float64 { waiting, _ := readers.Leavers(); return float64(waiting) }),
-			prometheus.NewCounterFunc(prometheus.CounterOpts(opts("leavers_deferred_total", "Connections whose peer was gone and that had to wait to be seen off, because many went at once.")),
-				func() float64 { _, deferred := readers.Leavers(); return float64(deferred) }),
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts("closing", "Connections whose peer has ended and that wait to be drained.")),
+				func() float64 { waiting, _ := readers.Closing(); return float64(waiting) }),
+			prometheus.NewCounterFunc(prometheus.CounterOpts(opts("closing_deferred_total", "Connections whose peer had ended and that had to wait to be drained, because many ended at once.")),
+				func() float64 { _, deferred := readers.Closing(); return float64(deferred) }),
 		)
 	}
 	return m

@@ -12,57 +12,59 @@ import (
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/hub"
 	"github.com/roomtide/roomtide/internal/poll"
+	"github.com/roomtide/roomtide/internal/wheel"
 	"github.com/roomtide/roomtide/websocket"
 	"github.com/roomtide/roomtide/wire"
 )
 
 const (
 	// maxBad is how many frames in a row may be bad, or sent before the client
-	// has said who they are.
+	// has identified itself.
 	maxBad = 20
 
-	// maxPings is how many pings a client may send in one beat.
+	// maxPings is how many pings a client may send in one tick of the wheel.
 	maxPings = 50
 
-	// lastWords is how long a connection may go on after its goodbye, and
-	// lastBytes how much the peer may send meanwhile. Closing a socket while
+	// drainTime is how long a connection may go on after its goodbye, and
+	// drainBytes how much the peer may send meanwhile. Closing a socket while
 	// something arrives would make the peer lose the goodbye.
-	lastWords = 3 * time.Second
-	lastBytes = 1 << 20
+	drainTime  = 3 * time.Second
+	drainBytes = 1 << 20
 )
 
 // client is one connection, and the link that the hub writes to.
 type client struct {
-	hub.Link // set once; Close is ours
+	// Set once.
+	hub.Link // Close is overridden
+	h        *Handler
+	ws       *websocket.Conn
+	from     netip.Prefix
+	conn     *hub.Conn
+	session  Session
+	reader   poll.Reader
+	born     time.Duration // on the wheel's clock, like lastSeen and nextPing
 
-	// set once
-	h       *Handler
-	ws      *websocket.Conn
-	from    netip.Prefix
-	conn    *hub.Conn
-	session Session
-	reader  poll.Reader
-	born    int64 // beat
-	spoke   int32 // set by Handler.enter
+	// Safe for any goroutine.
+	lastSeen atomic.Int64 // a time.Duration: when something was received last
+	ready    atomic.Bool  // the client has identified itself
 
-	// safe for any goroutine
-	seen  atomic.Int64 // beat of the last sign of life
-	ready atomic.Bool  // has said who they are
+	// Owned by the goroutine that reads.
+	bad   int16 // bad frames in a row
+	pings int16 // received in the tick of lastSeen
 
-	// owned by whoever reads
-	bad      int32
-	pings    int32 // in pingBeat
-	pingBeat int64
+	// Owned by the wheel.
+	entry    wheel.Entry[*client]
+	nextPing time.Duration
 }
 
 func newClient(h *Handler, ws *websocket.Conn, from netip.Prefix) *client {
-	c := &client{h: h, ws: ws, from: from, born: h.beat.Load()}
-	c.seen.Store(c.born)
+	c := &client{h: h, ws: ws, from: from, born: h.wheel.Now()}
+	c.lastSeen.Store(int64(c.born))
 	h.readers.Open(&c.reader, ws.NetConn(), c)
 	c.openLink()
 	c.conn = h.cfg.Hub.Attach(c, Encoding{Deflate: ws.Deflate()})
 	c.session = h.cfg.Open(c.conn, Codec{Deflate: ws.Deflate()})
-	ws.OnPing, ws.OnPong, ws.Source = c.ping, c.alive, &c.reader
+	ws.OnPing, ws.OnPong, ws.Source = c.ping, c.touch, &c.reader
 	h.enter(c)
 	return c
 }
@@ -74,23 +76,23 @@ func (c *client) openLink() {
 		return
 	}
 	l := hub.NewBufferedLink(c.ws.NetConn(), 0, goodbye)
-	go l.Run() // ends with the link; why it ended, reading tells
+	go l.Run() // ends with the link; the reader learns why
 	c.Link = l
 }
 
-// Close ends the connection (hub.Link): the peer has got its goodbye, and now
-// somebody has to read until it hangs up or the time for that is over.
+// Close ends the connection (hub.Link). The goodbye is written, and now the
+// connection has to be read until the peer ends it or the time for that is over.
 func (c *client) Close(g chat.Goodbye) {
 	c.Link.Close(g)
 	c.reader.End()
 }
 
-// Run reads until the connection is parked or ends (poll.Runner). In the end it
-// gives everything back.
+// Run reads until the connection is parked or ends (poll.Runner). When it ends, Run
+// releases all that belongs to it.
 func (c *client) Run() {
 	bye, parked := c.read()
 	if parked {
-		return // somebody else may have it by now
+		return // another goroutine may have it by now
 	}
 	c.guard(new(wire.Command), c.session.Close)
 	if bye != nil {
@@ -100,13 +102,13 @@ func (c *client) Run() {
 	c.conn.Detach()
 	c.reader.Release()
 	c.ws.Close()
-	c.Link.Close(chat.Goodbye{Code: websocket.CodeNormal}) // says nothing any more, ends what waits in it
-	c.h.leave(c)
+	c.Link.Close(chat.Goodbye{Code: websocket.CodeNormal}) // sends nothing any more, ends a wait in it
+	c.h.wheel.Remove(c)
 	c.h.release(c.from)
 }
 
 // read hands commands to the session until the connection is parked or ends.
-// Then it returns the goodbye to say, nil when there is nobody to say it to.
+// Then it returns the goodbye to send, nil when the peer is gone.
 func (c *client) read() (bye *chat.Goodbye, parked bool) {
 	for {
 		limit := c.h.cfg.FrameBytes
@@ -120,9 +122,9 @@ func (c *client) read() (bye *chat.Goodbye, parked bool) {
 		case err == syscall.EAGAIN:
 			continue
 		case err != nil:
-			return farewell(err), false
+			return goodbyeFor(err), false
 		}
-		c.alive()
+		c.touch()
 		if !c.handle(op, p) {
 			return &chat.ByeInternal, false
 		}
@@ -139,7 +141,7 @@ func (c *client) handle(op websocket.Op, p []byte) (ok bool) {
 }
 
 func (c *client) frame(cmd *wire.Command, op websocket.Op, p []byte) {
-	c.bad++ // unless it turns out well
+	c.bad++ // reset below if it was good
 	if op != websocket.Text {
 		c.session.BadFrame(0, false, chat.E(chat.Invalid, "send text frames"))
 		return
@@ -167,8 +169,8 @@ func (c *client) guard(cmd *wire.Command, f func()) (ok bool) {
 	return true
 }
 
-// farewell is what to say after err ended the reading, nil for nothing.
-func farewell(err error) *chat.Goodbye {
+// goodbyeFor is the goodbye after err ended the reading, nil for none.
+func goodbyeFor(err error) *chat.Goodbye {
 	var closed *websocket.CloseError
 	var broken *websocket.Error
 	switch {
@@ -182,7 +184,7 @@ func farewell(err error) *chat.Goodbye {
 	return &chat.ByeProtocol
 }
 
-// end says goodbye through the hub, behind what is queued. Any goroutine.
+// end sends a goodbye through the hub, behind what is queued. Any goroutine.
 func (c *client) end(g chat.Goodbye) {
 	if g.Reason != "" {
 		c.h.metrics.goodbyes.WithLabelValues(g.Reason).Inc()
@@ -194,24 +196,27 @@ func (c *client) end(g chat.Goodbye) {
 // what it still sends.
 func (c *client) drain() {
 	nc := c.ws.NetConn()
-	if nc.SetReadDeadline(time.Now().Add(lastWords)) == nil {
-		io.CopyN(io.Discard, nc, lastBytes) // however it ends, it ends
+	if nc.SetReadDeadline(time.Now().Add(drainTime)) == nil {
+		io.CopyN(io.Discard, nc, drainBytes) // however it ends, it ends
 	}
 }
 
-// alive notes a sign of life.
-func (c *client) alive() { c.seen.Store(c.h.beat.Load()) }
+// touch notes that something was received.
+func (c *client) touch() {
+	if now := int64(c.h.wheel.Now()); now != c.lastSeen.Load() {
+		c.lastSeen.Store(now)
+		c.pings = 0
+	}
+}
 
 // ping queues the pong, behind what is queued for the client already.
 func (c *client) ping(payload []byte) {
-	c.alive()
-	if now := c.h.beat.Load(); now != c.pingBeat {
-		c.pings, c.pingBeat = 0, now
+	c.touch()
+	if c.pings > maxPings {
+		return
 	}
 	if c.pings++; c.pings > maxPings {
-		if c.pings == maxPings+1 {
-			c.end(chat.ByeFlood)
-		}
+		c.end(chat.ByeFlood)
 		return
 	}
 	pong := websocket.AppendHeader(make([]byte, 0, 2+len(payload)), websocket.Pong, len(payload))

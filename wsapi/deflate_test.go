@@ -24,7 +24,7 @@ func TestDeflate(t *testing.T) {
 		c.want(`{"type":"ack","id":2}`)
 	}
 	if plain.Deflate() || !reading.Deflate() {
-		t.Fatal("who offers it compresses, and nobody else")
+		t.Fatal("compression was not agreed on with exactly those that offered it")
 	}
 	ev := &chat.Event{Kind: chat.EventMessage, Room: "room1", Rev: 1,
 		Message: &chat.Message{Room: "room1", Seq: 1, Rev: 1, User: "user1", Text: strings.Repeat("a word or two ", 20)}}
@@ -45,8 +45,7 @@ func TestDeflate(t *testing.T) {
 	reading.want(`{"type":"ack","id":3,"room":"` + long + `"}`)
 }
 
-// A limit holds for what a message becomes, also before anybody said who they
-// are.
+// A limit holds for what a message becomes, also before hello.
 func TestDeflateBomb(t *testing.T) {
 	s := newStand(t, Config{Deflate: true}, false)
 	c := s.dialWith(websocket.Dialer{Deflate: true})

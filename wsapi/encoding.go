@@ -57,8 +57,8 @@ func goodbye(g chat.Goodbye) []byte {
 // usualHeader is the size of the header of a payload of 126 to 65,535 bytes.
 const usualHeader = 4
 
-// open leaves place for the header of a text frame; seal puts it there once the
-// payload is known, and compresses the frame if it is to be.
+// open reserves space for the header of a text frame; seal writes the header once
+// the payload is known, and compresses the frame if that was agreed on.
 func open(dst []byte) (_ []byte, start int) {
 	return append(dst, make([]byte, usualHeader)...), len(dst)
 }

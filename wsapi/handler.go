@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,12 +17,13 @@ import (
 	"github.com/roomtide/roomtide/internal/connlimit"
 	"github.com/roomtide/roomtide/internal/origin"
 	"github.com/roomtide/roomtide/internal/poll"
+	"github.com/roomtide/roomtide/internal/wheel"
 	"github.com/roomtide/roomtide/websocket"
 	"github.com/roomtide/roomtide/wire"
 )
 
 // Session is one client's conversation (session.Session). Its methods are
-// called one after another, by whoever reads the connection.
+// called one after another, by the goroutine that reads the connection.
 type Session interface {
 	Handle(ctx context.Context, cmd *wire.Command)
 	BadFrame(id int64, hasID bool, err error)
@@ -37,13 +37,13 @@ type Config struct {
 	Open func(conn *hub.Conn, codec Codec) Session // required: the conversation of a new connection, whose replies codec frames
 
 	Origins    []string                       // web origins allowed besides the node's own; "*" is all
-	ClientIP   func(*http.Request) netip.Addr // who is asking; nil: the peer of the TCP connection
-	Conns      *connlimit.Limiter             // places for connections; nil is no limit
+	ClientIP   func(*http.Request) netip.Addr // of the client; nil: the peer of the TCP connection
+	Conns      *connlimit.Limiter             // admission of connections; nil is no limit
 	FrameBytes int                            // one message from a client, 64 KiB
 	Deflate    bool                           // compress, for clients that offer it
-	Hello      time.Duration                  // until a client has said who they are, 10 s
+	Hello      time.Duration                  // until a client has identified itself, 10 s
 	Ping       time.Duration                  // between pings, 25 s
-	Timeout    time.Duration                  // without a sign of life, 60 s
+	Timeout    time.Duration                  // of silence after which a connection ends, 60 s
 	Log        *slog.Logger                   // nil discards
 	Registerer prometheus.Registerer          // nil registers nothing
 }
@@ -72,8 +72,8 @@ func (c *Config) setDefaults() {
 	}
 }
 
-// helloBytes bounds a message until the client has said who they are. A token
-// may have 8 KiB.
+// helloBytes bounds a message until the client has identified itself. A token may
+// have 8 KiB.
 const helloBytes = 16 << 10
 
 // Protocol is the subprotocol a client may ask for, and need not.
@@ -81,27 +81,26 @@ const Protocol = "roomtide.v1"
 
 // Handler turns requests into connections. It is an http.Handler for GET /ws.
 type Handler struct {
-	// set once
+	// Set once.
 	cfg     Config
 	origins origin.Policy
 	metrics *metrics
 	readers *poll.Readers
 	ctx     context.Context // of every command; ends with Close
 	cancel  context.CancelFunc
-	done    sync.WaitGroup // the pulse, and one for each place
+	wheel   *wheel.Wheel[*client] // all connections
+	done    sync.WaitGroup        // the wheel, and one for each admitted connection
 
-	beat atomic.Int64 // the clock of the pulse
-
-	mu     sync.Mutex
-	closed bool
-	wheel  [spokes]map[*client]struct{}
-	next   int32 // spoke for the next connection
+	// Guarded by mu.
+	mu      sync.Mutex
+	closed  bool
+	entered uint // connections so far
 }
 
-// New makes a Handler and starts its pulse. Close ends it.
+// New makes a Handler and starts its heartbeat. Close ends it.
 func New(cfg Config) *Handler {
 	h := newHandler(cfg)
-	h.done.Go(h.pulse)
+	h.done.Go(func() { h.wheel.Run(h.ctx.Done(), h.tick) })
 	return h
 }
 
@@ -110,9 +109,7 @@ func newHandler(cfg Config) *Handler {
 	readers := poll.NewReaders(cfg.Log)
 	h := &Handler{cfg: cfg, origins: origin.New(cfg.Origins), metrics: newMetrics(cfg.Registerer, readers), readers: readers}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
-	for i := range h.wheel {
-		h.wheel[i] = make(map[*client]struct{})
-	}
+	h.wheel = newWheel(&h.cfg)
 	return h
 }
 
@@ -124,8 +121,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	from := clientaddr.Network(h.cfg.ClientIP(r))
-	if why, status := h.admit(from); status != 0 {
-		h.metrics.refused.WithLabelValues(why).Inc()
+	if reason, status := h.admit(from); status != 0 {
+		h.metrics.refused.WithLabelValues(reason).Inc()
 		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
 		http.Error(w, http.StatusText(status), status)
 		return
@@ -136,8 +133,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.release(from)
 		return
 	}
-	// Not here: this goroutine's stack has grown with net/http, and where reading
-	// waits it would stay so for the life of the connection.
+	// On a goroutine of its own: the stack of this one has grown with net/http, and
+	// where reading blocks it would stay so for the life of the connection.
 	newClient(h, ws, from).reader.Start()
 }
 
@@ -146,14 +143,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) Close() {
 	h.mu.Lock()
 	h.closed = true
-	var all []*client
-	for _, spoke := range h.wheel {
-		for c := range spoke {
-			all = append(all, c)
-		}
-	}
 	h.mu.Unlock()
-	for _, c := range all {
+	for _, c := range h.wheel.All() {
 		c.conn.Close(chat.ByeDraining)
 	}
 	h.cancel()

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -21,15 +22,13 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// parked waits until n connections are there and nobody reads any.
+// parked waits until there are n connections and all are parked.
 func (s *stand) parked(n int) {
 	s.await(func() bool {
 		there := 0
-		for _, spoke := range s.wheel {
-			for c := range spoke {
-				if there++; c.reader.Parks() && !c.reader.Parked() {
-					return false
-				}
+		for _, c := range s.wheel.All() {
+			if there++; c.reader.Parks() && !c.reader.Parked() {
+				return false
 			}
 		}
 		return there == n
@@ -38,13 +37,9 @@ func (s *stand) parked(n int) {
 
 // client is the one that belongs to conn, nil if it is gone.
 func (s *stand) client(conn *hub.Conn) *client {
-	s.Handler.mu.Lock()
-	defer s.Handler.mu.Unlock()
-	for _, spoke := range s.wheel {
-		for c := range spoke {
-			if c.conn == conn {
-				return c
-			}
+	for _, c := range s.wheel.All() {
+		if c.conn == conn {
+			return c
 		}
 	}
 	return nil
@@ -82,11 +77,11 @@ func TestParked(t *testing.T) {
 			go c.ReadMessage(100)
 			k := s.client(s.session(0).conn)
 			for range 20 * turnsPerPing {
-				now := s.beat.Load()
+				before, due := s.wheel.Now(), k.nextPing
 				s.turn()
-				if (now+spokes-k.born)%beatsPerPing < spokes {
+				if s.wheel.Now() >= due {
 					<-pings
-					s.await(func() bool { return k.seen.Load() > now })
+					s.await(func() bool { return time.Duration(k.lastSeen.Load()) > before })
 				}
 			}
 			c.Close()
@@ -227,7 +222,7 @@ func TestPiecemeal(t *testing.T) {
 }
 
 // sendPiecemeal sends numbered commands, whole, in fragments, with pings between
-// them, small and large, in writes that know nothing of frames. Now and then it
+// them, small and large, in writes that end anywhere in a frame. Now and then it
 // waits until the server has parked the connection, k.
 func (p *peerConn) sendPiecemeal(r *rand.Rand, commands int, k *client) {
 	var out bytes.Buffer
@@ -263,7 +258,7 @@ func (p *peerConn) sendPiecemeal(r *rand.Rand, commands int, k *client) {
 	}
 }
 
-// Everything may happen at once: peers send and go, the server says goodbye.
+// Everything may happen at once: peers send and close, the server closes.
 func TestGoodbyeWhileReading(t *testing.T) {
 	s := newStand(t, Config{}, false)
 	var peers sync.WaitGroup

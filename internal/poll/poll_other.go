@@ -15,7 +15,7 @@ func New() (*Poller, error) { return nil, errors.ErrUnsupported }
 
 func (*Poller) Close() {}
 
-func (*Poller) Leavers() (waiting int, deferred uint64) { return 0, 0 }
+func (*Poller) Closing() (waiting int, deferred uint64) { return 0, 0 }
 
 // Socket is never opened here.
 type Socket struct{}

@@ -18,15 +18,16 @@ type Poller struct {
 	file  *os.File // the epoll instance, as the runtime sees it
 	epfd  int
 	done  chan struct{} // closed when run has returned
-	gone  chan struct{} // holds one token: leavers has grown; closed by run
-	ended chan struct{} // closed when seeOff has returned
+	ended chan struct{} // closed when drainClosed has returned
 
-	deferred atomic.Uint64 // leavers that were not woken at once
+	grown    chan struct{} // holds one token: closing has grown; closed by run
+	deferred atomic.Uint64 // closing connections that were not woken at once
 
+	// Guarded by mu.
 	mu      sync.Mutex
 	sockets []*Socket // by descriptor
-	last    uint32    // number of the Socket that was parked first most recently
-	leavers []Sleeper // whose peers have ended, to be woken in this order; each socket once
+	last    uint32    // number given to the latest Socket
+	closing []Sleeper // their peers have ended; woken in this order, each once
 }
 
 // New makes a Poller and starts its goroutine. Close ends it.
@@ -39,7 +40,10 @@ func New() (*Poller, error) {
 		_ = unix.Close(epfd)
 		return nil, os.NewSyscallError("fcntl", err)
 	}
-	p := &Poller{file: os.NewFile(uintptr(epfd), "epoll"), epfd: epfd, done: make(chan struct{}), gone: make(chan struct{}, 1), ended: make(chan struct{})}
+	p := &Poller{
+		file: os.NewFile(uintptr(epfd), "epoll"), epfd: epfd,
+		done: make(chan struct{}), ended: make(chan struct{}), grown: make(chan struct{}, 1),
+	}
 	// Only a file that the runtime watches takes a deadline.
 	if err := p.file.SetReadDeadline(time.Time{}); err != nil {
 		_ = p.file.Close()
@@ -51,7 +55,7 @@ func New() (*Poller, error) {
 		return nil, err
 	}
 	go p.run(raw)
-	go p.seeOff()
+	go p.drainClosed()
 	return p, nil
 }
 
@@ -61,7 +65,7 @@ func (p *Poller) Close() {
 	_ = p.file.Close() // a descriptor that holds no data; run ends with it
 	<-p.done
 	p.mu.Lock()
-	p.leavers = nil
+	p.closing = nil
 	p.mu.Unlock()
 	<-p.ended
 }
@@ -72,7 +76,7 @@ const batch = 32
 // run wakes sleepers until the poller is closed.
 func (p *Poller) run(raw syscall.RawConn) {
 	defer close(p.done)
-	defer close(p.gone)
+	defer close(p.grown)
 	events := make([]unix.EpollEvent, batch)
 	sleepers := make([]Sleeper, 0, batch)
 	n := 0
@@ -90,13 +94,14 @@ func (p *Poller) run(raw syscall.RawConn) {
 			s.Wake()
 		}
 		clear(sleepers)
-		runtime.Gosched() // thousands woken at once would all be in front of everybody else
+		runtime.Gosched() // thousands woken at once would all run before any other goroutine
 	}
 }
 
-// find appends the sleepers that the events are for, but for leavers. A
-// descriptor may have been closed and given to another connection since the
-// kernel noted the event: then the number is not that of the socket.
+// find appends the sleepers that the events are for, except those whose peer has
+// ended: they go to closing. A descriptor may have been closed and given to another
+// connection since the kernel noted the event: then the number is not that of the
+// socket.
 func (p *Poller) find(events []unix.EpollEvent, dst []Sleeper) []Sleeper {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -107,9 +112,9 @@ func (p *Poller) find(events []unix.EpollEvent, dst []Sleeper) []Sleeper {
 		case ev.Events&(unix.EPOLLHUP|unix.EPOLLERR|unix.EPOLLRDHUP) == 0:
 			dst = append(dst, s.sleeper)
 		default:
-			p.leavers = append(p.leavers, s.sleeper)
+			p.closing = append(p.closing, s.sleeper)
 			select {
-			case p.gone <- struct{}{}:
+			case p.grown <- struct{}{}:
 			default:
 			}
 		}
@@ -117,25 +122,25 @@ func (p *Poller) find(events []unix.EpollEvent, dst []Sleeper) []Sleeper {
 	return dst
 }
 
-// When a network or a proxy fails, thousands of peers end at once. That is no
-// reason for those who are still there to wait: so many leavers are woken at a
-// time, and the next ones a little later.
+// When a network or a proxy fails, thousands of peers end at once. Cleaning up
+// behind them is throttled, so that live connections do not wait for it: so many
+// are woken at a time, and the next ones a little later.
 const (
-	leaveATime = 16
-	leavePause = time.Millisecond
+	closingBatch = 16
+	closingPause = time.Millisecond
 )
 
-// seeOff wakes leavers until the poller is closed.
-func (p *Poller) seeOff() {
+// drainClosed wakes closing connections until the poller is closed.
+func (p *Poller) drainClosed() {
 	defer close(p.ended)
 	var some []Sleeper
-	for range p.gone {
+	for range p.grown {
 		for portion, more := 0, true; more; portion++ {
 			p.mu.Lock()
-			n := min(len(p.leavers), leaveATime)
-			some = append(some[:0], p.leavers[:n]...)
-			if p.leavers = p.leavers[n:]; len(p.leavers) == 0 {
-				p.leavers, more = nil, false
+			n := min(len(p.closing), closingBatch)
+			some = append(some[:0], p.closing[:n]...)
+			if p.closing = p.closing[n:]; len(p.closing) == 0 {
+				p.closing, more = nil, false
 			}
 			p.mu.Unlock()
 			for _, s := range some {
@@ -146,15 +151,16 @@ func (p *Poller) seeOff() {
 			}
 			clear(some)
 			if more {
-				time.Sleep(leavePause)
+				time.Sleep(closingPause)
 			}
 		}
 	}
 }
 
-// Leavers are how many wait to be woken now, and how many did not wake at once.
-func (p *Poller) Leavers() (waiting int, deferred uint64) {
+// Closing returns how many connections whose peer has ended wait to be woken now,
+// and how many had to wait so far.
+func (p *Poller) Closing() (waiting int, deferred uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.leavers), p.deferred.Load()
+	return len(p.closing), p.deferred.Load()
 }

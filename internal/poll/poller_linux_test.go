@@ -17,88 +17,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// sleeper counts how often it was woken.
-type sleeper chan struct{}
-
-func newSleeper() sleeper { return make(sleeper, 100) }
-
-func (s sleeper) Wake() { s <- struct{}{} }
-
-// stand is a poller and a place to connect to.
-type stand struct {
-	*testing.T
-	*Poller
-	net.Listener
-}
-
-func newStand(t *testing.T) *stand {
-	p, err := New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close(); p.Close() })
-	return &stand{t, p, ln}
-}
-
-func (s *stand) dial() net.Conn {
-	s.Helper()
-	c, err := net.Dial("tcp", s.Addr().String())
-	if err != nil {
-		s.Fatal(err)
-	}
-	s.Cleanup(func() { c.Close() })
-	return c
-}
-
-func (s *stand) accept() *net.TCPConn {
-	s.Helper()
-	c, err := s.Accept()
-	if err != nil {
-		s.Fatal(err)
-	}
-	s.Cleanup(func() { c.Close() })
-	return c.(*net.TCPConn)
-}
-
-func (s *stand) socket(c *net.TCPConn, w Sleeper) *Socket {
-	s.Helper()
-	k := new(Socket)
-	if err := k.Open(s.Poller, c, w); err != nil {
-		s.Fatal(err)
-	}
-	return k
-}
-
-// wake is that of a socket of which something is expected.
-func (s *stand) wake(w sleeper) {
-	s.Helper()
-	select {
-	case <-w:
-	case <-time.After(20 * time.Second):
-		s.Fatal("nobody was woken")
-	}
-}
-
-// settle returns when everything that the kernel has noted was told.
-func (s *stand) settle() {
-	s.Helper()
-	peer, w := s.dial(), newSleeper()
-	k := s.socket(s.accept(), w)
-	s.park(k)
-	peer.Close() // leavers are told last
-	s.wake(w)
-	k.Release()
-}
-
-// A crowd that ends at once is woken, all of it, in portions, and so are those
-// who stay.
-func TestCrowdLeaves(t *testing.T) {
+// Many peers that end at once are all woken, in portions, and so are the others.
+func TestManyCloseAtOnce(t *testing.T) {
 	s := newStand(t)
-	const crowd = 20 * leaveATime
+	const crowd = 20 * closingBatch
 	var peers []net.Conn
 	var sleepers []sleeper
 	for range crowd {
@@ -119,42 +41,10 @@ func TestCrowdLeaves(t *testing.T) {
 	for _, w := range sleepers {
 		s.wake(w)
 	}
-	if waiting, deferred := s.Leavers(); waiting != 0 || deferred == 0 || deferred > crowd-leaveATime {
+	if waiting, deferred := s.Closing(); waiting != 0 || deferred == 0 || deferred > crowd-closingBatch {
 		t.Errorf("%d wait, %d had to", waiting, deferred)
 	}
 	s.read(k, 10, "x", nil)
-}
-
-func (s *stand) park(k *Socket) {
-	s.Helper()
-	if err := k.Park(); err != nil {
-		s.Fatal(err)
-	}
-}
-
-func (s *stand) write(c io.Writer, text string) {
-	s.Helper()
-	if _, err := io.WriteString(c, text); err != nil {
-		s.Fatal(err)
-	}
-}
-
-func (s *stand) read(k *Socket, max int, want string, wantErr error) {
-	s.Helper()
-	p := make([]byte, max)
-	n, err := k.Read(p)
-	if string(p[:n]) != want || !errors.Is(err, wantErr) {
-		s.Fatalf("read %q, %v, want %q, %v", p[:n], err, want, wantErr)
-	}
-}
-
-func descriptor(c *net.TCPConn) (fd int) {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return -1
-	}
-	_ = raw.Control(func(f uintptr) { fd = int(f) })
-	return fd
 }
 
 func TestReadAndPark(t *testing.T) {
@@ -192,7 +82,7 @@ func TestReadAndPark(t *testing.T) {
 	}
 }
 
-// What the peer says in its last segment is not left lying, nor is its end.
+// What the peer sends in its last segment is read, and its end is.
 func TestLastWords(t *testing.T) {
 	s := newStand(t)
 	for range 50 {
@@ -336,7 +226,7 @@ func TestDescriptorsAreReused(t *testing.T) {
 	}
 }
 
-// echo reads as the transports do: by whoever was woken, until there is nothing.
+// echo reads as the transports do: on the goroutine that was woken, until there is nothing.
 type echo struct {
 	k     *Socket
 	conn  *net.TCPConn
@@ -364,7 +254,7 @@ func (e *echo) run() {
 	}
 }
 
-// Many connections come, talk and go at once; every byte comes back.
+// Many connections begin, send and end at once; every byte is echoed.
 func TestMany(t *testing.T) {
 	s := newStand(t)
 	const conns, rounds, lives = 50, 20, 4

@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// Runner is whoever owns a connection. Run reads from it until nothing is there
-// and Park gives it away, or until it ends.
+// Runner is the owner of a connection. Run reads from it until there is nothing to
+// read and Park gives it away, or until the connection ends.
 type Runner interface{ Run() }
 
 // Reader is the reading half of a connection, for one Runner, which holds it by
@@ -24,11 +24,11 @@ type Reader struct {
 	socket  Socket
 	parks   bool // socket is open: it can be parked
 
-	// Owned by whoever runs.
+	// Owned by the goroutine that runs the Runner.
 	waits bool // Read waits
 
 	// Safe for any goroutine.
-	parked atomic.Bool // nobody reads; whoever takes it away does
+	parked atomic.Bool // no goroutine reads; the one that resets it does next
 	ended  atomic.Bool // Read waits, because its deadline matters now
 }
 
@@ -42,11 +42,11 @@ func (rs *Readers) Open(r *Reader, conn net.Conn, runner Runner) {
 	r.waits = !r.parks
 }
 
-// Start lets somebody run the Runner. It does not wait.
+// Start has a worker run the Runner. It does not wait.
 func (r *Reader) Start() { r.readers.start(r) }
 
-// Read reads what is there. Where there is nothing it returns syscall.EAGAIN,
-// and the Runner should Park; or it waits, where that is the way.
+// Read reads what has arrived. Where nothing has, it returns syscall.EAGAIN, and
+// the Runner should Park; or it blocks, where the connection cannot be parked.
 func (r *Reader) Read(p []byte) (int, error) {
 	if r.waits || r.ended.Load() {
 		return r.conn.Read(p)
@@ -54,10 +54,9 @@ func (r *Reader) Read(p []byte) (int, error) {
 	return r.socket.Read(p)
 }
 
-// Park gives the connection away. When it returns true it belongs to somebody
-// else already, or to nobody until there is something to read: the Runner
-// returns without touching it. When it returns false it is still the caller's,
-// and from now on Read waits.
+// Park gives the connection away. When it returns true the connection is parked, or
+// belongs to another goroutine already: the Runner returns without touching it.
+// When it returns false it is still the caller's, and from now on Read waits.
 func (r *Reader) Park() bool {
 	r.parked.Store(true)
 	// ended is set before End tries to take a parked connection, so one of the
@@ -75,21 +74,22 @@ func (r *Reader) Park() bool {
 // take makes a parked connection the caller's.
 func (r *Reader) take() bool { return r.parked.CompareAndSwap(true, false) }
 
-// Wake lets somebody run if the connection is parked (Sleeper).
+// Wake has a worker run the Runner if the connection is parked (Sleeper).
 func (r *Reader) Wake() {
 	if r.take() {
 		r.Start()
 	}
 }
 
-// Parked reports whether nobody reads. It is for tests.
+// Parked reports whether the connection is parked. It is for tests.
 func (r *Reader) Parked() bool { return r.parked.Load() }
 
 // Parks reports whether the connection can be parked.
 func (r *Reader) Parks() bool { return r.parks }
 
-// End is for whoever ends the connection, or has closed it: from now on Read
-// waits, within the deadline of the connection, and somebody runs.
+// End is called when the connection is ending or was closed by another goroutine
+// than its reader: from now on Read waits, within the deadline of the connection,
+// and a worker runs the Runner.
 func (r *Reader) End() {
 	r.ended.Store(true)
 	r.Wake()

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// repeater is a Runner that sends back what it reads and says when it has ended.
+// repeater is a Runner that sends back what it reads and signals when it has ended.
 type repeater struct {
 	reader Reader
 	conn   net.Conn
@@ -108,7 +108,7 @@ func TestReader(t *testing.T) {
 			}
 			e.untilParked()
 			server.SetReadDeadline(time.Now())
-			e.reader.End() // somebody runs and finds the deadline
+			e.reader.End() // the Runner runs and finds the deadline
 			if err, is := (<-e.gone).(net.Error); !is || !err.Timeout() {
 				t.Errorf("it ended with %v", err)
 			}
@@ -117,7 +117,7 @@ func TestReader(t *testing.T) {
 	}
 }
 
-// Who closes a parked connection says End, and its Runner learns of it.
+// Closing a parked connection is followed by End, and its Runner learns of it.
 func TestReaderOfClosedConnection(t *testing.T) {
 	rs := NewReaders(slog.New(slog.DiscardHandler))
 	server, peer := tcp(t)

@@ -61,11 +61,11 @@ func (rs *Readers) Close() {
 	}
 }
 
-// Leavers are the connections whose peer has ended: how many wait to be seen off
-// now, and how many had to wait for it.
-func (rs *Readers) Leavers() (waiting int, deferred uint64) {
+// Closing returns how many connections whose peer has ended wait for their Runner
+// to clean up now, and how many had to wait so far: that is throttled.
+func (rs *Readers) Closing() (waiting int, deferred uint64) {
 	if p := rs.poller.Load(); p != nil {
-		return p.Leavers()
+		return p.Closing()
 	}
 	return 0, 0
 }
@@ -79,8 +79,7 @@ func (rs *Readers) start(r *Reader) {
 	}
 }
 
-// run runs r until it is parked or ends, then whoever comes next, while few
-// workers wait.
+// run runs r until it is parked or ends, then the next one, while few workers wait.
 func (rs *Readers) run(r *Reader) {
 	for {
 		r.runner.Run()

@@ -18,7 +18,7 @@ type Socket struct {
 	raw     syscall.RawConn
 	sleeper Sleeper
 
-	empty    bool // a Read took all there was, since the last Park; owned by the reader
+	empty    bool // owned by the reader: a Read took all there was, since the last Park
 	released bool // guarded by poller.mu
 
 	// Safe for any goroutine.
@@ -101,13 +101,13 @@ func (c *call) read(fd uintptr) bool {
 }
 
 // Park lets the poller watch the socket and wake the sleeper, at once if there
-// is something to read already. After an error nobody is woken.
+// is something to read already. After an error there is no Wake.
 func (s *Socket) Park() error {
 	c := calls.Get().(*call)
 	defer c.free()
 	c.s = s
 	s.empty = false
-	s.armed.Store(true) // from here on somebody else may have it
+	s.armed.Store(true) // from here on another goroutine may have it
 	if err := s.raw.Control(c.armFn); err != nil {
 		return err
 	}

@@ -14,8 +14,8 @@ import (
 	"github.com/roomtide/roomtide/hub"
 )
 
-func away(id string, rooms int) *absence {
-	a := &absence{ID: id, User: chat.UserID("user of " + id)}
+func disconnected(id string, rooms int) *resumeState {
+	a := &resumeState{ID: id, User: chat.UserID("user of " + id)}
 	for i := range rooms {
 		a.Trail.Rooms = append(a.Trail.Rooms, hub.Position{Room: chat.RoomID(fmt.Sprint("room", i)), Rev: 7})
 	}
@@ -31,44 +31,44 @@ func value(c prometheus.Counter) float64 {
 	return families[0].GetMetric()[0].GetCounter().GetValue()
 }
 
-func TestAbsentIsBounded(t *testing.T) {
-	forgotten := counter()
-	a := newAbsent(10, forgotten)
-	a.put(away("first", 3))
-	a.put(away("second", 3))
-	a.put(away("first", 1)) // again: now it is the newest
-	a.put(away("third", 3)) // 4 + 2 + 4 places
-	if a.len() != 3 || value(forgotten) != 0 {
-		t.Errorf("%d are away, %v forgotten", a.len(), value(forgotten))
+func TestResumeStoreIsBounded(t *testing.T) {
+	evicted := counter()
+	a := newResumeStore(10, evicted)
+	a.put(disconnected("first", 3))
+	a.put(disconnected("second", 3))
+	a.put(disconnected("first", 1)) // again: now it is the newest
+	a.put(disconnected("third", 3)) // 4 + 2 + 4 positions
+	if a.len() != 3 || value(evicted) != 0 {
+		t.Errorf("%d are kept, %v evicted", a.len(), value(evicted))
 	}
-	a.put(away("fourth", 0))
+	a.put(disconnected("fourth", 0))
 	for id, there := range map[string]bool{"first": true, "second": false, "third": true, "fourth": true} {
 		if one := a.take(id); (one != nil) != there {
 			t.Errorf("%s: %v", id, one)
 		}
 		if a.take(id) != nil {
-			t.Errorf("%s came back twice", id)
+			t.Errorf("%s was taken twice", id)
 		}
 	}
-	if value(forgotten) != 1 || a.size != 0 || a.order.Len() != 0 {
-		t.Errorf("%v forgotten, %d places are left", value(forgotten), a.size)
+	if value(evicted) != 1 || a.size != 0 || a.order.Len() != 0 {
+		t.Errorf("%v evicted, %d positions are left", value(evicted), a.size)
 	}
-	if a.put(away("too large", 10)); a.len() != 0 {
+	if a.put(disconnected("too large", 10)); a.len() != 0 {
 		t.Error("what is too large is kept")
 	}
 }
 
-func TestAbsentInAFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "absent.json")
-	before := newAbsent(100, counter())
+func TestResumeStoreInAFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "resume.json")
+	before := newResumeStore(100, counter())
 	if err := before.save(path); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(path); !os.IsNotExist(err) {
-		t.Errorf("nobody is away: %v", err)
+		t.Errorf("a file without sessions: %v", err)
 	}
 	for _, id := range []string{"a", "b", "c"} {
-		before.put(away(id, 2))
+		before.put(disconnected(id, 2))
 	}
 	if err := before.save(path); err != nil {
 		t.Fatal(err)
@@ -76,11 +76,11 @@ func TestAbsentInAFile(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v %v", info.Mode(), err)
 	}
-	after := newAbsent(6, counter()) // has room for two of them
+	after := newResumeStore(6, counter()) // has space for two of them
 	if err := after.load(path); err != nil {
 		t.Fatal(err)
 	}
-	if one := after.take("c"); after.len() != 1 || one == nil || fmt.Sprint(*one) != fmt.Sprint(*away("c", 2)) {
+	if one := after.take("c"); after.len() != 1 || one == nil || fmt.Sprint(*one) != fmt.Sprint(*disconnected("c", 2)) {
 		t.Errorf("%v of %d", one, after.len())
 	}
 	if err := after.load(path); err != nil || after.len() != 1 {

@@ -1,4 +1,4 @@
-package writev
+package netwrite
 
 import (
 	"bytes"
@@ -29,13 +29,13 @@ func pair(t *testing.T) (a, b *net.TCPConn) {
 	return s.(*net.TCPConn), c.(*net.TCPConn)
 }
 
-func TestBehind(t *testing.T) {
+func TestRest(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		bufs := rapid.SliceOf(rapid.SliceOfN(rapid.Byte(), 1, 5)).Draw(t, "bufs")
 		all := bytes.Join(bufs, nil)
 		n := rapid.IntRange(0, len(all)).Draw(t, "n")
-		if got := bytes.Join(Behind(bufs, n), nil); !bytes.Equal(got, all[n:]) || Size(Behind(bufs, n)) != len(all)-n {
-			t.Fatalf("%v behind %d is %v", all, n, got)
+		if got := bytes.Join(Rest(bufs, n), nil); !bytes.Equal(got, all[n:]) || Size(Rest(bufs, n)) != len(all)-n {
+			t.Fatalf("%v after %d is %v", all, n, got)
 		}
 		if !bytes.Equal(bytes.Join(bufs, nil), all) {
 			t.Fatal("bufs changed")
@@ -43,11 +43,11 @@ func TestBehind(t *testing.T) {
 	})
 }
 
-// Everything that Try says it took arrives, in order, over a peer that reads
-// slowly; a peer that stands makes Wait time out.
+// All that Try reports as written arrives, in order, at a peer that reads
+// slowly; a peer that reads nothing makes Wait time out.
 func TestTryUntilTheSocketIsFull(t *testing.T) {
 	a, b := pair(t)
-	var c Conn
+	var c TCP
 	if err := c.Open(a); err != nil {
 		t.Fatal(err)
 	}
@@ -57,8 +57,8 @@ func TestTryUntilTheSocketIsFull(t *testing.T) {
 	}
 	want := bytes.Join(bufs, nil)
 	sent := 0
-	for full := false; !full; { // the kernel may make room while it hands on what it has
-		n, err := c.Try(Behind(bufs, sent))
+	for full := false; !full; { // the kernel may accept more while it sends what it has
+		n, err := c.Try(Rest(bufs, sent))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -82,7 +82,7 @@ func TestTryUntilTheSocketIsFull(t *testing.T) {
 		if err := c.Wait(); err != nil {
 			t.Fatal(err)
 		}
-		n, err := c.Try(Behind(bufs, sent))
+		n, err := c.Try(Rest(bufs, sent))
 		if err != nil {
 			t.Fatal(err)
 		}

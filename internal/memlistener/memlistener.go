@@ -39,7 +39,7 @@ func (l *Listener) Close() error {
 // Addr implements net.Listener.
 func (l *Listener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
 
-// Dial waits until somebody accepts. Network and address mean nothing.
+// Dial waits for Accept. Network and address are ignored.
 func (l *Listener) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	here, there := net.Pipe()
 	select {

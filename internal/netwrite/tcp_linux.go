@@ -1,4 +1,4 @@
-package writev
+package netwrite
 
 import (
 	"net"
@@ -10,28 +10,29 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Conn writes to one plain TCP connection without copying and without a
-// goroutine. Who owns the connection holds it by value. Try and Wait are never
-// called at the same time; Cut and Last by any goroutine.
-type Conn struct {
+// TCP writes to one plain TCP connection. The owner of the connection holds it
+// by value. Try and Wait are never called at the same time; Cut and Last by any
+// goroutine.
+type TCP struct {
 	// Set by Open.
 	raw syscall.RawConn
 
 	// Safe for any goroutine.
-	cut atomic.Bool // the last write was short; changed while nobody else writes
+	cut atomic.Bool // the last write was short; changes while the descriptor is locked for writing
 }
 
-// Open makes w the Conn of a connection, or says why it cannot be written to.
-func (w *Conn) Open(c *net.TCPConn) (err error) {
+// Open makes w the writer of a connection. It fails if the connection is closed,
+// and on systems other than Linux.
+func (w *TCP) Open(c *net.TCPConn) (err error) {
 	w.raw, err = c.SyscallConn()
 	return err
 }
 
-// call is the arguments of a function that runs while nobody else writes. It is
-// kept for the next one: most connections are silent, and writing allocates
-// nothing.
+// call is the arguments of a function that runs with the descriptor locked for
+// writing. It is pooled, so that writing allocates nothing and an idle connection
+// holds none.
 type call struct {
-	conn *Conn
+	conn *TCP
 	bufs [][]byte
 	n    int
 	err  error
@@ -47,7 +48,7 @@ var calls = sync.Pool{New: func() any {
 
 // Try writes as much of bufs as the peer accepts now. n less than Size(bufs)
 // with a nil err means that it accepts no more now.
-func (w *Conn) Try(bufs [][]byte) (n int, err error) {
+func (w *TCP) Try(bufs [][]byte) (n int, err error) {
 	c := calls.Get().(*call)
 	c.conn, c.bufs = w, bufs
 	err = w.raw.Write(c.tryFn)
@@ -60,8 +61,8 @@ func (w *Conn) Try(bufs [][]byte) (n int, err error) {
 	return n, err
 }
 
-// try runs while nobody else writes to the connection. It always returns true:
-// it does not want to be called again.
+// try runs with the descriptor locked for writing. It always returns true: it is
+// not to be called again.
 func (c *call) try(fd uintptr) bool {
 	const maxBufs = 1024 // IOV_MAX
 	for len(c.bufs) > 0 {
@@ -96,10 +97,10 @@ func write(fd int, bufs [][]byte) (n int, err error) {
 }
 
 // Wait waits until Try can make progress. The write deadline of the connection,
-// or closing it, ends the waiting with an error.
-func (w *Conn) Wait() error {
-	// The runtime reports only that a socket became writable, so what it is now
-	// has to be asked after it began to listen.
+// or closing it, ends the wait with an error.
+func (w *TCP) Wait() error {
+	// The runtime reports only that a socket became writable, so whether it is
+	// writable now has to be asked after the runtime began to watch it.
 	return w.raw.Write(func(fd uintptr) bool {
 		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
 		n, err := unix.Poll(fds, 0)
@@ -109,12 +110,12 @@ func (w *Conn) Wait() error {
 
 // Cut reports whether the last write was short: the peer may have a part of a
 // frame.
-func (w *Conn) Cut() bool { return w.cut.Load() }
+func (w *TCP) Cut() bool { return w.cut.Load() }
 
-// Last writes p, as far as the peer takes it now, unless the last write was
-// short. It waits for a Try that is under way, and for a Wait.
-func (w *Conn) Last(p []byte) {
-	// A connection that does not take it ends without.
+// Last writes p, as far as the peer accepts it now, unless the last write was
+// short. It waits for a Try or a Wait in progress.
+func (w *TCP) Last(p []byte) {
+	// A connection that does not accept it ends without.
 	_ = w.raw.Write(func(fd uintptr) bool {
 		if !w.cut.Load() {
 			_, _ = unix.Write(int(fd), p)

@@ -9,8 +9,8 @@ import (
 	"github.com/roomtide/roomtide/engineio"
 )
 
-// A session that nobody uses ends by itself: handshaken and never polled, or
-// polled no more.
+// A session without requests expires: handshaken and never polled, or polled no
+// more.
 func TestAbandonedSessions(t *testing.T) {
 	for _, version := range []int{4, 3} {
 		inBubble(t, options(), func(t *testing.T, w *world) {
@@ -45,7 +45,7 @@ func TestPollMeetsTimeout(t *testing.T) {
 	}
 }
 
-// Protocol 4: any packet buys a client that owes a pong some more time, once.
+// Protocol 4: any packet extends the deadline of an outstanding pong, once.
 func TestPongMayBeLate(t *testing.T) {
 	inBubble(t, options(), func(t *testing.T, w *world) {
 		ws := (&client{world: w, version: 4}).ws()

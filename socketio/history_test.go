@@ -18,12 +18,12 @@ func TestRecoveryWithAnOffsetOfAnotherServer(t *testing.T) {
 	m := w.member()
 	<-joined
 	m.offset = "elsewhere.1"
-	w.io.Of("/").To("room").Emit("a") // nobody reads it
+	w.io.Of("/").To("room").Emit("a") // it is not read
 	m.cut()
 	m.wantBack(`["a"]`)
 }
 
-// What was said in a room before the client was in it is not for it.
+// What was sent to a room before the client was in it is not replayed.
 func TestRecoveryOfRoomsJoinedLater(t *testing.T) {
 	w, joined := recoveringWorld(t, recovering())
 	n := w.io.Of("/")
@@ -147,7 +147,7 @@ func TestRecoveryOfARecoveryCutShort(t *testing.T) {
 	})
 }
 
-// Clients 1 and 2 know nothing of it.
+// Clients 1 and 2 do not have it.
 func TestRecoveryAndProtocol4(t *testing.T) {
 	w, joined := recoveringWorld(t, recovering())
 	p := w.connect("3")

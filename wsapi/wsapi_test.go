@@ -174,6 +174,21 @@ func TestPingFlood(t *testing.T) {
 	c.wantBye(chat.ByeFlood)
 }
 
+// The limit on pings holds for one tick.
+func TestManyPings(t *testing.T) {
+	s := newStand(t, Config{}, false)
+	c := s.dial()
+	c.hello()
+	for range 3 {
+		for range maxPings - 1 {
+			c.WriteMessage(websocket.Ping, nil)
+		}
+		c.send(`{"type":"ping","id":1}`)
+		c.want(`{"type":"ack","id":1}`)
+		s.tick()
+	}
+}
+
 // A close frame is answered with its code, and without a goodbye.
 func TestPeerCloses(t *testing.T) {
 	forBoth(t, func(t *testing.T, useTLS bool) {

@@ -136,13 +136,11 @@ func (w *Wheel[T]) appendBucket(dst []T, bucket int) []T {
 	return dst
 }
 
-// link puts an item in the bucket of due, or of the last tick of the round. mu is
-// held.
+// link puts an item in the bucket of due: if that is further away than a round, the
+// item is advanced before it as well. mu is held.
 func (w *Wheel[T]) link(item T, due time.Duration) {
-	now, round := w.ticks.Load(), int64(len(w.buckets))
-	at := int64((due + w.tick - 1) / w.tick)
-	at = max(now+1, min(at, now+round-1))
-	bucket := int32(at % round)
+	at := max(w.ticks.Load()+1, int64((due+w.tick-1)/w.tick))
+	bucket := int32(at % int64(len(w.buckets)))
 	head := w.buckets[bucket]
 	*w.entry(item) = Entry[T]{next: head, bucket: bucket, in: true}
 	var none T

@@ -85,6 +85,29 @@ func check(t *rapid.T, i *item, from, to, ticked time.Duration) {
 	}
 }
 
+// Deadlines are rounded up to ticks, and those further away than a round cost one
+// call a round.
+func TestNeverEarly(t *testing.T) {
+	w := newWheel(10, 100)
+	near, far := &item{due: 95}, &item{due: 1005}
+	w.Put(near, 25)
+	w.Put(far, far.due)
+	for now := range time.Duration(1010) {
+		w.Advance(now)
+		if want := map[time.Duration]int{29: 0, 30: 1, 99: 1, 100: 2}; now <= 100 {
+			if n, known := want[now]; known && len(near.calls) != n {
+				t.Fatalf("at %d: advanced at %v", now, near.calls)
+			}
+		}
+	}
+	if len(far.calls) > 10 {
+		t.Errorf("%d calls before a far deadline", len(far.calls))
+	}
+	if w.Advance(1010); far.calls[len(far.calls)-1] != 1010 {
+		t.Errorf("advanced at %v", far.calls)
+	}
+}
+
 // An item that is advanced may be removed meanwhile, and is seen by All.
 func TestRemoveWhileAdvancing(t *testing.T) {
 	w := newWheel(1, 10)

@@ -146,6 +146,39 @@ func TestRolesAsWords(t *testing.T) {
 	}
 }
 
+// Codecs depend on these: they may never change.
+func TestEventKindNumbers(t *testing.T) {
+	names := []string{"", "message", "edited", "deleted", "reacted", "member", "room", "presence", "typing", "read", "members"}
+	kinds := EventKinds()
+	if len(kinds) != len(names)-1 {
+		t.Errorf("%d kinds, %d names", len(kinds), len(names)-1)
+	}
+	for _, k := range kinds {
+		if int(k) >= len(names) || k.String() != names[k] {
+			t.Errorf("kind %d is %q", k, k)
+		}
+		if back, ok := ParseEventKind(k.String()); !ok || back != k {
+			t.Errorf("%d is %q is %d", k, k, back)
+		}
+		if k.Payload() == 0 {
+			t.Errorf("%s carries nothing", k)
+		}
+	}
+}
+
+func TestUnknownEventKinds(t *testing.T) {
+	for _, k := range []EventKind{0, EventKind(len(eventKinds)), 255} {
+		if k.String() != "" || k.Durable() || k.Payload() != 0 {
+			t.Errorf("kind %d is %q, durable %v, carries %d", k, k, k.Durable(), k.Payload())
+		}
+	}
+	for _, name := range []string{"", "gap", "Message"} {
+		if k, ok := ParseEventKind(name); ok {
+			t.Errorf("%q is %d", name, k)
+		}
+	}
+}
+
 func TestPublicShowsNoCause(t *testing.T) {
 	cause := errors.New("password of the database")
 	for _, err := range []error{cause, Wrap(Internal, "store.x", cause), &Error{Kind: Busy, Op: "lane.submit", Subject: "secret room", RetryAfter: 5, Err: cause}, fmt.Errorf("wrapped: %w", E(NotFound, "there is no such room"))} {

@@ -136,7 +136,7 @@ func TestEventsLive(t *testing.T) {
 	e.next("reacted") // what passes may overtake what is stored: the answer comes before the event
 	n.want(204, "POST", "/v1/rooms/r/typing", `{}`, "as ann")
 	if f := e.next("typing"); f.id != "" {
-		t.Errorf("a passing event has the id %s", f.id)
+		t.Errorf("an ephemeral event has the id %s", f.id)
 	}
 	n.want(200, "DELETE", "/v1/rooms/r/messages/1", nil, "as ann")
 	n.want(200, "PUT", "/v1/rooms/r", `{"title":"T"}`, "as ann")

@@ -15,20 +15,14 @@ import (
 // the id, which the client sends back as Last-Event-ID.
 type sse struct{}
 
-var eventNames = map[chat.EventKind]string{
-	chat.EventMessage: "message", chat.EventEdited: "edited", chat.EventDeleted: "deleted",
-	chat.EventReacted: "reacted", chat.EventMember: "member", chat.EventMembers: "members", chat.EventRoom: "room",
-	chat.EventPresence: "presence", chat.EventTyping: "typing", chat.EventRead: "read",
-}
-
 func (sse) ID() int { return 1 }
 
 func (sse) AppendEvent(dst []byte, ev *chat.Event) []byte {
-	name, ok := eventNames[ev.Kind]
-	if !ok {
+	name := ev.Kind.String()
+	if name == "" {
 		return dst
 	}
-	if ev.Rev != 0 {
+	if ev.Kind.Durable() {
 		dst = appendEventID(dst, ev.Rev)
 	}
 	dst = append(append(append(dst, "event: "...), name...), '\n')

@@ -192,7 +192,7 @@ func FuzzAppendEvent(f *testing.F) {
 		users := []chat.UserID{m.User}
 		member := chat.Member{Room: m.Room, User: m.User, Name: text, Role: chat.Role(n), Rev: m.Rev}
 		info := chat.Room{ID: m.Room, Title: text, Open: on, Rev: m.Rev}
-		for kind := chat.EventMessage; kind <= chat.EventRead; kind++ {
+		for _, kind := range chat.EventKinds() {
 			ev := chat.Event{Kind: kind, Room: m.Room, Rev: m.Rev, Message: &m, Member: &member, Info: &info,
 				Presence: &chat.Presence{Online: int(n), Came: users, Went: users}, Seq: m.Seq, User: m.User, Emoji: emoji, On: on}
 			b := AppendEvent(nil, &ev)

@@ -44,7 +44,7 @@ type link struct {
 func connect(ctx context.Context, o *Options) (*link, error) {
 	ctx, cancel := context.WithTimeout(ctx, helloTimeout)
 	defer cancel()
-	cmd := wire.Command{Type: wire.Hello, ID: helloID, HasID: true, User: chat.UserID(o.User), Name: o.Name, Device: o.Device, Client: "roomtide-go"}
+	cmd := wire.Command{Type: wire.Hello, ID: helloID, HasID: true, User: chat.UserID(o.User), Name: o.Name}
 	if o.Token != nil {
 		token, err := o.Token(ctx)
 		if err != nil {

@@ -20,10 +20,9 @@ type Options struct {
 
 	// Who speaks. Token is asked at every connection, so that it may return a
 	// fresh one; User is for servers that welcome guests.
-	Token  func(ctx context.Context) (string, error)
-	User   string
-	Name   string // display name of a guest
-	Device string // a stable name of this device, for the server's log
+	Token func(ctx context.Context) (string, error)
+	User  string
+	Name  string // display name of a guest
 
 	Events  int           // events that wait for the consumer; default 1024
 	Outbox  int           // sends that wait for their number; default 1024

@@ -145,7 +145,6 @@ func appendMyRoom(dst []byte, m *MyRoom) []byte {
 	dst = appendIntField(dst, "rev", m.Room.Rev)
 	dst = appendIntField(dst, "read", m.Read)
 	dst = appendIntField(dst, "unread", m.Unread)
-	dst = appendBoolField(dst, "mute", m.Mute)
 	if m.Last != nil {
 		dst = appendMessage(appendName(dst, "last"), m.Last)
 	}

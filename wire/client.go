@@ -21,8 +21,6 @@ func AppendCommand(dst []byte, cmd *Command) []byte {
 	dst = appendOptString(dst, "user", cmd.User)
 	dst = appendOptString(dst, "token", cmd.Token)
 	dst = appendOptString(dst, "name", cmd.Name)
-	dst = appendOptString(dst, "client", cmd.Client)
-	dst = appendOptString(dst, "device", cmd.Device)
 	if cmd.HasText {
 		dst = appendStringField(dst, "message", cmd.Text)
 	}
@@ -30,9 +28,6 @@ func AppendCommand(dst []byte, cmd *Command) []byte {
 	dst = appendOptInt(dst, "reply_to", cmd.ReplyTo)
 	if len(cmd.Data) > 0 {
 		dst = append(appendName(dst, "data"), cmd.Data...)
-	}
-	if len(cmd.Attachments) > 0 {
-		dst = append(appendName(dst, "attachments"), cmd.Attachments...)
 	}
 	dst = appendOptInt(dst, "seq", cmd.Seq)
 	dst = appendOptString(dst, "emoji", cmd.Emoji)

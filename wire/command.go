@@ -41,18 +41,15 @@ type Command struct {
 	User chat.UserID // guests only: who is speaking
 
 	// hello
-	Token  string
-	Name   string
-	Client string
-	Device string
+	Token string
+	Name  string
 
 	// message, edit
-	Text        string
-	HasText     bool // the field message was there, maybe empty
-	Key         string
-	ReplyTo     chat.Seq
-	Data        json.RawMessage
-	Attachments json.RawMessage
+	Text    string
+	HasText bool // the field message was there, maybe empty
+	Key     string
+	ReplyTo chat.Seq
+	Data    json.RawMessage
 
 	// edit, delete, react, read
 	Seq   chat.Seq

@@ -82,8 +82,6 @@ func (d *decoder) member(name, v []byte) {
 		c.Key = text[string](d, "key", v)
 	case "data":
 		c.Data = raw(v)
-	case "attachments":
-		c.Attachments = raw(v)
 	case "on":
 		c.On = d.bool("on", v)
 	case "after":
@@ -112,10 +110,6 @@ func (d *decoder) rare(name string, v []byte) {
 		c.Token = text[string](d, name, v)
 	case "name":
 		c.Name = text[string](d, name, v)
-	case "client":
-		c.Client = text[string](d, name, v)
-	case "device":
-		c.Device = text[string](d, name, v)
 	case "emoji":
 		c.Emoji = text[string](d, name, v)
 	case "reply_to":

@@ -90,7 +90,6 @@ type MyRoom struct {
 	Role   chat.Role
 	Read   chat.Seq
 	Unread int64
-	Mute   bool
 	Last   *chat.Message // nil in an empty room
 }
 

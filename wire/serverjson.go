@@ -77,7 +77,6 @@ type myRoomJSON struct {
 	Rev    chat.Rev     `json:"rev"`
 	Read   chat.Seq     `json:"read"`
 	Unread int64        `json:"unread"`
-	Mute   bool         `json:"mute"`
 	Last   *messageJSON `json:"last"`
 }
 
@@ -171,7 +170,7 @@ func (r *myRoomJSON) room() MyRoom {
 	role, _ := chat.ParseRole(r.Role)
 	out := MyRoom{
 		Room: chat.Room{ID: r.Room, Title: r.Title, LastSeq: r.Seq, Rev: r.Rev},
-		Role: role, Read: r.Read, Unread: r.Unread, Mute: r.Mute,
+		Role: role, Read: r.Read, Unread: r.Unread,
 	}
 	if r.Last != nil {
 		last := r.Last.message(r.Room)

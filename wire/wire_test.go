@@ -20,6 +20,7 @@ func TestDecodeTolerates(t *testing.T) {
 		{"the last of two counts", `{"type":"leave","room":"a","type":"join","room":"b"}`, Command{Type: Join, Room: "b"}},
 		{"the last after counts", `{"type":"join","after":"u","after":7}`, Command{Type: Join, After: 7, HasAfter: true}},
 		{"unknown names", `{"type":"ping","x":{"type":"join","a":["}"]},"y":-1.5e-3,"Room":"r"}`, Command{Type: Ping}},
+		{"names of earlier versions", `{"type":"hello","user":"u","client":"web/1","device":7,"attachments":["a1"]}`, Command{Type: Hello, User: "u"}},
 		{"null is absent", `{"type":"join","id":null,"room":"r","after":null,"on":null,"data":null,"seq":null,"user":null}`, Command{Type: Join, Room: "r"}},
 		{"escapes in names and values", `{"t\u0079pe":"jo\u0069n","room":"\ud83d\udc4d\/\""}`, Command{Type: Join, Room: `👍/"`}},
 		{"half a surrogate pair", `{"type":"join","room":"\ud83d"}`, Command{Type: Join, Room: "\ufffd"}},
@@ -112,6 +113,14 @@ func TestDecodeServerUnknownEvent(t *testing.T) {
 		if f, err := DecodeServer([]byte(in)); err == nil {
 			t.Errorf("%s read as %+v", in, f)
 		}
+	}
+}
+
+// Servers of earlier versions told a member's rooms with a field more.
+func TestDecodeServerIgnoresUnknownFields(t *testing.T) {
+	f, err := DecodeServer([]byte(`{"type":"ack","id":2,"rooms":[{"room":"r","title":"","role":"member","seq":1,"rev":2,"read":1,"unread":0,"mute":true}]}`))
+	if err != nil || len(f.Rooms) != 1 || f.Rooms[0].Role != chat.RoleMember {
+		t.Errorf("%+v, %v", f, err)
 	}
 }
 

@@ -59,12 +59,10 @@ const AllRooms chat.RoomID = "*"
 type Identity struct {
 	User    chat.UserID // empty for Server: it speaks as whom the request names
 	Name    string      // display name; empty: the user id
-	Avatar  string      // URL, may be empty
 	Kind    Kind
 	Expires time.Time            // the connection ends here; zero: never. Clock skew is included
 	Rooms   map[chat.RoomID]bool // rooms the host vouches for; nil: none
 	Scopes  []string             // Server only
-	TokenID string               // the token's jti or the API key's id, for the log
 }
 
 // Allows reports whether an API key has the scope. Users have none: what they

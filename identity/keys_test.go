@@ -253,7 +253,7 @@ func TestAPIKeys(t *testing.T) {
 	list = []Key{key}
 	c.pass(keysAge)
 	id, err := ask()
-	if err != nil || id.Kind != Server || id.TokenID != key.ID || id.User != "" {
+	if err != nil || id.Kind != Server || id.Name != key.Name || id.User != "" {
 		t.Fatalf("%+v, %v", id, err)
 	}
 	if !id.Allows(ScopeSend) || !id.Allows(ScopeRooms) || id.Allows(ScopeUsers) || id.Allows(ScopeRead) {

@@ -48,6 +48,20 @@ func TestCheckID(t *testing.T) {
 	}
 }
 
+func TestCheckName(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		want Kind
+	}{
+		{"", 0}, {"Ann Ó", 0}, {"会议室 \"1\"", 0}, {strings.Repeat("x", 256), 0},
+		{strings.Repeat("x", 257), TooLarge}, {"a\xff", Invalid}, {"a\x00", Invalid}, {"a\nb", Invalid}, {"a\x1b[31m", Invalid}, {"a\u0085", Invalid},
+	} {
+		if got := CheckName("name", c.name, 256); (got == nil) != (c.want == 0) || got != nil && KindOf(got) != c.want {
+			t.Errorf("%q: %v", c.name, got)
+		}
+	}
+}
+
 func TestDrafts(t *testing.T) {
 	l := DefaultLimits()
 	for _, c := range []struct {

@@ -51,7 +51,7 @@ func (e *Engine) SetMember(ctx context.Context, a Actor, room chat.RoomID, user 
 	if err := chat.CheckID("user", string(user), e.cfg.Limits.IDBytes); err != nil {
 		return err
 	}
-	if err := e.checkName(name); err != nil {
+	if err := chat.CheckName("name", name, e.cfg.Limits.NameBytes); err != nil {
 		return err
 	}
 	if err := e.rates.change(&a, room); err != nil {

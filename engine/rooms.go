@@ -2,8 +2,6 @@ package engine
 
 import (
 	"context"
-	"strconv"
-	"unicode/utf8"
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/lane"
@@ -71,7 +69,7 @@ func (e *Engine) PutRoom(ctx context.Context, a Actor, room chat.RoomID, p RoomP
 		return nil, false, err
 	}
 	if p.Title != nil {
-		if err := e.checkName(*p.Title); err != nil {
+		if err := chat.CheckName("title", *p.Title, e.cfg.Limits.NameBytes); err != nil {
 			return nil, false, err
 		}
 	}
@@ -87,15 +85,4 @@ func (e *Engine) PutRoom(ctx context.Context, a Actor, room chat.RoomID, p RoomP
 		return nil, false, err
 	}
 	return &wire.RoomReply{Room: &r.Room}, r.Created, nil
-}
-
-// checkName checks a display name or a title.
-func (e *Engine) checkName(s string) error {
-	switch {
-	case len(s) > e.cfg.Limits.NameBytes:
-		return chat.E(chat.TooLarge, "name or title is longer than "+strconv.Itoa(e.cfg.Limits.NameBytes)+" bytes")
-	case !utf8.ValidString(s):
-		return chat.E(chat.Invalid, "name or title is not valid UTF-8")
-	}
-	return nil
 }

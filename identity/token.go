@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/golang-jwt/jwt/v5"
 
@@ -156,8 +154,8 @@ func (v *Verifier) identify(c *claims) (*Identity, error) {
 	if err := chat.CheckID("user", c.Subject, v.limits.IDBytes); err != nil {
 		return nil, unauthed("the token's sub is not a user id", err)
 	}
-	if !plainText(c.Name, v.limits.NameBytes) {
-		return nil, unauthed("the token's name is too long or not plain text", nil)
+	if err := chat.CheckName("name", c.Name, v.limits.NameBytes); err != nil {
+		return nil, unauthed("the token's name is too long or not plain text", err)
 	}
 	id := &Identity{User: chat.UserID(c.Subject), Name: c.Name, Kind: Token, Expires: c.ExpiresAt.Add(skew)}
 	for _, r := range c.Rooms {
@@ -170,10 +168,6 @@ func (v *Verifier) identify(c *claims) (*Identity, error) {
 		id.Rooms[chat.RoomID(r)] = true
 	}
 	return id, nil
-}
-
-func plainText(s string, limit int) bool {
-	return len(s) <= limit && utf8.ValidString(s) && strings.IndexFunc(s, unicode.IsControl) < 0
 }
 
 // refused tells the few reasons that help an honest client; the others are one.

@@ -184,7 +184,7 @@ func (s *Session) begin(who *identity.Identity, name string) {
 	if len(who.Rooms) > 0 { // else there is no reason to keep who
 		s.actor.Granted = who.Granted
 	}
-	if s.guest && name != "" && len(name) <= s.deps.Limits.NameBytes {
+	if s.guest && name != "" && chat.CheckName("name", name, s.deps.Limits.NameBytes) == nil {
 		s.actor.Name = name
 	}
 	s.known.Store(true)

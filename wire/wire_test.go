@@ -46,6 +46,19 @@ func TestDecodeRefusesBadUTF8(t *testing.T) {
 	}
 }
 
+func TestDecodeObject(t *testing.T) {
+	got, err := DecodeObject([]byte(" {\"a\":1, \"\\u0061\":{ \"b\" : [ true ] }, \"c\":\"x\", \"c\":null, \"d\":null, \"D\":-1.5e3}\n"))
+	want := map[string]json.RawMessage{"a": json.RawMessage(`{"b":[true]}`), "D": json.RawMessage(`-1.5e3`)}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%v %s, want %s", err, got, want)
+	}
+	for _, in := range []string{``, `null`, `[]`, `{"a":1}x`, `{"a":` + deep(maxDepth+1) + `}`, "{\"a\":\"\xff\"}"} {
+		if got, err := DecodeObject([]byte(in)); got != nil || chat.KindOf(err) != chat.Invalid {
+			t.Errorf("%q: %v %s", in, err, got)
+		}
+	}
+}
+
 func TestDecodeAs(t *testing.T) {
 	var cmd Command
 	if err := DecodeAs(Join, []byte(`{"type":["ignored"],"room":"r","message":"m"}`), &cmd); err != nil || cmd.Type != Join || cmd.Room != "r" {
@@ -133,10 +146,12 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Add([]byte(`{"type":"join","x":01,"y":-,"z":"\u12"}`))
 	f.Add([]byte(`{"a":{"b":[}]},"type":"ping"}`))
+	f.Add([]byte(`{"message":"a","data":{"a": [1]},"message":null,"x":"\ud83d"}`))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		var cmd Command
 		err := Decode(in, &cmd)
 		checkScan(t, in)
+		checkObject(t, in, &cmd, err)
 		if err != nil {
 			if k := chat.KindOf(err); k != chat.Invalid && k != chat.UnknownType {
 				t.Errorf("error of another kind: %v", err)
@@ -170,6 +185,26 @@ func checkScan(t *testing.T, in []byte) {
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("scanner %q\nencoding/json %q", got, want)
+	}
+}
+
+// checkObject compares DecodeObject with Decode: the same inputs are objects, and
+// the fields of a command have the same values.
+func checkObject(t *testing.T, in []byte, cmd *Command, err error) {
+	fields, objectErr := DecodeObject(in)
+	if objectErr != nil {
+		if err == nil || chat.KindOf(objectErr) != chat.Invalid {
+			t.Fatalf("DecodeObject: %v, Decode: %v for %q", objectErr, err, in)
+		}
+		return
+	}
+	if err != nil {
+		return
+	}
+	text, hasText := fields["message"]
+	var read string
+	if hasText && json.Unmarshal(text, &read) != nil || hasText != cmd.HasText || read != cmd.Text || !bytes.Equal(fields["data"], cmd.Data) {
+		t.Errorf("DecodeObject reads %s and %s, Decode %q and %s", text, fields["data"], cmd.Text, cmd.Data)
 	}
 }
 

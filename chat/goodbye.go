@@ -1,7 +1,7 @@
 package chat
 
-// Goodbye is why the server ends a connection. On a WebSocket Code is the close
-// code. The range says whether to come back:
+// Goodbye is the reason for which the server ends a connection. On a WebSocket Code
+// is the close code. Its range says when the client may reconnect:
 //
 //	4000-4199  at once (resume by rev; nothing is lost)
 //	4200-4399  later, after a growing random pause
@@ -9,8 +9,8 @@ package chat
 type Goodbye struct {
 	Code   int
 	Reason string // one word, stable
-	Text   string // for a person
-	Wait   int64  // milliseconds to stay away at least; 0: the client chooses its pause
+	Text   string // for a log or a message to the user
+	Wait   int64  // the least pause in milliseconds; 0: the client chooses
 }
 
 func bye(code int, reason, text string) Goodbye {
@@ -32,7 +32,7 @@ var (
 	ByeForbidden = bye(4405, "forbidden", "this connection is not allowed")
 )
 
-// Retry is when a client may come back.
+// Retry says when a client may reconnect.
 type Retry uint8
 
 const (
@@ -41,7 +41,7 @@ const (
 	RetryNever
 )
 
-// Retry reads the range of the code.
+// Retry returns what the range of the code says.
 func (g Goodbye) Retry() Retry {
 	switch {
 	case g.Code < 4200:

@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// RoomID names a room. It is chosen by whoever creates the room: 1 to
-// Limits.IDBytes bytes of UTF-8 without control characters.
+// RoomID names a room. Applications choose it: 1 to Limits.IDBytes bytes of UTF-8
+// without control characters.
 type RoomID string
 
 // UserID names a user, with the same alphabet as RoomID.

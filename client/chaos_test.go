@@ -66,7 +66,7 @@ func chaos(t *testing.T, seed uint64) {
 	}
 	senders.Wait()
 	f.with(func() { f.hook = nil })
-	f.each((*fakeConn).cut) // whoever lost the last events resumes
+	f.each((*fakeConn).cut) // clients that lost the last events resume
 	readers.Wait()
 	final := consistency.Final{}
 	f.with(func() {
@@ -98,7 +98,7 @@ func (f *fake) mishap(rng *rand.Rand, fc *fakeConn, cmd *wire.Command) (handled 
 		if rng.IntN(2) == 0 {
 			fc.cut()
 		} else {
-			fc.hangUp() // or nothing is: somebody whose answers are always cut off gets nowhere
+			fc.hangUp() // or no client makes progress whose answers are always cut off
 		}
 		return true
 	case 2:
@@ -145,7 +145,7 @@ func consume(t *testing.T, c *Client, who string, rec *consistency.Recorder, roo
 			}
 		case <-timeout.C:
 			t.Errorf("%s was not told everything: %d rooms are left", who, rooms)
-			go func() { // whoever sends on this connection must come to an end
+			go func() { // sends on this connection must come to an end
 				for range c.Events() {
 				}
 			}()

@@ -136,7 +136,7 @@ func TestJWKSRotation(t *testing.T) {
 	if err := hello("1", ecKey); err == nil {
 		t.Fatal("the withdrawn key still works")
 	}
-	// A key that is withdrawn while nobody asks for a new one goes with age.
+	// A key that is withdrawn while no token needs a new one goes with age.
 	h.publish(ecJWK("3", &ecKey.PublicKey))
 	c.pass(jwksAge)
 	if err := hello("2", next); err == nil {

@@ -52,8 +52,8 @@ func published(t *testing.T, kid string) string {
 	return sign(t, m{"alg": "EdDSA", "kid": kid}, good(m{"exp": time.Now().Add(time.Hour).Unix()}), edKey)
 }
 
-// A JWKS URL that hangs holds up whoever needs it, and nobody else: not even one
-// place for a turn is lost to it.
+// A JWKS URL that hangs delays the tokens that need it and no others: not even one
+// turn is lost to it.
 func TestTurnsWhileTheJWKSHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := hanging(t, 10)
@@ -137,7 +137,7 @@ func TestTurnsAreTaken(t *testing.T) {
 			}
 			turns.Leave()
 			if err := <-waiter; err != nil {
-				t.Errorf("who waited: %v", err)
+				t.Errorf("the one that waited: %v", err)
 			}
 			for name, f := range prove {
 				if err := f(); err != nil {

@@ -1,19 +1,18 @@
-// Package httpapi is Roomtide over HTTP: for back ends, scripts and whoever
-// cannot keep a socket open.
+// Package httpapi is the HTTP API, for back ends, scripts and clients that cannot
+// keep a WebSocket open.
 //
-// The specification openapi.json is written by hand and comes first: it is
-// served as it is, every route is in it and the tests hold every answer against
-// it. Answers are the same objects that the sockets send (package wire), errors
-// are RFC 9457 problems with the same codes.
+// The specification openapi.json is written by hand: it is served as it is, has
+// every route, and the tests compare every answer with it. Answers are the objects
+// of the native protocol (package wire), errors are RFC 9457 problems with the same
+// codes.
 //
-// Who is speaking is told in headers only: Authorization with a token or an API
-// key, or Roomtide-User where guests are welcome. Nothing here reads cookies,
-// and nothing in a URL is a credential.
+// Credentials are in headers alone: Authorization with a token or an API key, or
+// Roomtide-User where guests are accepted. There are no cookies, and nothing in a URL
+// is a credential.
 //
-// A request passes, in this order: security headers, the recovery from panics,
-// counting and the debug log (middleware.go), the origin (origin.go), the
-// identity (auth.go), and then the verb in the file named after what it is
-// about.
+// A request passes, in this order: recovery from panics, counting and the debug log,
+// security headers (middleware.go), the origin (origin.go), the identity (auth.go),
+// and then the handler in the file named after its subject.
 package httpapi
 
 import (
@@ -40,7 +39,7 @@ import (
 const (
 	requestTime   = 30 * time.Second // for everything but the event stream
 	bodyTime      = 10 * time.Second // for a body to come in
-	heartbeatTime = 15 * time.Second // between signs of life on an event stream
+	heartbeatTime = 15 * time.Second // between heartbeats on an event stream
 	writeTime     = 20 * time.Second // for an event stream to take one write
 	maxStreams    = 10_000           // event streams at once, unless configured
 )
@@ -69,30 +68,31 @@ type Rooms interface {
 	Online(ctx context.Context, a engine.Actor, room chat.RoomID, limit int) (*wire.OnlineReply, error)
 }
 
-// Presence is told who has an event stream of a room (presence.Tracker).
+// Presence counts the users with an event stream of a room as online
+// (presence.Tracker).
 type Presence interface {
 	Enter(room chat.RoomID, user chat.UserID)
 	Leave(room chat.RoomID, user chat.UserID)
 }
 
-// Config is what an API needs. Messages, Rooms, Hub, Verifier and Registry are
-// required.
+// Config has the dependencies and settings of an API. Messages, Rooms, Hub, Verifier
+// and Registry are required.
 type Config struct {
 	Messages Messages
 	Rooms    Rooms
 	Hub      *hub.Hub
 	Verifier *identity.Verifier
-	Registry *prometheus.Registry // /metrics shows it; the API's own go into it
+	Registry *prometheus.Registry // what /metrics shows; the API registers its own metrics here
 
 	Limits        chat.Limits                                     // zero: the defaults
-	Presence      Presence                                        // told who listens; nil: nobody
-	Origins       []string                                        // web origins besides our own, or "*"
-	PublicMetrics bool                                            // /metrics for everybody, not only loopback and API keys
+	Presence      Presence                                        // counts users with event streams; nil: none
+	Origins       []string                                        // web origins besides the node's own, or "*"
+	PublicMetrics bool                                            // /metrics without authentication, not for loopback and API keys alone
 	MaxStreams    int                                             // event streams at once; 0: 10,000
-	Ready         func() error                                    // why the node should get no traffic; nil: always ready
-	ClientIP      func(*http.Request) netip.Addr                  // who is asking, behind trusted proxies; nil: the peer
+	Ready         func() error                                    // returns the reason for which the node should get no traffic; nil: always ready
+	ClientIP      func(*http.Request) netip.Addr                  // the address of the client, behind trusted proxies; nil: the peer
 	Revoke        func(context.Context, chat.UserID) (int, error) // ends a user's connections on all nodes; nil: on this one
-	Log           *slog.Logger                                    // nil: nowhere
+	Log           *slog.Logger                                    // nil: nothing is logged
 }
 
 // API serves /v1/…, /healthz, /readyz, /metrics and /openapi.json. It is an

@@ -161,7 +161,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// Somebody who guesses is stopped, also when the next guess is right; others
+// An address that guesses is refused, also when the next guess is right; others
 // are not.
 func TestFailedAuthentications(t *testing.T) {
 	ip := netip.MustParseAddr("203.0.113.1")
@@ -204,7 +204,8 @@ func TestFailedAuthentications(t *testing.T) {
 	}
 }
 
-// Who proves who they are while too many do is told to come again, and can.
+// A credential that comes while too many are verified is refused with busy, and
+// accepted later.
 func TestBusyAuthentications(t *testing.T) {
 	turns := limit.New(limit.Config{Name: "authentications", AtOnce: 1, Waiting: -1})
 	v, err := identity.New(identity.Config{Guests: true, Secret: secret, Turns: turns})

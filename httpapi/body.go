@@ -36,7 +36,7 @@ func (c *call) body() (fields, error) {
 		return nil, tooLarge
 	}
 	if err != nil {
-		c.w.Header().Set("Connection", "close") // the rest of the body may still be on its way
+		c.w.Header().Set("Connection", "close") // the rest of the body may still arrive
 		return nil, &chat.Error{Kind: chat.Invalid, Op: "httpapi.body", Text: "the body did not come in whole and in time", Err: err}
 	}
 	f, err := wire.DecodeObject(raw)
@@ -87,7 +87,7 @@ func (c *call) number(name string) (int64, error) {
 	return n, nil
 }
 
-// limit reads ?limit=, 0 when it is missing. The engine cuts it to what it allows.
+// limit reads ?limit=, 0 when it is missing. The engine reduces it to its maximum.
 func (c *call) limit() (int, error) {
 	n, err := c.number("limit")
 	return int(min(n, 1<<20)), err

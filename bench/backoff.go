@@ -6,11 +6,11 @@ import (
 )
 
 // backoff is how long the stock Socket.IO client waits before it connects
-// again, with the options it has unless somebody sets others: from 1 s, twice
-// as long after each failure, half of it up or down by chance, and never more
-// than 5 s. The bound comes last, so that chance has no say any more from the
-// fifth attempt on: everybody waits exactly 5 s, and those who were cut at the
-// same time go on knocking at the same time. A server must stand that.
+// again with its default options: from 1 s, twice as long after each failure, half
+// of it more or less at random, and never more than 5 s. The bound is applied last,
+// so that the pause is not random from the fifth attempt on: it is exactly 5 s, and
+// clients that were disconnected at the same time reconnect at the same time. A
+// server must stand that.
 type backoff struct {
 	failures int
 	random   func() float64 // in [0,1)
@@ -28,7 +28,7 @@ func (b *backoff) next() time.Duration {
 	b.failures++
 	r := b.random()
 	deviation := math.Floor(r * backoffJitter * ms)
-	if int(r*10)%2 == 0 { // the same draw says how much and which way
+	if int(r*10)%2 == 0 { // the same draw gives amount and sign
 		deviation = -deviation
 	}
 	return time.Duration(min(ms+deviation, backoffMax)) * time.Millisecond

@@ -170,7 +170,7 @@ func TestParse(t *testing.T) {
 		{"", "rooms fanout idle start"},
 		{"all --duration 1s", "rooms fanout fanout5k rate idle idle10k storm slow start"},
 		{"storm slow --proto socketio", "storm slow"},
-		{"storm --senders 1001", "senders who stay"},
+		{"storm --senders 1001", "senders that stay"},
 		{"slow --rooms 2", "slow is about one room"},
 		{"fanout --proto smoke", "there is no protocol"},
 		{"fanout", "fanout"},

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// child is a server process of our own.
+// child is a server process that the bench starts.
 type child struct {
 	addr    string
 	dir     string
@@ -25,7 +25,7 @@ type child struct {
 }
 
 // startChild starts a server, a roomtide if name is empty, on a free port and with
-// a temporary directory. It does not wait until it answers.
+// a temporary directory. It does not wait until the server answers.
 func startChild(o *options, name string) (c *child, err error) {
 	c = &child{exited: make(chan struct{})}
 	if c.addr, err = freeAddr(); err != nil {
@@ -49,14 +49,14 @@ func startChild(o *options, name string) (c *child, err error) {
 		return nil, errors.Join(err, os.RemoveAll(c.dir))
 	}
 	go func() {
-		_ = c.cmd.Wait() // how it ended is seen by whoever needs it alive
+		_ = c.cmd.Wait() // its end is noticed by what needs it alive
 		close(c.exited)
 	}()
 	return c, nil
 }
 
-// freeAddr finds a port that nobody listens on. Somebody else may take it
-// first; then the child says so and ends.
+// freeAddr finds a port that is free now. If another process takes it first, the
+// child ends with an error.
 func freeAddr() (string, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

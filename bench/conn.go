@@ -18,9 +18,9 @@ import (
 	"github.com/roomtide/roomtide/wire"
 )
 
-// conn is a WebSocket that costs its machine as little as it can: frames are
-// looked at where they lie in the buffer, and written with a mask of zeros,
-// which is legal and needs no pass over the bytes. It may be opened again.
+// conn is a WebSocket with the least cost on the client's side: frames are parsed
+// in place in the buffer, and written with a mask of zeros, which is legal and needs
+// no pass over the bytes. It may be opened again.
 type conn struct {
 	// Set once.
 	proto proto
@@ -51,8 +51,8 @@ const (
 	openTime = 20 * time.Second
 )
 
-// newConn prepares the i-th connection. Loopback connections come from many
-// source addresses, so that the ports of one do not run out.
+// newConn prepares the i-th connection. Loopback connections use many source
+// addresses, so that the ports of one are not exhausted.
 func newConn(p proto, addr string, i int) *conn {
 	c := &conn{proto: p, addr: addr}
 	if strings.HasPrefix(addr, "127.") {
@@ -121,8 +121,8 @@ func (c *conn) upgrade() error {
 // close ends the connection for good.
 func (c *conn) close() { c.end(true) }
 
-// cut ends the connection as a network does that is gone: with a reset, and
-// without a word.
+// cut ends the connection as a failed network does: with a reset, and without a
+// close frame.
 func (c *conn) cut() { c.end(false) }
 
 func (c *conn) end(forGood bool) {
@@ -184,7 +184,7 @@ func (c *conn) answer(id int64) (*wire.ServerFrame, error) {
 	}
 }
 
-// next returns the next thing the server says. It is valid until the next call.
+// next returns the next frame of the server. It is valid until the next call.
 func (c *conn) next() (frame, error) {
 	p, err := c.message()
 	if err != nil {

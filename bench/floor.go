@@ -16,18 +16,18 @@ import (
 	"github.com/roomtide/roomtide/wire"
 )
 
-// A floor is a server that does nothing but the sending, so that nothing that
-// does more can be cheaper: it has no users, rights, history or disk. It speaks
-// just enough of the protocol for the load to run unchanged, except that it
-// sends no acks: the sender's own copy is one.
+// A floor is a server that sends and does nothing else, and so is the least cost of
+// any server: it has no users, permissions, history or disk. It implements just
+// enough of the protocol for the load to run unchanged, except that it sends no acks:
+// the sender's own copy is one.
 //
 // Floor A makes one write(2) per message and socket, as most servers do. Floor
 // B appends messages to a log and gives every connection in one write(2) all it
 // has not seen, which is what Roomtide's hub does.
 type floor interface {
-	// enter adds a connection to a room, before anybody writes there.
+	// enter adds a connection to a room, before the first message there.
 	enter(room string, fd int)
-	// send gives a message to everybody in the room.
+	// send delivers a message to all connections of the room.
 	send(room, user, text string)
 }
 
@@ -52,7 +52,7 @@ func serveFloor(ctx context.Context, name, addr string) error {
 		}
 		go func() {
 			defer nc.Close()
-			_ = serveFloorConn(f, nc) // a load that goes away is no news
+			_ = serveFloorConn(f, nc) // fails when the load has ended
 		}()
 	}
 }
@@ -152,7 +152,7 @@ func appendServerFrame(dst, p []byte) []byte {
 	return append(dst, p...)
 }
 
-// appendFloorMessage appends the frame that everybody in the room gets.
+// appendFloorMessage appends the frame that all connections of a room get.
 func appendFloorMessage(dst []byte, room, user, text string, seq int64) []byte {
 	p := make([]byte, 0, 128+len(text))
 	p = append(append(p, `{"type":"message","room":"`...), room...)

@@ -79,10 +79,10 @@ type logRoom struct {
 	mu      sync.Mutex
 	room    sync.Cond // a round has ended
 	seq     int64
-	log     []byte // frames that were not given to everybody, at most floorLog of them
+	log     []byte // frames that the next round writes, at most floorLog bytes
 	fds     []int
 	queued  bool
-	writing []byte // what the round under way gives to everybody
+	writing []byte // what the present round writes to each connection
 }
 
 func newLogFloor() *logFloor {

@@ -21,10 +21,10 @@ type load struct {
 	proto   proto
 	epoch   time.Time // the clock begins; numbers of commands are times of it and must stay small
 	prefix  string    // of this run's rooms and users, so that a running server has not seen them
-	who     string    // names of users begin with prefix and this
+	role    string    // names of users begin with prefix and this
 	members []*member
 	enough  chan struct{} // closed when senders are to write no more
-	done    chan struct{} // closed by close: connections end because we end them
+	done    chan struct{} // closed by close: from then on ends of connections are intended
 
 	figures  atomic.Pointer[figures] // of the phase under way
 	sent     []atomic.Int64          // by room
@@ -46,7 +46,7 @@ func newLoad(s Scenario, addr, server string) *load {
 	_, _ = rand.Read(run[:]) // never fails
 	l := &load{
 		s: s, addr: addr, floor: server == floorA || server == floorB, proto: protoOf(server, s), epoch: time.Now(), enough: make(chan struct{}), done: make(chan struct{}),
-		prefix: "bench-" + hex.EncodeToString(run[:]) + "-", who: "user", sent: make([]atomic.Int64, s.Rooms),
+		prefix: "bench-" + hex.EncodeToString(run[:]) + "-", role: "user", sent: make([]atomic.Int64, s.Rooms),
 	}
 	l.figures.Store(new(figures))
 	return l
@@ -106,7 +106,7 @@ func (l *load) connect(ctx context.Context) error {
 }
 
 func (l *load) enter(ctx context.Context, i int) error {
-	m := &member{load: l, conn: newConn(l.proto, l.addr, i), room: i % l.s.Rooms, name: l.prefix + l.who + strconv.Itoa(i), sender: i < l.s.Senders && !l.s.Storm}
+	m := &member{load: l, conn: newConn(l.proto, l.addr, i), room: i % l.s.Rooms, name: l.prefix + l.role + strconv.Itoa(i), sender: i < l.s.Senders && !l.s.Storm}
 	m.returns = l.s.Storm || l.s.Slow && i == len(l.members)-1
 	m.conn.far = l.s.Slow && m.returns
 	if m.sender && l.s.Rate == 0 {
@@ -126,8 +126,8 @@ func (l *load) enter(ctx context.Context, i int) error {
 	return nil
 }
 
-// settled waits until the server has told everybody who came and has nothing
-// to do any more, and returns what it has used until then.
+// settled waits until the server has sent all presence of the joins and is idle, and
+// returns what it has used until then.
 func settled(pid int) (processUsage, error) {
 	last, err := usageOf(pid)
 	for quiet := 0; quiet < 3 && err == nil; {

@@ -16,14 +16,14 @@ import (
 // options are the flags of "roomtide bench".
 type options struct {
 	scenarios []Scenario
-	addr      string // "" for a server of our own
+	addr      string // "" for a server that the bench starts
 	pid       int
 	floors    bool
 	node      string // directory of Node packages with socket.io
 	json      bool
 	floor     string // run as a floor instead
 	listen    string
-	stay      string // be the senders who stay in a storm instead
+	stay      string // be the senders that stay in a storm instead
 }
 
 // Main is the verb. args are what follows "bench" on the command line.
@@ -126,7 +126,7 @@ func parse(args []string, stdout io.Writer) (o options, err error) {
 	return o, nil
 }
 
-// parseFlags reads what follows the scenarios, and tells which flags were given.
+// parseFlags reads what follows the scenarios, and returns which flags were given.
 func (o *options) parseFlags(s *Scenario, args []string, stdout io.Writer) (given map[string]bool, err error) {
 	mode := "load"
 	f := flag.NewFlagSet("roomtide bench", flag.ContinueOnError)
@@ -139,12 +139,12 @@ func (o *options) parseFlags(s *Scenario, args []string, stdout io.Writer) (give
 	f.StringVar(&o.node, "node", "", "measure Socket.IO on Node as well, which is installed (npm install socket.io) in this `DIRECTORY`")
 	f.StringVar(&o.floor, "serve-floor", "", "be floor A or B instead of a load (the bench starts it by itself)")
 	f.StringVar(&o.listen, "listen", "", "where the floor listens")
-	f.StringVar(&o.stay, "stay", "", "be the senders who stay in a storm (the bench starts them by itself)")
+	f.StringVar(&o.stay, "stay", "", "be the senders that stay in a storm (the bench starts them by itself)")
 	f.StringVar(&mode, "mode", mode, "load or idle")
 	f.StringVar(&s.Proto, "proto", "native", "native or socketio (over WebSocket)")
 	f.IntVar(&s.Rooms, "rooms", s.Rooms, "rooms")
 	f.IntVar(&s.Members, "members", s.Members, "members of each room, a connection each")
-	f.IntVar(&s.Senders, "senders", s.Senders, "members who write; in a storm those who stay besides")
+	f.IntVar(&s.Senders, "senders", s.Senders, "members that write; in a storm those that stay besides")
 	f.IntVar(&s.Window, "window", s.Window, "closed loop: messages of a sender in flight")
 	f.DurationVar(&s.Pause, "pause", 0, "closed loop: how long a sender waits before each message")
 	f.Float64Var(&s.Rate, "rate", 0, "open loop: messages a second in all; latencies count from the intended time")
@@ -189,7 +189,7 @@ func (s *Scenario) override(flags *Scenario, given map[string]bool) {
 	}
 }
 
-// print tells the result as JSON or for a person.
+// print writes the result as JSON or as text.
 func (r *Result) print(w io.Writer, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(w).Encode(r)

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// member is one connection in its room: it counts what it is shown, checks the
-// numbers, and measures how long things took.
+// member is one connection in its room: it counts the messages it gets, checks their
+// numbers, and measures latencies.
 type member struct {
 	// Set once.
 	load    *load
@@ -27,7 +27,7 @@ type member struct {
 	delivered atomic.Int64
 	at        atomic.Int64                  // when the last delivery was, by the load's clock
 	window    chan struct{}                 // of a sender in a closed loop: a token for each message in flight
-	cut       atomic.Bool                   // we have broken the connection, and it is not noticed yet
+	cut       atomic.Bool                   // the connection was cut, and the reader has not noticed yet
 	away      atomic.Bool                   // not back yet
 	held      atomic.Pointer[chan struct{}] // reading stops until it is closed
 }

@@ -49,15 +49,14 @@ func usageOf(pid int) (u processUsage, err error) {
 	return u, err
 }
 
-// dieWithUs makes the child end when this process does, however that happens.
+// dieWithUs makes the child end when this process ends, in whichever way.
 func dieWithUs(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }
 
 // farAway makes a socket behave as one of an ordinary network: segments of 1400
-// bytes, and a receive buffer that does not grow. A loopback socket, whose
-// segments have 64 KB, swallows megabytes before the other side notices that
-// nobody reads.
+// bytes, and a receive buffer that does not grow. A loopback socket, whose segments
+// have 64 KB, takes megabytes before the other side notices that it is not read.
 func farAway(_, _ string, c syscall.RawConn) error {
 	const tcpMaxSegment = 2
 	var set error

@@ -15,10 +15,10 @@ type processUsage struct {
 
 func (u processUsage) cpu() time.Duration { return u.user + u.sys }
 
-// usageOf knows nothing outside Linux: CPU and memory are left out of results.
+// usageOf returns zeros outside Linux: CPU and memory are left out of results.
 func usageOf(int) (processUsage, error) { return processUsage{}, nil }
 
 func dieWithUs(*exec.Cmd) {}
 
-// farAway changes nothing outside Linux: the reader who stops is noticed later.
+// farAway changes nothing outside Linux: a reader that stops is noticed later.
 func farAway(string, string, syscall.RawConn) error { return nil }

@@ -6,11 +6,11 @@ import (
 	"strconv"
 )
 
-// proto is what the load speaks. Commands and what comes back are the same
-// objects in both; only what is around them differs.
+// proto is the protocol of a load. Commands and frames of the server hold the same
+// objects in both; what encloses them differs.
 type proto interface {
 	path() string
-	// hello says who the connection speaks for, after the upgrade.
+	// hello authenticates the connection, after the upgrade.
 	hello(c *conn, user string) error
 	// appendCommand appends a command. fields are the inside of its object and
 	// never empty.
@@ -19,8 +19,7 @@ type proto interface {
 	parse(p []byte) frame
 }
 
-// frame is one thing the server says. object is nil for what the load does not
-// look at.
+// frame is one frame of the server. object is nil for frames that the load ignores.
 type frame struct {
 	reply  bool  // an ack or an error that answers command id
 	id     int64 // of a reply

@@ -43,7 +43,7 @@ type Anomalies struct {
 	Missing         int64            `json:"missing"` // deliveries that never came
 	Doubled         int64            `json:"doubled"` // a number seen before, or out of order
 	Revs            int64            `json:"revs"`    // a change that was not the next rev
-	Gaps            int64            `json:"gaps"`    // the server said that a member was too slow
+	Gaps            int64            `json:"gaps"`    // gap events: a member was too slow
 	Refused         map[string]int64 `json:"refused"` // commands by the code of their error
 }
 
@@ -105,8 +105,8 @@ func (r *Result) String() string {
 	return b.String() + "\n"
 }
 
-// tellPhases tells what came of a storm or a slow reader, and what the others
-// felt.
+// tellPhases writes the result of a storm or a slow reader, and the latencies of the
+// others.
 func (r *Result) tellPhases(line func(name, format string, args ...any)) {
 	for _, p := range r.Phases {
 		l := &p.Ack

@@ -12,15 +12,15 @@ import (
 	"github.com/roomtide/roomtide/wire"
 )
 
-// returns counts how members came back.
+// returns counts reconnections of members.
 type returns struct {
 	attempts atomic.Int64 // to connect
-	failed   counts       // attempts that came to nothing, by why
-	busy     atomic.Int64 // joins that the server put off
-	resumed  atomic.Int64 // members who are back and have everything, or have again after a gap
+	failed   counts       // failed attempts, by reason
+	busy     atomic.Int64 // joins that the server refused with busy
+	resumed  atomic.Int64 // members that have everything again, after a reconnection or a gap
 	caughtUp atomic.Int64 // messages that came with a join
-	ends     counts       // connections that the server ended, by how
-	took     histogram    // from the cut to the answer that made the member whole
+	ends     counts       // connections that the server ended, by reason
+	took     histogram    // from the cut to the reply that brought the member up to date
 }
 
 // comeBack connects until it works, with the pauses of the stock client, and
@@ -65,7 +65,7 @@ func (m *member) again(ctx context.Context) error {
 }
 
 // resume joins the room again after what was seen, page by page. When the server
-// is busy it waits as long as it is told.
+// is busy it waits for retry_after.
 func (m *member) resume() error {
 	for {
 		f, err := m.conn.join(m.load.roomName(m.room), m.rev)
@@ -107,7 +107,7 @@ func (m *member) catchUp(f *wire.ServerFrame) {
 	m.at.Store(m.load.clock())
 }
 
-// reason is the end of what went wrong, without addresses.
+// reason is the last part of an error, without addresses.
 func reason(err error) string {
 	var refused *chat.Error
 	if errors.As(err, &refused) {

@@ -35,7 +35,7 @@ func (r *Result) onChild(ctx context.Context, c *child, rival string) error {
 	return r.measure(ctx, newLoad(r.Scenario, c.addr, rival), c.cmd.Process.Pid)
 }
 
-// measure connects everybody, lets the scenario run and fills in the result.
+// measure connects all members, runs the scenario and fills in the result.
 func (r *Result) measure(ctx context.Context, l *load, pid int) error {
 	defer l.close()
 	empty, err := settled(pid)
@@ -96,7 +96,7 @@ func (r *Result) count(l *load) {
 	r.Anomalies = l.anomalies()
 }
 
-// Phase is a part of a run, and what the others felt meanwhile.
+// Phase is a part of a run, with the latencies of the unaffected members meanwhile.
 type Phase struct {
 	Name     string        `json:"name"`
 	Took     time.Duration `json:"took_ns"`

@@ -9,9 +9,9 @@ import (
 // Scenario is the work of one run.
 type Scenario struct {
 	Name     string        `json:"name"`
-	Idle     bool          `json:"idle,omitempty"`  // connections that say nothing
+	Idle     bool          `json:"idle,omitempty"`  // connections without traffic
 	Start    bool          `json:"start,omitempty"` // how long until the first message
-	Storm    bool          `json:"storm,omitempty"` // everybody is cut and comes back; the senders are others, who stay
+	Storm    bool          `json:"storm,omitempty"` // all members are cut and reconnect; the senders are others, which stay
 	Slow     bool          `json:"slow,omitempty"`  // one member stops reading for a while
 	Proto    string        `json:"proto,omitempty"` // a key of protos
 	Rooms    int           `json:"rooms,omitempty"`
@@ -39,7 +39,7 @@ var scenarios = []Scenario{
 	{Name: "start", Start: true, Duration: 2 * time.Second},
 }
 
-// few are the scenarios that run when nobody says which.
+// few are the scenarios that run without an argument.
 var few = []string{"rooms", "fanout", "idle", "start"}
 
 func (s *Scenario) check() error {
@@ -53,11 +53,11 @@ func (s *Scenario) check() error {
 	case s.Idle:
 		return nil
 	case s.Storm && (s.Senders < 1 || s.Senders > s.Rooms):
-		return fmt.Errorf("bench: senders who stay have a room each: 1 to %d of them", s.Rooms)
+		return fmt.Errorf("bench: senders that stay have a room each: 1 to %d of them", s.Rooms)
 	case s.Senders < 1 || s.Senders > s.Rooms*s.Members:
 		return fmt.Errorf("bench: senders are members: 1 to %d of them", s.Rooms*s.Members)
 	case s.Slow && (s.Rooms > 1 || s.Senders == s.Members):
-		return errors.New("bench: slow is about one room, with a member who does not write")
+		return errors.New("bench: slow is about one room, with a member that does not write")
 	case s.Rate == 0 && s.Window < 1 || s.Rate < 0:
 		return errors.New("bench: a window of at least 1, or a rate")
 	case s.Duration <= 0:

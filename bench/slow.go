@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Slow is what became of the reader who stopped.
+// Slow is the result for the reader that stopped.
 type Slow struct {
 	Missed   int64         `json:"missed"`    // messages behind, when it began to read again
 	Gaps     int64         `json:"gaps"`      // times it was told to join again, on the same connection or another
@@ -14,10 +14,9 @@ type Slow struct {
 	Whole    time.Duration `json:"whole_ns"`  // from reading again until it had everything
 }
 
-// slow lets one member stop reading between two phases of ordinary work, and
-// tells what the others felt. Its connection is made to be like one of an
-// ordinary network: a loopback socket would take megabytes before anybody
-// noticed.
+// slow stops the reading of one member between two phases of ordinary work, and
+// reports the latencies of the others. Its connection is made to be like one of an
+// ordinary network: a loopback socket would take megabytes before the server noticed.
 func (r *Result) slow(ctx context.Context, l *load, pid int) error {
 	s := &r.Scenario
 	reader := l.members[len(l.members)-1]

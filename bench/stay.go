@@ -11,18 +11,19 @@ import (
 	"time"
 )
 
-// The senders who stay are a process of their own: what they feel is what the
-// server does to them, and not how busy the program is that makes the storm.
-// The two talk over stdin and stdout: a line in, a JSON object out.
+// The senders that stay connected during a storm are a process of their own, so that
+// their latencies are those of the server and not of the busy process that makes the
+// storm. The two processes communicate over stdin and stdout: a line in, a JSON
+// object out.
 
-// stayOrder is what the process is told to do, on its command line.
+// stayOrder is the task of the process, on its command line.
 type stayOrder struct {
 	Scenario Scenario
 	Addr     string
 	Prefix   string
 }
 
-// stayReport is what it says: once when its senders are at work, once for each
+// stayReport is its output: once when its senders are at work, and once for each
 // line, about the phase that ends there.
 type stayReport struct {
 	Ack       Latency
@@ -38,7 +39,7 @@ func stay(ctx context.Context, order string, in io.Reader, out io.Writer) error 
 		return fmt.Errorf("bench: what to do: %w", err)
 	}
 	l := newLoad(o.Scenario, o.Addr, "")
-	l.prefix, l.who = o.Prefix, "stayer"
+	l.prefix, l.role = o.Prefix, "stayer"
 	defer l.close()
 	if err := l.connect(ctx); err != nil {
 		return err
@@ -114,7 +115,7 @@ func startStayers(l *load) (*stayers, error) {
 // next ends a phase.
 func (t *stayers) next(line string) (*stayReport, error) {
 	if _, err := io.WriteString(t.in, line+"\n"); err != nil {
-		return nil, fmt.Errorf("the senders who stay have ended (%w): %s", err, t.errs.String())
+		return nil, fmt.Errorf("the senders that stay have ended (%w): %s", err, t.errs.String())
 	}
 	return t.report()
 }
@@ -122,7 +123,7 @@ func (t *stayers) next(line string) (*stayReport, error) {
 func (t *stayers) report() (*stayReport, error) {
 	r := new(stayReport)
 	if err := t.out.Decode(r); err != nil {
-		return nil, fmt.Errorf("the senders who stay have ended (%w): %s", err, t.errs.String())
+		return nil, fmt.Errorf("the senders that stay have ended (%w): %s", err, t.errs.String())
 	}
 	return r, nil
 }

@@ -5,24 +5,24 @@ import (
 	"time"
 )
 
-// Storm is how everybody came back.
+// Storm is the result of a storm: all connections are cut and reconnect.
 type Storm struct {
 	Cut      int              `json:"cut"`
 	Resumed  int64            `json:"resumed"`
-	All      time.Duration    `json:"all_ns"` // from the cut until everybody had everything
-	Each     Latency          `json:"each"`   // the same for one of them, with the pauses
+	All      time.Duration    `json:"all_ns"` // from the cut until all members had everything
+	Each     Latency          `json:"each"`   // the same for each of them, with the pauses
 	Attempts int64            `json:"attempts"`
-	Failed   map[string]int64 `json:"failed"`    // attempts, by why
-	Busy     int64            `json:"busy"`      // joins that were put off
+	Failed   map[string]int64 `json:"failed"`    // attempts, by reason
+	Busy     int64            `json:"busy"`      // joins refused with busy
 	CaughtUp int64            `json:"caught_up"` // messages that came with a join
-	Ended    map[string]int64 `json:"ended"`     // connections that the server ended, by why
+	Ended    map[string]int64 `json:"ended"`     // connections that the server ended, by reason
 }
 
-// stormTime is how long everybody may take to come back.
+// stormTime is the longest time for all members to reconnect.
 const stormTime = time.Minute
 
-// storm cuts every connection at once, and watches them come back while others
-// go on sending into the same rooms.
+// storm cuts every connection at once, and measures the reconnections while other
+// members go on sending into the same rooms.
 func (r *Result) storm(ctx context.Context, l *load, pid int) error {
 	begin := time.Now()
 	t, err := startStayers(l)

@@ -8,8 +8,8 @@ import (
 	"github.com/roomtide/roomtide/internal/testprocess"
 )
 
-// Everybody who is cut comes back and has everything, over both protocols; a
-// reader who stops is told of the gap and catches up. The real server, in small.
+// All members that are cut reconnect and get everything, over both protocols; a
+// reader that stops gets a gap and catches up. The real server, in small.
 func TestStormAndSlowReader(t *testing.T) {
 	program, err := testprocess.Build("")
 	if err != nil {
@@ -63,7 +63,7 @@ func TestStormAndSlowReader(t *testing.T) {
 	}
 }
 
-// stopReading runs the scenario of a reader who stops. Nobody notices in time
+// stopReading runs the scenario of a reader that stops. It is not noticed in time
 // where the kernel keeps everything for it, which can be megabytes, or where the
 // server is kept from its work; and on a machine that has no time for them the
 // others may miss everything as well. Then it runs again, for longer and with less

@@ -48,6 +48,20 @@ func TestCheckID(t *testing.T) {
 	}
 }
 
+func TestCheckName(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		want Kind
+	}{
+		{"", 0}, {"Ann Ó", 0}, {"会议室 \"1\"", 0}, {strings.Repeat("x", 256), 0},
+		{strings.Repeat("x", 257), TooLarge}, {"a\xff", Invalid}, {"a\x00", Invalid}, {"a\nb", Invalid}, {"a\x1b[31m", Invalid}, {"a\u0085", Invalid},
+	} {
+		if got := CheckName("name", c.name, 256); (got == nil) != (c.want == 0) || got != nil && KindOf(got) != c.want {
+			t.Errorf("%q: %v", c.name, got)
+		}
+	}
+}
+
 func TestDrafts(t *testing.T) {
 	l := DefaultLimits()
 	for _, c := range []struct {
@@ -103,11 +117,11 @@ func TestRules(t *testing.T) {
 		{"join a closed room with a grant", CanJoin(closed, RoleNone, true), 0},
 		{"come back to a closed room", CanJoin(closed, RoleMember, false), 0},
 		{"join when banned", CanJoin(open, RoleBanned, true), Forbidden},
-		{"read as nobody", CanRead(RoleNone), NotMember},
+		{"read without a role", CanRead(RoleNone), NotMember},
 		{"read when banned", CanRead(RoleBanned), NotMember},
 		{"read as a member", CanRead(RoleMember), 0},
 		{"post as a member", CanPost(open, RoleMember), 0},
-		{"post as nobody", CanPost(open, RoleNone), NotMember},
+		{"post without a role", CanPost(open, RoleNone), NotMember},
 		{"post when banned", CanPost(open, RoleBanned), NotMember},
 		{"post read-only as a member", CanPost(readOnly, RoleMember), Forbidden},
 		{"post read-only as a moderator", CanPost(readOnly, RoleModerator), 0},
@@ -143,6 +157,39 @@ func TestRolesAsWords(t *testing.T) {
 	}
 	if _, ok := ParseRole("king"); ok {
 		t.Error("king is a role")
+	}
+}
+
+// Codecs depend on these: they may never change.
+func TestEventKindNumbers(t *testing.T) {
+	names := []string{"", "message", "edited", "deleted", "reacted", "member", "room", "presence", "typing", "read", "members"}
+	kinds := EventKinds()
+	if len(kinds) != len(names)-1 {
+		t.Errorf("%d kinds, %d names", len(kinds), len(names)-1)
+	}
+	for _, k := range kinds {
+		if int(k) >= len(names) || k.String() != names[k] {
+			t.Errorf("kind %d is %q", k, k)
+		}
+		if back, ok := ParseEventKind(k.String()); !ok || back != k {
+			t.Errorf("%d is %q is %d", k, k, back)
+		}
+		if k.Payload() == 0 {
+			t.Errorf("%s carries nothing", k)
+		}
+	}
+}
+
+func TestUnknownEventKinds(t *testing.T) {
+	for _, k := range []EventKind{0, EventKind(len(eventKinds)), 255} {
+		if k.String() != "" || k.Durable() || k.Payload() != 0 {
+			t.Errorf("kind %d is %q, durable %v, carries %d", k, k, k.Durable(), k.Payload())
+		}
+	}
+	for _, name := range []string{"", "gap", "Message"} {
+		if k, ok := ParseEventKind(name); ok {
+			t.Errorf("%q is %d", name, k)
+		}
 	}
 }
 

@@ -2,25 +2,25 @@ package chat
 
 import "errors"
 
-// Kind classes an error by what the asker can do about it. The numbers are
+// Kind classifies an error by what the caller can do about it. The numbers are
 // stable and the list is append-only; every transport maps kinds in one table.
 type Kind uint8
 
 const (
-	Internal    Kind = 0  // our fault; the cause is in the log, not in the answer
+	Internal    Kind = 0  // a fault of the server; the cause is in the log, not in the answer
 	Invalid     Kind = 1  // the request makes no sense; do not repeat it
 	UnknownType Kind = 2  // no such command
-	Unauthed    Kind = 3  // say who you are first, or again: the token is missing, wrong or stale
-	Forbidden   Kind = 4  // we know who you are and the answer is no
+	Unauthed    Kind = 3  // no valid credential: the token is missing, wrong or expired
+	Forbidden   Kind = 4  // the identity is known and does not have the permission
 	NotFound    Kind = 5  // no such room, message or user
 	NotMember   Kind = 6  // join the room first
 	Conflict    Kind = 7  // the key was used for another body
-	TooLarge    Kind = 8  // over a limit told in hello
+	TooLarge    Kind = 8  // over a limit; the ack of hello has the limits
 	RateLimited Kind = 9  // too often; RetryAfter says when
 	Busy        Kind = 10 // a queue is full; RetryAfter says when; nothing was done
-	Unavailable Kind = 11 // a part is down; keep the message and retry with its key
-	ReadOnly    Kind = 12 // storage is full; reads work, writes do not
-	Fenced      Kind = 13 // another process owns this lane; never shown to clients
+	Unavailable Kind = 11 // a component is down; retry with the same key
+	ReadOnly    Kind = 12 // storage is full: reads work, writes do not
+	Fenced      Kind = 13 // another process owns the lane; clients get the code of Unavailable
 )
 
 var kindCodes = [...]string{
@@ -28,7 +28,7 @@ var kindCodes = [...]string{
 	"not_member", "conflict", "too_large", "rate_limited", "busy", "unavailable", "read_only", "unavailable",
 }
 
-// Code is the word clients see for the kind.
+// Code is the name of the kind on the wire.
 func (k Kind) Code() string {
 	if int(k) < len(kindCodes) {
 		return kindCodes[k]
@@ -45,13 +45,13 @@ func (k Kind) Retryable() bool {
 	return false
 }
 
-// Error is the one error type. Text is for the person or program that asked
-// and never holds secrets, message bodies or internals; Err is for the log.
+// Error is the one error type of the module. Text is shown to the client and never
+// holds secrets, texts of messages or internals; Err is for the log.
 type Error struct {
 	Kind       Kind
 	Op         string // package.verb, for the log: "lane.commit"
 	Subject    string // the room or user it is about, for the log
-	Text       string // shown to the asker
+	Text       string // shown to the client
 	RetryAfter int64  // milliseconds to wait before trying again, 0 if unknown
 	Err        error  // the cause, for the log
 }
@@ -75,15 +75,15 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// E makes an error for the asker.
+// E returns an error with a text for the client.
 func E(kind Kind, text string) *Error { return &Error{Kind: kind, Text: text} }
 
-// Wrap makes an error with a cause for the log. The asker sees only kind's code.
+// Wrap returns an error with a cause for the log. The client sees the kind alone.
 func Wrap(kind Kind, op string, cause error) *Error {
 	return &Error{Kind: kind, Op: op, Err: cause}
 }
 
-// KindOf returns the kind of err: Internal for an error that is not ours.
+// KindOf returns the kind of err, Internal if there is no Error in its chain.
 func KindOf(err error) Kind {
 	var e *Error
 	if errors.As(err, &e) {
@@ -92,8 +92,8 @@ func KindOf(err error) Kind {
 	return Internal
 }
 
-// Public returns the error as the asker may see it: kind, text and retry-after
-// of the outermost Error, and nothing of an unknown error.
+// Public returns err as the client may see it: kind, text and retry-after of the
+// outermost Error, and a general text for an error that is none.
 func Public(err error) *Error {
 	var e *Error
 	if !errors.As(err, &e) {

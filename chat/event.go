@@ -1,35 +1,108 @@
 package chat
 
-import (
-	"cmp"
-	"slices"
-)
-
-// EventKind says what happened. The durable kinds carry a Rev; the others are
-// told to who is there and forgotten.
+// EventKind says what happened in a room. The numbers are stable and the list is
+// append-only. What is known of a kind stands in the table eventKinds and nowhere
+// else: a new kind is a constant, a line of the table and, if no kind so far
+// carries the same, a Payload.
 type EventKind uint8
 
 const (
-	EventMessage  EventKind = iota + 1 // durable: Message
-	EventEdited                        // durable: Message
-	EventDeleted                       // durable: Message (a tombstone)
-	EventReacted                       // durable: Seq, User, Emoji, On
-	EventMember                        // durable: Member (RoleNone: left)
-	EventRoom                          // durable: Info
-	EventPresence                      // Presence
-	EventTyping                        // User, On
-	EventRead                          // User, Seq
-	EventMembers                       // durable: First, Count; joins of a large room, told together
+	EventMessage  EventKind = iota + 1 // a message was written
+	EventEdited                        // its text was replaced
+	EventDeleted                       // it became a tombstone
+	EventReacted                       // a reaction was added or taken back
+	EventMember                        // a membership began, changed or ended (RoleNone)
+	EventRoom                          // title or policy of the room changed
+	EventPresence                      // users came online or went offline
+	EventTyping                        // a user began or stopped typing
+	EventRead                          // a user's read mark advanced
+	EventMembers                       // joins of a large room, merged into one event
 )
 
-// Durable reports whether events of this kind are numbered and stored.
-func (k EventKind) Durable() bool {
-	return k >= EventMessage && k <= EventRoom || k == EventMembers
+// Payload says which fields of an Event a kind sets besides Kind, Room and, if the
+// kind is durable, Rev. Encoders and decoders are written per payload.
+type Payload uint8
+
+const (
+	PayloadMessage   Payload = iota + 1 // Message
+	PayloadTombstone                    // Message, of which Seq and User count
+	PayloadReaction                     // Seq, User, Emoji, On
+	PayloadMember                       // Member
+	PayloadRoom                         // Info
+	PayloadPresence                     // Presence
+	PayloadTyping                       // User, On
+	PayloadRead                         // User, Seq
+	PayloadMembers                      // First, Count
+)
+
+// eventKinds is the table of event kinds. A durable event is a numbered change of
+// the room: it bears a Rev and can be read again later. An ephemeral one reaches
+// the connections that are open at the time and is not stored.
+var eventKinds = [...]struct {
+	name    string // on the wire, on every transport
+	durable bool
+	payload Payload
+}{
+	EventMessage:  {"message", durable, PayloadMessage},
+	EventEdited:   {"edited", durable, PayloadMessage},
+	EventDeleted:  {"deleted", durable, PayloadTombstone},
+	EventReacted:  {"reacted", durable, PayloadReaction},
+	EventMember:   {"member", durable, PayloadMember},
+	EventRoom:     {"room", durable, PayloadRoom},
+	EventPresence: {"presence", ephemeral, PayloadPresence},
+	EventTyping:   {"typing", ephemeral, PayloadTyping},
+	EventRead:     {"read", ephemeral, PayloadRead},
+	EventMembers:  {"members", durable, PayloadMembers},
 }
 
-// Event is something that happened in a room. Which fields are set depends on
-// Kind. An event and what it points to is read-only once published: it is
-// shared by every receiver.
+const (
+	durable   = true
+	ephemeral = false
+)
+
+// EventKinds returns all kinds in ascending order.
+func EventKinds() []EventKind {
+	kinds := make([]EventKind, 0, len(eventKinds)-1)
+	for k := 1; k < len(eventKinds); k++ {
+		kinds = append(kinds, EventKind(k))
+	}
+	return kinds
+}
+
+// ParseEventKind is the reverse of String; ok is false for an unknown name.
+func ParseEventKind(name string) (k EventKind, ok bool) {
+	for k := 1; k < len(eventKinds); k++ {
+		if eventKinds[k].name == name {
+			return EventKind(k), true
+		}
+	}
+	return 0, false
+}
+
+// String is the name of the kind on the wire, empty for a kind that is not in the
+// table.
+func (k EventKind) String() string {
+	if int(k) < len(eventKinds) {
+		return eventKinds[k].name
+	}
+	return ""
+}
+
+// Durable reports whether events of this kind bear a Rev and are stored.
+func (k EventKind) Durable() bool { return int(k) < len(eventKinds) && eventKinds[k].durable }
+
+// Payload returns what events of this kind carry, 0 for a kind that is not in the
+// table.
+func (k EventKind) Payload() Payload {
+	if int(k) < len(eventKinds) {
+		return eventKinds[k].payload
+	}
+	return 0
+}
+
+// Event is something that happened in a room. Which fields are set depends on the
+// Payload of its Kind. An event and what it points to is read-only once published:
+// it is shared by every receiver.
 type Event struct {
 	Kind EventKind
 	Room RoomID
@@ -57,51 +130,10 @@ func (e *Event) After() Rev {
 	return e.Rev - 1
 }
 
-// Presence tells who came online in a room and who went. In a room with many
-// people online only the count is told.
+// Presence is a change of a room's users online. In a room with many users online
+// it holds the count alone.
 type Presence struct {
 	Online int // users online in the room now
 	Came   []UserID
 	Went   []UserID
-}
-
-// Delta is the state of everything in a room that changed after a rev: each
-// message and member once, as it is now. Applying it brings a client that had
-// After to Rev.
-type Delta struct {
-	Room     Room
-	After    Rev
-	Rev      Rev       // complete up to here; equals Room.Rev unless More
-	Messages []Message // ascending Rev
-	Members  []Member  // ascending Rev
-	Info     bool      // Room's title or policy changed after After
-	More     bool      // ask again with After = Rev
-}
-
-// Events turns the delta into events in ascending rev, for a client that had
-// since. Only the newest state of everything is known: a message that was written
-// after since comes as written, whatever became of it later; an older one comes
-// as edited, whole, also when it only got a reaction.
-func (d *Delta) Events(since Rev) []*Event {
-	evs := make([]*Event, 0, len(d.Messages)+len(d.Members)+1)
-	for i := range d.Messages {
-		m := &d.Messages[i]
-		kind := EventEdited
-		switch {
-		case m.Deleted:
-			kind = EventDeleted
-		case m.Created > since:
-			kind = EventMessage
-		}
-		evs = append(evs, &Event{Kind: kind, Room: d.Room.ID, Rev: m.Rev, Message: m})
-	}
-	for i := range d.Members {
-		m := &d.Members[i]
-		evs = append(evs, &Event{Kind: EventMember, Room: d.Room.ID, Rev: m.Rev, Member: m})
-	}
-	if d.Info && d.Room.InfoRev <= d.Rev {
-		evs = append(evs, &Event{Kind: EventRoom, Room: d.Room.ID, Rev: d.Room.InfoRev, Info: &d.Room})
-	}
-	slices.SortStableFunc(evs, func(a, b *Event) int { return cmp.Compare(a.Rev, b.Rev) })
-	return evs
 }

@@ -1,7 +1,7 @@
 package chat
 
-// Goodbye is why the server ends a connection. On a WebSocket Code is the close
-// code. The range says whether to come back:
+// Goodbye is the reason for which the server ends a connection. On a WebSocket Code
+// is the close code. Its range says when the client may reconnect:
 //
 //	4000-4199  at once (resume by rev; nothing is lost)
 //	4200-4399  later, after a growing random pause
@@ -9,8 +9,8 @@ package chat
 type Goodbye struct {
 	Code   int
 	Reason string // one word, stable
-	Text   string // for a person
-	Wait   int64  // milliseconds to stay away at least; 0: the client chooses its pause
+	Text   string // for a log or a message to the user
+	Wait   int64  // the least pause in milliseconds; 0: the client chooses
 }
 
 func bye(code int, reason, text string) Goodbye {
@@ -22,17 +22,17 @@ var (
 	ByeSlow      = bye(4001, "slow", "the connection did not keep up")
 	ByeTimeout   = bye(4002, "timeout", "no sign of life")
 	ByeBusy      = bye(4200, "busy", "the server is full")
-	ByeFlood     = bye(4201, "flood", "far too many commands")
+	ByeFlood     = bye(4201, "flood", "far too many pings")
 	ByeInternal  = bye(4202, "internal", "something went wrong on the server")
 	ByeProtocol  = bye(4400, "protocol", "the frame was not understood")
 	ByeTooLarge  = bye(4401, "too_large", "the frame is too large")
 	ByeExpired   = bye(4402, "expired", "the token has expired")
 	ByeRevoked   = bye(4403, "revoked", "the connection was ended by an administrator")
-	ByeNoHello   = bye(4404, "no_hello", "nobody said hello in time")
+	ByeNoHello   = bye(4404, "no_hello", "hello did not come in time")
 	ByeForbidden = bye(4405, "forbidden", "this connection is not allowed")
 )
 
-// Retry is when a client may come back.
+// Retry says when a client may reconnect.
 type Retry uint8
 
 const (
@@ -41,7 +41,7 @@ const (
 	RetryNever
 )
 
-// Retry reads the range of the code.
+// Retry returns what the range of the code says.
 func (g Goodbye) Retry() Retry {
 	switch {
 	case g.Code < 4200:

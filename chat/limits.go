@@ -1,7 +1,7 @@
 package chat
 
-// Limits bound what one client can ask for. They are told to clients in the
-// answer to hello and hold whatever the transport.
+// Limits bound what one client can request. The ack of hello has them; they are
+// the same on every transport.
 type Limits struct {
 	IDBytes       int // a room or user id
 	NameBytes     int // a display name or a room's title
@@ -15,8 +15,8 @@ type Limits struct {
 	RoomsPerConn  int // rooms joined at once on one connection
 	PageMessages  int // messages in one answer
 	PageMembers   int // members or users in one answer
-	InFlight      int // commands of one connection waiting for their commit
-	ReadEventRoom int // read marks are told to rooms with up to this many online
+	InFlight      int // commands of one connection that wait for their commit
+	ReadEventRoom int // EventRead is published in rooms with up to this many users online
 }
 
 // DefaultLimits are the limits unless configured.
@@ -39,5 +39,5 @@ func DefaultLimits() Limits {
 	}
 }
 
-// DemoRoomsPerConn is RoomsPerConn while guests are welcome.
+// DemoRoomsPerConn is RoomsPerConn where guests are accepted.
 const DemoRoomsPerConn = 50

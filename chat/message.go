@@ -8,29 +8,29 @@ import (
 	"unicode/utf8"
 )
 
-// Message is what a member wrote. It is named by Room and Seq, by nothing else.
+// Message is a message of a room, identified by Room and Seq.
 type Message struct {
 	Room    RoomID
 	Seq     Seq
-	Rev     Rev    // the change that last touched this message
-	Created Rev    // the change that wrote it
-	User    UserID // who wrote it
+	Rev     Rev    // the last change of this message
+	Created Rev    // the change that created it
+	User    UserID // the author
 	Text    string // empty once Deleted
 	Time    int64  // Unix milliseconds, set by the server
 	Key     string // the sender's idempotency key, empty if none was given
 	Digest  int64  // of the draft the key came with; 0 without a key
 	ReplyTo Seq    // 0 if not a reply
-	Data    []byte // opaque JSON of the host app, nil if none
+	Data    []byte // opaque JSON of the application, nil if none
 	Edited  int64  // Unix milliseconds of the last edit, 0 if never
 	Deleted bool   // a tombstone: the row stays, its text and data do not
 
 	Reactions []Reaction // filled by reads, in order of first use; not stored in the row
 }
 
-// Reaction is one emoji under a message and who chose it.
+// Reaction is one emoji under a message with the users that chose it.
 type Reaction struct {
 	Emoji string
-	Users []UserID // in order of choosing
+	Users []UserID // in the order of their reactions
 }
 
 // Draft is a message that has no number yet.
@@ -41,8 +41,8 @@ type Draft struct {
 	Data    []byte
 }
 
-// Digest fingerprints what the sender wrote, so that the same key with another
-// body can be told from a retry (Conflict). It is never 0.
+// Digest is a hash of the content, by which the same key with another content
+// (Conflict) is distinguished from a retry. It is never 0.
 func (d *Draft) Digest() int64 {
 	h := fnv.New64a()
 	io.WriteString(h, d.Text)
@@ -56,7 +56,7 @@ func (d *Draft) Digest() int64 {
 	return 1
 }
 
-// Check reports what is wrong with the draft, nil if nothing.
+// Check returns the error for a draft outside the limits, nil if it is good.
 func (d *Draft) Check(l *Limits) error {
 	switch {
 	case d.Text == "" && len(d.Data) == 0:
@@ -73,7 +73,7 @@ func (d *Draft) Check(l *Limits) error {
 	return CheckText(d.Text, l)
 }
 
-// CheckText reports what is wrong with a message's text, nil if nothing.
+// CheckText returns the error for the text of a message, nil if it is good.
 func CheckText(s string, l *Limits) error {
 	switch {
 	case len(s) > l.MessageBytes:
@@ -88,7 +88,7 @@ func CheckText(s string, l *Limits) error {
 	return nil
 }
 
-// CheckEmoji reports what is wrong with a reaction, nil if nothing.
+// CheckEmoji returns the error for a reaction, nil if it is good.
 func CheckEmoji(s string, l *Limits) error {
 	switch {
 	case s == "":

@@ -1,10 +1,11 @@
 package chat
 
-// The rules of a room, as pure functions of who asks and what the room is.
-// Each returns nil or the error the asker gets.
+// The rules of a room, as pure functions of the actor's role and the room. Each
+// returns nil or the error for the client.
 
-// CanJoin decides whether a user may come into the room. now is their present
-// role, granted says that a token or the host's back end vouches for them.
+// CanJoin decides whether a user may join the room. now is the user's present
+// role; granted says that a token or the back end of the application admits the
+// user.
 func CanJoin(room *Room, now Role, granted bool) error {
 	switch {
 	case now.Present():
@@ -25,7 +26,7 @@ func CanRead(role Role) error {
 	return E(NotMember, "you are not a member of this room")
 }
 
-// CanPost decides whether a member may write in the room.
+// CanPost decides whether a member may post in the room.
 func CanPost(room *Room, role Role) error {
 	if err := CanRead(role); err != nil {
 		return err
@@ -36,7 +37,7 @@ func CanPost(room *Room, role Role) error {
 	return nil
 }
 
-// CanEdit decides whether user may replace the text of m: only who wrote it.
+// CanEdit decides whether user may replace the text of m: the author alone.
 func CanEdit(m *Message, user UserID, role Role) error {
 	if err := CanRead(role); err != nil {
 		return err
@@ -50,7 +51,7 @@ func CanEdit(m *Message, user UserID, role Role) error {
 	return nil
 }
 
-// CanDelete decides whether user may delete m: who wrote it, or a moderator.
+// CanDelete decides whether user may delete m: the author, or a moderator.
 func CanDelete(m *Message, user UserID, role Role) error {
 	if err := CanRead(role); err != nil {
 		return err
@@ -61,9 +62,9 @@ func CanDelete(m *Message, user UserID, role Role) error {
 	return nil
 }
 
-// CanSetRole decides whether somebody with role by may change a member from
-// role from to role to. Moderators put members in and out and ban them; only
-// owners make or unmake moderators and owners.
+// CanSetRole decides whether an actor with role by may change a member from role
+// from to role to. Moderators add, remove and ban members; only owners appoint and
+// dismiss moderators and owners.
 func CanSetRole(by, from, to Role) error {
 	high := func(r Role) bool { return r == RoleModerator || r == RoleOwner }
 	switch {

@@ -9,9 +9,9 @@ import (
 	"github.com/roomtide/roomtide/websocket"
 )
 
-// backoff is the pause before the next connection. It is drawn evenly from 0 to
-// a limit that doubles with every failure, so that clients that were cut off
-// together do not come back together.
+// backoff is the pause before the next connection. It is drawn evenly from 0 to a
+// limit that doubles with every failure, so that clients that were disconnected at
+// the same time do not reconnect at the same time.
 type backoff struct {
 	min, max time.Duration
 	failures int
@@ -37,11 +37,11 @@ func (b *backoff) next(when chat.Retry) time.Duration {
 	return b.draw(limit + 1)
 }
 
-// good forgets the failures: the connection has held.
+// good resets the failures: the connection has held.
 func (b *backoff) good() { b.failures = 0 }
 
-// GoodbyeError is a connection that the server ended, and why. It is the Err of
-// Disconnected and Ended.
+// GoodbyeError is the error of a connection that the server ended with a goodbye. It
+// is the Err of Disconnected and Ended.
 type GoodbyeError struct{ chat.Goodbye }
 
 func (e *GoodbyeError) Error() string {
@@ -57,7 +57,7 @@ func waitOf(err error) time.Duration {
 	return 0
 }
 
-// retryOf says what err means for coming back.
+// retryOf returns when the client may reconnect after err.
 func retryOf(err error, freshTokens bool) chat.Retry {
 	var bye *GoodbyeError
 	if errors.As(err, &bye) {

@@ -7,9 +7,9 @@ import (
 	"github.com/roomtide/roomtide/wire"
 )
 
-// do sends a command and waits for its answer. While there is no connection it
-// waits for one, and it asks again when the connection is lost before the
-// answer: every command but a message may be given twice. begin, if not nil,
+// do sends a command and waits for its reply. While there is no connection it waits
+// for one, and it sends again when the connection is lost before the reply: every
+// command but a message may be sent twice. begin, if not nil,
 // runs in the reading goroutine, before anything that follows a good answer on
 // the wire is handled.
 func (c *Client) do(ctx context.Context, cmd wire.Command, begin func(*wire.ServerFrame)) (*wire.ServerFrame, error) {
@@ -51,7 +51,7 @@ func (c *Client) do(ctx context.Context, cmd wire.Command, begin func(*wire.Serv
 	}
 }
 
-// JoinOptions say where to begin.
+// JoinOptions say where the events of a room begin.
 type JoinOptions struct {
 	// After is where the consumer stands from an earlier time: everything since
 	// arrives in Events. Without it the newest messages are in the answer and
@@ -175,8 +175,8 @@ func (c *Client) Read(ctx context.Context, room chat.RoomID, seq chat.Seq) (unre
 	return f.Unread, nil
 }
 
-// Typing tells the room that we are writing, or have stopped. It is not
-// repeated and may be lost.
+// Typing publishes that the user is writing, or has stopped. It is not repeated and
+// may be lost.
 func (c *Client) Typing(room chat.RoomID, on bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -234,8 +234,8 @@ func (c *Client) Members(ctx context.Context, room chat.RoomID, after chat.UserI
 	return f.Members, f.MemberCount, f.More, nil
 }
 
-// Online returns who is online in a room, as far as the server names them, and
-// how many.
+// Online returns users online in a room, up to a page of the server, and the number
+// of all.
 func (c *Client) Online(ctx context.Context, room chat.RoomID) ([]chat.UserID, int, error) {
 	f, err := c.do(ctx, wire.Command{Type: wire.Online, Room: room}, nil)
 	if err != nil {
@@ -244,7 +244,7 @@ func (c *Client) Online(ctx context.Context, room chat.RoomID) ([]chat.UserID, i
 	return f.Online, f.OnlineCount, nil
 }
 
-// Rooms returns the rooms we are a member of, with what is unread in them.
+// Rooms returns the rooms of the user, with the number of unread messages.
 func (c *Client) Rooms(ctx context.Context) ([]wire.MyRoom, error) {
 	f, err := c.do(ctx, wire.Command{Type: wire.Rooms}, nil)
 	if err != nil {

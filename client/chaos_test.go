@@ -66,7 +66,7 @@ func chaos(t *testing.T, seed uint64) {
 	}
 	senders.Wait()
 	f.with(func() { f.hook = nil })
-	f.each((*fakeConn).cut) // whoever lost the last events resumes
+	f.each((*fakeConn).cut) // clients that lost the last events resume
 	readers.Wait()
 	final := consistency.Final{}
 	f.with(func() {
@@ -81,8 +81,8 @@ func chaos(t *testing.T, seed uint64) {
 			rec.CaughtUp(fmt.Sprint("user", u), r)
 		}
 	}
-	for _, a := range consistency.Check(rec.Records(), final) {
-		t.Error(a)
+	for _, v := range consistency.Check(rec.Records(), final) {
+		t.Error(v)
 	}
 }
 
@@ -98,7 +98,7 @@ func (f *fake) mishap(rng *rand.Rand, fc *fakeConn, cmd *wire.Command) (handled 
 		if rng.IntN(2) == 0 {
 			fc.cut()
 		} else {
-			fc.hangUp() // or nothing is: somebody whose answers are always cut off gets nowhere
+			fc.hangUp() // or no client makes progress whose answers are always cut off
 		}
 		return true
 	case 2:
@@ -128,7 +128,7 @@ func (f *fake) mishap(rng *rand.Rand, fc *fakeConn, cmd *wire.Command) (handled 
 
 // consume records what a consumer is given until it has had the message last
 // of each room.
-func consume(t *testing.T, c *Client, who string, rec *consistency.Recorder, rooms int, last chat.Seq) {
+func consume(t *testing.T, c *Client, device string, rec *consistency.Recorder, rooms int, last chat.Seq) {
 	const patience = 20 * time.Second // with each event
 	timeout := time.NewTimer(patience)
 	defer timeout.Stop()
@@ -139,13 +139,13 @@ func consume(t *testing.T, c *Client, who string, rec *consistency.Recorder, roo
 			if ev.Kind != chat.EventMessage {
 				continue
 			}
-			rec.Deliver(who, ev.Message)
+			rec.Deliver(device, ev.Message)
 			if ev.Message.Seq == last {
 				rooms--
 			}
 		case <-timeout.C:
-			t.Errorf("%s was not told everything: %d rooms are left", who, rooms)
-			go func() { // whoever sends on this connection must come to an end
+			t.Errorf("%s was not told everything: %d rooms are left", device, rooms)
+			go func() { // sends on this connection must come to an end
 				for range c.Events() {
 				}
 			}()

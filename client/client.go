@@ -10,11 +10,11 @@ import (
 	"github.com/roomtide/roomtide/wire"
 )
 
-// holdTime is how long a connection must have lived to count as a good one.
+// holdTime is the least lifetime of a connection that resets the backoff.
 const holdTime = 10 * time.Second
 
-// Client is one user's conversation with a server, over as many connections as
-// it takes. Its methods are safe for any goroutine.
+// Client is one user's session with a server, over as many connections as it takes.
+// Its methods are safe for concurrent use.
 type Client struct {
 	// Set once.
 	opts   Options
@@ -28,7 +28,7 @@ type Client struct {
 	mu      sync.Mutex
 	link    *link         // nil while there is no greeted connection
 	changed chan struct{} // closed and replaced when link or err changes
-	err     error         // why the client does not come back
+	err     error         // the reason for which the client does not reconnect
 	user    chat.UserID
 	limits  chat.Limits
 	lastID  int64
@@ -37,7 +37,7 @@ type Client struct {
 	outbox  outbox
 }
 
-// call is a command that waits for its answer. done runs in the reading
+// call is a command that waits for its reply. done runs in the reading
 // goroutine, and may put events; f is nil if the connection was lost first.
 type call struct {
 	done func(f *wire.ServerFrame)
@@ -76,23 +76,23 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 // is closed after Ended or Close.
 func (c *Client) Events() <-chan Event { return c.events.out }
 
-// User is who the server says we are.
+// User is the user id that the ack of hello had.
 func (c *Client) User() chat.UserID {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.user
 }
 
-// Limits are the server's, as it told them last.
+// Limits are the server's, from the last ack of hello.
 func (c *Client) Limits() chat.Limits {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.limits
 }
 
-// Close ends the connection and every call that waits, and returns when
-// nothing of the client runs any more. What is in the outbox is given up: its
-// senders get an error and do not know whether it was stored.
+// Close ends the connection and every call that waits, and returns when all
+// goroutines of the client have ended. Sends in the outbox end with an error, which
+// does not say whether the message was stored.
 func (c *Client) Close() {
 	c.end(chat.E(chat.Unavailable, "the client was closed"))
 	c.cancel()
@@ -190,7 +190,7 @@ func (c *Client) attach(l *link) {
 	c.tell()
 }
 
-// poke asks for an answer that means nothing, to see whether there is one.
+// poke sends a ping, whose ack shows that the connection is alive.
 func (c *Client) poke(l *link) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -199,7 +199,7 @@ func (c *Client) poke(l *link) {
 	}
 }
 
-// lost takes the link away from everybody.
+// lost detaches the link and fails the calls that wait on it.
 func (c *Client) lost(l *link, err error) {
 	c.mu.Lock()
 	if c.link != l { // closed before it was attached
@@ -248,7 +248,7 @@ func (c *Client) reconnect(b *backoff, err error) *link {
 	}
 }
 
-// end makes err the reason why nothing goes on. The first one stays.
+// end ends the client with err as the reason. The first one stays.
 func (c *Client) end(err error) {
 	c.mu.Lock()
 	if c.err != nil {
@@ -267,7 +267,7 @@ func (c *Client) end(err error) {
 	}
 }
 
-// Err returns why the client has ended, nil while it has not.
+// Err returns the reason for which the client has ended, nil while it has not.
 func (c *Client) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -101,7 +101,7 @@ func TestDialRefused(t *testing.T) {
 	}{
 		{"no URL", Options{}, "URL"},
 		{"another scheme", Options{URL: "ftp://127.0.0.1/"}, "URL"},
-		{"nobody there", Options{URL: "ws://127.0.0.1:1"}, "refused"},
+		{"no server", Options{URL: "ws://127.0.0.1:1"}, "refused"},
 		{"a wrong token", Options{URL: f.http.URL, Token: bad}, "the token is wrong"},
 		{"no token to be had", Options{URL: f.http.URL, Token: none}, "no such file"},
 	}
@@ -197,7 +197,7 @@ func TestSendAckLost(t *testing.T) {
 	})
 }
 
-// A sender who gives up frees their place, and the message is not sent again.
+// A send that is given up frees its place, and the message is not sent again.
 func TestSendGivenUp(t *testing.T) {
 	f := newFake(t)
 	c := dial(t, f, func(o *Options) { o.Outbox = 1 })
@@ -230,7 +230,7 @@ func TestSendGivenUp(t *testing.T) {
 	}
 }
 
-// While nobody reads Events the socket is not read, and still a call works.
+// While Events is not read the socket is not read, and still a call works.
 func TestBackPressure(t *testing.T) {
 	f := newFake(t)
 	c := dial(t, f, func(o *Options) { o.Events = 10 })

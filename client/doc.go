@@ -17,8 +17,8 @@
 //   - Every message of a joined room reaches Events exactly once, in order of
 //     Seq, whatever happens to the connection: the client reconnects by itself,
 //     joins its rooms again after the rev it has, and fills what it missed.
-//   - A message given to Send is numbered exactly once, or the error says why
-//     not: it carries a key, and is sent again with the same key until the
+//   - A message given to Send is numbered exactly once, or the error gives the
+//     reason: it carries a key, and is sent again with the same key until the
 //     server has decided.
 //   - All memory is bounded. A consumer that does not read Events stops the
 //     reading of the socket, and so in the end the server's sending; nothing is
@@ -27,6 +27,6 @@
 //
 // Messages of one room that are sent one after the other are numbered in this
 // order, unless the server refuses one of them for a while (busy, read_only):
-// those behind it may then come first. Who needs the order even then waits for
-// each Send.
+// those behind it may then come first. Waiting for each Send keeps the order even
+// then.
 package client

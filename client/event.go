@@ -2,9 +2,9 @@ package client
 
 import "github.com/roomtide/roomtide/chat"
 
-// Position is how far a consumer has a room: every change up to Rev, and every
-// message up to Seq. Stored with what was consumed, it is what JoinOptions.After
-// needs to go on in another process.
+// Position is how far a consumer has received a room: every change up to Rev, and
+// every message up to Seq. Stored with what was consumed, it lets another process go
+// on from there (JoinOptions.After).
 type Position struct {
 	Rev chat.Rev
 	Seq chat.Seq
@@ -24,14 +24,14 @@ type Event struct {
 	Err  error // of Disconnected, Left and Ended
 }
 
-// News is what happened to the client itself.
+// News is a change of the state of the client itself.
 type News uint8
 
 const (
 	Connected    News = iota + 1 // there is a connection again
-	Disconnected                 // it is lost; the client comes back by itself
-	CaughtUp                     // Room: everything missed was told, from here on it is live
-	Reset                        // Room: the server's history was replaced (a restored backup); forget what you have
-	Left                         // Room: we are no longer a member, or may not come back (then Err says why)
-	Ended                        // the client does not come back; see Err. The last event
+	Disconnected                 // it is lost; the client reconnects by itself
+	CaughtUp                     // Room: everything missed was delivered; what follows is live
+	Reset                        // Room: the server's history was replaced (a restored backup); discard what is known of it
+	Left                         // Room: the user is no longer a member, or a join was refused (then Err is the reason)
+	Ended                        // the client does not reconnect; see Err. The last event
 )

@@ -23,10 +23,10 @@ const (
 	helloID  = 1
 )
 
-// link is one greeted connection. Frames are queued by anybody and written by
-// one goroutine, so that they leave in the order they were queued and nobody
-// waits for the network with a lock in hand. The queue is bounded by what its
-// users have waiting: the outbox's window, and a frame for each call.
+// link is one connection whose hello was acked. Frames may be queued from any
+// goroutine and are written by one, so that they leave in the order they were
+// queued and no lock is held during a write. The queue is bounded by the commands
+// that wait for an answer: the outbox's window, and a frame for each call.
 type link struct {
 	ws    *websocket.Conn
 	hello *wire.ServerFrame // the server's answer to hello
@@ -44,7 +44,7 @@ type link struct {
 func connect(ctx context.Context, o *Options) (*link, error) {
 	ctx, cancel := context.WithTimeout(ctx, helloTimeout)
 	defer cancel()
-	cmd := wire.Command{Type: wire.Hello, ID: helloID, HasID: true, User: chat.UserID(o.User), Name: o.Name, Device: o.Device, Client: "roomtide-go"}
+	cmd := wire.Command{Type: wire.Hello, ID: helloID, HasID: true, User: chat.UserID(o.User), Name: o.Name}
 	if o.Token != nil {
 		token, err := o.Token(ctx)
 		if err != nil {
@@ -118,8 +118,8 @@ func (l *link) queue(cmd *wire.Command) {
 	}
 }
 
-// write writes what is queued until the link is closed. After a silence of
-// ping it calls poke, which asks the server for a sign of life.
+// write writes what is queued until the link is closed. After a silence of ping it
+// calls poke, which sends a command that the server answers.
 func (l *link) write(ping time.Duration, poke func(*link)) {
 	defer l.close()
 	silence := time.NewTicker(ping)
@@ -131,7 +131,7 @@ func (l *link) write(ping time.Duration, poke func(*link)) {
 		l.mu.Unlock()
 		for _, f := range frames {
 			if err := l.writeOne(f); err != nil {
-				return // the reader learns of it by the close
+				return // the close ends the reader
 			}
 		}
 		select {
@@ -156,6 +156,6 @@ func (l *link) writeOne(frame []byte) error {
 func (l *link) close() {
 	l.once.Do(func() {
 		close(l.ended)
-		_ = l.ws.Close() // it is of no more use, however it ends
+		_ = l.ws.Close() // the link is over, with or without an error
 	})
 }

@@ -11,27 +11,26 @@ import (
 	"time"
 )
 
-// Options say where the server is and who speaks. Only URL is needed, and User
-// or Token; everything else has a default.
+// Options are the address of the server and the credentials. Only URL is needed,
+// and User or Token; everything else has a default.
 type Options struct {
 	URL    string      // ws://, wss://, http:// or https://; without a path, /ws
 	Header http.Header // more fields for the handshake
 	TLS    *tls.Config // for wss; nil: the system's roots
 
-	// Who speaks. Token is asked at every connection, so that it may return a
-	// fresh one; User is for servers that welcome guests.
-	Token  func(ctx context.Context) (string, error)
-	User   string
-	Name   string // display name of a guest
-	Device string // a stable name of this device, for the server's log
+	// Token is called for every connection, so that it can return a fresh token;
+	// User is for servers that accept guests.
+	Token func(ctx context.Context) (string, error)
+	User  string
+	Name  string // display name of a guest
 
-	Events  int           // events that wait for the consumer; default 1024
-	Outbox  int           // sends that wait for their number; default 1024
-	MinWait time.Duration // the longest pause before the first try to come back; default 250 ms
+	Events  int           // bound of the events that wait for the consumer; default 1024
+	Outbox  int           // bound of the sends that wait for their number; default 1024
+	MinWait time.Duration // the longest pause before the first reconnection; default 250 ms
 	MaxWait time.Duration // the longest pause before any; default 30 s
-	Ping    time.Duration // asks for a sign of life after that much silence; default 20 s
+	Ping    time.Duration // silence after which a ping is sent; default 20 s
 
-	Log *slog.Logger // connections that come and go; nil: silence
+	Log *slog.Logger // lost and new connections; nil: nothing is logged
 }
 
 // complete checks o and fills in the defaults.

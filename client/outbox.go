@@ -13,7 +13,7 @@ import (
 	"github.com/roomtide/roomtide/wire"
 )
 
-// Sent is what a message became.
+// Sent is the number that a message got.
 type Sent struct {
 	Key  string // under which it was sent
 	Seq  chat.Seq
@@ -153,7 +153,7 @@ func (c *Client) answered(o *outgoing, f *wire.ServerFrame) {
 	}
 	<-b.room
 	switch {
-	case f == nil || again: // gone: nobody waits
+	case f == nil || again: // gone: the sender has given up
 		o.done(Sent{Key: o.cmd.Key}, errors.New("client: given up"))
 	case f.Err != nil:
 		o.done(Sent{Key: o.cmd.Key}, f.Err)
@@ -192,7 +192,7 @@ func (c *Client) giveUp(o *outgoing) {
 	}
 }
 
-// drain empties the outbox and returns what was in it, in order. Caller holds mu.
+// drain empties the outbox and returns what was in it, in order. The caller holds mu.
 func (b *outbox) drain() []*outgoing {
 	all := b.waiting
 	for o := range b.flying {

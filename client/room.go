@@ -10,7 +10,7 @@ import (
 	"github.com/roomtide/roomtide/wire"
 )
 
-// room is a joined room as far as it was told to the consumer. Its fields are
+// room is a joined room as far as the consumer has received it. Its fields are
 // owned by the reading goroutine, but for established, which is guarded by the
 // client's mu.
 //
@@ -196,8 +196,8 @@ func (c *Client) putMessage(r *room, kind chat.EventKind, m *chat.Message) {
 	c.events.put(Event{Event: chat.Event{Kind: kind, Room: r.id, Rev: m.Rev, Message: m}, At: r.at})
 }
 
-// dropRoom forgets a room that we are no longer in. err says why, if a join was
-// refused.
+// dropRoom forgets a room that the user is no longer in. err is the reason if a
+// join was refused.
 func (c *Client) dropRoom(r *room, err error) {
 	c.mu.Lock()
 	known := c.rooms[r.id] == r

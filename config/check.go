@@ -24,7 +24,7 @@ type Problem struct {
 
 func (p Problem) String() string { return p.Where + ": " + p.Text + "; " + p.Fix }
 
-// Problems is the error that Load and Check give, one line each.
+// Problems is the error of Load and Check, a line for each problem.
 type Problems []Problem
 
 func (ps Problems) Error() string {
@@ -35,8 +35,8 @@ func (ps Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Check reports everything that is wrong with c at once, nil if nothing. It
-// reads the files that c names, and changes nothing.
+// Check returns all problems of c at once, nil if there is none. It reads the files
+// that c names, and changes nothing.
 func (c *Config) Check() Problems {
 	var ps Problems
 	for _, part := range []func() Problems{
@@ -47,7 +47,7 @@ func (c *Config) Check() Problems {
 	return ps
 }
 
-// Warnings tells what is allowed but unsafe, and what was given in vain.
+// Warnings returns what is allowed but unsafe, and what was given without effect.
 func (c *Config) Warnings() []string {
 	var out []string
 	unsafe := func(is bool, text string) {

@@ -3,10 +3,9 @@
 // variables, the commented TOML file, the checks of unknown keys and
 // docs/configuration.md all come from it.
 //
-// Load puts the sources together: flags win over the environment, the
-// environment over the file, the file over the defaults. Check then reports
-// everything that would keep a node from starting, and Warnings what is allowed
-// but should be known.
+// Load merges the sources: flags override the environment, the environment the
+// file, the file the defaults. Check then reports everything that would keep a node
+// from starting, and Warnings what is allowed but unsafe.
 package config
 
 import (
@@ -18,9 +17,9 @@ import (
 )
 
 // Config is every setting of a node. Tags: toml is the key in the file, from
-// which the flag and the environment variable are derived; default and help say
-// what they say; name and prefix tell the same flag to the parser of the
-// command line (a test holds the two together). Fields of the file's root come
+// which the flag and the environment variable are derived; default and help are the
+// value without a setting and the description; name and prefix give the parser of
+// the command line the same flag (a test compares the two). Fields of the file's root come
 // before its tables. A Config is read-only once loaded.
 type Config struct {
 	DataDir             string   `toml:"data_dir" default:"./roomtide-data" help:"Directory for everything the node keeps: databases, keys, roomtide.toml. Made if missing."`
@@ -63,7 +62,7 @@ type Log struct {
 	Format string `toml:"format" default:"text" help:"Form of log lines: text or json."`
 }
 
-// Auth says which user tokens (JWT) are believed, besides those that
+// Auth says which user tokens (JWT) are accepted, besides those that
 // "roomtide token" makes.
 type Auth struct {
 	JWKSURL  string    `toml:"jwks_url" name:"jwks-url" default:"" mask:"url" help:"URL of the public keys (JWKS) that sign user tokens."`
@@ -75,7 +74,7 @@ type Auth struct {
 // configured reports whether an application signs tokens.
 func (a *Auth) configured() bool { return a.JWKSURL != "" || len(a.Keys) > 0 }
 
-// AuthKey is one key that signs user tokens; it can only be told in the file.
+// AuthKey is one key that signs user tokens; it can be set in the file only.
 // The secret or public key itself is in a file of its own.
 type AuthKey struct {
 	KID           string `toml:"kid" help:"Name of the key, as in the header of tokens. Without it, it is tried on every token of its alg."`
@@ -84,7 +83,7 @@ type AuthKey struct {
 	PublicKeyFile string `toml:"public_key_file" help:"Others: PEM file of the public key."`
 }
 
-// Rates bound how often, each a steady rate per second and a burst.
+// Rates bound how often commands are accepted: each a rate per second and a burst.
 type Rates struct {
 	UserMessages float64 `toml:"user_messages" default:"20" help:"Messages, edits and reactions of one user, per second."`
 	UserBurst    int     `toml:"user_burst" default:"60" help:"How many of them at once."`
@@ -113,7 +112,7 @@ type Limits struct {
 	ReadEventRoom int `toml:"read_event_room" default:"100" help:"Read marks are told to rooms with up to this many users online."`
 }
 
-// Default returns the settings of a node that was told nothing.
+// Default returns the settings of a node without flags, environment and file.
 func Default() *Config {
 	c := &Config{origin: map[string]string{}}
 	for _, s := range c.Settings() {
@@ -140,10 +139,10 @@ func (c *Config) ChatLimits() chat.Limits {
 	return l
 }
 
-// GuestsWelcome reports whether users may come without a token. Left to
-// itself, a node welcomes them only where nobody from outside can come (a trusted
-// proxy says that somebody can), and where no application has users of its own,
-// whose names a guest could take.
+// GuestsWelcome reports whether users may connect without a token. With "auto" a
+// node accepts them only while it can be reached from this machine alone (a trusted
+// proxy means that it can be reached from elsewhere) and no application has users of
+// its own, whose names a guest could take.
 func (c *Config) GuestsWelcome() bool {
 	if c.Guests == "auto" {
 		return c.Loopback() && len(c.TrustedProxies) == 0 && !c.Auth.configured()

@@ -21,18 +21,18 @@ const envPrefix = "ROOMTIDE_"
 // clientEnv are the variables that only the client verbs read.
 var clientEnv = []string{"ROOMTIDE_URL", "ROOMTIDE_TOKEN"}
 
-// Args is what the command line said.
+// Args is what the command line gave.
 type Args struct {
 	File   string   // --config, "" if not given
 	Values *Config  // holds the values of the flags that were given
 	Given  []string // names of those flags, without dashes
 }
 
-// Load puts the settings together: a.Values where a flag was given, else env
+// Load merges the settings: a.Values where a flag was given, else env
 // (in the form of os.Environ), else the file, else the default. The file is
 // a.File, or ROOMTIDE_CONFIG, or roomtide.toml in the data dir if it is there.
 // The error is a Problems when the sources were read but do not make sense.
-// Values are not judged; that is Check.
+// Values are not checked; that is Check.
 func Load(a Args, env []string) (*Config, error) {
 	vars := roomtideVars(env)
 	c := Default()
@@ -50,7 +50,7 @@ func Load(a Args, env []string) (*Config, error) {
 	return c, nil
 }
 
-// locate finds the file. The data dir it may be in cannot be told by the file.
+// locate finds the file. The file cannot set the data dir that it may be in.
 func (c *Config) locate(a Args, vars map[string]string) error {
 	dir := c.DataDir
 	if v := vars[envPrefix+"DATA_DIR"]; v != "" {

@@ -13,7 +13,7 @@ import (
 )
 
 // Print writes the settings in force as TOML, each with where it came from.
-// Nothing secret is shown.
+// Secrets are left out.
 func (c *Config) Print(w io.Writer) error {
 	p := &printer{w: w}
 	table := ""
@@ -35,8 +35,8 @@ func (c *Config) Print(w io.Writer) error {
 	return p.err
 }
 
-// WriteTOML writes the file of a node that was told nothing: every setting at
-// its default and commented out, so that a later version may choose better.
+// WriteTOML writes the file of a new node: every setting at its default and
+// commented out, so that a later version may have other defaults.
 func WriteTOML(w io.Writer) error {
 	p := &printer{w: w}
 	p.f("# Settings of Roomtide. Each line that begins with #name shows the default;\n" +

@@ -9,13 +9,13 @@ import (
 	"github.com/roomtide/roomtide/chat"
 )
 
-// Final is what the store holds after everything: each room's messages in the
-// order of the store.
+// Final is what the store holds at the end: the messages of each room in the order
+// of the store.
 type Final map[chat.RoomID][]Message
 
-// Check returns every promise that the records break, room by room; nothing if
-// all were kept. Records are ascending in At, as a Recorder returns them. With a
-// nil final, nothing is said about what the store holds.
+// Check returns the violations in the records, room by room; none if all promises
+// were kept. Records are ascending in At, as a Recorder returns them. With a
+// nil final the promises about the store are not checked.
 func Check(records []Record, final Final) []Violation {
 	rooms := map[chat.RoomID]*room{}
 	get := func(id chat.RoomID) *room {
@@ -38,7 +38,7 @@ func Check(records []Record, final Final) []Violation {
 	return found
 }
 
-// sender names a message before it has a number.
+// sender identifies a message before it has a number.
 type sender struct {
 	user chat.UserID
 	key  string
@@ -52,10 +52,11 @@ type op struct {
 	seq     chat.Seq
 }
 
-// fact is what is known about a number of the room, and who said so first.
+// fact is what is known about a number of the room, and which client observed it
+// first.
 type fact struct {
 	Message
-	who string
+	client string
 }
 
 // room is the state of checking one room.
@@ -96,8 +97,8 @@ func (r *room) check(final Final) []Violation {
 	return r.found
 }
 
-func (r *room) report(b Anomaly, who string, seqs []chat.Seq, format string, args ...any) {
-	r.found = append(r.found, Violation{Anomaly: b, Room: r.id, Seqs: seqs, Who: who, Text: fmt.Sprintf(format, args...)})
+func (r *room) report(kind Anomaly, client string, seqs []chat.Seq, format string, args ...any) {
+	r.found = append(r.found, Violation{Anomaly: kind, Room: r.id, Seqs: seqs, Client: client, Text: fmt.Sprintf(format, args...)})
 }
 
 func (r *room) gatherSends() {
@@ -120,7 +121,7 @@ func (r *room) gatherSends() {
 	}
 }
 
-// observeAll compares every sight of a message with every other.
+// observeAll compares all observations of messages with each other.
 func (r *room) observeAll() {
 	for _, rec := range r.records {
 		switch rec.Kind {
@@ -128,24 +129,24 @@ func (r *room) observeAll() {
 			if o := r.byOp[rec.Op]; o != nil {
 				m := o.Message
 				m.Seq, m.Rev = rec.Seq, rec.Rev
-				r.observe(m, o.Who, rec.At)
+				r.observe(m, o.Client, rec.At)
 			}
 		case Deliver:
-			r.observe(rec.Message, rec.Who, rec.At)
+			r.observe(rec.Message, rec.Client, rec.At)
 		case Answer:
 			for _, m := range rec.Messages {
-				r.observe(m, rec.Who, rec.At)
+				r.observe(m, rec.Client, rec.At)
 			}
 		}
 	}
 }
 
-// observe is one sight of a message: was it sent, and does everybody see the
-// same under this number?
-func (r *room) observe(m Message, who string, at int64) {
+// observe handles one observation of a message: it was sent before, and all clients
+// observe the same message under this number.
+func (r *room) observe(m Message, client string, at int64) {
 	f, known := r.facts[m.Seq]
 	if known && !same(f.Message, m) {
-		r.report(Divergent, who, []chat.Seq{m.Seq}, "%s saw %s of %s, %s sees %s of %s", f.who, f.Key, f.User, who, m.Key, m.User)
+		r.report(Divergent, client, []chat.Seq{m.Seq}, "%s saw %s of %s, %s sees %s of %s", f.client, f.Key, f.User, client, m.Key, m.User)
 		return
 	}
 	if known {
@@ -153,19 +154,19 @@ func (r *room) observe(m Message, who string, at int64) {
 		r.facts[m.Seq] = f
 		return
 	}
-	r.facts[m.Seq] = fact{m, who}
+	r.facts[m.Seq] = fact{m, client}
 	k := sender{m.User, m.Key}
 	if first, ok := r.seqs[k]; ok {
-		r.report(DuplicateKey, who, []chat.Seq{first, m.Seq}, "key %s of %s has two numbers", m.Key, m.User)
+		r.report(DuplicateKey, client, []chat.Seq{first, m.Seq}, "key %s of %s has two numbers", m.Key, m.User)
 	} else {
 		r.seqs[k] = m.Seq
 	}
-	r.checkSent(k, m, who, at)
+	r.checkSent(k, m, client, at)
 }
 
-// checkSent asks whether the message can be there: somebody was sending it by
-// then, was not refused, and with this text.
-func (r *room) checkSent(k sender, m Message, who string, at int64) {
+// checkSent checks that a send of the message had begun by then, was not refused, and
+// had this text.
+func (r *room) checkSent(k sender, m Message, client string, at int64) {
 	began, body := false, false
 	for _, o := range r.sends[k] {
 		if o.ended != Fail && o.At < at {
@@ -175,13 +176,13 @@ func (r *room) checkSent(k sender, m Message, who string, at int64) {
 	}
 	switch {
 	case !began:
-		r.report(Phantom, who, []chat.Seq{m.Seq}, "nobody was sending key %s of %s, or it was refused", m.Key, m.User)
+		r.report(Phantom, client, []chat.Seq{m.Seq}, "key %s of %s was not being sent, or was refused", m.Key, m.User)
 	case !body:
-		r.report(Corrupt, who, []chat.Seq{m.Seq}, "key %s of %s has another text than was sent", m.Key, m.User)
+		r.report(Corrupt, client, []chat.Seq{m.Seq}, "key %s of %s has another text than was sent", m.Key, m.User)
 	}
 }
 
-// same compares what both sights tell.
+// same compares what both observations contain.
 func same(a, b Message) bool {
 	return a.User == b.User && a.Key == b.Key &&
 		(a.Rev == 0 || b.Rev == 0 || a.Rev == b.Rev) &&
@@ -198,7 +199,7 @@ func merge(a, b Message) Message {
 	return a
 }
 
-// checkStore compares the end with what was promised on the way.
+// checkStore compares the messages in the store with the records.
 func (r *room) checkStore(ms []Message) {
 	var last chat.Seq
 	for _, m := range ms {
@@ -214,13 +215,13 @@ func (r *room) checkStore(ms []Message) {
 			continue
 		}
 		if m, ok := r.store[o.seq]; !ok || m.User != o.User || m.Key != o.Key {
-			r.report(LostAck, o.Who, []chat.Seq{o.seq}, "key %s of %s was acknowledged and is not in the store", o.Key, o.User)
+			r.report(LostAck, o.Client, []chat.Seq{o.seq}, "key %s of %s was acknowledged and is not in the store", o.Key, o.User)
 		}
 	}
 	for _, rec := range r.records {
 		if rec.Kind == Deliver {
 			if _, ok := r.store[rec.Seq]; !ok {
-				r.report(Phantom, rec.Who, []chat.Seq{rec.Seq}, "shown before it was safe: it is not in the store")
+				r.report(Phantom, rec.Client, []chat.Seq{rec.Seq}, "shown before it was safe: it is not in the store")
 			}
 		}
 	}

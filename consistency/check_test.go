@@ -19,11 +19,11 @@ func TestCheckAcceptsWhatIsRight(t *testing.T) {
 		numbers := rapid.IntRange(0, 1<<20)
 		room := newToy(func(n int) int { return numbers.Draw(t, "choice") % n }, none)
 		records, final := room.run(rapid.IntRange(0, 300).Draw(t, "steps"))
-		for _, a := range Check(records, final) {
-			t.Error(a)
+		for _, v := range Check(records, final) {
+			t.Error(v)
 		}
-		for _, a := range Check(records, nil) {
-			t.Error("without a final state:", a)
+		for _, v := range Check(records, nil) {
+			t.Error("without a final state:", v)
 		}
 	})
 }
@@ -62,19 +62,19 @@ func TestCheckFindsPlantedBugs(t *testing.T) {
 				rng := rand.New(rand.NewPCG(seed, 1))
 				room := newToy(rng.IntN, tt.bug)
 				records, final := room.run(1200)
-				anomalies := Check(records, final)
+				violations := Check(records, final)
 				has := false
-				for _, a := range anomalies {
-					has = has || a.Anomaly == tt.want
+				for _, v := range violations {
+					has = has || v.Anomaly == tt.want
 				}
 				made += min(room.made, 1)
 				if has {
 					found++
 				}
-				if room.made == 0 && len(anomalies) > 0 {
-					t.Errorf("seed %d: the bug was not made and yet: %v", seed, anomalies[0])
+				if room.made == 0 && len(violations) > 0 {
+					t.Errorf("seed %d: the bug was not made and yet: %v", seed, violations[0])
 				}
-				if room.made > 0 && len(anomalies) == 0 {
+				if room.made > 0 && len(violations) == 0 {
 					t.Errorf("seed %d: made %d times, nothing found", seed, room.made)
 				}
 			}
@@ -180,11 +180,11 @@ func TestCheckByHand(t *testing.T) {
 			if tt.want == "" && len(found) > 0 {
 				t.Fatalf("accused: %v", found)
 			}
-			if tt.want != "" && !slices.ContainsFunc(found, func(a Violation) bool { return a.Anomaly == tt.want }) {
+			if tt.want != "" && !slices.ContainsFunc(found, func(v Violation) bool { return v.Anomaly == tt.want }) {
 				t.Fatalf("found %v, want %s", found, tt.want)
 			}
-			for _, a := range found {
-				if s := a.String(); !strings.Contains(s, string(a.Anomaly)) || !strings.Contains(s, "room1") {
+			for _, v := range found {
+				if s := v.String(); !strings.Contains(s, string(v.Anomaly)) || !strings.Contains(s, "room1") {
 					t.Errorf("String() = %q", s)
 				}
 			}

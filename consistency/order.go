@@ -25,7 +25,7 @@ func (r *room) checkRealTime() {
 			continue
 		}
 		if seq, known := r.seqs[k]; known && seq <= floor[k] {
-			r.report(RealTime, o.Who, []chat.Seq{seq, floor[k]}, "%d was acknowledged before %d was sent", floor[k], seq)
+			r.report(RealTime, o.Client, []chat.Seq{seq, floor[k]}, "%d was acknowledged before %d was sent", floor[k], seq)
 		}
 	}
 }
@@ -35,13 +35,13 @@ func (r *room) checkRealTime() {
 func (r *room) checkSenderOrder() {
 	last := map[string]chat.Seq{}
 	for _, o := range r.ops {
-		if o.Who == "" || o.ended != OK || len(r.sends[sender{o.User, o.Key}]) > 1 {
+		if o.Client == "" || o.ended != OK || len(r.sends[sender{o.User, o.Key}]) > 1 {
 			continue
 		}
-		if o.seq < last[o.Who] {
-			r.report(SenderOrder, o.Who, []chat.Seq{last[o.Who], o.seq}, "%d left after %d", o.seq, last[o.Who])
+		if o.seq < last[o.Client] {
+			r.report(SenderOrder, o.Client, []chat.Seq{last[o.Client], o.seq}, "%d left after %d", o.seq, last[o.Client])
 		}
-		last[o.Who] = max(last[o.Who], o.seq)
+		last[o.Client] = max(last[o.Client], o.seq)
 	}
 }
 
@@ -61,10 +61,10 @@ func (r *room) checkDevices() {
 		if rec.Kind != Resume && rec.Kind != Deliver {
 			continue
 		}
-		d := devices[rec.Who]
+		d := devices[rec.Client]
 		if d == nil {
 			d = &device{late: map[chat.Seq]bool{}}
-			devices[rec.Who] = d
+			devices[rec.Client] = d
 		}
 		if rec.Kind == Resume {
 			r.resume(d, rec)
@@ -76,7 +76,7 @@ func (r *room) checkDevices() {
 
 func (r *room) resume(d *device, rec *Record) {
 	if d.started && rec.Seq != d.at {
-		r.report(WrongResume, rec.Who, []chat.Seq{d.at, rec.Seq}, "the device was at %d and resumed from %d", d.at, rec.Seq)
+		r.report(WrongResume, rec.Client, []chat.Seq{d.at, rec.Seq}, "the device was at %d and resumed from %d", d.at, rec.Seq)
 	}
 	d.started, d.resumed, d.at = true, true, rec.Seq
 }
@@ -92,14 +92,14 @@ func (r *room) deliver(d *device, rec *Record) {
 	switch {
 	case seq == d.at+1:
 	case resumed:
-		r.report(WrongResume, rec.Who, []chat.Seq{d.at, seq}, "resumed from %d and was shown %d", d.at, seq)
+		r.report(WrongResume, rec.Client, []chat.Seq{d.at, seq}, "resumed from %d and was shown %d", d.at, seq)
 	case seq > d.at:
-		r.report(Hole, rec.Who, []chat.Seq{d.at, seq}, "%d was followed by %d", d.at, seq)
+		r.report(Hole, rec.Client, []chat.Seq{d.at, seq}, "%d was followed by %d", d.at, seq)
 	case d.late[seq]:
 		delete(d.late, seq)
-		r.report(NonMonotonic, rec.Who, []chat.Seq{d.at, seq}, "%d was shown after %d", seq, d.at)
+		r.report(NonMonotonic, rec.Client, []chat.Seq{d.at, seq}, "%d was shown after %d", seq, d.at)
 	default:
-		r.report(DuplicateDelivery, rec.Who, []chat.Seq{seq}, "shown again while at %d", d.at)
+		r.report(DuplicateDelivery, rec.Client, []chat.Seq{seq}, "shown again while at %d", d.at)
 	}
 	// A jump of any length costs at most as much as there are messages.
 	for s := d.at + 1; s < seq && len(d.late) <= len(r.records); s++ {
@@ -108,16 +108,17 @@ func (r *room) deliver(d *device, rec *Record) {
 	d.at = max(d.at, seq)
 }
 
-// checkCaughtUp: a device that says it has seen everything has seen the end.
+// checkCaughtUp: a device that claims to have everything has received the last
+// message.
 func (r *room) checkCaughtUp(last chat.Seq) {
 	at := map[string]chat.Seq{}
 	for _, rec := range r.records {
 		switch rec.Kind {
 		case Resume, Deliver:
-			at[rec.Who] = max(at[rec.Who], rec.Seq)
+			at[rec.Client] = max(at[rec.Client], rec.Seq)
 		case CaughtUp:
-			if at[rec.Who] < last {
-				r.report(Unobserved, rec.Who, []chat.Seq{at[rec.Who] + 1, last}, "the device stopped at %d of %d", at[rec.Who], last)
+			if at[rec.Client] < last {
+				r.report(Unobserved, rec.Client, []chat.Seq{at[rec.Client] + 1, last}, "the device stopped at %d of %d", at[rec.Client], last)
 			}
 		}
 	}
@@ -136,13 +137,13 @@ func (r *room) checkReads() {
 				own[o.User] = max(own[o.User], rec.Seq)
 			}
 		case Ask:
-			floor[rec.Op] = max(own[rec.User], read[rec.Who])
+			floor[rec.Op] = max(own[rec.User], read[rec.Client])
 		case Answer:
 			newest := r.checkPage(rec)
 			if newest < floor[rec.Op] {
-				r.report(StaleRead, rec.Who, []chat.Seq{newest, floor[rec.Op]}, "the read ended at %d and had to contain %d", newest, floor[rec.Op])
+				r.report(StaleRead, rec.Client, []chat.Seq{newest, floor[rec.Op]}, "the read ended at %d and had to contain %d", newest, floor[rec.Op])
 			}
-			read[rec.Who] = max(read[rec.Who], newest)
+			read[rec.Client] = max(read[rec.Client], newest)
 		}
 	}
 }
@@ -150,7 +151,7 @@ func (r *room) checkReads() {
 func (r *room) checkPage(rec *Record) (newest chat.Seq) {
 	for i, m := range rec.Messages {
 		if i > 0 && m.Seq != newest+1 {
-			r.report(Hole, rec.Who, []chat.Seq{newest, m.Seq}, "in a read, %d was followed by %d", newest, m.Seq)
+			r.report(Hole, rec.Client, []chat.Seq{newest, m.Seq}, "in a read, %d was followed by %d", newest, m.Seq)
 		}
 		newest = m.Seq
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/roomtide/roomtide/chat"
 )
 
-// Kind says what a record tells.
+// Kind says what a record is about.
 type Kind uint8
 
 const (
@@ -16,15 +16,15 @@ const (
 	OK                       // the send Op was acknowledged: Seq, Rev
 	Fail                     // the send Op was refused for good
 	Unknown                  // the send Op ended without an answer
-	Resume                   // Who joins and has everything up to Seq
-	Deliver                  // Who was shown Message
-	CaughtUp                 // Who claims to have been shown everything there is
-	Ask                      // Who asks for the newest messages of a room
-	Answer                   // and Op got Messages, ascending
+	Resume                   // Client joins and has everything up to Seq
+	Deliver                  // Client received Message
+	CaughtUp                 // Client claims to have received everything
+	Ask                      // Client requests the newest messages of a room
+	Answer                   // the request Op returned Messages, ascending
 )
 
-// Message is what identifies a message wherever it is seen. A field that the
-// place does not tell is zero, and is not compared.
+// Message is what identifies a message wherever it is observed. A field that is not
+// known in that place is zero, and is not compared.
 type Message struct {
 	Seq  chat.Seq
 	Rev  chat.Rev // the change that wrote it
@@ -33,7 +33,7 @@ type Message struct {
 	Body uint64 // Hash of the text; 0 once it was edited or deleted
 }
 
-// Of takes from m what a history needs.
+// Of returns what a record holds of m.
 func Of(m *chat.Message) Message {
 	h := Message{Seq: m.Seq, Rev: m.Created, User: m.User, Key: m.Key}
 	if m.Edited == 0 && !m.Deleted {
@@ -42,27 +42,27 @@ func Of(m *chat.Message) Message {
 	return h
 }
 
-// Hash fingerprints a message's text. It is never 0.
+// Hash is a hash of a message's text. It is never 0.
 func Hash(text string) uint64 {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(text)) // a hash never fails
 	return h.Sum64() | 1
 }
 
-// Record is one thing that a client did or saw.
+// Record is one action or observation of a client.
 type Record struct {
-	At   int64 // nanoseconds of one monotonic clock, no two alike
-	Kind Kind
-	Op   int64  // ties OK, Fail, Unknown to Invoke, and Answer to Ask
-	Who  string // the sending connection, or the device that sees
-	Room chat.RoomID
-	User chat.UserID // who sends or asks
+	At     int64 // nanoseconds of one monotonic clock, no two alike
+	Kind   Kind
+	Op     int64  // ties OK, Fail, Unknown to Invoke, and Answer to Ask
+	Client string // the connection that sends, or the device that receives
+	Room   chat.RoomID
+	User   chat.UserID // the user that sends or reads
 	Message
 	Messages []Message
 }
 
-// Recorder collects records. Its methods are safe for any goroutine; their
-// order is the order in which they were called.
+// Recorder collects records in the order of the calls. Its methods are safe for
+// concurrent use.
 type Recorder struct {
 	start time.Time // set once
 
@@ -98,10 +98,10 @@ func (r *Recorder) add(rec Record) int64 {
 // Send notes a send before its bytes leave. The caller notes its outcome with
 // exactly one of the methods of Send; a send without an outcome is Unknown.
 //
-// Sends of one who in one room claim to keep their order: who is the name of
-// one connection, or "" for no such claim.
-func (r *Recorder) Send(who string, room chat.RoomID, user chat.UserID, key, text string) *Send {
-	rec := Record{Kind: Invoke, Who: who, Room: room, User: user, Message: Message{User: user, Key: key, Body: Hash(text)}}
+// client is the name of one connection, whose messages in one room have to be
+// numbered in the order of their sends, or "" without that claim.
+func (r *Recorder) Send(client string, room chat.RoomID, user chat.UserID, key, text string) *Send {
+	rec := Record{Kind: Invoke, Client: client, Room: room, User: user, Message: Message{User: user, Key: key, Body: Hash(text)}}
 	return &Send{r: r, room: room, op: r.add(rec)}
 }
 
@@ -120,44 +120,43 @@ func (s *Send) OK(seq chat.Seq, rev chat.Rev) {
 // Fail notes that the server refused the message for good.
 func (s *Send) Fail() { s.r.add(Record{Kind: Fail, Op: s.op, Room: s.room}) }
 
-// Unknown notes that nobody knows.
+// Unknown notes that the outcome is not known.
 func (s *Send) Unknown() { s.r.add(Record{Kind: Unknown, Op: s.op, Room: s.room}) }
 
 // Resume notes that a device joins a room and has everything up to seq. The
 // first one says where the device starts; each later one has to say where it
 // is.
-func (r *Recorder) Resume(who string, room chat.RoomID, seq chat.Seq) {
-	r.add(Record{Kind: Resume, Who: who, Room: room, Message: Message{Seq: seq}})
+func (r *Recorder) Resume(client string, room chat.RoomID, seq chat.Seq) {
+	r.add(Record{Kind: Resume, Client: client, Room: room, Message: Message{Seq: seq}})
 }
 
-// Deliver notes that a device was shown a message.
-func (r *Recorder) Deliver(who string, m *chat.Message) {
-	r.add(Record{Kind: Deliver, Who: who, Room: m.Room, Message: Of(m)})
+// Deliver notes that a device received a message.
+func (r *Recorder) Deliver(client string, m *chat.Message) {
+	r.add(Record{Kind: Deliver, Client: client, Room: m.Room, Message: Of(m)})
 }
 
 // CaughtUp notes, after everything, that a device waited until nothing more came.
-func (r *Recorder) CaughtUp(who string, room chat.RoomID) {
-	r.add(Record{Kind: CaughtUp, Who: who, Room: room})
+func (r *Recorder) CaughtUp(client string, room chat.RoomID) {
+	r.add(Record{Kind: CaughtUp, Client: client, Room: room})
 }
 
-// Ask notes that a user's device asks for the newest messages of a room.
-func (r *Recorder) Ask(who string, room chat.RoomID, user chat.UserID) *Question {
-	rec := Record{Kind: Ask, Who: who, Room: room, User: user}
-	return &Question{r: r, who: who, room: room, op: r.add(rec)}
+// Ask notes that a device of a user requests the newest messages of a room.
+func (r *Recorder) Ask(client string, room chat.RoomID, user chat.UserID) *Question {
+	rec := Record{Kind: Ask, Client: client, Room: room, User: user}
+	return &Question{r: r, client: client, room: room, op: r.add(rec)}
 }
 
-// Question is a read whose answer is to be noted. One without an answer means
-// nothing.
+// Question is a read whose answer is to be noted. One without an answer has no effect.
 type Question struct {
-	r    *Recorder
-	who  string
-	room chat.RoomID
-	op   int64
+	r      *Recorder
+	client string
+	room   chat.RoomID
+	op     int64
 }
 
 // Answer notes what the read returned, ascending by Seq.
 func (q *Question) Answer(ms []chat.Message) {
-	rec := Record{Kind: Answer, Op: q.op, Who: q.who, Room: q.room}
+	rec := Record{Kind: Answer, Op: q.op, Client: q.client, Room: q.room}
 	for i := range ms {
 		rec.Messages = append(rec.Messages, Of(&ms[i]))
 	}

@@ -194,7 +194,7 @@ func (t *toy) commit() {
 	}
 	t.pending = nil
 	if t.planted(inventMessage, 1) {
-		t.insert(&chat.Message{Room: toyRoom, User: "nobody", Key: fmt.Sprint("invented", t.made), Text: "boo"})
+		t.insert(&chat.Message{Room: toyRoom, User: "stranger", Key: fmt.Sprint("invented", t.made), Text: "boo"})
 	}
 }
 
@@ -319,7 +319,7 @@ func (t *toy) answerRead() {
 	a.q.Answer(page)
 }
 
-// restart loses what was not committed, and who was connected.
+// restart loses what was not committed, and the connections.
 func (t *toy) restart() {
 	for _, p := range append(t.pending, t.replies...) {
 		t.lost(p)

@@ -6,20 +6,20 @@ import (
 	"github.com/roomtide/roomtide/chat"
 )
 
-// Anomaly names a way in which a promise can be broken.
+// Anomaly names a promise by the way in which it is broken.
 type Anomaly string
 
 const (
 	LostAck           Anomaly = "lost-ack"           // acknowledged, and not in the store at the end
-	Phantom           Anomaly = "phantom"            // seen, but nobody had sent it, or its sender was refused
-	Corrupt           Anomaly = "corrupt"            // seen with another text than was sent
-	Divergent         Anomaly = "divergent"          // two have seen different messages under one number
+	Phantom           Anomaly = "phantom"            // observed, but not sent by then, or refused
+	Corrupt           Anomaly = "corrupt"            // observed with another text than was sent
+	Divergent         Anomaly = "divergent"          // two clients observed different messages under one number
 	DuplicateKey      Anomaly = "duplicate-key"      // one key, two numbers
-	DuplicateDelivery Anomaly = "duplicate-delivery" // shown twice to one device
-	Hole              Anomaly = "hole"               // a device was shown n and then not n+1
-	NonMonotonic      Anomaly = "non-monotonic"      // a device was shown an earlier message late
+	DuplicateDelivery Anomaly = "duplicate-delivery" // delivered twice to one device
+	Hole              Anomaly = "hole"               // a device received n and then not n+1
+	NonMonotonic      Anomaly = "non-monotonic"      // a device received an earlier message late
 	WrongResume       Anomaly = "wrong-resume"       // what came after a resume skipped or repeated messages
-	Unobserved        Anomaly = "unobserved"         // a device that caught up was never shown the end
+	Unobserved        Anomaly = "unobserved"         // a device that caught up did not receive the last message
 	RealTime          Anomaly = "real-time-order"    // sent after another was acknowledged, numbered before it
 	SenderOrder       Anomaly = "sender-order"       // one connection's messages were numbered in another order
 	StaleRead         Anomaly = "stale-read"         // a read older than the reader's own write or earlier read
@@ -30,18 +30,18 @@ const (
 type Violation struct {
 	Anomaly Anomaly
 	Room    chat.RoomID
-	Seqs    []chat.Seq // the messages it is about; empty if the message has no number
-	Who     string     // who saw it: a connection, a device, "store"
-	Text    string     // what happened, for a person
+	Seqs    []chat.Seq // the numbers it is about
+	Client  string     // where it was observed: a connection, a device, "store"
+	Text    string     // a description
 }
 
-func (a Violation) String() string {
-	s := fmt.Sprintf("%s in %s", a.Anomaly, a.Room)
-	if len(a.Seqs) > 0 {
-		s += fmt.Sprintf(" seq %v", a.Seqs)
+func (v Violation) String() string {
+	s := fmt.Sprintf("%s in %s", v.Anomaly, v.Room)
+	if len(v.Seqs) > 0 {
+		s += fmt.Sprintf(" seq %v", v.Seqs)
 	}
-	if a.Who != "" {
-		s += " seen by " + a.Who
+	if v.Client != "" {
+		s += " observed by " + v.Client
 	}
-	return s + ": " + a.Text
+	return s + ": " + v.Text
 }

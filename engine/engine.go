@@ -13,9 +13,7 @@ package engine
 import (
 	"context"
 	"log/slog"
-	"strconv"
 	"time"
-	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -116,17 +114,6 @@ func (e *Engine) checkRead(ctx context.Context, a *Actor, room chat.RoomID) erro
 		return err
 	}
 	return chat.CanRead(m.Role)
-}
-
-// checkName checks a display name or a title.
-func (e *Engine) checkName(s string) error {
-	switch {
-	case len(s) > e.cfg.Limits.NameBytes:
-		return chat.E(chat.TooLarge, "name or title is longer than "+strconv.Itoa(e.cfg.Limits.NameBytes)+" bytes")
-	case !utf8.ValidString(s):
-		return chat.E(chat.Invalid, "name or title is not valid UTF-8")
-	}
-	return nil
 }
 
 // page bounds the limit that a client asks for.

@@ -35,7 +35,7 @@ func (e *Engine) Rooms(ctx context.Context, a Actor) (*wire.RoomsReply, error) {
 			continue
 		}
 		reply.Rooms = append(reply.Rooms, wire.MyRoom{
-			Room: h.Room, Role: u.Role, Read: u.Read, Mute: u.Mute, Last: h.Last,
+			Room: h.Room, Role: u.Role, Read: u.Read, Last: h.Last,
 			Unread: int64(max(h.Room.LastSeq-u.Read, 0)),
 		})
 	}

@@ -13,7 +13,7 @@ func (e *Engine) prepareSetMember(a *Actor, c *change.SetMember) error {
 	if err := chat.CheckID("user", string(c.User), e.cfg.Limits.IDBytes); err != nil {
 		return err
 	}
-	if err := e.checkName(c.Name); err != nil {
+	if err := chat.CheckName("name", c.Name, e.cfg.Limits.NameBytes); err != nil {
 		return err
 	}
 	return e.rates.change(a, c.Room)

@@ -1,6 +1,9 @@
 package engine
 
-import "github.com/roomtide/roomtide/change"
+import (
+	"github.com/roomtide/roomtide/change"
+	"github.com/roomtide/roomtide/chat"
+)
 
 // The host's back end makes a room as it says; a user makes one where users make
 // rooms, and then owns it.
@@ -13,7 +16,7 @@ func (e *Engine) prepareSetRoom(a *Actor, c *change.SetRoom) error {
 		return err
 	}
 	if c.Title != nil {
-		if err := e.checkName(*c.Title); err != nil {
+		if err := chat.CheckName("title", *c.Title, e.cfg.Limits.NameBytes); err != nil {
 			return err
 		}
 	}

@@ -1,18 +1,18 @@
-// Package httpapi is Roomtide over HTTP: for back ends, scripts and clients that
-// cannot keep a socket open.
+// Package httpapi is the HTTP API, for back ends, scripts and clients that cannot
+// keep a WebSocket open.
 //
-// The specification openapi.json is written by hand and comes first: it is
-// served as it is, every route is in it and the tests hold every answer against
-// it. Answers are the same objects that the sockets send (package wire), errors
-// are RFC 9457 problems with the same codes.
+// The specification openapi.json is written by hand: it is served as it is, has
+// every route, and the tests compare every answer with it. Answers are the objects
+// of the native protocol (package wire), errors are RFC 9457 problems with the same
+// codes.
 //
-// The speaker is named in headers only: Authorization with a token or an API key,
-// or Roomtide-User where guests are welcome. Nothing here reads cookies,
-// and nothing in a URL is a credential.
+// Credentials are in headers alone: Authorization with a token or an API key, or
+// Roomtide-User where guests are accepted. There are no cookies, and nothing in a URL
+// is a credential.
 //
-// A request passes, in this order: security headers, the recovery from panics,
-// counting and the debug log (middleware.go), the origin (origin.go), the
-// identity (auth.go), and then the verb, in the file named after its subject.
+// A request passes, in this order: recovery from panics, counting and the debug log,
+// security headers (middleware.go), the origin (origin.go), the identity (auth.go),
+// and then the handler in the file named after its subject.
 package httpapi
 
 import (
@@ -49,22 +49,23 @@ type Presence interface {
 	Leave(room chat.RoomID, user chat.UserID)
 }
 
-// Config is what an API needs. Engine, Hub, Verifier and Registry are required.
+// Config has the dependencies and settings of an API. Engine, Hub, Verifier
+// and Registry are required.
 type Config struct {
 	Engine   *engine.Engine
 	Hub      *hub.Hub
 	Verifier *identity.Verifier
-	Registry *prometheus.Registry // /metrics shows it; the API's own go into it
+	Registry *prometheus.Registry // what /metrics shows; the API registers its own metrics here
 
 	Limits        chat.Limits                                     // zero: the defaults
-	Presence      Presence                                        // counts event streams; nil: not at all
-	Origins       []string                                        // web origins besides our own, or "*"
-	PublicMetrics bool                                            // /metrics for every client, not only loopback and API keys
+	Presence      Presence                                        // counts users with event streams; nil: none
+	Origins       []string                                        // web origins besides the node's own, or "*"
+	PublicMetrics bool                                            // /metrics without authentication, not for loopback and API keys alone
 	MaxStreams    int                                             // event streams at once; 0: 10,000
-	Ready         func() error                                    // why the node should get no traffic; nil: always ready
-	ClientIP      func(*http.Request) netip.Addr                  // the client's address behind trusted proxies; nil: the peer's
+	Ready         func() error                                    // returns the reason for which the node should get no traffic; nil: always ready
+	ClientIP      func(*http.Request) netip.Addr                  // the address of the client, behind trusted proxies; nil: the peer
 	Revoke        func(context.Context, chat.UserID) (int, error) // ends a user's connections on all nodes; nil: on this one
-	Log           *slog.Logger                                    // nil: discarded
+	Log           *slog.Logger                                    // nil: nothing is logged
 }
 
 // API serves /v1/…, /healthz, /readyz, /metrics and /openapi.json. It is an

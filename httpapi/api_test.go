@@ -161,7 +161,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// Somebody who guesses is stopped, also when the next guess is right; others
+// An address that guesses is refused, also when the next guess is right; others
 // are not.
 func TestFailedAuthentications(t *testing.T) {
 	ip := netip.MustParseAddr("203.0.113.1")

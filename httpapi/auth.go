@@ -12,13 +12,13 @@ import (
 	"github.com/roomtide/roomtide/internal/limit"
 )
 
-// userHeader names the user: a guest's own name, or whom an API key speaks for.
-// Other alphabets than ASCII are percent-encoded, since browsers cannot send
+// userHeader names the user: a guest's own name, or the user for whom an API key
+// acts. Other characters than ASCII are percent-encoded, since browsers cannot send
 // them otherwise.
 const userHeader = "Roomtide-User"
 
-// authenticate finds out who is speaking and, for API keys, whether they may
-// use this route at all.
+// authenticate sets the identity and the actor of the request and checks the scope
+// of an API key.
 func (c *call) authenticate(scope string) error {
 	id, user, err := c.identify()
 	if err != nil {
@@ -68,10 +68,10 @@ func (c *call) identify() (id *identity.Identity, user chat.UserID, err error) {
 	return id, chat.UserID(name), err
 }
 
-// still asks again whether the identity holds, for streams that outlive it.
+// still verifies the credential again, for streams that may outlive it.
 func (c *call) still() error {
 	if c.id.Kind != identity.Server {
-		return nil // tokens end by their own time, guests never
+		return nil // a timer ends streams of tokens; guests have no end
 	}
 	_, err := c.cfg.Verifier.Bearer(c.r.Context(), c.r.Header.Get("Authorization"))
 	return err

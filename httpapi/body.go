@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -9,13 +8,13 @@ import (
 	"net/http"
 	"strconv"
 	"time"
-	"unicode/utf8"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/wire"
 )
 
-// fields are the members of a body, which is always one JSON object. Names we do
-// not know are there and nobody asks for them.
+// fields are the members of a body, which is always one JSON object and read by
+// the same rules as a frame (wire.DecodeObject). Unknown names are ignored.
 type fields map[string]json.RawMessage
 
 // body reads the request's body: JSON, bounded in size and time.
@@ -37,53 +36,21 @@ func (c *call) body() (fields, error) {
 		return nil, tooLarge
 	}
 	if err != nil {
-		c.w.Header().Set("Connection", "close") // the rest of the body may still be on its way
+		c.w.Header().Set("Connection", "close") // the rest of the body may still arrive
 		return nil, &chat.Error{Kind: chat.Invalid, Op: "httpapi.body", Text: "the body did not come in whole and in time", Err: err}
 	}
-	return parseObject(raw)
-}
-
-// parseObject reads one JSON object and refuses what two readers could read
-// differently: repeated names, invalid UTF-8, anything after the object.
-func parseObject(raw []byte) (fields, error) {
-	bad := func(text string) (fields, error) { return nil, chat.E(chat.Invalid, text) }
-	if !utf8.Valid(raw) {
-		return bad("the body is not valid UTF-8")
-	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
-		return bad("the body is not a JSON object")
-	}
-	f := fields{}
-	for dec.More() {
-		t, err := dec.Token()
-		name, ok := t.(string)
-		if err != nil || !ok {
-			return bad("the body is not valid JSON")
-		}
-		if _, twice := f[name]; twice {
-			return bad("the body has a name twice")
-		}
-		var v json.RawMessage
-		if err := dec.Decode(&v); err != nil {
-			return bad("the body is not valid JSON")
-		}
-		f[name] = v
-	}
-	if _, err := dec.Token(); err != nil {
-		return bad("the body is not valid JSON")
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return bad("there is something after the JSON object")
+	f, err := wire.DecodeObject(raw)
+	if err != nil {
+		return nil, chat.E(chat.Invalid, "the body is "+chat.Public(err).Text)
 	}
 	return f, nil
 }
 
-// get decodes a field into *v, which stays as it is when the field is missing
-// or null. what is the word for the message: "a string".
+// get decodes a field into *v, which stays as it is when the field is missing.
+// what completes the sentence "name must be …" of the error.
 func (f fields) get(name, what string, v any) error {
 	raw, ok := f[name]
-	if !ok || string(raw) == "null" {
+	if !ok {
 		return nil
 	}
 	if json.Unmarshal(raw, v) != nil {
@@ -92,10 +59,10 @@ func (f fields) get(name, what string, v any) error {
 	return nil
 }
 
-// has reports whether the field is there and not null.
+// has reports whether the field is there; one that is null is not.
 func (f fields) has(name string) bool {
-	raw, ok := f[name]
-	return ok && string(raw) != "null"
+	_, ok := f[name]
+	return ok
 }
 
 // seq reads the {seq} of the path.
@@ -120,7 +87,7 @@ func (c *call) number(name string) (int64, error) {
 	return n, nil
 }
 
-// limit reads ?limit=, 0 when it is missing. The engine cuts it to what it allows.
+// limit reads ?limit=, 0 when it is missing. The engine reduces it to its maximum.
 func (c *call) limit() (int, error) {
 	n, err := c.number("limit")
 	return int(min(n, 1<<20)), err

@@ -154,9 +154,9 @@ func TestScopes(t *testing.T) {
 				t.Errorf("%s with scope %s: %d %s", rt.pattern, scope, g.status, g.raw)
 			}
 		}
-		for _, who := range []string{"X: y", "rtk_nobody_nothing", "broken"} {
-			if g := n.do(method, path, nil, who); g.status != 401 || g.header.Get("WWW-Authenticate") == "" {
-				t.Errorf("%s as %s: %d %s", rt.pattern, who, g.status, g.raw)
+		for _, credential := range []string{"X: y", "rtk_nobody_nothing", "broken"} {
+			if g := n.do(method, path, nil, credential); g.status != 401 || g.header.Get("WWW-Authenticate") == "" {
+				t.Errorf("%s as %s: %d %s", rt.pattern, credential, g.status, g.raw)
 			}
 		}
 	}

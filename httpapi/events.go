@@ -14,10 +14,10 @@ import (
 	"github.com/roomtide/roomtide/identity"
 )
 
-// events streams what happens in the room: first everything the client has
-// missed, then live, with nothing left out or twice between the two. The seat in
-// the hub is taken before the room is read and starts to flow after the rev that
-// was read, as on every transport.
+// events streams the events of the room: first everything the client has missed,
+// then live ones, with nothing left out or repeated between the two. The hub's
+// subscription is opened before the room is read, and starts after the rev that was
+// read, as on every transport.
 func (c *call) events() (answer, error) {
 	if c.r.Method != http.MethodGet {
 		return answer{}, chat.E(chat.Invalid, "an event stream has to be read")
@@ -26,39 +26,16 @@ func (c *call) events() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if c.streams.Add(1) > int64(c.cfg.MaxStreams) {
-		c.streams.Add(-1)
-		return answer{}, &chat.Error{Kind: chat.Busy, Op: "httpapi.events", Text: "too many event streams", RetryAfter: 5000}
+	if err := c.takeStream(); err != nil {
+		return answer{}, err
 	}
-	c.metrics.streams.Inc()
-	defer func() { c.streams.Add(-1); c.metrics.streams.Dec() }()
-
+	defer c.releaseStream()
 	s := newStream(c.w)
-	link := hub.NewBufferedLink(s, 0, s.goodbye)
-	conn := c.cfg.Hub.Attach(link, sse{})
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = link.Run() // fails when the client went away
-	}()
-	defer func() { // the response may not be touched after the handler returns
-		conn.Detach()
-		link.Close(chat.ByeTimeout)
-		<-ended
-	}()
-	if c.id.Kind != identity.Server {
-		conn.SetUser(c.id.User)
-	}
+	conn, ended, detach := c.attach(s)
+	defer detach()
 	rev, err := c.enter(conn)
 	if err == nil {
-		if c.cfg.Presence != nil && c.id.Kind != identity.Server {
-			c.cfg.Presence.Enter(c.room, c.id.User)
-			defer func() {
-				if conn.Joined(c.room) { // otherwise the membership ended, and presence knows
-					c.cfg.Presence.Leave(c.room, c.id.User)
-				}
-			}()
-		}
+		defer c.online(conn)()
 		rev, err = c.begin(s, rev, after)
 	}
 	switch {
@@ -73,8 +50,58 @@ func (c *call) events() (answer, error) {
 	return answer{}, nil
 }
 
-// lastEvent is the rev that the client has: Last-Event-ID, or ?after= for one
-// that begins. nil: from now on.
+// takeStream counts one more stream, or refuses it.
+func (c *call) takeStream() error {
+	if c.streams.Add(1) > int64(c.cfg.MaxStreams) {
+		c.streams.Add(-1)
+		return &chat.Error{Kind: chat.Busy, Op: "httpapi.events", Text: "too many event streams", RetryAfter: 5000}
+	}
+	c.metrics.streams.Inc()
+	return nil
+}
+
+func (c *call) releaseStream() {
+	c.streams.Add(-1)
+	c.metrics.streams.Dec()
+}
+
+// attach makes the stream a connection of the hub. ended is closed when the link
+// has ended; detach ends it and waits for that, as the response must not be touched
+// after the handler has returned.
+func (c *call) attach(s *stream) (conn *hub.Conn, ended <-chan struct{}, detach func()) {
+	link := hub.NewBufferedLink(s, 0, s.goodbye)
+	conn = c.cfg.Hub.Attach(link, sse{})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = link.Run() // fails when the client went away
+	}()
+	if c.id.Kind != identity.Server {
+		conn.SetUser(c.id.User)
+	}
+	return conn, done, func() {
+		conn.Detach()
+		link.Close(chat.ByeTimeout)
+		<-done
+	}
+}
+
+// online counts the user as online in the room until offline is called. API keys are
+// not counted.
+func (c *call) online(conn *hub.Conn) (offline func()) {
+	if c.cfg.Presence == nil || c.id.Kind == identity.Server {
+		return func() {}
+	}
+	c.cfg.Presence.Enter(c.room, c.id.User)
+	return func() {
+		if conn.Joined(c.room) { // otherwise the membership has ended, and its end told presence
+			c.cfg.Presence.Leave(c.room, c.id.User)
+		}
+	}
+}
+
+// lastEvent is the rev that the client has: Last-Event-ID, or ?after= for a new
+// stream. nil: from now on.
 func (c *call) lastEvent() (*chat.Rev, error) {
 	s := c.r.Header.Get("Last-Event-ID")
 	if s == "" {
@@ -91,7 +118,7 @@ func (c *call) lastEvent() (*chat.Rev, error) {
 	return &rev, nil
 }
 
-// enter takes the seat, joins the room and returns the rev it has.
+// enter opens the subscription, joins the room and returns its rev.
 func (c *call) enter(conn *hub.Conn) (chat.Rev, error) {
 	if err := chat.CheckID("room", string(c.room), c.cfg.Limits.IDBytes); err != nil {
 		return 0, err
@@ -106,10 +133,10 @@ func (c *call) enter(conn *hub.Conn) (chat.Rev, error) {
 	return joined.Rev, nil
 }
 
-// begin writes what was missed and returns the rev after which live events
+// begin writes what the client missed and returns the rev after which live events
 // follow. now is the rev of the room.
 func (c *call) begin(s *stream, now chat.Rev, after *chat.Rev) (chat.Rev, error) {
-	// Streams that were cut at the same time should not come back all at once.
+	// Streams that ended at the same time should not reconnect at the same time.
 	head := fmt.Appendf(nil, "retry: %d\n", 1000+rand.IntN(4000))
 	if after != nil {
 		return c.catchUp(s, append(appendEventID(head, *after), '\n'), *after)
@@ -155,9 +182,9 @@ func (c *call) changesAfter(rev chat.Rev) (*chat.Delta, error) {
 	return r.Delta, nil
 }
 
-// watch keeps the stream until somebody ends it: the client, the token's time,
-// the hub (revoked, too slow, draining), or the loss of the seat or the API key,
-// which is noticed at the next heartbeat.
+// watch keeps the stream until it ends: by the client, the expiry of the token, the
+// hub (revoked, too slow, draining), or the loss of the subscription or of the API
+// key, which the next heartbeat detects.
 func (c *call) watch(conn *hub.Conn, ended <-chan struct{}) {
 	beat := time.NewTicker(c.heartbeat)
 	defer beat.Stop()

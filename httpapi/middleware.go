@@ -12,7 +12,7 @@ import (
 	"github.com/roomtide/roomtide/internal/guard"
 )
 
-// ServeHTTP takes a request through everything that all routes have in common.
+// ServeHTTP does what all routes have in common and calls the route.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	sw := &statusWriter{ResponseWriter: w}
@@ -35,7 +35,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.mux.ServeHTTP(sw, r)
 }
 
-// secure sets headers for whatever a browser might do with an answer.
+// secure sets the headers that restrict what a browser does with an answer.
 func secure(h http.Header) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
@@ -43,15 +43,15 @@ func secure(h http.Header) {
 	h.Set("Cache-Control", "no-store")
 }
 
-// noRoute says in our words what the mux says in its own.
+// noRoute answers with a problem where the mux would answer with plain text.
 func (a *API) noRoute(w http.ResponseWriter, r *http.Request, h http.Handler) {
-	said := &listener{header: http.Header{}}
-	h.ServeHTTP(said, r)
-	if said.status != http.StatusMethodNotAllowed {
+	p := &probe{header: http.Header{}}
+	h.ServeHTTP(p, r)
+	if p.status != http.StatusMethodNotAllowed {
 		a.fail(w, r, chat.E(chat.NotFound, "there is nothing at this address"))
 		return
 	}
-	w.Header().Set("Allow", said.header.Get("Allow"))
+	w.Header().Set("Allow", p.header.Get("Allow"))
 	writeProblem(w, http.StatusMethodNotAllowed, chat.E(chat.UnknownType, "this address does not know "+printable(r.Method)))
 }
 
@@ -63,8 +63,8 @@ func printable(method string) string {
 	return method
 }
 
-// account ends every request: with an answer if the verb panicked, and always
-// with numbers and a line at debug. Neither has the query or any header in it.
+// account ends every request: with an answer if the handler panicked, and always
+// with metrics and a debug line, which have neither the query nor a header in them.
 func (a *API) account(w *statusWriter, r *http.Request, took time.Duration, panicked any) {
 	if panicked == http.ErrAbortHandler {
 		panic(panicked)
@@ -134,12 +134,12 @@ func (w *statusWriter) Write(p []byte) (int, error) {
 // Unwrap lets http.ResponseController find the connection.
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// listener hears an answer that nobody else is to hear.
-type listener struct {
+// probe is a ResponseWriter that keeps the head of an answer and sends nothing.
+type probe struct {
 	header http.Header
 	status int
 }
 
-func (l *listener) Header() http.Header         { return l.header }
-func (l *listener) WriteHeader(status int)      { l.status = status }
-func (l *listener) Write(p []byte) (int, error) { return len(p), nil }
+func (p *probe) Header() http.Header         { return p.header }
+func (p *probe) WriteHeader(status int)      { p.status = status }
+func (p *probe) Write(b []byte) (int, error) { return len(b), nil }

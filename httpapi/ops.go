@@ -18,12 +18,12 @@ func Spec() []byte { return spec }
 
 func serveSpec(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, spec) }
 
-// healthz says that the process serves requests. It asks nothing else.
+// healthz answers as long as the process serves requests. It checks nothing else.
 func (a *API) healthz(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, []byte(`{"status":"ok"}`))
 }
 
-// readyz says whether the node should get traffic.
+// readyz reports whether the node should get traffic.
 func (a *API) readyz(w http.ResponseWriter, r *http.Request) {
 	if err := a.cfg.Ready(); err != nil {
 		a.fail(w, r, &chat.Error{Kind: chat.Unavailable, Op: "httpapi.readyz", Text: "not ready", RetryAfter: 1000, Err: err})
@@ -32,8 +32,8 @@ func (a *API) readyz(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, []byte(`{"status":"ready"}`))
 }
 
-// serveMetrics shows the numbers to this machine, to API keys, and to
-// everybody where that is configured. To others there is nothing here.
+// serveMetrics serves the metrics to requests of this machine, to API keys and,
+// where that is configured, without authentication. The answer to others is 404.
 func (a *API) serveMetrics(w http.ResponseWriter, r *http.Request) {
 	if !a.cfg.PublicMetrics && !a.local(r) {
 		c := &call{API: a, w: w, r: r, ctx: r.Context()}
@@ -50,8 +50,8 @@ func (a *API) serveMetrics(w http.ResponseWriter, r *http.Request) {
 	a.prom.ServeHTTP(w, r)
 }
 
-// local reports whether the request was made on this machine. One that a proxy
-// on this machine passed on was not.
+// local reports whether the request was made on this machine. A request that a proxy
+// on this machine has forwarded was not.
 func (a *API) local(r *http.Request) bool {
 	for name := range r.Header {
 		if name == "Forwarded" || name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded-") {

@@ -6,12 +6,12 @@ import (
 	"github.com/roomtide/roomtide/chat"
 )
 
-// Browsers say with Origin which web page a request comes from. Pages of other
-// origins than ours and the configured ones are refused, whatever they ask: the
+// Browsers send in Origin which web page a request comes from. Pages of other origins
+// than the node's own and the configured ones are refused on every route of /v1: the
 // same rule as for WebSockets. Requests without Origin are not from a page.
 //
-// An allowed page may send the headers that say who is speaking, and no cookies
-// (no Access-Control-Allow-Credentials): there are none here.
+// An allowed page may send the headers that authenticate, and no cookies (no
+// Access-Control-Allow-Credentials): the API has none.
 
 const (
 	allowMethods = "GET, POST, PUT, PATCH, DELETE"
@@ -33,7 +33,7 @@ func (a *API) checkOrigin(h http.Header, r *http.Request) error {
 	return nil
 }
 
-// isPreflight reports whether a browser asks what it may send for a page.
+// isPreflight reports whether the request is a preflight of CORS.
 func isPreflight(r *http.Request) bool {
 	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
 }

@@ -38,7 +38,7 @@ type problem struct {
 	RetryAfter int64  `json:"retry_after,omitempty"` // milliseconds
 }
 
-// fail answers with err as the asker may see it, and logs what is our fault.
+// fail answers with the public part of err, and logs faults of the server.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	pub := chat.Public(err)
 	status, known := statuses[pub.Kind]
@@ -55,7 +55,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="roomtide"`)
 	}
 	if pub.Kind.Retryable() {
-		// At least a second: the header knows nothing smaller.
+		// At least a second: the header has no smaller unit.
 		w.Header().Set("Retry-After", strconv.FormatInt(max(1, (pub.RetryAfter+999)/1000), 10))
 	}
 	writeProblem(w, status, pub)

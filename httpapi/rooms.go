@@ -111,8 +111,8 @@ func (c *call) join(user chat.UserID, name string) error {
 	case user != a.User:
 		return chat.E(chat.Invalid, "role is missing")
 	}
-	if len(a.Name) > c.cfg.Limits.NameBytes {
-		return chat.E(chat.TooLarge, "name is too long")
+	if err := chat.CheckName("name", a.Name, c.cfg.Limits.NameBytes); err != nil {
+		return err
 	}
 	_, err := c.cfg.Engine.Join(c.ctx, a, c.room, engine.JoinOptions{Limit: 1})
 	return err

@@ -13,7 +13,7 @@ import (
 // route is one operation of the specification that needs an identity.
 type route struct {
 	pattern string
-	scope   string // what an API key needs; users are judged by the engine
+	scope   string // what an API key needs; the engine checks the permissions of users
 	do      func(*call) (answer, error)
 }
 
@@ -50,7 +50,7 @@ func (a *API) routes() *http.ServeMux {
 	return mux
 }
 
-// call is one request on its way through a verb.
+// call is one request and its handler's state.
 type call struct {
 	*API
 	w     http.ResponseWriter
@@ -61,7 +61,7 @@ type call struct {
 	room  chat.RoomID // of {room}, decoded; it may hold slashes
 }
 
-// answer is what a verb has to say. The zero answer says that everything was
+// answer is the result of a handler. The zero answer means that the response was
 // written already.
 type answer struct {
 	status int
@@ -97,5 +97,5 @@ func writeJSON(w http.ResponseWriter, status int, body []byte) {
 		w.Header().Set("Content-Type", "application/json")
 	}
 	w.WriteHeader(status)
-	w.Write(body) // a peer that went away is nobody's error
+	w.Write(body) // fails only when the peer is gone
 }

@@ -15,27 +15,21 @@ import (
 // the id, which the client sends back as Last-Event-ID.
 type sse struct{}
 
-var eventNames = map[chat.EventKind]string{
-	chat.EventMessage: "message", chat.EventEdited: "edited", chat.EventDeleted: "deleted",
-	chat.EventReacted: "reacted", chat.EventMember: "member", chat.EventMembers: "members", chat.EventRoom: "room",
-	chat.EventPresence: "presence", chat.EventTyping: "typing", chat.EventRead: "read",
-}
-
 func (sse) ID() int { return 1 }
 
 func (sse) AppendEvent(dst []byte, ev *chat.Event) []byte {
-	name, ok := eventNames[ev.Kind]
-	if !ok {
+	name := ev.Kind.String()
+	if name == "" {
 		return dst
 	}
-	if ev.Rev != 0 {
+	if ev.Kind.Durable() {
 		dst = appendEventID(dst, ev.Rev)
 	}
 	dst = append(append(append(dst, "event: "...), name...), '\n')
 	return append(appendData(dst, func(dst []byte) []byte { return wire.AppendEvent(dst, ev) }), '\n')
 }
 
-// gapEnd ends the frame of a gap, and can be nowhere else: data is in one line.
+// gapEnd ends the frame of a gap and occurs nowhere else, as data is one line.
 const gapEnd = "\nevent: gap\n\n"
 
 func (sse) AppendGap(dst []byte, room chat.RoomID, rev chat.Rev) []byte {
@@ -47,8 +41,8 @@ func appendEventID(dst []byte, rev chat.Rev) []byte {
 	return append(strconv.AppendInt(append(dst, "id: "...), int64(rev), 10), '\n')
 }
 
-// appendData appends a data line. Opaque JSON of the host app may hold line ends
-// between its tokens; there a space means the same.
+// appendData appends a data line. Opaque JSON of an application may have line ends
+// between its tokens; a space there means the same.
 func appendData(dst []byte, value func([]byte) []byte) []byte {
 	dst = append(dst, "data: "...)
 	start := len(dst)
@@ -61,13 +55,13 @@ func appendData(dst []byte, value func([]byte) []byte) []byte {
 	return append(dst, '\n')
 }
 
-// stream writes to the body of a response: first what the client missed, by the
-// handler, then what the hub has, by the link. Writes are whole frames or
-// follow each other in one goroutine, so none lands inside another.
+// stream writes the body of a response: first, by the handler, what the client
+// missed, then, by the link, what the hub has. Writes are whole frames or follow each
+// other in one goroutine, so that none lands inside another.
 //
-// A gap ends the stream: the client comes back with its Last-Event-ID and gets
-// what it missed. Frames behind the gap are held back, since their ids would
-// make the client believe that it has everything.
+// A gap ends the stream: the client reconnects with its Last-Event-ID and gets what it
+// missed. Frames behind the gap are not written, since their ids would advance the
+// client's Last-Event-ID beyond it.
 type stream struct {
 	// Set once.
 	w  http.ResponseWriter
@@ -76,7 +70,7 @@ type stream struct {
 	writing sync.Mutex // held while a write waits for the peer
 	tail    []byte     // guarded by writing: the last bytes, in which a gapEnd may have begun
 
-	// Guarded by mu, which nobody holds while waiting: the hub says goodbye from
+	// Guarded by mu, which is never held during a write: the hub closes streams from
 	// a goroutine that serves many connections.
 	mu    sync.Mutex
 	begun bool      // the status is written, or about to be
@@ -101,7 +95,7 @@ func (s *stream) Write(p []byte) (int, error) {
 	if first {
 		h := s.w.Header()
 		h.Set("Content-Type", "text/event-stream")
-		h.Set("X-Accel-Buffering", "no") // proxies that gather answers must not
+		h.Set("X-Accel-Buffering", "no") // no buffering by proxies
 		h.Set("Connection", "close")     // its write deadline is not for another request
 		s.w.WriteHeader(http.StatusOK)
 	}
@@ -147,8 +141,8 @@ func (s *stream) cutAtGap(p []byte) (n int, gap bool) {
 	return len(p), false
 }
 
-// goodbye is what a stream that has begun ends with; one that has not is
-// answered with an error.
+// goodbye is the last frame of a stream that has begun; the answer to one that has
+// not is an error.
 func (s *stream) goodbye(g chat.Goodbye) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,6 +26,27 @@ func TestStreamCutsAtGap(t *testing.T) {
 		if !ended || written != len(whole) {
 			t.Fatalf("in steps of %d: wrote %d of %d, ended %v", step, written, len(whole), ended)
 		}
+	}
+}
+
+// Every kind is sent under its name; the durable ones bear their rev as the id.
+func TestStreamSendsEveryKind(t *testing.T) {
+	for _, k := range chat.EventKinds() {
+		ev := chat.Event{
+			Kind: k, Room: "r", Message: &chat.Message{}, Member: &chat.Member{},
+			Info: &chat.Room{}, Presence: &chat.Presence{},
+		}
+		want := "event: " + k.String() + "\ndata: {\"type\":\"" + k.String() + "\","
+		if k.Durable() {
+			ev.Rev = 7
+			want = "id: 7\n" + want
+		}
+		if got := string(sse{}.AppendEvent(nil, &ev)); !strings.HasPrefix(got, want) || !strings.HasSuffix(got, "}\n\n") {
+			t.Errorf("%s: %q", k, got)
+		}
+	}
+	if got := (sse{}).AppendEvent(nil, &chat.Event{Kind: 255}); len(got) != 0 {
+		t.Errorf("a kind that is not in the table: %q", got)
 	}
 }
 

@@ -19,21 +19,21 @@ import (
 
 const (
 	keyPrefix   = "rtk_"
-	keysAge     = 5 * time.Second // how long after it is revoked a key may still work
+	keysAge     = 5 * time.Second // how long a revoked key may still work
 	keysTimeout = 5 * time.Second
 )
 
-// Key is an API key as it is kept: everything but the secret.
+// Key is an API key as it is stored: everything but the secret.
 type Key struct {
-	ID      string   // public part, names the key in logs and lists
+	ID      string   // public part, names the key in lists
 	Hash    []byte   // SHA-256 of the secret part
-	Name    string   // what it is for, in the owner's words
+	Name    string   // its purpose, as the operator named it
 	Scopes  []string // see the Scope constants
 	Created int64    // Unix milliseconds
 	Revoked int64    // Unix milliseconds, 0 while it works
 }
 
-// NewKey makes an API key. raw is shown to its owner once and kept nowhere.
+// NewKey makes an API key. raw is shown once, when the key is made, and not stored.
 func NewKey(name string, scopes []string) (raw string, k Key, err error) {
 	if len(scopes) == 0 {
 		return "", Key{}, chat.E(chat.Invalid, "an API key needs a scope")
@@ -71,10 +71,10 @@ func (v *Verifier) apiKey(ctx context.Context, raw string) (*Identity, error) {
 	if subtle.ConstantTimeCompare(hash[:], k.Hash) != 1 || k.Revoked != 0 {
 		return nil, unauthed("the API key is not valid", nil)
 	}
-	return &Identity{Name: k.Name, Kind: Server, Scopes: k.Scopes, TokenID: k.ID}, nil
+	return &Identity{Name: k.Name, Kind: Server, Scopes: k.Scopes}, nil
 }
 
-// apiKeys remembers the list of keys for a few seconds.
+// apiKeys caches the list of keys for a few seconds.
 type apiKeys struct {
 	list    func(context.Context) ([]Key, error) // nil: no keys
 	now     func() time.Time
@@ -87,7 +87,7 @@ type apiKeys struct {
 }
 
 // get returns the key with the id, the zero Key if there is none. When the list
-// cannot be read no key is accepted: a revoked key must not work again.
+// cannot be read every key is refused: a revoked one must not work again.
 func (a *apiKeys) get(ctx context.Context, id string) (Key, error) {
 	if a.list == nil {
 		return Key{}, nil
@@ -121,7 +121,7 @@ func (a *apiKeys) cached(id string) (k Key, fresh bool) {
 	return a.byID[id], a.byID != nil && a.now().Sub(a.read) < keysAge
 }
 
-// load reads the list, apart from the request that asked for it.
+// load reads the list, with a deadline of its own and not that of a request.
 func (a *apiKeys) load() error {
 	ctx, cancel := context.WithTimeout(context.Background(), keysTimeout)
 	defer cancel()

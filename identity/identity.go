@@ -1,13 +1,12 @@
-// Package identity finds out who is speaking: a user with a signed token of the
-// host app, the host's back end with an API key, or a guest who gives a name.
+// Package identity authenticates: a user by a signed token of the host application,
+// the application's back end by an API key, a guest by a name without proof.
 //
-// It decides nothing about rooms. What it promises is narrow and meant to be
-// read in full: a token is believed only when a key from the configuration (or
-// from the one configured JWKS URL) signed it with the algorithm that belongs
-// to that key; nothing is fetched because of what an unverified token says;
-// sizes are bounded before anything is parsed; secrets are compared in constant
-// time, are kept only as hashes where they are kept at all, and are never in an
-// error or a log line.
+// It decides nothing about rooms. Its promises: a token is accepted only if a key
+// from the configuration (or from the one configured JWKS URL) signed it with the
+// algorithm that belongs to that key; nothing is fetched because of the contents of
+// an unverified token; sizes are bounded before anything is parsed; secrets are
+// compared in constant time, are kept only as hashes where they are kept at all, and
+// are never in an error or a log line.
 package identity
 
 import (
@@ -17,13 +16,13 @@ import (
 	"github.com/roomtide/roomtide/chat"
 )
 
-// Kind says how somebody proved who they are.
+// Kind says how an identity was proved.
 type Kind uint8
 
 const (
-	Guest  Kind = iota + 1 // gave a name; proved nothing
+	Guest  Kind = iota + 1 // a name without proof
 	Token                  // a token signed by the host app
-	Server                 // an API key: the host's back end, above all roles
+	Server                 // an API key: the application's back end, above all roles
 )
 
 func (k Kind) String() string {
@@ -35,15 +34,15 @@ func (k Kind) String() string {
 	case Server:
 		return "server"
 	}
-	return "nobody"
+	return "unknown"
 }
 
 // Scopes of API keys.
 const (
 	ScopeAll   = "*"
-	ScopeSend  = "send"  // write as anyone: messages, reactions, read marks, typing
+	ScopeSend  = "send"  // write as any user: messages, reactions, read marks, typing
 	ScopeRead  = "read"  // read every room
-	ScopeRooms = "rooms" // create and change rooms, put members in and out
+	ScopeRooms = "rooms" // create and change rooms, add and remove members
 	ScopeUsers = "users" // end a user's connections
 )
 
@@ -55,26 +54,24 @@ func KnownScope(s string) bool {
 // AllRooms in a token's rooms grants every room.
 const AllRooms chat.RoomID = "*"
 
-// Identity is who is speaking. It is read-only once made and may be shared.
+// Identity is the result of an authentication. It is read-only and may be shared.
 type Identity struct {
-	User    chat.UserID // empty for Server: it speaks as whom the request names
+	User    chat.UserID // empty for Server: the request names the user
 	Name    string      // display name; empty: the user id
-	Avatar  string      // URL, may be empty
 	Kind    Kind
 	Expires time.Time            // the connection ends here; zero: never. Clock skew is included
-	Rooms   map[chat.RoomID]bool // rooms the host vouches for; nil: none
+	Rooms   map[chat.RoomID]bool // rooms that the token grants; nil: none
 	Scopes  []string             // Server only
-	TokenID string               // the token's jti or the API key's id, for the log
 }
 
-// Allows reports whether an API key has the scope. Users have none: what they
-// may do is the engine's to decide, room by room.
+// Allows reports whether an API key has the scope. Users have none: the engine
+// decides room by room what they may do.
 func (id *Identity) Allows(scope string) bool {
 	return id.Kind == Server && (slices.Contains(id.Scopes, scope) || slices.Contains(id.Scopes, ScopeAll))
 }
 
-// Granted reports whether the host vouches for the user in the room, which opens
-// rooms that are by invitation.
+// Granted reports whether the token grants the room, which admits the user to a room
+// that is by invitation.
 func (id *Identity) Granted(room chat.RoomID) bool {
 	return id.Rooms[room] || id.Rooms[AllRooms]
 }

@@ -25,7 +25,7 @@ import (
 )
 
 const (
-	jwksEvery    = time.Minute      // at most one fetch in this time, whatever tokens ask for
+	jwksEvery    = time.Minute      // at most one fetch in this time, whatever keys tokens name
 	jwksAge      = 15 * time.Minute // an older set is fetched again before it is used
 	jwksTimeout  = 5 * time.Second
 	jwksPatience = time.Second // how long a token whose key is known waits for a newer set
@@ -34,9 +34,9 @@ const (
 )
 
 // jwks is the host's published set of public keys. The set is fetched when a
-// token needs a key that is not in it, and again when it has grown old, but
-// never more often than jwksEvery. While the URL is down the old set goes on
-// working; while it hangs, after a moment for each token.
+// token needs a key that is not in it, and again when it is older than jwksAge, but
+// never more often than jwksEvery. While the URL is down the old set stays in use;
+// while it hangs, each token waits for jwksPatience first.
 type jwks struct {
 	url     string
 	client  *http.Client
@@ -104,9 +104,9 @@ func (j *jwks) lookup(match func(key) bool) (found []key, fresh bool) {
 	return found, j.now().Sub(j.fetched) < jwksAge
 }
 
-// refresh fetches the set unless that was tried a moment ago. It runs apart from
-// the request that asked, so that one caller going away does not fail the
-// others, and ends by its own deadline.
+// refresh fetches the set unless that was tried less than jwksEvery ago. It has its
+// own deadline and not that of a request, so that the end of one request does not
+// fail the others.
 func (j *jwks) refresh() {
 	now := j.now()
 	j.mu.Lock()
@@ -168,7 +168,7 @@ type jwk struct {
 	Y   string `json:"y"`
 }
 
-// parseJWKS reads the keys it understands and passes over the others.
+// parseJWKS reads the keys of the supported types and skips the others.
 func parseJWKS(body []byte) ([]key, error) {
 	var set struct {
 		Keys []jwk `json:"keys"`
@@ -194,7 +194,7 @@ func parseJWKS(body []byte) ([]key, error) {
 	return out, nil
 }
 
-// public decodes the key, nil if it is not one of ours.
+// public decodes the key, nil if its type is not supported.
 func (k *jwk) public() any {
 	raw := func(s string) []byte {
 		b, err := base64.RawURLEncoding.DecodeString(s)

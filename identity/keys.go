@@ -13,7 +13,7 @@ import (
 	"github.com/roomtide/roomtide/chat"
 )
 
-// KeyConfig is a key of the host app: a secret for HS256, a public key for the
+// KeyConfig is a key of the application: a secret for HS256, a public key for the
 // other algorithms.
 type KeyConfig struct {
 	KID    string // empty: tries every token of its algorithm
@@ -69,8 +69,8 @@ func (c KeyConfig) key() (key, error) {
 	return key{kid: c.KID, alg: c.Alg, verify: pub}, nil
 }
 
-// algorithmOf returns the algorithm that a public key is for, empty if it is
-// none of ours or too weak or too big to verify with.
+// algorithmOf returns the algorithm that a public key is for, empty if it is not
+// supported, too weak or too large.
 func algorithmOf(pub any) string {
 	switch k := pub.(type) {
 	case *rsa.PublicKey:

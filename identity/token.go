@@ -6,31 +6,25 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/roomtide/roomtide/chat"
 )
 
-// algorithms are all that is understood; which of them counts for a token is
-// decided by the key.
+// algorithms are the supported ones; the key decides which of them counts for a
+// token.
 var algorithms = []string{"HS256", "RS256", "ES256", "EdDSA"}
 
-// maxAvatar bounds the URL of an avatar, which goes into members' answers.
-const maxAvatar = 1024
-
-// claims are what a token may say about its user.
+// claims are the claims of a token that are read.
 type claims struct {
 	jwt.RegisteredClaims
-	Name   string   `json:"name,omitempty"`
-	Avatar string   `json:"avatar,omitempty"`
-	Rooms  []string `json:"rooms,omitempty"`
+	Name  string   `json:"name,omitempty"`
+	Rooms []string `json:"rooms,omitempty"`
 }
 
-// Mint signs a token for user with the server's own secret: what `roomtide
-// token` prints, and what a host that shares the secret would make itself.
+// Mint signs a token for user with the server's own secret, as `roomtide token`
+// prints it. An application that has the secret can make the same.
 func Mint(secret []byte, user chat.UserID, name string, rooms []chat.RoomID, ttl time.Duration) (string, error) {
 	if _, err := (KeyConfig{Alg: "HS256", Secret: secret}).key(); err != nil {
 		return "", err
@@ -73,22 +67,22 @@ func (v *Verifier) token(ctx context.Context, raw string) (*Identity, error) {
 }
 
 // verify finds the key that signed the token: of its algorithm, and of its kid
-// unless the key was configured without one. The header is not verified yet, so
-// it selects among keys we have and does nothing else. The host's published keys
-// come last, since they may have to be waited for.
+// unless the key was configured without one. The header is not verified yet, so it
+// selects among known keys and does nothing else. The keys of the JWKS URL come
+// last, since they may have to be fetched.
 func (v *Verifier) verify(ctx context.Context, parser *jwt.Parser, raw string) (*claims, *key, error) {
-	stranger := unauthed("the token is not valid", errors.New("no key of ours signed it"))
+	invalid := unauthed("the token is not valid", errors.New("no key of ours signed it"))
 	t, _, err := parser.ParseUnverified(raw, &claims{})
 	if err != nil {
-		return nil, nil, stranger
+		return nil, nil, invalid
 	}
 	alg, kid, ok := readHeader(t.Header)
 	if !ok {
-		return nil, nil, stranger
+		return nil, nil, invalid
 	}
 	match := func(k key) bool { return k.alg == alg && (k.kid == kid || k.kid == "" || kid == "") }
 	var keys []key
-	named := false // we have a key of that kid
+	named := false // a configured key has that kid
 	for _, k := range v.keys {
 		if match(k) {
 			keys = append(keys, k)
@@ -102,7 +96,7 @@ func (v *Verifier) verify(ctx context.Context, parser *jwt.Parser, raw string) (
 		}
 	}
 	if by == nil && err == nil {
-		err = stranger
+		err = invalid
 	}
 	return c, by, err
 }
@@ -122,8 +116,8 @@ func signedBy(parser *jwt.Parser, raw string, keys []key) (*claims, *key, error)
 	return nil, nil, nil
 }
 
-// readHeader takes what counts from a token's header and refuses other kinds of
-// tokens (typ), extensions we do not know (crit) and wrong types.
+// readHeader returns algorithm and key id of a token's header. It refuses other
+// kinds of tokens (typ), extensions (crit) and wrong types.
 func readHeader(h map[string]any) (alg, kid string, ok bool) {
 	if _, has := h["crit"]; has {
 		return "", "", false
@@ -160,16 +154,10 @@ func (v *Verifier) identify(c *claims) (*Identity, error) {
 	if err := chat.CheckID("user", c.Subject, v.limits.IDBytes); err != nil {
 		return nil, unauthed("the token's sub is not a user id", err)
 	}
-	if !plainText(c.Name, v.limits.NameBytes) {
-		return nil, unauthed("the token's name is too long or not plain text", nil)
+	if err := chat.CheckName("name", c.Name, v.limits.NameBytes); err != nil {
+		return nil, unauthed("the token's name is too long or not plain text", err)
 	}
-	if !plainText(c.Avatar, maxAvatar) || !webURL(c.Avatar) {
-		return nil, unauthed("the token's avatar is not a web address", nil)
-	}
-	id := &Identity{
-		User: chat.UserID(c.Subject), Name: c.Name, Avatar: c.Avatar, Kind: Token,
-		Expires: c.ExpiresAt.Add(skew), TokenID: c.ID,
-	}
+	id := &Identity{User: chat.UserID(c.Subject), Name: c.Name, Kind: Token, Expires: c.ExpiresAt.Add(skew)}
 	for _, r := range c.Rooms {
 		if err := chat.CheckID("room", r, v.limits.IDBytes); err != nil {
 			return nil, unauthed("the token's rooms are not room ids", err)
@@ -182,16 +170,8 @@ func (v *Verifier) identify(c *claims) (*Identity, error) {
 	return id, nil
 }
 
-func plainText(s string, limit int) bool {
-	return len(s) <= limit && utf8.ValidString(s) && strings.IndexFunc(s, unicode.IsControl) < 0
-}
-
-// webURL keeps schemes that run code out of what clients show.
-func webURL(s string) bool {
-	return s == "" || strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://") || strings.HasPrefix(s, "/")
-}
-
-// refused tells the few reasons that help an honest client; the others are one.
+// refused names the few reasons that help a client with a token of its own; the
+// others have one text.
 func refused(err error) error {
 	switch {
 	case errors.Is(err, jwt.ErrTokenExpired):

@@ -15,21 +15,21 @@ import (
 
 const (
 	maxToken = 8 << 10          // bytes of a token, checked before it is looked at
-	skew     = 30 * time.Second // how far apart the host's clock and ours may be
+	skew     = 30 * time.Second // allowed difference between the application's clock and this one
 )
 
-// Config says whom to believe. What is left out is refused.
+// Config says which credentials are accepted. What is left out is refused.
 type Config struct {
-	Guests   bool         // names without proof are accepted
+	Guests   bool         // guests are accepted: names without proof
 	Secret   []byte       // the server's own HS256 key, at least 32 bytes; what Mint signs with
-	Keys     []KeyConfig  // further keys of the host app
-	JWKSURL  string       // where the host publishes public keys
-	Issuer   string       // the host's tokens must have this iss
-	Audience string       // the host's tokens must have this among their aud
+	Keys     []KeyConfig  // further keys of the application
+	JWKSURL  string       // where the application publishes public keys
+	Issuer   string       // required iss of the application's tokens
+	Audience string       // required among the aud of the application's tokens
 	Limits   *chat.Limits // of ids and names; nil: the defaults
 
 	// APIKeys lists all API keys, revoked ones included. nil: there are none.
-	// The list is asked for again when it is older than 5 seconds.
+	// The list is read again when it is older than 5 seconds.
 	APIKeys func(context.Context) ([]Key, error)
 
 	// Limiter bounds how many credentials are verified at the same time; nil: as many
@@ -51,7 +51,7 @@ type Config struct {
 type Verifier struct {
 	cfg    Config
 	limits chat.Limits
-	keys   []key // configured ones
+	keys   []key // the configured ones
 	jwks   *jwks // nil without a URL
 	api    *apiKeys
 }
@@ -96,8 +96,8 @@ func New(cfg Config) (*Verifier, error) {
 	return v, nil
 }
 
-// Hello answers "who are you" at the beginning of a connection: with a token if
-// there is one, as a guest otherwise. API keys are not for connections.
+// Hello authenticates a connection: by the token if there is one, as a guest
+// otherwise. API keys are refused: they are for HTTP requests.
 func (v *Verifier) Hello(ctx context.Context, token, guest string) (*Identity, error) {
 	switch {
 	case strings.HasPrefix(token, keyPrefix):
@@ -131,7 +131,7 @@ func (v *Verifier) limited(ctx context.Context, cred string, verify func(context
 	return verify(ctx, cred)
 }
 
-// guest accepts a name without proof, where that is switched on.
+// guest accepts a name without proof, where Guests is set.
 func (v *Verifier) guest(name string) (*Identity, error) {
 	if !v.cfg.Guests {
 		return nil, unauthed("a token is needed", nil)

@@ -97,7 +97,7 @@ func TestNewConsumers(t *testing.T) {
 	w.stop()
 	all, now := newRecorder("all", outbox.FromOldest), newRecorder("now", outbox.FromNow)
 	w.start(now.consumer(), all.consumer()) // the cursor of now alone would trim all
-	before := w.lanes.Position(0) // with the cursors
+	before := w.lanes.Position(0)           // with the cursors
 	if cs := w.cursors(); len(cs) != 2 || cs["all"] != 0 || cs["now"] != before-1 {
 		t.Errorf("the cursors are %v at position %d", cs, before)
 	}

@@ -193,7 +193,7 @@ func (s *Session) begin(id *identity.Identity, name string) {
 	if len(id.Rooms) > 0 { // else there is no reason to keep id
 		s.actor.Granted = id.Granted
 	}
-	if s.guest && name != "" && len(name) <= s.deps.Limits.NameBytes {
+	if s.guest && name != "" && chat.CheckName("name", name, s.deps.Limits.NameBytes) == nil {
 		s.actor.Name = name
 	}
 	s.known.Store(true)

@@ -1,7 +1,6 @@
 package sioapi
 
 import (
-	"bytes"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -34,12 +33,16 @@ func (e Encoding) ID() int {
 }
 
 func (e Encoding) AppendEvent(dst []byte, ev *chat.Event) []byte {
-	start := len(dst)
-	object := wire.AppendEvent(nil, ev)
-	if ev.Rev == 0 || e.Plain {
-		return seal(appendTyped(dst, object), start, e.Deflate)
+	name := ev.Kind.String()
+	if name == "" {
+		return dst
 	}
-	return seal(appendTyped(dst, object, appendOffset(nil, ev.Room, ev.Rev)), start, e.Deflate)
+	start := len(dst)
+	arguments := [][]byte{wire.AppendEvent(nil, ev)}
+	if ev.Kind.Durable() && !e.Plain {
+		arguments = append(arguments, appendOffset(nil, ev.Room, ev.Rev))
+	}
+	return seal(socketio.AppendEvent(dst, "/", name, arguments...), start, e.Deflate)
 }
 
 // appendOffset appends the offset of an event, as JSON text: "7 room". It is the
@@ -72,18 +75,7 @@ func seal(dst []byte, start int, deflate bool) []byte {
 }
 
 func (Encoding) AppendGap(dst []byte, room chat.RoomID, rev chat.Rev) []byte {
-	return appendTyped(dst, wire.AppendGap(nil, room, rev))
-}
-
-// appendTyped frames an object under its type, which is its first member, and
-// what else there is.
-func appendTyped(dst, object []byte, more ...[]byte) []byte {
-	behind, ok := bytes.CutPrefix(object, []byte(`{"type":"`))
-	if !ok {
-		return dst // of a kind that is not sent
-	}
-	name, _, _ := bytes.Cut(behind, []byte{'"'})
-	return socketio.AppendEvent(dst, "/", string(name), append([][]byte{object}, more...)...)
+	return socketio.AppendEvent(dst, "/", "gap", wire.AppendGap(nil, room, rev))
 }
 
 // Codec frames replies for Socket.IO (session.Codec): acks for commands with an
@@ -103,7 +95,7 @@ func (c Codec) Ack(dst []byte, id int64, hasID bool, r wire.Reply) []byte {
 func (c Codec) Error(dst []byte, id int64, hasID bool, e *chat.Error) []byte {
 	object := wire.AppendError(nil, 0, false, e)
 	if !hasID {
-		return appendTyped(dst, object)
+		return socketio.AppendEvent(dst, "/", "error", object)
 	}
 	return appendAck(dst, id, object)
 }

@@ -365,6 +365,28 @@ func (p *peer) news(rev *int64) (ms []message, gap bool) {
 	return nil, true
 }
 
+// Every kind is sent under its name; the durable ones bear an offset behind the
+// object, for the clients that know what to do with one.
+func TestEncodingOfEveryKind(t *testing.T) {
+	for _, k := range chat.EventKinds() {
+		ev := chat.Event{
+			Kind: k, Room: "r", Message: &chat.Message{}, Member: &chat.Member{},
+			Info: &chat.Room{}, Presence: &chat.Presence{},
+		}
+		offset := ""
+		if k.Durable() {
+			ev.Rev, offset = 7, `,"7 r"`
+		}
+		want := `42["` + k.String() + `",` + string(wire.AppendEvent(nil, &ev))
+		for plain, rest := range map[bool]string{false: offset + "]", true: "]"} {
+			frame := sioapi.Encoding{Plain: plain}.AppendEvent(nil, &ev)
+			if _, text, _ := strings.Cut(string(frame), "42"); "42"+text != want+rest {
+				t.Errorf("%s: %q, want %s%s", k, frame, want, rest)
+			}
+		}
+	}
+}
+
 func TestEncodingOfUnknownKinds(t *testing.T) {
 	if b := (sioapi.Encoding{}).AppendEvent(nil, &chat.Event{Kind: 255}); len(b) != 0 {
 		t.Errorf("%q", b)

@@ -45,7 +45,6 @@ type UserRoom struct {
 	Role chat.Role // RoleNone once they left; such rows are kept, not listed
 	Rev  chat.Rev  // of the member row this was projected from
 	Read chat.Seq  // everything up to here is read
-	Mute bool
 }
 
 // The keys of rows that a batch depends on.

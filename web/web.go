@@ -1,7 +1,7 @@
-// Package web is the page people chat on, at /: plain HTML, CSS and ES modules,
-// embedded into the binary, with nothing to build and nothing from another host.
-// The modules roomtide.js, connection.js, room.js and outbox.js are the protocol
-// client and know nothing of the page, so a site of its own may import them.
+// Package web serves the chat page at /: HTML, CSS and ES modules, embedded into the
+// binary, without a build step and without files of other hosts. The modules
+// roomtide.js, connection.js, room.js and outbox.js are the protocol client and do
+// not depend on the page, so that other sites can import them.
 package web
 
 import (
@@ -20,8 +20,8 @@ import (
 //go:embed static
 var files embed.FS
 
-// policy lets the page load its own files and talk to its own server; nothing
-// else. A script that found its way into a message would not run.
+// policy lets the page load its own files and connect to its own server, nothing
+// else: a script injected through a message would not run.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; " +
 	"img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 
@@ -132,7 +132,7 @@ func (f *file) serve(w http.ResponseWriter, r *http.Request, status int) {
 	head.Set("Content-Length", strconv.Itoa(len(v.body)))
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
-		w.Write(v.body) // the client may be gone; there is nobody to tell
+		w.Write(v.body) // fails only when the client is gone
 	}
 }
 

@@ -11,14 +11,14 @@ func AppendAck(dst []byte, id int64, hasID bool, r Reply) []byte {
 	return append(r.appendFields(dst), '}')
 }
 
-// AppendReply appends r alone, as HTTP and Socket.IO send it.
+// AppendReply appends r alone, as HTTP sends it.
 func AppendReply(dst []byte, r Reply) []byte {
 	start := len(dst)
 	return openObject(r.appendFields(dst), start)
 }
 
-// AppendError appends the frame that refuses command id. Only the public part
-// of e is told.
+// AppendError appends the frame that refuses command id, with the public part of e
+// (chat.Public).
 func AppendError(dst []byte, id int64, hasID bool, e *chat.Error) []byte {
 	e = chat.Public(e)
 	dst = append(dst, `{"type":"error"`...)
@@ -145,7 +145,6 @@ func appendMyRoom(dst []byte, m *MyRoom) []byte {
 	dst = appendIntField(dst, "rev", m.Room.Rev)
 	dst = appendIntField(dst, "read", m.Read)
 	dst = appendIntField(dst, "unread", m.Unread)
-	dst = appendBoolField(dst, "mute", m.Mute)
 	if m.Last != nil {
 		dst = appendMessage(appendName(dst, "last"), m.Last)
 	}

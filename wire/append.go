@@ -80,7 +80,7 @@ func appendTimeField(dst []byte, name string, ms int64) []byte {
 	return append(time.UnixMilli(ms).UTC().AppendFormat(dst, timeLayout), '"')
 }
 
-// The optional functions append nothing for the zero value.
+// The appendOpt functions append nothing for the zero value.
 
 func appendOptString[S ~string](dst []byte, name string, s S) []byte {
 	if s == "" {

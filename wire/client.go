@@ -7,8 +7,8 @@ import (
 	"github.com/roomtide/roomtide/chat"
 )
 
-// AppendCommand appends cmd as a client sends it; Decode reads the same cmd
-// back. Fields that are not set are left out.
+// AppendCommand appends cmd as a client sends it; Decode returns the same cmd.
+// Fields that are not set are left out.
 func AppendCommand(dst []byte, cmd *Command) []byte {
 	start := len(dst)
 	if !cmd.Bare {
@@ -21,8 +21,6 @@ func AppendCommand(dst []byte, cmd *Command) []byte {
 	dst = appendOptString(dst, "user", cmd.User)
 	dst = appendOptString(dst, "token", cmd.Token)
 	dst = appendOptString(dst, "name", cmd.Name)
-	dst = appendOptString(dst, "client", cmd.Client)
-	dst = appendOptString(dst, "device", cmd.Device)
 	if cmd.HasText {
 		dst = appendStringField(dst, "message", cmd.Text)
 	}
@@ -30,9 +28,6 @@ func AppendCommand(dst []byte, cmd *Command) []byte {
 	dst = appendOptInt(dst, "reply_to", cmd.ReplyTo)
 	if len(cmd.Data) > 0 {
 		dst = append(appendName(dst, "data"), cmd.Data...)
-	}
-	if len(cmd.Attachments) > 0 {
-		dst = append(appendName(dst, "attachments"), cmd.Attachments...)
 	}
 	dst = appendOptInt(dst, "seq", cmd.Seq)
 	dst = appendOptString(dst, "emoji", cmd.Emoji)
@@ -49,14 +44,14 @@ func AppendCommand(dst []byte, cmd *Command) []byte {
 	return openObject(appendOptInt(dst, "limit", cmd.Limit), start)
 }
 
-// ServerFrame is what a server sends, as a client reads it. Which fields are
-// set depends on Type and, for an ack, on the command it answers.
+// ServerFrame is a frame of a server as a client reads it. Which fields are set
+// depends on Type and, for an ack, on the command it answers.
 type ServerFrame struct {
 	Type  string // "ack", "error", "gap", "goodbye" or the name of an event
 	ID    int64  // of the command an ack or error answers
 	HasID bool
 
-	Event *chat.Event // of an event this version knows
+	Event *chat.Event // of an event whose kind is known
 
 	Err     *chat.Error   // of an error
 	Goodbye *chat.Goodbye // of a goodbye
@@ -76,7 +71,7 @@ type ServerFrame struct {
 
 	// join, history, changes, members, online, read, rooms
 	Role        chat.Role
-	Info        *chat.Room // title, open, read_only when they were told
+	Info        *chat.Room // title, open and read_only, nil if they are not in the frame
 	Messages    []chat.Message
 	Members     []chat.Member
 	MemberCount int
@@ -88,8 +83,8 @@ type ServerFrame struct {
 	Rooms       []MyRoom
 }
 
-// DecodeServer reads a frame of a server. An event of an unknown type has its
-// Type and no Event: newer servers may send more.
+// DecodeServer reads a frame of a server. An event of an unknown kind, which newer
+// servers may send, has its Type and no Event.
 func DecodeServer(frame []byte) (*ServerFrame, error) {
 	var j serverJSON
 	if err := json.Unmarshal(frame, &j); err != nil {

@@ -29,30 +29,27 @@ const (
 	Ping    Type = "ping"
 )
 
-// Command is one request of a client, with the fields of every type. Which of
-// them count depends on Type; unknown fields were ignored.
+// Command is one request of a client, with the fields of every type; Type says
+// which of them count. Fields with unknown names are not kept.
 type Command struct {
 	Type  Type
-	Bare  bool  // there was no type, only a message: join first where the user may
-	ID    int64 // the client's number for matching the reply
-	HasID bool  // without one, only errors are answered
+	Bare  bool  // there was no type, only a message: the room is joined first if that is allowed
+	ID    int64 // the client's number, repeated in the reply
+	HasID bool  // a command without an id is answered by errors alone
 
 	Room chat.RoomID
-	User chat.UserID // guests only: who is speaking
+	User chat.UserID // the name of a guest; must agree with the identity of the connection
 
 	// hello
-	Token  string
-	Name   string
-	Client string
-	Device string
+	Token string
+	Name  string
 
 	// message, edit
-	Text        string
-	HasText     bool // the field message was there, maybe empty
-	Key         string
-	ReplyTo     chat.Seq
-	Data        json.RawMessage
-	Attachments json.RawMessage
+	Text    string
+	HasText bool // the field message was there, maybe empty
+	Key     string
+	ReplyTo chat.Seq
+	Data    json.RawMessage
 
 	// edit, delete, react, read
 	Seq   chat.Seq

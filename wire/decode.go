@@ -9,7 +9,7 @@ import (
 )
 
 // Decode reads one frame into cmd, which is overwritten. An object without type
-// that has a message is a send. The error is chat.Invalid, naming the field, or
+// that has a message is the command message (Bare). The error is chat.Invalid, naming the field, or
 // chat.UnknownType; cmd.ID is set even then, if the frame let it be read.
 // cmd shares no memory with frame. Names are compared exactly, the last of two
 // equal names counts, null is the same as absent, unknown names are ignored.
@@ -54,8 +54,8 @@ var commands = func() map[string]Type {
 	return m
 }()
 
-// decoder fills a command member by member and keeps the first error: the
-// member that has the id may come after the bad one.
+// decoder fills a command member by member and keeps the first error; it goes on
+// behind an error because the id may come later.
 type decoder struct {
 	cmd       *Command
 	typed     bool // the type is known from elsewhere
@@ -82,8 +82,6 @@ func (d *decoder) member(name, v []byte) {
 		c.Key = text[string](d, "key", v)
 	case "data":
 		c.Data = raw(v)
-	case "attachments":
-		c.Attachments = raw(v)
 	case "on":
 		c.On = d.bool("on", v)
 	case "after":
@@ -93,7 +91,7 @@ func (d *decoder) member(name, v []byte) {
 	}
 }
 
-// typ reads the type; a known one costs no memory.
+// typ reads the type; a known one is not allocated.
 func (d *decoder) typ(v []byte) Type {
 	if v[0] == '"' {
 		if t, ok := commands[string(v[1:len(v)-1])]; ok {
@@ -103,7 +101,7 @@ func (d *decoder) typ(v []byte) Type {
 	return text[Type](d, "type", v)
 }
 
-// rare reads the members that hot commands do not have.
+// rare reads the members that frequent commands do not have.
 func (d *decoder) rare(name string, v []byte) {
 	c := d.cmd
 	var n int64
@@ -112,10 +110,6 @@ func (d *decoder) rare(name string, v []byte) {
 		c.Token = text[string](d, name, v)
 	case "name":
 		c.Name = text[string](d, name, v)
-	case "client":
-		c.Client = text[string](d, name, v)
-	case "device":
-		c.Device = text[string](d, name, v)
 	case "emoji":
 		c.Emoji = text[string](d, name, v)
 	case "reply_to":
@@ -185,8 +179,8 @@ func (d *decoder) bool(name string, v []byte) *bool {
 	return nil
 }
 
-// raw copies a value without white space, so that it stays on one line
-// wherever it is sent on.
+// raw copies a value without white space, so that it is one line in every encoding.
+// nil: the value is null.
 func raw(v []byte) json.RawMessage {
 	if string(v) == "null" {
 		return nil

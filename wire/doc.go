@@ -4,9 +4,10 @@
 // docs/protocol is the specification; its golden frames are the tests of this
 // package.
 //
-// Servers use Decode, and the Append functions, which write valid JSON by hand
-// because every message passes here. Clients use AppendCommand and DecodeServer.
+// Servers use Decode, and the Append functions, which write JSON without
+// reflection because every message passes here. Clients use AppendCommand and
+// DecodeServer.
 //
-// Decode judges form only: syntax, types and known commands. Whether a room
-// exists, a text is too long or a user may speak is decided further in.
+// Decode checks form alone: syntax, types and known commands. Whether a room
+// exists, a text is too long or a user has the permission is decided by the engine.
 package wire

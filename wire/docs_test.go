@@ -2,6 +2,7 @@ package wire
 
 import (
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,11 +18,6 @@ func TestSpecificationIsComplete(t *testing.T) {
 	}
 	for k := chat.Internal; k <= chat.Fenced; k++ {
 		words = append(words, k.Code())
-	}
-	for _, tt := range serverCases() {
-		if tt.want.Event != nil {
-			words = append(words, tt.want.Type)
-		}
 	}
 	readme, spec := read(t, "README.md"), read(t, "asyncapi.yaml")
 	for _, w := range words {
@@ -40,11 +36,63 @@ func TestSpecificationIsComplete(t *testing.T) {
 			t.Errorf("README.md does not name the limit %s", f.name)
 		}
 	}
-	for _, g := range []chat.Goodbye{chat.ByeDraining, chat.ByeSlow, chat.ByeTimeout, chat.ByeBusy, chat.ByeFlood, chat.ByeProtocol, chat.ByeTooLarge, chat.ByeExpired, chat.ByeRevoked, chat.ByeNoHello, chat.ByeForbidden} {
+	for _, g := range []chat.Goodbye{chat.ByeDraining, chat.ByeSlow, chat.ByeTimeout, chat.ByeBusy, chat.ByeFlood, chat.ByeInternal, chat.ByeProtocol, chat.ByeTooLarge, chat.ByeExpired, chat.ByeRevoked, chat.ByeNoHello, chat.ByeForbidden} {
 		if !strings.Contains(readme, "| "+strconv.Itoa(g.Code)+" | `"+g.Reason+"` | ") {
 			t.Errorf("README.md does not name the goodbye %d %s", g.Code, g.Reason)
 		}
 	}
+}
+
+// Every kind of event in the table of chat has an encoder and a decoder, a golden
+// frame, a line in the tables of README.md that says whether it is durable, and a
+// word in asyncapi.yaml. A Socket.IO client that follows the sample of socketio.md
+// listens to all durable kinds.
+func TestEventKindsAreComplete(t *testing.T) {
+	golden := map[chat.EventKind]bool{}
+	for _, tt := range serverCases() {
+		if tt.want.Event != nil {
+			golden[tt.want.Event.Kind] = true
+		}
+	}
+	_, events, _ := strings.Cut(read(t, "README.md"), "\n## Events\n")
+	events, _, _ = strings.Cut(events, "\n## ")
+	rows := map[string]string{}
+	for row := range strings.Lines(events) {
+		if cells := strings.Split(row, " | "); len(cells) == 3 {
+			rows[strings.Trim(cells[0], "| `")] = strings.Trim(cells[2], "| \n")
+		}
+	}
+	asyncapi := between(t, "asyncapi.yaml", "enum: [message, ", "]")
+	listened := between(t, "socketio.md", "for (const type of [", "]")
+	for _, k := range chat.EventKinds() {
+		if p := int(k.Payload()); p >= len(payloads) || payloads[p].append == nil || payloads[p].read == nil {
+			t.Errorf("%s has no encoder or no decoder", k)
+		}
+		if !golden[k] {
+			t.Errorf("%s has no golden frame", k)
+		}
+		want := map[bool]string{true: "yes", false: "no"}[k.Durable()]
+		if rows[k.String()] != want {
+			t.Errorf("README.md says of %s: durable %q, want %q", k, rows[k.String()], want)
+		}
+		if !slices.Contains(strings.Split("message, "+asyncapi, ", "), k.String()) {
+			t.Errorf("asyncapi.yaml does not name %s", k)
+		}
+		if strings.Contains(listened, "'"+k.String()+"'") != k.Durable() {
+			t.Errorf("the sample of socketio.md listens to %s: %v", k, !k.Durable())
+		}
+	}
+}
+
+// between returns what stands between two texts in a file of docs/protocol.
+func between(t *testing.T, file, before, after string) string {
+	t.Helper()
+	_, rest, found := strings.Cut(read(t, file), before)
+	text, _, ended := strings.Cut(rest, after)
+	if !found || !ended {
+		t.Fatalf("%s has no %q", file, before)
+	}
+	return text
 }
 
 func read(t *testing.T, name string) string {

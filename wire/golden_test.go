@@ -71,8 +71,8 @@ var commandCases = []struct {
 	name string
 	cmd  Command
 }{
-	{"hello as a guest", Command{Type: Hello, ID: 1, HasID: true, User: "user1", Name: "User One", Client: "web/1"}},
-	{"hello with a token", Command{Type: Hello, ID: 1, HasID: true, Token: "eyJhbGciOi…", Client: "ios/2.1", Device: "phone-7"}},
+	{"hello as a guest", Command{Type: Hello, ID: 1, HasID: true, User: "user1", Name: "User One"}},
+	{"hello with a token", Command{Type: Hello, ID: 1, HasID: true, Token: "eyJhbGciOi…"}},
 	{"join", Command{Type: Join, ID: 2, HasID: true, Room: "room1"}},
 	{"join again after a rev", Command{Type: Join, ID: 2, HasID: true, Room: "room1", After: 7, HasAfter: true}},
 	{"join after nothing", Command{Type: Join, ID: 2, HasID: true, Room: "room1", HasAfter: true, Limit: 20}},
@@ -80,7 +80,7 @@ var commandCases = []struct {
 	{"message", Command{Type: Message, ID: 4, HasID: true, Room: "room1", Text: "Hello", HasText: true, Key: "0198f3c2-7d1e-7a54-9c1b-5f2f6f3f9a11"}},
 	{"message without type", Command{Type: Message, Bare: true, Room: "room1", User: "user1", Text: "Hello", HasText: true}},
 	{"message with everything", Command{Type: Message, ID: 5, HasID: true, Room: "комната", Text: "line 1\nline 2 \"<&>\" 👍", HasText: true,
-		Key: "k", ReplyTo: 3, Data: json.RawMessage(`{"order":[17,{"paid":true}]}`), Attachments: json.RawMessage(`["a1"]`)}},
+		Key: "k", ReplyTo: 3, Data: json.RawMessage(`{"order":[17,{"paid":true}]}`)}},
 	{"message of data alone", Command{Type: Message, ID: 6, HasID: true, Room: "room1", HasText: true, Data: json.RawMessage(`1.5e3`)}},
 	{"edit", Command{Type: Edit, ID: 7, HasID: true, Room: "room1", Text: "Hello!", HasText: true, Seq: 5}},
 	{"delete", Command{Type: Delete, ID: 8, HasID: true, Room: "room1", Seq: 5}},
@@ -211,10 +211,10 @@ func serverCases() []serverCase {
 		ServerFrame{Room: "room1", Online: []chat.UserID{"a", "b"}, OnlineCount: 300})
 	addAck("rooms ack", RoomsReply{[]MyRoom{
 		{Room: chat.Room{ID: "room1", Title: "Lobby", LastSeq: 5, Rev: 7}, Role: chat.RoleMember, Read: 3, Unread: 2, Last: &hello},
-		{Room: chat.Room{ID: "empty"}, Role: chat.RoleOwner, Mute: true},
+		{Room: chat.Room{ID: "empty"}, Role: chat.RoleOwner},
 	}}, ServerFrame{Rooms: []MyRoom{
 		{Room: chat.Room{ID: "room1", Title: "Lobby", LastSeq: 5, Rev: 7}, Role: chat.RoleMember, Read: 3, Unread: 2, Last: &hello},
-		{Room: chat.Room{ID: "empty"}, Role: chat.RoleOwner, Mute: true},
+		{Room: chat.Room{ID: "empty"}, Role: chat.RoleOwner},
 	}})
 	addAck("room ack", RoomReply{&lobby}, ServerFrame{Room: "room1", Seq: 6, Rev: 12, MemberCount: 2, Info: told(0)})
 	addAck("leave ack", DoneReply{Room: "room1"}, ServerFrame{Room: "room1"})

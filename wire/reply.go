@@ -2,9 +2,8 @@ package wire
 
 import "github.com/roomtide/roomtide/chat"
 
-// Reply is what a command is answered with: one of the structs below. Written
-// alone it is the JSON object that HTTP returns and that a Socket.IO ack
-// callback gets; in a native frame {"type":"ack","id":…} comes before its
+// Reply is the answer to a command: one of the structs below. Encoded alone it is
+// the JSON object that HTTP returns; in a frame {"type":"ack","id":…} precedes its
 // fields.
 type Reply interface {
 	// appendFields writes the fields without braces, each preceded by a comma.
@@ -21,11 +20,12 @@ type HelloReply struct {
 	Limits  *chat.Limits
 }
 
-// JoinReply: the room as it is at Rev. Without after: the newest messages and
+// JoinReply: the room as it is at Rev. Without after: the newest messages, and
 // More if there are older ones. With after: everything that changed since, and
 // More if that was too much for one reply; then the room is not joined yet and
-// the client joins again with after = Rev. Reset says that after was beyond
-// the room (a restored backup): forget what you have, this is the newest.
+// the client joins again with after = Rev. Reset says that after was beyond the
+// room's rev (a restored backup): the reply is as without after, and replaces the
+// client's state of the room.
 type JoinReply struct {
 	Room     *chat.Room
 	Rev      chat.Rev
@@ -34,10 +34,10 @@ type JoinReply struct {
 	Messages []chat.Message
 	Members  []chat.Member // with after: changed ones, RoleNone = left; otherwise the first page
 	Online   []chat.UserID // the first page
-	Count    int           // how many are online
+	Count    int           // users online
 	Unread   int64
 	More     bool
-	Partial  bool // not on the wire: More was said to a resuming client, who is not joined yet
+	Partial  bool // not on the wire: More in a reply with after, so the room is not joined yet
 	Reset    bool
 }
 
@@ -50,10 +50,10 @@ type ChangeReply struct {
 	Time int64 // Unix milliseconds; 0 is left out
 }
 
-// ReadReply: what is unread after the mark.
+// ReadReply: the read mark and the number of unread messages after it.
 type ReadReply struct {
 	Room   chat.RoomID
-	Seq    chat.Seq // the mark as it stands: marks never go back
+	Seq    chat.Seq // the mark, which never goes back
 	Unread int64
 }
 
@@ -71,11 +71,11 @@ type ChangesReply struct{ Delta *chat.Delta }
 type MembersReply struct {
 	Room    chat.RoomID
 	Members []chat.Member
-	Count   int // how many there are in all
+	Count   int // of all members
 	More    bool
 }
 
-// OnlineReply: who is online.
+// OnlineReply: the users online.
 type OnlineReply struct {
 	Room  chat.RoomID
 	Users []chat.UserID
@@ -85,18 +85,17 @@ type OnlineReply struct {
 // RoomsReply: the caller's rooms.
 type RoomsReply struct{ Rooms []MyRoom }
 
-// MyRoom is a room as one of its members sees it in their list.
+// MyRoom is an entry in a member's list of rooms.
 type MyRoom struct {
 	Room   chat.Room
 	Role   chat.Role
 	Read   chat.Seq
 	Unread int64
-	Mute   bool
 	Last   *chat.Message // nil in an empty room
 }
 
 // RoomReply: the room itself (HTTP).
 type RoomReply struct{ Room *chat.Room }
 
-// DoneReply: nothing to tell but that it is done (leave, ping).
+// DoneReply: the command is done and has no result (leave, typing, ping).
 type DoneReply struct{ Room chat.RoomID }

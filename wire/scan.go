@@ -9,15 +9,13 @@ import (
 	"github.com/roomtide/roomtide/chat"
 )
 
-// maxDepth bounds the nesting of objects and arrays inside a command. What one
-// client sends as data every other client has to parse, also those whose
-// parsers stop early.
+// maxDepth bounds the nesting of objects and arrays inside a command. The data of
+// one client is parsed by all others, whose parsers may have limits of their own.
 const maxDepth = 32
 
-// scanner walks the members of one JSON object and hands out each value as the
-// bytes it is written with. It accepts exactly what JSON allows, up to maxDepth.
-// Strings, numbers and words are checked here; what is nested is checked by
-// encoding/json.
+// scanner walks the members of one JSON object and yields each value as the bytes
+// it is written with. It accepts exactly what JSON allows, up to maxDepth. Strings,
+// numbers and words are checked here, nested values by encoding/json.
 type scanner struct {
 	b []byte
 	i int
@@ -30,7 +28,7 @@ var (
 )
 
 // scanObject calls member for each member of the object that is all of b, in
-// order, until the syntax ends; member gets the name unescaped.
+// order, until the first error of syntax; member gets the name unescaped.
 func scanObject(b []byte, member func(name, value []byte)) error {
 	if !utf8.Valid(b) {
 		return errEncoding
@@ -170,7 +168,7 @@ func isInt(w []byte) bool {
 }
 
 // nested consumes an object or array. Its end is where as many brackets were
-// closed as opened; whether they match, and all the rest, encoding/json says.
+// closed as opened; encoding/json checks whether they match, and all the rest.
 func (s *scanner) nested() ([]byte, error) {
 	from, depth := s.i, 0
 	for s.i < len(s.b) {

@@ -77,7 +77,6 @@ type myRoomJSON struct {
 	Rev    chat.Rev     `json:"rev"`
 	Read   chat.Seq     `json:"read"`
 	Unread int64        `json:"unread"`
-	Mute   bool         `json:"mute"`
 	Last   *messageJSON `json:"last"`
 }
 
@@ -140,43 +139,15 @@ func (j *serverJSON) refusal(f *ServerFrame) error {
 	return nil
 }
 
+// event reads an event; of a kind that is not in the table of chat, f.Event stays
+// nil.
 func (j *serverJSON) event(f *ServerFrame) error {
-	ev := &chat.Event{Room: j.Room, Rev: j.Rev}
-	switch j.Type {
-	case "message", "edited":
-		m := j.message(j.Room)
-		ev.Kind, ev.Message = chat.EventMessage, &m
-		if j.Type == "edited" {
-			ev.Kind = chat.EventEdited
-		}
-	case "deleted":
-		ev.Kind = chat.EventDeleted
-		ev.Message = &chat.Message{Room: j.Room, Seq: j.Seq, Rev: j.Rev, User: j.User, Deleted: true}
-	case "reacted":
-		ev.Kind, ev.Seq, ev.User, ev.Emoji, ev.On = chat.EventReacted, j.Seq, j.User, j.Emoji, j.On
-	case "member":
-		role, _ := chat.ParseRole(j.Role)
-		ev.Kind, ev.Member = chat.EventMember, &chat.Member{Room: j.Room, User: j.User, Name: j.Name, Role: role, Rev: j.Rev}
-	case "members":
-		ev.Kind, ev.First, ev.Count = chat.EventMembers, j.Since+1, j.MemberCount
-	case "room":
-		ev.Kind, ev.Info = chat.EventRoom, j.info()
-		if ev.Info != nil {
-			ev.Info.Rev = j.Rev
-		}
-	case "presence":
-		ev.Kind, ev.Presence = chat.EventPresence, &chat.Presence{Came: j.Came, Went: j.Went}
-		f.Event = ev
-		return json.Unmarshal(j.Online, &ev.Presence.Online)
-	case "typing":
-		ev.Kind, ev.User, ev.On = chat.EventTyping, j.User, j.On
-	case "read":
-		ev.Kind, ev.User, ev.Seq = chat.EventRead, j.User, j.Seq
-	default:
+	kind, known := chat.ParseEventKind(j.Type)
+	if !known {
 		return nil
 	}
-	f.Event = ev
-	return nil
+	f.Event = &chat.Event{Kind: kind, Room: j.Room, Rev: j.Rev}
+	return payloads[kind.Payload()].read(j, f.Event)
 }
 
 func (m *messageJSON) message(room chat.RoomID) chat.Message {
@@ -199,7 +170,7 @@ func (r *myRoomJSON) room() MyRoom {
 	role, _ := chat.ParseRole(r.Role)
 	out := MyRoom{
 		Room: chat.Room{ID: r.Room, Title: r.Title, LastSeq: r.Seq, Rev: r.Rev},
-		Role: role, Read: r.Read, Unread: r.Unread, Mute: r.Mute,
+		Role: role, Read: r.Read, Unread: r.Unread,
 	}
 	if r.Last != nil {
 		last := r.Last.message(r.Room)

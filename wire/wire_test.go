@@ -20,6 +20,7 @@ func TestDecodeTolerates(t *testing.T) {
 		{"the last of two counts", `{"type":"leave","room":"a","type":"join","room":"b"}`, Command{Type: Join, Room: "b"}},
 		{"the last after counts", `{"type":"join","after":"u","after":7}`, Command{Type: Join, After: 7, HasAfter: true}},
 		{"unknown names", `{"type":"ping","x":{"type":"join","a":["}"]},"y":-1.5e-3,"Room":"r"}`, Command{Type: Ping}},
+		{"names of earlier versions", `{"type":"hello","user":"u","client":"web/1","device":7,"attachments":["a1"]}`, Command{Type: Hello, User: "u"}},
 		{"null is absent", `{"type":"join","id":null,"room":"r","after":null,"on":null,"data":null,"seq":null,"user":null}`, Command{Type: Join, Room: "r"}},
 		{"escapes in names and values", `{"t\u0079pe":"jo\u0069n","room":"\ud83d\udc4d\/\""}`, Command{Type: Join, Room: `👍/"`}},
 		{"half a surrogate pair", `{"type":"join","room":"\ud83d"}`, Command{Type: Join, Room: "\ufffd"}},
@@ -41,6 +42,19 @@ func TestDecodeRefusesBadUTF8(t *testing.T) {
 		var cmd Command
 		if err := Decode([]byte(in), &cmd); chat.KindOf(err) != chat.Invalid {
 			t.Errorf("%q: %v", in, err)
+		}
+	}
+}
+
+func TestDecodeObject(t *testing.T) {
+	got, err := DecodeObject([]byte(" {\"a\":1, \"\\u0061\":{ \"b\" : [ true ] }, \"c\":\"x\", \"c\":null, \"d\":null, \"D\":-1.5e3}\n"))
+	want := map[string]json.RawMessage{"a": json.RawMessage(`{"b":[true]}`), "D": json.RawMessage(`-1.5e3`)}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%v %s, want %s", err, got, want)
+	}
+	for _, in := range []string{``, `null`, `[]`, `{"a":1}x`, `{"a":` + deep(maxDepth+1) + `}`, "{\"a\":\"\xff\"}"} {
+		if got, err := DecodeObject([]byte(in)); got != nil || chat.KindOf(err) != chat.Invalid {
+			t.Errorf("%q: %v %s", in, err, got)
 		}
 	}
 }
@@ -115,6 +129,14 @@ func TestDecodeServerUnknownEvent(t *testing.T) {
 	}
 }
 
+// Servers of earlier versions told a member's rooms with a field more.
+func TestDecodeServerIgnoresUnknownFields(t *testing.T) {
+	f, err := DecodeServer([]byte(`{"type":"ack","id":2,"rooms":[{"room":"r","title":"","role":"member","seq":1,"rev":2,"read":1,"unread":0,"mute":true}]}`))
+	if err != nil || len(f.Rooms) != 1 || f.Rooms[0].Role != chat.RoleMember {
+		t.Errorf("%+v, %v", f, err)
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	for _, tt := range commandCases {
 		f.Add(AppendCommand(nil, &tt.cmd))
@@ -124,10 +146,12 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Add([]byte(`{"type":"join","x":01,"y":-,"z":"\u12"}`))
 	f.Add([]byte(`{"a":{"b":[}]},"type":"ping"}`))
+	f.Add([]byte(`{"message":"a","data":{"a": [1]},"message":null,"x":"\ud83d"}`))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		var cmd Command
 		err := Decode(in, &cmd)
 		checkScan(t, in)
+		checkObject(t, in, &cmd, err)
 		if err != nil {
 			if k := chat.KindOf(err); k != chat.Invalid && k != chat.UnknownType {
 				t.Errorf("error of another kind: %v", err)
@@ -164,6 +188,26 @@ func checkScan(t *testing.T, in []byte) {
 	}
 }
 
+// checkObject compares DecodeObject with Decode: the same inputs are objects, and
+// the fields of a command have the same values.
+func checkObject(t *testing.T, in []byte, cmd *Command, err error) {
+	fields, objectErr := DecodeObject(in)
+	if objectErr != nil {
+		if err == nil || chat.KindOf(objectErr) != chat.Invalid {
+			t.Fatalf("DecodeObject: %v, Decode: %v for %q", objectErr, err, in)
+		}
+		return
+	}
+	if err != nil {
+		return
+	}
+	text, hasText := fields["message"]
+	var read string
+	if hasText && json.Unmarshal(text, &read) != nil || hasText != cmd.HasText || read != cmd.Text || !bytes.Equal(fields["data"], cmd.Data) {
+		t.Errorf("DecodeObject reads %s and %s, Decode %q and %s", text, fields["data"], cmd.Text, cmd.Data)
+	}
+}
+
 func FuzzDecodeServer(f *testing.F) {
 	for _, tt := range serverCases() {
 		f.Add(tt.frame)
@@ -192,7 +236,7 @@ func FuzzAppendEvent(f *testing.F) {
 		users := []chat.UserID{m.User}
 		member := chat.Member{Room: m.Room, User: m.User, Name: text, Role: chat.Role(n), Rev: m.Rev}
 		info := chat.Room{ID: m.Room, Title: text, Open: on, Rev: m.Rev}
-		for kind := chat.EventMessage; kind <= chat.EventRead; kind++ {
+		for _, kind := range chat.EventKinds() {
 			ev := chat.Event{Kind: kind, Room: m.Room, Rev: m.Rev, Message: &m, Member: &member, Info: &info,
 				Presence: &chat.Presence{Online: int(n), Came: users, Went: users}, Seq: m.Seq, User: m.User, Emoji: emoji, On: on}
 			b := AppendEvent(nil, &ev)

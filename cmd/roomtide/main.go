@@ -1,5 +1,5 @@
 // Command roomtide runs a chat node and the small tools around it: each verb is
-// a file of its own here, and only puts together what the packages below do.
+// a file of its own here, and only combines what the packages below do.
 //
 // Exit codes: 0 done, 1 failed, 2 the command line or the settings are wrong.
 package main
@@ -39,7 +39,7 @@ type cli struct {
 	Version versionVerb `cmd:"" help:"Print the version."`
 }
 
-// app is the surroundings of a verb.
+// app is the environment of a verb.
 type app struct {
 	ctx    context.Context // ends at the first SIGINT or SIGTERM
 	env    []string        // as os.Environ
@@ -103,7 +103,7 @@ func helpFor(err error) string {
 	return "--help"
 }
 
-// report tells the error, if any, and returns the exit code.
+// report prints the error, if any, and returns the exit code.
 func (a *app) report(err error) int {
 	var problems config.Problems
 	var usage usageError
@@ -121,8 +121,8 @@ func (a *app) report(err error) int {
 	return exitFailed
 }
 
-// words is what an error says to people: an error that has a text for the asker
-// is that text, and its cause is added for whoever runs the node.
+// words is the message for an error: its text for clients if it has one, with its
+// cause, as the reader of this output is the operator.
 func words(err error) string {
 	var e *chat.Error
 	switch {

@@ -165,7 +165,7 @@ func serve(t *testing.T, dir string, args ...string) *node {
 	return nil
 }
 
-// The verbs together, as somebody would use them on the first day.
+// The verbs together, as on the first day of a node.
 func TestFirstDay(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	n := serve(t, dir)

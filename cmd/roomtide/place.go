@@ -10,7 +10,7 @@ type place struct {
 }
 
 // load returns the settings, unchecked: what is missing to serve, such as a
-// certificate, does not keep anybody from looking after the data.
+// certificate, does not stop a verb that works on the data.
 func (p *place) load(a *app) (*config.Config, error) {
 	return config.Load(config.Args{File: p.File, Values: &config.Config{DataDir: p.DataDir}, Given: a.given}, a.env)
 }

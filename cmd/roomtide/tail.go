@@ -51,7 +51,7 @@ func (v *tailVerb) Run(a *app) error {
 	return v.follow(a, c)
 }
 
-// follow prints until somebody, here or there, ends it.
+// follow prints until a signal or the server ends it.
 func (v *tailVerb) follow(a *app, c *client.Client) error {
 	for {
 		select {
@@ -71,7 +71,7 @@ func (v *tailVerb) follow(a *app, c *client.Client) error {
 	}
 }
 
-// print writes the event, for people or as JSON.
+// print writes the event, as a line of text or as JSON.
 func (v *tailVerb) print(w io.Writer, ev client.Event) error {
 	if ev.Kind == 0 { // news of the connection, which the log has
 		return nil

@@ -32,9 +32,9 @@ func (p *puts) queries() []query {
 		{&p.member, `INSERT INTO members (slot, room_id, user_id, name, role, rev, since) VALUES (?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (slot, room_id, user_id) DO UPDATE SET name = excluded.name, role = excluded.role,
 				rev = excluded.rev, since = excluded.since`},
-		{&p.userRoom, `INSERT INTO user_rooms (slot, user_id, room_id, role, rev, read_seq, mute) VALUES (?, ?, ?, ?, ?, ?, ?)
+		{&p.userRoom, `INSERT INTO user_rooms (slot, user_id, room_id, role, rev, read_seq) VALUES (?, ?, ?, ?, ?, ?)
 			ON CONFLICT (slot, user_id, room_id) DO UPDATE SET role = excluded.role, rev = excluded.rev,
-				read_seq = excluded.read_seq, mute = excluded.mute`},
+				read_seq = excluded.read_seq`},
 		{&p.insert, `INSERT INTO messages (slot, room_id, seq, created_rev, changed_rev, user_id, ts, text, key, digest,
 			reply_to, data, edited, deleted) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
 		{&p.update, `UPDATE messages SET changed_rev = ?, text = ?, data = ?, edited = ?, deleted = ?
@@ -157,7 +157,7 @@ func (s *Shard) putReactions(tx *sql.Tx, ch *store.Changes) error {
 
 func (s *Shard) putUserRooms(tx *sql.Tx, ch *store.Changes) error {
 	return each(tx, s.put.userRoom, ch.UserRooms, func(st *sql.Stmt, u *store.UserRoom) error {
-		_, err := st.Exec(u.User.Slot(), u.User, u.Room, u.Role, u.Rev, u.Read, u.Mute)
+		_, err := st.Exec(u.User.Slot(), u.User, u.Room, u.Role, u.Rev, u.Read)
 		return err
 	})
 }

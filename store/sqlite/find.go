@@ -17,7 +17,7 @@ const (
 	roomColumns     = "title, open, read_only, last_seq, rev, info_rev, members, created"
 	memberColumns   = "user_id, name, role, rev, since"
 	messageColumns  = "seq, coalesce(changed_rev, created_rev), created_rev, user_id, text, ts, coalesce(key, ''), digest, reply_to, data, edited, deleted"
-	userRoomColumns = "room_id, role, rev, read_seq, mute"
+	userRoomColumns = "room_id, role, rev, read_seq"
 )
 
 func (f *finds) queries() []query {
@@ -56,7 +56,7 @@ func scanMessage(s scanner, room chat.RoomID, m *chat.Message) error {
 
 func scanUserRoom(s scanner, user chat.UserID, u *store.UserRoom) error {
 	u.User = user
-	return s.Scan((*string)(&u.Room), &u.Role, (*int64)(&u.Rev), (*int64)(&u.Read), &u.Mute)
+	return s.Scan((*string)(&u.Room), &u.Role, (*int64)(&u.Rev), (*int64)(&u.Read))
 }
 
 // collect reads rows to their end; scan reads one of them. size is a guess.

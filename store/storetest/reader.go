@@ -186,7 +186,7 @@ func checkUserRooms(t *testing.T, d store.Driver) {
 	var want []store.UserRoom
 	roles := []chat.Role{chat.RoleMember, chat.RoleNone, chat.RoleModerator, chat.RoleBanned, chat.RoleOwner}
 	for i, id := range odd {
-		u := store.UserRoom{User: "ann", Room: chat.RoomID(id), Role: roles[i%len(roles)], Rev: chat.Rev(i), Read: chat.Seq(2 * i), Mute: i%2 == 0}
+		u := store.UserRoom{User: "ann", Room: chat.RoomID(id), Role: roles[i%len(roles)], Rev: chat.Rev(i), Read: chat.Seq(2 * i)}
 		w.batch.more.UserRooms = append(w.batch.more.UserRooms, u, store.UserRoom{User: "bob", Room: u.Room, Role: chat.RoleMember})
 		if u.Role.Present() {
 			want = append(want, u)

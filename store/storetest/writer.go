@@ -136,7 +136,7 @@ func checkDurable(t *testing.T, h Harness) {
 	w := newWorld(t, d)
 	fill(w)
 	w.batch.more = store.Changes{
-		UserRooms: []store.UserRoom{{User: "ann", Room: "r", Role: chat.RoleOwner, Rev: 4, Read: 3, Mute: true}},
+		UserRooms: []store.UserRoom{{User: "ann", Room: "r", Role: chat.RoleOwner, Rev: 4, Read: 3}},
 		Online:    []store.OnlineChange{{Room: "r", OnlineEntry: store.OnlineEntry{User: "ann", Node: "n1"}, On: true}},
 		Cursors:   []store.Cursor{{Consumer: "c", Position: 1}},
 		Outbox:    []byte("entry"),
@@ -147,7 +147,7 @@ func checkDurable(t *testing.T, h Harness) {
 	w.d = h.Reopen(t, d)
 	w.verify()
 	same(t, "rooms of ann", get(w.d.UserRooms(ctx, "ann", 9))(t),
-		[]store.UserRoom{{User: "ann", Room: "r", Role: chat.RoleOwner, Rev: 4, Read: 3, Mute: true}})
+		[]store.UserRoom{{User: "ann", Room: "r", Role: chat.RoleOwner, Rev: 4, Read: 3}})
 	same(t, "online", get(w.d.Online(ctx, "r", 9))(t), []store.OnlineEntry{{User: "ann", Node: "n1"}})
 	same(t, "cursors", get(w.d.Cursors(ctx, 0))(t), []store.Cursor{{Consumer: "c", Position: 1}})
 	same(t, "outbox", len(get(w.d.Outbox(ctx, 0, 0, 9))(t)), 1)
@@ -180,7 +180,7 @@ func fill(w *world) {
 func checkLoad(t *testing.T, d store.Driver) {
 	w := newWorld(t, d)
 	fill(w)
-	ur := store.UserRoom{User: "ann", Room: "r", Role: chat.RoleOwner, Rev: 4, Read: 3, Mute: true}
+	ur := store.UserRoom{User: "ann", Room: "r", Role: chat.RoleOwner, Rev: 4, Read: 3}
 	w.batch.more.UserRooms = []store.UserRoom{ur}
 	w.commit()
 
@@ -237,7 +237,7 @@ func checkReplace(t *testing.T, d store.Driver) {
 		Rooms:     []chat.Room{{ID: "r", Title: "a", Open: true, LastSeq: 1, Rev: 2, InfoRev: 1, Members: 1, Created: 5}},
 		Members:   []chat.Member{{Room: "r", User: "ann", Name: "a", Role: chat.RoleMember, Rev: 1, Since: 5}},
 		Insert:    []chat.Message{{Room: "r", Seq: 1, Rev: 2, Created: 2, User: "ann", Text: "a", Time: 5, Key: "k", Digest: -7, ReplyTo: 1, Data: []byte(`{"a":1}`)}},
-		UserRooms: []store.UserRoom{{User: "ann", Room: "r", Role: chat.RoleMember, Rev: 1, Read: 1, Mute: true}},
+		UserRooms: []store.UserRoom{{User: "ann", Room: "r", Role: chat.RoleMember, Rev: 1, Read: 1}},
 	})
 	room := chat.Room{ID: "r", Title: "b", ReadOnly: true, LastSeq: 1, Rev: 5, InfoRev: 4, Members: 1, Created: 6}
 	member := chat.Member{Room: "r", User: "ann", Name: "b", Role: chat.RoleOwner, Rev: 3, Since: 6}

@@ -1,4 +1,4 @@
-/** What can be done with a message: one small toolbar that moves to the message in hand. */
+/** The actions on a message: one toolbar that moves to the message under the pointer or focus. */
 import { el, twice } from './dom.js';
 import { t } from './strings.js';
 

@@ -1,4 +1,4 @@
-/** Where the page begins: who the user is, then the chat itself. */
+/** The entry of the page: sign-in, then the chat. */
 import { $, soon } from './dom.js';
 import { translate } from './strings.js';
 import { Roomtide } from './roomtide.js';
@@ -22,7 +22,7 @@ function signIn(refused) {
     const name = $('name').value.trim();
     const secret = $('token').value.trim();
     if (!name && !secret) return;
-    // A token is a secret: it goes when the tab does.
+    // A token is a secret: it is kept for as long as the tab.
     if (secret) sessionStorage.setItem('roomtide.token', secret);
     else sessionStorage.removeItem('roomtide.token');
     if (!secret) localStorage.setItem('roomtide.user', name);

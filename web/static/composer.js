@@ -72,7 +72,7 @@ export class Composer {
     if (!this.#edit) this.#chat.typing(this.#room.id, this.#text.value.trim() !== '');
   }
 
-  /** Grows with the text and says when it gets too long. */
+  /** Grows with the text and shows when it is too long. */
   #measure() {
     this.#text.style.height = 'auto';
     if (this.#text.value) this.#text.style.height = `${this.#text.scrollHeight}px`;

@@ -1,11 +1,11 @@
 const RETRYABLE = new Set(['rate_limited', 'busy', 'unavailable', 'read_only']);
-const PING_AFTER = 25_000; // silence after which we ask whether anybody is there
+const PING_AFTER = 25_000; // silence after which a ping is sent
 const PONG_WITHIN = 10_000;
-const STEADY = 10_000; // online for so long, a connection counts as good
+const STEADY = 10_000; // online for so long, a connection resets the backoff
 
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
-/** What a command was refused with; code "closed" means the connection went first. */
+/** The error of a command; code "closed": the connection ended before the reply. */
 export class RoomtideError extends Error {
   constructor(frame) {
     super(frame.message);
@@ -15,17 +15,17 @@ export class RoomtideError extends Error {
 }
 
 /**
- * A WebSocket that comes back by itself: commands and their answers, signs of
- * life, and when to try again. What is said on it is up to the class that extends
- * this one. Its greet() says hello, on every new connection, and welcome() or
- * turnedAway() is called with what came of it; hear(frame) gets all frames but
- * answers and goodbyes; away() is told when the connection is gone.
+ * A WebSocket that reconnects by itself: commands and their replies, pings, and
+ * the pauses between attempts. The class that extends this one has the protocol:
+ * its greet() sends hello on every new connection, and welcome() or turnedAway() is
+ * called with the result; hear(frame) gets all frames but replies and goodbyes;
+ * away() is called when the connection has ended.
  *
  * Events: `state` (see state and reason).
  */
 export class Connection extends EventTarget {
   state = 'stopped'; // 'connecting' | 'online' | 'waiting' (reconnects at retryAt) | 'stopped'
-  reason = ''; // why it is waiting or stopped, for a person
+  reason = ''; // the reason for waiting or stopped, as a text for the user
   retryAt = 0;
 
   #url;
@@ -33,14 +33,14 @@ export class Connection extends EventTarget {
   #bye = null;
   #tries = 0;
   #timer = 0; // the next attempt
-  #ticker = 0; // looks for signs of life
+  #ticker = 0; // sends pings and detects silence
   #openedAt = 0;
   #heardAt = 0;
   #pingAt = 0;
   #lastID = 0;
   #waiting = new Map(); // command id -> {resolve, reject}
   #wake = () => document.hidden || this.retryNow();
-  #hide = () => this.#lost(4000); // the page may come back from the browser's cache
+  #hide = () => this.#lost(4000); // the page may be restored from the browser's cache
 
   /** @param {string=} url ws beside this page unless given */
   constructor(url) {
@@ -83,7 +83,7 @@ export class Connection extends EventTarget {
     this.#become('stopped', reason);
   }
 
-  /** Cuts a pause between two attempts short. */
+  /** Ends the pause between two attempts. */
   retryNow() {
     if (this.state === 'waiting') this.connect();
   }
@@ -102,7 +102,7 @@ export class Connection extends EventTarget {
     });
   }
 
-  /** request(), again and again while the server asks for patience. */
+  /** request(), repeated while the server answers with an error that may be retried. */
   async insist(type, fields) {
     for (let pause = 500; ; pause = Math.min(pause * 2, 15_000)) {
       try {
@@ -151,7 +151,7 @@ export class Connection extends EventTarget {
     }
   }
 
-  /** Asks for a sign of life after silence and gives up if none comes. */
+  /** Sends a ping after silence and closes the connection if it stays silent. */
   #listen() {
     const now = Date.now();
     const dead = this.#pingAt > this.#heardAt && now - this.#pingAt > PONG_WITHIN;
@@ -164,7 +164,7 @@ export class Connection extends EventTarget {
     }
   }
 
-  /** Lets go of the socket; whoever waits for an ack learns that none comes. */
+  /** Drops the socket and rejects the commands that wait for a reply. */
   #drop() {
     const ws = this.#ws;
     if (!ws) return;
@@ -177,7 +177,7 @@ export class Connection extends EventTarget {
     for (const w of waiting) w.reject(new RoomtideError({ code: 'closed', message: 'not connected' }));
   }
 
-  /** The connection ended. The code's range says when to come back. */
+  /** The connection ended. The range of the code says when to reconnect. */
   #lost(code, text) {
     const steady = this.state === 'online' && Date.now() - this.#openedAt > STEADY;
     const reason = text ?? this.#bye?.message ?? '';
@@ -192,7 +192,7 @@ export class Connection extends EventTarget {
     const later = code >= 4200 && code < 4400;
     const most = now ? 500 : Math.min((later ? 4_000 : 1_000) * 2 ** this.#tries, 30_000);
     this.#tries++;
-    // Full jitter: a crowd comes back spread out. The server may ask for more.
+    // Full jitter: many clients reconnect spread out. The server may ask for more.
     const pause = Math.max(Math.random() * most, this.#bye?.retry_after ?? 0);
     this.retryAt = Date.now() + pause;
     this.#timer = setTimeout(() => this.connect(), pause);

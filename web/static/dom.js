@@ -1,4 +1,4 @@
-/** The few things the page needs of the DOM. Data only ever goes in as text. */
+/** The DOM helpers of the page. Data is inserted as text, never as markup. */
 
 export const $ = (id) => document.getElementById(id);
 
@@ -43,7 +43,7 @@ export function linked(text) {
   const nodes = [];
   let from = 0;
   for (const match of text.matchAll(link)) {
-    // A full stop or a bracket after an address is hardly ever part of it.
+    // A full stop or a bracket after an address is rarely part of it.
     const bare = match[0].replace(/[.,;:!?'\]]+$/, '');
     const address = bare.includes('(') ? bare : bare.replace(/\).*$/, '');
     if (!URL.canParse(address)) continue;
@@ -79,7 +79,7 @@ export function soon(draw) {
   };
 }
 
-/** A button that asks once more before it does what cannot be undone. */
+/** A button that asks for confirmation before an action that cannot be undone. */
 export function twice(button, ask, act) {
   const text = button.textContent;
   let timer = 0;

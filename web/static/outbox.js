@@ -5,7 +5,7 @@
  * when it began; if another tab sends the same, the key makes it one message.
  */
 export class Outbox {
-  onchange = () => {}; // another tab took an item away
+  onchange = () => {}; // another tab removed an item
 
   #items = new Map(); // key -> {key, room, message, reply_to, time, error}
   #prefix;

@@ -1,8 +1,8 @@
 /**
- * A room as this client knows it: the newest messages without holes, who is a
- * member, who is online. Everything durable has a rev; a room that is complete
- * up to rev R takes the change R+1 and nothing else. Messages are never changed
- * in place, so that === tells whether one has to be drawn again.
+ * The state of a room in this client: the newest messages without holes, the
+ * members, the users online. Every durable event has a rev; a room that is complete
+ * up to rev R applies the change R+1 and nothing else. Messages are never changed in
+ * place, so that === detects the ones to be drawn again.
  */
 export class Room {
   title = '';
@@ -19,9 +19,9 @@ export class Room {
   onlineCount = 0;
   unread = 0; // by others
   read = -1; // the user's own mark as the server has it; -1: not known yet
-  marks = new Map(); // user -> seq they have read, heard since we came
-  typing = new Map(); // user -> when it goes stale
-  error = ''; // why the server does not let us in
+  marks = new Map(); // user -> read mark, from events since the join
+  typing = new Map(); // user -> when it expires
+  error = ''; // the reason for which a join was refused
   last = null; // the newest message, loaded or not
 
   // Owned by the connection.
@@ -66,7 +66,7 @@ export class Room {
     return m?.seq === seq ? m : undefined;
   }
 
-  /** Takes a line of the answer to "rooms". */
+  /** Applies an entry of the reply to "rooms". */
   summarize(s) {
     this.title = s.title ?? '';
     this.role = s.role ?? this.role;
@@ -76,7 +76,7 @@ export class Room {
     this.last = s.last ?? this.last;
   }
 
-  /** Takes the answer to "join": all of the room, or what changed since rev. */
+  /** Applies the reply to "join": all of the room, or what changed since rev. */
   catchUp(ack, fresh) {
     if (fresh) {
       this.messages = [];
@@ -98,7 +98,7 @@ export class Room {
     this.unread = Math.max(0, this.seq - this.read);
   }
 
-  /** Puts a message in its place. One from before what is loaded stays out: it would leave a hole. */
+  /** Inserts a message. One older than those that are loaded is left out: it would leave a hole. */
   put(m) {
     if (this.more && m.seq < this.first) return;
     const at = this.#index(m.seq);
@@ -107,27 +107,27 @@ export class Room {
     else if (m.rev >= old.rev) this.messages[at] = m;
   }
 
-  /** Takes messages older than all that is loaded. */
+  /** Adds messages older than all that are loaded. */
   prepend(messages, more) {
     this.more = false;
     for (const m of messages) this.put(m);
     this.more = more && messages.length > 0;
   }
 
-  /** Forgets the oldest messages beyond count; they can be loaded again. */
+  /** Drops the oldest messages beyond count; they can be loaded again. */
   trim(count) {
     if (this.loading || this.messages.length <= count) return;
     this.messages.splice(0, this.messages.length - count);
     this.more = true;
   }
 
-  /** The connection is gone: what is only true while connected is unknown now. */
+  /** The connection has ended: drops the state that holds only while connected. */
   away() {
     this.joined = false;
     this.typing.clear();
   }
 
-  /** Takes an event. False: something before it is missing, the room must catch up first. */
+  /** Applies an event. False: something before it is missing, the room must catch up first. */
   apply(f, me) {
     if (f.rev) {
       if (f.rev <= this.rev) return true;

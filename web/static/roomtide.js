@@ -9,12 +9,12 @@
  *   chat.join('lobby');
  *   chat.send('lobby', 'Hello');
  *
- * Events: `state` (see connection.js), `rooms` (a room came or went) and
- * `room` (something changed in e.room; e.frame is the event that did it, if it
+ * Events: `state` (see connection.js), `rooms` (a room was added or removed) and
+ * `room` (something changed in e.room; e.frame is the event of the server, if there
  * was one). The state of a room is in chat.rooms.get(id), see room.js.
  *
- * After a lost connection the client comes back by itself and each joined room
- * goes on after its rev. What was sent meanwhile waits in the outbox.
+ * After a lost connection the client reconnects by itself and each joined room
+ * resumes after its rev. What was sent meanwhile waits in the outbox.
  */
 import { Connection } from './connection.js';
 import { Room } from './room.js';
@@ -22,7 +22,7 @@ import { Outbox } from './outbox.js';
 
 export { RoomtideError } from './connection.js';
 
-const MAX_PAGES = 5; // away for longer than this many pages: start afresh
+const MAX_PAGES = 5; // after an absence of more pages than this the room is loaded anew
 const TYPING_EVERY = 3_000;
 
 class RoomEvent extends Event {
@@ -41,11 +41,11 @@ export class Roomtide extends Connection {
   outbox;
 
   #options;
-  #typedAt = new Map(); // room id -> when "typing" was last told
+  #typedAt = new Map(); // room id -> when "typing" was last sent
 
   /**
    * @param {{user?: string, token?: string, name?: string, url?: string, storage?: Storage}} options
-   *   user for a guest or token for everybody else; url defaults to ws beside
+   *   user for a guest, otherwise token; url defaults to ws beside
    *   this page; storage keeps the outbox, localStorage unless given.
    */
   constructor(options) {
@@ -56,7 +56,7 @@ export class Roomtide extends Connection {
 
   /**
    * Joins a room, now or as soon as there is a connection, and keeps it joined.
-   * If the server refuses, room.error says why. page: how many of the latest
+   * If the server refuses, room.error has the reason. page: how many of the latest
    * messages to begin with.
    */
   join(id, page = 30) {
@@ -122,7 +122,7 @@ export class Roomtide extends Connection {
     this.#changed(room);
   }
 
-  /** Tells the room, every few seconds at most, that the user is writing. */
+  /** Sends "typing", every few seconds at most. */
   typing(id, on) {
     const now = Date.now();
     const told = this.#typedAt.get(id) ?? 0;
@@ -191,13 +191,13 @@ export class Roomtide extends Connection {
       return;
     }
     this.welcome();
-    const list = this.request('rooms'); // asked first: it tells the read marks
+    const list = this.request('rooms'); // requested first: it has the read marks
     for (const room of this.rooms.values()) if (room.wanted) this.#resume(room);
     for (const id of this.outbox.rooms()) this.join(id);
     await this.#follow(list);
   }
 
-  /** Joins the rooms the user is a member of, so that their news arrive. */
+  /** Joins the rooms of the user, so that their events arrive. */
   async #follow(answer) {
     let list;
     try {
@@ -217,7 +217,7 @@ export class Roomtide extends Connection {
     }
   }
 
-  /** Brings the room up to date and lets its events flow, then empties its outbox. */
+  /** Joins the room after its rev, then sends its outbox. */
   async #resume(room, page = 30) {
     if (room.resuming) return;
     room.resuming = true;

@@ -1,8 +1,8 @@
-/** The two lists beside the messages: my rooms, and who is online in this one. */
+/** The two lists beside the messages: the rooms of the user, and the users online in this one. */
 import { $, avatar, el, sync } from './dom.js';
 import { t, whenOf } from './strings.js';
 
-const MOST = 200; // people drawn
+const MOST = 200; // users drawn
 
 /** Where a room lives: a link to this page. */
 export const address = (id) => `#room=${encodeURIComponent(id)}`;

@@ -1,4 +1,4 @@
-/** Every word the page says, once per language. */
+/** All texts of the page, once per language. */
 
 const words = {
   en: {

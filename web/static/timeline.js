@@ -13,7 +13,7 @@ export class Timeline {
   #chat;
   #actions;
   #room = null;
-  #newFrom = 0; // the first seq that was new when the reader came; 0: not known yet
+  #newFrom = 0; // the first seq that was unread when the room was opened; 0: not known yet
   #low = true; // the reader is at the end and stays there
   #reading = 0;
   #quotes = new Map(); // seq -> message, null: gone or on its way
@@ -21,7 +21,7 @@ export class Timeline {
   #box = $('timeline');
   #list = $('messages');
 
-  /** ask is told what the reader wants with a message: reply, edit, fail. */
+  /** ask is called with the action on a message: reply, edit, fail. */
   constructor(chat, ask, draw) {
     this.#chat = chat;
     this.#draw = draw;
@@ -51,7 +51,7 @@ export class Timeline {
     this.#list.replaceChildren();
   }
 
-  /** The user wrote something: they want to see it. */
+  /** The user has sent a message: scrolls to it. */
   follow() {
     this.#low = true;
     this.#newFrom = Infinity;
@@ -106,7 +106,7 @@ export class Timeline {
     return items;
   }
 
-  /** Under one's own newest message: who has read it. */
+  /** Under the user's own newest message: the users that have read it. */
   #seen(room, last, line) {
     if (!last?.seq || last.user !== this.#chat.user) return;
     const users = [...room.marks.keys()].filter((user) => room.marks.get(user) >= last.seq);
@@ -121,7 +121,7 @@ export class Timeline {
     if (!node.hasAttribute('tabindex')) node.tabIndex = -1;
     node.message = item ? null : m;
     node.replaceChildren(
-      ...(own || follows ? [] : [avatar(m.user, name), el('b', { class: 'who' }, name)]),
+      ...(own || follows ? [] : [avatar(m.user, name), el('b', { class: 'author' }, name)]),
       el(
         'div',
         { class: 'bubble' },
@@ -163,8 +163,8 @@ export class Timeline {
 
   #quoteButton(seq, quoted) {
     const text = quoted ? quoted.message || t('deleted') : t('messageN', { n: seq });
-    const who = quoted && el('b', {}, this.#room.nameOf(quoted.user));
-    return el('button', { class: 'quote', onclick: () => this.#reveal(seq) }, who ?? '', el('span', {}, text));
+    const author = quoted && el('b', {}, this.#room.nameOf(quoted.user));
+    return el('button', { class: 'quote', onclick: () => this.#reveal(seq) }, author ?? '', el('span', {}, text));
   }
 
   /** The message a reply is to: loaded, or fetched once. */
@@ -188,7 +188,7 @@ export class Timeline {
     node?.focus({ preventScroll: true });
   }
 
-  /** Up and down go from message to message. */
+  /** Up and down move the focus from message to message. */
   #move(e) {
     const by = { ArrowUp: -1, ArrowDown: 1 }[e.key];
     const from = e.target.closest('.message');

@@ -1,0 +1,66 @@
+package httpapi
+
+import (
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/identity"
+)
+
+// A token ends the stream when it runs out.
+func TestEventsExpire(t *testing.T) {
+	n := newNode(t, nil)
+	exp := time.Now().Add(-29 * time.Second).Unix() // within the clock skew for a second at most
+	short, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"sub": "cyd", "exp": exp}).SignedString(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.later.Store(-int64(time.Hour)) // the verifier's clock is behind, and accepts the token however late it comes
+	e := n.listen("/v1/rooms/r/events", short)
+	n.later.Store(0)
+	e.next("")
+	if f := e.next("goodbye"); f.num("code") != chat.ByeExpired.Code || f.data["retry"] != "never" {
+		t.Errorf("%+v", f)
+	}
+	e.end()
+	n.want(401, "GET", "/v1/rooms", nil, short)
+}
+
+func TestEventsRefused(t *testing.T) {
+	n := newNode(t, func(c *Config) { c.MaxStreams = 1 })
+	admin := n.key(identity.ScopeAll)
+	n.want(201, "PUT", "/v1/rooms/closed", `{"open":false}`, admin)
+	for _, tt := range []struct {
+		path, line string
+		status     int
+	}{
+		{"/v1/rooms/closed/events", "as ann", 403},
+		{"/v1/rooms/r/events?after=x", "as ann", 400},
+		{"/v1/rooms/r/events", "Last-Event-ID: -1", 401},
+		{"/v1/rooms/nothing/events", admin, 404},
+		{"/v1/rooms/a%00b/events", "as ann", 400},
+	} {
+		if g := n.do("GET", tt.path, nil, tt.line); g.status != tt.status {
+			t.Errorf("%s: %d %s, want %d", tt.path, g.status, g.raw, tt.status)
+		}
+	}
+	if g := n.do("HEAD", "/v1/rooms/r/events", nil, "as ann"); g.status != 400 {
+		t.Errorf("HEAD: %d", g.status)
+	}
+	e := n.listen("/v1/rooms/r/events", n.token("bob"))
+	e.next("")
+	if g := n.want(503, "GET", "/v1/rooms/r/events", nil, "as ann"); g.code() != "busy" || g.header.Get("Retry-After") != "5" {
+		t.Errorf("%s %v", g.raw, g.header)
+	}
+	e.stop()
+	for start := time.Now(); n.do("GET", "/v1/rooms/closed/events?after=x", nil, "as ann").status != 400 || n.api.streams.Load() != 0; {
+		if time.Since(start) > 10*time.Second {
+			t.Fatal("the stream of a client that went away does not end")
+		}
+	}
+	granted := n.listen("/v1/rooms/closed/events", n.token("ann", "closed"))
+	granted.next("")
+}

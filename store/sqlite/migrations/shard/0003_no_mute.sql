@@ -1,0 +1,5 @@
+-- +goose Up
+
+-- A column that was never set.
+
+ALTER TABLE user_rooms DROP COLUMN mute;

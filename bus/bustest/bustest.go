@@ -131,8 +131,8 @@ func message(room chat.RoomID, rev chat.Rev) *chat.Event {
 	}}
 }
 
-// oneOfEach is an event of every kind with every field that can be set.
-func oneOfEach(room chat.RoomID) []*chat.Event {
+// EveryKind returns an event of every kind with every field that the kind has.
+func EveryKind(room chat.RoomID) []*chat.Event {
 	return []*chat.Event{
 		{Kind: chat.EventMessage, Room: room, Rev: 1, Message: &chat.Message{
 			Room: room, Seq: 1, Rev: 1, Created: 1, User: "ann", Text: "héllo\x00\"", Time: 1700000000123, Key: "k",
@@ -142,6 +142,7 @@ func oneOfEach(room chat.RoomID) []*chat.Event {
 		{Kind: chat.EventReacted, Room: room, Rev: 4, Seq: 1, User: "ann", Emoji: "👍", On: true},
 		{Kind: chat.EventMember, Room: room, Rev: 5, Member: &chat.Member{Room: room, User: "bob", Name: "Bob", Role: chat.RoleModerator, Rev: 5, Since: 9}},
 		{Kind: chat.EventRoom, Room: room, Rev: 6, Info: &chat.Room{ID: room, Title: "t", Open: true, ReadOnly: true, LastSeq: 1, Rev: 6, InfoRev: 6, Members: 2, Created: 4}},
+		{Kind: chat.EventMembers, Room: room, First: 7, Rev: 9, Count: 5000},
 		{Kind: chat.EventPresence, Room: room, Presence: &chat.Presence{Online: 2, Came: []chat.UserID{"a"}, Went: []chat.UserID{"b"}}},
 		{Kind: chat.EventTyping, Room: room, User: "ann", On: true},
 		{Kind: chat.EventRead, Room: room, User: "ann", Seq: 1},
@@ -154,8 +155,8 @@ func carries(n *nodes) {
 		n.subscribe(i, room)
 	}
 	for from := range n.buses {
-		want := oneOfEach(room)
-		if err := n.buses[from].Publish(room, oneOfEach(room)); err != nil {
+		want := EveryKind(room)
+		if err := n.buses[from].Publish(room, EveryKind(room)); err != nil {
 			n.Fatalf("Publish: %v", err)
 		}
 		for i := range n.buses {

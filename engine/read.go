@@ -37,7 +37,7 @@ func (e *Engine) tellRead(ctx context.Context, user chat.UserID, room chat.RoomI
 	if err != nil || online > e.cfg.Limits.ReadEventRoom {
 		return
 	}
-	e.tell(room, &chat.Event{Kind: chat.EventRead, Room: room, User: user, Seq: mark})
+	e.cfg.Publish(&chat.Event{Kind: chat.EventRead, Room: room, User: user, Seq: mark})
 }
 
 // Typing tells the room that the actor is writing, or stopped. It is not
@@ -46,7 +46,7 @@ func (e *Engine) Typing(ctx context.Context, a Actor, room chat.RoomID, on bool)
 	if err := e.signal(ctx, &a, room); err != nil {
 		return err
 	}
-	e.tell(room, &chat.Event{Kind: chat.EventTyping, Room: room, User: a.User, On: on})
+	e.cfg.Publish(&chat.Event{Kind: chat.EventTyping, Room: room, User: a.User, On: on})
 	return nil
 }
 
@@ -61,11 +61,4 @@ func (e *Engine) signal(ctx context.Context, a *Actor, room chat.RoomID) error {
 		}
 	}
 	return e.checkRead(ctx, a, room)
-}
-
-// tell publishes an event that is not stored.
-func (e *Engine) tell(room chat.RoomID, ev *chat.Event) {
-	if err := e.cfg.Publish(room, []*chat.Event{ev}); err != nil {
-		e.cfg.Log.Debug("an event did not reach every node", "room", room, "err", err)
-	}
 }

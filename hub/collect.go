@@ -5,6 +5,7 @@ type view struct {
 	chunks []*chunk // part of worker.chunks
 	start  int64
 	head   mark
+	loss   loss
 }
 
 // span is a stretch of a log. Most seats of a room are at the same place, so few
@@ -100,7 +101,7 @@ func (w *worker) look(r *room, encodings uint32) {
 		}
 		n := len(w.chunks)
 		w.chunks = append(w.chunks, l.chunks...)
-		w.views[id] = view{chunks: w.chunks[n:len(w.chunks):len(w.chunks)], start: l.start(), head: l.head}
+		w.views[id] = view{chunks: w.chunks[n:len(w.chunks):len(w.chunks)], start: l.start(), head: l.head, loss: l.loss}
 	}
 }
 
@@ -110,18 +111,19 @@ func (w *worker) look(r *room, encodings uint32) {
 func (w *worker) collect(s *seat, first int) {
 	c := s.conn
 	v := &w.views[c.enc.ID()]
-	if s.state == seatWaiting && s.after <= v.head.rev && s.begin() && s.state == seatStopped {
-		w.touch(c)
+	if s.state == seatWaiting && (s.after <= v.head.rev || s.at.off < v.loss.end) {
+		if _, g := s.begin(); g != nil {
+			w.gap(g)
+		}
 	}
 	if s.state != seatFlowing || c.stalled || c.dead || s.at.off >= v.head.off {
 		return
 	}
-	w.touch(c)
 	if s.at.off < v.start {
-		s.stop(s.at.rev)
-		w.hub.metrics.gaps.slow.Inc()
+		w.gap(s.stop(s.at.rev, v.loss))
 		return
 	}
+	w.touch(c)
 	i := w.spanFor(s, v, first)
 	s.at = v.head
 	w.items = append(w.items, item{seat: s, flow: s.flow.Load(), span: i, next: -1})

@@ -149,9 +149,16 @@ func (c *Conn) Open(id chat.RoomID) error {
 // nothing unless the seat was opened and not yet started.
 func (c *Conn) Start(id chat.RoomID, after chat.Rev) {
 	s := c.seat(id)
-	if s != nil && s.start(after) {
+	if s == nil {
+		return
+	}
+	pending, g := s.start(after)
+	if pending {
 		c.worker.addSeat(s)
 		c.worker.kick()
+	}
+	if g != nil {
+		c.hub.report(g)
 	}
 }
 

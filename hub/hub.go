@@ -40,7 +40,11 @@ import (
 
 // Config is how a Hub is made. Zero values mean the defaults.
 type Config struct {
-	Bus          bus.Bus       // required; New calls its Listen
+	Bus bus.Bus // required; New calls its Listen
+
+	// Lane returns the lane of a room. nil: lane 0 has all rooms.
+	Lane func(room chat.RoomID) bus.Lane
+
 	Workers      int           // writing goroutines, GOMAXPROCS
 	RoomLogBytes int           // of a room's log in one encoding, 256 KiB
 	PrivateBytes int           // of replies waiting for one connection, 256 KiB
@@ -55,6 +59,9 @@ type Config struct {
 }
 
 func (c *Config) setDefaults() {
+	if c.Lane == nil {
+		c.Lane = func(chat.RoomID) bus.Lane { return 0 }
+	}
 	if c.Workers <= 0 {
 		c.Workers = runtime.GOMAXPROCS(0)
 	}
@@ -101,6 +108,7 @@ type Hub struct {
 
 	// Safe for any goroutine.
 	rooms     rooms
+	lanes     lanes
 	users     users
 	encodings [maxEncodings]atomic.Pointer[Encoding] // set by the first Attach of each
 	attached  atomic.Uint64                          // conns so far, to deal them out
@@ -112,6 +120,7 @@ func New(cfg Config) *Hub {
 	cfg.setDefaults()
 	h := &Hub{cfg: cfg, log: cfg.Log, metrics: newMetrics(cfg.Registerer), done: make(chan struct{})}
 	h.rooms.init()
+	h.lanes.init()
 	h.users.init()
 	for i := range cfg.Workers {
 		h.workers = append(h.workers, newWorker(h, i))
@@ -123,8 +132,7 @@ func New(cfg Config) *Hub {
 	return h
 }
 
-// Kick lets the workers write what SendLater and Deliver queued. It does not
-// wait for them.
+// Kick lets the workers write what SendLater queued. It does not wait for them.
 func (h *Hub) Kick() {
 	for _, w := range h.workers {
 		w.kick()
@@ -202,6 +210,7 @@ func (h *Hub) Drain(g chat.Goodbye) {
 func (h *Hub) Close() {
 	h.closeOnce.Do(func() {
 		h.Drain(chat.ByeDraining)
+		h.leaveLanes()
 		close(h.done)
 	})
 	h.wg.Wait()

@@ -6,21 +6,18 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/chat"
 )
 
 // room is what the hub knows of a room that somebody here has a seat in.
 type room struct {
 	// Set once.
-	hub *Hub
-	id  chat.RoomID
+	hub  *Hub
+	id   chat.RoomID
+	lane bus.Lane
 
-	// The subscription; see rooms.hold and rooms.release.
-	ready  chan struct{} // closed when Subscribe has returned
-	gone   chan struct{} // closed when Unsubscribe has returned
-	subErr error         // set before ready is closed
-	refs   int           // guarded by roomShard.mu; 0: being unsubscribed
-	live   atomic.Bool   // events are taken, from when Subscribe has returned
+	refs int // seats, and those being taken or given back; guarded by roomShard.mu
 
 	// Safe for any goroutine.
 	encodings atomic.Uint32          // bit by Encoding.ID, of those in use; changed under mu
@@ -28,19 +25,15 @@ type room struct {
 	parts     []atomic.Pointer[part] // by worker, each made when first needed
 
 	mu     sync.Mutex
-	rev    chat.Rev               // the newest durable event heard of; unknownRev at first
+	rev    chat.Rev               // the newest durable event; unknownRev at first, and when events were lost
 	logs   [maxEncodings]*roomLog // of the encodings in use
 	users  [maxEncodings]int      // seats by encoding
 	wanted chat.Rev               // the highest rev a seat was started at ahead of rev
 	armed  bool                   // a timer waits for wanted
 }
 
-func newRoom(h *Hub, id chat.RoomID) *room {
-	return &room{
-		hub: h, id: id, rev: unknownRev,
-		ready: make(chan struct{}), gone: make(chan struct{}),
-		parts: make([]atomic.Pointer[part], len(h.workers)),
-	}
+func newRoom(h *Hub, id chat.RoomID, lane bus.Lane) *room {
+	return &room{hub: h, id: id, lane: lane, rev: unknownRev, parts: make([]atomic.Pointer[part], len(h.workers))}
 }
 
 // part returns the seats of the room that belong to worker w.
@@ -89,7 +82,7 @@ func (r *room) needed(enc int) int64 {
 	return off
 }
 
-// know sets the rev of a room that had none. r.mu is held.
+// know sets the rev of a room that had none: its logs are empty. r.mu is held.
 func (r *room) know(rev chat.Rev) {
 	r.rev = rev
 	for _, l := range r.logs {
@@ -100,12 +93,12 @@ func (r *room) know(rev chat.Rev) {
 }
 
 // append puts one encoded event into the logs and reports whether it did: what
-// is in the log already is not put in twice, and a passing event is dropped
-// while it flows to nobody. r.mu is held; b holds every encoding in use.
-func (r *room) append(ev *chat.Event, b *batch, i int) bool {
+// is in the log already is not put in twice, and an ephemeral event is dropped
+// while no seat gets it. r.mu is held; f holds every encoding in use.
+func (r *room) append(ev *chat.Event, f *frames, i int) bool {
 	switch {
 	case ev.Rev == 0:
-		if r.flowing.Load() == 0 {
+		if r.flowing.Load() == 0 || r.rev == unknownRev {
 			return false
 		}
 	case r.rev == unknownRev:
@@ -113,34 +106,42 @@ func (r *room) append(ev *chat.Event, b *batch, i int) bool {
 	case ev.Rev <= r.rev:
 		return false
 	case ev.After() > r.rev:
-		r.appendGap(ev.After())
-		r.hub.metrics.gaps.lost.Inc()
+		r.lose(ev.After(), chat.GapLost)
 	}
 	if ev.Rev != 0 {
 		r.rev = ev.Rev
 	}
 	for id, l := range r.logs {
 		if l != nil {
-			r.put(id, l, b.frame(id, i))
+			r.put(id, l, f.frame(id, i))
 		}
 	}
 	return true
 }
 
-// appendGap tells everybody that what came after r.rev up to rev was lost on
-// the way, and goes on from rev. r.mu is held.
-func (r *room) appendGap(rev chat.Rev) {
-	before := r.rev
+// lose gives the logs up: events are missing behind what is in them. Seats that
+// have not passed the end are told of a gap in the next round. The room goes on
+// from rev, or, if that is unknownRev, from the first event that comes, or from
+// the first seat that is opened from now on and started. r.mu is held.
+func (r *room) lose(rev chat.Rev, reason chat.GapReason) {
 	r.rev = rev
-	for id, l := range r.logs {
+	if rev == unknownRev {
+		r.wanted = 0 // seats that wait for it are told now
+	}
+	for _, l := range r.logs {
 		if l != nil {
-			r.put(id, l, r.hub.encoding(id).AppendGap(nil, r.id, before))
+			l.abandon(rev, reason)
 		}
 	}
 }
 
-// put appends a frame to one log, making room in it first. r.mu is held.
+// put appends a frame to one log, making room in it first. An encoding that does
+// not know the kind of an event makes an empty frame. r.mu is held.
 func (r *room) put(id int, l *roomLog, frame []byte) {
+	if len(frame) == 0 {
+		l.head.rev = r.rev
+		return
+	}
 	if l.full(len(frame)) {
 		l.trim(r.needed(id))
 	}
@@ -185,10 +186,9 @@ func (r *room) arm() {
 // would not learn of a loss.
 func (r *room) late(rev chat.Rev) {
 	r.mu.Lock()
-	lost := r.rev < rev
+	lost := r.rev != unknownRev && r.rev < rev
 	if lost {
-		r.appendGap(rev)
-		r.hub.metrics.gaps.late.Inc()
+		r.lose(rev, chat.GapLate)
 	}
 	r.armed = false
 	if r.wanted > r.rev {

@@ -44,6 +44,13 @@ type roomLog struct {
 	bytes  int  // memory of chunks
 	base   mark // the newest mark that is in no chunk
 	head   mark // the end
+	loss   loss // the last one
+}
+
+// loss is where a log was given up: a seat below it has missed something.
+type loss struct {
+	end    int64
+	reason chat.GapReason
 }
 
 func newRoomLog(limit int, rev chat.Rev) *roomLog {
@@ -52,6 +59,16 @@ func newRoomLog(limit int, rev chat.Rev) *roomLog {
 
 // setRev tells an empty log which rev its beginning stands for.
 func (l *roomLog) setRev(rev chat.Rev) { l.base.rev, l.head.rev = rev, rev }
+
+// abandon drops everything, so that no offset up to the present end is in the log
+// any more. It begins anew behind that, for what follows rev.
+func (l *roomLog) abandon(rev chat.Rev, reason chat.GapReason) {
+	l.chunks, l.bytes = nil, 0
+	l.head.off++
+	l.head.rev = rev
+	l.base = l.head
+	l.loss = loss{l.head.off, reason}
+}
 
 // start is the offset of the oldest byte that is still there.
 func (l *roomLog) start() int64 {

@@ -4,13 +4,13 @@ import (
 	"hash/maphash"
 	"sync"
 
+	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/chat"
 )
 
 const shards = 64
 
-// rooms finds rooms by id and keeps the node's subscriptions: a room is
-// subscribed from before its first seat is taken until after its last is left.
+// rooms finds the rooms by id in which there is a seat.
 type rooms struct {
 	seed   maphash.Seed // set once
 	shards [shards]roomShard
@@ -40,60 +40,49 @@ func (rs *rooms) get(id chat.RoomID) *room {
 	return sh.byID[id]
 }
 
-// hold returns the room, subscribed, and keeps it until release. For one room
-// Subscribe and Unsubscribe never overlap: whoever comes while the last one's
-// Unsubscribe is on its way waits for it, and then begins anew.
-func (h *Hub) hold(id chat.RoomID) (*room, error) {
-	sh := h.rooms.shard(id)
-	for {
-		sh.mu.Lock()
-		r, there := sh.byID[id]
-		switch {
-		case !there:
-			r = newRoom(h, id)
-			r.refs = 1
-			sh.byID[id] = r
-			sh.mu.Unlock()
-			h.metrics.rooms.Inc()
-			r.subErr = h.cfg.Bus.Subscribe(id)
-			r.live.Store(r.subErr == nil)
-			close(r.ready)
-		case r.refs == 0:
-			sh.mu.Unlock()
-			<-r.gone
-			continue
-		default:
-			r.refs++
-			sh.mu.Unlock()
-			<-r.ready
+// ofLane returns the rooms of a lane.
+func (rs *rooms) ofLane(id bus.Lane) []*room {
+	var all []*room
+	for i := range rs.shards {
+		sh := &rs.shards[i]
+		sh.mu.RLock()
+		for _, r := range sh.byID {
+			if r.lane == id {
+				all = append(all, r)
+			}
 		}
-		if err := r.subErr; err != nil {
-			h.release(r)
-			return nil, chat.Wrap(chat.Unavailable, "hub.Open", err)
-		}
-		return r, nil
+		sh.mu.RUnlock()
 	}
+	return all
+}
+
+// hold returns the room, to whose lane the hub listens, and keeps it until
+// release.
+func (h *Hub) hold(id chat.RoomID) (*room, error) {
+	lane := h.cfg.Lane(id)
+	if err := h.listenTo(lane); err != nil {
+		return nil, chat.Wrap(chat.Unavailable, "hub.Open", err)
+	}
+	sh := h.rooms.shard(id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	r := sh.byID[id]
+	if r == nil {
+		r = newRoom(h, id, lane)
+		sh.byID[id] = r
+		h.metrics.rooms.Inc()
+	}
+	r.refs++
+	return r, nil
 }
 
 // release undoes hold.
 func (h *Hub) release(r *room) {
 	sh := h.rooms.shard(r.id)
 	sh.mu.Lock()
-	r.refs--
-	last := r.refs == 0
-	sh.mu.Unlock()
-	if !last {
-		return
+	defer sh.mu.Unlock()
+	if r.refs--; r.refs == 0 {
+		delete(sh.byID, r.id)
+		h.metrics.rooms.Dec()
 	}
-	r.live.Store(false)
-	if r.subErr == nil {
-		if err := h.cfg.Bus.Unsubscribe(r.id); err != nil && chat.KindOf(err) != chat.Unavailable {
-			h.log.Warn("hub: unsubscribe", "room", r.id, "err", err)
-		}
-	}
-	sh.mu.Lock()
-	delete(sh.byID, r.id)
-	sh.mu.Unlock()
-	close(r.gone)
-	h.metrics.rooms.Dec()
 }

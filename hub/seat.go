@@ -154,12 +154,12 @@ func (s *seat) open() {
 
 // start lets an open seat flow and reports whether the worker has to look at
 // it: there is something to write already.
-func (s *seat) start(after chat.Rev) (pending bool) {
+func (s *seat) start(after chat.Rev) (pending bool, g *gap) {
 	p := s.part
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if s.index < 0 || s.state != seatOpen {
-		return false
+		return false, nil
 	}
 	s.after = after
 	s.conn.mu.Lock()
@@ -169,33 +169,48 @@ func (s *seat) start(after chat.Rev) (pending bool) {
 }
 
 // begin moves an open or waiting seat on to where it belongs now. part.mu is held.
-func (s *seat) begin() (pending bool) {
+func (s *seat) begin() (pending bool, g *gap) {
 	r := s.part.room
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	l := r.logs[s.conn.enc.ID()]
 	if r.rev == unknownRev {
+		if s.at.off < l.loss.end { // what was lost may have happened behind after
+			return true, s.stop(s.after, l.loss)
+		}
 		r.know(s.after)
 	}
 	if s.after > r.rev {
 		s.setState(seatWaiting)
 		r.expect(s.after)
-		return false
+		return false, nil
 	}
-	l := r.logs[s.conn.enc.ID()]
 	at, ok := l.find(s.after)
 	if !ok {
-		s.stop(s.after)
-		r.hub.metrics.gaps.join.Inc()
-		return true
+		return true, s.stop(s.after, l.loss)
 	}
 	s.at = at
 	s.part.need(s)
 	s.setState(seatFlowing)
-	return at.off < l.head.off
+	return at.off < l.head.off, nil
 }
 
-// stop ends the flow with a gap after rev. part.mu is held.
-func (s *seat) stop(rev chat.Rev) {
+// stop ends the flow with a gap after rev: nothing is written until the seat is
+// opened again. The caller reports the gap when it holds no locks. part.mu is held.
+func (s *seat) stop(rev chat.Rev, last loss) *gap {
+	g := &gap{s.conn, s.part.room.id, s.gapReason(last)}
 	s.setState(seatStopped)
-	s.conn.queue(s.conn.enc.AppendGap(nil, s.part.room.id, rev), false)
+	s.conn.queue(g.frame(rev), false)
+	return g
+}
+
+// gapReason says why a seat cannot go on from where it is. part.mu is held.
+func (s *seat) gapReason(last loss) chat.GapReason {
+	switch {
+	case s.at.off < last.end:
+		return last.reason
+	case s.state == seatFlowing:
+		return chat.GapSlow
+	}
+	return chat.GapBehind
 }

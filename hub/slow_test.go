@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/chat"
 )
 
@@ -20,9 +21,7 @@ func TestPartialWritesAtEveryByte(t *testing.T) {
 			h.join(c, "b", 0)
 			c.SendLater([]byte("private 1\n"))
 			c.SendLater([]byte("private 2\n"))
-			h.Deliver("a", events("a", 1, 30))
-			h.Deliver("b", events("b", 1, 2))
-			h.Kick()
+			h.commit(bus.RoomEvents{Room: "a", Events: events("a", 1, 30)}, bus.RoomEvents{Room: "b", Events: events("b", 1, 2)})
 			synctest.Wait()
 			c.Send([]byte("last\n"))
 			h.publish("b", events("b", 3, 3)...)

@@ -145,7 +145,9 @@ func (c *Conn) SendGap(room chat.RoomID, rev chat.Rev) {
 		c.trail.pay(room)
 	}
 	c.mu.Unlock()
-	c.Send(c.enc.AppendGap(nil, room, rev))
+	g := &gap{c, room, chat.GapReset}
+	c.Send(g.frame(rev))
+	c.hub.report(g)
 }
 
 // Trail tells what was written so far. Before the transport has ended more may

@@ -87,7 +87,7 @@ func cutSomewhere(h *harness, script []int) (wrong string) {
 	publish := func() {
 		r := rooms[pick(0, len(rooms)-1)]
 		n := chat.Rev(pick(1, 3))
-		h.Deliver(r, events(r, now[r]+1, now[r]+n))
+		h.gather(r, events(r, now[r]+1, now[r]+n))
 		now[r] += n
 	}
 	act := func() {

@@ -30,6 +30,7 @@ type worker struct {
 	spans   []span
 	items   []item
 	touched []*Conn
+	gaps    []*gap      // to report at the end of the round
 	out     net.Buffers // one write
 	counts  counts
 }
@@ -146,6 +147,9 @@ func (w *worker) round() {
 		w.write(c)
 		c.touched = false
 	}
+	for _, g := range w.gaps {
+		w.hub.report(g)
+	}
 	for _, ch := range w.doing.done {
 		close(ch)
 	}
@@ -161,7 +165,9 @@ func (w *worker) reset() {
 	clear(w.bufs)
 	clear(w.items)
 	clear(w.touched)
-	w.chunks, w.bufs, w.spans, w.items, w.touched = w.chunks[:0], w.bufs[:0], w.spans[:0], w.items[:0], w.touched[:0]
+	clear(w.gaps)
+	w.chunks, w.bufs, w.spans, w.items = w.chunks[:0], w.bufs[:0], w.spans[:0], w.items[:0]
+	w.touched, w.gaps = w.touched[:0], w.gaps[:0]
 	w.hub.metrics.add(&w.counts)
 }
 
@@ -172,4 +178,10 @@ func (w *worker) touch(c *Conn) {
 		c.first, c.last = -1, -1
 		w.touched = append(w.touched, c)
 	}
+}
+
+// gap puts a gap, of which a frame is queued, on the list of this round.
+func (w *worker) gap(g *gap) {
+	w.touch(g.conn)
+	w.gaps = append(w.gaps, g)
 }

@@ -24,6 +24,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/store"
 )
@@ -65,9 +66,11 @@ type Done func(Reply, error)
 type Config struct {
 	Store *store.Store
 
-	// Publish hands a room's committed events on (bus.Bus.Publish).
-	Publish func(room chat.RoomID, events []*chat.Event) error
-	// AfterBatch runs when the acks and events of a batch are all handed on.
+	// Publish hands a commit on (bus.Bus.Publish). It is called once for every
+	// commit of a lane, in order, also for one without events.
+	Publish func(b *bus.Batch) error
+	// AfterBatch runs when the acks and events of a batch are all handed on, for
+	// acks that wait for it (hub.Kick).
 	AfterBatch func()
 	// OnFenced runs, once a lane, when another process has taken it over.
 	OnFenced func(shard int)

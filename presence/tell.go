@@ -203,7 +203,7 @@ func (t *Tracker) publishSome(news []Change, rooms int) (rest []Change) {
 		if err != nil {
 			t.metrics.untold.Inc()
 		} else if p := t.summary(room, news[:n], online, count); p != nil {
-			t.cfg.Publish(room, &chat.Event{Kind: chat.EventPresence, Room: room, Presence: p})
+			t.cfg.Publish(&chat.Event{Kind: chat.EventPresence, Room: room, Presence: p})
 		}
 		news = news[n:]
 	}

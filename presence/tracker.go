@@ -16,10 +16,10 @@ import (
 type Config struct {
 	Driver Driver // required
 
-	// Publish tells a room. Note gets the changes of this node for the store,
+	// Publish tells the event's room. Note gets the changes of this node for the store,
 	// which Fallback asks when the driver cannot answer. All may be nil, run on
 	// the tracker's goroutine (Fallback on the asker's), and may wait.
-	Publish  func(room chat.RoomID, ev *chat.Event)
+	Publish  func(ev *chat.Event)
 	Note     func(changes []Change)
 	Fallback func(ctx context.Context, room chat.RoomID, limit int) ([]chat.UserID, int, error)
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/config"
 	"github.com/roomtide/roomtide/lane"
@@ -45,7 +46,7 @@ func Rebuild(ctx context.Context, cfg *config.Config, progress func(done int)) (
 	defer func() { err = errors.Join(err, st.Close()) }()
 	ls, err := lane.Open(ctx, lane.Config{
 		Store:   st,
-		Publish: func(chat.RoomID, []*chat.Event) error { return nil }, // nobody is here
+		Publish: func(*bus.Batch) error { return nil }, // there are no clients
 	})
 	if err != nil {
 		return err

@@ -49,18 +49,16 @@ func Open(t testing.TB, cfg Config) (*session.Deps, *hub.Hub) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := hub.New(hub.Config{Bus: cfg.Bus, LateAfter: cfg.LateAfter})
+	laneOf := func(room chat.RoomID) bus.Lane { return bus.Lane(st.ShardOf(room.Slot())) }
+	h := hub.New(hub.Config{Bus: cfg.Bus, Lane: laneOf, LateAfter: cfg.LateAfter})
 	lanes, err := lane.Open(t.Context(), lane.Config{Store: st, Publish: cfg.Bus.Publish, AfterBatch: h.Kick, Limits: cfg.Limits})
 	if err != nil {
 		t.Fatal(err)
 	}
-	publish := func(room chat.RoomID, events []*chat.Event) error {
-		defer h.Kick()
-		return cfg.Bus.Publish(room, events)
-	}
+	publish := func(ev *chat.Event) { _ = cfg.Bus.Publish(bus.Ephemeral(laneOf(ev.Room), ev)) } // fails when the bus is closed
 	who := presence.Config{Driver: mempresence.New(), Note: func([]presence.Change) {}}
 	if cfg.Presence {
-		who.Publish = func(room chat.RoomID, ev *chat.Event) { publish(room, []*chat.Event{ev}) }
+		who.Publish = publish
 	}
 	tracker := presence.New(who)
 	t.Cleanup(func() {

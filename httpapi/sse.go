@@ -21,8 +21,6 @@ var eventNames = map[chat.EventKind]string{
 	chat.EventPresence: "presence", chat.EventTyping: "typing", chat.EventRead: "read",
 }
 
-func (sse) ID() int { return 1 }
-
 func (sse) AppendEvent(dst []byte, ev *chat.Event) []byte {
 	name, ok := eventNames[ev.Kind]
 	if !ok {
@@ -38,8 +36,8 @@ func (sse) AppendEvent(dst []byte, ev *chat.Event) []byte {
 // gapEnd ends the frame of a gap, and can be nowhere else: data is in one line.
 const gapEnd = "\nevent: gap\n\n"
 
-func (sse) AppendGap(dst []byte, room chat.RoomID, rev chat.Rev) []byte {
-	dst = appendData(dst, func(dst []byte) []byte { return wire.AppendGap(dst, room, rev) })
+func (sse) AppendGap(dst []byte, room chat.RoomID, rev chat.Rev, reason chat.GapReason) []byte {
+	dst = appendData(dst, func(dst []byte) []byte { return wire.AppendGap(dst, room, rev, reason) })
 	return append(dst[:len(dst)-1], gapEnd...)
 }
 

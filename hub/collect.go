@@ -71,7 +71,7 @@ func (w *worker) collectSeat(s *seat) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if s.index >= 0 {
-		w.look(p.room, 1<<s.conn.enc.ID())
+		w.look(p.room, 1<<s.conn.encodingID)
 		w.collect(s, len(w.spans))
 	}
 	w.touch(s.conn) // a gap may have been queued
@@ -110,7 +110,7 @@ func (w *worker) look(r *room, encodings uint32) {
 // less. Spans from first on are of the same room. part.mu is held.
 func (w *worker) collect(s *seat, first int) {
 	c := s.conn
-	v := &w.views[c.enc.ID()]
+	v := &w.views[c.encodingID]
 	if s.state == seatWaiting && (s.after <= v.head.rev || s.at.off < v.loss.end) {
 		if _, g := s.begin(); g != nil {
 			w.gap(g)

@@ -17,11 +17,12 @@ type Conn struct {
 	// Set by Attach.
 	hub    *Hub
 	link   Link
-	enc    Encoding
 	worker *worker
 
 	// Safe for any goroutine.
 	dirty atomic.Bool // on the worker's list
+
+	encodingID uint8 // set by Attach
 
 	place   int32 // in connSet.conns; guarded by its mu
 	sibling *Conn // the next one of the same user; guarded by userShard.mu
@@ -44,6 +45,9 @@ type Conn struct {
 	last    int32
 	cut     net.Buffers // rest of a frame the link took a part of; goes first
 }
+
+// encoding is how the connection is written to.
+func (c *Conn) encoding() Encoding { return c.hub.encoding(int(c.encodingID)) }
 
 // SetUser says whose connection it is. It is called once.
 func (c *Conn) SetUser(user chat.UserID) {

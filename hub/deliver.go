@@ -56,7 +56,7 @@ func (h *Hub) deliver(r *room, events []*chat.Event) {
 
 // frames are the events of one room in a batch, encoded before the room is locked.
 type frames struct {
-	done uint32 // bit by Encoding.ID
+	done uint32 // bit by number of the encoding
 	mem  [maxEncodings][]byte
 	ends [maxEncodings][]int
 }

@@ -10,7 +10,7 @@ func (h *Hub) evict(ev *chat.Event) {
 	for _, c := range h.users.of(user) {
 		if c.Joined(ev.Room) {
 			c.Leave(ev.Room)
-			c.SendLater(c.enc.AppendEvent(nil, ev))
+			c.SendLater(c.encoding().AppendEvent(nil, ev))
 		}
 	}
 	if h.cfg.Evicted != nil {

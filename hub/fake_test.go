@@ -16,11 +16,9 @@ import (
 	"github.com/roomtide/roomtide/chat"
 )
 
-// lineEncoding writes an event as a line: "e room rev text", a passing event
-// with rev 0, a gap as "g room rev".
+// lineEncoding writes an event as a line: "e room rev text", an ephemeral event
+// with rev 0, a gap as "g room rev reason".
 type lineEncoding struct{ id int }
-
-func (e lineEncoding) ID() int { return e.id }
 
 func (e lineEncoding) AppendEvent(dst []byte, ev *chat.Event) []byte {
 	text := ""
@@ -30,8 +28,8 @@ func (e lineEncoding) AppendEvent(dst []byte, ev *chat.Event) []byte {
 	return fmt.Appendf(dst, "e %s %d%s\n", ev.Room, ev.Rev, text)
 }
 
-func (e lineEncoding) AppendGap(dst []byte, room chat.RoomID, rev chat.Rev) []byte {
-	return fmt.Appendf(dst, "g %s %d\n", room, rev)
+func (e lineEncoding) AppendGap(dst []byte, room chat.RoomID, rev chat.Rev, reason chat.GapReason) []byte {
+	return fmt.Appendf(dst, "g %s %d %s\n", room, rev, reason)
 }
 
 // fakeLink takes bytes as long as its allowance lasts.

@@ -10,7 +10,9 @@ type gap struct {
 }
 
 // frame tells the client.
-func (g *gap) frame(rev chat.Rev) []byte { return g.conn.enc.AppendGap(nil, g.room, rev) }
+func (g *gap) frame(rev chat.Rev) []byte {
+	return g.conn.encoding().AppendGap(nil, g.room, rev, g.reason)
+}
 
 // report counts the gap and tells the log. No lock is held.
 func (h *Hub) report(g *gap) {

@@ -110,7 +110,7 @@ type Hub struct {
 	rooms     rooms
 	lanes     lanes
 	users     users
-	encodings [maxEncodings]atomic.Pointer[Encoding] // set by the first Attach of each
+	encodings [maxEncodings]atomic.Pointer[Encoding] // by encodingID, which sets them
 	attached  atomic.Uint64                          // conns so far, to deal them out
 	closeOnce sync.Once
 }
@@ -139,12 +139,12 @@ func (h *Hub) Kick() {
 	}
 }
 
-// Attach takes a connection in. Whoever attaches calls Detach when the transport
-// is gone. A draining hub closes the link at once.
+// Attach takes a connection in. The transport calls Detach when it has ended. A
+// draining hub closes the link at once.
 func (h *Hub) Attach(link Link, enc Encoding) *Conn {
-	h.encodings[enc.ID()].CompareAndSwap(nil, &enc)
+	id := h.encodingID(enc)
 	w := h.workers[h.attached.Add(1)%uint64(len(h.workers))]
-	c := &Conn{hub: h, link: link, enc: enc, worker: w}
+	c := &Conn{hub: h, link: link, encodingID: id, worker: w}
 	if !w.conns.add(c) {
 		c.gone = true
 		link.Close(chat.ByeDraining)
@@ -163,7 +163,20 @@ func (h *Hub) Len() int {
 	return n
 }
 
-// encoding returns the encoding of an id that some connection has.
+// encodingID returns the number of an encoding on this hub: the first connection
+// that has it takes the next free one, for ever. It panics when there is none:
+// which encodings there are is written in the program.
+func (h *Hub) encodingID(enc Encoding) uint8 {
+	for id := range h.encodings {
+		p := &h.encodings[id]
+		if p.Load() == nil && p.CompareAndSwap(nil, &enc) || *p.Load() == enc {
+			return uint8(id)
+		}
+	}
+	panic("hub: more encodings than maxEncodings")
+}
+
+// encoding returns the encoding with a number that encodingID gave out.
 func (h *Hub) encoding(id int) Encoding { return *h.encodings[id].Load() }
 
 // CloseUser ends the connections of a user on this node and returns how many

@@ -29,20 +29,20 @@ func TestStart(t *testing.T) {
 			func(h *harness) { h.publish(room, events(room, 7, 10)...) }, lines(room, 9, 10)},
 		{"ahead of the first", func(h *harness) {}, 8, func(h *harness) { h.publish(room, events(room, 7, 10)...) }, lines(room, 9, 10)},
 		{"below the log", func(h *harness) { h.publish(room, events(room, 5, 6)...) }, 3,
-			func(h *harness) { h.publish(room, events(room, 7, 7)...) }, "g r 3\n"},
+			func(h *harness) { h.publish(room, events(room, 7, 7)...) }, "g r 3 behind\n"},
 		{"duplicates", func(h *harness) { h.publish(room, events(room, 5, 6)...) }, 6,
 			func(h *harness) { h.publish(room, events(room, 6, 7)...); h.publish(room, events(room, 7, 7)...) }, lines(room, 7, 7)},
 		{"a hole", func(h *harness) {}, 4, func(h *harness) {
 			h.publish(room, events(room, 5, 5)...)
 			synctest.Wait() // what was not written is lost with the hole
 			h.publish(room, events(room, 8, 8)...)
-		}, "e r 5 x\ng r 5\n"},
+		}, "e r 5 x\ng r 5 lost\n"},
 		{"ahead of a hole", func(h *harness) { h.publish(room, events(room, 5, 5)...) }, 7,
 			func(h *harness) { h.publish(room, events(room, 8, 8)...) }, "e r 8 x\n"},
 		{"inside a hole", func(h *harness) {
 			h.publish(room, events(room, 5, 5)...)
 			h.publish(room, events(room, 8, 8)...)
-		}, 6, func(h *harness) { h.publish(room, events(room, 9, 9)...) }, "g r 6\n"},
+		}, 6, func(h *harness) { h.publish(room, events(room, 9, 9)...) }, "g r 6 lost\n"},
 		{"ephemeral events before the start", func(h *harness) { h.publish(room, &chat.Event{Kind: chat.EventTyping, Room: room}) }, 3,
 			func(h *harness) { h.publish(room, &chat.Event{Kind: chat.EventTyping, Room: room}) }, "e r 0\n"},
 	}
@@ -146,6 +146,25 @@ func TestTwoEncodings(t *testing.T) {
 	})
 }
 
+// Numbers of encodings are the hub's, by value and for ever.
+func TestEncodingsAreNumbered(t *testing.T) {
+	inBubble(t, Config{}, func(h *harness) {
+		for range 2 {
+			for id := range maxEncodings {
+				if got := h.encodingID(lineEncoding{id: id * 7}); int(got) != id || h.encoding(id) != (lineEncoding{id: id * 7}) {
+					t.Errorf("encoding %d has number %d", id, got)
+				}
+			}
+		}
+		defer func() {
+			if recover() == nil {
+				t.Error("there is no place for another one")
+			}
+		}()
+		h.encodingID(lineEncoding{id: 1})
+	})
+}
+
 // A commit that the bus never brings must not leave its joiner without ephemeral
 // events, nor the others without the news.
 func TestLostOnTheWay(t *testing.T) {
@@ -157,7 +176,7 @@ func TestLostOnTheWay(t *testing.T) {
 		time.Sleep(900 * time.Millisecond)
 		h.expect(la, "")
 		time.Sleep(200 * time.Millisecond)
-		h.expect(la, "g r 5\n")
+		h.expect(la, "g r 5 late\n")
 		h.publish("r", &chat.Event{Kind: chat.EventTyping, Room: "r"})
 		h.expect(lb, "e r 0\n")
 		h.expect(la, "")

@@ -83,7 +83,7 @@ func TestHole(t *testing.T) {
 		synctest.Wait()
 		told := strings.SplitAfter(l.read(), "\n")
 		slices.Sort(told)
-		if got := strings.Join(told, ""); got != "g a1 1\ng b1 0\ng c1 0\n" {
+		if got := strings.Join(told, ""); got != "g a1 1 lost\ng b1 0 lost\ng c1 0 lost\n" {
 			t.Errorf("got %q", got)
 		}
 		if got := gaps(chat.GapLost); got != 3 || h.rooms.get("a2") == nil {
@@ -128,7 +128,7 @@ func TestHoleDuringJoin(t *testing.T) {
 		h.say(1, "a1", events("a1", 1, 1)...)
 		hole(2)
 		first.Start("a1", 1) // asked the store before the commit that was lost
-		h.expect(l1, "g a1 1\n")
+		h.expect(l1, "g a1 1 lost\n")
 
 		second, l2 := h.conn(-1)
 		third, l3 := h.conn(-1)
@@ -137,8 +137,8 @@ func TestHoleDuringJoin(t *testing.T) {
 		open(third)
 		third.Start("a1", 3) // waits for 3, which is on its way
 		hole(3)
-		h.expect(l2, "g a1 2\n")
-		h.expect(l3, "g a1 3\n")
+		h.expect(l2, "g a1 2 lost\n")
+		h.expect(l3, "g a1 3 lost\n")
 
 		open(second)
 		open(third)
@@ -171,7 +171,7 @@ func TestWhatIsNoHole(t *testing.T) {
 		h.say(72, "a1", events("a1", 7, 7)...)
 		h.expect(l, lines("a1", 6, 6)+"e a1 0\n"+lines("a1", 7, 7))
 		h.say(50, "a1", events("a1", 3, 3)...) // a backup: the lane, and the room, are younger
-		h.expect(l, "g a1 7\n")
+		h.expect(l, "g a1 7 lost\n")
 		h.join(c, "a1", 3)
 		h.say(51, "a1", events("a1", 4, 4)...)
 		h.expect(l, lines("a1", 4, 4))

@@ -20,7 +20,7 @@ type room struct {
 	refs int // seats, and those being taken or given back; guarded by roomShard.mu
 
 	// Safe for any goroutine.
-	encodings atomic.Uint32          // bit by Encoding.ID, of those in use; changed under mu
+	encodings atomic.Uint32          // bit by number, of those in use; changed under mu
 	flowing   atomic.Int32           // seats in state flowing
 	parts     []atomic.Pointer[part] // by worker, each made when first needed
 
@@ -53,8 +53,7 @@ func (r *room) part(w *worker) *part {
 
 // use counts a seat of the encoding and returns the end of its log, which is
 // made for the first one. r.mu is held.
-func (r *room) use(enc Encoding) mark {
-	id := enc.ID()
+func (r *room) use(id uint8) mark {
 	if r.users[id]++; r.users[id] == 1 {
 		r.logs[id] = newRoomLog(r.hub.cfg.RoomLogBytes, r.rev)
 		r.encodings.Store(r.encodings.Load() | 1<<id)
@@ -63,8 +62,7 @@ func (r *room) use(enc Encoding) mark {
 }
 
 // unuse undoes use. r.mu is held.
-func (r *room) unuse(enc Encoding) {
-	id := enc.ID()
+func (r *room) unuse(id uint8) {
 	if r.users[id]--; r.users[id] == 0 {
 		r.logs[id] = nil
 		r.encodings.Store(r.encodings.Load() &^ (1 << id))

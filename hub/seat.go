@@ -69,7 +69,7 @@ func (p *part) add(c *Conn) *seat {
 	p.seats = append(p.seats, s)
 	p.count.Add(1)
 	p.room.mu.Lock()
-	s.at = p.room.use(c.enc)
+	s.at = p.room.use(c.encodingID)
 	p.need(s)
 	p.room.mu.Unlock()
 	return s
@@ -94,13 +94,13 @@ func (p *part) remove(s *seat) {
 		p.setNeeded(&nothingNeeded)
 	}
 	p.room.mu.Lock()
-	p.room.unuse(s.conn.enc)
+	p.room.unuse(s.conn.encodingID)
 	p.room.mu.Unlock()
 }
 
 // need keeps the log for the seat. p.mu and room.mu are held.
 func (p *part) need(s *seat) {
-	n := &p.needed[s.conn.enc.ID()]
+	n := &p.needed[s.conn.encodingID]
 	n.Store(min(n.Load(), s.at.off))
 	p.keep(s)
 }
@@ -108,7 +108,7 @@ func (p *part) need(s *seat) {
 // keep makes the end of the pass respect the seat, whether the pass has looked
 // at it or not. p.mu is held.
 func (p *part) keep(s *seat) {
-	enc := s.conn.enc.ID()
+	enc := s.conn.encodingID
 	p.low[enc] = min(p.low[enc], s.at.off)
 }
 
@@ -147,7 +147,7 @@ func (s *seat) open() {
 	s.flow.Add(1)
 	s.setState(seatOpen)
 	p.room.mu.Lock()
-	s.at = p.room.logs[s.conn.enc.ID()].head
+	s.at = p.room.logs[s.conn.encodingID].head
 	p.need(s)
 	p.room.mu.Unlock()
 }
@@ -173,7 +173,7 @@ func (s *seat) begin() (pending bool, g *gap) {
 	r := s.part.room
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	l := r.logs[s.conn.enc.ID()]
+	l := r.logs[s.conn.encodingID]
 	if r.rev == unknownRev {
 		if s.at.off < l.loss.end { // what was lost may have happened behind after
 			return true, s.stop(s.after, l.loss)

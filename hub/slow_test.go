@@ -1,6 +1,8 @@
 package hub
 
 import (
+	"bytes"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -86,7 +88,7 @@ func TestSlowReaderGetsGap(t *testing.T) {
 			t.Fatalf("the log keeps %d bytes", kept)
 		}
 		ls.let(-1)
-		h.expect(ls, lines("r", 1, 2)+"g r 2\n")
+		h.expect(ls, lines("r", 1, 2)+"g r 2 slow\n")
 		h.publish("r", events("r", 2001, 2001)...)
 		h.expect(ls, "")
 		h.join(slow, "r", 2000)
@@ -155,6 +157,23 @@ func TestPrivateIsBounded(t *testing.T) {
 		}
 		if l.goodbye() != "slow" || sent < 100 || sent > 110 {
 			t.Fatalf("goodbye %q after %d", l.goodbye(), sent)
+		}
+		c.Detach()
+	})
+}
+
+// Why a client was told of a gap is in the log, for those who look for it.
+func TestGapIsLogged(t *testing.T) {
+	var log bytes.Buffer // written by the one worker
+	cfg := Config{Workers: 1, Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	inBubble(t, cfg, func(h *harness) {
+		c, l := h.conn(-1)
+		c.SetUser("ann")
+		h.join(c, "r", 1)
+		h.publish("r", events("r", 3, 3)...)
+		h.expect(l, "g r 1 lost\n")
+		if got := log.String(); !strings.Contains(got, "level=DEBUG") || !strings.HasSuffix(got, "room=r user=ann reason=lost\n") {
+			t.Errorf("the log has %q", got)
 		}
 		c.Detach()
 	})

@@ -109,7 +109,7 @@ func (c *Conn) Owed() []Position {
 func (c *Conn) Replay(room chat.RoomID, after, rev chat.Rev, events []*chat.Event) {
 	var frame []byte
 	for _, ev := range events {
-		frame = c.enc.AppendEvent(frame, ev)
+		frame = c.encoding().AppendEvent(frame, ev)
 	}
 	c.mu.Lock()
 	if c.tracked { // in the same lock, so that the trail has the order of the bytes

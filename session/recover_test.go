@@ -43,7 +43,7 @@ func TestRecover(t *testing.T) {
 		{"nothing was missed", 4, nil},
 		{"an edit", 3, []any{"type", "edited", "message", "One", "rev", 4}},
 		{"a message and its edit", 2, []any{"type", "message", "message", "One", "rev", 4}},
-		{"another history", 99, []any{"type", "gap", "rev", 99}},
+		{"another history", 99, []any{"type", "gap", "rev", 99, "reason", "reset"}},
 	} {
 		p, err := n.comeBack(hub.Position{Room: "a", Rev: c.have})
 		if err != nil {

@@ -21,18 +21,6 @@ type Encoding struct {
 	Plain   bool // without offsets
 }
 
-func (e Encoding) ID() int {
-	switch {
-	case e.Deflate && e.Plain:
-		return 6
-	case e.Deflate:
-		return 4
-	case e.Plain:
-		return 5
-	}
-	return 2
-}
-
 func (e Encoding) AppendEvent(dst []byte, ev *chat.Event) []byte {
 	start := len(dst)
 	object := wire.AppendEvent(nil, ev)
@@ -70,8 +58,8 @@ func seal(dst []byte, start int, deflate bool) []byte {
 	return dst
 }
 
-func (Encoding) AppendGap(dst []byte, room chat.RoomID, rev chat.Rev) []byte {
-	return appendTyped(dst, wire.AppendGap(nil, room, rev))
+func (Encoding) AppendGap(dst []byte, room chat.RoomID, rev chat.Rev, reason chat.GapReason) []byte {
+	return appendTyped(dst, wire.AppendGap(nil, room, rev, reason))
 }
 
 // appendTyped frames an object under its type, which is its first member, and

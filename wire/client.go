@@ -67,6 +67,8 @@ type ServerFrame struct {
 	Rev  chat.Rev
 	Time int64 // Unix milliseconds
 
+	Reason string // of a gap (chat.GapReason)
+
 	// hello
 	User    chat.UserID
 	Name    string
@@ -104,7 +106,7 @@ func DecodeServer(frame []byte) (*ServerFrame, error) {
 	case "ack":
 		err = j.ack(f)
 	case "gap":
-		f.Rev = j.Rev
+		f.Rev, f.Reason = j.Rev, j.Reason
 	case "error":
 		err = j.refusal(f)
 	case "goodbye":

@@ -23,6 +23,9 @@ func TestSpecificationIsComplete(t *testing.T) {
 			words = append(words, tt.want.Type)
 		}
 	}
+	for r := range chat.GapReasons {
+		words = append(words, r.String())
+	}
 	readme, spec := read(t, "README.md"), read(t, "asyncapi.yaml")
 	for _, w := range words {
 		if !strings.Contains(readme, "`"+w+"`") {

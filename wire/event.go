@@ -51,10 +51,12 @@ func AppendEvent(dst []byte, ev *chat.Event) []byte {
 	return append(dst, '}')
 }
 
-// AppendGap appends: you missed something after rev; join again with after = your rev.
-func AppendGap(dst []byte, room chat.RoomID, rev chat.Rev) []byte {
+// AppendGap appends: something after rev was missed, for this reason; join again
+// with after = the rev that the client has.
+func AppendGap(dst []byte, room chat.RoomID, rev chat.Rev, reason chat.GapReason) []byte {
 	dst = appendStringField(append(dst, `{"type":"gap"`...), "room", room)
-	return append(appendIntField(dst, "rev", rev), '}')
+	dst = appendIntField(dst, "rev", rev)
+	return append(appendStringField(dst, "reason", reason.String()), '}')
 }
 
 var retryWords = [...]string{chat.RetryNow: "now", chat.RetryLater: "later", chat.RetryNever: "never"}

@@ -15,9 +15,9 @@ import (
 )
 
 // events streams what happens in the room: first everything the client has
-// missed, then live, with nothing left out or twice between the two. The seat in
-// the hub is taken before the room is read and starts to flow after the rev that
-// was read, as on every transport.
+// missed, then live, with nothing left out or twice between the two. The subscription
+// begins before the room is read and flows after the rev that was read, as on every
+// transport.
 func (c *call) events() (answer, error) {
 	if c.r.Method != http.MethodGet {
 		return answer{}, chat.E(chat.Invalid, "an event stream has to be read")
@@ -54,7 +54,7 @@ func (c *call) events() (answer, error) {
 		if c.cfg.Presence != nil && c.id.Kind != identity.Server {
 			c.cfg.Presence.Enter(c.room, c.id.User)
 			defer func() {
-				if conn.Joined(c.room) { // otherwise the membership ended, and presence knows
+				if conn.Subscribed(c.room) { // otherwise the membership ended, and presence knows
 					c.cfg.Presence.Leave(c.room, c.id.User)
 				}
 			}()
@@ -63,7 +63,7 @@ func (c *call) events() (answer, error) {
 	}
 	switch {
 	case err == nil:
-		conn.Start(c.room, rev)
+		conn.Resume(c.room, rev)
 		c.watch(conn, ended)
 	case s.abandon():
 		return answer{}, err
@@ -91,12 +91,12 @@ func (c *call) lastEvent() (*chat.Rev, error) {
 	return &rev, nil
 }
 
-// enter takes the seat, joins the room and returns the rev it has.
+// enter subscribes, joins the room and returns the rev it has.
 func (c *call) enter(conn *hub.Conn) (chat.Rev, error) {
 	if err := chat.CheckID("room", string(c.room), c.cfg.Limits.IDBytes); err != nil {
 		return 0, err
 	}
-	if err := conn.Open(c.room); err != nil {
+	if err := conn.Subscribe(c.room); err != nil {
 		return 0, err
 	}
 	joined, err := c.cfg.Rooms.Join(c.ctx, c.actor, c.room, engine.JoinOptions{Limit: 1})
@@ -156,7 +156,7 @@ func (c *call) changesAfter(rev chat.Rev) (*chat.Delta, error) {
 }
 
 // watch keeps the stream until somebody ends it: the client, the token's time,
-// the hub (revoked, too slow, draining), or the loss of the seat or the API key,
+// the hub (revoked, too slow, draining), or the loss of the membership or the API key,
 // which is noticed at the next heartbeat.
 func (c *call) watch(conn *hub.Conn, ended <-chan struct{}) {
 	beat := time.NewTicker(c.heartbeat)
@@ -177,7 +177,7 @@ func (c *call) watch(conn *hub.Conn, ended <-chan struct{}) {
 			conn.Close(chat.ByeExpired)
 		case <-beat.C:
 			switch {
-			case !conn.Joined(c.room):
+			case !conn.Subscribed(c.room):
 				conn.Close(chat.ByeForbidden)
 			case chat.KindOf(c.still()) == chat.Unauthed:
 				conn.Close(chat.ByeRevoked)

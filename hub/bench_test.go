@@ -79,10 +79,10 @@ func BenchmarkFanout(b *testing.B) {
 						l = countLink{bytes}
 					}
 					c := h.Attach(l, fixedEncoding{})
-					if err := c.Open("r"); err != nil {
+					if err := c.Subscribe("r"); err != nil {
 						b.Fatal(err)
 					}
-					c.Start("r", 0)
+					c.Resume("r", 0)
 					all = append(all, c)
 				}
 				b.ReportAllocs()

@@ -7,9 +7,9 @@ import (
 	"github.com/roomtide/roomtide/chat"
 )
 
-// Deliver puts the events of a batch into the logs of their rooms, takes the
-// seats of members who are none any more, and wakes the workers: all of the batch
-// leaves in one round. It is what the bus calls, and waits for no reader.
+// Deliver puts the events of a batch into the logs of their rooms, takes users
+// out that are no members any more, and wakes the workers: all of the batch leaves
+// in one round. It is what the bus calls (bus.Handler), and waits for no reader.
 func (h *Hub) Deliver(b *bus.Batch) {
 	if b.Position != 0 {
 		if l := h.lanes.get(b.Lane); l != nil && l.advance(b) {
@@ -30,7 +30,7 @@ func (h *Hub) deliver(r *room, events []*chat.Event) {
 	f.encode(r, r.encodings.Load(), events)
 	changed := false
 	r.mu.Lock()
-	for r.encodings.Load()&^f.done != 0 { // a seat of another encoding was taken meanwhile
+	for r.encodings.Load()&^f.done != 0 { // another encoding came into use meanwhile
 		more := r.encodings.Load()
 		r.mu.Unlock()
 		f.encode(r, more, events)

@@ -179,8 +179,8 @@ func newHarness(t *testing.T, cfg Config) *harness {
 	if cfg.Workers == 0 {
 		cfg.Workers = 2
 	}
-	if cfg.seatsARound == 0 {
-		cfg.seatsARound = 2 // rooms of tests are small
+	if cfg.scanSize == 0 {
+		cfg.scanSize = 2 // rooms of tests are small
 	}
 	return &harness{T: t, Hub: New(cfg), bus: cfg.Bus}
 }
@@ -221,10 +221,10 @@ func (h *harness) conn(allow int) (*Conn, *fakeLink) {
 
 func (h *harness) join(c *Conn, room chat.RoomID, after chat.Rev) {
 	h.Helper()
-	if err := c.Open(room); err != nil {
+	if err := c.Subscribe(room); err != nil {
 		h.Fatal(err)
 	}
-	c.Start(room, after)
+	c.Resume(room, after)
 }
 
 // expect waits until nothing moves and compares what the link took.

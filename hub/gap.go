@@ -2,7 +2,7 @@ package hub
 
 import "github.com/roomtide/roomtide/chat"
 
-// gap is a client that is told that it has missed something in a room.
+// gap is a connection whose client is told that it has missed something in a room.
 type gap struct {
 	conn   *Conn
 	room   chat.RoomID

@@ -1,27 +1,3 @@
-// Package hub holds the connections of this node and writes to them.
-//
-// Every room with a seat here has a log: a bounded run of framed bytes, one for
-// each encoding in use. An event is encoded once and appended once. A seat is a
-// place in that log, so delivering is writing what lies between the place and
-// the head, with no queue and no copy for each receiver.
-//
-// Deliver appends and marks the room dirty; Kick wakes the workers. A worker
-// makes rounds: it collects what its connections have not got from all dirty
-// rooms and writes each connection once. While a round runs, more gathers, and
-// the next round carries it all: batches grow with the load by themselves.
-//
-// A connection whose link accepts no more leaves the rounds until it is
-// writable again. It costs its places, the rest of one frame and, behind the
-// reply in front, about Config.PrivateBytes of replies. When the log has moved
-// past its place it is told of a gap and joins again by rev.
-//
-// The worker of a connection alone writes to its link. The order of the locks:
-// part.mu first; room.mu, Conn.mu and worker.mu may be taken under it, and
-// nothing under those. All others are taken alone. No lock is held while a Bus
-// or a Link is called. Deliver and SendLater take room.mu, Conn.mu and
-// worker.mu, which are held for a few copies only: a lane that delivers waits
-// for no round and for no reader. (Only where a member left it takes part.mu,
-// which a round holds while it looks over the seats of one room.)
 package hub
 
 import (
@@ -42,18 +18,21 @@ import (
 type Config struct {
 	Bus bus.Bus // required; New calls its Listen
 
-	// Lane returns the lane of a room. nil: lane 0 has all rooms.
+	// Lane returns the lane of a room, always the same. nil: lane 0 has all rooms.
 	Lane func(room chat.RoomID) bus.Lane
+
+	// Evicted is told that a user was taken out of a room on all connections,
+	// because the membership ended. It is called by Deliver and must not block;
+	// may be nil.
+	Evicted func(user chat.UserID, room chat.RoomID)
 
 	Workers      int           // writing goroutines, GOMAXPROCS
 	RoomLogBytes int           // of a room's log in one encoding, 256 KiB
 	PrivateBytes int           // of replies waiting for one connection, 256 KiB
 	StallTimeout time.Duration // a link that accepts nothing for so long is closed, 30 s
-	seatsARound  int           // of one room that one worker serves at a time, 1024: some milliseconds of writing
-	LateAfter    time.Duration // a commit the bus has not brought by then is lost, 2 s
-	// Evicted is told that a user lost their seats in a room, because they left
-	// it or were put out. It is called by Deliver and must not block; may be nil.
-	Evicted    func(user chat.UserID, room chat.RoomID)
+	LateAfter    time.Duration // a commit that the bus has not brought by then is lost, 2 s
+	scanSize     int           // subscriptions of one room that a worker serves in a round, 1024: some milliseconds of writing
+
 	Log        *slog.Logger          // nil discards
 	Registerer prometheus.Registerer // nil registers nothing
 }
@@ -74,8 +53,8 @@ func (c *Config) setDefaults() {
 	if c.StallTimeout <= 0 {
 		c.StallTimeout = 30 * time.Second
 	}
-	if c.seatsARound <= 0 {
-		c.seatsARound = 1024
+	if c.scanSize <= 0 {
+		c.scanSize = 1024
 	}
 	if c.LateAfter <= 0 {
 		c.LateAfter = 2 * time.Second
@@ -86,7 +65,7 @@ func (c *Config) setDefaults() {
 }
 
 // How a drained node's connections come back: a few at once, many in
-// milliseconds each, up to a time that people bear.
+// milliseconds each, up to a time that users accept.
 const (
 	spreadFrom = 200
 	spreadEach = 1

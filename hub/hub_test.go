@@ -13,11 +13,11 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestStart(t *testing.T) {
+func TestResume(t *testing.T) {
 	const room = "r"
 	cases := []struct {
 		name   string
-		before func(h *harness) // while the seat is open
+		before func(h *harness) // between Subscribe and Resume
 		after  chat.Rev
 		then   func(h *harness)
 		want   string
@@ -50,12 +50,12 @@ func TestStart(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			inBubble(t, Config{}, func(h *harness) {
 				c, l := h.conn(-1)
-				if err := c.Open(room); err != nil {
+				if err := c.Subscribe(room); err != nil {
 					t.Fatal(err)
 				}
 				tc.before(h)
 				h.expect(l, "")
-				c.Start(room, tc.after)
+				c.Resume(room, tc.after)
 				tc.then(h)
 				h.expect(l, tc.want)
 				c.Detach()
@@ -64,23 +64,23 @@ func TestStart(t *testing.T) {
 	}
 }
 
-func TestOpenAgainStopsTheFlow(t *testing.T) {
+func TestSubscribeAgainStopsTheFlow(t *testing.T) {
 	inBubble(t, Config{}, func(h *harness) {
 		c, l := h.conn(-1)
 		h.join(c, "r", 0)
 		h.publish("r", events("r", 1, 2)...)
 		h.expect(l, lines("r", 1, 2))
-		if err := c.Open("r"); err != nil {
+		if err := c.Subscribe("r"); err != nil {
 			t.Fatal(err)
 		}
 		h.publish("r", events("r", 3, 5)...)
 		h.expect(l, "")
-		c.Start("r", 4)
+		c.Resume("r", 4)
 		h.expect(l, lines("r", 5, 5))
-		c.Start("r", 1) // not opened again: nothing
+		c.Resume("r", 1) // no Subscribe before it: nothing
 		h.expect(l, "")
-		c.Leave("r")
-		if c.Joined("r") {
+		c.Unsubscribe("r")
+		if c.Subscribed("r") {
 			t.Fatal("still joined")
 		}
 		h.publish("r", events("r", 6, 6)...)
@@ -92,7 +92,7 @@ func TestOpenAgainStopsTheFlow(t *testing.T) {
 func TestPrivateFirst(t *testing.T) {
 	inBubble(t, Config{}, func(h *harness) {
 		c, l := h.conn(-1)
-		if err := c.Open("r"); err != nil {
+		if err := c.Subscribe("r"); err != nil {
 			t.Fatal(err)
 		}
 		h.publish("r", events("r", 1, 1)...)
@@ -100,7 +100,7 @@ func TestPrivateFirst(t *testing.T) {
 		c.SendLater([]byte("p 1\n"))
 		h.expect(l, "")
 		c.SendLater([]byte("p 2\n"))
-		c.Start("r", 0)
+		c.Resume("r", 0)
 		h.expect(l, "p 1\np 2\n"+lines("r", 1, 1))
 		c.SendLater([]byte("ack\n"))
 		h.publish("r", events("r", 2, 2)...)
@@ -235,8 +235,8 @@ func TestDrain(t *testing.T) {
 		if la.goodbye() != "draining" || ls.goodbye() != "draining" || ll.goodbye() != "draining" {
 			t.Fatal(la.goodbye(), ls.goodbye(), ll.goodbye())
 		}
-		if err := late.Open("r"); err == nil {
-			t.Fatal("a refused connection took a seat")
+		if err := late.Subscribe("r"); err == nil {
+			t.Fatal("a refused connection subscribed")
 		}
 		late.Send(nil)
 		for _, c := range []*Conn{a, stuck, late} {

@@ -11,7 +11,7 @@ import (
 )
 
 // lanes are the lanes that the hub listens to: every lane of which it had a room
-// once. There are as many as shards, so a subscription is kept until Close.
+// once. There are as many as stripes, so they are kept until Close.
 type lanes struct {
 	mu   sync.RWMutex
 	byID map[bus.Lane]*lane
@@ -102,8 +102,8 @@ func (l *lane) advance(b *bus.Batch) (hole bool) {
 }
 
 // loseLane gives up the logs of all rooms of a lane, of which batches were lost:
-// it is not known in which rooms something happened. A room that is opened
-// meanwhile misses nothing, since its members ask the store after that.
+// it is not known in which rooms something happened. A connection that
+// subscribes meanwhile misses nothing, since its client asks the store after that.
 func (h *Hub) loseLane(id bus.Lane) {
 	h.metrics.holes.Inc()
 	h.log.Warn("hub: batches of a lane were lost; its clients resume from the store", "lane", id)

@@ -119,7 +119,7 @@ func TestHoleDuringJoin(t *testing.T) {
 		}
 		open := func(c *Conn) {
 			t.Helper()
-			if err := c.Open("a1"); err != nil {
+			if err := c.Subscribe("a1"); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -127,26 +127,26 @@ func TestHoleDuringJoin(t *testing.T) {
 		open(first)
 		h.say(1, "a1", events("a1", 1, 1)...)
 		hole(2)
-		first.Start("a1", 1) // asked the store before the commit that was lost
+		first.Resume("a1", 1) // asked the store before the commit that was lost
 		h.expect(l1, "g a1 1 lost\n")
 
 		second, l2 := h.conn(-1)
 		third, l3 := h.conn(-1)
 		open(second) // asks the store from here on, so it has the loss
-		second.Start("a1", 2)
+		second.Resume("a1", 2)
 		open(third)
-		third.Start("a1", 3) // waits for 3, which is on its way
+		third.Resume("a1", 3) // waits for 3, which is on its way
 		hole(3)
 		h.expect(l2, "g a1 2 lost\n")
 		h.expect(l3, "g a1 3 lost\n")
 
 		open(second)
 		open(third)
-		second.Start("a1", 3)
-		third.Start("a1", 3)
+		second.Resume("a1", 3)
+		third.Resume("a1", 3)
 		open(first)
 		h.say(4, "a1", events("a1", 4, 4)...)
-		first.Start("a1", 3)
+		first.Resume("a1", 3)
 		for _, l := range []*fakeLink{l1, l2, l3} {
 			h.expect(l, lines("a1", 4, 4))
 		}

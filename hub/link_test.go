@@ -239,11 +239,11 @@ func TestSlowSocket(t *testing.T) {
 	attach := func() (*Conn, *net.TCPConn) {
 		server, client := tcpPair(t)
 		c := h.Attach(NewTCPLink(server, goodbyeBytes), lineEncoding{})
-		if err := c.Open("r"); err != nil {
+		if err := c.Subscribe("r"); err != nil {
 			t.Fatal(err)
 		}
 		c.Send([]byte("j r 0\n"))
-		c.Start("r", 0)
+		c.Resume("r", 0)
 		return c, client
 	}
 	slow, slowEnd := attach()
@@ -278,11 +278,11 @@ func TestSlowSocket(t *testing.T) {
 	for !read.needsJoin("r") {
 		<-slowProgress
 	}
-	if err := slow.Open("r"); err != nil {
+	if err := slow.Subscribe("r"); err != nil {
 		t.Fatal(err)
 	}
 	slow.Send([]byte("j r 60000\n"))
-	slow.Start("r", last)
+	slow.Resume("r", last)
 	if err := b.Publish(&bus.Batch{Rooms: []bus.RoomEvents{{Room: "r", Events: events("r", last+1, last+1)}}}); err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	}, []string{"reason"})
 	m := &metrics{
 		conns:      gauge("connections", "Connections now."),
-		rooms:      gauge("rooms", "Rooms with a seat on this node now."),
+		rooms:      gauge("rooms", "Rooms with a subscription on this node now."),
 		stalled:    gauge("stalled", "Connections waiting for their reader now."),
 		deliveries: counter("deliveries_total", "Events written to connections."),
 		writes:     counter("writes_total", "Writes to links."),

@@ -10,50 +10,48 @@ import (
 	"github.com/roomtide/roomtide/chat"
 )
 
-// room is what the hub knows of a room that somebody here has a seat in.
+// room is what the hub knows of a room that a connection of this node has
+// subscribed to.
 type room struct {
 	// Set once.
 	hub  *Hub
 	id   chat.RoomID
 	lane bus.Lane
 
-	refs int // seats, and those being taken or given back; guarded by roomShard.mu
+	refs int // subscriptions, and those being made or ended; guarded by roomStripe.mu
 
 	// Safe for any goroutine.
-	encodings atomic.Uint32          // bit by number, of those in use; changed under mu
-	flowing   atomic.Int32           // seats in state flowing
-	parts     []atomic.Pointer[part] // by worker, each made when first needed
+	encodings atomic.Uint32               // bit by number, of those in use; changed under mu
+	flowing   atomic.Int32                // subscriptions in state flowing
+	shares    []atomic.Pointer[roomShare] // by worker, each made when first needed
 
 	mu     sync.Mutex
 	rev    chat.Rev               // the newest durable event; unknownRev at first, and when events were lost
 	logs   [maxEncodings]*roomLog // of the encodings in use
-	users  [maxEncodings]int      // seats by encoding
-	wanted chat.Rev               // the highest rev a seat was started at ahead of rev
+	users  [maxEncodings]int      // subscriptions by encoding
+	wanted chat.Rev               // the highest rev that a subscription was resumed at ahead of rev
 	armed  bool                   // a timer waits for wanted
 }
 
 func newRoom(h *Hub, id chat.RoomID, lane bus.Lane) *room {
-	return &room{hub: h, id: id, lane: lane, rev: unknownRev, parts: make([]atomic.Pointer[part], len(h.workers))}
+	return &room{hub: h, id: id, lane: lane, rev: unknownRev, shares: make([]atomic.Pointer[roomShare], len(h.workers))}
 }
 
-// part returns the seats of the room that belong to worker w.
-func (r *room) part(w *worker) *part {
-	if p := r.parts[w.number].Load(); p != nil {
+// share returns the subscriptions that belong to worker w.
+func (r *room) share(w *worker) *roomShare {
+	if p := r.shares[w.number].Load(); p != nil {
 		return p
 	}
-	p := &part{room: r, worker: w}
-	for i := range p.needed {
-		p.needed[i].Store(math.MaxInt64)
-	}
-	if r.parts[w.number].CompareAndSwap(nil, p) {
+	p := newRoomShare(r, w)
+	if r.shares[w.number].CompareAndSwap(nil, p) {
 		return p
 	}
-	return r.parts[w.number].Load()
+	return r.shares[w.number].Load()
 }
 
-// use counts a seat of the encoding and returns the end of its log, which is
+// use counts a subscription of the encoding and returns the end of its log, which is
 // made for the first one. r.mu is held.
-func (r *room) use(id uint8) mark {
+func (r *room) use(id uint8) offset {
 	if r.users[id]++; r.users[id] == 1 {
 		r.logs[id] = newRoomLog(r.hub.cfg.RoomLogBytes, r.rev)
 		r.encodings.Store(r.encodings.Load() | 1<<id)
@@ -69,12 +67,12 @@ func (r *room) unuse(id uint8) {
 	}
 }
 
-// needed is the oldest offset of a log that some seat has not passed.
-func (r *room) needed(enc int) int64 {
+// retained is the lowest offset of a log that a subscription still needs.
+func (r *room) retained(enc int) int64 {
 	off := int64(math.MaxInt64)
-	for i := range r.parts {
-		if p := r.parts[i].Load(); p != nil {
-			off = min(off, p.needed[enc].Load())
+	for i := range r.shares {
+		if p := r.shares[i].Load(); p != nil {
+			off = min(off, p.retained[enc].Load())
 		}
 	}
 	return off
@@ -92,7 +90,7 @@ func (r *room) know(rev chat.Rev) {
 
 // append puts one encoded event into the logs and reports whether it did: what
 // is in the log already is not put in twice, and an ephemeral event is dropped
-// while no seat gets it. r.mu is held; f holds every encoding in use.
+// while no subscription is flowing. r.mu is held; f holds every encoding in use.
 func (r *room) append(ev *chat.Event, f *frames, i int) bool {
 	switch {
 	case ev.Rev == 0:
@@ -117,14 +115,14 @@ func (r *room) append(ev *chat.Event, f *frames, i int) bool {
 	return true
 }
 
-// lose gives the logs up: events are missing behind what is in them. Seats that
-// have not passed the end are told of a gap in the next round. The room goes on
-// from rev, or, if that is unknownRev, from the first event that comes, or from
-// the first seat that is opened from now on and started. r.mu is held.
+// lose gives the logs up: events are missing behind what is in them. Whatever
+// flows or waits below the end is told of a gap in the next round. The room goes
+// on from rev or, if that is unknownRev, from the first event that comes or the
+// first connection that subscribes from now on and resumes. r.mu is held.
 func (r *room) lose(rev chat.Rev, reason chat.GapReason) {
 	r.rev = rev
 	if rev == unknownRev {
-		r.wanted = 0 // seats that wait for it are told now
+		r.wanted = 0 // those that wait for it are told now
 	}
 	for _, l := range r.logs {
 		if l != nil {
@@ -141,25 +139,25 @@ func (r *room) put(id int, l *roomLog, frame []byte) {
 		return
 	}
 	if l.full(len(frame)) {
-		l.trim(r.needed(id))
+		l.trim(r.retained(id))
 	}
 	l.append(frame, r.rev)
 }
 
-// trim lets go of what everybody has passed. r.mu is held.
+// trim drops what no subscription needs any more. r.mu is held.
 func (r *room) trim() {
 	for id, l := range r.logs {
 		if l != nil && len(l.chunks) > 1 {
-			l.trim(r.needed(id))
+			l.trim(r.retained(id))
 		}
 	}
 }
 
-// markDirty puts the room on the list of every worker with seats in it.
+// markDirty puts the room on the list of every worker that has a share of it.
 func (r *room) markDirty() {
-	for i := range r.parts {
-		if p := r.parts[i].Load(); p != nil && p.count.Load() > 0 {
-			p.worker.addPart(p)
+	for i := range r.shares {
+		if p := r.shares[i].Load(); p != nil && p.count.Load() > 0 {
+			p.worker.addShare(p)
 		}
 	}
 }
@@ -180,8 +178,8 @@ func (r *room) arm() {
 	time.AfterFunc(r.hub.cfg.LateAfter, func() { r.late(rev) })
 }
 
-// late runs when rev should have come. Without it a room in which nobody writes
-// would not learn of a loss.
+// late runs when rev should have come. Without it nothing would show the loss of
+// the last batch of an idle lane.
 func (r *room) late(rev chat.Rev) {
 	r.mu.Lock()
 	lost := r.rev != unknownRev && r.rev < rev

@@ -8,50 +8,50 @@ import (
 	"github.com/roomtide/roomtide/chat"
 )
 
-const shards = 64
+const stripes = 64
 
-// rooms finds the rooms by id in which there is a seat.
+// rooms finds the rooms by id that connections have subscribed to.
 type rooms struct {
-	seed   maphash.Seed // set once
-	shards [shards]roomShard
+	seed    maphash.Seed // set once
+	stripes [stripes]roomStripe
 }
 
-type roomShard struct {
+type roomStripe struct {
 	mu   sync.RWMutex
 	byID map[chat.RoomID]*room
 }
 
 func (rs *rooms) init() {
 	rs.seed = maphash.MakeSeed()
-	for i := range rs.shards {
-		rs.shards[i].byID = map[chat.RoomID]*room{}
+	for i := range rs.stripes {
+		rs.stripes[i].byID = map[chat.RoomID]*room{}
 	}
 }
 
-func (rs *rooms) shard(id chat.RoomID) *roomShard {
-	return &rs.shards[maphash.String(rs.seed, string(id))%shards]
+func (rs *rooms) stripe(id chat.RoomID) *roomStripe {
+	return &rs.stripes[maphash.String(rs.seed, string(id))%stripes]
 }
 
-// get returns the room if somebody here has a seat in it.
+// get returns the room, nil if no connection has subscribed to it.
 func (rs *rooms) get(id chat.RoomID) *room {
-	sh := rs.shard(id)
-	sh.mu.RLock()
-	defer sh.mu.RUnlock()
-	return sh.byID[id]
+	st := rs.stripe(id)
+	st.mu.RLock()
+	defer st.mu.RUnlock()
+	return st.byID[id]
 }
 
 // ofLane returns the rooms of a lane.
 func (rs *rooms) ofLane(id bus.Lane) []*room {
 	var all []*room
-	for i := range rs.shards {
-		sh := &rs.shards[i]
-		sh.mu.RLock()
-		for _, r := range sh.byID {
+	for i := range rs.stripes {
+		st := &rs.stripes[i]
+		st.mu.RLock()
+		for _, r := range st.byID {
 			if r.lane == id {
 				all = append(all, r)
 			}
 		}
-		sh.mu.RUnlock()
+		st.mu.RUnlock()
 	}
 	return all
 }
@@ -61,15 +61,15 @@ func (rs *rooms) ofLane(id bus.Lane) []*room {
 func (h *Hub) hold(id chat.RoomID) (*room, error) {
 	lane := h.cfg.Lane(id)
 	if err := h.listenTo(lane); err != nil {
-		return nil, chat.Wrap(chat.Unavailable, "hub.Open", err)
+		return nil, chat.Wrap(chat.Unavailable, "hub.Subscribe", err)
 	}
-	sh := h.rooms.shard(id)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	r := sh.byID[id]
+	st := h.rooms.stripe(id)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	r := st.byID[id]
 	if r == nil {
 		r = newRoom(h, id, lane)
-		sh.byID[id] = r
+		st.byID[id] = r
 		h.metrics.rooms.Inc()
 	}
 	r.refs++
@@ -78,11 +78,11 @@ func (h *Hub) hold(id chat.RoomID) (*room, error) {
 
 // release undoes hold.
 func (h *Hub) release(r *room) {
-	sh := h.rooms.shard(r.id)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
+	st := h.rooms.stripe(r.id)
+	st.mu.Lock()
+	defer st.mu.Unlock()
 	if r.refs--; r.refs == 0 {
-		delete(sh.byID, r.id)
+		delete(st.byID, r.id)
 		h.metrics.rooms.Dec()
 	}
 }

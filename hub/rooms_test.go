@@ -20,10 +20,10 @@ func TestSubscribeFails(t *testing.T) {
 		if err := h.bus.Close(); err != nil {
 			t.Fatal(err)
 		}
-		err := c.Open("r")
+		err := c.Subscribe("r")
 		var e *chat.Error
-		if !errors.As(err, &e) || e.Kind != chat.Unavailable || c.Joined("r") || h.rooms.get("r") != nil {
-			t.Fatal(err, c.Joined("r"))
+		if !errors.As(err, &e) || e.Kind != chat.Unavailable || c.Subscribed("r") || h.rooms.get("r") != nil {
+			t.Fatal(err, c.Subscribed("r"))
 		}
 		c.Detach()
 	})
@@ -57,7 +57,7 @@ func (b *gateBus) Unsubscribe(lane bus.Lane) error {
 	return b.Bus.Unsubscribe(lane)
 }
 
-// No connection has a seat before the hub listens to the lane of the room. A lane
+// No connection is in a room before the hub listens to the lane of the room. A lane
 // is asked for once, and kept until the hub is closed.
 func TestLanesAreSubscribedFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -69,7 +69,7 @@ func TestLanesAreSubscribedFirst(t *testing.T) {
 		}
 		failed := make(chan error, 10)
 		open := func(c *Conn, room chat.RoomID) {
-			if err := c.Open(room); err != nil {
+			if err := c.Subscribe(room); err != nil {
 				failed <- err
 			}
 		}
@@ -84,7 +84,7 @@ func TestLanesAreSubscribedFirst(t *testing.T) {
 				t.Fatalf("got %q, want %q", got, want)
 			}
 			for i, j := range joined {
-				if conns[i].Joined("r") != j {
+				if conns[i].Subscribed("r") != j {
 					t.Fatalf("joined of %d is %v", i, !j)
 				}
 			}
@@ -101,7 +101,7 @@ func TestLanesAreSubscribedFirst(t *testing.T) {
 		check("subscribe 1", false, false)
 		b.gate <- nil
 		check("", true, true, false)
-		conns[0].Leave("r")
+		conns[0].Unsubscribe("r")
 		conns[1].Detach()
 		open(conns[2], "r")
 		check("", false, false, true)

@@ -218,13 +218,13 @@ func (c *stressClient) attach() {
 }
 
 func (c *stressClient) join(i int) {
-	if err := c.conn.Open(c.name(i)); err != nil {
+	if err := c.conn.Subscribe(c.name(i)); err != nil {
 		c.Error(err)
 	}
 	c.joins[c.name(i)]++
 	rev := c.committed[i].Load()
 	c.conn.Send(fmt.Appendf(nil, "j %s %d\n", c.name(i), rev))
-	c.conn.Start(c.name(i), chat.Rev(rev))
+	c.conn.Resume(c.name(i), chat.Rev(rev))
 }
 
 // comeBack joins a room as one that has a part of it, from another connection.
@@ -234,7 +234,7 @@ func (c *stressClient) comeBack(i int) {
 		c.join(i)
 		return
 	}
-	if err := c.conn.Open(room); err != nil {
+	if err := c.conn.Subscribe(room); err != nil {
 		c.Error(err)
 	}
 	c.joins[room]++
@@ -242,7 +242,7 @@ func (c *stressClient) comeBack(i int) {
 	has := max(0, rev-chat.Rev(c.rnd.IntN(4)))
 	c.conn.Send(fmt.Appendf(nil, "j %s %d\n", room, has))
 	c.conn.Replay(room, has, rev, longEvents(room, has+1, rev))
-	c.conn.Start(room, rev)
+	c.conn.Resume(room, rev)
 }
 
 // live is one connection's life: it ends detached, sometimes with everything
@@ -257,7 +257,7 @@ func (c *stressClient) live(steps int) {
 		case 2:
 			c.comeBack(i)
 		case 3:
-			c.conn.Leave(c.name(i))
+			c.conn.Unsubscribe(c.name(i))
 			c.conn.Send(fmt.Appendf(nil, "l %s 0\n", c.name(i)))
 		case 4, 5: // the reader takes little for a while
 			c.link.mu.Lock()
@@ -273,15 +273,15 @@ func (c *stressClient) live(steps int) {
 		c.settle()
 	}
 	c.link.Close(chat.Goodbye{})
-	c.checkTrail(c.conn.Trail())
+	c.checkDelivered(c.conn.Delivered())
 	c.conn.Detach()
 }
 
-// checkTrail pretends that the connection was cut after any line, and compares
-// what the trail says that the peer has with what it has heard by then. Of a room
+// checkDelivered pretends that the connection was cut after any line, and compares
+// what is said that the peer has with what it has heard by then. Of a room
 // it joined again, and of which an answer has not come or nothing behind the
-// answer, the trail may know less.
-func (c *stressClient) checkTrail(trail Trail) {
+// answer, the d may know less.
+func (c *stressClient) checkDelivered(d Delivered) {
 	for range 20 {
 		var last Position
 		answers, since, want := map[chat.RoomID]int{}, map[chat.RoomID]bool{}, map[chat.RoomID]chat.Rev{}
@@ -297,9 +297,9 @@ func (c *stressClient) checkTrail(trail Trail) {
 				}
 			}
 		}
-		have, ok := trail.Have(last.Room, last.Rev)
-		if !ok && !trail.Lost {
-			c.Errorf("unknown after %d steps", len(trail.Steps))
+		have, ok := d.Have(last.Room, last.Rev)
+		if !ok && !d.Lost {
+			c.Errorf("unknown after %d ranges", len(d.Ranges))
 		}
 		for _, p := range have {
 			sure := answers[p.Room] == c.joins[p.Room] && (since[p.Room] || c.joins[p.Room] == 1)
@@ -320,7 +320,7 @@ func (c *stressClient) settle() {
 			c.read.mu.Lock()
 			next, joined := c.read.next[string(c.name(i))]
 			c.read.mu.Unlock()
-			if !c.conn.Joined(c.name(i)) || joined && next > goal {
+			if !c.conn.Subscribed(c.name(i)) || joined && next > goal {
 				break
 			}
 			if c.read.needsJoin(string(c.name(i))) {
@@ -337,7 +337,7 @@ func (c *stressClient) settle() {
 }
 
 // TestSubscriptionRace opens and leaves the same room from many connections. A
-// seat that was taken must see what is published afterwards.
+// connection that has subscribed gets what is published afterwards.
 func TestSubscriptionRace(t *testing.T) {
 	b := membus.New()
 	h := New(Config{Bus: b, Workers: 2})
@@ -352,10 +352,10 @@ func TestSubscriptionRace(t *testing.T) {
 				l := newFakeLink(-1)
 				l.onBytes = func([]byte) { signal(got) }
 				c := h.Attach(l, lineEncoding{})
-				if err := c.Open("r"); err != nil {
+				if err := c.Subscribe("r"); err != nil {
 					t.Error(err)
 				}
-				c.Start("r", chat.Rev(rev.Load()))
+				c.Resume("r", chat.Rev(rev.Load()))
 				turn.Lock()
 				n := chat.Rev(rev.Add(1))
 				one := &bus.Batch{After: int64(n - 1), Position: int64(n), Rooms: []bus.RoomEvents{{Room: "r", Events: events("r", n, n)}}}

@@ -10,17 +10,16 @@ import (
 	"github.com/roomtide/roomtide/wire"
 )
 
-// Recover seats a client that comes back in the rooms it was in, and tells it
-// what it has missed there, as the events of each room in order, before anything
-// that happens now: what the connection owes it (hub.Conn.Owe), which may be
-// nothing. It returns when everything was queued. After an error the connection has
-// to be closed; what the client has by then is in its trail, so it can come back
-// again.
+// Recover takes a client that comes back into the rooms that are pending on its
+// connection (hub.Conn.SetPending), if any, and sends it what it has missed there,
+// as the events of each room in order, before anything that happens now. It returns
+// when everything was queued. After an error the connection has to be closed; what
+// the client has by then is in hub.Conn.Delivered, so it can come back again.
 //
 // A room in which the user may not be any more says so with an event member. A
 // room whose history is another one by now (a restored backup) says so with a gap.
 func (s *Session) Recover(ctx context.Context) error {
-	for _, p := range s.conn.Owed() {
+	for _, p := range s.conn.Pending() {
 		if err := s.resume(ctx, p); err != nil {
 			return err
 		}
@@ -42,7 +41,7 @@ func (s *Session) resume(ctx context.Context, have hub.Position) error {
 			}})
 			return nil
 		case reply.Reset:
-			s.getUp(have.Room)
+			s.unsubscribe(have.Room)
 			s.conn.SendGap(have.Room, have.Rev)
 			return nil
 		}
@@ -71,7 +70,7 @@ func missed(reply *wire.JoinReply, since chat.Rev) []*chat.Event {
 	return append(events, &chat.Event{Kind: chat.EventPresence, Room: d.Room.ID, Presence: &chat.Presence{Online: reply.Count}})
 }
 
-// reenter takes the seat and asks what happened after rev. The client did not ask,
+// reenter subscribes and asks what happened after rev. The client did not ask,
 // so it is not told to come later: this waits, within reason.
 func (s *Session) reenter(ctx context.Context, room chat.RoomID, rev chat.Rev) (*wire.JoinReply, error) {
 	const most = 8

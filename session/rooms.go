@@ -10,8 +10,8 @@ import (
 	"github.com/roomtide/roomtide/wire"
 )
 
-// join seats the connection in a room: first the seat, so that nothing is
-// missed, then how the room stands, then every event after that.
+// join takes the connection into a room: first the subscription, so that nothing
+// is missed, then how the room stands, then every event after that.
 func (s *Session) join(ctx context.Context, cmd *wire.Command) {
 	o := engine.JoinOptions{Limit: cmd.Limit}
 	if cmd.HasAfter {
@@ -26,7 +26,7 @@ func (s *Session) join(ctx context.Context, cmd *wire.Command) {
 	}
 }
 
-// enter takes the seat and asks how the room stands. flow must follow, after
+// enter subscribes and asks how the room stands. flow must follow, after
 // the reply was sent. On an error the connection is not in the room.
 func (s *Session) enter(ctx context.Context, room chat.RoomID, o engine.JoinOptions) (*wire.JoinReply, error) {
 	if err := chat.CheckID("room", string(room), s.deps.Limits.IDBytes); err != nil {
@@ -36,15 +36,15 @@ func (s *Session) enter(ctx context.Context, room chat.RoomID, o engine.JoinOpti
 	if !in && len(s.rooms) >= s.deps.Limits.RoomsPerConn {
 		return nil, chat.E(chat.TooLarge, "at most "+strconv.Itoa(s.deps.Limits.RoomsPerConn)+" rooms on one connection")
 	}
-	if in && !s.conn.Joined(room) {
+	if in && !s.conn.Subscribed(room) {
 		s.forget(room) // put out of the room meanwhile; presence knows
 	}
-	if err := s.conn.Open(room); err != nil {
+	if err := s.conn.Subscribe(room); err != nil {
 		return nil, err
 	}
 	reply, err := s.deps.Engine.Join(ctx, s.actor, room, o)
 	if err != nil {
-		s.getUp(room)
+		s.unsubscribe(room)
 		return nil, err
 	}
 	return reply, nil
@@ -54,22 +54,22 @@ func (s *Session) enter(ctx context.Context, room chat.RoomID, o engine.JoinOpti
 // client is followed by nothing: the client joins again from there.
 func (s *Session) flow(room chat.RoomID, reply *wire.JoinReply) {
 	if reply.Partial {
-		s.getUp(room)
+		s.unsubscribe(room)
 		return
 	}
-	s.conn.Start(room, reply.Rev)
+	s.conn.Resume(room, reply.Rev)
 	if i, in := s.find(room); !in {
 		s.rooms = slices.Insert(s.rooms, i, room)
 		s.deps.Presence.Enter(room, s.actor.User)
 	}
 }
 
-// getUp takes the connection out of a room; the membership stays. Where the hub
-// has done so already, because the membership ended, presence was told.
-func (s *Session) getUp(room chat.RoomID) {
-	seated := s.conn.Joined(room)
-	s.conn.Leave(room)
-	if _, in := s.find(room); in && seated {
+// unsubscribe takes the connection out of a room; the membership stays. Where the
+// hub has done so already, because the membership ended, presence was told.
+func (s *Session) unsubscribe(room chat.RoomID) {
+	subscribed := s.conn.Subscribed(room)
+	s.conn.Unsubscribe(room)
+	if _, in := s.find(room); in && subscribed {
 		s.deps.Presence.Leave(room, s.actor.User)
 	}
 	s.forget(room)
@@ -88,7 +88,7 @@ func (s *Session) forget(room chat.RoomID) {
 func (s *Session) leave(ctx context.Context, cmd *wire.Command) {
 	err := s.deps.Engine.Leave(ctx, s.actor, cmd.Room)
 	if err == nil {
-		s.getUp(cmd.Room)
+		s.unsubscribe(cmd.Room)
 	}
 	s.answer(cmd, &wire.DoneReply{Room: cmd.Room}, err)
 }

@@ -86,14 +86,14 @@ func (s *Session) BadFrame(id int64, hasID bool, err error) {
 	s.fail(&wire.Command{ID: id, HasID: hasID}, err)
 }
 
-// Close ends the conversation: the user gets up from every room on this
-// connection, but stays a member of all of them.
+// Close ends the conversation: the connection leaves every room, but the user
+// stays a member of all of them.
 func (s *Session) Close() {
 	if s.expiry != nil {
 		s.expiry.Stop()
 	}
 	for len(s.rooms) > 0 {
-		s.getUp(s.rooms[len(s.rooms)-1])
+		s.unsubscribe(s.rooms[len(s.rooms)-1])
 	}
 }
 

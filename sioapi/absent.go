@@ -18,15 +18,15 @@ import (
 // absence is what is kept of a client that is away: a few places in rooms. What
 // it misses is in the store anyway, so it may stay away for any time.
 type absence struct {
-	ID    string      `json:"id"` // of its socket
-	User  chat.UserID `json:"user"`
-	Name  string      `json:"name,omitempty"`
-	Guest bool        `json:"guest,omitempty"` // needs no proof but the secret to come back
-	Trail hub.Trail   `json:"trail"`
+	ID        string        `json:"id"` // of its socket
+	User      chat.UserID   `json:"user"`
+	Name      string        `json:"name,omitempty"`
+	Guest     bool          `json:"guest,omitempty"` // needs no proof but the secret to come back
+	Delivered hub.Delivered `json:"delivered"`
 }
 
 // weight is how much room it takes, in places.
-func (a *absence) weight() int { return 1 + len(a.Trail.Rooms) + len(a.Trail.Steps) }
+func (a *absence) weight() int { return 1 + len(a.Delivered.Rooms) + len(a.Delivered.Ranges) }
 
 // maxAbsent bounds what is kept, in places: some 30 MB, for 100,000 clients
 // that were in one room each. Who left first is forgotten first.

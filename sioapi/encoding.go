@@ -31,7 +31,7 @@ func (e Encoding) AppendEvent(dst []byte, ev *chat.Event) []byte {
 }
 
 // appendOffset appends the place of an event, as JSON text: "7 room". It is the
-// same for everybody; what else a client has when it has that, its trail tells.
+// same for everybody; what else a client has when it has that, hub.Delivered tells.
 func appendOffset(dst []byte, room chat.RoomID, rev chat.Rev) []byte {
 	quoted, err := json.Marshal(strconv.FormatInt(int64(rev), 10) + " " + string(room))
 	if err != nil { // a string can always be marshalled

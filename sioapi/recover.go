@@ -42,11 +42,11 @@ func (ss sessions) Claim(s *socketio.Socket, pid, offset string) (id string) {
 		ss.h.absent.put(a)
 		return ""
 	}
-	have, ok := a.Trail.Have(parseOffset(offset))
+	have, ok := a.Delivered.Have(parseOffset(offset))
 	if !ok {
 		return ""
 	}
-	c.conn.Owe(have)
+	c.conn.SetPending(have)
 	c.id = id
 	return id
 }
@@ -88,13 +88,13 @@ func (c *client) absence() *absence {
 	if c.kept.Swap(true) || c.id == "" || !c.session.Authenticated() {
 		return nil
 	}
-	a := &absence{ID: c.id, Trail: c.conn.Trail()}
+	a := &absence{ID: c.id, Delivered: c.conn.Delivered()}
 	a.User, a.Name, a.Guest = c.session.Speaker()
 	return a
 }
 
 // Pong is told by Socket.IO when the client has answered a ping (socketio.PongWriter).
-func (c *client) Pong() { c.conn.Heard() }
+func (c *client) Pong() { c.conn.Acked() }
 
 // recovered brings the client up to date behind its CONNECT.
 func (c *client) recovered() {

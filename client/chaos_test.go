@@ -115,7 +115,7 @@ func (f *fake) mishap(rng *rand.Rand, fc *fakeConn, cmd *wire.Command) (handled 
 		for c := range f.conns { // a connection was too slow
 			if c.seats[cmd.Room] {
 				delete(c.seats, cmd.Room)
-				c.out <- wire.AppendGap(nil, cmd.Room, r.Rev)
+				c.out <- wire.AppendGap(nil, cmd.Room, r.Rev, chat.GapSlow)
 			}
 		}
 	case 4, 5:

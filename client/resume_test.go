@@ -68,7 +68,7 @@ func TestGapAndReset(t *testing.T) {
 	unseat := func(fc *fakeConn) { delete(fc.seats, "room1") }
 	f.each(unseat)
 	f.write("room1", 2)
-	f.each(func(fc *fakeConn) { fc.out <- wire.AppendGap(nil, "room1", 0) })
+	f.each(func(fc *fakeConn) { fc.out <- wire.AppendGap(nil, "room1", 0, chat.GapSlow) })
 	wantMessages(t, c, 1, 2)
 	if ev := next(t, c); ev.News != CaughtUp {
 		t.Errorf("after the gap: %+v", ev)

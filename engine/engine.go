@@ -53,8 +53,9 @@ type Config struct {
 	Store    *store.Store
 	Lanes    *lane.Lanes
 	Presence Presence
-	// Publish hands on events that are not stored (bus.Bus.Publish).
-	Publish func(room chat.RoomID, events []*chat.Event) error
+	// Publish tells the event's room what is not stored. It does not wait, and
+	// what it tells may get lost.
+	Publish func(ev *chat.Event)
 
 	Limits chat.Limits
 	Rates  Rates

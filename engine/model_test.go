@@ -11,6 +11,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/engine"
@@ -52,7 +53,7 @@ func newNode(t testing.TB, configure func(*engine.Config)) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := engine.Config{Store: st, Lanes: n.lanes, Presence: nobody{}, Publish: n.publish, UsersMakeRooms: true}
+	cfg := engine.Config{Store: st, Lanes: n.lanes, Presence: nobody{}, Publish: n.publishOne, UsersMakeRooms: true}
 	if configure != nil {
 		configure(&cfg)
 	}
@@ -69,12 +70,16 @@ func newNode(t testing.TB, configure func(*engine.Config)) *node {
 	return n
 }
 
-func (n *node) publish(room chat.RoomID, events []*chat.Event) error {
+func (n *node) publish(b *bus.Batch) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.events[room] = append(n.events[room], events...)
+	for _, r := range b.Rooms {
+		n.events[r.Room] = append(n.events[r.Room], r.Events...)
+	}
 	return nil
 }
+
+func (n *node) publishOne(ev *chat.Event) { _ = n.publish(bus.Ephemeral(0, ev)) }
 
 func (n *node) published(room chat.RoomID) []*chat.Event {
 	n.mu.Lock()

@@ -37,5 +37,5 @@ func (e *Engine) publishRead(ctx context.Context, user chat.UserID, room chat.Ro
 	if err != nil || online > e.cfg.Limits.ReadEventRoom {
 		return
 	}
-	e.publish(room, &chat.Event{Kind: chat.EventRead, Room: room, User: user, Seq: mark})
+	e.cfg.Publish(&chat.Event{Kind: chat.EventRead, Room: room, User: user, Seq: mark})
 }

@@ -12,7 +12,7 @@ func (e *Engine) Typing(ctx context.Context, a Actor, room chat.RoomID, on bool)
 	if err := e.checkSignal(ctx, &a, room); err != nil {
 		return err
 	}
-	e.publish(room, &chat.Event{Kind: chat.EventTyping, Room: room, User: a.User, On: on})
+	e.cfg.Publish(&chat.Event{Kind: chat.EventTyping, Room: room, User: a.User, On: on})
 	return nil
 }
 
@@ -27,11 +27,4 @@ func (e *Engine) checkSignal(ctx context.Context, a *Actor, room chat.RoomID) er
 		}
 	}
 	return e.checkRead(ctx, a, room)
-}
-
-// publish hands on an event that is not stored.
-func (e *Engine) publish(room chat.RoomID, ev *chat.Event) {
-	if err := e.cfg.Publish(room, []*chat.Event{ev}); err != nil {
-		e.cfg.Log.Debug("an event did not reach every node", "room", room, "err", err)
-	}
 }

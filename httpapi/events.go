@@ -40,7 +40,7 @@ func (c *call) events() (answer, error) {
 	}
 	switch {
 	case err == nil:
-		conn.Start(c.room, rev)
+		conn.Resume(c.room, rev)
 		c.watch(conn, ended)
 	case s.abandon():
 		return answer{}, err
@@ -94,7 +94,7 @@ func (c *call) online(conn *hub.Conn) (offline func()) {
 	}
 	c.cfg.Presence.Enter(c.room, c.id.User)
 	return func() {
-		if conn.Joined(c.room) { // otherwise the membership has ended, and its end told presence
+		if conn.Subscribed(c.room) { // otherwise the membership has ended, and its end told presence
 			c.cfg.Presence.Leave(c.room, c.id.User)
 		}
 	}
@@ -123,7 +123,7 @@ func (c *call) enter(conn *hub.Conn) (chat.Rev, error) {
 	if err := chat.CheckID("room", string(c.room), c.cfg.Limits.IDBytes); err != nil {
 		return 0, err
 	}
-	if err := conn.Open(c.room); err != nil {
+	if err := conn.Subscribe(c.room); err != nil {
 		return 0, err
 	}
 	joined, err := c.cfg.Engine.Join(c.ctx, c.actor, c.room, engine.JoinOptions{Limit: 1})
@@ -204,7 +204,7 @@ func (c *call) watch(conn *hub.Conn, ended <-chan struct{}) {
 			conn.Close(chat.ByeExpired)
 		case <-beat.C:
 			switch {
-			case !conn.Joined(c.room):
+			case !conn.Subscribed(c.room):
 				conn.Close(chat.ByeForbidden)
 			case chat.KindOf(c.still()) == chat.Unauthed:
 				conn.Close(chat.ByeRevoked)

@@ -258,7 +258,9 @@ func TestEventsGap(t *testing.T) {
 	n.bus.lose.Store(true)
 	n.want(201, "POST", "/v1/rooms/r/messages", `{"message":"2"}`, "as ann")
 	n.want(201, "POST", "/v1/rooms/r/messages", `{"message":"3"}`, "as ann")
-	e.next("gap")
+	if g := e.next("gap"); g.data["reason"] != chat.GapLost.String() {
+		t.Errorf("%+v", g)
+	}
 	e.end()
 	e = n.listen("/v1/rooms/r/events", "as ann", "Last-Event-ID: "+e.last)
 	e.next("")

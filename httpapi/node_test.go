@@ -54,17 +54,17 @@ type node struct {
 	seen map[string]bool // operations that were answered well
 }
 
-// lossy is a bus that can lose the next event.
+// lossy is a bus that can lose the next batch.
 type lossy struct {
 	bus.Bus
 	lose atomic.Bool
 }
 
-func (b *lossy) Publish(room chat.RoomID, events []*chat.Event) error {
+func (b *lossy) Publish(batch *bus.Batch) error {
 	if b.lose.CompareAndSwap(true, false) {
 		return nil
 	}
-	return b.Bus.Publish(room, events)
+	return b.Bus.Publish(batch)
 }
 
 func newNode(t *testing.T, change func(*Config)) *node {

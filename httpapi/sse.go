@@ -15,8 +15,6 @@ import (
 // the id, which the client sends back as Last-Event-ID.
 type sse struct{}
 
-func (sse) ID() int { return 1 }
-
 func (sse) AppendEvent(dst []byte, ev *chat.Event) []byte {
 	name := ev.Kind.String()
 	if name == "" {
@@ -32,8 +30,8 @@ func (sse) AppendEvent(dst []byte, ev *chat.Event) []byte {
 // gapEnd ends the frame of a gap and occurs nowhere else, as data is one line.
 const gapEnd = "\nevent: gap\n\n"
 
-func (sse) AppendGap(dst []byte, room chat.RoomID, rev chat.Rev) []byte {
-	dst = appendData(dst, func(dst []byte) []byte { return wire.AppendGap(dst, room, rev) })
+func (sse) AppendGap(dst []byte, room chat.RoomID, rev chat.Rev, reason chat.GapReason) []byte {
+	dst = appendData(dst, func(dst []byte) []byte { return wire.AppendGap(dst, room, rev, reason) })
 	return append(dst[:len(dst)-1], gapEnd...)
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 func TestStreamCutsAtGap(t *testing.T) {
-	whole := sse{}.AppendGap([]byte("data: 1\n\n"), "r", 5)
+	whole := sse{}.AppendGap([]byte("data: 1\n\n"), "r", 5, chat.GapSlow)
 	bytes := append(append([]byte(nil), whole...), "id: 7\nevent: message\n\n"...)
 	for step := 1; step <= len(bytes); step++ {
 		s, written, ended := &stream{}, 0, false

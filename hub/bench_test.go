@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/bus/membus"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/internal/netwrite"
@@ -57,15 +58,15 @@ func (fixedEncoding) AppendEvent(dst []byte, _ *chat.Event) []byte { return appe
 
 // BenchmarkFanout delivers to 1000 connections in one room; one operation is one
 // event at one connection. Counting links show what the hub costs by itself,
-// sockets add the kernel and the reading side. batch is how many events come
-// between two kicks.
+// sockets add the kernel and the reading side. batch is how many events are
+// published at once.
 func BenchmarkFanout(b *testing.B) {
 	const conns = 1000
 	for _, kind := range []string{"counting", "tcp"} {
 		for _, batch := range []int{1, 32} {
 			b.Run(fmt.Sprintf("%s/batch=%d", kind, batch), func(b *testing.B) {
-				bus := membus.New()
-				h := New(Config{Bus: bus})
+				carrier := membus.New()
+				h := New(Config{Bus: carrier})
 				bytes := &counter{reached: make(chan struct{}, 1)}
 				var all []*Conn
 				for range conns {
@@ -78,23 +79,24 @@ func BenchmarkFanout(b *testing.B) {
 						l = countLink{bytes}
 					}
 					c := h.Attach(l, fixedEncoding{})
-					if err := c.Open("r"); err != nil {
+					if err := c.Subscribe("r"); err != nil {
 						b.Fatal(err)
 					}
-					c.Start("r", 0)
+					c.Resume("r", 0)
 					all = append(all, c)
 				}
 				b.ReportAllocs()
 				b.ResetTimer()
-				rev := chat.Rev(0)
+				rev, position := chat.Rev(0), int64(0)
 				for n := 0; n < b.N; n += conns * batch {
 					evs := events("r", rev+1, rev+chat.Rev(batch))
 					rev += chat.Rev(batch)
 					bytes.goal.Store(int64(rev) * conns * int64(len(fixedFrame)))
-					if err := bus.Publish("r", evs); err != nil {
+					position++
+					one := &bus.Batch{After: position - 1, Position: position, Rooms: []bus.RoomEvents{{Room: "r", Events: evs}}}
+					if err := carrier.Publish(one); err != nil {
 						b.Fatal(err)
 					}
-					h.Kick()
 					<-bytes.reached
 				}
 				b.StopTimer()

@@ -10,40 +10,44 @@ import (
 	"github.com/roomtide/roomtide/chat"
 )
 
-// Conn is one connection. Its methods are safe for any goroutine. Open waits for
-// the bus when it is the node's first seat in a room, Leave and Detach when they
-// give up the last one; the others do not block.
+// Conn is one connection. Its methods are safe for any goroutine. Subscribe waits
+// for the bus when the hub does not listen to the lane of the room yet; the others
+// do not block.
 type Conn struct {
 	// Set by Attach.
 	hub    *Hub
 	link   Link
-	enc    Encoding
 	worker *worker
 
 	// Safe for any goroutine.
 	dirty atomic.Bool // on the worker's list
 
-	place   int32 // in connSet.conns; guarded by its mu
-	sibling *Conn // the next one of the same user; guarded by userShard.mu
+	encodingID uint8 // set by Attach
 
-	mu      sync.Mutex
-	user    chat.UserID   // set once, by SetUser
-	seats   []*seat       // by room; most connections have few, and a map costs more than all of them
-	private [][]byte      // frames for this connection alone, oldest first
-	bytes   int           // of private
-	bye     *chat.Goodbye // set by the first Close; nothing is queued after it
-	gone    bool          // detached
-	tracked bool          // Trail will be asked for
-	trail   *trail        // nil as long as there was one seat
+	place   int32 // in connSet.conns; guarded by its mu
+	sibling *Conn // the next one of the same user; guarded by userStripe.mu
+
+	mu       sync.Mutex
+	user     chat.UserID     // set once, by SetUser
+	subs     []*subscription // by room; most connections have few, and a map costs more than all of them
+	private  [][]byte        // frames for this connection alone, oldest first
+	bytes    int             // of private
+	bye      *chat.Goodbye   // set by the first Close; nothing is queued after it
+	gone     bool            // detached
+	tracked  bool            // Delivered will be asked for
+	delivery *deliveryLog    // nil as long as there was one subscription
 
 	// Owned by the worker.
-	stalled bool  // the link accepts no more; somebody waits for it
+	stalled bool  // the link accepts no more; a goroutine waits for it
 	dead    bool  // nothing is written any more
 	touched bool  // on the list of this round
 	first   int32 // what this round has for it: a list in worker.items
 	last    int32
 	cut     net.Buffers // rest of a frame the link took a part of; goes first
 }
+
+// encoding is how the connection is written to.
+func (c *Conn) encoding() Encoding { return c.hub.encoding(int(c.encodingID)) }
 
 // SetUser says whose connection it is. It is called once.
 func (c *Conn) SetUser(user chat.UserID) {
@@ -71,7 +75,8 @@ func (c *Conn) SetUser(user chat.UserID) {
 // front, the connection is closed as slow.
 func (c *Conn) Send(frame []byte) { c.queue(frame, true) }
 
-// SendLater is Send without waking the worker: somebody calls Kick soon.
+// SendLater is Send without waking the worker: the frame leaves with the next
+// Kick or batch. The caller sees to it that one comes soon.
 func (c *Conn) SendLater(frame []byte) { c.queue(frame, false) }
 
 func (c *Conn) queue(frame []byte, wake bool) {
@@ -105,87 +110,94 @@ func (c *Conn) queued(wake bool) {
 	}
 }
 
-// Open takes a seat in a room. Nothing flows yet, but nothing that happens from
-// now on is lost for a Start that follows. On a seat that is taken already it
-// stops the flow, so that the room can be joined again.
-func (c *Conn) Open(id chat.RoomID) error {
-	if s := c.seat(id); s != nil {
-		s.open()
+// Subscribe takes the connection into a room. Nothing flows yet, but nothing that
+// happens from now on is lost for a Resume that follows. On a connection that is
+// in the room already it stops the flow, so that the room can be joined again.
+func (c *Conn) Subscribe(id chat.RoomID) error {
+	if s := c.sub(id); s != nil {
+		s.pause()
 		return nil
 	}
 	r, err := c.hub.hold(id)
 	if err != nil {
 		return err
 	}
-	s := r.part(c.worker).add(c)
+	s := r.share(c.worker).add(c)
 	c.mu.Lock()
-	var other *seat
+	var other *subscription
 	i, taken := c.find(id)
 	gone := c.gone
 	switch {
 	case taken:
-		other = c.seats[i]
+		other = c.subs[i]
 	case !gone:
-		if c.tracked && len(c.seats) == 1 {
-			c.branch()
+		if c.tracked && len(c.subs) == 1 {
+			c.ensureLog()
 		}
-		c.seats = slices.Insert(c.seats, i, s)
+		c.subs = slices.Insert(c.subs, i, s)
 	}
 	c.mu.Unlock()
 	switch {
 	case gone:
-		s.giveUp()
+		s.end()
 		return chat.E(chat.Unavailable, "the connection is gone")
-	case other != nil: // Open twice at the same time
-		s.giveUp()
-		other.open()
+	case other != nil: // Subscribe twice at the same time
+		s.end()
+		other.pause()
 	}
 	return nil
 }
 
-// Start lets the events after rev flow, in order, each once, none left out, and
-// behind everything Sent before. Where the hub cannot keep that promise it says
-// so with a gap frame and nothing flows until the room is opened again. It does
-// nothing unless the seat was opened and not yet started.
-func (c *Conn) Start(id chat.RoomID, after chat.Rev) {
-	s := c.seat(id)
-	if s != nil && s.start(after) {
-		c.worker.addSeat(s)
+// Resume lets the events after rev flow, in order, each once, none left out, and
+// behind everything Sent before. Where the hub cannot keep that promise, now or
+// later, it says so with a gap frame, and nothing flows until Subscribe is called
+// again. Resume does nothing unless Subscribe came before it.
+func (c *Conn) Resume(id chat.RoomID, after chat.Rev) {
+	s := c.sub(id)
+	if s == nil {
+		return
+	}
+	pending, g := s.resume(after)
+	if pending {
+		c.worker.addSub(s)
 		c.worker.kick()
+	}
+	if g != nil {
+		c.hub.report(g)
 	}
 }
 
-// Leave gives the seat up. Nothing of the room is written after frames that are
-// Sent from now on.
-func (c *Conn) Leave(id chat.RoomID) {
-	var s *seat
+// Unsubscribe takes the connection out of a room. Nothing of the room is written
+// after frames that are Sent from now on.
+func (c *Conn) Unsubscribe(id chat.RoomID) {
+	var s *subscription
 	c.mu.Lock()
 	if i, ok := c.find(id); ok {
-		s = c.seats[i]
-		c.seats = slices.Delete(c.seats, i, i+1)
+		s = c.subs[i]
+		c.subs = slices.Delete(c.subs, i, i+1)
 	}
 	c.mu.Unlock()
 	if s != nil {
-		s.giveUp()
+		s.end()
 	}
 }
 
-// Joined reports whether the connection has a seat in the room.
-func (c *Conn) Joined(id chat.RoomID) bool { return c.seat(id) != nil }
+// Subscribed reports whether the connection is in the room, flowing or not.
+func (c *Conn) Subscribed(id chat.RoomID) bool { return c.sub(id) != nil }
 
-func (c *Conn) seat(id chat.RoomID) *seat {
+func (c *Conn) sub(id chat.RoomID) *subscription {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if i, ok := c.find(id); ok {
-		return c.seats[i]
+		return c.subs[i]
 	}
 	return nil
 }
 
-// find returns where in seats the room is or would be. c.mu is held.
+// find returns where in subs the room is or would be. c.mu is held.
 func (c *Conn) find(id chat.RoomID) (i int, ok bool) {
-	return slices.BinarySearchFunc(c.seats, id, func(s *seat, id chat.RoomID) int {
-		return cmp.Compare(s.part.room.id, id)
+	return slices.BinarySearchFunc(c.subs, id, func(s *subscription, id chat.RoomID) int {
+		return cmp.Compare(s.share.room.id, id)
 	})
 }
 
@@ -198,15 +210,15 @@ func (c *Conn) Detach() {
 		return
 	}
 	c.gone = true
-	seats, user := c.seats, c.user
-	c.seats, c.private, c.bytes = nil, nil, 0
+	subs, user := c.subs, c.user
+	c.subs, c.private, c.bytes = nil, nil, 0
 	c.wakeFlush()
 	c.mu.Unlock()
 	if user != "" {
 		c.hub.users.remove(user, c)
 	}
-	for _, s := range seats {
-		s.giveUp()
+	for _, s := range subs {
+		s.end()
 	}
 	c.worker.conns.remove(c)
 	c.hub.metrics.conns.Dec()
@@ -225,10 +237,4 @@ func (c *Conn) Close(g chat.Goodbye) {
 	c.mu.Unlock()
 	c.worker.addConn(c)
 	c.worker.kick()
-}
-
-// giveUp leaves the seat for good; the caller took it out of conn.seats.
-func (s *seat) giveUp() {
-	s.part.remove(s)
-	s.conn.hub.release(s.part.room)
 }

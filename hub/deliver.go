@@ -3,36 +3,47 @@ package hub
 import (
 	"sync"
 
+	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/chat"
 )
 
-// Deliver puts events into the log of their room, and takes the seats of those
-// who are no longer members. It is what the bus calls, and waits for nobody's
-// reading. The events leave with the next Kick, so that a batch over many rooms
-// goes out in one round.
-func (h *Hub) Deliver(id chat.RoomID, events []*chat.Event) {
-	r := h.rooms.get(id)
-	if r == nil || !r.live.Load() {
-		return
+// Deliver puts the events of a batch into the logs of their rooms, takes users
+// out that are no members any more, and wakes the workers: all of the batch leaves
+// in one round. It is what the bus calls (bus.Handler), and waits for no reader.
+func (h *Hub) Deliver(b *bus.Batch) {
+	if b.Position != 0 {
+		if l := h.lanes.get(b.Lane); l != nil && l.advance(b) {
+			h.loseLane(b.Lane)
+		}
 	}
-	b := batches.Get().(*batch)
-	b.encode(r, r.encodings.Load(), events)
+	for i := range b.Rooms {
+		if r := h.rooms.get(b.Rooms[i].Room); r != nil {
+			h.deliver(r, b.Rooms[i].Events)
+		}
+	}
+	h.Kick()
+}
+
+// deliver is Deliver for one room.
+func (h *Hub) deliver(r *room, events []*chat.Event) {
+	f := framePool.Get().(*frames)
+	f.encode(r, r.encodings.Load(), events)
 	changed := false
 	r.mu.Lock()
-	for r.encodings.Load()&^b.done != 0 { // somebody came with another encoding meanwhile
+	for r.encodings.Load()&^f.done != 0 { // another encoding came into use meanwhile
 		more := r.encodings.Load()
 		r.mu.Unlock()
-		b.encode(r, more, events)
+		f.encode(r, more, events)
 		r.mu.Lock()
 	}
 	for i, ev := range events {
-		if r.append(ev, b, i) {
+		if r.append(ev, f, i) {
 			changed = true
 		}
 	}
 	r.trim()
 	r.mu.Unlock()
-	b.release()
+	f.release()
 	if changed {
 		r.markDirty()
 	}
@@ -43,47 +54,47 @@ func (h *Hub) Deliver(id chat.RoomID, events []*chat.Event) {
 	}
 }
 
-// batch is the frames of one Deliver, encoded before the room is locked.
-type batch struct {
-	done uint32 // bit by Encoding.ID
+// frames are the events of one room in a batch, encoded before the room is locked.
+type frames struct {
+	done uint32 // bit by number of the encoding
 	mem  [maxEncodings][]byte
 	ends [maxEncodings][]int
 }
 
-var batches = sync.Pool{New: func() any { return new(batch) }}
+var framePool = sync.Pool{New: func() any { return new(frames) }}
 
 // encode fills in the encodings of want that are not done yet.
-func (b *batch) encode(r *room, want uint32, events []*chat.Event) {
+func (f *frames) encode(r *room, want uint32, events []*chat.Event) {
 	for id := range maxEncodings {
-		if want&^b.done&(1<<id) == 0 {
+		if want&^f.done&(1<<id) == 0 {
 			continue
 		}
 		enc := r.hub.encoding(id)
 		for _, ev := range events {
-			b.mem[id] = enc.AppendEvent(b.mem[id], ev)
-			b.ends[id] = append(b.ends[id], len(b.mem[id]))
+			f.mem[id] = enc.AppendEvent(f.mem[id], ev)
+			f.ends[id] = append(f.ends[id], len(f.mem[id]))
 		}
-		b.done |= 1 << id
+		f.done |= 1 << id
 	}
 }
 
-func (b *batch) frame(id, i int) []byte {
+func (f *frames) frame(id, i int) []byte {
 	start := 0
 	if i > 0 {
-		start = b.ends[id][i-1]
+		start = f.ends[id][i-1]
 	}
-	return b.mem[id][start:b.ends[id][i]]
+	return f.mem[id][start:f.ends[id][i]]
 }
 
-// release gives the batch back for the next Deliver, unless it grew too large
-// to keep.
-func (b *batch) release() {
-	b.done = 0
-	for id := range b.mem {
-		if cap(b.mem[id]) > 1<<20 {
+// release gives the memory back for the next room, unless it grew too large to
+// keep.
+func (f *frames) release() {
+	f.done = 0
+	for id := range f.mem {
+		if cap(f.mem[id]) > 1<<20 {
 			return
 		}
-		b.mem[id], b.ends[id] = b.mem[id][:0], b.ends[id][:0]
+		f.mem[id], f.ends[id] = f.mem[id][:0], f.ends[id][:0]
 	}
-	batches.Put(b)
+	framePool.Put(f)
 }

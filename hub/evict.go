@@ -2,15 +2,15 @@ package hub
 
 import "github.com/roomtide/roomtide/chat"
 
-// evict takes the seats in a room from all connections of a user who is no
-// longer a member, and tells each the event that says so. Room events that wait
-// to be written to them may be left out.
+// evict takes all connections of a user out of a room of which the user is no
+// member any more, and sends each the event that says so. Events of the room that
+// wait to be written to them may be left out.
 func (h *Hub) evict(ev *chat.Event) {
 	user := ev.Member.User
 	for _, c := range h.users.of(user) {
-		if c.Joined(ev.Room) {
-			c.Leave(ev.Room)
-			c.SendLater(c.enc.AppendEvent(nil, ev))
+		if c.Subscribed(ev.Room) {
+			c.Unsubscribe(ev.Room)
+			c.SendLater(c.encoding().AppendEvent(nil, ev))
 		}
 	}
 	if h.cfg.Evicted != nil {

@@ -31,8 +31,8 @@ func TestWhoIsPutOutHearsThatAndNothingAfterIt(t *testing.T) {
 		h.expect(lp, "e r 2\ne other 1 x\n")
 		h.expect(ld, "e r 2\ne other 1 x\n")
 		h.expect(lb, "e r 2\ne r 3 about ann\ne other 1 x\n")
-		if len(evicted) != 1 || evicted[0] != "ann" || phone.Joined("r") || !bob.Joined("r") {
-			t.Fatal(evicted, phone.Joined("r"), bob.Joined("r"))
+		if len(evicted) != 1 || evicted[0] != "ann" || phone.Subscribed("r") || !bob.Subscribed("r") {
+			t.Fatal(evicted, phone.Subscribed("r"), bob.Subscribed("r"))
 		}
 		for _, c := range []*Conn{phone, desk, bob} {
 			c.Detach()

@@ -14,7 +14,7 @@ import (
 // not wait for all of it.
 func TestLargeRoomLetsOthersIn(t *testing.T) {
 	const large = 100
-	cfg := Config{Workers: 1, seatsARound: 10}
+	cfg := Config{Workers: 1, scanSize: 10}
 	inBubble(t, cfg, func(h *harness) {
 		var mu sync.Mutex
 		var order []string
@@ -51,9 +51,9 @@ func TestLargeRoomLetsOthersIn(t *testing.T) {
 	})
 }
 
-// Seats that leave while a pass is under way make no other seat miss anything.
-func TestSeatsMoveDuringAPass(t *testing.T) {
-	cfg := Config{Workers: 1, seatsARound: 3, RoomLogBytes: 1 << 20}
+// Subscriptions that end while a scan is under way make no other one miss anything.
+func TestSubscriptionsMoveDuringAScan(t *testing.T) {
+	cfg := Config{Workers: 1, scanSize: 3, RoomLogBytes: 1 << 20}
 	inBubble(t, cfg, func(h *harness) {
 		type seat struct {
 			c *Conn
@@ -65,11 +65,11 @@ func TestSeatsMoveDuringAPass(t *testing.T) {
 		for i := range 20 {
 			c, l := h.conn(-1)
 			if i == 4 {
-				l.onBytes = func([]byte) { // in the middle of a pass
+				l.onBytes = func([]byte) { // in the middle of a scan
 					if !left {
 						left = true
 						for _, i := range leaving {
-							seats[i].c.Leave("r")
+							seats[i].c.Unsubscribe("r")
 						}
 					}
 				}

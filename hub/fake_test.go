@@ -11,15 +11,14 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/bus/membus"
 	"github.com/roomtide/roomtide/chat"
 )
 
-// lineEncoding writes an event as a line: "e room rev text", a passing event
-// with rev 0, a gap as "g room rev".
+// lineEncoding writes an event as a line: "e room rev text", an ephemeral event
+// with rev 0, a gap as "g room rev reason".
 type lineEncoding struct{ id int }
-
-func (e lineEncoding) ID() int { return e.id }
 
 func (e lineEncoding) AppendEvent(dst []byte, ev *chat.Event) []byte {
 	text := ""
@@ -29,8 +28,8 @@ func (e lineEncoding) AppendEvent(dst []byte, ev *chat.Event) []byte {
 	return fmt.Appendf(dst, "e %s %d%s\n", ev.Room, ev.Rev, text)
 }
 
-func (e lineEncoding) AppendGap(dst []byte, room chat.RoomID, rev chat.Rev) []byte {
-	return fmt.Appendf(dst, "g %s %d\n", room, rev)
+func (e lineEncoding) AppendGap(dst []byte, room chat.RoomID, rev chat.Rev, reason chat.GapReason) []byte {
+	return fmt.Appendf(dst, "g %s %d %s\n", room, rev, reason)
 }
 
 // fakeLink takes bytes as long as its allowance lasts.
@@ -158,7 +157,10 @@ func lines(room string, from, to int) string {
 type harness struct {
 	*testing.T
 	*Hub
-	bus *membus.Bus
+	bus bus.Bus
+
+	mu       sync.Mutex
+	position int64 // of the one lane
 }
 
 func inBubble(t *testing.T, cfg Config, test func(h *harness)) {
@@ -171,23 +173,45 @@ func inBubble(t *testing.T, cfg Config, test func(h *harness)) {
 }
 
 func newHarness(t *testing.T, cfg Config) *harness {
-	b := membus.New()
-	cfg.Bus = b
+	if cfg.Bus == nil {
+		cfg.Bus = membus.New()
+	}
 	if cfg.Workers == 0 {
 		cfg.Workers = 2
 	}
-	if cfg.seatsARound == 0 {
-		cfg.seatsARound = 2 // rooms of tests are small
+	if cfg.scanSize == 0 {
+		cfg.scanSize = 2 // rooms of tests are small
 	}
-	return &harness{T: t, Hub: New(cfg), bus: b}
+	return &harness{T: t, Hub: New(cfg), bus: cfg.Bus}
 }
 
 func (h *harness) publish(room chat.RoomID, evs ...*chat.Event) {
 	h.Helper()
-	if err := h.bus.Publish(room, evs); err != nil {
+	h.commit(bus.RoomEvents{Room: room, Events: evs})
+}
+
+// commit publishes a batch: the next one of the lane, unless all events are
+// ephemeral.
+func (h *harness) commit(rooms ...bus.RoomEvents) {
+	h.Helper()
+	b := &bus.Batch{Rooms: rooms}
+	if ephemeral := len(rooms) > 0 && rooms[0].Events[0].Rev == 0; !ephemeral {
+		h.mu.Lock()
+		b.After, b.Position = h.position, h.position+1
+		h.position++
+		h.mu.Unlock()
+	}
+	if err := h.bus.Publish(b); err != nil {
 		h.Fatal(err)
 	}
-	h.Kick()
+}
+
+// gather puts events into a room's log, and leaves it to a later round to write
+// them, as the first rooms of a batch.
+func (h *harness) gather(id chat.RoomID, evs []*chat.Event) {
+	if r := h.rooms.get(id); r != nil {
+		h.deliver(r, evs)
+	}
 }
 
 func (h *harness) conn(allow int) (*Conn, *fakeLink) {
@@ -197,10 +221,10 @@ func (h *harness) conn(allow int) (*Conn, *fakeLink) {
 
 func (h *harness) join(c *Conn, room chat.RoomID, after chat.Rev) {
 	h.Helper()
-	if err := c.Open(room); err != nil {
+	if err := c.Subscribe(room); err != nil {
 		h.Fatal(err)
 	}
-	c.Start(room, after)
+	c.Resume(room, after)
 }
 
 // expect waits until nothing moves and compares what the link took.

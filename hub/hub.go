@@ -1,27 +1,3 @@
-// Package hub holds the connections of this node and writes to them.
-//
-// Every room with a seat here has a log: a bounded run of framed bytes, one for
-// each encoding in use. An event is encoded once and appended once. A seat is a
-// place in that log, so delivering is writing what lies between the place and
-// the head, with no queue and no copy for each receiver.
-//
-// Deliver appends and marks the room dirty; Kick wakes the workers. A worker
-// makes rounds: it collects what its connections have not got from all dirty
-// rooms and writes each connection once. While a round runs, more gathers, and
-// the next round carries it all: batches grow with the load by themselves.
-//
-// A connection whose link accepts no more leaves the rounds until it is
-// writable again. It costs its places, the rest of one frame and, behind the
-// reply in front, about Config.PrivateBytes of replies. When the log has moved
-// past its place it is told of a gap and joins again by rev.
-//
-// The worker of a connection alone writes to its link. The order of the locks:
-// part.mu first; room.mu, Conn.mu and worker.mu may be taken under it, and
-// nothing under those. All others are taken alone. No lock is held while a Bus
-// or a Link is called. Deliver and SendLater take room.mu, Conn.mu and
-// worker.mu, which are held for a few copies only: a lane that delivers waits
-// for no round and for no reader. (Only where a member left it takes part.mu,
-// which a round holds while it looks over the seats of one room.)
 package hub
 
 import (
@@ -40,21 +16,31 @@ import (
 
 // Config is how a Hub is made. Zero values mean the defaults.
 type Config struct {
-	Bus          bus.Bus       // required; New calls its Listen
+	Bus bus.Bus // required; New calls its Listen
+
+	// Lane returns the lane of a room, always the same. nil: lane 0 has all rooms.
+	Lane func(room chat.RoomID) bus.Lane
+
+	// Evicted is told that a user was taken out of a room on all connections,
+	// because the membership ended. It is called by Deliver and must not block;
+	// may be nil.
+	Evicted func(user chat.UserID, room chat.RoomID)
+
 	Workers      int           // writing goroutines, GOMAXPROCS
 	RoomLogBytes int           // of a room's log in one encoding, 256 KiB
 	PrivateBytes int           // of replies waiting for one connection, 256 KiB
 	StallTimeout time.Duration // a link that accepts nothing for so long is closed, 30 s
-	seatsARound  int           // of one room that one worker serves at a time, 1024: some milliseconds of writing
-	LateAfter    time.Duration // a commit the bus has not brought by then is lost, 2 s
-	// Evicted is told that a user lost their seats in a room, because they left
-	// it or were put out. It is called by Deliver and must not block; may be nil.
-	Evicted    func(user chat.UserID, room chat.RoomID)
+	LateAfter    time.Duration // a commit that the bus has not brought by then is lost, 2 s
+	scanSize     int           // subscriptions of one room that a worker serves in a round, 1024: some milliseconds of writing
+
 	Log        *slog.Logger          // nil discards
 	Registerer prometheus.Registerer // nil registers nothing
 }
 
 func (c *Config) setDefaults() {
+	if c.Lane == nil {
+		c.Lane = func(chat.RoomID) bus.Lane { return 0 }
+	}
 	if c.Workers <= 0 {
 		c.Workers = runtime.GOMAXPROCS(0)
 	}
@@ -67,8 +53,8 @@ func (c *Config) setDefaults() {
 	if c.StallTimeout <= 0 {
 		c.StallTimeout = 30 * time.Second
 	}
-	if c.seatsARound <= 0 {
-		c.seatsARound = 1024
+	if c.scanSize <= 0 {
+		c.scanSize = 1024
 	}
 	if c.LateAfter <= 0 {
 		c.LateAfter = 2 * time.Second
@@ -79,7 +65,7 @@ func (c *Config) setDefaults() {
 }
 
 // How a drained node's connections come back: a few at once, many in
-// milliseconds each, up to a time that people bear.
+// milliseconds each, up to a time that users accept.
 const (
 	spreadFrom = 200
 	spreadEach = 1
@@ -101,8 +87,9 @@ type Hub struct {
 
 	// Safe for any goroutine.
 	rooms     rooms
+	lanes     lanes
 	users     users
-	encodings [maxEncodings]atomic.Pointer[Encoding] // set by the first Attach of each
+	encodings [maxEncodings]atomic.Pointer[Encoding] // by encodingID, which sets them
 	attached  atomic.Uint64                          // conns so far, to deal them out
 	closeOnce sync.Once
 }
@@ -112,6 +99,7 @@ func New(cfg Config) *Hub {
 	cfg.setDefaults()
 	h := &Hub{cfg: cfg, log: cfg.Log, metrics: newMetrics(cfg.Registerer), done: make(chan struct{})}
 	h.rooms.init()
+	h.lanes.init()
 	h.users.init()
 	for i := range cfg.Workers {
 		h.workers = append(h.workers, newWorker(h, i))
@@ -123,20 +111,19 @@ func New(cfg Config) *Hub {
 	return h
 }
 
-// Kick lets the workers write what SendLater and Deliver queued. It does not
-// wait for them.
+// Kick lets the workers write what SendLater queued. It does not wait for them.
 func (h *Hub) Kick() {
 	for _, w := range h.workers {
 		w.kick()
 	}
 }
 
-// Attach takes a connection in. Whoever attaches calls Detach when the transport
-// is gone. A draining hub closes the link at once.
+// Attach takes a connection in. The transport calls Detach when it has ended. A
+// draining hub closes the link at once.
 func (h *Hub) Attach(link Link, enc Encoding) *Conn {
-	h.encodings[enc.ID()].CompareAndSwap(nil, &enc)
+	id := h.encodingID(enc)
 	w := h.workers[h.attached.Add(1)%uint64(len(h.workers))]
-	c := &Conn{hub: h, link: link, enc: enc, worker: w}
+	c := &Conn{hub: h, link: link, encodingID: id, worker: w}
 	if !w.conns.add(c) {
 		c.gone = true
 		link.Close(chat.ByeDraining)
@@ -155,7 +142,20 @@ func (h *Hub) Len() int {
 	return n
 }
 
-// encoding returns the encoding of an id that some connection has.
+// encodingID returns the number of an encoding on this hub: the first connection
+// that has it takes the next free one, for ever. It panics when there is none:
+// which encodings there are is written in the program.
+func (h *Hub) encodingID(enc Encoding) uint8 {
+	for id := range h.encodings {
+		p := &h.encodings[id]
+		if p.Load() == nil && p.CompareAndSwap(nil, &enc) || *p.Load() == enc {
+			return uint8(id)
+		}
+	}
+	panic("hub: more encodings than maxEncodings")
+}
+
+// encoding returns the encoding with a number that encodingID gave out.
 func (h *Hub) encoding(id int) Encoding { return *h.encodings[id].Load() }
 
 // CloseUser ends the connections of a user on this node and returns how many
@@ -202,6 +202,7 @@ func (h *Hub) Drain(g chat.Goodbye) {
 func (h *Hub) Close() {
 	h.closeOnce.Do(func() {
 		h.Drain(chat.ByeDraining)
+		h.leaveLanes()
 		close(h.done)
 	})
 	h.wg.Wait()

@@ -7,25 +7,22 @@ import (
 	"github.com/roomtide/roomtide/chat"
 )
 
-// maxEncodings bounds Encoding.ID.
+// maxEncodings bounds the encodings in use on one hub.
 const maxEncodings = 8
 
-// Encoding turns events into bytes ready for one kind of connection. Its
-// methods are pure: they may be called from any goroutine, AppendGap also while
-// a room is locked, and must not call the hub.
+// Encoding turns events into bytes ready for one kind of connection. Its values
+// are comparable: equal ones are the same encoding, of which a hub has place for
+// eight. The methods are pure: they may be called from any goroutine, AppendGap
+// also while a room is locked, and must not call the hub.
 type Encoding interface {
-	// ID is small and dense (0 to 7), one for each kind of encoding: 0 is the
-	// native WebSocket, 1 is SSE, 2 is Socket.IO, 3 and 4 are 0 and 2 compressed,
-	// 5 and 6 are 2 and 4 for clients of old.
-	ID() int
-
-	// AppendEvent appends one whole frame. It is called once for an event,
-	// however many connections get it.
+	// AppendEvent appends one whole frame, or nothing if the encoding does not
+	// know the event's kind. It is called once for an event, however many
+	// connections get it.
 	AppendEvent(dst []byte, ev *chat.Event) []byte
 
-	// AppendGap appends a frame that says: you missed something after rev; join
-	// the room again with the rev you have.
-	AppendGap(dst []byte, room chat.RoomID, rev chat.Rev) []byte
+	// AppendGap appends a frame that says: something after rev was missed, for
+	// this reason; join the room again with the rev that the client has.
+	AppendGap(dst []byte, room chat.RoomID, rev chat.Rev, reason chat.GapReason) []byte
 }
 
 // Link is the writing half of a transport. TryWrite and WaitWritable are never

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/bus/membus"
 	"github.com/roomtide/roomtide/chat"
 )
@@ -238,11 +239,11 @@ func TestSlowSocket(t *testing.T) {
 	attach := func() (*Conn, *net.TCPConn) {
 		server, client := tcpPair(t)
 		c := h.Attach(NewTCPLink(server, goodbyeBytes), lineEncoding{})
-		if err := c.Open("r"); err != nil {
+		if err := c.Subscribe("r"); err != nil {
 			t.Fatal(err)
 		}
 		c.Send([]byte("j r 0\n"))
-		c.Start("r", 0)
+		c.Resume("r", 0)
 		return c, client
 	}
 	slow, slowEnd := attach()
@@ -258,10 +259,10 @@ func TestSlowSocket(t *testing.T) {
 	go func() {
 		defer close(published)
 		for rev := chat.Rev(1); rev <= last; rev += 20 {
-			if err := b.Publish("r", longEvents("r", rev, rev+19)); err != nil {
+			one := &bus.Batch{Rooms: []bus.RoomEvents{{Room: "r", Events: longEvents("r", rev, rev+19)}}}
+			if err := b.Publish(one); err != nil {
 				t.Error(err)
 			}
-			h.Kick()
 			for <-progress < int64(rev)+20 { // the fast one keeps up
 			}
 		}
@@ -277,15 +278,14 @@ func TestSlowSocket(t *testing.T) {
 	for !read.needsJoin("r") {
 		<-slowProgress
 	}
-	if err := slow.Open("r"); err != nil {
+	if err := slow.Subscribe("r"); err != nil {
 		t.Fatal(err)
 	}
 	slow.Send([]byte("j r 60000\n"))
-	slow.Start("r", last)
-	if err := b.Publish("r", events("r", last+1, last+1)); err != nil {
+	slow.Resume("r", last)
+	if err := b.Publish(&bus.Batch{Rooms: []bus.RoomEvents{{Room: "r", Events: events("r", last+1, last+1)}}}); err != nil {
 		t.Fatal(err)
 	}
-	h.Kick()
 	for <-slowProgress != last+2 {
 	}
 }

@@ -1,6 +1,10 @@
 package hub
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/roomtide/roomtide/chat"
+)
 
 // metrics are the hub's counters. Workers count in plain integers and add them
 // once a round.
@@ -8,16 +12,8 @@ type metrics struct {
 	conns, rooms, stalled     prometheus.Gauge
 	deliveries, writes, bytes prometheus.Counter
 	slow                      prometheus.Counter
-	gaps                      gapCounters
-}
-
-// gapCounters count gap frames by why they were needed. Lost and late count once
-// for a room, the others once for a seat.
-type gapCounters struct {
-	lost prometheus.Counter // a hole in rev: the bus lost events
-	late prometheus.Counter // a commit that the bus never brought
-	slow prometheus.Counter // a reader fell off the log
-	join prometheus.Counter // Start asked for what had left the log
+	holes                     prometheus.Counter
+	gaps                      [chat.GapReasons]prometheus.Counter
 }
 
 // counts are what a worker did in a round.
@@ -33,23 +29,23 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "roomtide", Subsystem: "hub", Name: name, Help: help})
 	}
 	gaps := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Namespace: "roomtide", Subsystem: "hub", Name: "gaps_total", Help: "Gap frames, by reason.",
+		Namespace: "roomtide", Subsystem: "hub", Name: "gaps_total", Help: "Subscriptions that were told of a gap, by reason.",
 	}, []string{"reason"})
 	m := &metrics{
 		conns:      gauge("connections", "Connections now."),
-		rooms:      gauge("rooms", "Rooms with a seat on this node now."),
+		rooms:      gauge("rooms", "Rooms with a subscription on this node now."),
 		stalled:    gauge("stalled", "Connections waiting for their reader now."),
 		deliveries: counter("deliveries_total", "Events written to connections."),
 		writes:     counter("writes_total", "Writes to links."),
 		bytes:      counter("written_bytes_total", "Bytes the links took."),
 		slow:       counter("slow_total", "Connections closed because they did not keep up."),
-		gaps: gapCounters{
-			lost: gaps.WithLabelValues("lost"), late: gaps.WithLabelValues("late"),
-			slow: gaps.WithLabelValues("slow"), join: gaps.WithLabelValues("join"),
-		},
+		holes:      counter("lane_holes_total", "Times that batches of a lane were lost."),
+	}
+	for r := range chat.GapReasons {
+		m.gaps[r] = gaps.WithLabelValues(r.String())
 	}
 	if reg != nil {
-		reg.MustRegister(m.conns, m.rooms, m.stalled, m.deliveries, m.writes, m.bytes, m.slow, gaps)
+		reg.MustRegister(m.conns, m.rooms, m.stalled, m.deliveries, m.writes, m.bytes, m.slow, m.holes, gaps)
 	}
 	return m
 }

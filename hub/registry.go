@@ -44,7 +44,7 @@ func (s *connSet) len() int {
 	return len(s.conns)
 }
 
-// close makes add fail and returns who is there.
+// close makes add fail and returns the connections.
 func (s *connSet) close() []*Conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -54,40 +54,40 @@ func (s *connSet) close() []*Conn {
 
 // users finds the connections of a user.
 type users struct {
-	seed   maphash.Seed // set once
-	shards [shards]userShard
+	seed    maphash.Seed // set once
+	stripes [stripes]userStripe
 }
 
-type userShard struct {
+type userStripe struct {
 	mu   sync.Mutex
 	byID map[chat.UserID]*Conn // one of them; the others follow as siblings
 }
 
 func (us *users) init() {
 	us.seed = maphash.MakeSeed()
-	for i := range us.shards {
-		us.shards[i].byID = map[chat.UserID]*Conn{}
+	for i := range us.stripes {
+		us.stripes[i].byID = map[chat.UserID]*Conn{}
 	}
 }
 
-func (us *users) shard(user chat.UserID) *userShard {
-	return &us.shards[maphash.String(us.seed, string(user))%shards]
+func (us *users) stripe(user chat.UserID) *userStripe {
+	return &us.stripes[maphash.String(us.seed, string(user))%stripes]
 }
 
 func (us *users) add(user chat.UserID, c *Conn) {
-	sh := us.shard(user)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	c.sibling = sh.byID[user]
-	sh.byID[user] = c
+	st := us.stripe(user)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	c.sibling = st.byID[user]
+	st.byID[user] = c
 }
 
 // remove does nothing if the connection is not there.
 func (us *users) remove(user chat.UserID, c *Conn) {
-	sh := us.shard(user)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	before := sh.byID[user]
+	st := us.stripe(user)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	before := st.byID[user]
 	switch {
 	case before != c:
 		for before != nil && before.sibling != c {
@@ -97,20 +97,20 @@ func (us *users) remove(user chat.UserID, c *Conn) {
 			before.sibling = c.sibling
 		}
 	case c.sibling != nil:
-		sh.byID[user] = c.sibling
+		st.byID[user] = c.sibling
 	default:
-		delete(sh.byID, user)
+		delete(st.byID, user)
 	}
 	c.sibling = nil
 }
 
 // of returns the user's connections.
 func (us *users) of(user chat.UserID) []*Conn {
-	sh := us.shard(user)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
+	st := us.stripe(user)
+	st.mu.Lock()
+	defer st.mu.Unlock()
 	var all []*Conn
-	for c := sh.byID[user]; c != nil; c = c.sibling {
+	for c := st.byID[user]; c != nil; c = c.sibling {
 		all = append(all, c)
 	}
 	return all

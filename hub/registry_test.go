@@ -37,7 +37,7 @@ func TestUsersFindSiblings(t *testing.T) {
 	us.remove("v", c)
 	us.remove("u", c)
 	expect()
-	if n := len(us.shard("u").byID); n > 0 {
+	if n := len(us.stripe("u").byID); n > 0 {
 		t.Errorf("%d users are kept", n)
 	}
 }

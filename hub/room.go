@@ -6,62 +6,52 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/chat"
 )
 
-// room is what the hub knows of a room that somebody here has a seat in.
+// room is what the hub knows of a room that a connection of this node has
+// subscribed to.
 type room struct {
 	// Set once.
-	hub *Hub
-	id  chat.RoomID
+	hub  *Hub
+	id   chat.RoomID
+	lane bus.Lane
 
-	// The subscription; see rooms.hold and rooms.release.
-	ready  chan struct{} // closed when Subscribe has returned
-	gone   chan struct{} // closed when Unsubscribe has returned
-	subErr error         // set before ready is closed
-	refs   int           // guarded by roomShard.mu; 0: being unsubscribed
-	live   atomic.Bool   // events are taken, from when Subscribe has returned
+	refs int // subscriptions, and those being made or ended; guarded by roomStripe.mu
 
 	// Safe for any goroutine.
-	encodings atomic.Uint32          // bit by Encoding.ID, of those in use; changed under mu
-	flowing   atomic.Int32           // seats in state flowing
-	parts     []atomic.Pointer[part] // by worker, each made when first needed
+	encodings atomic.Uint32               // bit by number, of those in use; changed under mu
+	flowing   atomic.Int32                // subscriptions in state flowing
+	shares    []atomic.Pointer[roomShare] // by worker, each made when first needed
 
 	mu     sync.Mutex
-	rev    chat.Rev               // the newest durable event heard of; unknownRev at first
+	rev    chat.Rev               // the newest durable event; unknownRev at first, and when events were lost
 	logs   [maxEncodings]*roomLog // of the encodings in use
-	users  [maxEncodings]int      // seats by encoding
-	wanted chat.Rev               // the highest rev a seat was started at ahead of rev
+	users  [maxEncodings]int      // subscriptions by encoding
+	wanted chat.Rev               // the highest rev that a subscription was resumed at ahead of rev
 	armed  bool                   // a timer waits for wanted
 }
 
-func newRoom(h *Hub, id chat.RoomID) *room {
-	return &room{
-		hub: h, id: id, rev: unknownRev,
-		ready: make(chan struct{}), gone: make(chan struct{}),
-		parts: make([]atomic.Pointer[part], len(h.workers)),
-	}
+func newRoom(h *Hub, id chat.RoomID, lane bus.Lane) *room {
+	return &room{hub: h, id: id, lane: lane, rev: unknownRev, shares: make([]atomic.Pointer[roomShare], len(h.workers))}
 }
 
-// part returns the seats of the room that belong to worker w.
-func (r *room) part(w *worker) *part {
-	if p := r.parts[w.number].Load(); p != nil {
+// share returns the subscriptions that belong to worker w.
+func (r *room) share(w *worker) *roomShare {
+	if p := r.shares[w.number].Load(); p != nil {
 		return p
 	}
-	p := &part{room: r, worker: w}
-	for i := range p.needed {
-		p.needed[i].Store(math.MaxInt64)
-	}
-	if r.parts[w.number].CompareAndSwap(nil, p) {
+	p := newRoomShare(r, w)
+	if r.shares[w.number].CompareAndSwap(nil, p) {
 		return p
 	}
-	return r.parts[w.number].Load()
+	return r.shares[w.number].Load()
 }
 
-// use counts a seat of the encoding and returns the end of its log, which is
+// use counts a subscription of the encoding and returns the end of its log, which is
 // made for the first one. r.mu is held.
-func (r *room) use(enc Encoding) mark {
-	id := enc.ID()
+func (r *room) use(id uint8) offset {
 	if r.users[id]++; r.users[id] == 1 {
 		r.logs[id] = newRoomLog(r.hub.cfg.RoomLogBytes, r.rev)
 		r.encodings.Store(r.encodings.Load() | 1<<id)
@@ -70,26 +60,25 @@ func (r *room) use(enc Encoding) mark {
 }
 
 // unuse undoes use. r.mu is held.
-func (r *room) unuse(enc Encoding) {
-	id := enc.ID()
+func (r *room) unuse(id uint8) {
 	if r.users[id]--; r.users[id] == 0 {
 		r.logs[id] = nil
 		r.encodings.Store(r.encodings.Load() &^ (1 << id))
 	}
 }
 
-// needed is the oldest offset of a log that some seat has not passed.
-func (r *room) needed(enc int) int64 {
+// retained is the lowest offset of a log that a subscription still needs.
+func (r *room) retained(enc int) int64 {
 	off := int64(math.MaxInt64)
-	for i := range r.parts {
-		if p := r.parts[i].Load(); p != nil {
-			off = min(off, p.needed[enc].Load())
+	for i := range r.shares {
+		if p := r.shares[i].Load(); p != nil {
+			off = min(off, p.retained[enc].Load())
 		}
 	}
 	return off
 }
 
-// know sets the rev of a room that had none. r.mu is held.
+// know sets the rev of a room that had none: its logs are empty. r.mu is held.
 func (r *room) know(rev chat.Rev) {
 	r.rev = rev
 	for _, l := range r.logs {
@@ -100,12 +89,12 @@ func (r *room) know(rev chat.Rev) {
 }
 
 // append puts one encoded event into the logs and reports whether it did: what
-// is in the log already is not put in twice, and a passing event is dropped
-// while it flows to nobody. r.mu is held; b holds every encoding in use.
-func (r *room) append(ev *chat.Event, b *batch, i int) bool {
+// is in the log already is not put in twice, and an ephemeral event is dropped
+// while no subscription is flowing. r.mu is held; f holds every encoding in use.
+func (r *room) append(ev *chat.Event, f *frames, i int) bool {
 	switch {
 	case ev.Rev == 0:
-		if r.flowing.Load() == 0 {
+		if r.flowing.Load() == 0 || r.rev == unknownRev {
 			return false
 		}
 	case r.rev == unknownRev:
@@ -113,54 +102,62 @@ func (r *room) append(ev *chat.Event, b *batch, i int) bool {
 	case ev.Rev <= r.rev:
 		return false
 	case ev.After() > r.rev:
-		r.appendGap(ev.After())
-		r.hub.metrics.gaps.lost.Inc()
+		r.lose(ev.After(), chat.GapLost)
 	}
 	if ev.Rev != 0 {
 		r.rev = ev.Rev
 	}
 	for id, l := range r.logs {
 		if l != nil {
-			r.put(id, l, b.frame(id, i))
+			r.put(id, l, f.frame(id, i))
 		}
 	}
 	return true
 }
 
-// appendGap tells everybody that what came after r.rev up to rev was lost on
-// the way, and goes on from rev. r.mu is held.
-func (r *room) appendGap(rev chat.Rev) {
-	before := r.rev
+// lose gives the logs up: events are missing behind what is in them. Whatever
+// flows or waits below the end is told of a gap in the next round. The room goes
+// on from rev or, if that is unknownRev, from the first event that comes or the
+// first connection that subscribes from now on and resumes. r.mu is held.
+func (r *room) lose(rev chat.Rev, reason chat.GapReason) {
 	r.rev = rev
-	for id, l := range r.logs {
+	if rev == unknownRev {
+		r.wanted = 0 // those that wait for it are told now
+	}
+	for _, l := range r.logs {
 		if l != nil {
-			r.put(id, l, r.hub.encoding(id).AppendGap(nil, r.id, before))
+			l.abandon(rev, reason)
 		}
 	}
 }
 
-// put appends a frame to one log, making room in it first. r.mu is held.
+// put appends a frame to one log, making room in it first. An encoding that does
+// not know the kind of an event makes an empty frame. r.mu is held.
 func (r *room) put(id int, l *roomLog, frame []byte) {
+	if len(frame) == 0 {
+		l.head.rev = r.rev
+		return
+	}
 	if l.full(len(frame)) {
-		l.trim(r.needed(id))
+		l.trim(r.retained(id))
 	}
 	l.append(frame, r.rev)
 }
 
-// trim lets go of what everybody has passed. r.mu is held.
+// trim drops what no subscription needs any more. r.mu is held.
 func (r *room) trim() {
 	for id, l := range r.logs {
 		if l != nil && len(l.chunks) > 1 {
-			l.trim(r.needed(id))
+			l.trim(r.retained(id))
 		}
 	}
 }
 
-// markDirty puts the room on the list of every worker with seats in it.
+// markDirty puts the room on the list of every worker that has a share of it.
 func (r *room) markDirty() {
-	for i := range r.parts {
-		if p := r.parts[i].Load(); p != nil && p.count.Load() > 0 {
-			p.worker.addPart(p)
+	for i := range r.shares {
+		if p := r.shares[i].Load(); p != nil && p.count.Load() > 0 {
+			p.worker.addShare(p)
 		}
 	}
 }
@@ -181,14 +178,13 @@ func (r *room) arm() {
 	time.AfterFunc(r.hub.cfg.LateAfter, func() { r.late(rev) })
 }
 
-// late runs when rev should have come. Without it a room in which nobody writes
-// would not learn of a loss.
+// late runs when rev should have come. Without it nothing would show the loss of
+// the last batch of an idle lane.
 func (r *room) late(rev chat.Rev) {
 	r.mu.Lock()
-	lost := r.rev < rev
+	lost := r.rev != unknownRev && r.rev < rev
 	if lost {
-		r.appendGap(rev)
-		r.hub.metrics.gaps.late.Inc()
+		r.lose(rev, chat.GapLate)
 	}
 	r.armed = false
 	if r.wanted > r.rev {

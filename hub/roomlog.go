@@ -15,23 +15,24 @@ const (
 	maxChunk = 64 << 10
 )
 
-// unknownRev is the rev of a room before the hub has heard of any.
+// unknownRev is the rev of a room of which the hub knows none, at first and after a
+// loss.
 const unknownRev chat.Rev = -1
 
-// mark is a place between two frames of a room log.
-type mark struct {
+// offset is a place between two frames of a room log.
+type offset struct {
 	off   int64    // bytes appended before it, since the log began
 	count int64    // frames appended before it
 	rev   chat.Rev // the newest durable event before it
 }
 
 // chunk is a piece of a room log. Its memory is written once: bytes below the
-// log's head never change, so whoever holds the chunk may read them without a
-// lock, even after the log has let go of it.
+// log's head never change, so a holder of the chunk may read them without a lock,
+// even after the log has dropped it.
 type chunk struct {
-	start int64  // set once: the offset of mem[0]
-	mem   []byte // set once
-	ends  []mark // guarded by room.mu: where the frames that end in this chunk end
+	start int64    // set once: the offset of mem[0]
+	mem   []byte   // set once
+	ends  []offset // guarded by room.mu: where the frames that end in this chunk end
 }
 
 func (c *chunk) end() int64 { return c.start + int64(len(c.mem)) }
@@ -41,17 +42,34 @@ func (c *chunk) end() int64 { return c.start + int64(len(c.mem)) }
 type roomLog struct {
 	limit  int
 	chunks []*chunk
-	bytes  int  // memory of chunks
-	base   mark // the newest mark that is in no chunk
-	head   mark // the end
+	bytes  int    // memory of chunks
+	base   offset // the newest offset that is in no chunk
+	head   offset // the end
+	loss   loss   // the last one
+}
+
+// loss is where a log was given up: a subscription below it has missed something.
+type loss struct {
+	end    int64
+	reason chat.GapReason
 }
 
 func newRoomLog(limit int, rev chat.Rev) *roomLog {
-	return &roomLog{limit: limit, base: mark{rev: rev}, head: mark{rev: rev}}
+	return &roomLog{limit: limit, base: offset{rev: rev}, head: offset{rev: rev}}
 }
 
 // setRev tells an empty log which rev its beginning stands for.
 func (l *roomLog) setRev(rev chat.Rev) { l.base.rev, l.head.rev = rev, rev }
+
+// abandon drops everything, so that no offset up to the present end is in the log
+// any more. It begins anew behind that, for what follows rev.
+func (l *roomLog) abandon(rev chat.Rev, reason chat.GapReason) {
+	l.chunks, l.bytes = nil, 0
+	l.head.off++
+	l.head.rev = rev
+	l.base = l.head
+	l.loss = loss{l.head.off, reason}
+}
 
 // start is the offset of the oldest byte that is still there.
 func (l *roomLog) start() int64 {
@@ -68,7 +86,7 @@ func (l *roomLog) full(n int) bool {
 }
 
 // append adds one frame. rev is the room's after it. At the limit the oldest
-// chunks go, whoever still needs them.
+// chunks go, needed or not.
 func (l *roomLog) append(frame []byte, rev chat.Rev) {
 	at := l.head.off
 	for len(frame) > 0 {
@@ -80,7 +98,7 @@ func (l *roomLog) append(frame []byte, rev chat.Rev) {
 		at += int64(n)
 		frame = frame[n:]
 	}
-	l.head = mark{off: at, count: l.head.count + 1, rev: rev}
+	l.head = offset{off: at, count: l.head.count + 1, rev: rev}
 	last := l.chunks[len(l.chunks)-1]
 	last.ends = append(last.ends, l.head)
 }
@@ -95,10 +113,9 @@ func (l *roomLog) grow(at int64) {
 	l.bytes += size
 }
 
-// trim lets go of the chunks that everybody has passed: those that end at or
-// before needed.
-func (l *roomLog) trim(needed int64) {
-	for len(l.chunks) > 0 && l.chunks[0].end() <= needed {
+// trim drops the chunks that end at or before retained: they are not needed.
+func (l *roomLog) trim(retained int64) {
+	for len(l.chunks) > 0 && l.chunks[0].end() <= retained {
 		l.drop()
 	}
 }
@@ -112,10 +129,9 @@ func (l *roomLog) drop() {
 	l.chunks = slices.Delete(l.chunks, 0, 1)
 }
 
-// find returns the place from which everything after rev follows, and nothing
-// else: right behind the event rev, or, where rev fell into a hole, before the
-// gap frame. ok is false when that place has left the log.
-func (l *roomLog) find(rev chat.Rev) (m mark, ok bool) {
+// find returns the offset from which everything after rev follows, and nothing
+// else: right behind the event rev. ok is false when that has left the log.
+func (l *roomLog) find(rev chat.Rev) (m offset, ok bool) {
 	m = l.base
 	if m.rev != rev || m.off < l.start() {
 		for _, c := range l.chunks {
@@ -142,7 +158,7 @@ func (l *roomLog) find(rev chat.Rev) (m mark, ok bool) {
 // frameEnd returns the end of the first frame that ends at or after off. The
 // chunks may have left the log; room.mu is held. off must not be above the
 // newest end they hold.
-func frameEnd(chunks []*chunk, off int64) mark {
+func frameEnd(chunks []*chunk, off int64) offset {
 	for _, c := range chunks {
 		n := len(c.ends)
 		if n == 0 || c.ends[n-1].off < off {

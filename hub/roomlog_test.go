@@ -22,17 +22,17 @@ func TestRoomLogModel(t *testing.T) {
 		var all []byte
 		behind := map[chat.Rev]int64{first: 0} // the first offset behind each rev
 		rev := first
-		needed := int64(0)
+		retained := int64(0)
 		for i := range rapid.IntRange(1, 300).Draw(t, "frames") {
 			if rapid.IntRange(0, 3).Draw(t, "durable") > 0 {
 				rev++
 			}
 			frame := bytes.Repeat([]byte{byte(i)}, rapid.IntRange(1, 3000).Draw(t, "size"))
 			if rapid.Bool().Draw(t, "read") {
-				needed = l.head.off
+				retained = l.head.off
 			}
 			if l.full(len(frame)) {
-				l.trim(needed)
+				l.trim(retained)
 			}
 			l.append(frame, rev)
 			all = append(all, frame...)

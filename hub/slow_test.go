@@ -1,11 +1,14 @@
 package hub
 
 import (
+	"bytes"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/chat"
 )
 
@@ -20,9 +23,7 @@ func TestPartialWritesAtEveryByte(t *testing.T) {
 			h.join(c, "b", 0)
 			c.SendLater([]byte("private 1\n"))
 			c.SendLater([]byte("private 2\n"))
-			h.Deliver("a", events("a", 1, 30))
-			h.Deliver("b", events("b", 1, 2))
-			h.Kick()
+			h.commit(bus.RoomEvents{Room: "a", Events: events("a", 1, 30)}, bus.RoomEvents{Room: "b", Events: events("b", 1, 2)})
 			synctest.Wait()
 			c.Send([]byte("last\n"))
 			h.publish("b", events("b", 3, 3)...)
@@ -87,7 +88,7 @@ func TestSlowReaderGetsGap(t *testing.T) {
 			t.Fatalf("the log keeps %d bytes", kept)
 		}
 		ls.let(-1)
-		h.expect(ls, lines("r", 1, 2)+"g r 2\n")
+		h.expect(ls, lines("r", 1, 2)+"g r 2 slow\n")
 		h.publish("r", events("r", 2001, 2001)...)
 		h.expect(ls, "")
 		h.join(slow, "r", 2000)
@@ -103,7 +104,7 @@ func TestQuietLogStaysSmall(t *testing.T) {
 		idle, _ := h.conn(-1)
 		h.join(c, "r", 0)
 		h.join(idle, "r", 0)
-		idle.Leave("r")
+		idle.Unsubscribe("r")
 		for rev := chat.Rev(1); rev <= 5000; rev++ {
 			h.publish("r", events("r", rev, rev)...)
 			synctest.Wait()
@@ -111,7 +112,7 @@ func TestQuietLogStaysSmall(t *testing.T) {
 		h.expect(l, lines("r", 1, 5000))
 		r := h.rooms.get("r")
 		if kept := r.logs[0].bytes; kept > 8<<10 {
-			t.Fatalf("everybody has read everything and the log keeps %d bytes", kept)
+			t.Fatalf("everything was read and the log keeps %d bytes", kept)
 		}
 		c.Detach()
 		idle.Detach()
@@ -156,6 +157,23 @@ func TestPrivateIsBounded(t *testing.T) {
 		}
 		if l.goodbye() != "slow" || sent < 100 || sent > 110 {
 			t.Fatalf("goodbye %q after %d", l.goodbye(), sent)
+		}
+		c.Detach()
+	})
+}
+
+// Why a client was told of a gap is in the log, for those who look for it.
+func TestGapIsLogged(t *testing.T) {
+	var log bytes.Buffer // written by the one worker
+	cfg := Config{Workers: 1, Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	inBubble(t, cfg, func(h *harness) {
+		c, l := h.conn(-1)
+		c.SetUser("ann")
+		h.join(c, "r", 1)
+		h.publish("r", events("r", 3, 3)...)
+		h.expect(l, "g r 1 lost\n")
+		if got := log.String(); !strings.Contains(got, "level=DEBUG") || !strings.HasSuffix(got, "room=r user=ann reason=lost\n") {
+			t.Errorf("the log has %q", got)
 		}
 		c.Detach()
 	})

@@ -22,36 +22,37 @@ type worker struct {
 	todo work
 
 	// Owned by run. All of it is scratch of one round, kept for its memory.
-	doing   work
-	seats   []*seat // of one connection
-	views   [maxEncodings]view
-	chunks  []*chunk    // what views and spans refer to
-	bufs    net.Buffers // what spans refer to
-	spans   []span
-	items   []item
-	touched []*Conn
-	out     net.Buffers // one write
-	counts  counts
+	doing     work
+	subs      []*subscription // of one connection
+	snapshots [maxEncodings]snapshot
+	chunks    []*chunk    // what snapshots and spans refer to
+	bufs      net.Buffers // what spans refer to
+	spans     []span
+	items     []item
+	touched   []*Conn
+	gaps      []*gap      // to report at the end of the round
+	out       net.Buffers // one write
+	counts    counts
 }
 
 // work is what a round begins with.
 type work struct {
-	parts []*part         // rooms that got events
-	going []*part         // rooms with a pass under way
-	seats []*seat         // started behind the head of their room
-	back  []*Conn         // writable again
-	conns []*Conn         // have private frames, or are to be closed
-	done  []chan struct{} // closed at the end of the round
+	shares []*roomShare    // of rooms that got events
+	going  []*roomShare    // with a scan under way
+	subs   []*subscription // resumed behind the head of their room
+	back   []*Conn         // writable again
+	conns  []*Conn         // have private frames, or are to be closed
+	done   []chan struct{} // closed at the end of the round
 }
 
 func (k *work) reset() {
-	clear(k.parts)
+	clear(k.shares)
 	clear(k.going)
-	clear(k.seats)
+	clear(k.subs)
 	clear(k.back)
 	clear(k.conns)
 	clear(k.done)
-	k.parts, k.going, k.seats, k.back, k.conns, k.done = k.parts[:0], k.going[:0], k.seats[:0], k.back[:0], k.conns[:0], k.done[:0]
+	k.shares, k.going, k.subs, k.back, k.conns, k.done = k.shares[:0], k.going[:0], k.subs[:0], k.back[:0], k.conns[:0], k.done[:0]
 }
 
 func newWorker(h *Hub, number int) *worker {
@@ -68,9 +69,9 @@ func (w *worker) add(put func(*work)) {
 	w.pending.Store(true)
 }
 
-func (w *worker) addPart(p *part) {
+func (w *worker) addShare(p *roomShare) {
 	if p.dirty.CompareAndSwap(false, true) {
-		w.add(func(k *work) { k.parts = append(k.parts, p) })
+		w.add(func(k *work) { k.shares = append(k.shares, p) })
 	}
 }
 
@@ -80,8 +81,8 @@ func (w *worker) addConn(c *Conn) {
 	}
 }
 
-func (w *worker) addSeat(s *seat) { w.add(func(k *work) { k.seats = append(k.seats, s) }) }
-func (w *worker) addBack(c *Conn) { w.add(func(k *work) { k.back = append(k.back, c) }) }
+func (w *worker) addSub(s *subscription) { w.add(func(k *work) { k.subs = append(k.subs, s) }) }
+func (w *worker) addBack(c *Conn)        { w.add(func(k *work) { k.back = append(k.back, c) }) }
 
 // kick wakes the worker if there is something to do.
 func (w *worker) kick() {
@@ -119,21 +120,21 @@ func (w *worker) round() {
 	w.mu.Lock()
 	w.todo, w.doing = w.doing, w.todo
 	w.mu.Unlock()
-	for _, p := range w.doing.parts {
+	for _, p := range w.doing.shares {
 		p.dirty.Store(false)
-		if w.beginPass(p) {
+		if p.beginScan() {
 			w.doing.going = append(w.doing.going, p)
 		}
 	}
 	again := false // some rooms are not done
 	for _, p := range w.doing.going {
-		if w.collectPart(p) {
+		if w.collectShare(p) {
 			w.add(func(k *work) { k.going = append(k.going, p) })
 			again = true
 		}
 	}
-	for _, s := range w.doing.seats {
-		w.collectSeat(s)
+	for _, s := range w.doing.subs {
+		w.collectSub(s)
 	}
 	for _, c := range w.doing.back {
 		w.collectConn(c)
@@ -145,6 +146,9 @@ func (w *worker) round() {
 	for _, c := range w.touched {
 		w.write(c)
 		c.touched = false
+	}
+	for _, g := range w.gaps {
+		w.hub.report(g)
 	}
 	for _, ch := range w.doing.done {
 		close(ch)
@@ -161,7 +165,9 @@ func (w *worker) reset() {
 	clear(w.bufs)
 	clear(w.items)
 	clear(w.touched)
-	w.chunks, w.bufs, w.spans, w.items, w.touched = w.chunks[:0], w.bufs[:0], w.spans[:0], w.items[:0], w.touched[:0]
+	clear(w.gaps)
+	w.chunks, w.bufs, w.spans, w.items = w.chunks[:0], w.bufs[:0], w.spans[:0], w.items[:0]
+	w.touched, w.gaps = w.touched[:0], w.gaps[:0]
 	w.hub.metrics.add(&w.counts)
 }
 
@@ -172,4 +178,10 @@ func (w *worker) touch(c *Conn) {
 		c.first, c.last = -1, -1
 		w.touched = append(w.touched, c)
 	}
+}
+
+// gap puts a gap, of which a frame is queued, on the list of this round.
+func (w *worker) gap(g *gap) {
+	w.touch(g.conn)
+	w.gaps = append(w.gaps, g)
 }

@@ -36,12 +36,12 @@ func (w *worker) write(c *Conn) {
 	// before one of them was queued are recognised here and left out.
 	for i := c.first; i >= 0; i = w.items[i].next {
 		it := &w.items[i]
-		if it.flow == it.seat.flow.Load() {
+		if it.flow == it.sub.flow.Load() {
 			sp := &w.spans[it.span]
 			out = append(out, w.bufs[sp.bufA:sp.bufB]...)
 			total += sp.bytes()
 		} else {
-			it.seat = nil
+			it.sub = nil
 		}
 	}
 	if total > 0 {
@@ -52,7 +52,7 @@ func (w *worker) write(c *Conn) {
 		case err != nil:
 			w.end(c, chat.ByeTimeout)
 		case n == total:
-			w.settle(c, private)
+			w.finish(c, private)
 		default:
 			w.short(c, n, private)
 		}
@@ -65,23 +65,23 @@ func (w *worker) write(c *Conn) {
 }
 
 // track notes what is about to be written of rooms. It happens while the private
-// frames are taken, so that the trail has both in the order of the bytes. c.mu
-// is held.
+// frames are taken, so that the delivery log has both in the order of the bytes.
+// c.mu is held.
 func (w *worker) track(c *Conn) {
 	for i := c.first; i >= 0; i = w.items[i].next {
-		if it := &w.items[i]; it.flow == it.seat.flow.Load() {
+		if it := &w.items[i]; it.flow == it.sub.flow.Load() {
 			sp := &w.spans[it.span]
-			c.writes(it.seat, sp.from, sp.to)
+			c.noteWrite(it.sub, sp.from, sp.to)
 		}
 	}
 }
 
-// settle is for a write that the link took whole.
-func (w *worker) settle(c *Conn, private int) {
+// finish is for a write that the link took whole.
+func (w *worker) finish(c *Conn, private int) {
 	c.cut = nil
 	c.sent(private)
 	for i := c.first; i >= 0; i = w.items[i].next {
-		if it := &w.items[i]; it.seat != nil {
+		if it := &w.items[i]; it.sub != nil {
 			sp := &w.spans[it.span]
 			w.counts.deliveries += int(sp.to.count - sp.from.count)
 		}
@@ -89,8 +89,8 @@ func (w *worker) settle(c *Conn, private int) {
 }
 
 // short is for a write of which the link took n bytes: whole frames are done
-// with, the rest of the one that was cut goes first next time, and the seats go
-// back to the first frame that was not begun.
+// with, the rest of the one that was cut goes first next time, and the
+// subscriptions go back to the first frame that was not begun.
 func (w *worker) short(c *Conn, n, private int) {
 	var frames int
 	if k := netwrite.Size(c.cut); n < k {
@@ -144,13 +144,13 @@ func (c *Conn) sent(frames int) {
 	c.wakeFlush()
 }
 
-// shortItems settles the items of which n bytes were written in all and returns
+// shortItems finishes the items of which n bytes were written in all and returns
 // the first that was not begun.
 func (w *worker) shortItems(c *Conn, n int) int32 {
 	i := c.first
 	for ; i >= 0 && n > 0; i = w.items[i].next {
 		it := &w.items[i]
-		if it.seat == nil {
+		if it.sub == nil {
 			continue
 		}
 		sp := &w.spans[it.span]
@@ -172,30 +172,30 @@ func (w *worker) shortItems(c *Conn, n int) int32 {
 	return i
 }
 
-// putBack moves the seats of the items from i on back to where they were. A seat
-// that has two items ends where the earlier one began.
+// putBack moves the subscriptions of the items from i on back to where they were.
+// One that has two items ends where the earlier one began.
 func (w *worker) putBack(c *Conn, i int32) {
 	if i < 0 {
 		return
 	}
 	w.putBack(c, w.items[i].next)
-	if it := &w.items[i]; it.seat != nil {
+	if it := &w.items[i]; it.sub != nil {
 		it.back(w.spans[it.span].from)
 	}
 }
 
-func (it *item) back(m mark) {
-	p := it.seat.part
+func (it *item) back(m offset) {
+	p := it.sub.share
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if it.flow == it.seat.flow.Load() && it.seat.state == seatFlowing {
-		it.seat.at = m
-		it.seat.conn.unwritten(it.seat, m)
+	if it.flow == it.sub.flow.Load() && it.sub.state == subFlowing {
+		it.sub.at = m
+		it.sub.conn.noteUnwritten(it.sub, m)
 	}
 }
 
 // stall takes the connection out of the rounds until it is writable again. From
-// here on it costs its seats and what Send may queue.
+// here on it costs its subscriptions and what Send may queue.
 func (w *worker) stall(c *Conn) {
 	c.stalled = true
 	h := w.hub

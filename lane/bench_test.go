@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/lane"
@@ -37,7 +38,7 @@ func benchSend(b *testing.B, keys bool) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	ls, err := lane.Open(b.Context(), lane.Config{Store: st, Publish: func(chat.RoomID, []*chat.Event) error { return nil }})
+	ls, err := lane.Open(b.Context(), lane.Config{Store: st, Publish: func(*bus.Batch) error { return nil }})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/internal/crashpoint"
@@ -179,6 +180,7 @@ func (l *lane) work(items []item) {
 			return
 		}
 	}
+	before := l.at.N
 	b := newBatch(l.cfg.Now().UnixMilli(), l.cache, &l.cfg.Limits)
 	for _, it := range items {
 		b.need(it.change)
@@ -205,7 +207,9 @@ func (l *lane) work(items []item) {
 	for i, it := range items {
 		it.done(outcomes[i].reply, outcomes[i].err)
 	}
-	l.publish(b)
+	if l.at.N != before {
+		l.publish(b, before)
+	}
 	l.cfg.AfterBatch()
 	crashpoint.Hit("after-ack")
 	l.metrics.batch(len(items))
@@ -286,15 +290,19 @@ func (l *lane) fail(items []item, err error) {
 	l.cfg.AfterBatch()
 }
 
-// publish tells the bus what was committed, in the order of each room.
-func (l *lane) publish(b *batch) {
+// publish tells the bus what was committed behind position before: the events of
+// all rooms, or that there are none, so that receivers see no hole.
+func (l *lane) publish(b *batch, before int64) {
+	out := &bus.Batch{Lane: bus.Lane(l.shard), After: before, Position: l.at.N}
+	events := 0
 	for _, r := range b.touched {
-		if len(r.events) == 0 {
-			continue
+		if len(r.events) > 0 {
+			out.Rooms = append(out.Rooms, bus.RoomEvents{Room: r.ID, Events: r.events})
+			events += len(r.events)
 		}
-		if err := l.cfg.Publish(r.ID, r.events); err != nil {
-			l.metrics.unpublished.Add(float64(len(r.events)))
-			l.log.Warn("events did not reach every node; clients will resume", "room", r.ID, "err", err)
-		}
+	}
+	if err := l.cfg.Publish(out); err != nil {
+		l.metrics.unpublished.Add(float64(events))
+		l.log.Warn("a batch did not reach every node; clients will resume", "position", out.Position, "events", events, "err", err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/internal/teststore"
@@ -28,9 +29,10 @@ type world struct {
 	lanes  *lane.Lanes
 	break_ func(store.Driver) store.Driver // wraps drivers; nil: not
 
-	mu     sync.Mutex
-	events map[chat.RoomID][]*chat.Event
-	fenced []int
+	mu      sync.Mutex
+	events  map[chat.RoomID][]*chat.Event
+	batches []bus.Batch
+	fenced  []int
 }
 
 func newWorld(t testing.TB) *world {
@@ -47,10 +49,13 @@ func (w *world) open() {
 	w.store = teststore.Open(w.t, w.dir, 2, w.break_)
 	w.lanes, err = lane.Open(w.t.Context(), lane.Config{
 		Store: w.store, MaxWaiting: 64,
-		Publish: func(room chat.RoomID, events []*chat.Event) error {
+		Publish: func(b *bus.Batch) error {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			w.events[room] = append(w.events[room], events...)
+			w.batches = append(w.batches, *b)
+			for _, r := range b.Rooms {
+				w.events[r.Room] = append(w.events[r.Room], r.Events...)
+			}
 			return nil
 		},
 		OnFenced: func(shard int) {

@@ -24,6 +24,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/store"
@@ -33,9 +34,11 @@ import (
 type Config struct {
 	Store *store.Store
 
-	// Publish hands a room's committed events on (bus.Bus.Publish).
-	Publish func(room chat.RoomID, events []*chat.Event) error
-	// AfterBatch runs when the outcomes and events of a batch are all handed on.
+	// Publish hands a commit on (bus.Bus.Publish). It is called once for every
+	// commit of a lane, in order, also for one without events.
+	Publish func(b *bus.Batch) error
+	// AfterBatch runs when the acks and events of a batch are all handed on, for
+	// acks that wait for it (hub.Kick).
 	AfterBatch func()
 	// OnFenced runs once for each lane that another process has taken over.
 	OnFenced func(shard int)

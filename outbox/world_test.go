@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
+	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/internal/teststore"
@@ -48,7 +49,7 @@ func (w *world) start(consumers ...outbox.Consumer) {
 	w.store = teststore.Open(w.t, w.dir, w.shards, nil)
 	var err error
 	w.lanes, err = lane.Open(w.t.Context(), lane.Config{
-		Store: w.store, Publish: func(chat.RoomID, []*chat.Event) error { return nil },
+		Store: w.store, Publish: func(*bus.Batch) error { return nil },
 	})
 	w.must(err)
 	w.outbox, err = outbox.Open(w.t.Context(), outbox.Config{

@@ -206,7 +206,7 @@ func (t *Tracker) publishRooms(changes []Change, rooms int) (rest []Change) {
 		if err != nil {
 			t.metrics.unpublished.Inc()
 		} else if p := t.summary(room, changes[:n], online, count); p != nil {
-			t.cfg.Publish(room, &chat.Event{Kind: chat.EventPresence, Room: room, Presence: p})
+			t.cfg.Publish(&chat.Event{Kind: chat.EventPresence, Room: room, Presence: p})
 		}
 		changes = changes[n:]
 	}

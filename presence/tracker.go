@@ -19,7 +19,7 @@ type Config struct {
 
 	// Publish publishes a presence event to a room. It runs on the tracker's
 	// goroutine and may wait; nil publishes nothing.
-	Publish func(room chat.RoomID, ev *chat.Event)
+	Publish func(ev *chat.Event)
 
 	Grace    time.Duration // a user who comes back within it was never offline, 5 s
 	Tick     time.Duration // changes are gathered for so long, 1 s

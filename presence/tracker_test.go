@@ -122,13 +122,13 @@ func inBubble(t *testing.T, cfg presence.Config, test func(h *harness)) {
 	})
 }
 
-func (h *harness) publish(room chat.RoomID, ev *chat.Event) {
+func (h *harness) publish(ev *chat.Event) {
 	h.record.mu.Lock()
 	defer h.record.mu.Unlock()
-	if ev.Kind != chat.EventPresence || ev.Room != room || ev.Rev != 0 {
+	if ev.Kind != chat.EventPresence || ev.Room == "" || ev.Rev != 0 {
 		h.Errorf("event %+v", ev)
 	}
-	s := fmt.Sprint(room, " ", ev.Presence.Online)
+	s := fmt.Sprint(ev.Room, " ", ev.Presence.Online)
 	for _, u := range ev.Presence.Came {
 		s += " +" + string(u)
 	}

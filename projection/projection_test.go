@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/internal/teststore"
@@ -40,7 +41,7 @@ func (w *world) open() {
 	var err error
 	w.store = teststore.Open(w.t, w.dir, 2, nil)
 	w.lanes, err = lane.Open(w.t.Context(), lane.Config{
-		Store: w.store, Publish: func(chat.RoomID, []*chat.Event) error { return nil },
+		Store: w.store, Publish: func(*bus.Batch) error { return nil },
 	})
 	if err != nil {
 		w.t.Fatal(err)

@@ -22,6 +22,7 @@ func (silent) Close(chat.Goodbye)               {}
 // lines is an encoding nobody reads.
 type lines struct{}
 
-func (lines) ID() int                                                { return 0 }
-func (lines) AppendEvent(dst []byte, _ *chat.Event) []byte           { return append(dst, '\n') }
-func (lines) AppendGap(dst []byte, _ chat.RoomID, _ chat.Rev) []byte { return append(dst, '\n') }
+func (lines) AppendEvent(dst []byte, _ *chat.Event) []byte { return append(dst, '\n') }
+func (lines) AppendGap(dst []byte, _ chat.RoomID, _ chat.Rev, _ chat.GapReason) []byte {
+	return append(dst, '\n')
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 
+	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/config"
 	"github.com/roomtide/roomtide/lane"
@@ -43,7 +44,7 @@ func Rebuild(ctx context.Context, cfg *config.Config, progress func(done int)) (
 	defer func() { err = errors.Join(err, st.Close()) }()
 	ls, err := lane.Open(ctx, lane.Config{
 		Store:   st,
-		Publish: func(chat.RoomID, []*chat.Event) error { return nil }, // there are no clients
+		Publish: func(*bus.Batch) error { return nil }, // there are no clients
 	})
 	if err != nil {
 		return err

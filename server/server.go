@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/bus/membus"
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
@@ -45,7 +46,7 @@ type Server struct {
 	log      *slog.Logger
 	reg      *prometheus.Registry
 	store    *store.Store
-	bus      *membus.Bus
+	bus      bus.Bus
 	hub      *hub.Hub
 	lanes    *lane.Lanes
 	outbox   *outbox.Outbox
@@ -112,7 +113,7 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 	s.bus = membus.New()
 	s.onClose(func() { s.bus.Close() })
 	s.hub = hub.New(hub.Config{
-		Bus: s.bus, Log: s.log, Registerer: s.reg,
+		Bus: s.bus, Lane: s.laneOf, Log: s.log, Registerer: s.reg,
 		Evicted: func(user chat.UserID, room chat.RoomID) { s.presence.Remove(room, user) },
 	})
 	s.onClose(s.hub.Close)
@@ -142,12 +143,7 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 		rates = s.rates()
 	}
 	s.engine = engine.New(engine.Config{
-		Store: s.store, Lanes: s.lanes, Presence: s.presence,
-		Publish: func(room chat.RoomID, events []*chat.Event) error {
-			err := s.bus.Publish(room, events)
-			s.hub.Kick()
-			return err
-		},
+		Store: s.store, Lanes: s.lanes, Presence: s.presence, Publish: s.publish,
 		Limits: limits, Rates: rates, UsersMakeRooms: s.cfg.GuestsWelcome(),
 		Log: s.log, Registerer: s.reg,
 	})
@@ -184,7 +180,7 @@ func (s *Server) openPresence() (err error) {
 	})
 	s.onClose(s.online.Close)
 	s.presence = presence.New(presence.Config{
-		Driver: mempresence.New(), Record: s.online, Publish: s.tell, Log: s.log, Registerer: s.reg,
+		Driver: mempresence.New(), Record: s.online, Publish: s.publish, Log: s.log, Registerer: s.reg,
 	})
 	s.onClose(s.presence.Close)
 	return nil
@@ -209,12 +205,14 @@ func (s *Server) rates() engine.Rates {
 	}
 }
 
-// tell publishes one event that is not stored.
-func (s *Server) tell(room chat.RoomID, ev *chat.Event) {
-	if err := s.bus.Publish(room, []*chat.Event{ev}); err != nil {
-		s.log.Debug("an event did not reach every node", "room", room, "err", err)
+// laneOf returns the lane that orders a room: there is one for each shard.
+func (s *Server) laneOf(room chat.RoomID) bus.Lane { return bus.Lane(s.store.ShardOf(room.Slot())) }
+
+// publish publishes one event that is not stored.
+func (s *Server) publish(ev *chat.Event) {
+	if err := s.bus.Publish(bus.Ephemeral(s.laneOf(ev.Room), ev)); err != nil {
+		s.log.Debug("an event did not reach every node", "room", ev.Room, "err", err)
 	}
-	s.hub.Kick()
 }
 
 func (s *Server) openIdentity() error {

@@ -178,7 +178,7 @@ func TestPutOutIsNotOnline(t *testing.T) {
 	// Somebody has to sit in the room for the hub to hear of it.
 	c := s.hub.Attach(silent{}, lines{})
 	defer c.Detach()
-	if err := c.Open("r"); err != nil {
+	if err := c.Subscribe("r"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.engine.Do(ctx, host, &change.SetMember{Room: "r", User: "ann", Role: chat.RoleBanned}); err != nil {

@@ -10,17 +10,16 @@ import (
 	"github.com/roomtide/roomtide/wire"
 )
 
-// Recover subscribes a client that comes back to the rooms it was in, and sends
-// what it has missed there, as the events of each room in order, before anything
-// that happens now: what the connection owes it (hub.Conn.Owe), which may be
-// nothing. It returns when everything was queued. After an error the connection has
-// to be closed; what the client has by then is in its trail, so it can come back
-// again.
+// Recover takes a client that comes back into the rooms that are pending on its
+// connection (hub.Conn.SetPending), if any, and sends it what it has missed there,
+// as the events of each room in order, before anything that happens now. It returns
+// when everything was queued. After an error the connection has to be closed; what
+// the client has by then is in hub.Conn.Delivered, so it can come back again.
 //
 // For a room that the user may not be in any more the client gets an event member,
 // for a room whose history is another one by now (a restored backup) a gap.
 func (s *Session) Recover(ctx context.Context) error {
-	for _, p := range s.conn.Owed() {
+	for _, p := range s.conn.Pending() {
 		if err := s.resume(ctx, p); err != nil {
 			return err
 		}

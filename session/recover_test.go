@@ -18,7 +18,7 @@ func (n *node) comeBack(have ...hub.Position) (*peer, error) {
 	p := n.connect()
 	p.conn.Track()
 	p.ask(`{"type":"hello","id":1,"user":"ann"}`, "type", "ack")
-	p.conn.Owe(have)
+	p.conn.SetPending(have)
 	return p, p.s.Recover(n.t.Context())
 }
 
@@ -43,7 +43,7 @@ func TestRecover(t *testing.T) {
 		{"nothing was missed", 4, nil},
 		{"an edit", 3, []any{"type", "edited", "message", "One", "rev", 4}},
 		{"a message and its edit", 2, []any{"type", "message", "message", "One", "rev", 4}},
-		{"another history", 99, []any{"type", "gap", "rev", 99}},
+		{"another history", 99, []any{"type", "gap", "rev", 99, "reason", "reset"}},
 	} {
 		p, err := n.comeBack(hub.Position{Room: "a", Rev: c.have})
 		if err != nil {
@@ -52,8 +52,8 @@ func TestRecover(t *testing.T) {
 		if c.want != nil {
 			p.want(c.want...)
 		}
-		if trail := p.conn.Trail(); c.have < 99 && (len(trail.Rooms) != 1 || trail.Rooms[0] != hub.Position{Room: "a", Rev: 4}) || c.have == 99 && len(trail.Rooms) != 0 {
-			t.Errorf("%s: %+v", c.what, trail)
+		if d := p.conn.Delivered(); c.have < 99 && (len(d.Rooms) != 1 || d.Rooms[0] != hub.Position{Room: "a", Rev: 4}) || c.have == 99 && len(d.Rooms) != 0 {
+			t.Errorf("%s: %+v", c.what, d)
 		}
 		bob.say(`{"type":"typing","room":"a"}`)
 		bob.want("type", "typing")
@@ -89,7 +89,7 @@ func TestRecoverTakesItsTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, at := range have {
-		if !p.conn.Joined(at.Room) {
+		if !p.conn.Subscribed(at.Room) {
 			t.Errorf("not in %s", at.Room)
 		}
 	}
@@ -97,7 +97,7 @@ func TestRecoverTakesItsTime(t *testing.T) {
 
 	p = n.connect()
 	p.ask(`{"type":"hello","id":1,"user":"ann"}`, "type", "ack")
-	p.conn.Owe(have)
+	p.conn.SetPending(have)
 	over, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
 	if err := p.s.Recover(over); chat.KindOf(err) != chat.Unavailable {

@@ -37,10 +37,10 @@ func (s *Session) subscribe(ctx context.Context, room chat.RoomID, o engine.Join
 	if !in && len(s.rooms) >= s.deps.Limits.RoomsPerConn {
 		return nil, chat.E(chat.TooLarge, "at most "+strconv.Itoa(s.deps.Limits.RoomsPerConn)+" rooms on one connection")
 	}
-	if in && !s.conn.Joined(room) {
+	if in && !s.conn.Subscribed(room) {
 		s.forget(room) // the hub has ended the subscription, with the membership, and presence
 	}
-	if err := s.conn.Open(room); err != nil {
+	if err := s.conn.Subscribe(room); err != nil {
 		return nil, err
 	}
 	reply, err := s.deps.Engine.Join(ctx, s.actor, room, o)
@@ -58,7 +58,7 @@ func (s *Session) goLive(room chat.RoomID, reply *wire.JoinReply) {
 		s.unsubscribe(room)
 		return
 	}
-	s.conn.Start(room, reply.Rev)
+	s.conn.Resume(room, reply.Rev)
 	if i, in := s.find(room); !in {
 		s.rooms = slices.Insert(s.rooms, i, room)
 		s.deps.Presence.Enter(room, s.actor.User)
@@ -68,8 +68,8 @@ func (s *Session) goLive(room chat.RoomID, reply *wire.JoinReply) {
 // unsubscribe takes the connection out of a room; the membership stays. Where the
 // hub has done so already, because the membership ended, presence has it too.
 func (s *Session) unsubscribe(room chat.RoomID) {
-	subscribed := s.conn.Joined(room)
-	s.conn.Leave(room)
+	subscribed := s.conn.Subscribed(room)
+	s.conn.Unsubscribe(room)
 	if _, in := s.find(room); in && subscribed {
 		s.deps.Presence.Leave(room, s.actor.User)
 	}

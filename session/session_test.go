@@ -45,12 +45,11 @@ func openNode(t *testing.T, cfg testserver.Config) *node {
 // lines is the simplest wire there is: a JSON object a line.
 type lines struct{}
 
-func (lines) ID() int { return 0 }
 func (lines) AppendEvent(dst []byte, ev *chat.Event) []byte {
 	return append(wire.AppendEvent(dst, ev), '\n')
 }
-func (lines) AppendGap(dst []byte, room chat.RoomID, rev chat.Rev) []byte {
-	return append(wire.AppendGap(dst, room, rev), '\n')
+func (lines) AppendGap(dst []byte, room chat.RoomID, rev chat.Rev, reason chat.GapReason) []byte {
+	return append(wire.AppendGap(dst, room, rev, reason), '\n')
 }
 func (lines) Ack(dst []byte, id int64, hasID bool, r wire.Reply) []byte {
 	return append(wire.AppendAck(dst, id, hasID, r), '\n')

@@ -20,18 +20,6 @@ type Encoding struct {
 	Plain   bool // without offsets
 }
 
-func (e Encoding) ID() int {
-	switch {
-	case e.Deflate && e.Plain:
-		return 6
-	case e.Deflate:
-		return 4
-	case e.Plain:
-		return 5
-	}
-	return 2
-}
-
 func (e Encoding) AppendEvent(dst []byte, ev *chat.Event) []byte {
 	name := ev.Kind.String()
 	if name == "" {
@@ -74,8 +62,8 @@ func seal(dst []byte, start int, deflate bool) []byte {
 	return dst
 }
 
-func (Encoding) AppendGap(dst []byte, room chat.RoomID, rev chat.Rev) []byte {
-	return socketio.AppendEvent(dst, "/", "gap", wire.AppendGap(nil, room, rev))
+func (Encoding) AppendGap(dst []byte, room chat.RoomID, rev chat.Rev, reason chat.GapReason) []byte {
+	return socketio.AppendEvent(dst, "/", "gap", wire.AppendGap(nil, room, rev, reason))
 }
 
 // Codec frames replies for Socket.IO (session.Codec): acks for commands with an

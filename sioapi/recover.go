@@ -42,11 +42,11 @@ func (ss sessions) Claim(s *socketio.Socket, pid, offset string) (id string) {
 		ss.h.resumable.put(r)
 		return ""
 	}
-	have, ok := r.Trail.Have(parseOffset(offset))
+	have, ok := r.Delivered.Have(parseOffset(offset))
 	if !ok {
 		return ""
 	}
-	c.conn.Owe(have)
+	c.conn.SetPending(have)
 	c.id = id
 	return id
 }
@@ -89,14 +89,14 @@ func (c *client) resumeState() *resumeState {
 	if c.saved.Swap(true) || c.id == "" || !c.session.Authenticated() {
 		return nil
 	}
-	r := &resumeState{ID: c.id, Trail: c.conn.Trail()}
+	r := &resumeState{ID: c.id, Delivered: c.conn.Delivered()}
 	r.User, r.Name, r.Guest = c.session.Speaker()
 	return r
 }
 
 // Pong is called when the client has answered a ping, which acknowledges all that
 // was sent before it (socketio.PongWriter).
-func (c *client) Pong() { c.conn.Heard() }
+func (c *client) Pong() { c.conn.Acked() }
 
 // recovered replays what the client missed, behind its CONNECT.
 func (c *client) recovered() {

@@ -19,15 +19,15 @@ import (
 // disconnected and may resume it: a few positions in rooms. What the client misses
 // is in the store anyway, so it may resume after any time.
 type resumeState struct {
-	ID    string      `json:"id"` // of its socket
-	User  chat.UserID `json:"user"`
-	Name  string      `json:"name,omitempty"`
-	Guest bool        `json:"guest,omitempty"` // the secret alone resumes it
-	Trail hub.Trail   `json:"trail"`           // its delivery log
+	ID        string        `json:"id"` // of its socket
+	User      chat.UserID   `json:"user"`
+	Name      string        `json:"name,omitempty"`
+	Guest     bool          `json:"guest,omitempty"` // the secret alone resumes it
+	Delivered hub.Delivered `json:"delivered"`
 }
 
 // weight is how much memory it takes, in positions.
-func (r *resumeState) weight() int { return 1 + len(r.Trail.Rooms) + len(r.Trail.Steps) }
+func (r *resumeState) weight() int { return 1 + len(r.Delivered.Rooms) + len(r.Delivered.Ranges) }
 
 // maxResumable bounds the store, in positions: some 30 MB, for 100,000 clients
 // that were in one room each. The session that ended first is evicted first.

@@ -17,7 +17,7 @@ import (
 func disconnected(id string, rooms int) *resumeState {
 	a := &resumeState{ID: id, User: chat.UserID("user of " + id)}
 	for i := range rooms {
-		a.Trail.Rooms = append(a.Trail.Rooms, hub.Position{Room: chat.RoomID(fmt.Sprint("room", i)), Rev: 7})
+		a.Delivered.Rooms = append(a.Delivered.Rooms, hub.Position{Room: chat.RoomID(fmt.Sprint("room", i)), Rev: 7})
 	}
 	return a
 }

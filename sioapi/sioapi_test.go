@@ -394,7 +394,7 @@ func TestEncodingOfUnknownKinds(t *testing.T) {
 	if b := (sioapi.Codec{}).Ack(nil, 0, false, wire.DoneReply{}); len(b) != 0 {
 		t.Errorf("%q", b)
 	}
-	if b := (sioapi.Encoding{}).AppendGap(nil, "room1", 7); string(b[2:]) != `42["gap",{"type":"gap","room":"room1","rev":7}]` {
+	if b := (sioapi.Encoding{}).AppendGap(nil, "room1", 7, chat.GapLost); string(b[2:]) != `42["gap",{"type":"gap","room":"room1","rev":7,"reason":"lost"}]` {
 		t.Errorf("%q", b)
 	}
 }

@@ -62,6 +62,8 @@ type ServerFrame struct {
 	Rev  chat.Rev
 	Time int64 // Unix milliseconds
 
+	Reason string // of a gap (chat.GapReason)
+
 	// hello
 	User    chat.UserID
 	Name    string
@@ -99,7 +101,7 @@ func DecodeServer(frame []byte) (*ServerFrame, error) {
 	case "ack":
 		err = j.ack(f)
 	case "gap":
-		f.Rev = j.Rev
+		f.Rev, f.Reason = j.Rev, j.Reason
 	case "error":
 		err = j.refusal(f)
 	case "goodbye":

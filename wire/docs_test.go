@@ -19,6 +19,9 @@ func TestSpecificationIsComplete(t *testing.T) {
 	for k := chat.Internal; k <= chat.Fenced; k++ {
 		words = append(words, k.Code())
 	}
+	for r := range chat.GapReasons {
+		words = append(words, r.String())
+	}
 	readme, spec := read(t, "README.md"), read(t, "asyncapi.yaml")
 	for _, w := range words {
 		if !strings.Contains(readme, "`"+w+"`") {

@@ -19,10 +19,11 @@ func AppendEvent(dst []byte, ev *chat.Event) []byte {
 }
 
 // AppendGap appends a gap: the client missed events after rev and has to join the
-// room again with after = the rev it has.
-func AppendGap(dst []byte, room chat.RoomID, rev chat.Rev) []byte {
+// room again with after = the rev it has, whatever the reason.
+func AppendGap(dst []byte, room chat.RoomID, rev chat.Rev, reason chat.GapReason) []byte {
 	dst = appendStringField(append(dst, `{"type":"gap"`...), "room", room)
-	return append(appendIntField(dst, "rev", rev), '}')
+	dst = appendIntField(dst, "rev", rev)
+	return append(appendStringField(dst, "reason", reason.String()), '}')
 }
 
 var retryWords = [...]string{chat.RetryNow: "now", chat.RetryLater: "later", chat.RetryNever: "never"}

@@ -179,7 +179,9 @@ func serverCases() []serverCase {
 	addEvent("typing", "typing", chat.Event{Kind: chat.EventTyping, User: "user1", On: true})
 	addEvent("read", "read", chat.Event{Kind: chat.EventRead, User: "user1", Seq: 5})
 
-	add("gap", "gap", AppendGap(nil, "room1", 7), &ServerFrame{Room: "room1", Rev: 7})
+	for r := range chat.GapReasons {
+		add("gap: "+r.String(), "gap", AppendGap(nil, "room1", 7, r), &ServerFrame{Room: "room1", Rev: 7, Reason: r.String()})
+	}
 	add("goodbye now", "goodbye", AppendGoodbye(nil, chat.ByeDraining), &ServerFrame{Goodbye: &chat.ByeDraining})
 	spread := chat.ByeDraining
 	spread.Wait = 1500

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/websocket"
 	"github.com/roomtide/roomtide/wire"
@@ -28,8 +29,7 @@ func TestDeflate(t *testing.T) {
 	}
 	ev := &chat.Event{Kind: chat.EventMessage, Room: "room1", Rev: 1,
 		Message: &chat.Message{Room: "room1", Seq: 1, Rev: 1, User: "user1", Text: strings.Repeat("a word or two ", 20)}}
-	s.hub.Deliver("room1", []*chat.Event{ev})
-	s.hub.Kick()
+	s.hub.Deliver(bus.Ephemeral(0, ev))
 	text := wire.AppendEvent(nil, ev)
 	plain.want(string(text))
 	reading.want(string(text))

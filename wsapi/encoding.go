@@ -11,21 +11,14 @@ type Encoding struct {
 	Deflate bool // for connections that agreed on compression
 }
 
-func (e Encoding) ID() int {
-	if e.Deflate {
-		return 3
-	}
-	return 0
-}
-
 func (e Encoding) AppendEvent(dst []byte, ev *chat.Event) []byte {
 	dst, start := open(dst)
 	return seal(wire.AppendEvent(dst, ev), start, e.Deflate)
 }
 
-func (e Encoding) AppendGap(dst []byte, room chat.RoomID, rev chat.Rev) []byte {
+func (e Encoding) AppendGap(dst []byte, room chat.RoomID, rev chat.Rev, reason chat.GapReason) []byte {
 	dst, start := open(dst)
-	return seal(wire.AppendGap(dst, room, rev), start, false) // too small, and made under a lock
+	return seal(wire.AppendGap(dst, room, rev, reason), start, false) // too small, and made under a lock
 }
 
 // Codec frames replies for native WebSockets (session.Codec).

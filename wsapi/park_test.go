@@ -14,6 +14,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/hub"
 	"github.com/roomtide/roomtide/websocket"
@@ -55,8 +56,7 @@ func TestParked(t *testing.T) {
 		"gets events": func(s *stand, c *peerConn) {
 			ev := &chat.Event{Kind: chat.EventMessage, Room: "room1", Rev: 1,
 				Message: &chat.Message{Room: "room1", Seq: 1, Rev: 1, User: "user1", Text: "Hello"}}
-			s.hub.Deliver("room1", []*chat.Event{ev})
-			s.hub.Kick()
+			s.hub.Deliver(bus.Ephemeral(0, ev))
 			c.want(string(wire.AppendEvent(nil, ev)))
 		},
 		"answers pings": func(_ *stand, c *peerConn) {

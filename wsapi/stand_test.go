@@ -45,11 +45,11 @@ func (s *fake) Handle(_ context.Context, cmd *wire.Command) {
 	case cmd.Type == wire.Hello:
 		s.said = true
 	case cmd.Type == wire.Join:
-		if err := s.conn.Open(cmd.Room); err != nil {
+		if err := s.conn.Subscribe(cmd.Room); err != nil {
 			s.BadFrame(cmd.ID, cmd.HasID, err)
 			return
 		}
-		defer s.conn.Start(cmd.Room, 0)
+		defer s.conn.Resume(cmd.Room, 0)
 	case cmd.Type == wire.Message && cmd.Text == "panic":
 		panic("a message body: " + cmd.Text)
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/internal/clientaddr"
 	"github.com/roomtide/roomtide/internal/connlimit"
@@ -31,8 +32,7 @@ func TestConversation(t *testing.T) {
 		for i, text := range []string{"", "Hello", strings.Repeat("x", 200), long} {
 			m := &chat.Message{Room: "room1", Seq: chat.Seq(i + 1), Rev: chat.Rev(i + 1), User: "user1", Text: text}
 			ev := &chat.Event{Kind: chat.EventMessage, Room: "room1", Rev: m.Rev, Message: m}
-			s.hub.Deliver("room1", []*chat.Event{ev})
-			s.hub.Kick()
+			s.hub.Deliver(bus.Ephemeral(0, ev))
 			c.want(string(wire.AppendEvent(nil, ev)))
 		}
 		c.send(`{"room":"r","id":3,"message":"` + strings.Repeat("y", 60_000) + `"}`)

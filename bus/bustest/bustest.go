@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -15,14 +16,16 @@ import (
 )
 
 // Run checks a driver. open returns the nodes of one fresh bus: one if the bus
-// is in process, else at least two.
+// is in process, else at least two. Run closes them.
 func Run(t *testing.T, open func(t *testing.T) []bus.Bus) {
 	tests := []struct {
 		name string
 		test func(n *nodes)
 	}{
-		{"carries whole events to every subscriber", carries},
-		{"keeps rooms apart", keepsApart},
+		{"carries whole batches to every subscriber", carries},
+		{"carries positions, and events without one", carriesPositions},
+		{"gives the batch back to the publisher", givesBack},
+		{"keeps lanes apart", keepsApart},
 		{"keeps each publisher's order", keepsOrder},
 		{"subscribes once", subscribesOnce},
 		{"unsubscribes", unsubscribes},
@@ -55,24 +58,30 @@ type nodes struct {
 // inbox is what one node received.
 type inbox struct {
 	mu      sync.Mutex
-	events  map[chat.RoomID][]*chat.Event
-	arrived chan struct{} // holds one token: something was added
+	batches map[bus.Lane][]*bus.Batch
+	arrived chan struct{} // holds one token: a batch was added
 	hold    chan struct{} // if not nil, the handler waits for it
 }
 
 func listen(t *testing.T, buses []bus.Bus) *nodes {
 	n := &nodes{T: t, buses: buses}
 	for _, b := range buses {
-		in := &inbox{events: map[chat.RoomID][]*chat.Event{}, arrived: make(chan struct{}, 1)}
+		in := &inbox{batches: map[bus.Lane][]*bus.Batch{}, arrived: make(chan struct{}, 1)}
 		n.inbox = append(n.inbox, in)
 		b.Listen(in.handle)
 	}
 	return n
 }
 
-func (in *inbox) handle(room chat.RoomID, events []*chat.Event) {
+// handle keeps a copy, as a receiver has to; the events it may keep.
+func (in *inbox) handle(b *bus.Batch) {
+	kept := *b
+	kept.Rooms = slices.Clone(b.Rooms)
+	for i := range kept.Rooms {
+		kept.Rooms[i].Events = slices.Clone(kept.Rooms[i].Events)
+	}
 	in.mu.Lock()
-	in.events[room] = append(in.events[room], events...)
+	in.batches[b.Lane] = append(in.batches[b.Lane], &kept)
 	hold := in.hold
 	in.mu.Unlock()
 	select {
@@ -84,55 +93,55 @@ func (in *inbox) handle(room chat.RoomID, events []*chat.Event) {
 	}
 }
 
-// of returns what came of a room so far.
-func (in *inbox) of(room chat.RoomID) []*chat.Event {
+// of returns what came of a lane so far.
+func (in *inbox) of(lane bus.Lane) []*bus.Batch {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	return in.events[room]
+	return in.batches[lane]
 }
 
-// await waits until count events of a room have come.
-func (n *nodes) await(node int, room chat.RoomID, count int) []*chat.Event {
+// await waits until count batches of a lane have come.
+func (n *nodes) await(node int, lane bus.Lane, count int) []*bus.Batch {
 	n.Helper()
 	late := time.After(patience)
 	for {
-		if evs := n.inbox[node].of(room); len(evs) >= count {
-			return evs
+		if bs := n.inbox[node].of(lane); len(bs) >= count {
+			return bs
 		}
 		select {
 		case <-n.inbox[node].arrived:
 		case <-late:
-			n.Fatalf("node %d: %d of %d events of %s came", node, len(n.inbox[node].of(room)), count, room)
+			n.Fatalf("node %d: %d of %d batches of lane %d came", node, len(n.inbox[node].of(lane)), count, lane)
 		}
 	}
 }
 
-func (n *nodes) subscribe(node int, room chat.RoomID) {
+func (n *nodes) subscribe(node int, lane bus.Lane) {
 	n.Helper()
-	if err := n.buses[node].Subscribe(room); err != nil {
+	if err := n.buses[node].Subscribe(lane); err != nil {
 		n.Fatalf("Subscribe: %v", err)
 	}
 }
 
-func (n *nodes) publish(node int, room chat.RoomID, revs ...chat.Rev) {
+func (n *nodes) publish(node int, b *bus.Batch) {
 	n.Helper()
-	var evs []*chat.Event
-	for _, rev := range revs {
-		evs = append(evs, message(room, rev))
-	}
-	if err := n.buses[node].Publish(room, evs); err != nil {
+	if err := n.buses[node].Publish(b); err != nil {
 		n.Fatalf("Publish: %v", err)
 	}
 }
 
-func message(room chat.RoomID, rev chat.Rev) *chat.Event {
-	return &chat.Event{Kind: chat.EventMessage, Room: room, Rev: rev, Message: &chat.Message{
-		Room: room, Seq: chat.Seq(rev), Rev: rev, Created: rev, User: "ann", Text: fmt.Sprint("text ", rev),
-	}}
+// commit is a batch of one message.
+func commit(lane bus.Lane, position int64) *bus.Batch {
+	room, rev := chat.RoomID(fmt.Sprint("room of ", lane)), chat.Rev(position)
+	return &bus.Batch{Lane: lane, After: position - 1, Position: position, Rooms: []bus.RoomEvents{{
+		Room: room, Events: []*chat.Event{{Kind: chat.EventMessage, Room: room, Rev: rev, Message: &chat.Message{
+			Room: room, Seq: chat.Seq(rev), Rev: rev, Created: rev, User: "ann", Text: fmt.Sprint("text ", rev),
+		}}},
+	}}}
 }
 
-// oneOfEach is an event of every kind with every field that can be set.
-func oneOfEach(room chat.RoomID) []*chat.Event {
+// EveryKind returns an event of every kind with every field that the kind has.
+func EveryKind(room chat.RoomID) []*chat.Event {
 	return []*chat.Event{
 		{Kind: chat.EventMessage, Room: room, Rev: 1, Message: &chat.Message{
 			Room: room, Seq: 1, Rev: 1, Created: 1, User: "ann", Text: "héllo\x00\"", Time: 1700000000123, Key: "k",
@@ -142,6 +151,7 @@ func oneOfEach(room chat.RoomID) []*chat.Event {
 		{Kind: chat.EventReacted, Room: room, Rev: 4, Seq: 1, User: "ann", Emoji: "👍", On: true},
 		{Kind: chat.EventMember, Room: room, Rev: 5, Member: &chat.Member{Room: room, User: "bob", Name: "Bob", Role: chat.RoleModerator, Rev: 5, Since: 9}},
 		{Kind: chat.EventRoom, Room: room, Rev: 6, Info: &chat.Room{ID: room, Title: "t", Open: true, ReadOnly: true, LastSeq: 1, Rev: 6, InfoRev: 6, Members: 2, Created: 4}},
+		{Kind: chat.EventMembers, Room: room, First: 7, Rev: 9, Count: 5000},
 		{Kind: chat.EventPresence, Room: room, Presence: &chat.Presence{Online: 2, Came: []chat.UserID{"a"}, Went: []chat.UserID{"b"}}},
 		{Kind: chat.EventTyping, Room: room, User: "ann", On: true},
 		{Kind: chat.EventRead, Room: room, User: "ann", Seq: 1},
@@ -149,37 +159,73 @@ func oneOfEach(room chat.RoomID) []*chat.Event {
 }
 
 func carries(n *nodes) {
-	const room = "büro/1 *.>"
+	const lane = 3
+	want := func(position int64) *bus.Batch {
+		return &bus.Batch{Lane: lane, After: position - 1, Position: position, Rooms: []bus.RoomEvents{
+			{Room: "büro/1 *.>", Events: EveryKind("büro/1 *.>")}, {Room: "b", Events: EveryKind("b")[:1]},
+		}}
+	}
 	for i := range n.buses {
-		n.subscribe(i, room)
+		n.subscribe(i, lane)
 	}
 	for from := range n.buses {
-		want := oneOfEach(room)
-		if err := n.buses[from].Publish(room, oneOfEach(room)); err != nil {
-			n.Fatalf("Publish: %v", err)
-		}
+		position := int64(1) << (20 * from)
+		n.publish(from, want(position))
 		for i := range n.buses {
-			got := n.await(i, room, (from+1)*len(want))[from*len(want):]
-			for k := range want {
-				if !reflect.DeepEqual(got[k], want[k]) {
-					n.Errorf("node %d got %+v, published %+v", i, got[k], want[k])
-				}
+			if got := n.await(i, lane, from+1)[from]; !reflect.DeepEqual(got, want(position)) {
+				n.Errorf("node %d got %+v, published %+v", i, got, want(position))
 			}
+		}
+	}
+}
+
+func carriesPositions(n *nodes) {
+	last := len(n.buses) - 1
+	n.subscribe(last, 0)
+	want := []*bus.Batch{
+		{After: 6, Position: 7}, // a commit without events
+		{After: 7, Position: 7}, // an idle lane
+		bus.Ephemeral(0, &chat.Event{Kind: chat.EventTyping, Room: "r", User: "ann", On: true}),
+		commit(0, 9), // behind a hole, which is the receiver's to see
+	}
+	for _, b := range want {
+		n.publish(0, b)
+	}
+	for i, got := range n.await(last, 0, len(want)) {
+		if !reflect.DeepEqual(got, want[i]) {
+			n.Errorf("got %+v, published %+v", got, want[i])
+		}
+	}
+}
+
+func givesBack(n *nodes) {
+	last := len(n.buses) - 1
+	n.subscribe(last, 1)
+	b := commit(1, 1)
+	for position := range int64(50) {
+		next := commit(1, position+1)
+		b.After, b.Position, b.Rooms[0].Events[0] = next.After, next.Position, next.Rooms[0].Events[0]
+		n.publish(0, b)
+	}
+	b.Rooms[0].Events[0] = nil
+	for i, got := range n.await(last, 1, 50) {
+		if want := commit(1, int64(i+1)); !reflect.DeepEqual(got, want) {
+			n.Fatalf("got %+v, published %+v", got, want)
 		}
 	}
 }
 
 func keepsApart(n *nodes) {
 	last := len(n.buses) - 1
-	n.subscribe(last, "a")
-	n.publish(0, "b", 1) // nobody wants it: no error
-	n.publish(0, "a", 1)
-	n.publish(0, "aa", 1)
-	n.publish(0, "a", 2)
-	n.await(last, "a", 2)
+	n.subscribe(last, 1)
+	n.publish(0, commit(2, 1)) // without a subscriber: no error
+	n.publish(0, commit(1, 1))
+	n.publish(0, commit(11, 1))
+	n.publish(0, commit(1, 2))
+	n.await(last, 1, 2)
 	for i, in := range n.inbox {
-		if len(in.of("b"))+len(in.of("aa")) > 0 || i != last && len(in.of("a")) > 0 {
-			n.Errorf("node %d got events it has not subscribed to", i)
+		if len(in.of(2))+len(in.of(11)) > 0 || i != last && len(in.of(1)) > 0 {
+			n.Errorf("node %d got batches it has not subscribed to", i)
 		}
 	}
 }
@@ -189,12 +235,11 @@ func keepsOrder(n *nodes) {
 	last := len(n.buses) - 1
 	var wg sync.WaitGroup
 	for p := range publishers {
-		room := chat.RoomID(fmt.Sprint("room", p))
-		n.subscribe(last, room)
+		lane := bus.Lane(p)
+		n.subscribe(last, lane)
 		wg.Go(func() {
-			for i := range chat.Rev(batches) {
-				err := n.buses[0].Publish(room, []*chat.Event{message(room, 2*i+1), message(room, 2*i+2)})
-				if err != nil {
+			for i := range int64(batches) {
+				if err := n.buses[0].Publish(commit(lane, i+1)); err != nil {
 					n.Errorf("Publish: %v", err)
 				}
 			}
@@ -202,10 +247,9 @@ func keepsOrder(n *nodes) {
 	}
 	wg.Wait()
 	for p := range publishers {
-		room := chat.RoomID(fmt.Sprint("room", p))
-		for i, ev := range n.await(last, room, 2*batches) {
-			if ev.Rev != chat.Rev(i+1) || ev.Room != room {
-				n.Fatalf("event %d of %s is rev %d of %s", i, room, ev.Rev, ev.Room)
+		for i, b := range n.await(last, bus.Lane(p), batches) {
+			if b.Position != int64(i+1) || b.Lane != bus.Lane(p) {
+				n.Fatalf("batch %d of lane %d is %d of lane %d", i, p, b.Position, b.Lane)
 			}
 		}
 	}
@@ -213,35 +257,36 @@ func keepsOrder(n *nodes) {
 
 func subscribesOnce(n *nodes) {
 	last := len(n.buses) - 1
-	n.subscribe(last, "a")
-	n.subscribe(last, "a")
-	n.publish(0, "a", 1)
-	n.publish(0, "a", 2)
-	if evs := n.await(last, "a", 2); len(evs) != 2 || evs[1].Rev != 2 {
-		n.Fatalf("%d events came for 2", len(evs))
+	n.subscribe(last, 1)
+	n.subscribe(last, 1)
+	n.publish(0, commit(1, 1))
+	n.publish(0, commit(1, 2))
+	if bs := n.await(last, 1, 2); len(bs) != 2 || bs[1].Position != 2 {
+		n.Fatalf("%d batches came for 2", len(bs))
 	}
-	n.unsubscribe(last, "a")
+	n.unsubscribe(last, 1)
 }
 
-// unsubscribe ends a subscription and waits for the moment in which events may
+// unsubscribe ends a subscription and waits for the moment in which batches may
 // still arrive to pass.
-func (n *nodes) unsubscribe(node int, room chat.RoomID) {
+func (n *nodes) unsubscribe(node int, lane bus.Lane) {
+	const barrier = 99
 	n.Helper()
-	if err := n.buses[node].Unsubscribe(room); err != nil {
+	if err := n.buses[node].Unsubscribe(lane); err != nil {
 		n.Fatalf("Unsubscribe: %v", err)
 	}
-	n.subscribe(node, "barrier")
+	n.subscribe(node, barrier)
 	late := time.Now().Add(patience)
 	for {
-		before, passed := len(n.inbox[node].of(room)), len(n.inbox[node].of("barrier"))
-		n.publish(0, room, 1000)
-		n.publish(0, "barrier", 1)
-		n.await(node, "barrier", passed+1)
-		if len(n.inbox[node].of(room)) == before {
+		before, passed := len(n.inbox[node].of(lane)), len(n.inbox[node].of(barrier))
+		n.publish(0, commit(lane, 1000))
+		n.publish(0, commit(barrier, 1))
+		n.await(node, barrier, passed+1)
+		if len(n.inbox[node].of(lane)) == before {
 			return
 		}
 		if time.Now().After(late) {
-			n.Fatal("events go on arriving after Unsubscribe")
+			n.Fatal("batches go on arriving after Unsubscribe")
 		}
 	}
 }
@@ -249,27 +294,27 @@ func (n *nodes) unsubscribe(node int, room chat.RoomID) {
 func unsubscribes(n *nodes) {
 	last := len(n.buses) - 1
 	for i := range n.buses {
-		n.subscribe(i, "a")
+		n.subscribe(i, 1)
 	}
-	n.unsubscribe(last, "a")
-	count := len(n.inbox[0].of("a"))
-	if err := n.buses[last].Unsubscribe("a"); err != nil {
+	n.unsubscribe(last, 1)
+	count := len(n.inbox[0].of(1))
+	if err := n.buses[last].Unsubscribe(1); err != nil {
 		n.Fatalf("Unsubscribe of what is not subscribed: %v", err)
 	}
 	if last > 0 { // another node's subscription is its own
-		n.publish(0, "a", 5)
-		n.await(0, "a", count+1)
+		n.publish(0, commit(1, 5))
+		n.await(0, 1, count+1)
 	}
 }
 
 func subscribesAgain(n *nodes) {
 	last := len(n.buses) - 1
-	for i := range 20 {
-		n.subscribe(last, "a")
-		before := len(n.inbox[last].of("a"))
-		n.publish(0, "a", chat.Rev(i+1))
-		n.await(last, "a", before+1)
-		if err := n.buses[last].Unsubscribe("a"); err != nil {
+	for i := range int64(20) {
+		n.subscribe(last, 1)
+		before := len(n.inbox[last].of(1))
+		n.publish(0, commit(1, i+1))
+		n.await(last, 1, before+1)
+		if err := n.buses[last].Unsubscribe(1); err != nil {
 			n.Fatalf("Unsubscribe: %v", err)
 		}
 	}
@@ -279,37 +324,37 @@ func isNotHeldUp(n *nodes) {
 	hold := make(chan struct{})
 	defer close(hold)
 	for i := range n.buses {
-		n.subscribe(i, "a")
+		n.subscribe(i, 1)
 		if i > 0 {
 			n.inbox[i].mu.Lock()
 			n.inbox[i].hold = hold
 			n.inbox[i].mu.Unlock()
 		}
 	}
-	for rev := range chat.Rev(100) {
-		n.publish(0, "a", rev+1)
+	for i := range int64(100) {
+		n.publish(0, commit(1, i+1))
 	}
-	n.await(0, "a", 100)
+	n.await(0, 1, 100)
 }
 
 func ends(n *nodes) {
 	b := n.buses[0]
-	n.subscribe(0, "a")
+	n.subscribe(0, 1)
 	if err := b.Close(); err != nil {
 		n.Fatalf("Close: %v", err)
 	}
 	for name, err := range map[string]error{
-		"Publish":     b.Publish("a", []*chat.Event{message("a", 1)}),
-		"Subscribe":   b.Subscribe("a"),
-		"Unsubscribe": b.Unsubscribe("a"),
+		"Publish":     b.Publish(commit(1, 1)),
+		"Subscribe":   b.Subscribe(1),
+		"Unsubscribe": b.Unsubscribe(1),
 	} {
 		var e *chat.Error
 		if !errors.As(err, &e) || e.Kind != chat.Unavailable {
 			n.Errorf("%s after Close: %v", name, err)
 		}
 	}
-	if len(n.inbox[0].of("a")) != 0 {
-		n.Error("an event came after Close")
+	if len(n.inbox[0].of(1)) != 0 {
+		n.Error("a batch came after Close")
 	}
 	n.buses = n.buses[1:] // what a second Close does is not said
 }

@@ -1,4 +1,4 @@
-// Package membus is the bus of a single node: events go from the publisher
+// Package membus is the bus of a single node: batches go from the publisher
 // straight to the handler, in the publisher's goroutine.
 package membus
 
@@ -13,49 +13,49 @@ import (
 type Bus struct {
 	mu      sync.RWMutex
 	handler bus.Handler
-	rooms   map[chat.RoomID]struct{}
+	lanes   map[bus.Lane]struct{} // subscribed
 	closed  bool
 }
 
 var _ bus.Bus = (*Bus)(nil)
 
 // New returns a bus with one node.
-func New() *Bus { return &Bus{rooms: map[chat.RoomID]struct{}{}} }
+func New() *Bus { return &Bus{lanes: map[bus.Lane]struct{}{}} }
 
-// Publish implements bus.Bus. The handler has seen the events when it returns.
-func (b *Bus) Publish(room chat.RoomID, events []*chat.Event) error {
+// Publish implements bus.Bus. The handler has returned when it returns.
+func (b *Bus) Publish(batch *bus.Batch) error {
 	b.mu.RLock()
 	handler, closed := b.handler, b.closed
-	_, wanted := b.rooms[room]
+	_, subscribed := b.lanes[batch.Lane]
 	b.mu.RUnlock()
 	if closed {
 		return errClosed("bus.Publish")
 	}
-	if wanted && handler != nil {
-		handler(room, events)
+	if subscribed && handler != nil {
+		handler(batch)
 	}
 	return nil
 }
 
 // Subscribe implements bus.Bus.
-func (b *Bus) Subscribe(room chat.RoomID) error {
+func (b *Bus) Subscribe(lane bus.Lane) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
 		return errClosed("bus.Subscribe")
 	}
-	b.rooms[room] = struct{}{}
+	b.lanes[lane] = struct{}{}
 	return nil
 }
 
 // Unsubscribe implements bus.Bus.
-func (b *Bus) Unsubscribe(room chat.RoomID) error {
+func (b *Bus) Unsubscribe(lane bus.Lane) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
 		return errClosed("bus.Unsubscribe")
 	}
-	delete(b.rooms, room)
+	delete(b.lanes, lane)
 	return nil
 }
 
@@ -71,7 +71,7 @@ func (b *Bus) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.closed = true
-	clear(b.rooms)
+	clear(b.lanes)
 	return nil
 }
 

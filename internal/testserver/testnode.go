@@ -48,7 +48,8 @@ func Open(t testing.TB, cfg Config) (*session.Deps, *hub.Hub) {
 		cfg.Limits = chat.DefaultLimits()
 	}
 	st := teststore.Open(t, t.TempDir(), max(cfg.Shards, 1), nil)
-	h := hub.New(hub.Config{Bus: cfg.Bus, LateAfter: cfg.LateAfter})
+	laneOf := func(room chat.RoomID) bus.Lane { return bus.Lane(st.ShardOf(room.Slot())) }
+	h := hub.New(hub.Config{Bus: cfg.Bus, Lane: laneOf, LateAfter: cfg.LateAfter})
 	lanes, err := lane.Open(t.Context(), lane.Config{Store: st, Publish: cfg.Bus.Publish, AfterBatch: h.Kick, Limits: cfg.Limits})
 	if err != nil {
 		t.Fatal(err)
@@ -57,13 +58,10 @@ func Open(t testing.TB, cfg Config) (*session.Deps, *hub.Hub) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	publish := func(room chat.RoomID, events []*chat.Event) error {
-		defer h.Kick()
-		return cfg.Bus.Publish(room, events)
-	}
+	publish := func(ev *chat.Event) { _ = cfg.Bus.Publish(bus.Ephemeral(laneOf(ev.Room), ev)) } // fails when the bus is closed
 	pc := presence.Config{Driver: mempresence.New()}
 	if cfg.Presence {
-		pc.Publish = func(room chat.RoomID, ev *chat.Event) { publish(room, []*chat.Event{ev}) }
+		pc.Publish = publish
 	}
 	tracker := presence.New(pc)
 	t.Cleanup(func() {

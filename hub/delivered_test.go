@@ -14,9 +14,9 @@ import (
 )
 
 func TestHave(t *testing.T) {
-	trail := Trail{
-		Rooms: []Position{{"a", 9}, {"b", 4}, {"c", 1}},
-		Steps: []Step{{"a", 3, 5}, {"gone", 0, 7}, {"b", 2, 4}, {"a", 5, 9}},
+	d := Delivered{
+		Rooms:  []Position{{"a", 9}, {"b", 4}, {"c", 1}},
+		Ranges: []Range{{"a", 3, 5}, {"gone", 0, 7}, {"b", 2, 4}, {"a", 5, 9}},
 	}
 	for _, c := range []struct {
 		what string
@@ -36,8 +36,8 @@ func TestHave(t *testing.T) {
 		{"nothing of what is still known", "", 0, true, "unknown"},
 		{"something older than what is still known", "a", 2, true, "unknown"},
 	} {
-		trail.Lost = c.lost
-		have, ok := trail.Have(c.room, c.rev)
+		d.Lost = c.lost
+		have, ok := d.Have(c.room, c.rev)
 		got := fmt.Sprint(have)
 		if !ok {
 			got = "unknown"
@@ -48,9 +48,9 @@ func TestHave(t *testing.T) {
 	}
 }
 
-// TestTrail cuts connections at any byte and compares what the trail says they
-// have with what arrived.
-func TestTrail(t *testing.T) {
+// TestDelivered cuts connections at any byte and compares what Delivered
+// says with what arrived.
+func TestDelivered(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		script := rapid.SliceOfN(rapid.IntRange(0, 999), 1, 200).Draw(rt, "script")
 		var wrong string
@@ -83,11 +83,11 @@ func cutSomewhere(h *harness, script []int) (wrong string) {
 		start[r] = chat.Rev(pick(0, int(now[r])))
 		owed = append(owed, Position{r, start[r]})
 	}
-	c.Owe(owed)
+	c.SetPending(owed)
 	publish := func() {
 		r := rooms[pick(0, len(rooms)-1)]
 		n := chat.Rev(pick(1, 3))
-		h.Deliver(r, events(r, now[r]+1, now[r]+n))
+		h.gather(r, events(r, now[r]+1, now[r]+n))
 		now[r] += n
 	}
 	act := func() {
@@ -106,7 +106,7 @@ func cutSomewhere(h *harness, script []int) (wrong string) {
 	}
 	keep := pick(0, len(rooms)) // the rest is still owed when it ends
 	for _, r := range rooms[:keep] {
-		if err := c.Open(r); err != nil {
+		if err := c.Subscribe(r); err != nil {
 			return err.Error()
 		}
 		rev := now[r]
@@ -114,17 +114,17 @@ func cutSomewhere(h *harness, script []int) (wrong string) {
 		for range pick(0, 3) {
 			act()
 		}
-		c.Start(r, rev)
+		c.Resume(r, rev)
 	}
 	for len(script) > 1 {
 		act()
 	}
 	written := l.read()
-	return compare(c.Trail(), written[:len(written)*pick(0, 999)/999], start)
+	return compare(c.Delivered(), written[:len(written)*pick(0, 999)/999], start)
 }
 
-// compare reads what arrived and asks the trail about it.
-func compare(trail Trail, arrived string, start map[chat.RoomID]chat.Rev) (wrong string) {
+// compare reads what arrived and asks about it.
+func compare(d Delivered, arrived string, start map[chat.RoomID]chat.Rev) (wrong string) {
 	want := map[chat.RoomID]chat.Rev{}
 	for r, rev := range start {
 		want[r] = rev
@@ -137,13 +137,13 @@ func compare(trail Trail, arrived string, start map[chat.RoomID]chat.Rev) (wrong
 			want[room] = rev
 		}
 	}
-	have, ok := trail.Have(room, rev)
+	have, ok := d.Have(room, rev)
 	if !ok {
-		return fmt.Sprintf("unknown after %d steps", len(trail.Steps))
+		return fmt.Sprintf("unknown after %d ranges", len(d.Ranges))
 	}
 	for _, p := range have {
 		if want[p.Room] != p.Rev {
-			return fmt.Sprintf("%v of room %s, has %d\narrived %q\n%+v", p.Rev, p.Room, want[p.Room], arrived, trail)
+			return fmt.Sprintf("%v of room %s, has %d\narrived %q\n%+v", p.Rev, p.Room, want[p.Room], arrived, d)
 		}
 	}
 	if len(have) != len(want) {
@@ -152,8 +152,8 @@ func compare(trail Trail, arrived string, start map[chat.RoomID]chat.Rev) (wrong
 	return ""
 }
 
-// TestSoleSeat: as long as a connection sits in one room, its trail costs nothing.
-func TestSoleSeat(t *testing.T) {
+// TestSoleSubscription: as long as a connection sits in one room, it has no delivery log.
+func TestSoleSubscription(t *testing.T) {
 	inBubble(t, Config{}, func(h *harness) {
 		c, _ := h.conn(-1)
 		defer c.Detach()
@@ -161,15 +161,15 @@ func TestSoleSeat(t *testing.T) {
 		h.join(c, "a", 3)
 		h.publish("a", events("a", 4, 6)...)
 		synctest.Wait()
-		if c.trail != nil {
-			t.Error("it has a trail")
+		if c.delivery != nil {
+			t.Error("it has a delivery log")
 		}
 		h.join(c, "b", 0)
 		h.publish("b", events("b", 1, 1)...)
 		synctest.Wait()
-		trail := c.Trail()
-		if have, ok := trail.Have("a", 5); !ok || fmt.Sprint(have) != "[{a 5} {b 0}]" {
-			t.Errorf("%v %v of %+v", have, ok, trail)
+		d := c.Delivered()
+		if have, ok := d.Have("a", 5); !ok || fmt.Sprint(have) != "[{a 5} {b 0}]" {
+			t.Errorf("%v %v of %+v", have, ok, d)
 		}
 	})
 }
@@ -183,7 +183,7 @@ func inTwoRooms(h *harness) *Conn {
 	return c
 }
 
-// weave writes to two rooms in turn: each event is a step.
+// weave writes to two rooms in turn: each event is a range.
 func weave(h *harness, from, to chat.Rev) {
 	for rev := from; rev <= to; rev++ {
 		for _, room := range []chat.RoomID{"a", "b"} {
@@ -193,64 +193,64 @@ func weave(h *harness, from, to chat.Rev) {
 	}
 }
 
-func TestTrailIsBounded(t *testing.T) {
+func TestDeliveryLogIsBounded(t *testing.T) {
 	inBubble(t, Config{}, func(h *harness) {
 		c := inTwoRooms(h)
 		defer c.Detach()
-		weave(h, 1, maxSteps)
-		trail := c.Trail()
-		if n := len(trail.Steps); n < maxSteps/2 || n > maxSteps || !trail.Lost {
-			t.Errorf("%d steps, lost: %v", n, trail.Lost)
+		weave(h, 1, maxRanges)
+		d := c.Delivered()
+		if n := len(d.Ranges); n < maxRanges/2 || n > maxRanges || !d.Lost {
+			t.Errorf("%d ranges, lost: %v", n, d.Lost)
 		}
-		if have, ok := trail.Have("b", maxSteps-10); !ok || !slices.Equal(have, []Position{{"a", maxSteps - 10}, {"b", maxSteps - 10}}) {
+		if have, ok := d.Have("b", maxRanges-10); !ok || !slices.Equal(have, []Position{{"a", maxRanges - 10}, {"b", maxRanges - 10}}) {
 			t.Errorf("a peer that is a little behind: %v %v", have, ok)
 		}
-		if have, ok := trail.Have("b", 10); ok {
+		if have, ok := d.Have("b", 10); ok {
 			t.Errorf("a peer that is far behind: %v", have)
 		}
 	})
 }
 
 // What the peer has for sure is not kept.
-func TestHeard(t *testing.T) {
+func TestAcked(t *testing.T) {
 	inBubble(t, Config{}, func(h *harness) {
 		c := inTwoRooms(h)
 		defer c.Detach()
-		expect := func(when string, steps int, lost bool) {
+		expect := func(when string, ranges int, lost bool) {
 			t.Helper()
-			if trail := c.Trail(); len(trail.Steps) != steps || trail.Lost != lost {
-				t.Errorf("%s: %d steps, lost %v; want %d, %v", when, len(trail.Steps), trail.Lost, steps, lost)
+			if d := c.Delivered(); len(d.Ranges) != ranges || d.Lost != lost {
+				t.Errorf("%s: %d ranges, lost %v; want %d, %v", when, len(d.Ranges), d.Lost, ranges, lost)
 			}
 		}
 		weave(h, 1, 5)
-		c.Heard()
+		c.Acked()
 		expect("nothing is known of these", 10, false)
 		h.publish("b", events("b", 6, 6)...) // where the last step ended
 		synctest.Wait()
 		h.publish("a", events("a", 6, 6)...)
 		synctest.Wait()
-		c.Heard()
+		c.Acked()
 		expect("the first ones arrived", 2, false)
-		trail := c.Trail()
-		if have, ok := trail.Have("b", 6); !ok || !slices.Equal(have, []Position{{"a", 5}, {"b", 6}}) {
+		d := c.Delivered()
+		if have, ok := d.Have("b", 6); !ok || !slices.Equal(have, []Position{{"a", 5}, {"b", 6}}) {
 			t.Errorf("%v %v", have, ok)
 		}
-		if have, ok := trail.Have("b", 5); !ok || !slices.Equal(have, []Position{{"a", 5}, {"b", 5}}) {
+		if have, ok := d.Have("b", 5); !ok || !slices.Equal(have, []Position{{"a", 5}, {"b", 5}}) {
 			t.Errorf("of what arrived: %v %v", have, ok)
 		}
 		weave(h, 7, 306)
-		c.Heard()
+		c.Acked()
 		expect("some that are nearly sure to have arrived", 600, false)
 		weave(h, 307, 556)
 		expect("there was only place for 88 of them", 588, true)
-		c.Heard()
+		c.Acked()
 		expect("which arrived, and the others too", 500, false)
 		weave(h, 557, 1156)
-		c.Heard()
-		if !c.Trail().Lost {
+		c.Acked()
+		if !c.Delivered().Lost {
 			t.Error("some of those that were lost may not have arrived")
 		}
-		c.Heard()
+		c.Acked()
 		expect("everything arrived", 0, false)
 	})
 }

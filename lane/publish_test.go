@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/roomtide/roomtide/bus"
+	"github.com/roomtide/roomtide/store"
 )
 
 // Every commit is one batch, also one without events, and each goes on where the
@@ -17,6 +18,9 @@ func TestEveryCommitIsOneBatch(t *testing.T) {
 	w.close()
 	w.open() // another owner
 	w.must(send("a", "ann", "", "two"))
+	if err := w.lanes.SaveCursors(t.Context(), 0, store.Cursor{Consumer: "c"}); err != nil { // a commit without events
+		t.Fatal(err)
+	}
 	w.lanes.Close()
 
 	w.mu.Lock()

@@ -21,6 +21,9 @@ type benchWriter struct {
 	users []chat.UserID
 	n     int64
 	keys  bool
+
+	strip func(*store.Changes) // leaves something out of each commit, if set
+	load  bool                 // look the keys up before each commit
 }
 
 func newBenchWriter(b *testing.B, s *Shard, rooms int, keys bool) *benchWriter {
@@ -60,6 +63,18 @@ func (w *benchWriter) commit(b *testing.B, size int) {
 	ch.Outbox = entry.Encode()
 	if w.at.N%64 == 0 { // a consumer works off the outbox
 		ch.Cursors = []store.Cursor{{Consumer: "bench", Position: w.at.N}}
+	}
+	if w.strip != nil {
+		w.strip(&ch)
+	}
+	if w.load {
+		var need store.Need
+		for i := range ch.Insert {
+			m := &ch.Insert[i]
+			need.Keys = append(need.Keys, store.MessageKey{Room: m.Room, User: m.User, Key: m.Key})
+		}
+		_, err := w.s.Load(ctx, &need)
+		must(b, err)
 	}
 	must(b, w.s.Commit(ctx, 0, w.at, &ch))
 	w.at = w.at.Next()

@@ -67,8 +67,8 @@ func (c *Control) SaveMap(ctx context.Context, m *store.Map) error {
 	}
 	const insert = `INSERT INTO slot_maps (version, body)
 		SELECT ?1, ?2 WHERE ?1 = 1 + (SELECT coalesce(max(version), 0) FROM slot_maps)`
-	return c.db.write(ctx, "save_map", func(tx *sql.Tx) error {
-		n, err := affected(tx.Exec(insert, m.Version, raw))
+	return c.db.write(ctx, "save_map", func(w *writer) error {
+		n, err := w.exec(insert, m.Version, raw)
 		if err == nil && n == 0 {
 			err = &chat.Error{Kind: chat.Conflict, Op: "sqlite.save_map", Text: "the slot map has been changed meanwhile"}
 		}
@@ -102,17 +102,17 @@ func (c *Control) SaveKey(ctx context.Context, k store.APIKey) error {
 	const upsert = `INSERT INTO api_keys (id, hash, name, scopes, created, revoked) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET hash = excluded.hash, name = excluded.name, scopes = excluded.scopes,
 			created = excluded.created, revoked = excluded.revoked`
-	return c.db.write(ctx, "save_key", func(tx *sql.Tx) error {
-		_, err := tx.Exec(upsert, k.ID, k.Hash, k.Name, string(scopes), k.Created, k.Revoked)
+	return c.db.write(ctx, "save_key", func(w *writer) error {
+		_, err := w.exec(upsert, k.ID, k.Hash, k.Name, string(scopes), k.Created, k.Revoked)
 		return err
 	})
 }
 
 func (c *Control) Renew(ctx context.Context, node string, until int64) error {
-	return c.db.write(ctx, "renew", func(tx *sql.Tx) error {
-		_, err := tx.Exec("INSERT INTO nodes (node, until) VALUES (?, ?) ON CONFLICT (node) DO UPDATE SET until = excluded.until", node, until)
+	return c.db.write(ctx, "renew", func(w *writer) error {
+		_, err := w.exec("INSERT INTO nodes (node, until) VALUES (?, ?) ON CONFLICT (node) DO UPDATE SET until = excluded.until", node, until)
 		if err == nil {
-			_, err = tx.Exec("DELETE FROM nodes WHERE until < ?", until-store.LeaseKept)
+			_, err = w.exec("DELETE FROM nodes WHERE until < ?", until-store.LeaseKept)
 		}
 		return err
 	})

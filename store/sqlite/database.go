@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"log/slog"
 	"net/url"
@@ -13,7 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
@@ -21,15 +19,20 @@ import (
 const readers = 4
 
 // database is one SQLite file in WAL mode: readers see the last commit and wait
-// for nobody. There is no mmap: a fault in a mapped file is a signal, not an
+// for no writer. There is no mmap: a fault in a mapped file is a signal, not an
 // error.
 type database struct {
-	path   string // set once
-	log    *slog.Logger
-	w      *sql.DB // the one connection that writes; taking it is waiting for one's turn
-	r      *sql.DB // query_only
+	// Set once.
+	path string
+	log  *slog.Logger
+	turn chan *writer // holds the writer while it is idle; closed with the file
+	r    *sql.DB      // query_only
+
 	closed atomic.Bool
 }
+
+// errClosed is the answer to writing after close.
+var errClosed = errors.New("the file is closed")
 
 // writerOptions are those of the connection that writes, and so makes the file.
 // A commit is on the disk when it returns (FULL). The write-ahead log is copied
@@ -57,16 +60,18 @@ var readerOptions = url.Values{
 
 // openDatabase opens or makes the file and brings its schema up to date.
 func openDatabase(ctx context.Context, path, schema string, log *slog.Logger) (*database, error) {
-	d := &database{path: path, log: log.With("file", path)}
+	d := &database{path: path, log: log.With("file", path), turn: make(chan *writer, 1)}
 	if err := checkHeader(path); err != nil {
 		return nil, d.fail("open", err)
 	}
 	if err := makePrivate(path); err != nil {
 		return nil, d.fail("open", err)
 	}
+	w := &writer{log: d.log}
+	d.turn <- w
 	var err error
-	if d.w, err = openPool(path, writerOptions, 1); err != nil {
-		return nil, d.fail("open", err)
+	if w.dsn, err = dataSource(path, writerOptions); err != nil {
+		return nil, d.abandon(err)
 	}
 	if err := d.migrate(ctx, schema); err != nil {
 		return nil, d.abandon(err)
@@ -93,7 +98,7 @@ func makePrivate(path string) error {
 // the same time see each other; then this waits instead.
 func (d *database) migrate(ctx context.Context, schema string) error {
 	for end := time.Now().Add(5 * time.Second); ; {
-		err := migrate(ctx, d.w, schema, d.log)
+		err := d.tryMigrate(ctx, schema)
 		if resultCode(err)&0xff != sqlite3.SQLITE_BUSY || time.Now().After(end) {
 			return err
 		}
@@ -105,24 +110,46 @@ func (d *database) migrate(ctx context.Context, schema string) error {
 	}
 }
 
+// tryMigrate uses connections of its own, while the writer has the file open:
+// the last one that closes it would copy the write-ahead log.
+func (d *database) tryMigrate(ctx context.Context, schema string) (err error) {
+	return d.inTurn(ctx, func(*writer) error {
+		db, err := openPool(d.path, writerOptions, 1)
+		if err != nil {
+			return err
+		}
+		err = migrate(ctx, db, schema, d.log)
+		return errors.Join(err, db.Close())
+	})
+}
+
 // openPool makes a pool that keeps its connections.
 func openPool(path string, options url.Values, size int) (*sql.DB, error) {
-	abs, err := filepath.Abs(path)
+	dsn, err := dataSource(path, options)
 	if err != nil {
 		return nil, err
 	}
-	abs = filepath.ToSlash(abs)
-	if !strings.HasPrefix(abs, "/") {
-		abs = "/" + abs // a drive letter
-	}
-	u := url.URL{Scheme: "file", Path: abs, RawQuery: options.Encode()}
-	db, err := sql.Open("sqlite", u.String())
+	db, err := sql.Open("sqlite", dsn)
 	if err != nil {
 		return nil, err
 	}
 	db.SetMaxOpenConns(size)
 	db.SetMaxIdleConns(size)
 	return db, nil
+}
+
+// dataSource returns the driver's name for the file, opened with the options.
+func dataSource(path string, options url.Values) (string, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	abs = filepath.ToSlash(abs)
+	if !strings.HasPrefix(abs, "/") {
+		abs = "/" + abs // a drive letter
+	}
+	u := url.URL{Scheme: "file", Path: abs, RawQuery: options.Encode()}
+	return u.String(), nil
 }
 
 // abandon closes what was opened because of err, and returns err.
@@ -141,49 +168,81 @@ func (d *database) close() error {
 	if d.r != nil {
 		errs = append(errs, d.r.Close())
 	}
-	errs = append(errs, d.w.Close())
+	w := <-d.turn
+	close(d.turn)
+	errs = append(errs, w.close())
 	return d.fail("close", errors.Join(errs...))
 }
 
-// write runs fn in one transaction, and commits it if fn returns nil. ctx says
-// how long to wait for one's turn; a transaction that has begun goes to its end
-// and is bounded by the busy timeout alone, since one that is interrupted in
-// its commit has an outcome that nobody knows.
-func (d *database) write(ctx context.Context, op string, fn func(*sql.Tx) error) error {
-	conn, err := d.w.Conn(ctx)
-	if err != nil {
-		return d.fail(op, err)
+// inTurn runs fn with the writer, whose connection is open. ctx says how long to
+// wait for the turn.
+func (d *database) inTurn(ctx context.Context, fn func(*writer) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
 	}
-	defer conn.Close()
-	tx, err := conn.BeginTx(context.Background(), nil)
-	if err != nil {
-		d.clean(conn)
-		return d.fail(op, err)
+	select {
+	case w, ok := <-d.turn:
+		if !ok {
+			return errClosed
+		}
+		defer func() { d.turn <- w }()
+		if err := w.connect(ctx); err != nil {
+			return err
+		}
+		return fn(w)
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	if err := fn(tx); err != nil {
-		_ = tx.Rollback() // clean sees to it
-		d.clean(conn)
-		return d.fail(op, err)
-	}
-	if err := tx.Commit(); err != nil {
-		d.clean(conn)
-		return d.failCommit(op, err)
-	}
-	return nil
 }
 
-// clean makes sure that the writer's connection has no open transaction after
-// something failed. SQLite ends a transaction by itself on some errors, so that
-// "there is none" is the usual answer. A connection that does not answer is
-// replaced.
-func (d *database) clean(conn *sql.Conn) {
-	_, err := conn.ExecContext(context.Background(), "ROLLBACK")
-	var e *sqlite.Error
-	if err == nil || errors.As(err, &e) && e.Code() == sqlite3.SQLITE_ERROR {
-		return
+// write runs fn in one transaction, and commits it if fn returns nil. ctx says
+// how long to wait for the turn; a transaction that has begun goes to its end
+// and is bounded by the busy timeout alone, since the outcome of a commit that
+// is interrupted is unknown.
+func (d *database) write(ctx context.Context, op string, fn func(*writer) error) error {
+	committing := false
+	err := d.transaction(ctx, "BEGIN IMMEDIATE", func(w *writer) error {
+		if err := fn(w); err != nil {
+			return err
+		}
+		committing = true
+		_, err := w.exec("COMMIT")
+		return err
+	})
+	if err != nil && committing {
+		return d.failCommit(op, err)
 	}
-	d.log.Warn("the writer's connection is replaced", "err", err)
-	_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+	return d.fail(op, err)
+}
+
+// ownSnapshot is snapshot on the writer's connection.
+func (d *database) ownSnapshot(ctx context.Context, op string, fn func(*writer) error) error {
+	return d.fail(op, d.transaction(ctx, "BEGIN", func(w *writer) error {
+		if err := fn(w); err != nil {
+			return err
+		}
+		_, err := w.exec("ROLLBACK")
+		return err
+	}))
+}
+
+// transaction runs fn after begin. fn ends the transaction; if it fails, or
+// panics, the transaction is rolled back.
+func (d *database) transaction(ctx context.Context, begin string, fn func(*writer) error) error {
+	return d.inTurn(ctx, func(w *writer) error {
+		done := false
+		defer func() {
+			if !done {
+				w.clean()
+			}
+		}()
+		_, err := w.exec(begin)
+		if err == nil {
+			err = fn(w)
+		}
+		done = err == nil
+		return err
+	})
 }
 
 // brief is the context of a read that is bounded and soon over, instead of ctx: it
@@ -204,26 +263,6 @@ func (d *database) snapshot(ctx context.Context, op string, fn func(*sql.Tx) err
 	}
 	defer tx.Rollback()
 	return d.fail(op, fn(tx))
-}
-
-// ownSnapshot is snapshot on the writer's connection.
-func (d *database) ownSnapshot(ctx context.Context, op string, fn func(*sql.Tx) error) error {
-	conn, err := d.w.Conn(ctx)
-	if err != nil {
-		return d.fail(op, err)
-	}
-	defer conn.Close()
-	tx, err := conn.BeginTx(context.Background(), &sql.TxOptions{ReadOnly: true})
-	if err == nil {
-		err = fn(tx)
-		if e := tx.Rollback(); err == nil {
-			err = e
-		}
-	}
-	if err != nil {
-		d.clean(conn)
-	}
-	return d.fail(op, err)
 }
 
 // A query is a statement to prepare and where to keep it.

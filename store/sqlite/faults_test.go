@@ -30,8 +30,7 @@ func TestDiskFull(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "full.db"))
 	hello(t, s, "r")
 	limit := func(pages int) {
-		_, err := s.db.w.Exec(fmt.Sprintf("PRAGMA max_page_count = %d", pages))
-		must(t, err)
+		onWriter(t, s, fmt.Sprintf("PRAGMA max_page_count = %d", pages))
 	}
 	limit(40)
 	at, err := s.Acquire(ctx, 0)
@@ -66,10 +65,8 @@ func TestBrokenTransaction(t *testing.T) {
 	hello(t, s, "r")
 	at, err := s.Acquire(ctx, 0)
 	must(t, err)
-	_, err = s.db.w.Exec("BEGIN IMMEDIATE")
-	must(t, err)
-	_, err = s.db.w.Exec("DELETE FROM messages")
-	must(t, err)
+	onWriter(t, s, "BEGIN IMMEDIATE")
+	onWriter(t, s, "DELETE FROM messages")
 	if err := s.Commit(ctx, 0, at, &store.Changes{}); err == nil {
 		t.Fatal("a commit inside another transaction")
 	}
@@ -99,14 +96,12 @@ func TestLocked(t *testing.T) {
 	hello(t, s, "r")
 	at, err := s.Acquire(ctx, 0)
 	must(t, err)
-	_, err = s.db.w.Exec("PRAGMA busy_timeout = 10")
-	must(t, err)
-	tx, err := other.db.w.Begin()
-	must(t, err)
+	onWriter(t, s, "PRAGMA busy_timeout = 10")
+	onWriter(t, other, "BEGIN IMMEDIATE")
 	if err := s.Commit(ctx, 0, at, &store.Changes{}); chat.KindOf(err) != chat.Unavailable {
 		t.Errorf("commit while another process writes: %v", err)
 	}
-	must(t, tx.Rollback())
+	onWriter(t, other, "ROLLBACK")
 	must(t, s.Commit(ctx, 0, at, &store.Changes{}))
 }
 
@@ -179,8 +174,7 @@ func TestCheckFinds(t *testing.T) {
 			if len(found) > 0 {
 				t.Fatalf("before the damage: %v", found)
 			}
-			_, err = s.db.w.Exec("PRAGMA writable_schema = on; " + plant)
-			must(t, err)
+			onWriter(t, s, "PRAGMA writable_schema = on; "+plant)
 			must(t, s.Close())
 			found, err = open(t, path).Check(ctx)
 			must(t, err)

@@ -7,12 +7,6 @@ import (
 	"github.com/roomtide/roomtide/store"
 )
 
-// finds are the statements that look up one row, or the reactions under a run
-// of messages.
-type finds struct {
-	room, member, message, byKey, userRoom, reactions *sql.Stmt
-}
-
 const (
 	roomColumns     = "title, open, read_only, last_seq, rev, info_rev, members, created"
 	memberColumns   = "user_id, name, role, rev, since"
@@ -20,19 +14,34 @@ const (
 	userRoomColumns = "room_id, role, rev, read_seq"
 )
 
+// The statements that look up one row, or the reactions under a run of
+// messages.
+const (
+	findRoom      = "SELECT " + roomColumns + " FROM rooms WHERE slot = ? AND room_id = ?"
+	findMember    = "SELECT " + memberColumns + " FROM members WHERE slot = ? AND room_id = ? AND user_id = ?"
+	findMessage   = "SELECT " + messageColumns + " FROM messages WHERE slot = ? AND room_id = ? AND seq = ?"
+	findKey       = "SELECT seq FROM messages WHERE slot = ? AND room_id = ? AND user_id = ? AND key = ?" // the index alone
+	findUserRoom  = "SELECT " + userRoomColumns + " FROM user_rooms WHERE slot = ? AND user_id = ? AND room_id = ?"
+	findReactions = `SELECT seq, emoji, user_id FROM reactions WHERE slot = ? AND room_id = ? AND seq BETWEEN ? AND ?
+		ORDER BY seq, ts, emoji, user_id`
+)
+
+// finds are those that readers use.
+type finds struct {
+	room, member, message, userRoom, reactions *sql.Stmt
+}
+
 func (f *finds) queries() []query {
 	return []query{
-		{&f.room, "SELECT " + roomColumns + " FROM rooms WHERE slot = ? AND room_id = ?"},
-		{&f.member, "SELECT " + memberColumns + " FROM members WHERE slot = ? AND room_id = ? AND user_id = ?"},
-		{&f.message, "SELECT " + messageColumns + " FROM messages WHERE slot = ? AND room_id = ? AND seq = ?"},
-		{&f.byKey, "SELECT " + messageColumns + " FROM messages WHERE slot = ? AND room_id = ? AND user_id = ? AND key = ?"},
-		{&f.userRoom, "SELECT " + userRoomColumns + " FROM user_rooms WHERE slot = ? AND user_id = ? AND room_id = ?"},
-		{&f.reactions, `SELECT seq, emoji, user_id FROM reactions WHERE slot = ? AND room_id = ? AND seq BETWEEN ? AND ?
-			ORDER BY seq, ts, emoji, user_id`},
+		{&f.room, findRoom},
+		{&f.member, findMember},
+		{&f.message, findMessage},
+		{&f.userRoom, findUserRoom},
+		{&f.reactions, findReactions},
 	}
 }
 
-// scanner is *sql.Row or *sql.Rows.
+// scanner is *sql.Row, *sql.Rows or values.
 type scanner interface{ Scan(dest ...any) error }
 
 // The scans below read the columns of the constants above. What the question

@@ -4,25 +4,26 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/store"
 )
 
-// Load reads on the writing connection. The lane that asks is the one that
-// writes, so it waits for nobody; and this connection alone keeps its page
-// cache over commits, which hold exactly the pages that the next batch needs,
+// Load reads on the writer's connection. The lane that asks is the one that
+// writes, so it waits for no other; and this connection alone keeps its page
+// cache over commits, which holds exactly the pages that the next batch needs,
 // while a reader has to drop its own after each of them.
 func (s *Shard) Load(ctx context.Context, need *store.Need) (*store.State, error) {
 	st := store.NewState()
 	if need.Empty() {
 		return st, nil
 	}
-	err := s.db.ownSnapshot(ctx, "load", func(tx *sql.Tx) error {
-		for _, load := range []func(*sql.Tx, *store.Need, *store.State) error{
-			s.loadRooms, s.loadMembers, s.loadKeys, s.loadMessages, s.loadReactions, s.loadUserRooms,
+	err := s.db.ownSnapshot(ctx, "load", func(w *writer) error {
+		for _, load := range []func(*writer, *store.Need, *store.State) error{
+			loadRooms, loadMembers, loadKeys, loadMessages, loadReactions, loadUserRooms,
 		} {
-			if err := load(tx, need, st); err != nil {
+			if err := load(w, need, st); err != nil {
 				return err
 			}
 		}
@@ -34,15 +35,15 @@ func (s *Shard) Load(ctx context.Context, need *store.Need) (*store.State, error
 	return st, nil
 }
 
-// lookup asks st for each key that is not in found yet. What does not exist is
+// lookup calls ask for each key that is not in found yet. What does not exist is
 // left out.
-func lookup[K comparable, V any](found map[K]V, keys []K, st *sql.Stmt, ask func(*sql.Stmt, K, *V) error) error {
+func lookup[K comparable, V any](found map[K]V, keys []K, ask func(K, *V) error) error {
 	for _, k := range keys {
 		if _, ok := found[k]; ok {
 			continue
 		}
 		var v V
-		switch err := ask(st, k, &v); {
+		switch err := ask(k, &v); {
 		case err == nil:
 			found[k] = v
 		case !errors.Is(err, sql.ErrNoRows):
@@ -52,41 +53,61 @@ func lookup[K comparable, V any](found map[K]V, keys []K, st *sql.Stmt, ask func
 	return nil
 }
 
-func (s *Shard) loadRooms(tx *sql.Tx, need *store.Need, st *store.State) error {
-	return lookup(st.Rooms, need.Rooms, tx.Stmt(s.own.room), func(q *sql.Stmt, id chat.RoomID, r *chat.Room) error {
-		return scanRoom(q.QueryRow(id.Slot(), id), id, r)
+func loadRooms(w *writer, need *store.Need, st *store.State) error {
+	return lookup(st.Rooms, need.Rooms, func(id chat.RoomID, r *chat.Room) error {
+		return w.row(findRoom, func(s scanner) error { return scanRoom(s, id, r) }, int64(id.Slot()), string(id))
 	})
 }
 
-func (s *Shard) loadMembers(tx *sql.Tx, need *store.Need, st *store.State) error {
-	return lookup(st.Members, need.Members, tx.Stmt(s.own.member), func(q *sql.Stmt, k store.MemberKey, m *chat.Member) error {
-		return scanMember(q.QueryRow(k.Room.Slot(), k.Room, k.User), k.Room, m)
+func loadMembers(w *writer, need *store.Need, st *store.State) error {
+	return lookup(st.Members, need.Members, func(k store.MemberKey, m *chat.Member) error {
+		return w.row(findMember, func(s scanner) error { return scanMember(s, k.Room, m) },
+			int64(k.Room.Slot()), string(k.Room), string(k.User))
 	})
 }
 
-func (s *Shard) loadKeys(tx *sql.Tx, need *store.Need, st *store.State) error {
-	return lookup(st.Keys, need.Keys, tx.Stmt(s.own.byKey), func(q *sql.Stmt, k store.MessageKey, seq *chat.Seq) error {
-		var m chat.Message
-		if err := scanMessage(q.QueryRow(k.Room.Slot(), k.Room, k.User, k.Key), k.Room, &m); err != nil {
+// loadKeys asks the index first, because a key is new almost always.
+func loadKeys(w *writer, need *store.Need, st *store.State) error {
+	return lookup(st.Keys, need.Keys, func(k store.MessageKey, seq *chat.Seq) error {
+		err := w.row(findKey, func(s scanner) error { return s.Scan((*int64)(seq)) },
+			int64(k.Room.Slot()), string(k.Room), string(k.User), k.Key)
+		if err != nil {
 			return err
 		}
-		*seq = m.Seq
-		st.Messages[store.MessageRef{Room: k.Room, Seq: m.Seq}] = m
-		return nil
+		ref := store.MessageRef{Room: k.Room, Seq: *seq}
+		m, err := loadMessage(w, ref)
+		if errors.Is(err, sql.ErrNoRows) {
+			err = fmt.Errorf("message %d is in the index of keys only", *seq)
+		}
+		if err == nil {
+			st.Messages[ref] = m
+		}
+		return err
 	})
 }
 
-func (s *Shard) loadMessages(tx *sql.Tx, need *store.Need, st *store.State) error {
-	return lookup(st.Messages, need.Messages, tx.Stmt(s.own.message), func(q *sql.Stmt, k store.MessageRef, m *chat.Message) error {
-		return scanMessage(q.QueryRow(k.Room.Slot(), k.Room, k.Seq), k.Room, m)
+func loadMessages(w *writer, need *store.Need, st *store.State) error {
+	return lookup(st.Messages, need.Messages, func(k store.MessageRef, m *chat.Message) (err error) {
+		*m, err = loadMessage(w, k)
+		return err
 	})
 }
 
-func (s *Shard) loadReactions(tx *sql.Tx, need *store.Need, st *store.State) error {
-	return lookup(st.Reactions, need.Reactions, tx.Stmt(s.own.reactions), func(q *sql.Stmt, k store.MessageRef, list *[]chat.Reaction) error {
-		err := eachReaction(q, k.Room, k.Seq, k.Seq, func(_ chat.Seq, emoji string, user chat.UserID) {
-			*list = addReaction(*list, emoji, user)
-		})
+func loadMessage(w *writer, k store.MessageRef) (m chat.Message, err error) {
+	err = w.row(findMessage, func(s scanner) error { return scanMessage(s, k.Room, &m) },
+		int64(k.Room.Slot()), string(k.Room), int64(k.Seq))
+	return m, err
+}
+
+func loadReactions(w *writer, need *store.Need, st *store.State) error {
+	return lookup(st.Reactions, need.Reactions, func(k store.MessageRef, list *[]chat.Reaction) error {
+		err := w.each(findReactions, func(s scanner) error {
+			var seq int64
+			var emoji, user string
+			err := s.Scan(&seq, &emoji, &user)
+			*list = addReaction(*list, emoji, chat.UserID(user))
+			return err
+		}, int64(k.Room.Slot()), string(k.Room), int64(k.Seq), int64(k.Seq))
 		if err == nil && *list == nil {
 			err = sql.ErrNoRows
 		}
@@ -94,8 +115,9 @@ func (s *Shard) loadReactions(tx *sql.Tx, need *store.Need, st *store.State) err
 	})
 }
 
-func (s *Shard) loadUserRooms(tx *sql.Tx, need *store.Need, st *store.State) error {
-	return lookup(st.UserRooms, need.UserRooms, tx.Stmt(s.own.userRoom), func(q *sql.Stmt, k store.UserRoomKey, u *store.UserRoom) error {
-		return scanUserRoom(q.QueryRow(k.User.Slot(), k.User, k.Room), k.User, u)
+func loadUserRooms(w *writer, need *store.Need, st *store.State) error {
+	return lookup(st.UserRooms, need.UserRooms, func(k store.UserRoomKey, u *store.UserRoom) error {
+		return w.row(findUserRoom, func(s scanner) error { return scanUserRoom(s, k.User, u) },
+			int64(k.User.Slot()), string(k.User), string(k.Room))
 	})
 }

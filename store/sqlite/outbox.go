@@ -2,31 +2,33 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 
 	"github.com/roomtide/roomtide/store"
 )
 
 // putOutbox writes the commit's outbox entry and the cursors, and deletes what
 // every consumer has passed.
-func (s *Shard) putOutbox(tx *sql.Tx, lane store.LaneID, position int64, ch *store.Changes) error {
+func putOutbox(w *writer, lane store.LaneID, position int64, ch *store.Changes) error {
 	if ch.Outbox != nil {
-		if _, err := tx.Stmt(s.put.outbox).Exec(lane, position, ch.Outbox); err != nil {
+		if _, err := w.exec(insertOutbox, int64(lane), position, ch.Outbox); err != nil {
 			return err
 		}
 	}
-	err := each(tx, s.put.cursor, ch.Cursors, func(st *sql.Stmt, c *store.Cursor) (err error) {
+	for _, c := range ch.Cursors {
+		var err error
 		if c.Drop {
-			_, err = tx.Stmt(s.put.dropCursor).Exec(lane, c.Consumer)
+			_, err = w.exec(deleteCursor, int64(lane), c.Consumer)
 		} else {
-			_, err = st.Exec(lane, c.Consumer, c.Position)
+			_, err = w.exec(putCursor, int64(lane), c.Consumer, c.Position)
 		}
-		return err
-	})
-	if err != nil || len(ch.Cursors) == 0 {
-		return err
+		if err != nil {
+			return err
+		}
 	}
-	_, err = tx.Stmt(s.put.trim).Exec(lane)
+	if len(ch.Cursors) == 0 {
+		return nil
+	}
+	_, err := w.exec(trimOutbox, int64(lane))
 	return err
 }
 

@@ -24,9 +24,7 @@ import (
 // Shard is store.Driver on one SQLite file.
 type Shard struct {
 	db   *database
-	put  puts  // on the writing connection
 	find finds // on the reading connections
-	own  finds // the same on the writing connection, for Load
 	list lists // on the reading connections
 }
 
@@ -40,11 +38,7 @@ func Open(ctx context.Context, path string, log *slog.Logger) (*Shard, error) {
 		return nil, err
 	}
 	s := &Shard{db: db}
-	err = prepare(ctx, db.w, append(s.put.queries(), s.own.queries()...))
-	if err == nil {
-		err = prepare(ctx, db.r, append(s.find.queries(), s.list.queries()...))
-	}
-	if err != nil {
+	if err := prepare(ctx, db.r, append(s.find.queries(), s.list.queries()...)); err != nil {
 		return nil, db.abandon(err)
 	}
 	return s, nil

@@ -162,7 +162,7 @@ func TestPrivateIsBounded(t *testing.T) {
 	})
 }
 
-// Why a client was told of a gap is in the log, for those who look for it.
+// Why a client was told of a gap is in the log, at the level for debugging.
 func TestGapIsLogged(t *testing.T) {
 	var log bytes.Buffer // written by the one worker
 	cfg := Config{Workers: 1, Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))}

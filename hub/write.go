@@ -32,19 +32,8 @@ func (w *worker) write(c *Conn) {
 		}
 		return
 	}
-	// Private frames were taken first. So bytes of a flow that was stopped
-	// before one of them was queued are recognised here and left out.
-	for i := c.first; i >= 0; i = w.items[i].next {
-		it := &w.items[i]
-		if it.flow == it.sub.flow.Load() {
-			sp := &w.spans[it.span]
-			out = append(out, w.bufs[sp.bufA:sp.bufB]...)
-			total += sp.bytes()
-		} else {
-			it.sub = nil
-		}
-	}
-	if total > 0 {
+	out, n := w.appendItems(out, c)
+	if total += n; total > 0 {
 		n, err := c.link.TryWrite(out)
 		w.counts.writes++
 		w.counts.bytes += n
@@ -62,6 +51,23 @@ func (w *worker) write(c *Conn) {
 	if bye != nil {
 		w.end(c, *bye)
 	}
+}
+
+// appendItems appends what was collected for the connection and returns how many
+// bytes that is. Private frames were taken before: bytes of a flow that was stopped
+// before one of these was queued are recognised here and left out.
+func (w *worker) appendItems(out net.Buffers, c *Conn) (_ net.Buffers, bytes int) {
+	for i := c.first; i >= 0; i = w.items[i].next {
+		it := &w.items[i]
+		if it.flow == it.sub.flow.Load() {
+			sp := &w.spans[it.span]
+			out = append(out, w.bufs[sp.bufA:sp.bufB]...)
+			bytes += sp.bytes()
+		} else {
+			it.sub = nil
+		}
+	}
+	return out, bytes
 }
 
 // track notes what is about to be written of rooms. It happens while the private

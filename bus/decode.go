@@ -157,6 +157,8 @@ func decodeReaction(data []byte) (r chat.Reaction, err error) {
 			r.Emoji = string(f.b)
 		case reactionUsers:
 			r.Users = append(r.Users, chat.UserID(f.b))
+		case reactionCount:
+			r.Count = int(f.n)
 		}
 		return nil
 	})

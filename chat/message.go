@@ -27,11 +27,17 @@ type Message struct {
 	Reactions []Reaction // filled by reads, in order of first use; not stored in the row
 }
 
-// Reaction is one emoji under a message with the users that chose it.
+// Reaction is one emoji under a message. Users has the first of those that chose
+// it, up to ReactionUsers.
 type Reaction struct {
 	Emoji string
+	Count int      // all that chose it
 	Users []UserID // in the order of their reactions
 }
+
+// ReactionUsers is how many users a message names under one emoji. What a read of
+// a message costs, and how large it is, is bounded by it.
+const ReactionUsers = 50
 
 // Draft is a message that has no number yet.
 type Draft struct {

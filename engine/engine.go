@@ -116,11 +116,3 @@ func (e *Engine) checkRead(ctx context.Context, a *Actor, room chat.RoomID) erro
 	}
 	return chat.CanRead(m.Role)
 }
-
-// page bounds the limit that a client asks for.
-func page(asked, byDefault, most int) int {
-	if asked <= 0 {
-		return min(byDefault, most)
-	}
-	return min(asked, most)
-}

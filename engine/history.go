@@ -9,7 +9,8 @@ import (
 )
 
 // History returns a page of messages in ascending Seq: before or after a
-// number, from the start, or the newest. 10 unless the page says how many.
+// number, from the start, or the newest. 10 unless the page says how many, fewer
+// where they are large (pageBytes).
 func (e *Engine) History(ctx context.Context, a Actor, room chat.RoomID, p store.Page) (*wire.HistoryReply, error) {
 	if err := e.checkRead(ctx, &a, room); err != nil {
 		return nil, err
@@ -17,7 +18,7 @@ func (e *Engine) History(ctx context.Context, a Actor, room chat.RoomID, p store
 	if p.Before < 0 || p.After < store.FromStart || p.Before != 0 && p.After != 0 {
 		return nil, chat.E(chat.Invalid, "give before or after, as a message number")
 	}
-	p.Limit = page(p.Limit, 10, e.cfg.Limits.PageMessages)
+	p.Limit, p.Bytes = page(p.Limit, 10, e.cfg.Limits.PageMessages), pageBytes
 	ms, more, err := e.cfg.Store.Room(room).Messages(ctx, room, p)
 	if err != nil {
 		return nil, err
@@ -25,7 +26,8 @@ func (e *Engine) History(ctx context.Context, a Actor, room chat.RoomID, p store
 	return &wire.HistoryReply{Room: room, Messages: ms, More: more}, nil
 }
 
-// Changes returns what changed in the room after a rev.
+// Changes returns what changed in the room after a rev, as far as it fits into one
+// answer.
 func (e *Engine) Changes(ctx context.Context, a Actor, room chat.RoomID, after chat.Rev, limit int) (*wire.ChangesReply, error) {
 	if err := e.checkRead(ctx, &a, room); err != nil {
 		return nil, err
@@ -33,7 +35,7 @@ func (e *Engine) Changes(ctx context.Context, a Actor, room chat.RoomID, after c
 	if after < 0 {
 		return nil, chat.E(chat.Invalid, "after is not a rev")
 	}
-	d, err := e.cfg.Store.Room(room).Delta(ctx, room, after, page(limit, resumePage, resumePage))
+	d, err := e.cfg.Store.Room(room).Delta(ctx, room, after, page(limit, resumePage, resumePage), pageBytes)
 	if err != nil {
 		return nil, err
 	}

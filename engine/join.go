@@ -53,7 +53,8 @@ func (e *Engine) Join(ctx context.Context, a Actor, room chat.RoomID, o JoinOpti
 	if reply.Unread, err = e.unread(ctx, a.User, reply); err != nil {
 		return nil, err
 	}
-	reply.Online, reply.Count, err = e.cfg.Presence.Online(ctx, room, joinPage)
+	online, count, err := e.cfg.Presence.Online(ctx, room, joinPage)
+	reply.Online, reply.Count = fitUsers(online, joinBytes), count
 	return reply, err
 }
 
@@ -129,7 +130,7 @@ func (e *Engine) newest(ctx context.Context, id chat.RoomID, limit int, reply *w
 	if err != nil {
 		return err
 	}
-	ms, more, err := db.Messages(ctx, id, store.Page{Limit: page(limit, 10, e.cfg.Limits.PageMessages)})
+	ms, more, err := db.Messages(ctx, id, store.Page{Limit: page(limit, 10, e.cfg.Limits.PageMessages), Bytes: pageBytes})
 	if err != nil {
 		return err
 	}
@@ -142,7 +143,7 @@ func (e *Engine) newest(ctx context.Context, id chat.RoomID, limit int, reply *w
 		return err
 	}
 	reply.Room, reply.Rev, reply.Seq = &room, room.Rev, room.LastSeq
-	reply.Messages, reply.Members, reply.More = ms, members, more
+	reply.Messages, reply.Members, reply.More = ms, fitMembers(members, joinBytes), more
 	return nil
 }
 
@@ -158,7 +159,7 @@ func (e *Engine) since(ctx context.Context, id chat.RoomID, rev chat.Rev, limit 
 		reply.Room, reply.Rev, reply.Seq = &room, room.Rev, room.LastSeq
 		return nil
 	}
-	d, err := db.Delta(ctx, id, rev, page(limit, resumePage, resumePage))
+	d, err := db.Delta(ctx, id, rev, page(limit, resumePage, resumePage), pageBytes)
 	if err != nil {
 		return err
 	}

@@ -22,11 +22,8 @@ func (e *Engine) Members(ctx context.Context, a Actor, room chat.RoomID, after c
 	if err != nil {
 		return nil, err
 	}
-	more := len(ms) > limit
-	if more {
-		ms = ms[:limit]
-	}
-	return &wire.MembersReply{Room: room, Members: ms, Count: r.Members, More: more}, nil
+	fit := fitMembers(ms[:min(limit, len(ms))], pageBytes)
+	return &wire.MembersReply{Room: room, Members: fit, Count: r.Members, More: len(fit) < len(ms)}, nil
 }
 
 // Online returns the users who are online in the room, and how many there are.
@@ -38,5 +35,5 @@ func (e *Engine) Online(ctx context.Context, a Actor, room chat.RoomID, limit in
 	if err != nil {
 		return nil, err
 	}
-	return &wire.OnlineReply{Room: room, Users: users, Count: count}, nil
+	return &wire.OnlineReply{Room: room, Users: fitUsers(users, pageBytes), Count: count}, nil
 }

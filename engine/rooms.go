@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/store"
 	"github.com/roomtide/roomtide/wire"
 )
 
@@ -11,7 +12,8 @@ import (
 const roomsListed = 1000
 
 // Rooms returns the rooms that the actor is a member of, with what is unread and
-// the newest message, in ascending room id.
+// the newest message, in ascending room id. Newest messages beyond pageBytes are
+// left out.
 func (e *Engine) Rooms(ctx context.Context, a Actor) (*wire.RoomsReply, error) {
 	if a.User == "" {
 		return nil, chat.E(chat.Invalid, "say for which user")
@@ -29,10 +31,14 @@ func (e *Engine) Rooms(ctx context.Context, a Actor) (*wire.RoomsReply, error) {
 		return nil, err
 	}
 	reply := &wire.RoomsReply{}
+	space := store.Space{Items: len(mine), Bytes: pageBytes}
 	for _, u := range mine {
 		h, ok := heads[u.Room]
 		if !ok {
 			continue
+		}
+		if h.Last != nil && !space.Take(h.Last.Size()) {
+			h.Last = nil
 		}
 		reply.Rooms = append(reply.Rooms, wire.MyRoom{
 			Room: h.Room, Role: u.Role, Read: u.Read, Last: h.Last,

@@ -37,6 +37,8 @@ type batch struct {
 
 	touched   []*room // rooms to write, in order of first change
 	reactions map[store.ReactionKey]store.ReactionChange
+	emoji     map[store.MessageRef]map[string]int // how many chose each, of messages that are reacted to
+	unreact   []store.MessageRef                  // deleted messages, which lose their reactions
 	userRooms map[store.UserRoomKey]*store.UserRoom
 	online    []store.OnlineChange
 	cursors   []store.Cursor
@@ -212,7 +214,7 @@ func (b *batch) remember(ref store.MessageRef, m *chat.Message) {
 // changes returns what to commit, nil if nothing changed, and brings the cache
 // up to date (a failed commit forgets it).
 func (b *batch) changes() *store.Changes {
-	ch := &store.Changes{Online: b.online, Cursors: b.cursors}
+	ch := &store.Changes{Online: b.online, Cursors: b.cursors, Unreact: b.unreact}
 	for _, r := range b.touched {
 		ch.Rooms = append(ch.Rooms, r.Room)
 		b.cache.rooms.Put(r.ID, r.Room)

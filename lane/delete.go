@@ -3,11 +3,11 @@ package lane
 import (
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/store"
 )
 
 func (b *batch) needDelete(c *change.Delete) {
 	b.needMessageBy(c.Room, c.Seq, c.User)
-	b.needReactions(c.Room, c.Seq)
 }
 
 func (b *batch) applyDelete(c *change.Delete) (change.Reply, error) {
@@ -27,8 +27,6 @@ func (b *batch) applyDelete(c *change.Delete) (change.Reply, error) {
 	n.Text, n.Data, n.Reactions, n.Deleted = "", nil, nil, true
 	n.Rev = b.bump(r, &chat.Event{Kind: chat.EventDeleted, Message: &n})
 	b.update(&n)
-	for key := range b.standing(c.Room, c.Seq) {
-		b.setReaction(key, false)
-	}
+	b.unreact = append(b.unreact, store.MessageRef{Room: c.Room, Seq: c.Seq})
 	return change.Reply{Seq: n.Seq, Rev: n.Rev, Time: b.now, Changed: true}, nil
 }

@@ -313,7 +313,7 @@ func TestLargeRoomIsToldOfJoinsTogether(t *testing.T) {
 	if names != 200 || together == 0 || rev != members {
 		t.Errorf("%d told by name, %d events for the others, up to rev %d", names, together, rev)
 	}
-	d, err := w.store.Room("r").Delta(t.Context(), "r", 250, 1000)
+	d, err := w.store.Room("r").Delta(t.Context(), "r", 250, 1000, 0)
 	if err != nil || len(d.Members) != 70 || d.Members[0].Rev != 251 || d.Rev != members {
 		t.Errorf("after rev 250: %d members, %v", len(d.Members), err)
 	}

@@ -1,6 +1,7 @@
 package lane
 
 import (
+	"maps"
 	"strconv"
 
 	"github.com/roomtide/roomtide/change"
@@ -8,9 +9,16 @@ import (
 	"github.com/roomtide/roomtide/store"
 )
 
+// A reaction needs its own row and the different emoji under the message: what it
+// costs does not grow with the reactions that are there.
 func (b *batch) needReact(c *change.React) {
 	b.needMessageBy(c.Room, c.Seq, c.User)
-	b.needReactions(c.Room, c.Seq)
+	b.want.Reactions = append(b.want.Reactions, reactionKey(c))
+	b.want.Emoji = append(b.want.Emoji, store.MessageRef{Room: c.Room, Seq: c.Seq})
+}
+
+func reactionKey(c *change.React) store.ReactionKey {
+	return store.ReactionKey{Room: c.Room, Seq: c.Seq, Emoji: c.Emoji, User: c.User}
 }
 
 func (b *batch) applyReact(c *change.React) (change.Reply, error) {
@@ -24,61 +32,55 @@ func (b *batch) applyReact(c *change.React) (change.Reply, error) {
 	if err != nil {
 		return change.Reply{}, err
 	}
-	key := store.ReactionKey{Room: c.Room, Seq: c.Seq, Emoji: c.Emoji, User: c.User}
-	standing := b.standing(c.Room, c.Seq)
-	if standing[key] == c.On {
+	key := reactionKey(c)
+	if b.stands(key) == c.On {
 		return change.Reply{Seq: m.Seq, Rev: m.Rev}, nil
 	}
-	if c.On && newEmoji(standing, c.Emoji) >= b.limits.Emojis {
+	counts := b.emojiOf(store.MessageRef{Room: c.Room, Seq: c.Seq})
+	if c.On && counts[c.Emoji] == 0 && len(counts) >= b.limits.Emojis {
 		return change.Reply{}, chat.E(chat.TooLarge, "at most "+strconv.Itoa(b.limits.Emojis)+" different reactions under one message")
 	}
-	b.setReaction(key, c.On)
+	b.setReaction(key, c.On, counts)
 	n := *m
 	n.Rev = b.bump(r, &chat.Event{Kind: chat.EventReacted, Seq: c.Seq, User: c.User, Emoji: c.Emoji, On: c.On})
 	b.update(&n)
 	return change.Reply{Seq: n.Seq, Rev: n.Rev, Time: b.now, Changed: true}, nil
 }
 
-// newEmoji counts the different emoji if this one is not among them, else none.
-func newEmoji(standing map[store.ReactionKey]bool, emoji string) int {
-	kinds := map[string]bool{}
-	for k := range standing {
-		kinds[k.Emoji] = true
+// stands reports whether the reaction is there: as stored, with the changes of this
+// batch.
+func (b *batch) stands(key store.ReactionKey) bool {
+	if c, changed := b.reactions[key]; changed {
+		return c.On
 	}
-	if kinds[emoji] {
-		return 0
-	}
-	return len(kinds)
+	return b.state.Reactions[key]
 }
 
-func (b *batch) needReactions(id chat.RoomID, seq chat.Seq) {
-	b.want.Reactions = append(b.want.Reactions, store.MessageRef{Room: id, Seq: seq})
-}
-
-// standing is the reactions under a message: as stored, with the changes of
-// this batch.
-func (b *batch) standing(id chat.RoomID, seq chat.Seq) map[store.ReactionKey]bool {
-	all := map[store.ReactionKey]bool{}
-	for _, r := range b.state.Reactions[store.MessageRef{Room: id, Seq: seq}] {
-		for _, u := range r.Users {
-			all[store.ReactionKey{Room: id, Seq: seq, Emoji: r.Emoji, User: u}] = true
+// emojiOf is how many chose each emoji under a message: as stored, with the changes
+// of this batch, which setReaction makes in it.
+func (b *batch) emojiOf(ref store.MessageRef) map[string]int {
+	counts, ok := b.emoji[ref]
+	if !ok {
+		if counts = maps.Clone(b.state.Emoji[ref]); counts == nil {
+			counts = map[string]int{}
 		}
-	}
-	for k, c := range b.reactions {
-		switch {
-		case k.Room != id || k.Seq != seq:
-		case c.On:
-			all[k] = true
-		default:
-			delete(all, k)
+		if b.emoji == nil {
+			b.emoji = map[store.MessageRef]map[string]int{}
 		}
+		b.emoji[ref] = counts
 	}
-	return all
+	return counts
 }
 
-func (b *batch) setReaction(key store.ReactionKey, on bool) {
+// setReaction changes whether a reaction stands. counts is emojiOf its message.
+func (b *batch) setReaction(key store.ReactionKey, on bool, counts map[string]int) {
 	if b.reactions == nil {
 		b.reactions = map[store.ReactionKey]store.ReactionChange{}
 	}
 	b.reactions[key] = store.ReactionChange{ReactionKey: key, On: on, Time: b.now}
+	if on {
+		counts[key.Emoji]++
+	} else if counts[key.Emoji]--; counts[key.Emoji] <= 0 {
+		delete(counts, key.Emoji)
+	}
 }

@@ -24,7 +24,7 @@ func (w *world) state() []any {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	delta, err := db.Delta(ctx, "r", 0, 100)
+	delta, err := db.Delta(ctx, "r", 0, 100, 0)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -63,9 +63,9 @@ func (h *history) rows(after chat.Rev, limit int) *DeltaRows {
 	}
 	slices.SortFunc(rows.Changed, func(a, b chat.Message) int { return cmp.Compare(a.Rev, b.Rev) })
 	slices.SortFunc(rows.Members, func(a, b chat.Member) int { return cmp.Compare(a.Rev, b.Rev) })
-	rows.Created = rows.Created[:min(limit, len(rows.Created))]
-	rows.Changed = rows.Changed[:min(limit, len(rows.Changed))]
-	rows.Members = rows.Members[:min(limit, len(rows.Members))]
+	rows.Created, rows.MoreCreated = rows.Created[:min(limit, len(rows.Created))], len(rows.Created) > limit
+	rows.Changed, rows.MoreChanged = rows.Changed[:min(limit, len(rows.Changed))], len(rows.Changed) > limit
+	rows.Members, rows.MoreMembers = rows.Members[:min(limit, len(rows.Members))], len(rows.Members) > limit
 	return rows
 }
 
@@ -76,6 +76,7 @@ func TestMergePages(t *testing.T) {
 		h := &history{members: map[chat.UserID]chat.Member{}}
 		messages, members, info := map[chat.Seq]chat.Rev{}, map[chat.UserID]chat.Member{}, chat.Rev(0)
 		limit := rapid.IntRange(1, 5).Draw(t, "limit")
+		bytes := rapid.SampledFrom([]int{0, 1, 170, 400, 900}).Draw(t, "bytes")
 		var at chat.Rev
 		for more := true; more; {
 			for range rapid.IntRange(0, 30).Draw(t, "changes") {
@@ -83,7 +84,7 @@ func TestMergePages(t *testing.T) {
 					h.step(t)
 				}
 			}
-			d := merge(h.rows(at, limit+1), at, limit)
+			d := merge(h.rows(at, limit), at, bytes)
 			if d.After != at || d.Rev > h.room.Rev || d.More != (d.Rev < h.room.Rev) || d.More && d.Rev <= at {
 				t.Fatalf("a page after %d: %+v", at, d)
 			}
@@ -118,7 +119,7 @@ func TestMergePages(t *testing.T) {
 
 func TestMergeBeyondTheRoom(t *testing.T) {
 	room := chat.Room{ID: "r", Rev: 5, InfoRev: 5}
-	if d := merge(&DeltaRows{Room: room}, 9, 10); d.Rev != 5 || d.After != 9 || d.More || d.Info {
+	if d := merge(&DeltaRows{Room: room}, 9, 0); d.Rev != 5 || d.After != 9 || d.More || d.Info {
 		t.Errorf("%+v", d)
 	}
 }

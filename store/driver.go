@@ -72,14 +72,16 @@ type RoomReader interface {
 	Heads(ctx context.Context, rooms []chat.RoomID) ([]Head, error)
 
 	// Messages returns up to p.Limit messages in ascending Seq, tombstones
-	// included, reactions filled in (tombstones have none); more says that there
-	// are others further in the direction asked. The cost does not depend on the
-	// length of the room. An unknown room is an empty page.
+	// included, reactions filled in (tombstones have none), or as many as fit into
+	// p.Bytes, at least one; more says that there are others further in the
+	// direction asked. The cost depends neither on the length of the room nor on how
+	// many users reacted. An unknown room is an empty page.
 	Messages(ctx context.Context, room chat.RoomID, p Page) (ms []chat.Message, more bool, err error)
 
-	// DeltaRows returns what Reader.Delta merges, with up to limit rows from each
-	// source. The cost does not depend on the length of the room. NotFound.
-	DeltaRows(ctx context.Context, room chat.RoomID, after chat.Rev, limit int) (*DeltaRows, error)
+	// DeltaRows returns what Reader.Delta merges, with the rows from each source for
+	// which there is space, in its order. The cost does not depend on the length of
+	// the room. NotFound.
+	DeltaRows(ctx context.Context, room chat.RoomID, after chat.Rev, space Space) (*DeltaRows, error)
 
 	// Member returns a user's row, also if they left or are banned. NotFound.
 	Member(ctx context.Context, room chat.RoomID, user chat.UserID) (chat.Member, error)
@@ -131,4 +133,7 @@ type DeltaRows struct {
 
 	// Members are the member rows that changed after the rev, by ascending Rev.
 	Members []chat.Member
+
+	// What the sources have behind the last of these rows.
+	MoreCreated, MoreChanged, MoreMembers bool
 }

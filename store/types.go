@@ -20,6 +20,7 @@ type Page struct {
 	Before chat.Seq // messages with a smaller number, the nearest ones
 	After  chat.Seq // messages with a larger number, the nearest ones; or FromStart
 	Limit  int
+	Bytes  int // chat.Message.Size of all of them, though there is at least one; 0: no bound
 }
 
 // FromStart as Page.After asks for the oldest messages.
@@ -80,13 +81,14 @@ type Need struct {
 	Members   []MemberKey
 	Keys      []MessageKey
 	Messages  []MessageRef
-	Reactions []MessageRef // every reaction under these messages
+	Reactions []ReactionKey
+	Emoji     []MessageRef // the different emoji under these messages
 	UserRooms []UserRoomKey
 }
 
 // Empty reports whether nothing is needed.
 func (n *Need) Empty() bool {
-	return len(n.Rooms)+len(n.Members)+len(n.Keys)+len(n.Messages)+len(n.Reactions)+len(n.UserRooms) == 0
+	return len(n.Rooms)+len(n.Members)+len(n.Keys)+len(n.Messages)+len(n.Reactions)+len(n.Emoji)+len(n.UserRooms) == 0
 }
 
 // State is what Load found. Messages found by key are in Messages too.
@@ -95,7 +97,8 @@ type State struct {
 	Members   map[MemberKey]chat.Member
 	Keys      map[MessageKey]chat.Seq
 	Messages  map[MessageRef]chat.Message
-	Reactions map[MessageRef][]chat.Reaction
+	Reactions map[ReactionKey]bool          // true for those that stand
+	Emoji     map[MessageRef]map[string]int // how many chose each; absent without any
 	UserRooms map[UserRoomKey]UserRoom
 }
 
@@ -106,7 +109,8 @@ func NewState() *State {
 		Members:   map[MemberKey]chat.Member{},
 		Keys:      map[MessageKey]chat.Seq{},
 		Messages:  map[MessageRef]chat.Message{},
-		Reactions: map[MessageRef][]chat.Reaction{},
+		Reactions: map[ReactionKey]bool{},
+		Emoji:     map[MessageRef]map[string]int{},
 		UserRooms: map[UserRoomKey]UserRoom{},
 	}
 }
@@ -118,7 +122,8 @@ type Changes struct {
 	Insert    []chat.Message // new
 	Update    []chat.Message // Rev, Text, Data, Edited, Deleted replaced
 	Reactions []ReactionChange
-	UserRooms []UserRoom // inserted or replaced
+	Unreact   []MessageRef // messages whose reactions are all removed, after Reactions
+	UserRooms []UserRoom   // inserted or replaced
 	Online    []OnlineChange
 	Cursors   []Cursor
 	Outbox    []byte // Entry.Encode, for the position the commit moves to; nil: no entry

@@ -2,9 +2,6 @@ package wire
 
 import "github.com/roomtide/roomtide/chat"
 
-// maxReactionUsers bounds the users listed under one emoji; count includes all.
-const maxReactionUsers = 50
-
 // AppendEvent appends an event as one object; of a kind that is not in the table
 // of chat it appends nothing. Data of a message is copied as it is: it was checked
 // when the command came in.
@@ -68,8 +65,8 @@ func appendMessageFields(dst []byte, m *chat.Message) []byte {
 
 func appendReaction(dst []byte, r *chat.Reaction) []byte {
 	dst = appendString(append(dst, `{"emoji":`...), r.Emoji)
-	dst = appendIntField(dst, "count", len(r.Users))
-	dst = appendStrings(appendName(dst, "users"), r.Users[:min(len(r.Users), maxReactionUsers)])
+	dst = appendIntField(dst, "count", r.Count)
+	dst = appendStrings(appendName(dst, "users"), r.Users)
 	return append(dst, '}')
 }
 

@@ -124,7 +124,7 @@ const testTime = 1_795_368_840_123 // 2026-11-22T17:34:00.123Z
 
 var (
 	hello   = chat.Message{Room: "room1", Seq: 5, Rev: 7, User: "user1", Text: "Hello", Time: testTime, Key: "k1"}
-	rich    = chat.Message{Room: "room1", Seq: 6, Rev: 9, User: "user2", Text: "a\tb\u2028 \"<é>\" \\ 👍", Time: testTime, ReplyTo: 5, Data: []byte(`{"a":[1,null]}`), Edited: testTime + 1000, Reactions: []chat.Reaction{{Emoji: "👍", Users: []chat.UserID{"a", "b"}}}}
+	rich    = chat.Message{Room: "room1", Seq: 6, Rev: 9, User: "user2", Text: "a\tb\u2028 \"<é>\" \\ 👍", Time: testTime, ReplyTo: 5, Data: []byte(`{"a":[1,null]}`), Edited: testTime + 1000, Reactions: []chat.Reaction{{Emoji: "👍", Count: 2, Users: []chat.UserID{"a", "b"}}}}
 	tomb    = chat.Message{Room: "room1", Seq: 5, Rev: 10, User: "user1", Time: testTime, Deleted: true}
 	mallory = chat.Member{Room: "room1", User: "user3", Name: "Three", Role: chat.RoleOwner, Rev: 11}
 	gone    = chat.Member{Room: "room1", User: "user4", Role: chat.RoleNone, Rev: 12}

@@ -58,6 +58,7 @@ type messageJSON struct {
 	Deleted   bool            `json:"deleted"`
 	Reactions []struct {
 		Emoji string        `json:"emoji"`
+		Count int           `json:"count"`
 		Users []chat.UserID `json:"users"`
 	} `json:"reactions"`
 }
@@ -156,7 +157,7 @@ func (m *messageJSON) message(room chat.RoomID) chat.Message {
 		ReplyTo: m.ReplyTo, Data: m.Data, Edited: int64(m.Edited), Deleted: m.Deleted,
 	}
 	for _, r := range m.Reactions {
-		out.Reactions = append(out.Reactions, chat.Reaction{Emoji: r.Emoji, Users: r.Users})
+		out.Reactions = append(out.Reactions, chat.Reaction{Emoji: r.Emoji, Count: r.Count, Users: r.Users})
 	}
 	return out
 }

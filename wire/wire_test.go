@@ -104,15 +104,16 @@ func TestAppendErrorHidesCause(t *testing.T) {
 	}
 }
 
-func TestReactionUsersCapped(t *testing.T) {
+// A message names the first users under an emoji and counts all.
+func TestReactionCountsAll(t *testing.T) {
 	m := hello
-	m.Reactions = []chat.Reaction{{Emoji: "x", Users: make([]chat.UserID, 5000)}}
+	m.Reactions = []chat.Reaction{{Emoji: "x", Count: 5000, Users: make([]chat.UserID, chat.ReactionUsers)}}
 	f, err := DecodeServer(AppendEvent(nil, &chat.Event{Kind: chat.EventMessage, Room: "r", Message: &m}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := len(f.Event.Message.Reactions[0].Users); n != maxReactionUsers {
-		t.Errorf("%d users told", n)
+	if r := f.Event.Message.Reactions[0]; len(r.Users) != chat.ReactionUsers || r.Count != 5000 {
+		t.Errorf("%d users and a count of %d told", len(r.Users), r.Count)
 	}
 }
 
@@ -229,7 +230,7 @@ func FuzzAppendEvent(f *testing.F) {
 	f.Add("r\u2028\u2029", "\x00\x1f\x7f", "\xff\xc0\xaf\xed\xa0\x80", "\\\"/", `null`, "<>&", int64(-1), false)
 	f.Fuzz(func(t *testing.T, room, user, text, key, data, emoji string, n int64, on bool) {
 		m := chat.Message{Room: chat.RoomID(room), Seq: chat.Seq(n), Rev: chat.Rev(n), User: chat.UserID(user), Text: text, Key: key, Time: n % (1 << 47), ReplyTo: chat.Seq(n), Deleted: on}
-		m.Reactions = []chat.Reaction{{Emoji: emoji, Users: []chat.UserID{m.User}}}
+		m.Reactions = []chat.Reaction{{Emoji: emoji, Count: 3, Users: []chat.UserID{m.User}}}
 		if json.Valid([]byte(data)) && utf8.ValidString(data) {
 			m.Data = []byte(data)
 		}

@@ -150,7 +150,7 @@ func BenchmarkSeedQueries(b *testing.B) {
 			}
 		}},
 		{"delta of 10", func(r *chat.Room) {
-			if d, err := s.DeltaRows(ctx, r.ID, r.Rev-10, 100); err != nil || len(d.Created) != 10 {
+			if d, err := s.DeltaRows(ctx, r.ID, r.Rev-10, store.Space{Items: 100}); err != nil || len(d.Created) != 10 {
 				b.Fatal(len(d.Created), err)
 			}
 		}},

@@ -46,6 +46,11 @@ var rules = []string{
 		WHERE m.slot = r.slot AND m.room_id = r.room_id AND role IN (1, 2, 3)) present FROM rooms r)
 	WHERE present <> members`,
 
+	`SELECT slot, room_id, format('message %d has %d reactions of a kind, counted are %d', seq, sum(n), sum(counted))
+	FROM (SELECT slot, room_id, seq, emoji, count(*) n, 0 counted FROM reactions GROUP BY slot, room_id, seq, emoji
+		UNION ALL SELECT slot, room_id, seq, emoji, 0, count FROM reaction_counts)
+	GROUP BY slot, room_id, seq, emoji HAVING sum(n) <> sum(counted)`,
+
 	`SELECT slot, room_id, 'messages without a room' FROM messages GROUP BY slot, room_id
 	HAVING NOT EXISTS (SELECT 1 FROM rooms r WHERE r.slot = messages.slot AND r.room_id = messages.room_id)`,
 

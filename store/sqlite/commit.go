@@ -33,6 +33,7 @@ const (
 	putReaction = `INSERT INTO reactions (slot, room_id, seq, emoji, user_id, ts) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET ts = excluded.ts`
 	deleteReaction = "DELETE FROM reactions WHERE slot = ? AND room_id = ? AND seq = ? AND emoji = ? AND user_id = ?"
+	unreact        = "DELETE FROM reactions WHERE slot = ? AND room_id = ? AND seq = ?"
 
 	setOnline    = "INSERT INTO online (slot, room_id, user_id, node) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
 	deleteOnline = "DELETE FROM online WHERE slot = ? AND room_id = ? AND user_id = ? AND node = ?"
@@ -140,6 +141,11 @@ func putReactions(w *writer, ch *store.Changes) error {
 			_, err = w.exec(deleteReaction, int64(r.Room.Slot()), string(r.Room), int64(r.Seq), r.Emoji, string(r.User))
 		}
 		if err != nil {
+			return err
+		}
+	}
+	for _, m := range ch.Unreact {
+		if _, err := w.exec(unreact, int64(m.Room.Slot()), string(m.Room), int64(m.Seq)); err != nil {
 			return err
 		}
 	}

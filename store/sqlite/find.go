@@ -14,21 +14,20 @@ const (
 	userRoomColumns = "room_id, role, rev, read_seq"
 )
 
-// The statements that look up one row, or the reactions under a run of
-// messages.
+// The statements that look up one row, or what is under one message.
 const (
-	findRoom      = "SELECT " + roomColumns + " FROM rooms WHERE slot = ? AND room_id = ?"
-	findMember    = "SELECT " + memberColumns + " FROM members WHERE slot = ? AND room_id = ? AND user_id = ?"
-	findMessage   = "SELECT " + messageColumns + " FROM messages WHERE slot = ? AND room_id = ? AND seq = ?"
-	findKey       = "SELECT seq FROM messages WHERE slot = ? AND room_id = ? AND user_id = ? AND key = ?" // the index alone
-	findUserRoom  = "SELECT " + userRoomColumns + " FROM user_rooms WHERE slot = ? AND user_id = ? AND room_id = ?"
-	findReactions = `SELECT seq, emoji, user_id FROM reactions WHERE slot = ? AND room_id = ? AND seq BETWEEN ? AND ?
-		ORDER BY seq, ts, emoji, user_id`
+	findRoom     = "SELECT " + roomColumns + " FROM rooms WHERE slot = ? AND room_id = ?"
+	findMember   = "SELECT " + memberColumns + " FROM members WHERE slot = ? AND room_id = ? AND user_id = ?"
+	findMessage  = "SELECT " + messageColumns + " FROM messages WHERE slot = ? AND room_id = ? AND seq = ?"
+	findKey      = "SELECT seq FROM messages WHERE slot = ? AND room_id = ? AND user_id = ? AND key = ?" // the index alone
+	findUserRoom = "SELECT " + userRoomColumns + " FROM user_rooms WHERE slot = ? AND user_id = ? AND room_id = ?"
+	findReaction = "SELECT 1 FROM reactions WHERE slot = ? AND room_id = ? AND seq = ? AND emoji = ? AND user_id = ?"
+	findEmoji    = "SELECT emoji, count FROM reaction_counts WHERE slot = ? AND room_id = ? AND seq = ?"
 )
 
 // finds are those that readers use.
 type finds struct {
-	room, member, message, userRoom, reactions *sql.Stmt
+	room, member, message, userRoom *sql.Stmt
 }
 
 func (f *finds) queries() []query {
@@ -37,7 +36,6 @@ func (f *finds) queries() []query {
 		{&f.member, findMember},
 		{&f.message, findMessage},
 		{&f.userRoom, findUserRoom},
-		{&f.reactions, findReactions},
 	}
 }
 
@@ -70,63 +68,27 @@ func scanUserRoom(s scanner, user chat.UserID, u *store.UserRoom) error {
 
 // collect reads rows to their end; scan reads one of them. size is a guess.
 func collect[T any](rows *sql.Rows, size int, scan func(*T) error) ([]T, error) {
+	out, _, err := collectWhile(rows, size, func(v *T) (bool, error) { return true, scan(v) })
+	return out, err
+}
+
+// collectWhile reads rows as long as scan says that they still fit; more says that
+// there was one that did not.
+func collectWhile[T any](rows *sql.Rows, size int, scan func(*T) (fits bool, err error)) (out []T, more bool, err error) {
 	defer rows.Close()
-	var out []T
 	if size > 0 {
 		out = make([]T, 0, size)
 	}
 	for rows.Next() {
 		var zero T
 		out = append(out, zero)
-		if err := scan(&out[len(out)-1]); err != nil {
-			return nil, err
+		fits, err := scan(&out[len(out)-1])
+		if err != nil {
+			return nil, false, err
+		}
+		if !fits {
+			return out[:len(out)-1], true, rows.Close()
 		}
 	}
-	return out, rows.Err()
-}
-
-// eachReaction tells the reactions under the messages from..to, by message and
-// then in order of choosing.
-func eachReaction(st *sql.Stmt, room chat.RoomID, from, to chat.Seq, fn func(chat.Seq, string, chat.UserID)) error {
-	rows, err := st.Query(room.Slot(), room, from, to)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var (
-			seq         int64
-			emoji, user string
-		)
-		if err := rows.Scan(&seq, &emoji, &user); err != nil {
-			return err
-		}
-		fn(chat.Seq(seq), emoji, chat.UserID(user))
-	}
-	return rows.Err()
-}
-
-// addReaction puts one more choice into the list.
-func addReaction(list []chat.Reaction, emoji string, user chat.UserID) []chat.Reaction {
-	for i := range list {
-		if list[i].Emoji == emoji {
-			list[i].Users = append(list[i].Users, user)
-			return list
-		}
-	}
-	return append(list, chat.Reaction{Emoji: emoji, Users: []chat.UserID{user}})
-}
-
-// fillReactions fills the reactions of messages that follow each other without
-// a hole. A tombstone has none, whatever was under the message.
-func fillReactions(st *sql.Stmt, ms []chat.Message) error {
-	if len(ms) == 0 {
-		return nil
-	}
-	first := ms[0].Seq
-	return eachReaction(st, ms[0].Room, first, ms[len(ms)-1].Seq, func(seq chat.Seq, emoji string, user chat.UserID) {
-		if i := int(seq - first); i < len(ms) && !ms[i].Deleted {
-			ms[i].Reactions = addReaction(ms[i].Reactions, emoji, user)
-		}
-	})
+	return out, false, rows.Err()
 }

@@ -21,7 +21,7 @@ func (s *Shard) Load(ctx context.Context, need *store.Need) (*store.State, error
 	}
 	err := s.db.ownSnapshot(ctx, "load", func(w *writer) error {
 		for _, load := range []func(*writer, *store.Need, *store.State) error{
-			loadRooms, loadMembers, loadKeys, loadMessages, loadReactions, loadUserRooms,
+			loadRooms, loadMembers, loadKeys, loadMessages, loadReactions, loadEmoji, loadUserRooms,
 		} {
 			if err := load(w, need, st); err != nil {
 				return err
@@ -100,15 +100,25 @@ func loadMessage(w *writer, k store.MessageRef) (m chat.Message, err error) {
 }
 
 func loadReactions(w *writer, need *store.Need, st *store.State) error {
-	return lookup(st.Reactions, need.Reactions, func(k store.MessageRef, list *[]chat.Reaction) error {
-		err := w.each(findReactions, func(s scanner) error {
-			var seq int64
-			var emoji, user string
-			err := s.Scan(&seq, &emoji, &user)
-			*list = addReaction(*list, emoji, chat.UserID(user))
+	return lookup(st.Reactions, need.Reactions, func(k store.ReactionKey, stands *bool) error {
+		return w.row(findReaction, func(s scanner) error { return s.Scan(stands) },
+			int64(k.Room.Slot()), string(k.Room), int64(k.Seq), k.Emoji, string(k.User))
+	})
+}
+
+func loadEmoji(w *writer, need *store.Need, st *store.State) error {
+	return lookup(st.Emoji, need.Emoji, func(k store.MessageRef, counts *map[string]int) error {
+		err := w.each(findEmoji, func(s scanner) error {
+			var emoji string
+			var n int
+			err := s.Scan(&emoji, &n)
+			if *counts == nil {
+				*counts = map[string]int{}
+			}
+			(*counts)[emoji] = n
 			return err
-		}, int64(k.Room.Slot()), string(k.Room), int64(k.Seq), int64(k.Seq))
-		if err == nil && *list == nil {
+		}, int64(k.Room.Slot()), string(k.Room), int64(k.Seq))
+		if err == nil && *counts == nil {
 			err = sql.ErrNoRows
 		}
 		return err

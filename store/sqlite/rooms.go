@@ -15,6 +15,7 @@ import (
 type lists struct {
 	before, after                            *sql.Stmt // messages by seq
 	createdRev, created, changed, memberRevs *sql.Stmt // for DeltaRows
+	reactionsUp, reactionsDown               *sql.Stmt // by ascending and by descending seq
 	members, online, userRooms               *sql.Stmt
 	outbox, cursors                          *sql.Stmt
 	allMembers, anyRoom                      *sql.Stmt
@@ -34,6 +35,8 @@ func (l *lists) queries() []query {
 	return []query{
 		{&l.before, messages + "AND seq < ? ORDER BY seq DESC " + upTo},
 		{&l.after, messages + "AND seq > ? ORDER BY seq " + upTo},
+		{&l.reactionsUp, reactionsOf},
+		{&l.reactionsDown, reactionsOf + " DESC"},
 		{&l.createdRev, "SELECT created_rev FROM messages WHERE slot = ? AND room_id = ? AND seq = ?"},
 		{&l.created, messages + "AND seq > ? AND created_rev > ? ORDER BY seq " + upTo},
 		{&l.changed, messages + "AND changed_rev > ? ORDER BY changed_rev " + upTo},
@@ -91,25 +94,26 @@ func (s *Shard) Heads(ctx context.Context, rooms []chat.RoomID) ([]store.Head, e
 }
 
 func (s *Shard) Messages(ctx context.Context, room chat.RoomID, p store.Page) (ms []chat.Message, more bool, err error) {
-	limit := max(p.Limit, 0)
+	space := store.Space{Items: max(p.Limit, 0), Bytes: p.Bytes}
 	err = s.db.snapshot(ctx, "messages", func(tx *sql.Tx) error {
-		q, from := s.list.before, p.Before
+		q, reactions, from := s.list.before, s.list.reactionsDown, p.Before
 		switch {
 		case p.After != 0:
-			q, from = s.list.after, max(p.After, 0)
+			q, reactions, from = s.list.after, s.list.reactionsUp, max(p.After, 0)
 		case p.Before <= 0:
 			from = math.MaxInt64 // the newest
 		}
-		if ms, err = messages(tx.Stmt(q), room, limit+1, from, limit+1); err != nil {
+		if ms, more, err = messages(tx.Stmt(q), room, space, from, space.Items+1); err != nil {
 			return err
 		}
-		if more = len(ms) > limit; more {
-			ms = ms[:limit]
+		fit, err := fillReactions(tx.Stmt(reactions), ms, space)
+		if fit < len(ms) {
+			ms, more = ms[:fit], true
 		}
 		if p.After == 0 {
 			slices.Reverse(ms)
 		}
-		return fillReactions(tx.Stmt(s.find.reactions), ms)
+		return err
 	})
 	if err != nil {
 		return nil, false, err
@@ -117,13 +121,17 @@ func (s *Shard) Messages(ctx context.Context, room chat.RoomID, p store.Page) (m
 	return ms, more, nil
 }
 
-// messages runs a statement that reads messages of a room.
-func messages(st *sql.Stmt, room chat.RoomID, size int, args ...any) ([]chat.Message, error) {
+// messages runs a statement that reads messages of a room, as many as fit into
+// space. Its last argument is one more than space has items.
+func messages(st *sql.Stmt, room chat.RoomID, space store.Space, args ...any) (ms []chat.Message, more bool, err error) {
 	rows, err := st.Query(append([]any{room.Slot(), room}, args...)...)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return collect(rows, min(size, 128), func(m *chat.Message) error { return scanMessage(rows, room, m) })
+	return collectWhile(rows, min(space.Items, 128), func(m *chat.Message) (bool, error) {
+		err := scanMessage(rows, room, m)
+		return space.Take(m.Size()), err
+	})
 }
 
 func (s *Shard) Member(ctx context.Context, room chat.RoomID, user chat.UserID) (chat.Member, error) {

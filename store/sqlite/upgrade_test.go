@@ -43,6 +43,7 @@ func TestUpgradeFrom1(t *testing.T) {
 		fmt.Sprintf("INSERT INTO rooms VALUES (%d, 'r', 'title', 1, 0, 1, 2, 0, 1, 5)", r),
 		fmt.Sprintf("INSERT INTO members VALUES (%d, 'r', 'ann', 'Ann', 1, 1, 5)", r),
 		fmt.Sprintf("INSERT INTO messages VALUES (%d, 'r', 1, 2, NULL, 'ann', 5, 'hello', 'k', 9, 0, NULL, 0, 0)", r),
+		fmt.Sprintf("INSERT INTO reactions VALUES (%d, 'r', 1, '+', 'ann', 5), (%d, 'r', 1, '+', 'bob', 4)", r, r),
 		"INSERT INTO cursors VALUES (0, 'user-rooms', 6)",
 		`INSERT INTO outbox VALUES (0, 7, '{"r":[{"r":"r","f":1,"t":2,"s":1}],"m":[{"r":"r","u":"ann","n":"Ann","o":1,"v":1,"s":5}]}')`,
 		fmt.Sprintf("INSERT INTO seats VALUES (%d, 'r', 'ann', 'n1'), (%d, 'r', 'ann', 'n2')", r, r),
@@ -60,7 +61,7 @@ func TestUpgradeFrom1(t *testing.T) {
 	}
 	ms, _, err := s.Messages(ctx, "r", store.Page{Limit: 9})
 	must(t, err)
-	if len(ms) != 1 || ms[0].Text != "hello" {
+	if len(ms) != 1 || ms[0].Text != "hello" || fmt.Sprint(ms[0].Reactions) != "[{+ 2 [bob ann]}]" {
 		t.Errorf("messages: %+v", ms)
 	}
 	cursors, err := s.Cursors(ctx, 0)

@@ -4,9 +4,10 @@ import (
 	"fmt"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/store"
-	"pgregory.net/rapid"
 )
 
 // checkDeltaRows looks at the sources of a delta one by one.
@@ -37,7 +38,7 @@ func checkDeltaRows(t *testing.T, d store.Driver) {
 		{9, 10, nil, nil, nil},
 		{99, 10, nil, nil, nil},
 	} {
-		got := get(d.DeltaRows(ctx, "r", c.after, c.limit))(t)
+		got := get(d.DeltaRows(ctx, "r", c.after, store.Space{Items: c.limit}))(t)
 		for i := range got.Changed { // reactions may be missing
 			if m := &got.Changed[i]; m.Created > c.after {
 				m.Reactions = w.message("r", m.Seq).Reactions
@@ -49,7 +50,7 @@ func checkDeltaRows(t *testing.T, d store.Driver) {
 		same(t, what+"changed", got.Changed, c.changed)
 		same(t, what+"members", got.Members, c.members)
 	}
-	_, err := d.DeltaRows(ctx, "absent", 0, 10)
+	_, err := d.DeltaRows(ctx, "absent", 0, store.Space{Items: 10})
 	wantKind(t, err, chat.NotFound)
 }
 
@@ -90,7 +91,7 @@ func checkDelta(t *testing.T, d store.Driver) {
 		{12, nil, []chat.Member{cid}, false},
 		{13, nil, nil, false},
 	} {
-		got := get(shard(t, d).Delta(ctx, "r", c.after, 100))(t)
+		got := get(shard(t, d).Delta(ctx, "r", c.after, 100, 0))(t)
 		what := fmt.Sprint("after ", c.after, ": ")
 		same(t, what+"room", got.Room, w.rooms["r"].Room)
 		same(t, what+"messages", got.Messages, c.messages)
@@ -103,10 +104,10 @@ func checkDeltaEdges(t *testing.T, d store.Driver) {
 	w := newWorld(t, d)
 	fill(w)
 	w.commit()
-	_, err := shard(t, d).Delta(ctx, "absent", 0, 10)
+	_, err := shard(t, d).Delta(ctx, "absent", 0, 10, 0)
 	wantKind(t, err, chat.NotFound)
 	r := w.rooms["r"].Room
-	beyond := get(shard(t, d).Delta(ctx, "r", r.Rev+5, 10))(t)
+	beyond := get(shard(t, d).Delta(ctx, "r", r.Rev+5, 10, 0))(t)
 	same(t, "beyond the rev", beyond, chat.Delta{Room: r, After: r.Rev + 5, Rev: r.Rev})
 	for limit := range 3 { // a limit of 0 goes on too
 		c := newClient("r")
@@ -130,7 +131,7 @@ func checkDeltaLongRoom(t *testing.T, d store.Driver) {
 		w.react("r", chat.Seq(1+i%7), "bob", fmt.Sprint("e", i%3), i%2 == 0)
 	}
 	w.commit()
-	got := get(shard(t, d).Delta(ctx, "r", half-5, 100))(t)
+	got := get(shard(t, d).Delta(ctx, "r", half-5, 100, 0))(t)
 	same(t, "news", len(got.Messages), 5+7)
 	same(t, "newest", got.Messages[4].Seq, chat.Seq(n))
 	for _, after := range []chat.Rev{0, 1, half / 2, half - 1, half, half + 1, half + n - 1} {
@@ -164,7 +165,23 @@ func newClient(id chat.RoomID) *client {
 // step reads one page and reports whether there are more.
 func (c *client) step(t rapid.TB, d store.Driver, limit int) bool {
 	t.Helper()
-	p := get(shard(t, d).Delta(ctx, c.id, c.rev, limit))(t)
+	return c.stepWithin(t, d, limit, 0)
+}
+
+// stepWithin is step with a bound in bytes.
+func (c *client) stepWithin(t rapid.TB, d store.Driver, limit, bytes int) bool {
+	t.Helper()
+	p := get(shard(t, d).Delta(ctx, c.id, c.rev, limit, bytes))(t)
+	size, items := 0, len(p.Messages)+len(p.Members)
+	for i := range p.Messages {
+		size += p.Messages[i].Size()
+	}
+	for i := range p.Members {
+		size += p.Members[i].Size()
+	}
+	if bytes > 0 && size > bytes && items > 1 {
+		t.Fatalf("%d items of %d bytes, the bound is %d", items, size, bytes)
+	}
 	if p.After != c.rev || p.More && p.Rev <= c.rev || !p.More && p.Rev != p.Room.Rev || p.Rev > p.Room.Rev {
 		t.Fatalf("page after %d: after %d, rev %d of %d, more %v", c.rev, p.After, p.Rev, p.Room.Rev, p.More)
 	}
@@ -225,6 +242,7 @@ func checkDeltaModel(t *rapid.T, d store.Driver, run int) {
 	clients := []*client{newClient(id), newClient(id), newClient(id)}
 	users := rapid.SampledFrom([]chat.UserID{"ann", "bob", "cid"})
 	limits := rapid.SampledFrom([]int{1, 1, 2, 3, 5, 50})
+	bounds := rapid.SampledFrom([]int{0, 0, 1, 300, 700, 2000})
 	for range rapid.IntRange(1, 12).Draw(t, "steps") {
 		if rapid.Bool().Draw(t, "write") {
 			for range rapid.IntRange(1, 8).Draw(t, "changes") {
@@ -234,17 +252,17 @@ func checkDeltaModel(t *rapid.T, d store.Driver, run int) {
 			continue
 		}
 		c := rapid.SampledFrom(clients).Draw(t, "client")
-		limit := limits.Draw(t, "limit")
+		limit, bytes := limits.Draw(t, "limit"), bounds.Draw(t, "bytes")
 		for range rapid.IntRange(1, 4).Draw(t, "pages") {
-			if !c.step(t, d, limit) {
+			if !c.stepWithin(t, d, limit, bytes) {
 				c.compare(t, w)
 				break
 			}
 		}
 	}
 	for _, c := range append(clients, newClient(id)) {
-		limit := limits.Draw(t, "limit")
-		for c.step(t, d, limit) {
+		limit, bytes := limits.Draw(t, "limit"), bounds.Draw(t, "bytes")
+		for c.stepWithin(t, d, limit, bytes) {
 		}
 		c.compare(t, w)
 	}

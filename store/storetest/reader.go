@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/roomtide/roomtide/chat"
@@ -102,6 +103,61 @@ func checkPagesFilled(t *testing.T, d store.Driver) {
 	}
 }
 
+// checkPagesInBytes pages through messages of different sizes, some of which are
+// large by their reactions alone: a page is full, but never larger than asked for
+// with more than one message in it, and pages follow each other without a hole.
+func checkPagesInBytes(t *testing.T, d store.Driver) {
+	w := newWorld(t, d)
+	for i := range 12 {
+		w.post("r", "ann", strings.Repeat("\x01", i*i), "")
+		for j := range i % 3 * 8 {
+			w.react("r", chat.Seq(i+1), chat.UserID(fmt.Sprint("user ", j)), fmt.Sprint("e", j%2), true)
+		}
+	}
+	w.commit()
+	all := w.messages("r", 1, 12)
+	for _, bytes := range []int{1, 400, 700, 1500, 1 << 20} {
+		var up, down []chat.Message
+		check := func(ms []chat.Message, next *chat.Message, more bool) {
+			t.Helper()
+			size := 0
+			for i := range ms {
+				size += ms[i].Size()
+			}
+			switch {
+			case len(ms) == 0, size > bytes && len(ms) > 1:
+				t.Fatalf("%d messages of %d bytes, the bound is %d", len(ms), size, bytes)
+			case more != (next != nil):
+				t.Fatalf("more is %v", more)
+			case next != nil && size+next.Size() <= bytes:
+				t.Fatalf("a page of %d bytes has space for %d in %d", size, next.Size(), bytes)
+			}
+		}
+		for at, more := store.FromStart, true; more; at = up[len(up)-1].Seq {
+			var ms []chat.Message
+			ms, more, _ = d.Messages(ctx, "r", store.Page{After: at, Limit: 100, Bytes: bytes})
+			up = append(up, ms...)
+			var next *chat.Message
+			if len(up) < len(all) {
+				next = &all[len(up)]
+			}
+			check(ms, next, more)
+		}
+		same(t, fmt.Sprint("up in ", bytes), up, all)
+		for at, more := chat.Seq(0), true; more; at = down[0].Seq {
+			var ms []chat.Message
+			ms, more, _ = d.Messages(ctx, "r", store.Page{Before: at, Limit: 100, Bytes: bytes})
+			down = append(ms, down...)
+			var next *chat.Message
+			if len(down) < len(all) {
+				next = &all[len(all)-len(down)-1]
+			}
+			check(ms, next, more)
+		}
+		same(t, fmt.Sprint("down in ", bytes), down, all)
+	}
+}
+
 // checkReactions pins the order: emoji by first use, users by choosing.
 func checkReactions(t *testing.T, d store.Driver) {
 	w := newWorld(t, d)
@@ -121,13 +177,29 @@ func checkReactions(t *testing.T, d store.Driver) {
 	ms, _, err := d.Messages(ctx, "r", store.Page{Limit: 1})
 	must(t, err)
 	same(t, "reactions", ms[0].Reactions, []chat.Reaction{
-		{Emoji: "👍", Users: []chat.UserID{"bob", "ann", "zoe"}}, {Emoji: "❤️", Users: []chat.UserID{"cid"}},
+		{Emoji: "👍", Count: 3, Users: []chat.UserID{"bob", "ann", "zoe"}}, {Emoji: "❤️", Count: 1, Users: []chat.UserID{"cid"}},
 	})
 	w.react("r", 1, "bob", "👍", false) // taken away and given again in one batch: the last in line
 	w.react("r", 1, "bob", "👍", true)
 	w.react("r", 1, "eve", "?", false) // never was there
 	w.commit()
 	w.verify()
+	for i := range chat.ReactionUsers + 5 { // more than a message names
+		w.react("r", 1, chat.UserID(fmt.Sprint("user ", i)), "👍", true)
+	}
+	w.commit()
+	w.verify()
+	w.react("r", 1, "bob", "👍", false) // one that is named
+	w.react("r", 1, "user 53", "👍", false)
+	w.react("r", 1, "cid", "❤️", false)
+	w.commit()
+	w.verify()
+	w.remove("r", 1)
+	w.batch.more.Unreact = []store.MessageRef{{Room: "r", Seq: 1}}
+	w.commit()
+	w.verify()
+	st := get(d.Load(ctx, &store.Need{Emoji: []store.MessageRef{{Room: "r", Seq: 1}}}))(t)
+	same(t, "emoji under a message that lost its reactions", st.Emoji, nil)
 }
 
 func checkHeads(t *testing.T, d store.Driver) {
@@ -244,7 +316,7 @@ func cancelledCalls(d *store.Shard, at store.Position) map[string]error {
 	_, errs["Room"] = d.Room(c, "r")
 	_, errs["Heads"] = d.Heads(c, []chat.RoomID{"r"})
 	_, _, errs["Messages"] = d.Messages(c, "r", store.Page{Limit: 1})
-	_, errs["Delta"] = d.Delta(c, "r", 0, 1)
+	_, errs["Delta"] = d.Delta(c, "r", 0, 1, 0)
 	_, errs["Member"] = d.Member(c, "r", "ann")
 	_, errs["Members"] = d.Members(c, "r", "", 1)
 	_, errs["Online"] = d.Online(c, "r", 1)
@@ -305,7 +377,7 @@ func readWhile(d store.Driver, done <-chan struct{}) error {
 		if n := len(ms); n > 0 && (ms[n-1].Seq%2 != 0 || len(ms[n-1].Reactions) != 1) {
 			return fmt.Errorf("half a commit: %+v", ms[n-1])
 		}
-		dl, err := d.DeltaRows(ctx, "r", h.Room.Rev, 1000)
+		dl, err := d.DeltaRows(ctx, "r", h.Room.Rev, store.Space{Items: 1000})
 		if err != nil {
 			return err
 		}

@@ -11,9 +11,10 @@ import (
 	"reflect"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/store"
-	"pgregory.net/rapid"
 )
 
 // Harness is how the suite gets drivers.
@@ -43,6 +44,7 @@ func Run(t *testing.T, h Harness) {
 		{"Room", checkRoom},
 		{"Pages", checkPages},
 		{"PagesFilled", checkPagesFilled},
+		{"PagesInBytes", checkPagesInBytes},
 		{"Reactions", checkReactions},
 		{"Heads", checkHeads},
 		{"Members", checkMembers},

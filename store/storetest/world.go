@@ -4,9 +4,10 @@ import (
 	"cmp"
 	"slices"
 
+	"pgregory.net/rapid"
+
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/store"
-	"pgregory.net/rapid"
 )
 
 // world drives a driver the way a lane does, and remembers what should be in
@@ -212,7 +213,10 @@ func (r *room) reactions(seq chat.Seq) []chat.Reaction {
 			list = append(list, chat.Reaction{Emoji: k.Emoji})
 			i = len(list) - 1
 		}
-		list[i].Users = append(list[i].Users, k.User)
+		list[i].Count++
+		if len(list[i].Users) < chat.ReactionUsers {
+			list[i].Users = append(list[i].Users, k.User)
+		}
 	}
 	return list
 }

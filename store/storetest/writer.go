@@ -186,10 +186,14 @@ func checkLoad(t *testing.T, d store.Driver) {
 
 	same(t, "nothing", *get(d.Load(ctx, &store.Need{}))(t), *store.NewState())
 	st := get(d.Load(ctx, &store.Need{
-		Rooms:     []chat.RoomID{"r", "absent", "r", "s"},
-		Members:   []store.MemberKey{{Room: "r", User: "ann"}, {Room: "r", User: "bob"}, {Room: "s", User: "ann"}, {Room: "r", User: "ann"}},
-		Messages:  []store.MessageRef{{Room: "r", Seq: 2}, {Room: "r", Seq: 9}, {Room: "s", Seq: 1}, {Room: "r", Seq: 3}, {Room: "r", Seq: 2}},
-		Reactions: []store.MessageRef{{Room: "r", Seq: 3}, {Room: "r", Seq: 1}, {Room: "r", Seq: 3}},
+		Rooms:    []chat.RoomID{"r", "absent", "r", "s"},
+		Members:  []store.MemberKey{{Room: "r", User: "ann"}, {Room: "r", User: "bob"}, {Room: "s", User: "ann"}, {Room: "r", User: "ann"}},
+		Messages: []store.MessageRef{{Room: "r", Seq: 2}, {Room: "r", Seq: 9}, {Room: "s", Seq: 1}, {Room: "r", Seq: 3}, {Room: "r", Seq: 2}},
+		Reactions: []store.ReactionKey{
+			{Room: "r", Seq: 3, Emoji: "👍", User: "bob"}, {Room: "r", Seq: 3, Emoji: "👍", User: "ann"},
+			{Room: "r", Seq: 1, Emoji: "👍", User: "bob"}, {Room: "r", Seq: 3, Emoji: "👍", User: "bob"},
+		},
+		Emoji:     []store.MessageRef{{Room: "r", Seq: 3}, {Room: "r", Seq: 1}, {Room: "r", Seq: 3}},
 		UserRooms: []store.UserRoomKey{{User: "ann", Room: "r"}, {User: "ann", Room: "s"}, {User: "ann", Room: "r"}},
 	}))(t)
 	bare := func(id chat.RoomID, seq chat.Seq) chat.Message { return w.rooms[id].messages[seq-1] }
@@ -201,9 +205,8 @@ func checkLoad(t *testing.T, d store.Driver) {
 	same(t, "messages", st.Messages, map[store.MessageRef]chat.Message{
 		{Room: "r", Seq: 2}: bare("r", 2), {Room: "r", Seq: 3}: bare("r", 3), {Room: "s", Seq: 1}: bare("s", 1),
 	})
-	same(t, "reactions", st.Reactions, map[store.MessageRef][]chat.Reaction{
-		{Room: "r", Seq: 3}: {{Emoji: "👍", Users: []chat.UserID{"bob"}}},
-	})
+	same(t, "reactions", st.Reactions, map[store.ReactionKey]bool{{Room: "r", Seq: 3, Emoji: "👍", User: "bob"}: true})
+	same(t, "emoji", st.Emoji, map[store.MessageRef]map[string]int{{Room: "r", Seq: 3}: {"👍": 1}})
 	same(t, "user rooms", st.UserRooms, map[store.UserRoomKey]store.UserRoom{{User: "ann", Room: "r"}: ur})
 	same(t, "keys", st.Keys, nil)
 }

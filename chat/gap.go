@@ -10,10 +10,11 @@ const (
 	GapLost                    // the bus lost events
 	GapLate                    // the bus did not bring a commit in time
 	GapReset                   // the history of the room is another one: it was restored from a backup
+	GapMemory                  // as slow, but earlier: the node has no more memory for what slow connections have not got
 	GapReasons
 )
 
-var gapReasons = [GapReasons]string{"slow", "behind", "lost", "late", "reset"}
+var gapReasons = [GapReasons]string{"slow", "behind", "lost", "late", "reset", "memory"}
 
 // String is the word in the frame, the counter and the log.
 func (r GapReason) String() string {

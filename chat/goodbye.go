@@ -22,7 +22,7 @@ var (
 	ByeSlow      = bye(4001, "slow", "the connection did not keep up")
 	ByeTimeout   = bye(4002, "timeout", "no sign of life")
 	ByeBusy      = bye(4200, "busy", "the server is full")
-	ByeFlood     = bye(4201, "flood", "far too many pings")
+	ByeFlood     = bye(4201, "flood", "far too many commands")
 	ByeInternal  = bye(4202, "internal", "something went wrong on the server")
 	ByeProtocol  = bye(4400, "protocol", "the frame was not understood")
 	ByeTooLarge  = bye(4401, "too_large", "the frame is too large")

@@ -91,6 +91,8 @@ type Rates struct {
 	RoomBurst    int     `toml:"room_burst" default:"600" help:"How many of them at once."`
 	Joins        float64 `toml:"joins" default:"50" help:"Joins of one user, per second."`
 	JoinBurst    int     `toml:"join_burst" default:"1000" help:"How many of them at once; a client that comes back joins all its rooms."`
+	ReadBytes    float64 `toml:"read_bytes" default:"1048576" help:"Bytes of answers (history, changes, joins, members, rooms) to one user, per second; each question costs 1024 besides."`
+	ReadBurst    int     `toml:"read_burst" default:"33554432" help:"How many of them at once."`
 }
 
 // Limits are chat.Limits with their keys and help; the conversion in

@@ -74,6 +74,7 @@ type Config struct {
 type Engine struct {
 	cfg   Config
 	rates *rates
+	reads *limit.Keyed[chat.UserID] // questions that are answered now
 }
 
 // New returns an Engine.
@@ -90,7 +91,10 @@ func New(cfg Config) *Engine {
 	if cfg.Joins == nil {
 		cfg.Joins = limit.New(limit.Config{Name: "joins", Registerer: cfg.Registerer})
 	}
-	return &Engine{cfg: cfg, rates: newRates(cfg.Rates, cfg.Now, cfg.Registerer)}
+	return &Engine{
+		cfg: cfg, rates: newRates(cfg.Rates, cfg.Now, cfg.Registerer),
+		reads: limit.NewKeyed[chat.UserID](readsAtOnce, readsWaiting, "you are asking too much at once"),
+	}
 }
 
 // Limits are the limits in force.

@@ -8,11 +8,8 @@ import (
 	"github.com/roomtide/roomtide/wire"
 )
 
-// History returns a page of messages in ascending Seq: before or after a
-// number, from the start, or the newest. 10 unless the page says how many, fewer
-// where they are large (pageBytes).
-func (e *Engine) History(ctx context.Context, a Actor, room chat.RoomID, p store.Page) (*wire.HistoryReply, error) {
-	if err := e.checkRead(ctx, &a, room); err != nil {
+func (e *Engine) history(ctx context.Context, a *Actor, room chat.RoomID, p store.Page) (*wire.HistoryReply, error) {
+	if err := e.checkRead(ctx, a, room); err != nil {
 		return nil, err
 	}
 	if p.Before < 0 || p.After < store.FromStart || p.Before != 0 && p.After != 0 {
@@ -26,10 +23,8 @@ func (e *Engine) History(ctx context.Context, a Actor, room chat.RoomID, p store
 	return &wire.HistoryReply{Room: room, Messages: ms, More: more}, nil
 }
 
-// Changes returns what changed in the room after a rev, as far as it fits into one
-// answer.
-func (e *Engine) Changes(ctx context.Context, a Actor, room chat.RoomID, after chat.Rev, limit int) (*wire.ChangesReply, error) {
-	if err := e.checkRead(ctx, &a, room); err != nil {
+func (e *Engine) changes(ctx context.Context, a *Actor, room chat.RoomID, after chat.Rev, limit int) (*wire.ChangesReply, error) {
+	if err := e.checkRead(ctx, a, room); err != nil {
 		return nil, err
 	}
 	if after < 0 {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/roomtide/roomtide/change"
@@ -32,7 +33,7 @@ func (e *Engine) Join(ctx context.Context, a Actor, room chat.RoomID, o JoinOpti
 		return nil, err
 	}
 	if !a.Server {
-		if err := e.rates.join.Take(a.User); err != nil {
+		if err := cmp.Or(e.rates.join.Take(a.User), e.rates.read.Check(a.User)); err != nil {
 			return nil, err
 		}
 	}
@@ -55,6 +56,7 @@ func (e *Engine) Join(ctx context.Context, a Actor, room chat.RoomID, o JoinOpti
 	}
 	online, count, err := e.cfg.Presence.Online(ctx, room, joinPage)
 	reply.Online, reply.Count = fitUsers(online, joinBytes), count
+	e.charge(&a, size(reply))
 	return reply, err
 }
 

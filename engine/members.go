@@ -7,9 +7,8 @@ import (
 	"github.com/roomtide/roomtide/wire"
 )
 
-// Members returns the room's members in ascending user id after the given one.
-func (e *Engine) Members(ctx context.Context, a Actor, room chat.RoomID, after chat.UserID, limit int) (*wire.MembersReply, error) {
-	if err := e.checkRead(ctx, &a, room); err != nil {
+func (e *Engine) members(ctx context.Context, a *Actor, room chat.RoomID, after chat.UserID, limit int) (*wire.MembersReply, error) {
+	if err := e.checkRead(ctx, a, room); err != nil {
 		return nil, err
 	}
 	db := e.cfg.Store.Room(room)
@@ -26,9 +25,8 @@ func (e *Engine) Members(ctx context.Context, a Actor, room chat.RoomID, after c
 	return &wire.MembersReply{Room: room, Members: fit, Count: r.Members, More: len(fit) < len(ms)}, nil
 }
 
-// Online returns the users who are online in the room, and how many there are.
-func (e *Engine) Online(ctx context.Context, a Actor, room chat.RoomID, limit int) (*wire.OnlineReply, error) {
-	if err := e.checkRead(ctx, &a, room); err != nil {
+func (e *Engine) online(ctx context.Context, a *Actor, room chat.RoomID, limit int) (*wire.OnlineReply, error) {
+	if err := e.checkRead(ctx, a, room); err != nil {
 		return nil, err
 	}
 	users, count, err := e.cfg.Presence.Online(ctx, room, page(limit, joinPage, e.cfg.Limits.PageMembers))

@@ -34,7 +34,9 @@ func fit[T any](list []T, bytes int, size func(*T) int) []T {
 	return list
 }
 
-func fitMembers(ms []chat.Member, bytes int) []chat.Member { return fit(ms, bytes, (*chat.Member).Size) }
+func fitMembers(ms []chat.Member, bytes int) []chat.Member {
+	return fit(ms, bytes, (*chat.Member).Size)
+}
 
 func fitUsers(users []chat.UserID, bytes int) []chat.UserID {
 	return fit(users, bytes, func(u *chat.UserID) int { return chat.TextSize(string(*u)) + 3 })

@@ -22,6 +22,7 @@ type Rates struct {
 	Room   Rate // durable changes in one room, by all its members
 	Join   Rate // joins of one user
 	Signal Rate // typing and read marks of one user
+	Read   Rate // bytes of answers to one user, of which a question costs some besides (questionCost)
 }
 
 // rates are the token buckets in use.
@@ -30,6 +31,7 @@ type rates struct {
 	room   *limit.Rates[chat.RoomID]
 	join   *limit.Rates[chat.UserID]
 	signal *limit.Rates[chat.UserID]
+	read   *limit.Rates[chat.UserID]
 }
 
 func newRates(r Rates, now func() time.Time, reg prometheus.Registerer) *rates {
@@ -50,6 +52,7 @@ func newRates(r Rates, now func() time.Time, reg prometheus.Registerer) *rates {
 		room:   limit.NewRates[chat.RoomID](config("room", r.Room, "this room is too busy")),
 		join:   limit.NewRates[chat.UserID](config("join", r.Join, "you are joining too fast")),
 		signal: limit.NewRates[chat.UserID](config("signal", r.Signal, "too many signals")),
+		read:   limit.NewRates[chat.UserID](config("read", r.Read, "you are asking too much")),
 	}
 }
 

@@ -11,10 +11,7 @@ import (
 // roomsListed is how many rooms "my rooms" lists at most.
 const roomsListed = 1000
 
-// Rooms returns the rooms that the actor is a member of, with what is unread and
-// the newest message, in ascending room id. Newest messages beyond pageBytes are
-// left out.
-func (e *Engine) Rooms(ctx context.Context, a Actor) (*wire.RoomsReply, error) {
+func (e *Engine) myRooms(ctx context.Context, a *Actor) (*wire.RoomsReply, error) {
 	if a.User == "" {
 		return nil, chat.E(chat.Invalid, "say for which user")
 	}
@@ -48,9 +45,8 @@ func (e *Engine) Rooms(ctx context.Context, a Actor) (*wire.RoomsReply, error) {
 	return reply, nil
 }
 
-// GetRoom returns the room itself.
-func (e *Engine) GetRoom(ctx context.Context, a Actor, room chat.RoomID) (*wire.RoomReply, error) {
-	if err := e.checkRead(ctx, &a, room); err != nil {
+func (e *Engine) getRoom(ctx context.Context, a *Actor, room chat.RoomID) (*wire.RoomReply, error) {
+	if err := e.checkRead(ctx, a, room); err != nil {
 		return nil, err
 	}
 	r, err := e.cfg.Store.Room(room).Room(ctx, room)

@@ -81,6 +81,7 @@ type API struct {
 	prom      http.Handler
 	heartbeat time.Duration
 	bodyTime  time.Duration
+	pieceTime time.Duration
 
 	streams atomic.Int64 // event streams now
 }
@@ -111,7 +112,7 @@ func New(cfg Config) *API {
 		cfg: cfg, log: cfg.Log, origins: origin.New(cfg.Origins),
 		metrics: newMetrics(cfg.Registry), failures: newFailures(time.Now),
 		prom:      promhttp.HandlerFor(cfg.Registry, promhttp.HandlerOpts{}),
-		heartbeat: heartbeatTime, bodyTime: bodyTime,
+		heartbeat: heartbeatTime, bodyTime: bodyTime, pieceTime: pieceTime,
 	}
 	a.mux = a.routes()
 	return a

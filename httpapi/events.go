@@ -163,13 +163,24 @@ func (c *call) catchUp(s *stream, head []byte, since chat.Rev) (chat.Rev, error)
 		for _, ev := range d.Events(since) {
 			head = sse{}.AppendEvent(head, ev)
 		}
-		if _, err := s.Write(head); err != nil {
+		if err := c.writeHeld(s, head); err != nil {
 			return 0, err
 		}
 		if rev, head = d.Rev, head[:0]; !d.More {
 			return rev, nil
 		}
 	}
+}
+
+// writeHeld writes a page of a stream, which counts as held while its reader takes
+// it.
+func (c *call) writeHeld(s *stream, page []byte) error {
+	if err := c.hold(len(page)); err != nil {
+		return err
+	}
+	defer c.cfg.Hub.Release(len(page))
+	_, err := s.Write(page)
+	return err
 }
 
 func (c *call) changesAfter(rev chat.Rev) (*chat.Delta, error) {

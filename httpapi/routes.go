@@ -77,11 +77,11 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, rt route) {
 	defer cancel()
 	c := &call{API: a, w: w, r: r, ctx: ctx, room: chat.RoomID(r.PathValue("room"))}
 	ans, err := c.run(rt)
-	switch {
-	case err != nil:
+	if err == nil && ans.status != 0 {
+		err = c.write(ans)
+	}
+	if err != nil {
 		a.fail(w, r, err)
-	case ans.status != 0:
-		writeJSON(w, ans.status, ans.body)
 	}
 }
 
@@ -89,7 +89,11 @@ func (c *call) run(rt route) (answer, error) {
 	if err := c.authenticate(rt.scope); err != nil {
 		return answer{}, err
 	}
-	return rt.do(c)
+	ans, err := rt.do(c)
+	if err != nil && c.id.Kind != identity.Server {
+		c.cfg.Engine.Refused(c.actor, chat.KindOf(err))
+	}
+	return ans, err
 }
 
 func writeJSON(w http.ResponseWriter, status int, body []byte) {

@@ -2,7 +2,6 @@ package hub
 
 import (
 	"cmp"
-	"net"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -31,7 +30,9 @@ type Conn struct {
 	user     chat.UserID     // set once, by SetUser
 	subs     []*subscription // by room; most connections have few, and a map costs more than all of them
 	private  [][]byte        // frames for this connection alone, oldest first
-	bytes    int             // of private
+	small    int32           // bytes of those in private of up to Config.maxSmall
+	large    int32           // bytes of the larger ones in private, and of one that the link has a part of
+	left     chan struct{}   // closed when private frames have left; nil: not waited for
 	bye      *chat.Goodbye   // set by the first Close; nothing is queued after it
 	gone     bool            // detached
 	tracked  bool            // Delivered will be asked for
@@ -43,7 +44,7 @@ type Conn struct {
 	touched bool  // on the list of this round
 	first   int32 // what this round has for it: a list in worker.items
 	last    int32
-	cut     net.Buffers // rest of a frame the link took a part of; goes first
+	backlog *backlog // nil while the link takes everything; changed under mu
 }
 
 // encoding is how the connection is written to.
@@ -66,47 +67,6 @@ func (c *Conn) SetUser(user chat.UserID) {
 	c.mu.Unlock()
 	if gone { // Detach may have looked before add
 		c.hub.users.remove(user, c)
-	}
-}
-
-// Send queues one private frame: bytes ready for the wire, which the connection
-// keeps. Private frames go out in order, and before room events that are
-// delivered later. When more than PrivateBytes already wait behind the frame in
-// front, the connection is closed as slow.
-func (c *Conn) Send(frame []byte) { c.queue(frame, true) }
-
-// SendLater is Send without waking the worker: the frame leaves with the next
-// Kick or batch. The caller sees to it that one comes soon.
-func (c *Conn) SendLater(frame []byte) { c.queue(frame, false) }
-
-func (c *Conn) queue(frame []byte, wake bool) {
-	c.mu.Lock()
-	queued, full := c.push(frame)
-	c.mu.Unlock()
-	if queued {
-		c.queued(wake || full)
-	}
-}
-
-// push queues a private frame, or closes the connection as slow. queued must
-// follow if it did one of both. c.mu is held.
-func (c *Conn) push(frame []byte) (queued, full bool) {
-	if c.gone || c.bye != nil {
-		return false, false
-	}
-	if len(c.private) > 0 && c.bytes-len(c.private[0]) > c.hub.cfg.PrivateBytes {
-		c.bye = &chat.ByeSlow
-		return true, true
-	}
-	c.private = append(c.private, frame)
-	c.bytes += len(frame)
-	return true, false
-}
-
-func (c *Conn) queued(wake bool) {
-	c.worker.addConn(c)
-	if wake {
-		c.worker.kick()
 	}
 }
 
@@ -211,8 +171,8 @@ func (c *Conn) Detach() {
 	}
 	c.gone = true
 	subs, user := c.subs, c.user
-	c.subs, c.private, c.bytes = nil, nil, 0
-	c.wakeFlush()
+	c.subs = nil
+	c.dropPrivate()
 	c.mu.Unlock()
 	if user != "" {
 		c.hub.users.remove(user, c)

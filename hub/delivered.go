@@ -1,7 +1,6 @@
 package hub
 
 import (
-	"context"
 	"slices"
 
 	"github.com/roomtide/roomtide/chat"
@@ -70,8 +69,6 @@ type deliveryLog struct {
 	lost    bool       // ranges before these, which may not have arrived
 	late    bool       // some of them were added after Acked was called last
 	pending []Position // of rooms without a subscription yet
-
-	flushed chan struct{} // closed when no private frame is queued; nil: not waited for
 }
 
 // maxRanges bounds the ranges of a connection, 32 KB. Only what is written between
@@ -252,34 +249,4 @@ func (d *deliveryLog) add(r Range) {
 // clearPending forgets what is pending of a room.
 func (d *deliveryLog) clearPending(room chat.RoomID) {
 	d.pending = slices.DeleteFunc(d.pending, func(p Position) bool { return p.Room == room })
-}
-
-// Flush waits until the link has taken what was Sent, but for the end of the last
-// frame, or takes nothing any more.
-func (c *Conn) Flush(ctx context.Context) error {
-	c.mu.Lock()
-	if len(c.private) == 0 {
-		c.mu.Unlock()
-		return nil
-	}
-	d := c.ensureLog()
-	if d.flushed == nil {
-		d.flushed = make(chan struct{})
-	}
-	flushed := d.flushed
-	c.mu.Unlock()
-	select {
-	case <-flushed:
-		return nil
-	case <-ctx.Done():
-		return chat.Wrap(chat.Unavailable, "hub.flush", ctx.Err())
-	}
-}
-
-// wakeFlush ends the waits of Flush if nothing is queued. c.mu is held.
-func (c *Conn) wakeFlush() {
-	if d := c.delivery; d != nil && d.flushed != nil && len(c.private) == 0 {
-		close(d.flushed)
-		d.flushed = nil
-	}
 }

@@ -28,8 +28,11 @@
 // before its event is published is never behind it.
 //
 // A connection whose link accepts no more leaves the rounds until it is writable
-// again. It costs its offsets, the rest of one frame and, behind the reply in
-// front, about Config.PrivateBytes of replies.
+// again. It costs its offsets, the rest of one frame, one large reply and
+// Config.PrivateBytes of small ones. One that takes less than Config.MinRate is
+// closed. For all connections together there are two budgets: of replies that wait
+// (beyond it the connections with the most waiting are closed) and of room logs
+// (beyond it logs are cut, the largest first, and their slow readers get a gap).
 //
 // Where a subscription cannot go on without leaving something out, its client is
 // told of a gap (chat.GapReason says why, subscription.gapReason decides) and gets
@@ -39,7 +42,7 @@
 //
 // The worker of a connection alone writes to its link. The order of the locks:
 // roomShare.mu first; room.mu, Conn.mu and worker.mu may be taken under it, and
-// nothing under those. All others are taken alone. No lock is held while a Bus
+// nothing under those, but for worker.mu. All others are taken alone. No lock is held while a Bus
 // or a Link is called. Deliver and SendLater take room.mu, Conn.mu and worker.mu,
 // which are held for a few copies only: a lane that delivers waits for no round
 // and for no reader. (Only where a membership ended it takes roomShare.mu, which a

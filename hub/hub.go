@@ -28,8 +28,11 @@ type Config struct {
 
 	Workers      int           // writing goroutines, GOMAXPROCS
 	RoomLogBytes int           // of a room's log in one encoding, 256 KiB
-	PrivateBytes int           // of replies waiting for one connection, 256 KiB
+	LogsTotal    int           // of all room logs together, 128 MiB
+	PrivateBytes int           // of small replies waiting for one connection, 256 KiB; beside them one large one may wait
+	PrivateTotal int           // of all replies that wait, 64 MiB
 	StallTimeout time.Duration // a link that accepts nothing for so long is closed, 30 s
+	MinRate      int           // a link that takes fewer bytes a second for as long as that, while something waits, is closed, 4096
 	LateAfter    time.Duration // a commit that the bus has not brought by then is lost, 2 s
 	scanSize     int           // subscriptions of one room that a worker serves in a round, 1024: some milliseconds of writing
 
@@ -49,6 +52,15 @@ func (c *Config) setDefaults() {
 	}
 	if c.PrivateBytes <= 0 {
 		c.PrivateBytes = 256 << 10
+	}
+	if c.LogsTotal <= 0 {
+		c.LogsTotal = 128 << 20
+	}
+	if c.PrivateTotal <= 0 {
+		c.PrivateTotal = 64 << 20
+	}
+	if c.MinRate <= 0 {
+		c.MinRate = 4096
 	}
 	if c.StallTimeout <= 0 {
 		c.StallTimeout = 30 * time.Second
@@ -86,6 +98,9 @@ type Hub struct {
 	wg      sync.WaitGroup
 
 	// Safe for any goroutine.
+	waiting   budget       // of private frames
+	held      atomic.Int64 // bytes by Hold
+	logBytes  budget       // of room logs
 	rooms     rooms
 	lanes     lanes
 	users     users
@@ -97,7 +112,12 @@ type Hub struct {
 // New makes a Hub and starts its workers. Close ends them.
 func New(cfg Config) *Hub {
 	cfg.setDefaults()
-	h := &Hub{cfg: cfg, log: cfg.Log, metrics: newMetrics(cfg.Registerer), done: make(chan struct{})}
+	h := &Hub{cfg: cfg, log: cfg.Log, done: make(chan struct{})}
+	h.metrics = newMetrics(cfg.Registerer, map[string]*atomic.Int64{
+		"private_bytes": &h.waiting.used, "held_bytes": &h.held, "room_log_bytes": &h.logBytes.used,
+	})
+	h.waiting.limit, h.waiting.over = int64(cfg.PrivateTotal), func() { h.workers[0].later(h.shed) }
+	h.logBytes.limit, h.logBytes.over = int64(cfg.LogsTotal), func() { h.workers[0].later(h.shedLogs) }
 	h.rooms.init()
 	h.lanes.init()
 	h.users.init()

@@ -1,6 +1,8 @@
 package hub
 
 import (
+	"sync/atomic"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/roomtide/roomtide/chat"
@@ -11,7 +13,7 @@ import (
 type metrics struct {
 	conns, rooms, stalled     prometheus.Gauge
 	deliveries, writes, bytes prometheus.Counter
-	slow                      prometheus.Counter
+	slow, shed                prometheus.Counter
 	holes                     prometheus.Counter
 	gaps                      [chat.GapReasons]prometheus.Counter
 }
@@ -21,7 +23,7 @@ type counts struct {
 	deliveries, writes, bytes int
 }
 
-func newMetrics(reg prometheus.Registerer) *metrics {
+func newMetrics(reg prometheus.Registerer, memory map[string]*atomic.Int64) *metrics {
 	gauge := func(name, help string) prometheus.Gauge {
 		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "roomtide", Subsystem: "hub", Name: name, Help: help})
 	}
@@ -39,15 +41,27 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		writes:     counter("writes_total", "Writes to links."),
 		bytes:      counter("written_bytes_total", "Bytes the links took."),
 		slow:       counter("slow_total", "Connections closed because they did not keep up."),
+		shed:       counter("shed_total", "Connections closed as slow because too much waited for all connections together."),
 		holes:      counter("lane_holes_total", "Times that batches of a lane were lost."),
 	}
 	for r := range chat.GapReasons {
 		m.gaps[r] = gaps.WithLabelValues(r.String())
 	}
 	if reg != nil {
-		reg.MustRegister(m.conns, m.rooms, m.stalled, m.deliveries, m.writes, m.bytes, m.slow, m.holes, gaps)
+		reg.MustRegister(m.conns, m.rooms, m.stalled, m.deliveries, m.writes, m.bytes, m.slow, m.shed, m.holes, gaps)
+		for name, bytes := range memory {
+			reg.MustRegister(prometheus.NewGaugeFunc(
+				prometheus.GaugeOpts{Namespace: "roomtide", Subsystem: "hub", Name: name, Help: memoryHelp[name]},
+				func() float64 { return float64(bytes.Load()) }))
+		}
 	}
 	return m
+}
+
+var memoryHelp = map[string]string{
+	"private_bytes":  "Bytes of replies that wait for their readers now.",
+	"held_bytes":     "Bytes of answers over HTTP that wait for their readers now.",
+	"room_log_bytes": "Bytes of room logs now.",
 }
 
 // add adds what a worker counted and sets it back to zero.

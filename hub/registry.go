@@ -44,6 +44,13 @@ func (s *connSet) len() int {
 	return len(s.conns)
 }
 
+// all returns the connections.
+func (s *connSet) all() []*Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.conns)
+}
+
 // close makes add fail and returns the connections.
 func (s *connSet) close() []*Conn {
 	s.mu.Lock()

@@ -53,7 +53,7 @@ func (r *room) share(w *worker) *roomShare {
 // made for the first one. r.mu is held.
 func (r *room) use(id uint8) offset {
 	if r.users[id]++; r.users[id] == 1 {
-		r.logs[id] = newRoomLog(r.hub.cfg.RoomLogBytes, r.rev)
+		r.logs[id] = newRoomLog(r.hub.cfg.RoomLogBytes, &r.hub.logBytes, r.rev)
 		r.encodings.Store(r.encodings.Load() | 1<<id)
 	}
 	return r.logs[id].head
@@ -62,6 +62,7 @@ func (r *room) use(id uint8) offset {
 // unuse undoes use. r.mu is held.
 func (r *room) unuse(id uint8) {
 	if r.users[id]--; r.users[id] == 0 {
+		r.logs[id].clear()
 		r.logs[id] = nil
 		r.encodings.Store(r.encodings.Load() &^ (1 << id))
 	}
@@ -149,6 +150,18 @@ func (r *room) trim() {
 	for id, l := range r.logs {
 		if l != nil && len(l.chunks) > 1 {
 			l.trim(r.retained(id))
+		}
+	}
+}
+
+// giveUp makes logs of more than most bytes smaller, needed or not.
+func (r *room) giveUp(most int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, l := range r.logs {
+		if l != nil && l.bytes > most {
+			l.trim(r.retained(id))
+			l.giveUp(most)
 		}
 	}
 }

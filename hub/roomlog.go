@@ -41,6 +41,7 @@ func (c *chunk) end() int64 { return c.start + int64(len(c.mem)) }
 // room.mu; see chunk for what may be read without.
 type roomLog struct {
 	limit  int
+	total  *budget // of all logs
 	chunks []*chunk
 	bytes  int    // memory of chunks
 	base   offset // the newest offset that is in no chunk
@@ -54,8 +55,8 @@ type loss struct {
 	reason chat.GapReason
 }
 
-func newRoomLog(limit int, rev chat.Rev) *roomLog {
-	return &roomLog{limit: limit, base: offset{rev: rev}, head: offset{rev: rev}}
+func newRoomLog(limit int, total *budget, rev chat.Rev) *roomLog {
+	return &roomLog{limit: limit, total: total, base: offset{rev: rev}, head: offset{rev: rev}}
 }
 
 // setRev tells an empty log which rev its beginning stands for.
@@ -64,7 +65,7 @@ func (l *roomLog) setRev(rev chat.Rev) { l.base.rev, l.head.rev = rev, rev }
 // abandon drops everything, so that no offset up to the present end is in the log
 // any more. It begins anew behind that, for what follows rev.
 func (l *roomLog) abandon(rev chat.Rev, reason chat.GapReason) {
-	l.chunks, l.bytes = nil, 0
+	l.clear()
 	l.head.off++
 	l.head.rev = rev
 	l.base = l.head
@@ -111,6 +112,7 @@ func (l *roomLog) grow(at int64) {
 	}
 	l.chunks = append(l.chunks, &chunk{start: at, mem: make([]byte, size)})
 	l.bytes += size
+	l.total.add(int64(size))
 }
 
 // trim drops the chunks that end at or before retained: they are not needed.
@@ -120,12 +122,28 @@ func (l *roomLog) trim(retained int64) {
 	}
 }
 
+// giveUp drops the oldest chunks until there are at most so many bytes, needed or
+// not.
+func (l *roomLog) giveUp(most int) {
+	for l.bytes > most {
+		l.drop()
+		l.loss = loss{l.start(), chat.GapMemory}
+	}
+}
+
+// clear drops all chunks of a log that is not used any more, or begins anew.
+func (l *roomLog) clear() {
+	l.total.add(-int64(l.bytes))
+	l.chunks, l.bytes = nil, 0
+}
+
 func (l *roomLog) drop() {
 	c := l.chunks[0]
 	if n := len(c.ends); n > 0 {
 		l.base = c.ends[n-1]
 	}
 	l.bytes -= len(c.mem)
+	l.total.add(-int64(len(c.mem)))
 	l.chunks = slices.Delete(l.chunks, 0, 1)
 }
 

@@ -18,7 +18,7 @@ func TestRoomLogModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		limit := rapid.IntRange(4<<10, 16<<10).Draw(t, "limit")
 		first := chat.Rev(rapid.IntRange(0, 50).Draw(t, "first"))
-		l := newRoomLog(limit, first)
+		l := newRoomLog(limit, &budget{limit: 1 << 40}, first)
 		var all []byte
 		behind := map[chat.Rev]int64{first: 0} // the first offset behind each rev
 		rev := first
@@ -64,7 +64,7 @@ func TestRoomLogModel(t *testing.T) {
 }
 
 func TestFrameEnd(t *testing.T) {
-	l := newRoomLog(64<<10, 0)
+	l := newRoomLog(64<<10, &budget{limit: 1 << 40}, 0)
 	var ends []int64
 	for i := range 20 {
 		l.append(make([]byte, 100+i*70), chat.Rev(i+1))

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"hash/maphash"
+	"slices"
 	"sync"
 
 	"github.com/roomtide/roomtide/bus"
@@ -42,14 +43,17 @@ func (rs *rooms) get(id chat.RoomID) *room {
 
 // ofLane returns the rooms of a lane.
 func (rs *rooms) ofLane(id bus.Lane) []*room {
+	return slices.DeleteFunc(rs.all(), func(r *room) bool { return r.lane != id })
+}
+
+// all returns the rooms.
+func (rs *rooms) all() []*room {
 	var all []*room
 	for i := range rs.stripes {
 		st := &rs.stripes[i]
 		st.mu.RLock()
 		for _, r := range st.byID {
-			if r.lane == id {
-				all = append(all, r)
-			}
+			all = append(all, r)
 		}
 		st.mu.RUnlock()
 	}

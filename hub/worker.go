@@ -42,6 +42,7 @@ type work struct {
 	subs   []*subscription // resumed behind the head of their room
 	back   []*Conn         // writable again
 	conns  []*Conn         // have private frames, or are to be closed
+	shed   []func()        // make the node fit into a budget again
 	done   []chan struct{} // closed at the end of the round
 }
 
@@ -51,8 +52,9 @@ func (k *work) reset() {
 	clear(k.subs)
 	clear(k.back)
 	clear(k.conns)
+	clear(k.shed)
 	clear(k.done)
-	k.shares, k.going, k.subs, k.back, k.conns, k.done = k.shares[:0], k.going[:0], k.subs[:0], k.back[:0], k.conns[:0], k.done[:0]
+	k.shares, k.going, k.subs, k.back, k.conns, k.shed, k.done = k.shares[:0], k.going[:0], k.subs[:0], k.back[:0], k.conns[:0], k.shed[:0], k.done[:0]
 }
 
 func newWorker(h *Hub, number int) *worker {
@@ -83,6 +85,12 @@ func (w *worker) addConn(c *Conn) {
 
 func (w *worker) addSub(s *subscription) { w.add(func(k *work) { k.subs = append(k.subs, s) }) }
 func (w *worker) addBack(c *Conn)        { w.add(func(k *work) { k.back = append(k.back, c) }) }
+
+// later has the worker call shed in its next round.
+func (w *worker) later(shed func()) {
+	w.add(func(k *work) { k.shed = append(k.shed, shed) })
+	w.kick()
+}
 
 // kick wakes the worker if there is something to do.
 func (w *worker) kick() {
@@ -125,6 +133,9 @@ func (w *worker) round() {
 		if p.beginScan() {
 			w.doing.going = append(w.doing.going, p)
 		}
+	}
+	for _, shed := range w.doing.shed {
+		shed()
 	}
 	again := false // some rooms are not done
 	for _, p := range w.doing.going {

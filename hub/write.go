@@ -2,7 +2,6 @@ package hub
 
 import (
 	"net"
-	"slices"
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/internal/netwrite"
@@ -11,17 +10,16 @@ import (
 // write gives a connection everything collected for it in one TryWrite: the
 // rest of a frame that was cut, private frames, events.
 func (w *worker) write(c *Conn) {
-	out := append(w.out[:0], c.cut...)
-	total := netwrite.Size(c.cut)
+	out := append(w.out[:0], c.cut()...)
 	c.mu.Lock()
 	bye, gone := c.bye, c.gone
 	out = append(out, c.private...)
 	private := len(c.private)
-	total += c.bytes
 	if c.tracked {
 		w.track(c)
 	}
 	c.mu.Unlock()
+	total := netwrite.Size(out)
 	if gone {
 		c.dead = true
 	}
@@ -84,8 +82,8 @@ func (w *worker) track(c *Conn) {
 
 // finish is for a write that the link took whole.
 func (w *worker) finish(c *Conn, private int) {
-	c.cut = nil
-	c.sent(private)
+	c.sent(private, false)
+	c.caughtUp()
 	for i := c.first; i >= 0; i = w.items[i].next {
 		if it := &w.items[i]; it.sub != nil {
 			sp := &w.spans[it.span]
@@ -98,20 +96,25 @@ func (w *worker) finish(c *Conn, private int) {
 // with, the rest of the one that was cut goes first next time, and the
 // subscriptions go back to the first frame that was not begun.
 func (w *worker) short(c *Conn, n, private int) {
+	slow := c.fallBehind(n)
 	var frames int
-	if k := netwrite.Size(c.cut); n < k {
-		c.cut = netwrite.Rest(c.cut, n)
+	if k := netwrite.Size(c.cut()); n < k {
+		c.backlog.cut = netwrite.Rest(c.backlog.cut, n)
 		n = 0
 	} else {
 		n -= k
-		c.cut = nil
+		c.endCut()
 		frames, n = c.takePrivate(private, n)
 	}
 	i := c.first
-	if frames == private && c.cut == nil {
+	if frames == private && c.cut() == nil {
 		i = w.shortItems(c, n)
 	}
 	w.putBack(c, i)
+	if slow {
+		w.end(c, chat.ByeSlow)
+		return
+	}
 	w.stall(c)
 }
 
@@ -124,30 +127,13 @@ func (c *Conn) takePrivate(frames, n int) (begun, left int) {
 		f := c.private[begun]
 		begun++
 		if n < len(f) {
-			c.cut = net.Buffers{f[n:]}
+			c.backlog.cut = net.Buffers{f[n:]}
 		}
 		n -= len(f)
 	}
 	c.mu.Unlock()
-	c.sent(begun)
+	c.sent(begun, c.cut() != nil)
 	return begun, max(n, 0)
-}
-
-// sent forgets the oldest private frames.
-func (c *Conn) sent(frames int) {
-	if frames == 0 {
-		return
-	}
-	const keep = 16
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	frames = min(frames, len(c.private)) // Detach empties it
-	c.bytes -= netwrite.Size(c.private[:frames])
-	c.private = slices.Delete(c.private, 0, frames)
-	if len(c.private) == 0 && cap(c.private) > keep {
-		c.private = nil
-	}
-	c.wakeFlush()
 }
 
 // shortItems finishes the items of which n bytes were written in all and returns
@@ -169,7 +155,7 @@ func (w *worker) shortItems(c *Conn, n int) int32 {
 		sp.room.mu.Lock()
 		end := frameEnd(sp.chunks, off)
 		sp.room.mu.Unlock()
-		c.cut = appendBytes(nil, sp.chunks, off, end.off)
+		c.backlog.cut = appendBytes(nil, sp.chunks, off, end.off)
 		w.counts.deliveries += int(end.count - sp.from.count)
 		w.putBack(c, w.items[i].next)
 		it.back(end)
@@ -223,11 +209,10 @@ func (w *worker) end(c *Conn, g chat.Goodbye) {
 		return
 	}
 	c.dead = true
-	c.cut = nil
 	c.mu.Lock()
 	c.bye = &g
-	c.private, c.bytes = nil, 0
-	c.wakeFlush()
+	c.dropPrivate()
+	c.backlog = nil
 	c.mu.Unlock()
 	if g.Code == chat.ByeSlow.Code {
 		w.hub.metrics.slow.Inc()

@@ -202,6 +202,7 @@ func (s *Server) rates() engine.Rates {
 		Room:   engine.Rate{PerSecond: r.RoomMessages, Burst: r.RoomBurst},
 		Join:   engine.Rate{PerSecond: r.Joins, Burst: r.JoinBurst},
 		Signal: engine.Rate{PerSecond: 10, Burst: 30},
+		Read:   engine.Rate{PerSecond: r.ReadBytes, Burst: r.ReadBurst},
 	}
 }
 

@@ -14,7 +14,7 @@ func (s *Session) ask(ctx context.Context, cmd *wire.Command) (wire.Reply, error
 	e, a := s.deps.Engine, s.actor
 	switch cmd.Type {
 	case wire.Ping:
-		return &wire.DoneReply{}, nil
+		return reply(e.Ping(ctx, a))
 	case wire.Read:
 		return reply(e.Read(ctx, a, cmd.Room, cmd.Seq))
 	case wire.Typing:

@@ -18,6 +18,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/hub"
@@ -70,6 +72,9 @@ type Session struct {
 	guest bool // the name was not proven
 	actor engine.Actor
 
+	// Safe for any goroutine.
+	refusals atomic.Pointer[rate.Limiter] // made for the first refusal
+
 	// Owned by the calls of Handle and its like.
 	rooms  []chat.RoomID // joined on this connection, in order
 	expiry *time.Timer   // ends the connection with the token; nil if it does not
@@ -114,6 +119,12 @@ func (s *Session) Handle(ctx context.Context, cmd *wire.Command) {
 			return
 		}
 	}
+	if large(cmd.Type) {
+		if err := s.conn.AwaitSpace(ctx, spaceTime); err != nil {
+			s.fail(cmd, err)
+			return
+		}
+	}
 	switch cmd.Type {
 	case wire.Hello:
 		s.hello(ctx, cmd)
@@ -127,6 +138,20 @@ func (s *Session) Handle(ctx context.Context, cmd *wire.Command) {
 		r, err := s.ask(ctx, cmd)
 		s.answer(cmd, r, err)
 	}
+}
+
+// spaceTime is how long a question waits for the client to read the answers before
+// it. Nothing of the client is read meanwhile, so that it is well below the time in
+// which a connection must give a sign of life.
+const spaceTime = 10 * time.Second
+
+// large reports whether the answer to a command may have a page in it.
+func large(t wire.Type) bool {
+	switch t {
+	case wire.Join, wire.History, wire.Changes, wire.Members, wire.Online, wire.Rooms:
+		return true
+	}
+	return false
 }
 
 // hello names the speaker. It comes first, once, or not at all for guests.
@@ -245,4 +270,5 @@ func (s *Session) fail(cmd *wire.Command, err error) {
 		s.deps.Log.Error("a command failed", "type", string(cmd.Type), "user", s.actor.User, "room", cmd.Room, "err", err)
 	}
 	s.conn.Send(s.codec.Error(nil, cmd.ID, cmd.HasID, chat.Public(err)))
+	s.refused(chat.KindOf(err))
 }

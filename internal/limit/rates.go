@@ -79,6 +79,26 @@ func (r *Rates[K]) Take(key K) error {
 	return r.limited(b.TokensAt(now))
 }
 
+// Spend takes n tokens of the key, more than there are if need be: then Take and
+// Check fail until they have come back. So what something costs may be known only
+// once it is done. A key owes no more than Burst.
+func (r *Rates[K]) Spend(key K, n int) {
+	if r.cfg.PerSecond <= 0 {
+		return
+	}
+	b, now := r.bucket(key, true), r.cfg.Now()
+	if left := int(b.TokensAt(now)) + r.cfg.Burst; left > 0 {
+		b.ReserveN(now, min(n, left, r.cfg.Burst))
+	}
+}
+
+// Refused counts a refusal by Check.
+func (r *Rates[K]) Refused() {
+	if r.cfg.Rejected != nil {
+		r.cfg.Rejected.Inc()
+	}
+}
+
 // Check returns the error that Take would, and spends nothing.
 func (r *Rates[K]) Check(key K) error {
 	if r.cfg.PerSecond <= 0 {

@@ -1,0 +1,138 @@
+package engine
+
+import (
+	"context"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/store"
+	"github.com/roomtide/roomtide/wire"
+)
+
+const (
+	// questionCost is what a question costs besides the bytes of its answer, in bytes
+	// of Rates.Read: about the time that it takes.
+	questionCost = 1 << 10
+	// readsAtOnce and readsWaiting bound the questions of one user that are answered,
+	// and that wait for that, at the same time.
+	readsAtOnce  = 4
+	readsWaiting = 64
+)
+
+// question answers a question of the actor and charges it (Rates.Read). Errors
+// besides those of do: RateLimited, Busy.
+func question[R wire.Reply](ctx context.Context, e *Engine, a *Actor, do func() (R, error)) (reply R, err error) {
+	if a.Server {
+		return do()
+	}
+	if err := e.rates.read.Check(a.User); err != nil {
+		e.rates.read.Refused()
+		return reply, err
+	}
+	if err := e.reads.Acquire(ctx, a.User); err != nil {
+		return reply, err
+	}
+	defer e.reads.Release(a.User)
+	if reply, err = do(); err != nil {
+		return reply, err // the transport tells of it by Refused
+	}
+	e.charge(a, size(reply))
+	return reply, nil
+}
+
+// charge spends what an answer of so many bytes costs.
+func (e *Engine) charge(a *Actor, bytes int) {
+	if !a.Server {
+		e.rates.read.Spend(a.User, questionCost+bytes)
+	}
+}
+
+// Refused charges the actor for a command that was refused, which costs as much as a
+// question. Transports call it, once for each. What was refused by a rate costs
+// nothing, or a client that does not wait would never be heard again.
+func (e *Engine) Refused(a Actor, kind chat.Kind) {
+	if kind != chat.RateLimited {
+		e.charge(&a, 0)
+	}
+}
+
+// Ping answers nothing, and is charged as a question. Errors: RateLimited, Busy.
+func (e *Engine) Ping(ctx context.Context, a Actor) (*wire.DoneReply, error) {
+	return question(ctx, e, &a, func() (*wire.DoneReply, error) { return &wire.DoneReply{}, nil })
+}
+
+// History returns a page of messages in ascending Seq: before or after a
+// number, from the start, or the newest. 10 unless the page says how many, fewer
+// where they are large (pageBytes).
+func (e *Engine) History(ctx context.Context, a Actor, room chat.RoomID, p store.Page) (*wire.HistoryReply, error) {
+	return question(ctx, e, &a, func() (*wire.HistoryReply, error) { return e.history(ctx, &a, room, p) })
+}
+
+// Changes returns what changed in the room after a rev, as far as it fits into one
+// answer.
+func (e *Engine) Changes(ctx context.Context, a Actor, room chat.RoomID, after chat.Rev, limit int) (*wire.ChangesReply, error) {
+	return question(ctx, e, &a, func() (*wire.ChangesReply, error) { return e.changes(ctx, &a, room, after, limit) })
+}
+
+// Members returns the room's members in ascending user id after the given one.
+func (e *Engine) Members(ctx context.Context, a Actor, room chat.RoomID, after chat.UserID, limit int) (*wire.MembersReply, error) {
+	return question(ctx, e, &a, func() (*wire.MembersReply, error) { return e.members(ctx, &a, room, after, limit) })
+}
+
+// Online returns the users who are online in the room, and how many there are.
+func (e *Engine) Online(ctx context.Context, a Actor, room chat.RoomID, limit int) (*wire.OnlineReply, error) {
+	return question(ctx, e, &a, func() (*wire.OnlineReply, error) { return e.online(ctx, &a, room, limit) })
+}
+
+// Rooms returns the rooms that the actor is a member of, with what is unread and
+// the newest message, in ascending room id. Newest messages beyond pageBytes are
+// left out.
+func (e *Engine) Rooms(ctx context.Context, a Actor) (*wire.RoomsReply, error) {
+	return question(ctx, e, &a, func() (*wire.RoomsReply, error) { return e.myRooms(ctx, &a) })
+}
+
+// GetRoom returns the room itself.
+func (e *Engine) GetRoom(ctx context.Context, a Actor, room chat.RoomID) (*wire.RoomReply, error) {
+	return question(ctx, e, &a, func() (*wire.RoomReply, error) { return e.getRoom(ctx, &a, room) })
+}
+
+// size is about how many bytes a reply has.
+func size(r wire.Reply) int {
+	n := 0
+	messages := func(ms []chat.Message) {
+		for i := range ms {
+			n += ms[i].Size()
+		}
+	}
+	members := func(ms []chat.Member) {
+		for i := range ms {
+			n += ms[i].Size()
+		}
+	}
+	switch r := r.(type) {
+	case *wire.HistoryReply:
+		messages(r.Messages)
+	case *wire.ChangesReply:
+		messages(r.Delta.Messages)
+		members(r.Delta.Members)
+	case *wire.JoinReply:
+		messages(r.Messages)
+		members(r.Members)
+	case *wire.MembersReply:
+		members(r.Members)
+	case *wire.OnlineReply:
+		for _, u := range r.Users {
+			n += len(u)
+		}
+	case *wire.RoomsReply:
+		for i := range r.Rooms {
+			n += roomCost
+			if m := r.Rooms[i].Last; m != nil {
+				n += m.Size()
+			}
+		}
+	}
+	return n
+}
+
+// roomCost is what a room in a list costs: a look into its shard.
+const roomCost = 512

@@ -29,7 +29,7 @@ type Config struct {
 	InsecureHTTP        bool     `toml:"insecure_http" name:"insecure-http" default:"false" help:"Allow plain HTTP on an address that is not loopback. Tokens and messages can then be read on the way."`
 	Origins             []string `toml:"origins" default:"" help:"Web origins whose pages may connect, such as https://www.example.org. The node's own origin is always allowed; * allows all."`
 	TrustedProxies      []string `toml:"trusted_proxies" default:"" help:"Networks (CIDR) of proxies whose X-Forwarded-For names the client."`
-	Shards              int      `toml:"shards" default:"4" help:"Number of database files. Counts only at the first start."`
+	Shards              int      `toml:"shards" default:"4" help:"Number of database files. Counts only at the first start. While the node runs each may take 64 MiB of disk besides its data (its write-ahead log), less while less than 256 MiB are free."`
 	MaxConnections      int      `toml:"max_connections" default:"100000" help:"Connections at once; further ones are told to come back later."`
 	MaxConnectionsPerIP int      `toml:"max_connections_per_ip" name:"max-connections-per-ip" default:"10000" help:"Connections at once from one address; 0 is no limit."`
 	AcceptRate          int      `toml:"accept_rate" default:"0" help:"Connections accepted per second; the others wait their turn. 0 is 450 for each processor."`

@@ -5,8 +5,9 @@ import (
 	"database/sql"
 	"fmt"
 
-	"github.com/roomtide/roomtide/chat"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/roomtide/roomtide/chat"
 )
 
 // maxFindings bounds the answer of Check. One fault can show in every row.

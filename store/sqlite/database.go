@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -25,8 +26,9 @@ type database struct {
 	// Set once.
 	path string
 	log  *slog.Logger
-	turn chan *writer // holds the writer while it is idle; closed with the file
-	r    *sql.DB      // query_only
+	turn chan *writer                            // holds the writer while it is idle; closed with the file
+	r    *sql.DB                                 // query_only
+	free func(dir string) (bytes int64, ok bool) // freeSpace; tests set it
 
 	closed atomic.Bool
 }
@@ -36,7 +38,7 @@ var errClosed = errors.New("the file is closed")
 
 // writerOptions are those of the connection that writes, and so makes the file.
 // A commit is on the disk when it returns (FULL). The write-ahead log is copied
-// into the file when it has about 64 MB and then used again from its start.
+// into the file when it has about 64 MB (space.go) and then used again from its start.
 var writerOptions = url.Values{
 	"_txlock":       {"immediate"},
 	"_busy_timeout": {"5000"},
@@ -46,7 +48,7 @@ var writerOptions = url.Values{
 	"_pragma": {
 		"page_size(8192)",
 		"cache_size(-8000)",
-		"wal_autocheckpoint(8000)",
+		"wal_autocheckpoint(" + strconv.Itoa(walPages) + ")",
 		"journal_size_limit(67108864)",
 	},
 }
@@ -60,7 +62,7 @@ var readerOptions = url.Values{
 
 // openDatabase opens or makes the file and brings its schema up to date.
 func openDatabase(ctx context.Context, path, schema string, log *slog.Logger) (*database, error) {
-	d := &database{path: path, log: log.With("file", path), turn: make(chan *writer, 1)}
+	d := &database{path: path, log: log.With("file", path), turn: make(chan *writer, 1), free: freeSpace}
 	if err := checkHeader(path); err != nil {
 		return nil, d.fail("open", err)
 	}
@@ -195,19 +197,32 @@ func (d *database) inTurn(ctx context.Context, fn func(*writer) error) error {
 	}
 }
 
-// write runs fn in one transaction, and commits it if fn returns nil. ctx says
+// write runs fn in one transaction, and commits it if fn returns nil. Where the disk is
+// full, it runs fn once more if that has given space back. ctx says
 // how long to wait for the turn; a transaction that has begun goes to its end
 // and is bounded by the busy timeout alone, since the outcome of a commit that
 // is interrupted is unknown.
 func (d *database) write(ctx context.Context, op string, fn func(*writer) error) error {
+	err := d.tryWrite(ctx, op, fn)
+	if err != nil && d.makeRoom(ctx, err) {
+		err = d.tryWrite(ctx, op, fn)
+	}
+	return err
+}
+
+// tryWrite is write, once.
+func (d *database) tryWrite(ctx context.Context, op string, fn func(*writer) error) error {
 	committing := false
 	err := d.transaction(ctx, "BEGIN IMMEDIATE", func(w *writer) error {
 		if err := fn(w); err != nil {
 			return err
 		}
 		committing = true
-		_, err := w.exec("COMMIT")
-		return err
+		if _, err := w.exec("COMMIT"); err != nil {
+			return err
+		}
+		d.watchSpace(w)
+		return nil
 	})
 	if err != nil && committing {
 		return d.failCommit(op, err)

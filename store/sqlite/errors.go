@@ -7,9 +7,10 @@ import (
 	"errors"
 	"syscall"
 
-	"github.com/roomtide/roomtide/chat"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/roomtide/roomtide/chat"
 )
 
 // fileError says which file an error is about.

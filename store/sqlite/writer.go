@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"time"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -30,6 +31,9 @@ type writer struct {
 	stmt map[string]statement
 	args []driver.NamedValue // of the statement that runs
 	dest []driver.Value      // the row that is read
+
+	tight  bool      // the write-ahead log of this connection is kept small
+	looked time.Time // when the free space was looked at last
 }
 
 // statement is what a prepared statement of the driver can do.
@@ -52,7 +56,7 @@ func (w *writer) connect(ctx context.Context) error {
 		w.conn = nil
 		return err
 	}
-	w.stmt = map[string]statement{}
+	w.stmt, w.tight = map[string]statement{}, false
 	return nil
 }
 

@@ -98,8 +98,6 @@ func Open(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *Server,
 	return s, s.openHTTP()
 }
 
-func listen(address string) (net.Listener, error) { return net.Listen("tcp", address) }
-
 // logAdapter takes what net/http has to say: mostly peers that broke off.
 func logAdapter(log *slog.Logger) *stdlog.Logger {
 	return slog.NewLogLogger(log.Handler(), slog.LevelDebug)

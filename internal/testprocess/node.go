@@ -144,6 +144,9 @@ func (p *Program) Start(t testing.TB, dir, addr string, env ...string) *Node {
 // URL of the node with a path.
 func (n *Node) URL(path string) string { return "http://" + n.Addr + path }
 
+// Pid is the id of the process.
+func (n *Node) Pid() int { return n.cmd.Process.Pid }
+
 // Stderr is what the node wrote to standard error so far.
 func (n *Node) Stderr() string { return n.errs.String() }
 

@@ -96,6 +96,25 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
+// A small disk holds nearly as much as its size in messages: the write-ahead logs do
+// not take it all.
+func TestSmallDisk(t *testing.T) {
+	dir, ok := smallDisk(t)
+	if !ok {
+		return // the process with a namespace of its own has run it
+	}
+	n := program.Start(t, filepath.Join(dir, "data"), testprocess.FreeAddr(t))
+	n.Ready()
+	join(t, user(t, n, "user1"), "room1")
+	shop := newBackEnd(t, n, filepath.Join(dir, "data"))
+	const messages = 800 // of 4 KB, on 12 MB
+	for i := range messages {
+		if a := shop.post("room1", "", strings.Repeat("x", 4000)); a.Status != http.StatusCreated {
+			t.Fatalf("message %d: %+v", i+1, a)
+		}
+	}
+}
+
 // smallDisk mounts a small file system. Without the right to mount it runs the test
 // again in a process with a namespace of its own; then ok is false.
 func smallDisk(t *testing.T) (dir string, ok bool) {

@@ -122,3 +122,28 @@ func TestRatesConcurrently(t *testing.T) {
 		t.Errorf("%d tokens were taken of %d", n, 10*burst)
 	}
 }
+
+// What is spent may be more than there is; nothing is taken until it has come back,
+// and a key owes no more than its burst.
+func TestRatesSpendAhead(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	r := NewRates[string](RatesConfig{PerSecond: 10, Burst: 100, Now: func() time.Time { return now }})
+	for range 10 {
+		r.Spend("ann", 1000)
+	}
+	if err := r.Check("bob"); err != nil {
+		t.Errorf("another key: %v", err)
+	}
+	err := r.Check("ann")
+	if chat.KindOf(err) != chat.RateLimited {
+		t.Fatalf("after spending more than there was: %v", err)
+	}
+	wait := time.Duration(chat.Public(err).RetryAfter) * time.Millisecond
+	if wait > 11*time.Second {
+		t.Errorf("to wait %s for 100 that are owed", wait)
+	}
+	now = now.Add(wait)
+	if err := r.Check("ann"); err != nil {
+		t.Errorf("after waiting as told: %v", err)
+	}
+}

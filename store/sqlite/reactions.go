@@ -15,8 +15,9 @@ import (
 // each and when the first did. What it costs is bounded by the different emoji and
 // chat.ReactionUsers, however many reactions there are. A line end is in no id.
 var reactionsOf = `SELECT seq, emoji, count,
-	(SELECT min(ts) FROM reactions r WHERE r.slot = c.slot AND r.room_id = c.room_id AND r.seq = c.seq AND r.emoji = c.emoji),
-	(SELECT group_concat(user_id, char(10)) FROM (SELECT user_id FROM reactions r
+	(SELECT min(ts) FROM reactions r INDEXED BY reactions_order
+		WHERE r.slot = c.slot AND r.room_id = c.room_id AND r.seq = c.seq AND r.emoji = c.emoji),
+	(SELECT group_concat(user_id, char(10)) FROM (SELECT user_id FROM reactions r INDEXED BY reactions_order
 		WHERE r.slot = c.slot AND r.room_id = c.room_id AND r.seq = c.seq AND r.emoji = c.emoji
 		ORDER BY ts, user_id LIMIT ` + strconv.Itoa(chat.ReactionUsers) + `))
 	FROM reaction_counts c WHERE slot = ? AND room_id = ? AND seq BETWEEN ? AND ? ORDER BY seq`

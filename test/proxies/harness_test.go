@@ -62,7 +62,9 @@ http {
 %[3]s    }
 }
 `, dir, listen, sample)
-	}, func(file string) []string { return []string{"nginx", "-c", file, "-p", filepath.Dir(file), "-e", "stderr"} }},
+	}, func(file string) []string {
+		return []string{"nginx", "-c", file, "-p", filepath.Dir(file), "-e", "stderr"}
+	}},
 
 	{"apache", func(dir, listen, sample string) string {
 		owner := ""
@@ -90,7 +92,9 @@ Listen %[2]s
 			sample = strings.ReplaceAll(sample, name, "http://"+listen)
 		}
 		return "{\n\tadmin off\n\tauto_https off\n\tdefault_bind " + host(listen) + "\n}\n" + sample
-	}, func(file string) []string { return []string{"caddy", "run", "--adapter", "caddyfile", "--config", file} }},
+	}, func(file string) []string {
+		return []string{"caddy", "run", "--adapter", "caddyfile", "--config", file}
+	}},
 
 	{"haproxy", func(dir, listen, sample string) string {
 		return strings.ReplaceAll(sample, "bind :443 ssl crt /etc/haproxy/site.pem", "bind "+listen)

@@ -15,10 +15,11 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 run: build ## build and start a node (ARGS="--listen 127.0.0.1:9000" for flags)
-	./bin/roomtide serve $(ARGS)
+	@./bin/roomtide serve $(ARGS)
 
 build: go ## build bin/roomtide, one static program
-	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/roomtide ./cmd/roomtide
+	@echo "building bin/roomtide"
+	@CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/roomtide ./cmd/roomtide
 
 test: ## install missing tools, then check and run all tests with the race detector
 	@scripts/need go cc curl chromium node npm php nginx apache caddy haproxy systemd

@@ -20,6 +20,7 @@ import (
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/client"
 	"github.com/roomtide/roomtide/internal/clientaddr"
+	"github.com/roomtide/roomtide/internal/markdown"
 	"github.com/roomtide/roomtide/internal/testprocess"
 )
 
@@ -122,6 +123,29 @@ func TestSamples(t *testing.T) {
 			s.everyTransport(t, "http://"+p.run(t, path, s.node.Addr), "/chat")
 			wantRequestHandedOn(t, p, path, "/chat")
 		})
+	}
+}
+
+// The command that starts the node in the document is sound.
+func TestCommand(t *testing.T) {
+	blocks, err := markdown.Blocks(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := false
+	for _, b := range blocks {
+		flags, ok := strings.CutPrefix(b.Text, "roomtide serve ")
+		if b.Lang != "sh" {
+			continue
+		}
+		found = true
+		out, errs, err := roomtide.Run(t.Context(), append([]string{"config", "check"}, strings.Fields(flags)...)...)
+		if !ok || err != nil || strings.Contains(out+errs, "warning") {
+			t.Errorf("%s: %v\n%s%s", b.Text, err, out, errs)
+		}
+	}
+	if !found {
+		t.Error("the document starts no node")
 	}
 }
 

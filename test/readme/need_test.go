@@ -22,7 +22,7 @@ const root = "../.."
 
 // baseTools are what a bare Debian has, with git, make and curl: no Go.
 var baseTools = []string{
-	"awk", "bash", "cat", "chmod", "cp", "curl", "cut", "date", "dirname", "env", "git", "grep", "gzip", "id", "install", "ls", "make",
+	"awk", "bash", "cat", "chmod", "cp", "curl", "cut", "date", "dirname", "env", "find", "git", "grep", "gzip", "id", "install", "ls", "make",
 	"mkdir", "mktemp", "mv", "rm", "sed", "sh", "sha256sum", "sleep", "sort", "tar", "tr", "true", "uname", "xargs",
 }
 

@@ -16,6 +16,7 @@ import (
 	"net/http/cookiejar"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -60,6 +61,7 @@ func TestReadmesRunAsPrinted(t *testing.T) {
 			}
 			m := newMachine(t, testprocess.FreeAddr(t))
 			tryIt(t, m, texts)
+			startForOrigin(t, m, readFile(t, filepath.Join(root, file)))
 			putIntoSite(t, m, texts)
 		})
 	}
@@ -81,6 +83,23 @@ func tryIt(t *testing.T, m *machine, blocks []string) {
 	status, text := request(t, http.DefaultClient, http.MethodGet, "http://"+m.addr+"/v1/rooms/lobby/messages", "Roomtide-User", "script")
 	if status != http.StatusOK || !strings.Contains(text, "Hello from curl") || !strings.Contains(text, "and again") {
 		t.Errorf("after kill -9: %d %s", status, text)
+	}
+	node.stop(syscall.SIGINT)
+}
+
+// startForOrigin runs the command in the text that lets pages of another address in.
+func startForOrigin(t *testing.T, m *machine, readme string) {
+	command := regexp.MustCompile("`(make run ARGS=\"--origins ([^\"`]+)\")`").FindStringSubmatch(readme)
+	if command == nil {
+		t.Fatal("the text has no command that starts the node for an origin")
+	}
+	node := m.start(command[1])
+	m.ready(node)
+	for origin, want := range map[string]bool{command[2]: true, "https://stranger.example": false} {
+		out := m.run("curl -si http://127.0.0.1:8080/v1/rooms/lobby/messages -H 'Roomtide-User: script' -H 'Origin: " + origin + "' || true")
+		if got := strings.Contains(out, "\r\nAccess-Control-Allow-Origin: "+origin+"\r\n"); got != want {
+			t.Errorf("a page of %s may read the answer: %v\n%s", origin, got, out)
+		}
 	}
 	node.stop(syscall.SIGINT)
 }
@@ -264,7 +283,7 @@ func TestMakeTest(t *testing.T) {
 	}
 	m.env = append(m.env, "GO_DL_URL="+serveArchive(t, archive).URL+"/dl")
 	m.env[0] += ":" + stubs
-	m.run("git init -q; make test")
+	m.run("make test")
 	for _, want := range []string{"gofmt -l ", "go vet ./...\n", "go tool staticcheck ./...\n", "go test -race -shuffle=on -timeout "} {
 		if got := readFile(t, log); !strings.Contains(got, want) {
 			t.Errorf("make test does not run %q, but:\n%s", want, got)

@@ -25,17 +25,18 @@ import (
 //	  int64 seq = 1; int64 rev = 2; int64 created = 3; string user = 4;
 //	  string text = 5; int64 time = 6; string key = 7; fixed64 digest = 8;
 //	  int64 reply_to = 9; bytes data = 10; int64 edited = 11; bool deleted = 12;
-//	  repeated Reaction reactions = 13; optional string room = 14;
+//	  repeated Reaction reactions = 13; optional string room = 14; string name = 15;
 //	}
 //	message Reaction { string emoji = 1; repeated string users = 2; }
 //	message Member {
 //	  string user = 1; string name = 2; int64 role = 3; int64 rev = 4;
-//	  int64 since = 5; optional string room = 6;
+//	  int64 since = 5; optional string room = 6; string avatar = 7; string data = 8;
+//	  int64 until = 9;
 //	}
 //	message Room {
 //	  string title = 1; bool open = 2; bool read_only = 3; int64 last_seq = 4;
 //	  int64 rev = 5; int64 info_rev = 6; int64 members = 7; int64 created = 8;
-//	  optional string id = 9;
+//	  optional string id = 9; string topic = 20; string avatar = 21; string data = 22;
 //	}
 //	message Presence {
 //	  int64 online = 1; repeated string came = 2; repeated string went = 3;
@@ -60,12 +61,15 @@ const (
 	messageSeq, messageRev, messageCreated, messageUser    = 1<<3 | varint, 2<<3 | varint, 3<<3 | varint, 4<<3 | text
 	messageText, messageTime, messageKey, messageDigest    = 5<<3 | text, 6<<3 | varint, 7<<3 | text, 8<<3 | fixed64
 	messageReplyTo, messageData, messageEdited             = 9<<3 | varint, 10<<3 | text, 11<<3 | varint
-	messageDeleted, messageReactions, messageRoom          = 12<<3 | varint, 13<<3 | text, 14<<3 | text
+	messageDeleted, messageReactions                       = 12<<3 | varint, 13<<3 | text
+	messageRoom, messageName                               = 14<<3 | text, 15<<3 | text
 	reactionEmoji, reactionUsers                           = 1<<3 | text, 2<<3 | text
 	memberUser, memberName, memberRole                     = 1<<3 | text, 2<<3 | text, 3<<3 | varint
 	memberRev, memberSince, memberRoom                     = 4<<3 | varint, 5<<3 | varint, 6<<3 | text
+	memberAvatar, memberData, memberUntil                  = 7<<3 | text, 8<<3 | text, 9<<3 | varint
 	roomTitle, roomOpen, roomReadOnly, roomLastSeq         = 1<<3 | text, 2<<3 | varint, 3<<3 | varint, 4<<3 | varint
 	roomRev, roomInfoRev, roomMembers, roomCreated, roomID = 5<<3 | varint, 6<<3 | varint, 7<<3 | varint, 8<<3 | varint, 9<<3 | text
+	roomTopic, roomAvatar, roomData                        = 20<<3 | text, 21<<3 | text, 22<<3 | text
 	presenceOnline, presenceCame, presenceWent             = 1<<3 | varint, 2<<3 | text, 3<<3 | text
 )
 
@@ -121,6 +125,7 @@ func appendMessage(dst []byte, room chat.RoomID, m *chat.Message) []byte {
 	dst = appendInt(dst, messageRev, m.Rev)
 	dst = appendInt(dst, messageCreated, m.Created)
 	dst = appendString(dst, messageUser, m.User)
+	dst = appendString(dst, messageName, m.Name)
 	dst = appendString(dst, messageText, m.Text)
 	dst = appendInt(dst, messageTime, m.Time)
 	dst = appendString(dst, messageKey, m.Key)
@@ -148,6 +153,9 @@ func appendMember(dst []byte, room chat.RoomID, m *chat.Member) []byte {
 	dst = appendInt(dst, memberRole, m.Role)
 	dst = appendInt(dst, memberRev, m.Rev)
 	dst = appendInt(dst, memberSince, m.Since)
+	dst = appendString(dst, memberAvatar, m.Avatar)
+	dst = appendString(dst, memberData, m.Data)
+	dst = appendInt(dst, memberUntil, m.Until)
 	return appendOtherRoom(dst, memberRoom, room, m.Room)
 }
 
@@ -160,6 +168,9 @@ func appendInfo(dst []byte, room chat.RoomID, r *chat.Room) []byte {
 	dst = appendInt(dst, roomInfoRev, r.InfoRev)
 	dst = appendInt(dst, roomMembers, r.Members)
 	dst = appendInt(dst, roomCreated, r.Created)
+	dst = appendString(dst, roomTopic, r.Topic)
+	dst = appendString(dst, roomAvatar, r.Avatar)
+	dst = appendString(dst, roomData, r.Data)
 	return appendOtherRoom(dst, roomID, room, r.ID)
 }
 

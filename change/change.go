@@ -69,10 +69,12 @@ const (
 	KindProject   Kind = 11
 	KindOnline    Kind = 12
 	KindCursors   Kind = 13
+	KindSetUser   Kind = 14
+	KindRename    Kind = 15
 )
 
 // Kinds is one more than the largest Kind; the kinds are 1 to Kinds-1.
-const Kinds = 14
+const Kinds = 16
 
 var kinds = [Kinds]struct {
 	name string
@@ -91,6 +93,8 @@ var kinds = [Kinds]struct {
 	KindProject:   {"project", func() Change { return new(Project) }},
 	KindOnline:    {"online", func() Change { return new(Online) }},
 	KindCursors:   {"cursors", func() Change { return new(Cursors) }},
+	KindSetUser:   {"set_user", func() Change { return new(SetUser) }},
+	KindRename:    {"rename", func() Change { return new(Rename) }},
 }
 
 // String is the name of the kind in logs.

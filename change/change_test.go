@@ -32,7 +32,7 @@ var golden = []struct {
 	{&change.Join{Room: "r", User: "ann", Name: "Ann", Granted: true, Create: &change.RoomSpec{Title: "R", Open: true, ReadOnly: true}, Own: true},
 		"321a0a01721203616e6e1a03416e6e20012a070a0152100118013001"},
 	{&change.Leave{Room: "r", User: "ann"}, "3a080a01721203616e6e"},
-	{&change.SetMember{Room: "r", By: "ann", Server: true, User: "bob", Name: "Bob", Role: chat.RoleBanned}, "42160a01721203616e6e18012203626f622a03426f623004"},
+	{&change.SetMember{Room: "r", By: "ann", Server: true, User: "bob", Name: ptr("Bob"), Role: chat.RoleBanned}, "42160a01721203616e6e18012203626f622a03426f623004"},
 	{&change.SetRoom{Room: "r", By: "ann", Server: true, Create: &change.RoomSpec{Open: true}, Title: ptr(""), Open: ptr(false), ReadOnly: ptr(true)},
 		"4a140a01721203616e6e1801220210012a0030003801"},
 	{&change.Read{User: "ann", Room: "r", Seq: 7}, "520a0a03616e6e1201721807"},
@@ -41,6 +41,12 @@ var golden = []struct {
 	{&change.Online{At: 5, Changes: []change.OnlineChange{{Room: "r", User: "ann", Node: "n", On: true}, {Node: "n"}}},
 		"62160805120d0a01721203616e6e1a016e200112031a016e"},
 	{&change.Cursors{At: 5, Cursors: []change.Cursor{{Consumer: "c", Position: 9}}}, "6a09080512050a01631009"},
+	{&change.SetUser{User: "ann", Name: ptr("Ann"), Avatar: ptr(""), Data: ptr("{}"), At: 1000, Claim: true}, "72150a03616e6e1203416e6e1a0022027b7d28e8073001"},
+	{&change.Rename{Room: "r", User: "ann", Name: "Ann", Avatar: "/a.png"}, "7a150a01721203616e6e1a03416e6e22062f612e706e67"},
+	{&change.Send{Room: "r", User: "ann", Server: true, Draft: chat.Draft{Text: "hi"}, Name: "Ann", Known: "A."}, "12170a01721203616e6e1801220268694203416e6e4a02412e"},
+	{&change.Join{Room: "r", User: "ann", Name: "Ann", Avatar: "/a.png", Rename: true}, "32170a01721203616e6e1a03416e6e3a062f612e706e674001"},
+	{&change.SetMember{Room: "r", Server: true, User: "bob", Name: ptr(""), Role: chat.RoleMuted, Data: ptr(""), Until: 1000, Known: "Bob", Avatar: "/b.png"}, "42200a017218012203626f622a0030053a0040e8074a03426f6252062f622e706e67"},
+	{&change.SetRoom{Room: "r", Server: true, Topic: ptr("t"), Avatar: ptr("/r.png"), Data: ptr("{}")}, "4a140a017218016a017472062f722e706e677a027b7d"},
 }
 
 func TestGolden(t *testing.T) {

@@ -16,7 +16,7 @@ func (s *RoomSpec) fields(f *coder) {
 }
 
 // Join makes the user a member, and makes the room if there is none and Create
-// says how. A member who joins again stays one, and gets the new display name.
+// says how. A member who joins again stays one, and gets Name with Rename.
 //
 // The engine makes it for its verb Join; all fields but Room are stamps.
 //
@@ -25,6 +25,8 @@ type Join struct {
 	Room    chat.RoomID
 	User    chat.UserID
 	Name    string
+	Avatar  string
+	Rename  bool      // Name replaces that of the row, also if it is empty
 	Granted bool      // a token or the host vouches for the user
 	Create  *RoomSpec // how to make the room; nil: do not
 	Own     bool      // the user who makes the room owns it
@@ -34,7 +36,7 @@ type Join struct {
 func (c *Join) Slot() chat.Slot { return c.Room.Slot() }
 
 // Size implements Change.
-func (c *Join) Size() int { return 256 + len(c.Name) }
+func (c *Join) Size() int { return 256 + len(c.Name) + len(c.Avatar) }
 
 // Kind implements Change.
 func (c *Join) Kind() Kind { return KindJoin }
@@ -46,6 +48,8 @@ func (c *Join) fields(f *coder) {
 	flag(f, 4, &c.Granted)
 	message(f, 5, &c.Create, (*RoomSpec).fields)
 	flag(f, 6, &c.Own)
+	text(f, 7, &c.Avatar)
+	flag(f, 8, &c.Rename)
 }
 
 // Leave ends a membership, if there is one.
@@ -73,9 +77,10 @@ func (c *Leave) fields(f *coder) {
 }
 
 // SetMember puts a user into the room, changes the user's role, puts the user
-// out (RoleNone) or bans the user.
+// out (RoleNone), bans or mutes the user. A member has the role that is set, until
+// it ends; Until is 0 for roles that do not end.
 //
-// The client's request fills in Room, User, Name and Role.
+// The client's request fills in Room, User, Name, Data, Role and Until.
 //
 // Replies Rev, Member, Changed. Errors: NotFound, NotMember, Forbidden.
 type SetMember struct {
@@ -83,15 +88,21 @@ type SetMember struct {
 	By     chat.UserID // the author of the change, whose role must allow it
 	Server bool        // the host's back end: stands above all roles
 	User   chat.UserID
-	Name   string // "": stays
+	Name   *string // nil: stays; a user who comes in has Known then
+	Data   *string // nil: stays
 	Role   chat.Role
+	Until  int64 // Unix milliseconds, 0: never
+
+	// Known and Avatar are those of the user's profile, for a user who comes in.
+	Known  string
+	Avatar string
 }
 
 // Slot is the room's.
 func (c *SetMember) Slot() chat.Slot { return c.Room.Slot() }
 
 // Size implements Change.
-func (c *SetMember) Size() int { return 256 + len(c.Name) }
+func (c *SetMember) Size() int { return 512 + size(c.Data) }
 
 // Kind implements Change.
 func (c *SetMember) Kind() Kind { return KindSetMember }
@@ -101,14 +112,18 @@ func (c *SetMember) fields(f *coder) {
 	text(f, 2, &c.By)
 	flag(f, 3, &c.Server)
 	text(f, 4, &c.User)
-	text(f, 5, &c.Name)
+	optional(f, 5, &c.Name, text[string])
 	number(f, 6, &c.Role)
+	optional(f, 7, &c.Data, text[string])
+	number(f, 8, &c.Until)
+	text(f, 9, &c.Known)
+	text(f, 10, &c.Avatar)
 }
 
 // SetRoom changes a room, and makes it if there is none and Create is set. Nil
 // fields stay as they are.
 //
-// The client's request fills in Room, Title, Open and ReadOnly.
+// The client's request fills in Room, Title, Open, ReadOnly, Topic, Avatar and Data.
 //
 // Replies Room, Rev, Created, Changed. Errors: NotFound, NotMember, Forbidden.
 type SetRoom struct {
@@ -119,13 +134,16 @@ type SetRoom struct {
 	Title    *string
 	Open     *bool
 	ReadOnly *bool
+	Topic    *string
+	Avatar   *string
+	Data     *string
 }
 
 // Slot is the room's.
 func (c *SetRoom) Slot() chat.Slot { return c.Room.Slot() }
 
 // Size implements Change.
-func (c *SetRoom) Size() int { return 512 }
+func (c *SetRoom) Size() int { return 1024 + size(c.Data) }
 
 // Kind implements Change.
 func (c *SetRoom) Kind() Kind { return KindSetRoom }
@@ -138,4 +156,7 @@ func (c *SetRoom) fields(f *coder) {
 	optional(f, 5, &c.Title, text[string])
 	optional(f, 6, &c.Open, flag)
 	optional(f, 7, &c.ReadOnly, flag)
+	optional(f, 13, &c.Topic, text[string])
+	optional(f, 14, &c.Avatar, text[string])
+	optional(f, 15, &c.Data, text[string])
 }

@@ -15,6 +15,7 @@ type Message struct {
 	Rev     Rev    // the last change of this message
 	Created Rev    // the change that created it
 	User    UserID // the author
+	Name    string // the author's display name when the message was sent; empty: the user id
 	Text    string // empty once Deleted
 	Time    int64  // Unix milliseconds, set by the server
 	Key     string // the sender's idempotency key, empty if none was given

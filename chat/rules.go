@@ -31,8 +31,22 @@ func CanPost(room *Room, role Role) error {
 	if err := CanRead(role); err != nil {
 		return err
 	}
-	if room.ReadOnly && role < RoleModerator {
+	if role == RoleMuted {
+		return E(Forbidden, "you are muted in this room")
+	}
+	if room.ReadOnly && !role.Moderates() {
 		return E(Forbidden, "only moderators may write in this room")
+	}
+	return nil
+}
+
+// CanReact decides whether a member may react to messages of the room.
+func CanReact(role Role) error {
+	if err := CanRead(role); err != nil {
+		return err
+	}
+	if role == RoleMuted {
+		return E(Forbidden, "you are muted in this room")
 	}
 	return nil
 }
@@ -48,6 +62,9 @@ func CanEdit(m *Message, user UserID, role Role) error {
 	if m.User != user {
 		return E(Forbidden, "only the sender may edit a message")
 	}
+	if role == RoleMuted {
+		return E(Forbidden, "you are muted in this room")
+	}
 	return nil
 }
 
@@ -56,21 +73,20 @@ func CanDelete(m *Message, user UserID, role Role) error {
 	if err := CanRead(role); err != nil {
 		return err
 	}
-	if m.User != user && role < RoleModerator {
+	if m.User != user && !role.Moderates() {
 		return E(Forbidden, "only the sender or a moderator may delete a message")
 	}
 	return nil
 }
 
 // CanSetRole decides whether an actor with role by may change a member from role
-// from to role to. Moderators add, remove and ban members; only owners appoint and
-// dismiss moderators and owners.
+// from to role to. Moderators add, remove, mute and ban members; only owners appoint
+// and dismiss moderators and owners.
 func CanSetRole(by, from, to Role) error {
-	high := func(r Role) bool { return r == RoleModerator || r == RoleOwner }
 	switch {
 	case by == RoleOwner:
 		return nil
-	case by == RoleModerator && !high(from) && !high(to):
+	case by == RoleModerator && !from.Moderates() && !to.Moderates():
 		return nil
 	}
 	return E(Forbidden, "your role does not allow this")

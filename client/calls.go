@@ -64,7 +64,7 @@ type JoinOptions struct {
 type Joined struct {
 	At          Position
 	Role        chat.Role
-	Info        chat.Room      // title and rules
+	Info        chat.Room      // title, rules, topic, avatar and data
 	Messages    []chat.Message // the newest ones, ascending; none with After
 	More        bool           // there are older ones
 	Members     []chat.Member  // the first page; none with After
@@ -232,6 +232,26 @@ func (c *Client) Members(ctx context.Context, room chat.RoomID, after chat.UserI
 		return nil, 0, false, err
 	}
 	return f.Members, f.MemberCount, f.More, nil
+}
+
+// MembersWith returns those of the members that have the role; with RoleBanned, the
+// ban list, which moderators see.
+func (c *Client) MembersWith(ctx context.Context, room chat.RoomID, role chat.Role, after chat.UserID) (ms []chat.Member, more bool, err error) {
+	f, err := c.do(ctx, wire.Command{Type: wire.Members, Room: room, Role: role, AfterUser: after}, nil)
+	if err != nil {
+		return nil, false, err
+	}
+	return f.Members, f.More, nil
+}
+
+// Users returns what is known of users: name, avatar, data. Those of which nothing was
+// ever said are left out.
+func (c *Client) Users(ctx context.Context, users ...chat.UserID) ([]chat.User, error) {
+	f, err := c.do(ctx, wire.Command{Type: wire.Users, Of: users}, nil)
+	if err != nil {
+		return nil, err
+	}
+	return f.Users, nil
 }
 
 // Online returns users online in a room, up to a page of the server, and the number

@@ -98,6 +98,9 @@ type Rates struct {
 type Limits struct {
 	IDBytes       int `toml:"id_bytes" name:"id-bytes" default:"128" help:"Bytes of a room or user id."`
 	NameBytes     int `toml:"name_bytes" default:"256" help:"Bytes of a display name or a room's title."`
+	TopicBytes    int `toml:"topic_bytes" default:"1024" help:"Bytes of a room's topic."`
+	AvatarBytes   int `toml:"avatar_bytes" default:"512" help:"Bytes of the address of a picture."`
+	AboutBytes    int `toml:"about_bytes" default:"4096" help:"Bytes of the JSON that your application keeps about a user, a room or a member."`
 	MessageRunes  int `toml:"message_runes" default:"4000" help:"Characters of a message."`
 	MessageBytes  int `toml:"message_bytes" default:"16384" help:"Bytes of a message."`
 	DataBytes     int `toml:"data_bytes" default:"16384" help:"Bytes of the JSON that your application sends with a message."`

@@ -28,6 +28,10 @@ type Actor struct {
 	User chat.UserID // empty only for a Server that speaks for no user
 	Name string      // display name; empty: the user id
 
+	// Guest says that Name was not said by the host: it counts for the rooms that the
+	// actor joins. The name of other users is that of their profile (profile.go).
+	Guest bool
+
 	// Server is the host's back end: it stands above the roles of rooms and
 	// needs no membership.
 	Server bool
@@ -74,6 +78,8 @@ type Config struct {
 type Engine struct {
 	cfg   Config
 	rates *rates
+
+	profiles profiles
 }
 
 // New returns an Engine.
@@ -90,7 +96,7 @@ func New(cfg Config) *Engine {
 	if cfg.Joins == nil {
 		cfg.Joins = limit.New(limit.Config{Name: "joins", Registerer: cfg.Registerer})
 	}
-	return &Engine{cfg: cfg, rates: newRates(cfg.Rates, cfg.Now, cfg.Registerer)}
+	return &Engine{cfg: cfg, rates: newRates(cfg.Rates, cfg.Now, cfg.Registerer), profiles: newProfiles()}
 }
 
 // Limits are the limits in force.
@@ -104,17 +110,24 @@ func (e *Engine) checkRoom(room chat.RoomID) error {
 // and the actor may read the room. A room that does not exist and one
 // the actor is not in look the same, unless the room is open to all.
 func (e *Engine) checkRead(ctx context.Context, a *Actor, room chat.RoomID) error {
+	_, err := e.reader(ctx, a, room)
+	return err
+}
+
+// reader is checkRead, and returns the actor's membership: none for the back end.
+func (e *Engine) reader(ctx context.Context, a *Actor, room chat.RoomID) (chat.Member, error) {
 	if err := e.checkRoom(room); err != nil {
-		return err
+		return chat.Member{}, err
 	}
 	if a.Server {
-		return nil
+		return chat.Member{}, nil
 	}
 	m, err := e.cfg.Store.Room(room).Member(ctx, room, a.User)
 	if err != nil && chat.KindOf(err) != chat.NotFound {
-		return err
+		return chat.Member{}, err
 	}
-	return chat.CanRead(m.Role)
+	m = m.At(e.cfg.Now().UnixMilli())
+	return m, chat.CanRead(m.Role)
 }
 
 // page bounds the limit that a client asks for.

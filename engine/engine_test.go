@@ -58,7 +58,7 @@ func TestWhatIsRefused(t *testing.T) {
 	wantKind(t, "a stranger's history", err, chat.NotMember)
 	_, err = n.Changes(ctx, eve, "r", 0, 0)
 	wantKind(t, "a stranger's changes", err, chat.NotMember)
-	_, err = n.Members(ctx, eve, "r", "", 0)
+	_, err = n.Members(ctx, eve, "r", chat.RoleNone, "", 0)
 	wantKind(t, "a stranger's members", err, chat.NotMember)
 	_, err = n.Online(ctx, eve, "r", 0)
 	wantKind(t, "a stranger's online", err, chat.NotMember)
@@ -73,7 +73,7 @@ func TestWhatIsRefused(t *testing.T) {
 	wantKind(t, "no emoji", err, chat.Invalid)
 	_, err = n.Do(ctx, ann, &change.Edit{Room: "r", Text: "x"})
 	wantKind(t, "no seq", err, chat.Invalid)
-	_, err = n.Do(ctx, ann, &change.SetMember{Room: "r", User: "bob", Name: long, Role: chat.RoleMember})
+	_, err = n.Do(ctx, ann, &change.SetMember{Room: "r", User: "bob", Name: &long, Role: chat.RoleMember})
 	wantKind(t, "long name", err, chat.TooLarge)
 }
 

@@ -67,7 +67,8 @@ func (e *Engine) admit(ctx context.Context, a *Actor, room chat.RoomID, again bo
 		return 0, err
 	}
 	m, err := e.cfg.Store.Room(room).Member(ctx, room, a.User)
-	known := m.Role.Present() && (again || a.Name == "" || a.Name == m.Name) || a.Server && a.User == ""
+	m = m.At(e.cfg.Now().UnixMilli())
+	known := m.Role.Present() && (again || !a.ownName() || a.Name == m.Name) || a.Server && a.User == ""
 	if err != nil && chat.KindOf(err) != chat.NotFound {
 		e.cfg.Joins.Release()
 		return 0, err
@@ -99,7 +100,15 @@ func (e *Engine) unread(ctx context.Context, user chat.UserID, reply *wire.JoinR
 
 // becomeMember joins by the lane and returns the actor's role.
 func (e *Engine) becomeMember(ctx context.Context, a *Actor, room chat.RoomID) (chat.Role, error) {
-	c := &change.Join{Room: room, User: a.User, Name: a.Name, Granted: a.granted(room)}
+	c := &change.Join{Room: room, User: a.User, Name: a.Name, Rename: a.ownName(), Granted: a.granted(room)}
+	if !a.Guest {
+		if u, known := e.profile(ctx, a.User); known {
+			c.Avatar = u.avatar
+			if !c.Rename {
+				c.Name, c.Rename = u.name, true
+			}
+		}
+	}
 	if e.cfg.UsersMakeRooms || a.granted(room) {
 		c.Create, c.Own = &change.RoomSpec{Open: e.cfg.UsersMakeRooms}, e.cfg.UsersMakeRooms
 	}
@@ -109,6 +118,9 @@ func (e *Engine) becomeMember(ctx context.Context, a *Actor, room chat.RoomID) (
 	}
 	if r.Changed {
 		e.project(ctx, &r)
+		if !a.ownName() && !a.Guest {
+			e.recheckNames(ctx, &r.Member, c.Name, c.Avatar)
+		}
 	}
 	return r.Member.Role, nil
 }
@@ -137,7 +149,7 @@ func (e *Engine) newest(ctx context.Context, id chat.RoomID, limit int, reply *w
 	for len(ms) > 0 && ms[len(ms)-1].Created > room.Rev {
 		ms = ms[:len(ms)-1]
 	}
-	members, err := db.Members(ctx, id, "", joinPage)
+	members, err := db.Members(ctx, id, chat.RoleNone, "", joinPage)
 	if err != nil {
 		return err
 	}

@@ -2,15 +2,22 @@ package engine
 
 import (
 	"context"
+	"slices"
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/wire"
 )
 
-// Members returns the room's members in ascending user id after the given one.
-func (e *Engine) Members(ctx context.Context, a Actor, room chat.RoomID, after chat.UserID, limit int) (*wire.MembersReply, error) {
-	if err := e.checkRead(ctx, &a, room); err != nil {
+// Members returns the room's members in ascending user id after the given one: those
+// with the role, or with RoleNone all. Which users are banned is told to moderators
+// alone; bans that have ended are left out.
+func (e *Engine) Members(ctx context.Context, a Actor, room chat.RoomID, role chat.Role, after chat.UserID, limit int) (*wire.MembersReply, error) {
+	by, err := e.reader(ctx, &a, room)
+	if err != nil {
 		return nil, err
+	}
+	if role == chat.RoleBanned && !a.Server && !by.Role.Moderates() {
+		return nil, chat.E(chat.Forbidden, "only moderators see which users are banned")
 	}
 	db := e.cfg.Store.Room(room)
 	r, err := db.Room(ctx, room)
@@ -18,13 +25,17 @@ func (e *Engine) Members(ctx context.Context, a Actor, room chat.RoomID, after c
 		return nil, err
 	}
 	limit = page(limit, joinPage, e.cfg.Limits.PageMembers)
-	ms, err := db.Members(ctx, room, after, limit+1)
+	ms, err := db.Members(ctx, room, role, after, limit+1)
 	if err != nil {
 		return nil, err
 	}
 	more := len(ms) > limit
 	if more {
 		ms = ms[:limit]
+	}
+	if role.Ends() {
+		now := e.cfg.Now().UnixMilli()
+		ms = slices.DeleteFunc(ms, func(m chat.Member) bool { return m.At(now).Role != role })
 	}
 	return &wire.MembersReply{Room: room, Members: ms, Count: r.Members, More: more}, nil
 }

@@ -49,7 +49,7 @@ func newNode(t testing.TB, configure func(*engine.Config)) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.outbox, err = outbox.Open(t.Context(), outbox.Config{Store: st, Lanes: n.lanes, Consumers: []outbox.Consumer{projection.UserRooms(n.lanes)}})
+	n.outbox, err = outbox.Open(t.Context(), outbox.Config{Store: st, Lanes: n.lanes, Consumers: []outbox.Consumer{projection.UserRooms(n.lanes), projection.Names(st, n.lanes)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +204,7 @@ func fresh(t *rapid.T, n *node, as engine.Actor, room chat.RoomID) *view {
 		}
 		page, more = h.Messages, h.More
 	}
-	ms, err := n.Members(t.Context(), as, room, "", 0)
+	ms, err := n.Members(t.Context(), as, room, chat.RoleNone, "", 0)
 	if err != nil || ms.Count != len(ms.Members) {
 		t.Fatalf("%d members of %d: %v", len(ms.Members), ms.Count, err)
 	}

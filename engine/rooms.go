@@ -16,7 +16,7 @@ func (e *Engine) Rooms(ctx context.Context, a Actor) (*wire.RoomsReply, error) {
 	if a.User == "" {
 		return nil, chat.E(chat.Invalid, "say for which user")
 	}
-	mine, err := e.cfg.Store.User(a.User).UserRooms(ctx, a.User, roomsListed)
+	mine, err := e.cfg.Store.User(a.User).UserRooms(ctx, a.User, "", roomsListed)
 	if err != nil {
 		return nil, err
 	}

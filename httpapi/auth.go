@@ -25,7 +25,7 @@ func (c *call) authenticate(scope string) error {
 		return err
 	}
 	c.id = id
-	c.actor = engine.Actor{User: id.User, Name: id.Name, Granted: id.Granted}
+	c.actor = engine.Actor{User: id.User, Name: id.Name, Guest: id.Kind == identity.Guest, Granted: id.Granted}
 	switch {
 	case id.Kind == identity.Server:
 		if !id.Allows(scope) {
@@ -34,6 +34,8 @@ func (c *call) authenticate(scope string) error {
 		c.actor = engine.Actor{User: user, Server: true}
 	case user != "" && user != id.User:
 		return chat.E(chat.Forbidden, "a token speaks for its own user only")
+	case id.Kind == identity.Token:
+		c.actor.Name, _ = c.cfg.Engine.Greet(c.ctx, id.User, engine.Claims{Name: id.ClaimedName, Avatar: id.ClaimedAvatar, Issued: id.Issued})
 	}
 	return nil
 }

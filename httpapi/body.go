@@ -65,6 +65,20 @@ func (f fields) has(name string) bool {
 	return ok
 }
 
+// about reads the data that is kept about a user, a room or a member; nil: not given.
+// An empty object, list or string is none.
+func (f fields) about() *string {
+	raw, ok := f["data"]
+	if !ok {
+		return nil
+	}
+	data := string(raw)
+	if data == `{}` || data == `[]` || data == `""` {
+		data = ""
+	}
+	return &data
+}
+
 // seq reads the {seq} of the path.
 func (c *call) seq() (chat.Seq, error) {
 	n, err := strconv.ParseInt(c.r.PathValue("seq"), 10, 64)

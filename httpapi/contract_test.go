@@ -73,6 +73,9 @@ func TestContract(t *testing.T) {
 	}
 	n.want(200, "GET", "/v1/rooms", nil, admin, "as bob")
 	n.want(200, "GET", room, nil, bob)
+	n.want(200, "PUT", "/v1/users/bob", `{"name":"Bob","avatar":"/bob.png","data":{"n":1}}`, admin)
+	n.want(200, "GET", "/v1/users/bob", nil, ann)
+	n.want(200, "GET", "/v1/users?of=ann&of=bob", nil, bob)
 	n.want(204, "DELETE", room+"/members/bob", nil, bob)
 	n.want(204, "DELETE", room+"/members/ann", nil, admin)
 	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/openapi.json"} {

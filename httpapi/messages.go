@@ -17,7 +17,8 @@ func (c *call) postMessage() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	d, user, err := c.draft(f)
+	m := &change.Send{Room: c.room}
+	user, err := c.draft(f, m)
 	if err != nil {
 		return answer{}, err
 	}
@@ -30,7 +31,7 @@ func (c *call) postMessage() (answer, error) {
 		}
 		c.actor.User = user
 	}
-	r, err := c.post(&change.Send{Room: c.room, Draft: d})
+	r, err := c.post(m)
 	if err != nil {
 		return answer{}, err
 	}
@@ -42,10 +43,11 @@ func (c *call) postMessage() (answer, error) {
 }
 
 // draft reads the message, and the user to send it as if the body has one.
-func (c *call) draft(f fields) (d chat.Draft, user chat.UserID, err error) {
+func (c *call) draft(f fields, m *change.Send) (user chat.UserID, err error) {
+	d := &m.Draft
 	keys := c.r.Header.Values("Idempotency-Key")
 	if len(keys) > 1 {
-		return d, "", chat.E(chat.Invalid, "there is more than one Idempotency-Key")
+		return "", chat.E(chat.Invalid, "there is more than one Idempotency-Key")
 	}
 	if len(keys) == 1 {
 		d.Key = keys[0]
@@ -53,14 +55,14 @@ func (c *call) draft(f fields) (d chat.Draft, user chat.UserID, err error) {
 	var data json.RawMessage
 	for _, err := range []error{
 		f.get("message", "a string", &d.Text), f.get("reply_to", "a message number", &d.ReplyTo),
-		f.get("data", "JSON", &data), f.get("user", "a string", &user),
+		f.get("data", "JSON", &data), f.get("user", "a string", &user), f.get("name", "a string", &m.Name),
 	} {
 		if err != nil {
-			return d, "", err
+			return "", err
 		}
 	}
 	d.Data = data
-	return d, user, nil
+	return user, nil
 }
 
 // post writes the message. A user who is not in the room joins it first where that

@@ -19,6 +19,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
+	"github.com/golang-jwt/jwt/v5"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
@@ -311,4 +312,11 @@ paths:
 		return t, params, loadSpec().Paths.Value(t)
 	}
 	return "", nil, nil
+}
+
+// mint signs a token that was issued at a time.
+func mint(user chat.UserID, name string, issued time.Time) (string, error) {
+	return jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
+		"sub": string(user), "name": name, "iat": issued.Unix(), "exp": time.Now().Add(time.Hour).Unix(),
+	}).SignedString(secret)
 }

@@ -35,6 +35,9 @@ var routes = []route{
 	{"PUT /v1/rooms/{room}/members/{user}", identity.ScopeRooms, (*call).putMember},
 	{"DELETE /v1/rooms/{room}/members/{user}", identity.ScopeRooms, (*call).deleteMember},
 	{"GET /v1/rooms/{room}/events", identity.ScopeRead, (*call).events},
+	{"GET /v1/users", identity.ScopeRead, (*call).listUsers},
+	{"GET /v1/users/{user}", identity.ScopeRead, (*call).getUser},
+	{"PUT /v1/users/{user}", identity.ScopeUsers, (*call).putUser},
 	{"DELETE /v1/users/{user}/connections", identity.ScopeUsers, (*call).closeConnections},
 }
 

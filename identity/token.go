@@ -19,8 +19,9 @@ var algorithms = []string{"HS256", "RS256", "ES256", "EdDSA"}
 // claims are the claims of a token that are read.
 type claims struct {
 	jwt.RegisteredClaims
-	Name  string   `json:"name,omitempty"`
-	Rooms []string `json:"rooms,omitempty"`
+	Name   *string  `json:"name,omitempty"`
+	Avatar *string  `json:"avatar,omitempty"`
+	Rooms  []string `json:"rooms,omitempty"`
 }
 
 // Mint signs a token for user with the server's own secret, as `roomtide token`
@@ -36,9 +37,12 @@ func Mint(secret []byte, user chat.UserID, name string, rooms []chat.RoomID, ttl
 		return "", chat.E(chat.Invalid, "a token must live for some time")
 	}
 	now := time.Now()
-	c := claims{Name: name, RegisteredClaims: jwt.RegisteredClaims{
+	c := claims{RegisteredClaims: jwt.RegisteredClaims{
 		Subject: string(user), IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(ttl)),
 	}}
+	if name != "" {
+		c.Name = &name
+	}
 	for _, r := range rooms {
 		c.Rooms = append(c.Rooms, string(r))
 	}
@@ -154,10 +158,24 @@ func (v *Verifier) identify(c *claims) (*Identity, error) {
 	if err := chat.CheckID("user", c.Subject, v.limits.IDBytes); err != nil {
 		return nil, unauthed("the token's sub is not a user id", err)
 	}
-	if err := chat.CheckName("name", c.Name, v.limits.NameBytes); err != nil {
-		return nil, unauthed("the token's name is too long or not plain text", err)
+	id := &Identity{
+		User: chat.UserID(c.Subject), Kind: Token, Expires: c.ExpiresAt.Add(skew),
+		ClaimedName: c.Name, ClaimedAvatar: c.Avatar,
 	}
-	id := &Identity{User: chat.UserID(c.Subject), Name: c.Name, Kind: Token, Expires: c.ExpiresAt.Add(skew)}
+	if c.IssuedAt != nil {
+		id.Issued = c.IssuedAt.Time
+	}
+	if c.Name != nil {
+		if err := chat.CheckName("name", *c.Name, v.limits.NameBytes); err != nil {
+			return nil, unauthed("the token's name is too long or not plain text", err)
+		}
+		id.Name = *c.Name
+	}
+	if c.Avatar != nil {
+		if err := chat.CheckAvatar(*c.Avatar, &v.limits); err != nil {
+			return nil, unauthed("the token's avatar must be an https address or a path that starts with one slash", err)
+		}
+	}
 	for _, r := range c.Rooms {
 		if err := chat.CheckID("room", r, v.limits.IDBytes); err != nil {
 			return nil, unauthed("the token's rooms are not room ids", err)

@@ -202,12 +202,12 @@ func swapBody(t testing.TB, raw string, body m) string {
 
 func TestTokenClaims(t *testing.T) {
 	v := mustNew(t, hostConfig(t))
-	raw := sign(t, m{"alg": "EdDSA"}, good(m{"name": "Ann Ó", "avatar": 5, "jti": "t1", "rooms": []string{"a", "b/c"}}), edKey)
+	raw := sign(t, m{"alg": "EdDSA"}, good(m{"name": "Ann Ó", "avatar": "/ann.png", "iat": 1800000000, "jti": "t1", "rooms": []string{"a", "b/c"}}), edKey)
 	id, err := v.Bearer(t.Context(), "bearer  "+raw)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if id.Name != "Ann Ó" {
+	if id.Name != "Ann Ó" || *id.ClaimedName != "Ann Ó" || *id.ClaimedAvatar != "/ann.png" || id.Issued.Unix() != 1800000000 {
 		t.Errorf("%+v", id)
 	}
 	if !id.Granted("a") || !id.Granted("b/c") || id.Granted("c") || id.Allows(ScopeSend) {

@@ -40,6 +40,9 @@ type batch struct {
 	userRooms map[store.UserRoomKey]*store.UserRoom
 	online    []store.OnlineChange
 	cursors   []store.Cursor
+
+	users   map[chat.UserID]*chat.User // to write
+	renamed []chat.UserID              // users whose name or avatar has changed
 }
 
 func newBatch(now int64, c *cache, l *chat.Limits) *batch {
@@ -140,10 +143,11 @@ func (b *batch) bump(r *room, ev *chat.Event) chat.Rev {
 	return r.Rev
 }
 
-// member returns the user's row, a zero one with RoleNone if there is none.
+// member returns the user's row as it is to be read now, a zero one with RoleNone if
+// there is none.
 func (b *batch) member(id chat.RoomID, user chat.UserID) chat.Member {
 	if m := b.members[store.MemberKey{Room: id, User: user}]; m != nil {
-		return *m
+		return m.At(b.now)
 	}
 	return chat.Member{Room: id, User: user}
 }
@@ -234,7 +238,10 @@ func (b *batch) changes() *store.Changes {
 	for _, u := range b.userRooms {
 		ch.UserRooms = append(ch.UserRooms, *u)
 	}
-	if len(ch.Rooms)+len(ch.UserRooms)+len(ch.Online)+len(ch.Cursors) == 0 {
+	for _, u := range b.users {
+		ch.Users = append(ch.Users, *u)
+	}
+	if len(ch.Rooms)+len(ch.UserRooms)+len(ch.Users)+len(ch.Online)+len(ch.Cursors) == 0 {
 		return nil
 	}
 	if e := b.entry(); e != nil {

@@ -16,20 +16,34 @@ type cache struct {
 
 // member is a chat.Member without its key: there are many.
 type member struct {
-	name  string
-	role  chat.Role
-	rev   chat.Rev
-	since int64
+	name   string
+	avatar string
+	data   string
+	until  int64
+	role   chat.Role
+	rev    chat.Rev
+	since  int64
 }
+
+// cachedData is up to how many bytes of Data a member may have to be kept, so that
+// what applications store does not decide how much memory a lane needs.
+const cachedData = 256
 
 // member returns a cached member.
 func (c *cache) member(k store.MemberKey) (chat.Member, bool) {
 	m, ok := c.members.Get(k)
-	return chat.Member{Room: k.Room, User: k.User, Name: m.name, Role: m.role, Rev: m.rev, Since: m.since}, ok
+	return chat.Member{
+		Room: k.Room, User: k.User, Name: m.name, Avatar: m.avatar, Data: m.data,
+		Role: m.role, Until: m.until, Rev: m.rev, Since: m.since,
+	}, ok
 }
 
 func (c *cache) putMember(k store.MemberKey, m *chat.Member) {
-	c.members.Put(k, member{m.Name, m.Role, m.Rev, m.Since})
+	if len(m.Data) > cachedData {
+		c.members.Delete(k)
+		return
+	}
+	c.members.Put(k, member{m.Name, m.Avatar, m.Data, m.Until, m.Role, m.Rev, m.Since})
 }
 
 // How many rows a lane keeps at least.

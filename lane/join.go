@@ -26,31 +26,32 @@ func (b *batch) applyJoin(c *change.Join) (change.Reply, error) {
 	} else if err := chat.CanJoin(&r.Room, m.Role, c.Granted); err != nil {
 		return change.Reply{}, err
 	}
-	if m.Role.Present() && (c.Name == "" || c.Name == m.Name) {
+	if m.Role.Present() && (!c.Rename || c.Name == m.Name) {
 		return change.Reply{Room: r.Room, Member: m}, nil
 	}
 	if !m.Role.Present() {
-		m.Role, m.Since = role, b.now
+		m.Role, m.Since, m.Avatar = role, b.now, c.Avatar
 		r.Members++
 	}
-	if c.Name != "" {
+	if c.Rename || c.Name != "" {
 		m.Name = c.Name
 	}
-	if r.Members > namedJoins {
-		b.joinLarge(r, m)
-	} else {
-		b.changeMember(r, m)
-	}
+	b.changeOneOfMany(r, m)
 	return change.Reply{Room: r.Room, Member: b.member(c.Room, c.User), Rev: r.Rev, Created: created, Changed: true}, nil
 }
 
-// namedJoins is how many members a room may have for each join to be an event that
-// names the member. In a larger room the joins of a batch are one event with the
-// number of members: what a join costs must not grow with the square of a room.
+// namedJoins is how many members a room may have for each join or new name to be an
+// event that names the member. In a larger room those of a batch are one event with
+// the number of members: what a join costs must not grow with the square of a room.
 const namedJoins = 200
 
-// joinLarge stores a changed member row; the event has the number of members.
-func (b *batch) joinLarge(r *room, m chat.Member) {
+// changeOneOfMany stores a changed member row; in a large room, the event has the
+// number of members alone.
+func (b *batch) changeOneOfMany(r *room, m chat.Member) {
+	if r.Members <= namedJoins {
+		b.changeMember(r, m)
+		return
+	}
 	if n := len(r.events); n > 0 && r.events[n-1].Kind == chat.EventMembers {
 		last := r.events[n-1]
 		b.touch(r)

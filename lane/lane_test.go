@@ -28,6 +28,7 @@ type world struct {
 	store  *store.Store
 	lanes  *lane.Lanes
 	break_ func(store.Driver) store.Driver // wraps drivers; nil: not
+	now    func() time.Time                // nil: the real clock
 
 	mu      sync.Mutex
 	events  map[chat.RoomID][]*chat.Event
@@ -48,7 +49,7 @@ func (w *world) open() {
 	var err error
 	w.store = teststore.Open(w.t, w.dir, 2, w.break_)
 	w.lanes, err = lane.Open(w.t.Context(), lane.Config{
-		Store: w.store, MaxWaiting: 64,
+		Store: w.store, MaxWaiting: 64, Now: w.now,
 		Publish: func(b *bus.Batch) error {
 			w.mu.Lock()
 			defer w.mu.Unlock()

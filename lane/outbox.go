@@ -77,13 +77,13 @@ func (c *committed) signal() {
 	}
 }
 
-// entry returns what the batch tells the consumers of the outbox, nil if no room
-// has changed.
+// entry returns what the batch tells the consumers of the outbox, nil if no room and
+// no name has changed.
 func (b *batch) entry() *store.Entry {
-	if len(b.touched) == 0 {
+	if len(b.touched)+len(b.renamed) == 0 {
 		return nil
 	}
-	e := &store.Entry{Rooms: make([]store.RoomSpan, len(b.touched))}
+	e := &store.Entry{Rooms: make([]store.RoomSpan, len(b.touched)), Users: b.renamed}
 	for i, r := range b.touched {
 		r.span = &e.Rooms[i]
 		*r.span = store.RoomSpan{Room: r.ID, From: r.from + 1, To: r.from, Seq: r.LastSeq}

@@ -16,7 +16,7 @@ func (b *batch) needReact(c *change.React) {
 func (b *batch) applyReact(c *change.React) (change.Reply, error) {
 	r, m, role, err := b.messageBy(c.Room, c.Seq, c.User)
 	if err == nil && !c.Server {
-		err = chat.CanRead(role)
+		err = chat.CanReact(role)
 	}
 	if err == nil && m.Deleted {
 		err = chat.E(chat.NotFound, "this message was deleted")

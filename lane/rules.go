@@ -28,6 +28,8 @@ var rules = [change.Kinds]rule{
 	change.KindProject:   ruleOf((*batch).needProject, (*batch).applyProject),
 	change.KindOnline:    ruleOf((*batch).needOnline, (*batch).applyOnline),
 	change.KindCursors:   ruleOf((*batch).needCursors, (*batch).applyCursors),
+	change.KindSetUser:   ruleOf((*batch).needSetUser, (*batch).applySetUser),
+	change.KindRename:    ruleOf((*batch).needRename, (*batch).applyRename),
 }
 
 func ruleOf[C change.Change](need func(*batch, C), apply func(*batch, C) (change.Reply, error)) rule {

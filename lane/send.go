@@ -1,6 +1,8 @@
 package lane
 
 import (
+	"cmp"
+
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/store"
@@ -29,8 +31,9 @@ func (b *batch) applySend(c *change.Send) (change.Reply, error) {
 			return change.Reply{Seq: m.Seq, Rev: m.Created, Time: m.Time, Repeated: true}, nil
 		}
 	}
+	author := b.member(c.Room, c.User)
 	if !c.Server {
-		if err := chat.CanPost(&r.Room, b.member(c.Room, c.User).Role); err != nil {
+		if err := chat.CanPost(&r.Room, author.Role); err != nil {
 			return change.Reply{}, err
 		}
 	}
@@ -39,7 +42,7 @@ func (b *batch) applySend(c *change.Send) (change.Reply, error) {
 	}
 	r.LastSeq++
 	m := &chat.Message{
-		Room: c.Room, Seq: r.LastSeq, User: c.User, Time: b.now,
+		Room: c.Room, Seq: r.LastSeq, User: c.User, Name: cmp.Or(c.Name, author.Name, c.Known), Time: b.now,
 		Text: c.Draft.Text, Data: c.Draft.Data, ReplyTo: c.Draft.ReplyTo,
 		Key: c.Draft.Key, Digest: digest,
 	}

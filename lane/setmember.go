@@ -1,6 +1,8 @@
 package lane
 
 import (
+	"cmp"
+
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 )
@@ -26,20 +28,28 @@ func (b *batch) applySetMember(c *change.SetMember) (change.Reply, error) {
 			return change.Reply{}, err
 		}
 	}
-	if m.Role == c.Role && (c.Name == "" || c.Name == m.Name) {
+	n := setMember(m, c).At(b.now) // it may have waited beyond Until
+	if n == m {
 		return change.Reply{Rev: r.Rev, Member: m}, nil
 	}
-	switch was, is := m.Role.Present(), c.Role.Present(); {
+	switch was, is := m.Role.Present(), n.Role.Present(); {
 	case !was && is:
 		r.Members++
-		m.Since = b.now
+		n.Since = b.now
 	case was && !is:
 		r.Members--
 	}
-	m.Role = c.Role
-	if c.Name != "" {
-		m.Name = c.Name
-	}
-	b.changeMember(r, m)
+	b.changeMember(r, n)
 	return change.Reply{Rev: r.Rev, Room: r.Room, Member: b.member(c.Room, c.User), Changed: true}, nil
+}
+
+// setMember is the row with what the change sets.
+func setMember(m chat.Member, c *change.SetMember) chat.Member {
+	if !m.Role.Present() && c.Role != chat.RoleNone {
+		m.Name, m.Avatar = cmp.Or(c.Known, m.Name), c.Avatar
+	}
+	m.Role, m.Until = c.Role, c.Until
+	set(&m.Name, c.Name)
+	set(&m.Data, c.Data)
+	return m
 }

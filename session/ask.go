@@ -29,9 +29,11 @@ func (s *Session) ask(ctx context.Context, cmd *wire.Command) (wire.Reply, error
 	case wire.Changes:
 		return reply(e.Changes(ctx, a, cmd.Room, chat.Rev(cmd.After), cmd.Limit))
 	case wire.Members:
-		return reply(e.Members(ctx, a, cmd.Room, cmd.AfterUser, cmd.Limit))
+		return reply(e.Members(ctx, a, cmd.Room, cmd.Role, cmd.AfterUser, cmd.Limit))
 	case wire.Online:
 		return reply(e.Online(ctx, a, cmd.Room, cmd.Limit))
+	case wire.Users:
+		return reply(e.Users(ctx, cmd.Of))
 	case wire.Rooms:
 		return reply(e.Rooms(ctx, a))
 	}

@@ -153,11 +153,11 @@ func (s *Session) Greet(ctx context.Context, cmd *wire.Command) (*wire.HelloRepl
 	if err != nil {
 		return nil, err
 	}
-	s.begin(id, cmd.Name)
+	avatar := s.begin(ctx, id, cmd.Name)
 	name := make([]byte, 12)
 	rand.Read(name)
 	return &wire.HelloReply{
-		User: id.User, Name: s.actor.Name, Guest: s.guest,
+		User: id.User, Name: s.actor.Name, Avatar: avatar, Guest: s.guest,
 		Session: hex.EncodeToString(name), Time: s.deps.Now().UnixMilli(), Limits: s.deps.Limits,
 	}, nil
 }
@@ -180,16 +180,20 @@ func (s *Session) authenticate(ctx context.Context, cmd *wire.Command) error {
 	}
 	id, err := s.deps.Verifier.Hello(ctx, cmd.Token, guest)
 	if err == nil {
-		s.begin(id, "")
+		s.begin(ctx, id, "")
 	}
 	return err
 }
 
-// begin sets the speaker of the connection. Only guests choose their own display
-// name; that of other users is in the token.
-func (s *Session) begin(id *identity.Identity, name string) {
+// begin sets the speaker of the connection, and returns the user's avatar. Only
+// guests choose their own display name; that of other users is in their profile,
+// which a token changes.
+func (s *Session) begin(ctx context.Context, id *identity.Identity, name string) (avatar string) {
 	s.guest = id.Kind == identity.Guest
-	s.actor = engine.Actor{User: id.User, Name: id.Name}
+	s.actor = engine.Actor{User: id.User, Name: id.Name, Guest: s.guest}
+	if !s.guest {
+		s.actor.Name, avatar = s.deps.Engine.Greet(ctx, id.User, engine.Claims{Name: id.ClaimedName, Avatar: id.ClaimedAvatar, Issued: id.Issued})
+	}
 	if len(id.Rooms) > 0 { // else there is no reason to keep id
 		s.actor.Granted = id.Granted
 	}
@@ -201,6 +205,7 @@ func (s *Session) begin(id *identity.Identity, name string) {
 	if !id.Expires.IsZero() {
 		s.expiry = time.AfterFunc(id.Expires.Sub(s.deps.Now()), func() { s.conn.Close(chat.ByeExpired) })
 	}
+	return avatar
 }
 
 func guestName() string {

@@ -317,3 +317,55 @@ func TestResume(t *testing.T) {
 	ann.ask(`{"type":"message","id":10,"room":"r","message":"live"}`, "type", "ack")
 	bob.want("type", "message", "rev", 9, "message", "live")
 }
+
+// A token with a new name renames its user in every room, also for those who are
+// there; messages have the name they were sent with, and "users" tells the profile.
+func TestNamesOfUsers(t *testing.T) {
+	n := newNode(t, false)
+	hello := func(user chat.UserID, name string) *peer {
+		token, err := identity.Mint(secret, user, name, []chat.RoomID{"r", "s"}, time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := n.connect()
+		want := any(name)
+		if name == "" {
+			want = nil
+		}
+		p.ask(`{"type":"hello","id":1,"token":"`+token+`"}`, "type", "ack", "name", want)
+		return p
+	}
+	bob := hello("bob", "")
+	bob.ask(`{"type":"join","id":2,"room":"r"}`, "type", "ack")
+	bob.ask(`{"type":"join","id":3,"room":"s"}`, "type", "ack")
+	ann := hello("ann", "Ann")
+	for _, room := range []string{"r", "s"} {
+		ann.ask(`{"type":"join","id":2,"room":"`+room+`"}`, "type", "ack")
+		bob.want("type", "member", "room", room, "user", "ann", "name", "Ann")
+	}
+	ann.say(`{"type":"message","room":"r","message":"one"}`)
+	bob.want("type", "message", "user", "ann", "name", "Ann")
+
+	again := hello("ann", "Ann Smith")
+	heard := map[any]bool{}
+	for range 2 {
+		heard[bob.want("type", "member", "user", "ann", "name", "Ann Smith")["room"]] = true
+	}
+	if len(heard) != 2 {
+		t.Errorf("renamed in %v", heard)
+	}
+	again.say(`{"room":"r","message":"two"}`)
+	bob.want("type", "message", "message", "two", "name", "Ann Smith")
+	ms := bob.ask(`{"type":"history","id":4,"room":"r"}`, "type", "ack")["messages"].([]any)
+	for i, want := range []string{"Ann", "Ann Smith"} {
+		if got := ms[i].(map[string]any)["name"]; got != want {
+			t.Errorf("message %d has the name %v, want %s", i+1, got, want)
+		}
+	}
+	us := bob.ask(`{"type":"users","id":5,"of":["nobody","ann"]}`, "type", "ack")["users"]
+	if fmt.Sprint(us) != "[map[name:Ann Smith user:ann]]" {
+		t.Errorf("%v", us)
+	}
+	bob.ask(`{"type":"members","id":6,"room":"r","role":"banned"}`, "type", "error", "code", "forbidden")
+	bob.ask(`{"type":"members","id":7,"room":"r","role":"member"}`, "type", "ack", "count", 2)
+}

@@ -9,7 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/hub"
 	"github.com/roomtide/roomtide/internal/clientaddr"
 	"github.com/roomtide/roomtide/internal/connlimit"
@@ -397,4 +399,31 @@ func TestEncodingOfUnknownKinds(t *testing.T) {
 	if b := (sioapi.Encoding{}).AppendGap(nil, "room1", 7, chat.GapLost); string(b[2:]) != `42["gap",{"type":"gap","room":"room1","rev":7,"reason":"lost"}]` {
 		t.Errorf("%q", b)
 	}
+}
+
+// Names, profiles and the ban list are those of the other transports.
+func TestNamesOfUsers(t *testing.T) {
+	everyKind(t, sioapi.Config{}, func(w *world, k kind) {
+		host := engine.Actor{Server: true, User: "shop"}
+		name, avatar := "The Shop", "/shop.png"
+		do := func(c change.Change) {
+			if _, err := w.deps.Engine.Do(w.Context(), host, c); err != nil {
+				w.Fatal(err)
+			}
+		}
+		p := w.connect(k, "")
+		p.say(`21["join",{"room":"room1","user":"ann"}]`)
+		p.want(`31[{"type":"ack","room":"room1",`)
+		do(&change.SetUser{User: "shop", Name: &name, Avatar: &avatar})
+		do(&change.Send{Room: "room1", Draft: chat.Draft{Text: "one"}})
+		p.want(`2["message",{"type":"message","room":"room1","seq":1,"rev":2,"user":"shop","name":"The Shop","message":"one",`)
+		do(&change.SetMember{Room: "room1", User: "ann", Role: chat.RoleModerator})
+		p.want(`2["member",`)
+		do(&change.SetMember{Room: "room1", User: "eve", Role: chat.RoleBanned})
+		p.want(`2["member",{"type":"member","room":"room1","rev":4,"user":"eve","role":"banned"}`)
+		p.say(`22["users",{"of":["shop"]}]`)
+		p.want(`32[{"type":"ack","users":[{"user":"shop","name":"The Shop","avatar":"/shop.png"}]}]`)
+		p.say(`23["members",{"room":"room1","role":"banned"}]`)
+		p.want(`33[{"type":"ack","room":"room1","members":[{"user":"eve","role":"banned","rev":4}],"count":1,"more":false}]`)
+	})
 }

@@ -84,8 +84,9 @@ type RoomReader interface {
 	// Member returns a user's row, also if they left or are banned. NotFound.
 	Member(ctx context.Context, room chat.RoomID, user chat.UserID) (chat.Member, error)
 
-	// Members returns present members in ascending user id after the given one.
-	Members(ctx context.Context, room chat.RoomID, after chat.UserID, limit int) ([]chat.Member, error)
+	// Members returns members in ascending user id after the given one: those with
+	// the role, or with RoleNone all that are present.
+	Members(ctx context.Context, room chat.RoomID, role chat.Role, after chat.UserID, limit int) ([]chat.Member, error)
 
 	// Online returns up to limit entries of users noted online in the room.
 	Online(ctx context.Context, room chat.RoomID, limit int) ([]OnlineEntry, error)
@@ -96,8 +97,13 @@ type UserReader interface {
 	// UserRoom returns the user's row of a room, also if they left. NotFound.
 	UserRoom(ctx context.Context, user chat.UserID, room chat.RoomID) (UserRoom, error)
 
-	// UserRooms returns the rooms the user is in, in ascending room id, up to limit.
-	UserRooms(ctx context.Context, user chat.UserID, limit int) ([]UserRoom, error)
+	// UserRooms returns the rooms the user is in, in ascending room id after the
+	// given one, up to limit.
+	UserRooms(ctx context.Context, user chat.UserID, after chat.RoomID, limit int) ([]UserRoom, error)
+
+	// Users returns those of the users of which something is known, in any order.
+	// All are of this shard.
+	Users(ctx context.Context, users []chat.UserID) ([]chat.User, error)
 }
 
 // OutboxReader reads what commits have left for consumers (package outbox).

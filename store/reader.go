@@ -37,9 +37,9 @@ func (r *Reader) Member(ctx context.Context, room chat.RoomID, user chat.UserID)
 	return ask(ctx, r, "member", func(ctx context.Context) (chat.Member, error) { return r.driver.Member(ctx, room, user) })
 }
 
-func (r *Reader) Members(ctx context.Context, room chat.RoomID, after chat.UserID, limit int) ([]chat.Member, error) {
+func (r *Reader) Members(ctx context.Context, room chat.RoomID, role chat.Role, after chat.UserID, limit int) ([]chat.Member, error) {
 	return ask(ctx, r, "members", func(ctx context.Context) ([]chat.Member, error) {
-		return r.driver.Members(ctx, room, after, limit)
+		return r.driver.Members(ctx, room, role, after, limit)
 	})
 }
 
@@ -51,10 +51,14 @@ func (r *Reader) UserRoom(ctx context.Context, user chat.UserID, room chat.RoomI
 	return ask(ctx, r, "user_room", func(ctx context.Context) (UserRoom, error) { return r.driver.UserRoom(ctx, user, room) })
 }
 
-func (r *Reader) UserRooms(ctx context.Context, user chat.UserID, limit int) ([]UserRoom, error) {
+func (r *Reader) UserRooms(ctx context.Context, user chat.UserID, after chat.RoomID, limit int) ([]UserRoom, error) {
 	return ask(ctx, r, "user_rooms", func(ctx context.Context) ([]UserRoom, error) {
-		return r.driver.UserRooms(ctx, user, limit)
+		return r.driver.UserRooms(ctx, user, after, limit)
 	})
+}
+
+func (r *Reader) Users(ctx context.Context, users []chat.UserID) ([]chat.User, error) {
+	return ask(ctx, r, "users", func(ctx context.Context) ([]chat.User, error) { return r.driver.Users(ctx, users) })
 }
 
 // Outbox returns entries of the lane after the position, ascending, up to limit.

@@ -82,11 +82,12 @@ type Need struct {
 	Messages  []MessageRef
 	Reactions []MessageRef // every reaction under these messages
 	UserRooms []UserRoomKey
+	Users     []chat.UserID
 }
 
 // Empty reports whether nothing is needed.
 func (n *Need) Empty() bool {
-	return len(n.Rooms)+len(n.Members)+len(n.Keys)+len(n.Messages)+len(n.Reactions)+len(n.UserRooms) == 0
+	return len(n.Rooms)+len(n.Members)+len(n.Keys)+len(n.Messages)+len(n.Reactions)+len(n.UserRooms)+len(n.Users) == 0
 }
 
 // State is what Load found. Messages found by key are in Messages too.
@@ -97,6 +98,7 @@ type State struct {
 	Messages  map[MessageRef]chat.Message
 	Reactions map[MessageRef][]chat.Reaction
 	UserRooms map[UserRoomKey]UserRoom
+	Users     map[chat.UserID]chat.User
 }
 
 // NewState returns an empty State with its maps made.
@@ -108,6 +110,7 @@ func NewState() *State {
 		Messages:  map[MessageRef]chat.Message{},
 		Reactions: map[MessageRef][]chat.Reaction{},
 		UserRooms: map[UserRoomKey]UserRoom{},
+		Users:     map[chat.UserID]chat.User{},
 	}
 }
 
@@ -118,7 +121,8 @@ type Changes struct {
 	Insert    []chat.Message // new
 	Update    []chat.Message // Rev, Text, Data, Edited, Deleted replaced
 	Reactions []ReactionChange
-	UserRooms []UserRoom // inserted or replaced
+	UserRooms []UserRoom  // inserted or replaced
+	Users     []chat.User // inserted or replaced
 	Online    []OnlineChange
 	Cursors   []Cursor
 	Outbox    []byte // Entry.Encode, for the position the commit moves to; nil: no entry

@@ -33,6 +33,7 @@ func AppendError(dst []byte, id int64, hasID bool, e *chat.Error) []byte {
 func (r HelloReply) appendFields(dst []byte) []byte {
 	dst = appendStringField(dst, "user", r.User)
 	dst = appendOptString(dst, "name", r.Name)
+	dst = appendOptString(dst, "avatar", r.Avatar)
 	dst = appendBoolField(dst, "guest", r.Guest)
 	dst = appendStringField(dst, "session", r.Session)
 	dst = appendTimeField(dst, "time", r.Time)
@@ -53,9 +54,10 @@ type limitField struct {
 }
 
 // limitFields pairs each limit with its name on the wire.
-func limitFields(l *chat.Limits) [14]limitField {
+func limitFields(l *chat.Limits) [17]limitField {
 	return [...]limitField{
 		{"id_bytes", &l.IDBytes}, {"name_bytes", &l.NameBytes},
+		{"topic_bytes", &l.TopicBytes}, {"avatar_bytes", &l.AvatarBytes}, {"about_bytes", &l.AboutBytes},
 		{"message_runes", &l.MessageRunes}, {"message_bytes", &l.MessageBytes},
 		{"data_bytes", &l.DataBytes}, {"key_bytes", &l.KeyBytes},
 		{"emoji_bytes", &l.EmojiBytes}, {"emojis", &l.Emojis},
@@ -140,6 +142,9 @@ func (r RoomsReply) appendFields(dst []byte) []byte {
 func appendMyRoom(dst []byte, m *MyRoom) []byte {
 	dst = appendString(append(dst, `{"room":`...), m.Room.ID)
 	dst = appendStringField(dst, "title", m.Room.Title)
+	dst = appendOptString(dst, "topic", m.Room.Topic)
+	dst = appendOptString(dst, "avatar", m.Room.Avatar)
+	dst = appendOptJSON(dst, "data", m.Room.Data)
 	dst = appendStringField(dst, "role", m.Role.String())
 	dst = appendIntField(dst, "seq", m.Room.LastSeq)
 	dst = appendIntField(dst, "rev", m.Room.Rev)
@@ -149,6 +154,20 @@ func appendMyRoom(dst []byte, m *MyRoom) []byte {
 		dst = appendMessage(appendName(dst, "last"), m.Last)
 	}
 	return append(dst, '}')
+}
+
+func (r UsersReply) appendFields(dst []byte) []byte {
+	return appendArray(appendName(dst, "users"), r.Users, func(dst []byte, u *chat.User) []byte {
+		start := len(dst)
+		return openObject(UserReply{u}.appendFields(dst), start)
+	})
+}
+
+func (r UserReply) appendFields(dst []byte) []byte {
+	dst = appendStringField(dst, "user", r.User.ID)
+	dst = appendOptString(dst, "name", r.User.Name)
+	dst = appendOptString(dst, "avatar", r.User.Avatar)
+	return appendOptJSON(dst, "data", r.User.Data)
 }
 
 func (r RoomReply) appendFields(dst []byte) []byte {

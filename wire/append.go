@@ -96,6 +96,14 @@ func appendOptInt[N ~int | ~int64](dst []byte, name string, n N) []byte {
 	return appendIntField(dst, name, n)
 }
 
+// appendOptJSON appends a value that is JSON already.
+func appendOptJSON(dst []byte, name, value string) []byte {
+	if value == "" {
+		return dst
+	}
+	return append(appendName(dst, name), value...)
+}
+
 // appendArray appends items with one between them, in brackets.
 func appendArray[T any](dst []byte, items []T, one func([]byte, *T) []byte) []byte {
 	dst = append(dst, '[')

@@ -41,6 +41,12 @@ func AppendCommand(dst []byte, cmd *Command) []byte {
 	if cmd.HasBefore {
 		dst = appendIntField(dst, "before", cmd.Before)
 	}
+	if cmd.Role != chat.RoleNone {
+		dst = appendStringField(dst, "role", cmd.Role.String())
+	}
+	if cmd.Of != nil {
+		dst = appendStrings(appendName(dst, "of"), cmd.Of)
+	}
 	return openObject(appendOptInt(dst, "limit", cmd.Limit), start)
 }
 
@@ -67,13 +73,14 @@ type ServerFrame struct {
 	// hello
 	User    chat.UserID
 	Name    string
+	Avatar  string
 	Session string
 	Guest   bool
 	Limits  *chat.Limits
 
-	// join, history, changes, members, online, read, rooms
+	// join, history, changes, members, online, read, rooms, users
 	Role        chat.Role
-	Info        *chat.Room // title, open and read_only, nil if they are not in the frame
+	Info        *chat.Room // title, open, read_only, topic, avatar and data, nil if they are not in the frame
 	Messages    []chat.Message
 	Members     []chat.Member
 	MemberCount int
@@ -83,6 +90,7 @@ type ServerFrame struct {
 	More        bool
 	Reset       bool
 	Rooms       []MyRoom
+	Users       []chat.User
 }
 
 // DecodeServer reads a frame of a server. An event of an unknown kind, which newer

@@ -26,6 +26,7 @@ const (
 	Members Type = "members"
 	Online  Type = "online"
 	Rooms   Type = "rooms"
+	Users   Type = "users"
 	Ping    Type = "ping"
 )
 
@@ -63,4 +64,8 @@ type Command struct {
 	HasBefore bool
 	AfterUser chat.UserID // members: the "after" of a page is a user id
 	Limit     int         // 0: the default
+	Role      chat.Role   // members: those with this role; RoleNone: all
+
+	// users
+	Of []chat.UserID
 }

@@ -48,7 +48,7 @@ func decode(t Type, b []byte, cmd *Command) error {
 // commands are the types a client may send.
 var commands = func() map[string]Type {
 	m := make(map[string]Type)
-	for _, t := range []Type{Hello, Join, Leave, Message, Edit, Delete, React, Read, Typing, History, Changes, Members, Online, Rooms, Ping} {
+	for _, t := range []Type{Hello, Join, Leave, Message, Edit, Delete, React, Read, Typing, History, Changes, Members, Online, Rooms, Users, Ping} {
 		m[string(t)] = t
 	}
 	return m
@@ -121,6 +121,10 @@ func (d *decoder) rare(name string, v []byte) {
 	case "before":
 		n, c.HasBefore = d.int(name, v)
 		c.Before = chat.Seq(n)
+	case "role":
+		c.Role = d.role(v)
+	case "of":
+		c.Of = d.users("of", v)
 	case "limit":
 		n, _ = d.int(name, v)
 		c.Limit = int(n)
@@ -177,6 +181,24 @@ func (d *decoder) bool(name string, v []byte) *bool {
 	}
 	d.fail(name, "true or false")
 	return nil
+}
+
+// role reads the name of a role; that of one that is no member is none.
+func (d *decoder) role(v []byte) chat.Role {
+	r, ok := chat.ParseRole(text[string](d, "role", v))
+	if !ok && string(v) != "null" {
+		d.fail("role", "member, moderator, owner, banned or muted")
+	}
+	return r
+}
+
+// users reads a list of user ids; nil for null and for an error.
+func (d *decoder) users(name string, v []byte) (users []chat.UserID) {
+	if json.Unmarshal(v, &users) != nil {
+		d.fail(name, "a list of user ids")
+		return nil
+	}
+	return users
 }
 
 // raw copies a value without white space, so that it is one line in every encoding.

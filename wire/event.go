@@ -47,6 +47,7 @@ func appendMessageFields(dst []byte, m *chat.Message) []byte {
 	dst = appendIntField(dst, "seq", m.Seq)
 	dst = appendIntField(dst, "rev", m.Rev)
 	dst = appendStringField(dst, "user", m.User)
+	dst = appendOptString(dst, "name", m.Name)
 	dst = appendStringField(dst, "message", m.Text)
 	dst = appendTimeField(dst, "time", m.Time)
 	dst = appendOptString(dst, "key", m.Key)
@@ -75,8 +76,18 @@ func appendReaction(dst []byte, r *chat.Reaction) []byte {
 
 // appendMember appends a member as it stands in arrays.
 func appendMember(dst []byte, m *chat.Member) []byte {
-	dst = appendString(append(dst, `{"user":`...), m.User)
+	start := len(dst)
+	dst = appendMemberFields(dst, m)
+	return openObject(appendIntField(dst, "rev", m.Rev), start)
+}
+
+func appendMemberFields(dst []byte, m *chat.Member) []byte {
+	dst = appendStringField(dst, "user", m.User)
 	dst = appendOptString(dst, "name", m.Name)
+	dst = appendOptString(dst, "avatar", m.Avatar)
 	dst = appendStringField(dst, "role", m.Role.String())
-	return append(appendIntField(dst, "rev", m.Rev), '}')
+	if m.Until != 0 {
+		dst = appendTimeField(dst, "until", m.Until)
+	}
+	return appendOptJSON(dst, "data", m.Data)
 }

@@ -93,6 +93,8 @@ var commandCases = []struct {
 	{"changes", Command{Type: Changes, ID: 14, HasID: true, Room: "room1", After: 7, HasAfter: true}},
 	{"members", Command{Type: Members, ID: 15, HasID: true, Room: "room1", AfterUser: "user9", Limit: 100}},
 	{"online", Command{Type: Online, ID: 16, HasID: true, Room: "room1"}},
+	{"members with a role", Command{Type: Members, ID: 15, HasID: true, Room: "room1", Role: chat.RoleBanned}},
+	{"users", Command{Type: Users, ID: 19, HasID: true, Of: []chat.UserID{"user1", "user2"}}},
 	{"rooms", Command{Type: Rooms, ID: 17, HasID: true}},
 	{"ping", Command{Type: Ping, ID: 18, HasID: true}},
 }
@@ -123,12 +125,14 @@ func TestCommandGolden(t *testing.T) {
 const testTime = 1_795_368_840_123 // 2026-11-22T17:34:00.123Z
 
 var (
-	hello   = chat.Message{Room: "room1", Seq: 5, Rev: 7, User: "user1", Text: "Hello", Time: testTime, Key: "k1"}
+	hello   = chat.Message{Room: "room1", Seq: 5, Rev: 7, User: "user1", Name: "User One", Text: "Hello", Time: testTime, Key: "k1"}
 	rich    = chat.Message{Room: "room1", Seq: 6, Rev: 9, User: "user2", Text: "a\tb\u2028 \"<é>\" \\ 👍", Time: testTime, ReplyTo: 5, Data: []byte(`{"a":[1,null]}`), Edited: testTime + 1000, Reactions: []chat.Reaction{{Emoji: "👍", Users: []chat.UserID{"a", "b"}}}}
 	tomb    = chat.Message{Room: "room1", Seq: 5, Rev: 10, User: "user1", Time: testTime, Deleted: true}
 	mallory = chat.Member{Room: "room1", User: "user3", Name: "Three", Role: chat.RoleOwner, Rev: 11}
+	muted   = chat.Member{Room: "room1", User: "user5", Name: "Five", Avatar: "/avatars/5.png", Role: chat.RoleMuted, Until: testTime + 3600_000, Data: `{"team":"blue"}`, Rev: 13}
 	gone    = chat.Member{Room: "room1", User: "user4", Role: chat.RoleNone, Rev: 12}
 	lobby   = chat.Room{ID: "room1", Title: "Lobby", Open: true, LastSeq: 6, Rev: 12, Members: 2, Created: testTime}
+	shop    = chat.Room{ID: "room1", Title: "Lobby", Open: true, Topic: "All about \"tides\"", Avatar: "https://example.org/r.png", Data: `{"color":"#00f"}`}
 	limits  = chat.DefaultLimits()
 )
 
@@ -172,8 +176,12 @@ func serverCases() []serverCase {
 	addEvent("reaction taken back", "reacted", chat.Event{Kind: chat.EventReacted, Rev: 8, Seq: 5, User: "user2", Emoji: "👍"})
 	addEvent("member came", "member", chat.Event{Kind: chat.EventMember, Rev: 11, Member: &mallory})
 	addEvent("member left", "member", chat.Event{Kind: chat.EventMember, Rev: 12, Member: &gone})
+	addEvent("member muted for a time", "member", chat.Event{Kind: chat.EventMember, Rev: 13, Member: &muted})
 	addEvent("many came to a large room", "members", chat.Event{Kind: chat.EventMembers, First: 11, Rev: 19, Count: 5000})
 	addEvent("room", "room", chat.Event{Kind: chat.EventRoom, Rev: 12, Info: told(12)})
+	shopTold := shop
+	shopTold.Rev = 12
+	addEvent("room with everything", "room", chat.Event{Kind: chat.EventRoom, Rev: 12, Info: &shopTold})
 	addEvent("presence", "presence", chat.Event{Kind: chat.EventPresence, Presence: &chat.Presence{Online: 12, Came: []chat.UserID{"a"}, Went: []chat.UserID{"b", "c"}}})
 	addEvent("presence of many", "presence", chat.Event{Kind: chat.EventPresence, Presence: &chat.Presence{Online: 5000}})
 	addEvent("typing", "typing", chat.Event{Kind: chat.EventTyping, User: "user1", On: true})
@@ -194,6 +202,10 @@ func serverCases() []serverCase {
 
 	addAck("hello ack", &HelloReply{User: "user1", Name: "User One", Guest: true, Session: "s1", Time: testTime, Limits: &limits},
 		ServerFrame{User: "user1", Name: "User One", Guest: true, Session: "s1", Time: testTime, Limits: &limits})
+	addAck("hello ack with a profile", &HelloReply{User: "user1", Name: "User One", Avatar: "/avatars/1.png", Session: "s1", Time: testTime, Limits: &limits},
+		ServerFrame{User: "user1", Name: "User One", Avatar: "/avatars/1.png", Session: "s1", Time: testTime, Limits: &limits})
+	addAck("join ack of a room with everything", &JoinReply{Room: &shop, Role: chat.RoleMuted, Members: []chat.Member{muted}},
+		ServerFrame{Room: "room1", Role: chat.RoleMuted, Info: &shop, Members: []chat.Member{muted}, Online: []chat.UserID{}})
 	addAck("join ack", &JoinReply{Room: &lobby, Rev: 9, Seq: 6, Role: chat.RoleMember, Messages: []chat.Message{hello, rich}, Members: []chat.Member{mallory}, Online: []chat.UserID{"a"}, Count: 1, Unread: 2},
 		ServerFrame{Room: "room1", Rev: 9, Seq: 6, Role: chat.RoleMember, Info: told(0), Messages: []chat.Message{hello, rich}, Members: []chat.Member{mallory}, MemberCount: 2, Online: []chat.UserID{"a"}, OnlineCount: 1, Unread: 2})
 	addAck("join ack of an empty room after a reset", &JoinReply{Room: &chat.Room{ID: "room1"}, Role: chat.RoleOwner, More: true, Reset: true},
@@ -218,6 +230,11 @@ func serverCases() []serverCase {
 		{Room: chat.Room{ID: "room1", Title: "Lobby", LastSeq: 5, Rev: 7}, Role: chat.RoleMember, Read: 3, Unread: 2, Last: &hello},
 		{Room: chat.Room{ID: "empty"}, Role: chat.RoleOwner},
 	}})
+	addAck("rooms ack with everything", RoomsReply{[]MyRoom{{Room: chat.Room{ID: "room1", Title: "Lobby", Topic: shop.Topic, Avatar: shop.Avatar, Data: shop.Data}, Role: chat.RoleMember}}},
+		ServerFrame{Rooms: []MyRoom{{Room: chat.Room{ID: "room1", Title: "Lobby", Topic: shop.Topic, Avatar: shop.Avatar, Data: shop.Data}, Role: chat.RoleMember}}})
+	people := []chat.User{{ID: "user1", Name: "User One", Avatar: "/avatars/1.png", Data: `{"vip":true}`}, {ID: "user2"}}
+	addAck("users ack", UsersReply{people}, ServerFrame{Users: people})
+	addAck("user ack", UserReply{&people[0]}, ServerFrame{User: "user1", Name: "User One", Avatar: "/avatars/1.png"})
 	addAck("room ack", RoomReply{&lobby}, ServerFrame{Room: "room1", Seq: 6, Rev: 12, MemberCount: 2, Info: told(0)})
 	addAck("leave ack", DoneReply{Room: "room1"}, ServerFrame{Room: "room1"})
 	addAck("ping ack", DoneReply{}, ServerFrame{})
@@ -307,6 +324,8 @@ var refusedCases = []struct {
 	{"on a number", `{"type":"typing","id":3,"on":1}`, 3, chat.Invalid, "on must be true or false"},
 	{"after a string for join", `{"type":"join","id":3,"room":"r","after":"7"}`, 3, chat.Invalid, "after must be a whole number"},
 	{"after an object for members", `{"type":"members","id":3,"room":"r","after":{}}`, 3, chat.Invalid, "after must be a whole number"},
+	{"role unknown", `{"type":"members","id":3,"room":"r","role":"king"}`, 3, chat.Invalid, "role must be member, moderator, owner, banned or muted"},
+	{"of a word", `{"type":"users","id":3,"of":"ann"}`, 3, chat.Invalid, "of must be a list of user ids"},
 	{"data nested too deeply", `{"id":3,"message":"","data":` + deep(maxDepth+1) + `}`, 3, chat.Invalid, "nested too deeply"},
 }
 

@@ -57,15 +57,14 @@ func readReacted(j *serverJSON, ev *chat.Event) error {
 }
 
 func appendMembership(dst []byte, ev *chat.Event) []byte {
-	dst = appendIntField(dst, "rev", ev.Rev)
-	dst = appendStringField(dst, "user", ev.Member.User)
-	dst = appendOptString(dst, "name", ev.Member.Name)
-	return appendStringField(dst, "role", ev.Member.Role.String())
+	return appendMemberFields(appendIntField(dst, "rev", ev.Rev), ev.Member)
 }
 
 func readMembership(j *serverJSON, ev *chat.Event) error {
 	role, _ := chat.ParseRole(j.Role)
-	ev.Member = &chat.Member{Room: j.Room, User: j.User, Name: j.Name, Role: role, Rev: j.Rev}
+	ev.Member = &chat.Member{
+		Room: j.Room, User: j.User, Name: j.Name, Avatar: j.Avatar, Data: string(j.Data), Role: role, Until: int64(j.Until), Rev: j.Rev,
+	}
 	return nil
 }
 
@@ -84,7 +83,10 @@ func readRoom(j *serverJSON, ev *chat.Event) error {
 func appendInfo(dst []byte, r *chat.Room) []byte {
 	dst = appendStringField(dst, "title", r.Title)
 	dst = appendBoolField(dst, "open", r.Open)
-	return appendBoolField(dst, "read_only", r.ReadOnly)
+	dst = appendBoolField(dst, "read_only", r.ReadOnly)
+	dst = appendOptString(dst, "topic", r.Topic)
+	dst = appendOptString(dst, "avatar", r.Avatar)
+	return appendOptJSON(dst, "data", r.Data)
 }
 
 func appendPresence(dst []byte, ev *chat.Event) []byte {

@@ -10,10 +10,11 @@ type Reply interface {
 	appendFields(dst []byte) []byte
 }
 
-// HelloReply: user, session, time, limits, guest.
+// HelloReply: user, name, avatar, session, time, limits, guest.
 type HelloReply struct {
 	User    chat.UserID
 	Name    string
+	Avatar  string
 	Session string
 	Time    int64 // server time, Unix milliseconds
 	Guest   bool
@@ -93,6 +94,12 @@ type MyRoom struct {
 	Unread int64
 	Last   *chat.Message // nil in an empty room
 }
+
+// UsersReply: what is known of users.
+type UsersReply struct{ Users []chat.User }
+
+// UserReply: what is known of a user (HTTP).
+type UserReply struct{ User *chat.User }
 
 // RoomReply: the room itself (HTTP).
 type RoomReply struct{ Room *chat.Room }

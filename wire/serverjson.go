@@ -19,7 +19,9 @@ type serverJSON struct {
 	RetryAfter int64           `json:"retry_after"`
 	Reason     string          `json:"reason"`
 
-	Name     string        `json:"name"`
+	Avatar   string        `json:"avatar"`
+	Topic    string        `json:"topic"`
+	Until    jsonTime      `json:"until"`
 	Role     string        `json:"role"`
 	Title    *string       `json:"title"`
 	Open     bool          `json:"open"`
@@ -43,12 +45,14 @@ type serverJSON struct {
 	More        bool            `json:"more"`
 	Reset       bool            `json:"reset"`
 	Rooms       []myRoomJSON    `json:"rooms"`
+	Users       []userJSON      `json:"users"`
 }
 
 type messageJSON struct {
 	Seq       chat.Seq        `json:"seq"`
 	Rev       chat.Rev        `json:"rev"`
 	User      chat.UserID     `json:"user"`
+	Name      string          `json:"name"`
 	Text      string          `json:"message"`
 	Time      jsonTime        `json:"time"`
 	Key       string          `json:"key"`
@@ -63,21 +67,31 @@ type messageJSON struct {
 }
 
 type memberJSON struct {
-	User chat.UserID `json:"user"`
-	Name string      `json:"name"`
-	Role string      `json:"role"`
-	Rev  chat.Rev    `json:"rev"`
+	userJSON
+	Role  string   `json:"role"`
+	Until jsonTime `json:"until"`
+	Rev   chat.Rev `json:"rev"`
+}
+
+type userJSON struct {
+	User   chat.UserID     `json:"user"`
+	Name   string          `json:"name"`
+	Avatar string          `json:"avatar"`
+	Data   json.RawMessage `json:"data"`
 }
 
 type myRoomJSON struct {
-	Room   chat.RoomID  `json:"room"`
-	Title  string       `json:"title"`
-	Role   string       `json:"role"`
-	Seq    chat.Seq     `json:"seq"`
-	Rev    chat.Rev     `json:"rev"`
-	Read   chat.Seq     `json:"read"`
-	Unread int64        `json:"unread"`
-	Last   *messageJSON `json:"last"`
+	Room   chat.RoomID     `json:"room"`
+	Title  string          `json:"title"`
+	Topic  string          `json:"topic"`
+	Avatar string          `json:"avatar"`
+	Data   json.RawMessage `json:"data"`
+	Role   string          `json:"role"`
+	Seq    chat.Seq        `json:"seq"`
+	Rev    chat.Rev        `json:"rev"`
+	Read   chat.Seq        `json:"read"`
+	Unread int64           `json:"unread"`
+	Last   *messageJSON    `json:"last"`
 }
 
 // jsonTime is Unix milliseconds, written as RFC 3339.
@@ -92,6 +106,9 @@ func (t *jsonTime) UnmarshalText(b []byte) error {
 func (j *serverJSON) ack(f *ServerFrame) error {
 	f.Seq, f.Rev, f.Time = j.Seq, j.Rev, int64(j.Time)
 	f.User, f.Name, f.Session, f.Guest = j.User, j.Name, j.Session, j.Guest
+	if j.User != "" { // else it is the room's
+		f.Avatar = j.Avatar
+	}
 	f.Role, _ = chat.ParseRole(j.Role)
 	f.Info = j.info()
 	f.MemberCount, f.OnlineCount = max(j.MemberCount, j.Count), j.OnlineCount
@@ -111,6 +128,9 @@ func (j *serverJSON) ack(f *ServerFrame) error {
 	for i := range j.Rooms {
 		f.Rooms = append(f.Rooms, j.Rooms[i].room())
 	}
+	for _, u := range j.Users {
+		f.Users = append(f.Users, chat.User{ID: u.User, Name: u.Name, Avatar: u.Avatar, Data: string(u.Data)})
+	}
 	if j.Online == nil {
 		return nil
 	}
@@ -122,7 +142,9 @@ func (j *serverJSON) info() *chat.Room {
 	if j.Title == nil {
 		return nil
 	}
-	return &chat.Room{ID: j.Room, Title: *j.Title, Open: j.Open, ReadOnly: j.ReadOnly}
+	return &chat.Room{
+		ID: j.Room, Title: *j.Title, Open: j.Open, ReadOnly: j.ReadOnly, Topic: j.Topic, Avatar: j.Avatar, Data: string(j.Data),
+	}
 }
 
 func (j *serverJSON) refusal(f *ServerFrame) error {
@@ -152,7 +174,7 @@ func (j *serverJSON) event(f *ServerFrame) error {
 
 func (m *messageJSON) message(room chat.RoomID) chat.Message {
 	out := chat.Message{
-		Room: room, Seq: m.Seq, Rev: m.Rev, User: m.User, Text: m.Text, Time: int64(m.Time), Key: m.Key,
+		Room: room, Seq: m.Seq, Rev: m.Rev, User: m.User, Name: m.Name, Text: m.Text, Time: int64(m.Time), Key: m.Key,
 		ReplyTo: m.ReplyTo, Data: m.Data, Edited: int64(m.Edited), Deleted: m.Deleted,
 	}
 	for _, r := range m.Reactions {
@@ -163,13 +185,15 @@ func (m *messageJSON) message(room chat.RoomID) chat.Message {
 
 func (m *memberJSON) member(room chat.RoomID) chat.Member {
 	role, _ := chat.ParseRole(m.Role)
-	return chat.Member{Room: room, User: m.User, Name: m.Name, Role: role, Rev: m.Rev}
+	return chat.Member{
+		Room: room, User: m.User, Name: m.Name, Avatar: m.Avatar, Data: string(m.Data), Role: role, Until: int64(m.Until), Rev: m.Rev,
+	}
 }
 
 func (r *myRoomJSON) room() MyRoom {
 	role, _ := chat.ParseRole(r.Role)
 	out := MyRoom{
-		Room: chat.Room{ID: r.Room, Title: r.Title, LastSeq: r.Seq, Rev: r.Rev},
+		Room: chat.Room{ID: r.Room, Title: r.Title, Topic: r.Topic, Avatar: r.Avatar, Data: string(r.Data), LastSeq: r.Seq, Rev: r.Rev},
 		Role: role, Read: r.Read, Unread: r.Unread,
 	}
 	if r.Last != nil {

@@ -54,7 +54,7 @@ func Open(t testing.TB, cfg Config) (*session.Deps, *hub.Hub) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	box, err := outbox.Open(t.Context(), outbox.Config{Store: st, Lanes: lanes, Consumers: []outbox.Consumer{projection.UserRooms(lanes)}})
+	box, err := outbox.Open(t.Context(), outbox.Config{Store: st, Lanes: lanes, Consumers: []outbox.Consumer{projection.UserRooms(lanes), projection.Names(st, lanes)}})
 	if err != nil {
 		t.Fatal(err)
 	}

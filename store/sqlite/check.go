@@ -43,7 +43,7 @@ var rules = []string{
 
 	`SELECT slot, room_id, format('%d members present, but the room says %d', present, members)
 	FROM (SELECT slot, room_id, members, (SELECT count(*) FROM members m
-		WHERE m.slot = r.slot AND m.room_id = r.room_id AND role IN (1, 2, 3)) present FROM rooms r)
+		WHERE m.slot = r.slot AND m.room_id = r.room_id AND role IN (1, 2, 3, 5)) present FROM rooms r)
 	WHERE present <> members`,
 
 	`SELECT slot, room_id, 'messages without a room' FROM messages GROUP BY slot, room_id

@@ -15,7 +15,7 @@ import (
 type lists struct {
 	before, after                            *sql.Stmt // messages by seq
 	createdRev, created, changed, memberRevs *sql.Stmt // for DeltaRows
-	members, online, userRooms               *sql.Stmt
+	members, byRole, online, userRooms       *sql.Stmt
 	outbox, cursors                          *sql.Stmt
 	allMembers, anyRoom                      *sql.Stmt
 }
@@ -29,7 +29,7 @@ func (l *lists) queries() []query {
 	const (
 		messages = "SELECT " + messageColumns + " FROM messages WHERE slot = ? AND room_id = ? "
 		members  = "SELECT " + memberColumns + " FROM members WHERE slot = ? AND room_id = ? "
-		present  = "role IN (1, 2, 3)" // chat.Role.Present
+		present  = "role IN (1, 2, 3, 5)" // chat.Role.Present
 	)
 	return []query{
 		{&l.before, messages + "AND seq < ? ORDER BY seq DESC " + upTo},
@@ -39,8 +39,9 @@ func (l *lists) queries() []query {
 		{&l.changed, messages + "AND changed_rev > ? ORDER BY changed_rev " + upTo},
 		{&l.memberRevs, members + "AND rev > ? ORDER BY rev " + upTo},
 		{&l.members, members + "AND user_id > ? AND " + present + " ORDER BY user_id " + upTo},
+		{&l.byRole, members + "AND user_id > ? AND role = ? ORDER BY user_id " + upTo},
 		{&l.online, "SELECT user_id, node FROM online WHERE slot = ? AND room_id = ? ORDER BY user_id, node " + upTo},
-		{&l.userRooms, "SELECT " + userRoomColumns + " FROM user_rooms WHERE slot = ? AND user_id = ? AND " + present +
+		{&l.userRooms, "SELECT " + userRoomColumns + " FROM user_rooms WHERE slot = ? AND user_id = ? AND room_id > ? AND " + present +
 			" ORDER BY room_id " + upTo},
 		{&l.outbox, "SELECT position, body FROM outbox WHERE lane = ? AND position > ? ORDER BY position " + upTo},
 		{&l.cursors, "SELECT consumer, position FROM cursors WHERE lane = ? ORDER BY consumer"},
@@ -139,12 +140,16 @@ func (s *Shard) Member(ctx context.Context, room chat.RoomID, user chat.UserID) 
 	return m, s.db.fail("member", err)
 }
 
-func (s *Shard) Members(ctx context.Context, room chat.RoomID, after chat.UserID, limit int) ([]chat.Member, error) {
+func (s *Shard) Members(ctx context.Context, room chat.RoomID, role chat.Role, after chat.UserID, limit int) ([]chat.Member, error) {
 	ctx, err := brief(ctx)
 	if err != nil {
 		return nil, s.db.fail("members", err)
 	}
-	rows, err := s.list.members.QueryContext(ctx, room.Slot(), room, after, max(limit, 0))
+	q, args := s.list.members, []any{room.Slot(), room, after, max(limit, 0)}
+	if role != chat.RoleNone {
+		q, args = s.list.byRole, []any{room.Slot(), room, after, role, max(limit, 0)}
+	}
+	rows, err := q.QueryContext(ctx, args...)
 	if err != nil {
 		return nil, s.db.fail("members", err)
 	}
@@ -178,12 +183,12 @@ func (s *Shard) UserRoom(ctx context.Context, user chat.UserID, room chat.RoomID
 	return u, s.db.fail("user_room", err)
 }
 
-func (s *Shard) UserRooms(ctx context.Context, user chat.UserID, limit int) ([]store.UserRoom, error) {
+func (s *Shard) UserRooms(ctx context.Context, user chat.UserID, after chat.RoomID, limit int) ([]store.UserRoom, error) {
 	ctx, err := brief(ctx)
 	if err != nil {
 		return nil, s.db.fail("user_rooms", err)
 	}
-	rows, err := s.list.userRooms.QueryContext(ctx, user.Slot(), user, max(limit, 0))
+	rows, err := s.list.userRooms.QueryContext(ctx, user.Slot(), user, after, max(limit, 0))
 	if err != nil {
 		return nil, s.db.fail("user_rooms", err)
 	}
@@ -206,7 +211,8 @@ func (s *Shard) AllMembers(ctx context.Context, after store.MemberKey, limit int
 		return nil, s.db.fail("all_members", err)
 	}
 	ms, err := collect(rows, min(limit, 512), func(m *chat.Member) error {
-		return rows.Scan((*string)(&m.Room), (*string)(&m.User), &m.Name, &m.Role, (*int64)(&m.Rev), &m.Since)
+		return rows.Scan((*string)(&m.Room), (*string)(&m.User), &m.Name, &m.Role, (*int64)(&m.Rev), &m.Since,
+			&m.Avatar, &m.Data, &m.Until)
 	})
 	return ms, s.db.fail("all_members", err)
 }

@@ -47,6 +47,7 @@ func Run(t *testing.T, h Harness) {
 		{"Heads", checkHeads},
 		{"Members", checkMembers},
 		{"UserRooms", checkUserRooms},
+		{"Users", checkUsers},
 		{"Online", checkOnline},
 		{"Delta", checkDelta},
 		{"DeltaEdges", checkDeltaEdges},

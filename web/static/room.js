@@ -13,7 +13,8 @@ export class Room {
   seq = 0; // the newest message
   messages = []; // ascending seq, no holes
   more = false; // there are older ones
-  members = new Map(); // user -> {name, role}
+  members = new Map(); // user -> {name, role, avatar, data, until}
+  names = new Map(); // user -> the name in a message, for authors who are not in members
   memberCount = 0;
   online = new Set();
   onlineCount = 0;
@@ -58,7 +59,7 @@ export class Room {
   }
 
   nameOf(user) {
-    return this.members.get(user)?.name || user;
+    return this.members.get(user)?.name || this.names.get(user) || user;
   }
 
   find(seq) {
@@ -101,6 +102,7 @@ export class Room {
   /** Inserts a message. One older than those that are loaded is left out: it would leave a hole. */
   put(m) {
     if (this.more && m.seq < this.first) return;
+    if (m.name) this.names.set(m.user, m.name);
     const at = this.#index(m.seq);
     const old = this.messages[at];
     if (old?.seq !== m.seq) this.messages.splice(at, 0, m);
@@ -206,7 +208,7 @@ export class Room {
 
   #member(m) {
     if (m.role === 'none' || m.role === 'banned') this.members.delete(m.user);
-    else this.members.set(m.user, { name: m.name, role: m.role });
+    else this.members.set(m.user, { name: m.name, role: m.role, avatar: m.avatar, data: m.data, until: m.until });
   }
 
   /** Where the message is, or would be. */

@@ -1,0 +1,54 @@
+package projection
+
+import (
+	"context"
+
+	"github.com/roomtide/roomtide/change"
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/outbox"
+	"github.com/roomtide/roomtide/store"
+)
+
+// Names returns the consumer that carries the name and the avatar of a user's
+// profile into the member rows of the rooms that the user is in. A room that is
+// joined meanwhile gets them with the join. Doing so twice changes nothing.
+func Names(st *store.Store, lanes Lanes) outbox.Consumer {
+	return outbox.Consumer{
+		Name: "names", Start: outbox.FromOldest,
+		Consume: func(ctx context.Context, _ int, e *store.Entry) error {
+			for _, user := range e.Users {
+				if err := rename(ctx, st, lanes, user); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+}
+
+// namesPage is how many rooms are renamed at the same time.
+const namesPage = 100
+
+// rename carries the profile as it is now, which may be newer than the entry.
+func rename(ctx context.Context, st *store.Store, lanes Lanes, user chat.UserID) error {
+	db := st.User(user)
+	us, err := db.Users(ctx, []chat.UserID{user})
+	if err != nil || len(us) == 0 {
+		return err
+	}
+	var after chat.RoomID
+	for {
+		rooms, err := db.UserRooms(ctx, user, after, namesPage)
+		if err != nil || len(rooms) == 0 {
+			return err
+		}
+		changes := make([]change.Change, len(rooms))
+		for i, r := range rooms {
+			changes[i] = &change.Rename{Room: r.Room, User: user, Name: us[0].Name, Avatar: us[0].Avatar}
+		}
+		if err := submit(lanes, changes); err != nil {
+			return err
+		}
+		after = rooms[len(rooms)-1].Room
+	}
+}

@@ -32,6 +32,7 @@ var types = map[string]string{
 	".css":  "text/css; charset=utf-8",
 	".js":   "text/javascript; charset=utf-8",
 	".svg":  "image/svg+xml",
+	".ts":   "text/plain; charset=utf-8", // of types: it is read, not run
 }
 
 // file is one embedded file, ready to be sent.

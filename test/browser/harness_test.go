@@ -194,6 +194,9 @@ func enter(t *testing.T, n *node, name, hash string) *window {
 func (w *window) enter(n *node, hash string) {
 	w.t.Helper()
 	w.do(chromedp.Navigate(n.url()+hash), chromedp.WaitVisible("#name"), chromedp.SendKeys("#name", w.name+"\r"))
+	if hash != "" { // a room that the user is not in yet
+		w.do(chromedp.WaitVisible("#ask-join"), chromedp.Click("#ask-join"))
+	}
 	w.waitOnline()
 }
 

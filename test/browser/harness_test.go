@@ -5,6 +5,7 @@ package browser
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -77,12 +78,14 @@ type node struct {
 	t    *testing.T
 	addr string
 	dir  string
+	args []string // flags besides those that every node has
 	cmd  *exec.Cmd
 	log  strings.Builder // of the process that ran last; read it after kill
 }
 
-func startNode(t *testing.T) *node {
-	n := &node{t: t, addr: testprocess.FreeAddr(t), dir: t.TempDir()}
+func startNode(t *testing.T, args ...string) *node {
+	t.Helper()
+	n := &node{t: t, addr: testprocess.FreeAddr(t), dir: t.TempDir(), args: args}
 	n.start()
 	t.Cleanup(func() {
 		n.kill()
@@ -99,7 +102,7 @@ func (n *node) url() string { return "http://" + n.addr + "/" }
 func (n *node) start() {
 	n.t.Helper()
 	n.log.Reset()
-	n.cmd = exec.Command(program, "serve", "--listen", n.addr, "--data-dir", n.dir)
+	n.cmd = exec.Command(program, append([]string{"serve", "--listen", n.addr, "--data-dir", n.dir, "--no-rate-limits"}, n.args...)...)
 	n.cmd.Stderr = &n.log
 	out, err := n.cmd.StdoutPipe()
 	if err != nil {
@@ -127,23 +130,79 @@ func (n *node) kill() {
 	n.cmd = nil
 }
 
+// run runs a verb of the program on the node's data and returns what it prints.
+func (n *node) run(args ...string) string {
+	n.t.Helper()
+	out, err := exec.CommandContext(n.t.Context(), program, append(args, "--data-dir", n.dir)...).Output()
+	if err != nil {
+		n.t.Fatalf("%v: %v", args, err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// token is a token of a user for rooms.
+func (n *node) token(user string, rooms ...string) string {
+	n.t.Helper()
+	args := []string{"token", "--user", user}
+	for _, room := range rooms {
+		args = append(args, "--room", room)
+	}
+	return n.run(args...)
+}
+
 // post sends a message over HTTP.
 func (n *node) post(user, room, text string) {
 	n.t.Helper()
-	body := strings.NewReader(`{"message":` + strconv.Quote(text) + `}`)
-	req, err := http.NewRequest("POST", n.url()+"v1/rooms/"+room+"/messages", body)
+	n.call("POST", "v1/rooms/"+room+"/messages", user, `{"message":`+strconv.Quote(text)+`}`, nil)
+}
+
+// texts are the messages of the lobby, in order.
+func (n *node) texts(t *testing.T) (texts []string) {
+	t.Helper()
+	for last := 0; ; {
+		var page struct {
+			Messages []struct {
+				Seq     int
+				Message string
+			}
+			More bool
+		}
+		n.call("GET", fmt.Sprintf("v1/rooms/lobby/messages?limit=100&after=%d", last), "ben", "", &page)
+		for _, m := range page.Messages {
+			texts, last = append(texts, m.Message), m.Seq
+		}
+		if !page.More {
+			return texts
+		}
+	}
+}
+
+// call makes an HTTP request, as a guest or with "Bearer " and a key, and decodes the
+// answer, if it is wanted.
+func (n *node) call(method, path, user, body string, answer any) {
+	n.t.Helper()
+	req, err := http.NewRequestWithContext(n.t.Context(), method, n.url()+path, strings.NewReader(body))
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	req.Header.Set("Roomtide-User", user)
+	if strings.HasPrefix(user, "Bearer ") {
+		req.Header.Set("Authorization", user)
+	} else {
+		req.Header.Set("Roomtide-User", user)
+	}
 	req.Header.Set("Content-Type", "application/json")
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	res.Body.Close()
+	defer res.Body.Close()
 	if res.StatusCode/100 != 2 {
-		n.t.Fatalf("posting a message: %s", res.Status)
+		n.t.Fatalf("%s %s: %s", method, path, res.Status)
+	}
+	if answer != nil {
+		if err := json.NewDecoder(res.Body).Decode(answer); err != nil {
+			n.t.Fatal(err)
+		}
 	}
 }
 

@@ -80,7 +80,7 @@ export class Composer {
   #typed() {
     this.#measure();
     if (this.#edit) return;
-    keep(local, this.#place(), this.#text.value);
+    keep(local, this.#place(), this.#text.value.trim() && this.#text.value);
     this.#chat.typing(this.#room.id, this.#text.value.trim() !== '');
   }
 

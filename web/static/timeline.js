@@ -21,6 +21,7 @@ export class Timeline {
   #opening = false; // the first unread message is still to be found and shown
   #low = true; // the reader is at the end and stays there
   #target = 0; // a seq to be shown as soon as it is there
+  #seen = 0; // the newest message that was on the screen
   #reading = 0;
   #quotes = new Map(); // seq -> message, null: gone or on its way
   #stop = null; // the message that Tab comes to
@@ -55,7 +56,7 @@ export class Timeline {
     this.#row.room = room;
     this.#low = true;
     this.#opening = true;
-    this.#newFrom = this.#target = 0;
+    this.#newFrom = this.#target = this.#seen = 0;
     this.#quotes.clear();
     sync(this.#list, [], () => {});
   }
@@ -165,7 +166,7 @@ export class Timeline {
       previous = m;
     }
     if (room.later) line('end', 'note', t('loading'));
-    else this.#seen(room, previous, items);
+    else this.#readers(room, previous, items);
     return items;
   }
 
@@ -174,7 +175,7 @@ export class Timeline {
   }
 
   /** Under the user's own newest message: the users that have read it. */
-  #seen(room, last, items) {
+  #readers(room, last, items) {
     if (!last?.seq || last.user !== this.#chat.user) return;
     const users = [...room.marks.keys()].filter((user) => room.marks.get(user) >= last.seq);
     if (!users.length) return;
@@ -235,7 +236,8 @@ export class Timeline {
     put($('jump'), 'hidden', this.#low);
     if (!this.#low) write($('jump'), room.unread ? t('newBelow', { n: room.unread }) : t('newest'));
     if (!room.joined || this.#opening || this.#target) return;
-    if (!document.hidden && last > room.read) this.#read(room, last);
+    if (!document.hidden) this.#seen = Math.max(this.#seen, last);
+    this.#read(room);
     const up = room.more && scrollTop < LOAD_WITHIN;
     const down = room.later && below < LOAD_WITHIN;
     if (!this.#low && room.messages.length > MOST) this.#trim(room, scrollTop > below);
@@ -249,10 +251,10 @@ export class Timeline {
     this.#draw();
   }
 
-  /** Marks as read up to seq, now or when the last mark is a while ago. */
-  #read(room, seq) {
-    if (this.#reading) return;
-    this.#chat.read(room.id, seq);
+  /** Marks what was seen as read, now or when the last mark is a while ago. */
+  #read(room) {
+    if (this.#reading || this.#seen <= room.read) return;
+    this.#chat.read(room.id, this.#seen);
     this.#reading = setTimeout(() => {
       this.#reading = 0;
       this.#draw();

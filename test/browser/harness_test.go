@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
 	"github.com/roomtide/roomtide/internal/testprocess"
@@ -257,6 +258,14 @@ func (w *window) enter(n *node, hash string) {
 		w.do(chromedp.WaitVisible("#ask-join"), chromedp.Click("#ask-join"))
 	}
 	w.waitOnline()
+}
+
+// beforeEachPage runs a script in every page that the window opens, before its own.
+func (w *window) beforeEachPage(script string) {
+	w.t.Helper()
+	if _, err := chromedp.Call(w.ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script}); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 func (w *window) do(steps ...chromedp.Action[chromedp.Void]) {

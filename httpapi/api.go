@@ -64,6 +64,7 @@ type Config struct {
 	MaxStreams    int                                             // event streams at once; 0: 10,000
 	Ready         func() error                                    // returns the reason for which the node should get no traffic; nil: always ready
 	ClientIP      func(*http.Request) netip.Addr                  // the address of the client, behind trusted proxies; nil: the peer
+	Network       func(*http.Request) netip.Prefix                // by which clients are limited; nil: that of ClientIP
 	Revoke        func(context.Context, chat.UserID) (int, error) // ends a user's connections on all nodes; nil: on this one
 	Log           *slog.Logger                                    // nil: nothing is logged
 }
@@ -101,6 +102,9 @@ func New(cfg Config) *API {
 	}
 	if cfg.ClientIP == nil {
 		cfg.ClientIP = clientaddr.Peer
+	}
+	if cfg.Network == nil {
+		cfg.Network = func(r *http.Request) netip.Prefix { return clientaddr.Network(cfg.ClientIP(r)) }
 	}
 	if cfg.Revoke == nil {
 		cfg.Revoke = func(_ context.Context, user chat.UserID) (int, error) {

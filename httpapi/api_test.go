@@ -161,47 +161,77 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// An address that guesses is refused, also when the next guess is right; others
-// are not.
+// However many wrong credentials come from an address, a right one is accepted; the
+// wrong ones are answered 429 when they are too many.
 func TestFailedAuthentications(t *testing.T) {
 	ip := netip.MustParseAddr("203.0.113.1")
 	n := newNode(t, func(c *Config) { c.ClientIP = func(*http.Request) netip.Addr { return ip } })
 	now := time.Now()
 	n.api.failures = newFailures(func() time.Time { return now })
-	good := n.token("ann")
+	good, key := n.token("ann"), n.key(identity.ScopeRead)
 	for range failuresBurst {
 		n.want(401, "GET", "/v1/rooms", nil, "broken")
 		n.want(200, "GET", "/v1/rooms", nil, "as ann") // not a guess
 	}
-	if g := n.want(429, "GET", "/v1/rooms", nil, good); g.code() != "rate_limited" || g.header.Get("Retry-After") != "1" {
-		t.Errorf("%s %v", g.raw, g.header)
+	for _, wrong := range []string{"broken", "rtk_x_y", good + "x", key + "x"} {
+		if g := n.want(429, "GET", "/v1/rooms", nil, wrong); g.code() != "rate_limited" || g.header.Get("Retry-After") != "1" {
+			t.Errorf("%s %v", g.raw, g.header)
+		}
 	}
+	n.want(200, "GET", "/v1/rooms", nil, good)
+	n.want(200, "GET", "/v1/rooms", nil, key, "as ann")
+	n.want(429, "GET", "/metrics", nil, "broken", "X-Forwarded-For: 192.0.2.1")
 	ip = netip.MustParseAddr("::ffff:203.0.113.2")
-	n.want(200, "GET", "/v1/rooms", nil, good)
+	n.want(401, "GET", "/v1/rooms", nil, "broken")
 	ip = netip.MustParseAddr("::ffff:203.0.113.1")
-	n.want(429, "GET", "/v1/rooms", nil, good)
+	n.want(429, "GET", "/v1/rooms", nil, "broken")
 	now = now.Add(time.Second)
-	n.want(200, "GET", "/v1/rooms", nil, good)
+	n.want(401, "GET", "/v1/rooms", nil, "broken")
+	n.want(429, "GET", "/v1/rooms", nil, "broken")
+}
 
-	f := newFailures(func() time.Time { return now })
+func TestFailuresByNetwork(t *testing.T) {
+	f := newFailures(time.Now)
+	wrong := chat.E(chat.Unauthed, "wrong")
+	network := func(s string) netip.Prefix { return netip.MustParsePrefix(s) }
 	for range failuresBurst {
-		f.count(netip.MustParseAddr("2001:db8::1"))
+		if err := f.count(network("2001:db8::/64"), wrong); err != error(wrong) {
+			t.Fatal(err)
+		}
 	}
-	if f.check(netip.MustParseAddr("2001:db8::2:3:4:5")) == nil {
-		t.Error("another address of the same /64 may go on")
+	if err := f.count(network("2001:db8::/64"), wrong); chat.KindOf(err) != chat.RateLimited {
+		t.Errorf("one too many: %v", err)
 	}
-	if err := f.check(netip.MustParseAddr("2001:db8:0:1::1")); err != nil {
+	if err := f.count(network("2001:db8:0:1::/64"), wrong); err != error(wrong) {
 		t.Error(err)
 	}
-	if err := f.check(netip.Addr{}); err != nil {
-		t.Error(err)
+	for range failuresBurst + 1 { // loopback and proxies stand for any number of clients
+		if err := f.count(netip.Prefix{}, wrong); err != error(wrong) {
+			t.Fatal(err)
+		}
 	}
 	for i := range 3 * failuresKept {
-		f.count(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}))
+		f.count(netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 32), wrong)
 	}
 	if f.rates.Len() > 2*failuresKept {
-		t.Errorf("%d addresses are remembered", f.rates.Len())
+		t.Errorf("%d networks are remembered", f.rates.Len())
 	}
+}
+
+// A password in front of a site adds Authorization: Basic to every request. It is no
+// credential of this API: a guest is a guest, a token counts, and nothing has failed.
+func TestOtherSchemesAreNoCredentials(t *testing.T) {
+	n := newNode(t, nil)
+	ann := n.token("ann")
+	for range failuresBurst + 1 {
+		n.want(200, "GET", "/v1/rooms", nil, "as bob", "Authorization: Basic YTpi")
+	}
+	for _, scheme := range []string{"Digest x", "Negotiate", "Basic"} {
+		n.want(200, "GET", "/v1/rooms", nil, "as bob", "Authorization: "+scheme)
+		n.want(200, "GET", "/v1/rooms", nil, "Authorization: "+scheme, "Authorization: bearer "+ann)
+	}
+	n.want(401, "GET", "/v1/rooms", nil, "Authorization: Basic YTpi")
+	n.want(401, "GET", "/v1/rooms", nil, "Authorization: Bearer", "as bob")
 }
 
 // An authentication while too many are under way is answered busy, and succeeds

@@ -62,6 +62,7 @@ func (c *Config) Warnings() []string {
 	unsafe(c.NoRateLimits, "rate limits are off: one client can take all of the node's time")
 	unsafe(slices.Contains(c.Origins, "*"), "origins allows every web page to connect with its visitors' tokens")
 	unsafe(open && c.MetricsPublic, "/metrics is open to everybody")
+	unsafe(c.MetricsListen != "" && !loopback(c.MetricsListen), "metrics are served on "+c.MetricsListen+" to everybody that reaches it")
 	unsafe(c.Pprof != "", "Go profiles are served on "+c.Pprof)
 	if len(c.unknownEnv) > 0 {
 		out = append(out, "UNUSED: these environment variables mean nothing here: "+strings.Join(c.unknownEnv, ", "))
@@ -86,6 +87,9 @@ func (c *Config) checkListen() Problems {
 	}
 	if c.Pprof != "" && (checkAddress(c.Pprof) != nil || !loopback(c.Pprof)) {
 		ps = append(ps, Problem{"pprof", strconv.Quote(c.Pprof) + " is not a loopback address", "write 127.0.0.1:6060, or leave it empty"})
+	}
+	if c.MetricsListen != "" && checkAddress(c.MetricsListen) != nil {
+		ps = append(ps, Problem{"metrics_listen", strconv.Quote(c.MetricsListen) + " is not an address", "write host:port, such as 127.0.0.1:9090, or leave it empty"})
 	}
 	return ps
 }

@@ -161,47 +161,77 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// An address that guesses is refused, also when the next guess is right; others
-// are not.
+// However many wrong credentials come from an address, a right one is accepted; the
+// wrong ones are answered 429 when they are too many.
 func TestFailedAuthentications(t *testing.T) {
 	ip := netip.MustParseAddr("203.0.113.1")
 	n := newNode(t, func(c *Config) { c.ClientIP = func(*http.Request) netip.Addr { return ip } })
 	now := time.Now()
 	n.api.failures = newFailures(func() time.Time { return now })
-	good := n.token("ann")
+	good, key := n.token("ann"), n.key(identity.ScopeRead)
 	for range failuresBurst {
 		n.want(401, "GET", "/v1/rooms", nil, "broken")
 		n.want(200, "GET", "/v1/rooms", nil, "as ann") // not a guess
 	}
-	if g := n.want(429, "GET", "/v1/rooms", nil, good); g.code() != "rate_limited" || g.header.Get("Retry-After") != "1" {
-		t.Errorf("%s %v", g.raw, g.header)
+	for _, wrong := range []string{"broken", "rtk_x_y", good + "x", key + "x"} {
+		if g := n.want(429, "GET", "/v1/rooms", nil, wrong); g.code() != "rate_limited" || g.header.Get("Retry-After") != "1" {
+			t.Errorf("%s %v", g.raw, g.header)
+		}
 	}
+	n.want(200, "GET", "/v1/rooms", nil, good)
+	n.want(200, "GET", "/v1/rooms", nil, key, "as ann")
+	n.want(429, "GET", "/metrics", nil, "broken", "X-Forwarded-For: 192.0.2.1")
 	ip = netip.MustParseAddr("::ffff:203.0.113.2")
-	n.want(200, "GET", "/v1/rooms", nil, good)
+	n.want(401, "GET", "/v1/rooms", nil, "broken")
 	ip = netip.MustParseAddr("::ffff:203.0.113.1")
-	n.want(429, "GET", "/v1/rooms", nil, good)
+	n.want(429, "GET", "/v1/rooms", nil, "broken")
 	now = now.Add(time.Second)
-	n.want(200, "GET", "/v1/rooms", nil, good)
+	n.want(401, "GET", "/v1/rooms", nil, "broken")
+	n.want(429, "GET", "/v1/rooms", nil, "broken")
+}
 
-	f := newFailures(func() time.Time { return now })
+func TestFailuresByNetwork(t *testing.T) {
+	f := newFailures(time.Now)
+	wrong := chat.E(chat.Unauthed, "wrong")
+	network := func(s string) netip.Prefix { return netip.MustParsePrefix(s) }
 	for range failuresBurst {
-		f.count(netip.MustParseAddr("2001:db8::1"))
+		if err := f.count(network("2001:db8::/64"), wrong); err != error(wrong) {
+			t.Fatal(err)
+		}
 	}
-	if f.check(netip.MustParseAddr("2001:db8::2:3:4:5")) == nil {
-		t.Error("another address of the same /64 may go on")
+	if err := f.count(network("2001:db8::/64"), wrong); chat.KindOf(err) != chat.RateLimited {
+		t.Errorf("one too many: %v", err)
 	}
-	if err := f.check(netip.MustParseAddr("2001:db8:0:1::1")); err != nil {
+	if err := f.count(network("2001:db8:0:1::/64"), wrong); err != error(wrong) {
 		t.Error(err)
 	}
-	if err := f.check(netip.Addr{}); err != nil {
-		t.Error(err)
+	for range failuresBurst + 1 { // loopback and proxies stand for any number of clients
+		if err := f.count(netip.Prefix{}, wrong); err != error(wrong) {
+			t.Fatal(err)
+		}
 	}
 	for i := range 3 * failuresKept {
-		f.count(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}))
+		f.count(netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 32), wrong)
 	}
 	if f.rates.Len() > 2*failuresKept {
-		t.Errorf("%d addresses are remembered", f.rates.Len())
+		t.Errorf("%d networks are remembered", f.rates.Len())
 	}
+}
+
+// A password in front of a site adds Authorization: Basic to every request. It is no
+// credential of this API: a guest is a guest, a token counts, and nothing has failed.
+func TestOtherSchemesAreNoCredentials(t *testing.T) {
+	n := newNode(t, nil)
+	ann := n.token("ann")
+	for range failuresBurst + 1 {
+		n.want(200, "GET", "/v1/rooms", nil, "as bob", "Authorization: Basic YTpi")
+	}
+	for _, scheme := range []string{"Digest x", "Negotiate", "Basic"} {
+		n.want(200, "GET", "/v1/rooms", nil, "as bob", "Authorization: "+scheme)
+		n.want(200, "GET", "/v1/rooms", nil, "Authorization: "+scheme, "Authorization: bearer "+ann)
+	}
+	n.want(401, "GET", "/v1/rooms", nil, "Authorization: Basic YTpi")
+	n.want(401, "GET", "/v1/rooms", nil, "Authorization: Bearer", "as bob")
 }
 
 // An authentication while too many are under way is answered busy, and succeeds
@@ -228,42 +258,38 @@ func TestBusyAuthentications(t *testing.T) {
 	n.want(200, "GET", "/v1/rooms", nil, ann)
 }
 
+// Only API keys read the metrics. That a request comes from this machine proves nothing:
+// a proxy on it forwards those of everybody, and need not say so.
 func TestMetricsAreNotPublic(t *testing.T) {
 	n := newNode(t, nil)
 	public := newNode(t, func(c *Config) { c.PublicMetrics = true })
-	key := n.key(identity.ScopeRead)
+	key := n.key(identity.ScopeMetrics)
 	n.want(200, "GET", "/v1/rooms", nil, "as ann")
+	n.want(403, "GET", "/v1/rooms", nil, key)
 	for _, tt := range []struct {
 		n      *node
-		remote string
-		header http.Header
+		lines  []string
 		status int
 	}{
-		{n, "127.0.0.1:1", nil, 200},
-		{n, "[::1]:1", nil, 200},
-		{n, "[::ffff:127.0.0.1]:1", nil, 200},
-		{n, "203.0.113.5:1", nil, 404},
-		{n, "127.0.0.1:1", header("X-Forwarded-For: 127.0.0.1"), 404},
-		{n, "127.0.0.1:1", header("Forwarded: for=127.0.0.1"), 404},
-		{n, "203.0.113.5:1", header("as ann"), 404},
-		{n, "203.0.113.5:1", header(n.token("ann")), 404},
-		{n, "203.0.113.5:1", header("rtk_x_y"), 404},
-		{n, "203.0.113.5:1", header(key), 200},
-		{public, "203.0.113.5:1", nil, 200},
+		{n, nil, 401},
+		{n, []string{"X-Forwarded-For: 127.0.0.1"}, 401},
+		{n, []string{"as ann"}, 401},
+		{n, []string{"Authorization: Basic YTpi"}, 401},
+		{n, []string{n.token("ann")}, 403},
+		{n, []string{"rtk_x_y"}, 401},
+		{n, []string{n.key(identity.ScopeSend)}, 403},
+		{n, []string{n.key(identity.ScopeRead)}, 200},
+		{n, []string{n.key(identity.ScopeAll)}, 200},
+		{n, []string{key}, 200},
+		{public, nil, 200},
 	} {
-		r := httptest.NewRequest("GET", "/metrics", nil)
-		r.RemoteAddr, r.Header = tt.remote, tt.header
-		if r.Header == nil {
-			r.Header = http.Header{}
-		}
-		w := httptest.NewRecorder()
-		tt.n.api.ServeHTTP(w, r)
-		if w.Code != tt.status {
-			t.Errorf("%s %v: %d", tt.remote, tt.header, w.Code)
+		g := tt.n.want(tt.status, "GET", "/metrics", nil, tt.lines...)
+		if tt.status != 200 && (strings.Contains(string(g.raw), "roomtide_http") || tt.status == 401 && g.header.Get("WWW-Authenticate") == "") {
+			t.Errorf("%v: %s", tt.lines, g.raw)
 		}
 	}
 	n.do("GET", "/v1/rooms/some-room-name/x/y/z", nil)
-	text := string(n.want(200, "GET", "/metrics", nil).raw)
+	text := string(n.want(200, "GET", "/metrics", nil, key).raw)
 	if !strings.Contains(text, `roomtide_http_requests_total{route="GET /v1/rooms",status="200"} 1`) || !strings.Contains(text, `{route="other",status="404"} 1`) || strings.Contains(text, "some-room-name") {
 		t.Error(text)
 	}
@@ -279,8 +305,68 @@ func TestPanic(t *testing.T) {
 	if log := n.log.String(); !strings.Contains(log, "a handler panicked") || !strings.Contains(log, "api_test.go") || strings.Contains(log, "oops") {
 		t.Errorf("log: %s", log)
 	}
-	if text := string(n.want(200, "GET", "/metrics", nil).raw); !strings.Contains(text, "\nroomtide_http_panics_total 1\n") {
+	if text := string(n.want(200, "GET", "/metrics", nil, n.key(identity.ScopeMetrics)).raw); !strings.Contains(text, "\nroomtide_http_panics_total 1\n") {
 		t.Error(text)
 	}
 	n.want(200, "GET", "/healthz", nil)
+}
+
+// OPTIONS on an address says what is allowed there, as proxies ask to learn whether a
+// node is well.
+func TestOptions(t *testing.T) {
+	n := newNode(t, nil)
+	for path, allow := range map[string]string{
+		"/healthz": "GET, HEAD, OPTIONS", "/readyz": "GET, HEAD, OPTIONS", "/openapi.json": "GET, HEAD, OPTIONS", "/metrics": "GET, HEAD, OPTIONS",
+		"/v1/rooms/r/messages": "GET, HEAD, POST, OPTIONS",
+	} {
+		if g := n.want(204, "OPTIONS", path, nil); g.header.Get("Allow") != allow {
+			t.Errorf("%s: Allow: %s", path, g.header.Get("Allow"))
+		}
+	}
+	n.want(404, "OPTIONS", "/v1/nothing", nil)
+}
+
+// A slash too many is answered with what is wrong, not with a redirect that loses the
+// body. Ids may hold any number of them, encoded.
+func TestSlashesTooMany(t *testing.T) {
+	n := newNode(t, nil)
+	for path, want := range map[string]string{
+		"//v1/rooms": "empty segment", "/v1//rooms": "empty segment", "/v1/rooms//messages": "empty segment",
+		"/v1/rooms/../rooms": "dots", "/v1/./rooms": "dots",
+		"/v1/rooms/": "slash at the end", "/healthz/": "slash at the end", "/v1/": "slash at the end",
+		"/v1/nothing": "nothing at this address",
+	} {
+		for _, method := range []string{"GET", "POST"} {
+			if g := n.do(method, path, nil, "as ann"); g.status != 404 || g.code() != "not_found" || !strings.Contains(string(g.raw), want) {
+				t.Errorf("%s %s: %d %s", method, path, g.status, g.raw)
+			}
+		}
+	}
+	n.want(201, "POST", "/v1/rooms/a%2F%2Fb%2F/messages", `{"message":"a"}`, "as ann")
+}
+
+// How many requests a busy node refuses is for clients to choose; how many lines they
+// cause in the log is not.
+func TestLogIsBounded(t *testing.T) {
+	n := newNode(t, func(c *Config) { c.Ready = func() error { return errors.New("busy") } })
+	for range 100 {
+		n.want(503, "GET", "/readyz", nil)
+	}
+	if lines := strings.Count(n.log.String(), "a request was not served"); lines != 1 {
+		t.Errorf("%d lines", lines)
+	}
+	var w warnings
+	now := time.Now()
+	for i, want := range []struct {
+		after  time.Duration
+		due    bool
+		silent int
+	}{{0, true, 0}, {time.Second, false, 0}, {2 * time.Second, false, 0}, {warnEvery, true, 2}, {warnEvery + 1, false, 0}, {2 * warnEvery, true, 1}, {4 * warnEvery, true, 0}} {
+		if due, silent := w.next("a", now.Add(want.after)); due != want.due || silent != want.silent {
+			t.Errorf("%d: %t %d", i, due, silent)
+		}
+	}
+	if due, _ := w.next("b", now); !due {
+		t.Error("another line is not due")
+	}
 }

@@ -1,14 +1,15 @@
 package httpapi
 
 import (
+	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/identity"
-	"github.com/roomtide/roomtide/internal/clientaddr"
 	"github.com/roomtide/roomtide/internal/limit"
 )
 
@@ -51,7 +52,7 @@ func (c *call) identify() (id *identity.Identity, user chat.UserID, err error) {
 			return nil, "", err
 		}
 	}
-	creds := c.r.Header.Values("Authorization")
+	creds := bearers(c.r.Header)
 	if len(creds) == 0 {
 		id, err = c.cfg.Verifier.Hello(c.ctx, "", name)
 		return id, chat.UserID(name), err
@@ -59,15 +60,22 @@ func (c *call) identify() (id *identity.Identity, user chat.UserID, err error) {
 	if len(creds) > 1 {
 		return nil, "", chat.E(chat.Unauthed, "there is more than one Authorization header")
 	}
-	ip := c.cfg.ClientIP(c.r)
-	if err := c.failures.check(ip); err != nil {
-		return nil, "", err
-	}
 	id, err = c.cfg.Verifier.Bearer(c.ctx, creds[0])
 	if chat.KindOf(err) == chat.Unauthed {
-		c.failures.count(ip)
+		err = c.failures.count(c.cfg.Network(c.r), err)
 	}
 	return id, chat.UserID(name), err
+}
+
+// bearers returns the Authorization headers that are meant for this API. Those of
+// other schemes are not: a password in front of a site adds Basic to every request.
+func bearers(h http.Header) (creds []string) {
+	for _, cred := range h.Values("Authorization") {
+		if scheme, _, _ := strings.Cut(cred, " "); strings.EqualFold(scheme, "Bearer") {
+			creds = append(creds, cred)
+		}
+	}
+	return creds
 }
 
 // still verifies the credential again, for streams that may outlive it.
@@ -86,9 +94,11 @@ const (
 	failuresKept  = 16 << 10 // networks remembered, see limit.RatesConfig.MaxKeys
 )
 
-// failures bounds the guessing of credentials, by the client's network. It is asked
-// before a credential is looked at, so that a network which has failed too often
-// does not learn whether its next guess is right.
+// failures bounds the guessing of credentials, by the client's network. A credential
+// is verified first, and a valid one is always accepted: behind a proxy, in an office
+// or with a mobile provider one address is that of many clients, and a page that goes
+// on with an expired token must not lock out the others. Guessing gains nothing from
+// that, as what is guessed has 256 bits.
 type failures struct{ rates *limit.Rates[netip.Prefix] }
 
 func newFailures(now func() time.Time) failures {
@@ -98,9 +108,14 @@ func newFailures(now func() time.Time) failures {
 	})}
 }
 
-// check refuses a network that has failed too often.
-func (f failures) check(ip netip.Addr) error { return f.rates.Check(clientaddr.Network(ip)) }
-
-// count counts a failure. That there may be no token left for it is of no interest:
-// check was asked before.
-func (f failures) count(ip netip.Addr) { _ = f.rates.Take(clientaddr.Network(ip)) }
+// count counts the failure err and returns what to answer: err, or that there were too
+// many. A client without a network (clientaddr.Proxies.Network) is not counted.
+func (f failures) count(network netip.Prefix, err error) error {
+	if !network.IsValid() {
+		return err
+	}
+	if limited := f.rates.Take(network); limited != nil {
+		return limited
+	}
+	return err
+}

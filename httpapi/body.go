@@ -7,7 +7,6 @@ import (
 	"mime"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/wire"
@@ -17,7 +16,7 @@ import (
 // the same rules as a frame (wire.DecodeObject). Unknown names are ignored.
 type fields map[string]json.RawMessage
 
-// body reads the request's body: JSON, bounded in size and time.
+// body reads the request's body: JSON, bounded in size. The server bounds its time.
 func (c *call) body() (fields, error) {
 	kind, _, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
 	if err != nil || kind != "application/json" {
@@ -27,9 +26,6 @@ func (c *call) body() (fields, error) {
 	tooLarge := chat.E(chat.TooLarge, "the body is larger than "+strconv.FormatInt(limit, 10)+" bytes")
 	if c.r.ContentLength > limit {
 		return nil, tooLarge
-	}
-	if err := http.NewResponseController(c.w).SetReadDeadline(time.Now().Add(c.bodyTime)); err != nil {
-		return nil, chat.Wrap(chat.Internal, "httpapi.body", err)
 	}
 	raw, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, limit))
 	if over := (*http.MaxBytesError)(nil); errors.As(err, &over) {

@@ -26,10 +26,12 @@ func (c *call) events() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if err := c.takeStream(); err != nil {
+	release, err := c.takeStream()
+	if err != nil {
 		return answer{}, err
 	}
-	defer c.releaseStream()
+	defer release()
+	c.cfg.OnStream(c.r)
 	s := newStream(c.w)
 	conn, ended, detach := c.attach(s)
 	defer detach()
@@ -48,21 +50,6 @@ func (c *call) events() (answer, error) {
 		c.log.Debug("an event stream broke off", "err", err)
 	}
 	return answer{}, nil
-}
-
-// takeStream counts one more stream, or refuses it.
-func (c *call) takeStream() error {
-	if c.streams.Add(1) > int64(c.cfg.MaxStreams) {
-		c.streams.Add(-1)
-		return &chat.Error{Kind: chat.Busy, Op: "httpapi.events", Text: "too many event streams", RetryAfter: 5000}
-	}
-	c.metrics.streams.Inc()
-	return nil
-}
-
-func (c *call) releaseStream() {
-	c.streams.Add(-1)
-	c.metrics.streams.Dec()
 }
 
 // attach makes the stream a connection of the hub. ended is closed when the link
@@ -182,12 +169,14 @@ func (c *call) changesAfter(rev chat.Rev) (*chat.Delta, error) {
 	return r.Delta, nil
 }
 
-// watch keeps the stream until it ends: by the client, the expiry of the token, the
-// hub (revoked, too slow, draining), or the loss of the subscription or of the API
+// watch keeps the stream until it ends: by the client, its own age, the expiry of the
+// token, the hub (revoked, too slow, draining), or the loss of the subscription or of the API
 // key, which the next heartbeat detects.
 func (c *call) watch(conn *hub.Conn, ended <-chan struct{}) {
 	beat := time.NewTicker(c.heartbeat)
 	defer beat.Stop()
+	old := c.end()
+	defer old.Stop()
 	var expired <-chan time.Time
 	if !c.id.Expires.IsZero() {
 		t := time.NewTimer(time.Until(c.id.Expires))
@@ -200,6 +189,9 @@ func (c *call) watch(conn *hub.Conn, ended <-chan struct{}) {
 			return
 		case <-ended:
 			return
+		case <-old.C:
+			conn.Send([]byte(again))
+			conn.Close(chat.Goodbye{})
 		case <-expired:
 			conn.Close(chat.ByeExpired)
 		case <-beat.C:

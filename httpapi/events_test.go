@@ -311,7 +311,7 @@ func TestEventsEnd(t *testing.T) {
 	bye(drained, chat.ByeDraining.Code)
 	n.want(503, "GET", "/v1/rooms/r/events", nil, "as dan")
 	n.srv.Close() // returns when every handler has
-	if left := n.api.streams.Load(); left != 0 {
+	if left := n.api.streams.now(); left != 0 {
 		t.Errorf("%d streams are left", left)
 	}
 }

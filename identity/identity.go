@@ -44,11 +44,13 @@ const (
 	ScopeRead  = "read"  // read every room
 	ScopeRooms = "rooms" // create and change rooms, add and remove members
 	ScopeUsers = "users" // say what users are called, end a user's connections
+
+	ScopeMetrics = "metrics" // read the node's metrics, and nothing else
 )
 
 // KnownScope reports whether s is one of the scopes above.
 func KnownScope(s string) bool {
-	return slices.Contains([]string{ScopeAll, ScopeSend, ScopeRead, ScopeRooms, ScopeUsers}, s)
+	return slices.Contains([]string{ScopeAll, ScopeSend, ScopeRead, ScopeRooms, ScopeUsers, ScopeMetrics}, s)
 }
 
 // AllRooms in a token's rooms grants every room.

@@ -60,7 +60,7 @@ type Server struct {
 	sockets  *wsapi.Handler
 	socketIO *sioapi.Handler
 	http     *http.Server
-	pprof    *http.Server // nil unless configured
+	metrics  string // where only the metrics are served, "" unless configured
 
 	draining atomic.Bool
 	failed   chan error // holds the first reason the node cannot go on
@@ -84,7 +84,6 @@ func Open(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *Server,
 		return nil, &chat.Error{Kind: chat.Unavailable, Op: "server.listen", Err: err,
 			Text: "cannot listen on " + cfg.Listen + ": is another server running there? choose another address with --listen"}
 	}
-	s.listener = newRateListener(s.listener, cfg.AcceptRate)
 	s.onClose(func() { s.listener.Close() })
 	if err := s.openStore(ctx); err != nil {
 		return nil, err

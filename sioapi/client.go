@@ -11,6 +11,7 @@ import (
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/engineio"
 	"github.com/roomtide/roomtide/hub"
+	"github.com/roomtide/roomtide/internal/connlimit"
 	"github.com/roomtide/roomtide/session"
 	"github.com/roomtide/roomtide/socketio"
 	"github.com/roomtide/roomtide/wire"
@@ -29,7 +30,6 @@ type client struct {
 	conn    *hub.Conn
 	session *session.Session
 	from    netip.Prefix
-	placed  bool // was admitted by the connection limiter
 	counted prometheus.Gauge
 
 	// Safe for any goroutine.
@@ -37,15 +37,17 @@ type client struct {
 	saved  atomic.Bool // resumeState has returned its state, or never will
 
 	// Owned by the turn of the connection, in which Socket.IO calls its handlers.
-	hello *wire.HelloReply // sent when the client is connected
-	late  *time.Timer      // ends a connection without hello
-	bad   int              // bad commands in a row
+	hello   *wire.HelloReply // sent when the client is connected
+	late    *time.Timer      // ends a connection without hello
+	bad     int              // bad commands in a row
+	pending *connlimit.Place // nil once it has identified itself
+	placed  bool             // has a place at the limiter
 
 	id string // of the socket, to resume; set before the socket can be found
 }
 
 func newClient(h *Handler, e *engineio.Socket) *client {
-	c := &client{h: h, engine: e, from: h.network(e.Request())}
+	c := &client{h: h, engine: e, from: h.cfg.Network(e.Request())}
 	e.ForgetRequest()
 	c.counted = h.metrics.connections(e)
 	c.counted.Inc()
@@ -55,14 +57,25 @@ func newClient(h *Handler, e *engineio.Socket) *client {
 		c.conn.Track()
 	}
 	c.session = h.cfg.Open(c.conn, Codec{Deflate: e.Deflates()})
-	// The last place may have been taken since check.
-	if reason, _ := h.cfg.Conns.Acquire(c.from); reason == "" {
-		c.placed = true
-	} else {
-		h.metrics.refused.WithLabelValues(reason).Inc()
-		c.conn.Close(chat.ByeBusy)
-	}
+	c.pending = h.cfg.Pending.Enter(c.from, func() { c.conn.Close(chat.ByeBusy) })
 	return c
+}
+
+// place takes the place of a client that has just identified itself, or need not. It had
+// none before: places are not for floods of handshakes. The last one may have been taken
+// since check.
+func (c *client) place() {
+	if c.pending == nil {
+		return
+	}
+	c.pending.Leave()
+	c.pending = nil
+	if reason, _ := c.h.cfg.Conns.Acquire(c.from); reason != "" {
+		c.h.metrics.refused.WithLabelValues(reason).Inc()
+		c.conn.Close(chat.ByeBusy)
+		return
+	}
+	c.placed = true
 }
 
 // admit lets a client in that has valid credentials, or none where guests are
@@ -99,7 +112,10 @@ func (c *client) connected(s *socketio.Socket) {
 	if c.hello != nil {
 		c.conn.Send(socketio.AppendEvent(nil, "/", "hello", wire.AppendAck(nil, 0, false, c.hello)))
 		c.hello = nil
-	} else if c.h.cfg.NoGuests {
+		c.place()
+	} else if !c.h.cfg.NoGuests {
+		c.place()
+	} else {
 		c.late = time.AfterFunc(c.h.cfg.Hello, func() { c.conn.Close(chat.ByeNoHello) })
 	}
 	c.recovered()
@@ -132,6 +148,7 @@ func (c *client) handle(ev *socketio.Event) {
 	if known && c.late != nil {
 		c.late.Stop()
 		c.late = nil
+		c.place()
 	}
 	c.count(known)
 }
@@ -171,6 +188,9 @@ func (c *client) left(reason string) {
 func (c *client) gone() {
 	defer c.conn.Detach()
 	c.counted.Dec()
+	if c.pending != nil {
+		c.pending.Leave()
+	}
 	if c.placed {
 		c.h.cfg.Conns.Release(c.from)
 	}

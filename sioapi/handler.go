@@ -36,22 +36,26 @@ type Config struct {
 	Secret     []byte
 	ResumeFile string
 
-	Origins    []string                       // web origins allowed besides the node's own; "*" is all
-	ClientIP   func(*http.Request) netip.Addr // of the client; nil: the peer of the TCP connection
-	Conns      *connlimit.Limiter             // admission of connections; nil is no limit
-	MaxConns   int                            // Engine.IO sessions at once, also those that have ended and wait for their last poll; 0 is no limit
-	FrameBytes int                            // one request body or message from a client, 64 KiB
-	Deflate    bool                           // compress, for WebSockets of clients that offer it
-	Hello      time.Duration                  // until a client has joined the main namespace and, where it must, identified itself; 10 s
-	Ping       time.Duration                  // between pings, 25 s
-	Timeout    time.Duration                  // for the answer to a ping, 20 s
-	Log        *slog.Logger                   // nil discards
-	Registerer prometheus.Registerer          // nil registers nothing
+	Origins    []string                         // web origins allowed besides the node's own; "*" is all
+	Network    func(*http.Request) netip.Prefix // by which clients are limited; nil: that of the peer
+	Conns      *connlimit.Limiter               // admission of connections that have identified themselves; nil is no limit
+	Pending    *connlimit.Pending               // holds the others; nil is no limit
+	MaxConns   int                              // Engine.IO sessions at once, also those that have ended and wait for their last poll; 0 is no limit
+	FrameBytes int                              // one request body or message from a client, 64 KiB
+	Deflate    bool                             // compress, for WebSockets of clients that offer it
+	Hello      time.Duration                    // until a client has joined the main namespace and, where it must, identified itself; 10 s
+	Ping       time.Duration                    // between pings, 25 s
+	Timeout    time.Duration                    // for the answer to a ping, 20 s
+	Log        *slog.Logger                     // nil discards
+	Registerer prometheus.Registerer            // nil registers nothing
 }
 
 func (c *Config) setDefaults() {
-	if c.ClientIP == nil {
-		c.ClientIP = clientaddr.Peer
+	if c.Pending == nil {
+		c.Pending = connlimit.NewPending(0, 0)
+	}
+	if c.Network == nil {
+		c.Network = func(r *http.Request) netip.Prefix { return clientaddr.Network(clientaddr.Peer(r)) }
 	}
 	if c.Conns == nil {
 		c.Conns = connlimit.New(0, 0)
@@ -135,14 +139,12 @@ func (h *Handler) check(r *http.Request) error {
 		h.metrics.refused.WithLabelValues("origin").Inc()
 		return &engineio.CheckError{Status: http.StatusForbidden, Text: "pages of this origin are not allowed here"}
 	}
-	if reason, status := h.cfg.Conns.Check(h.network(r)); reason != "" {
+	if reason, status := h.cfg.Conns.Check(h.cfg.Network(r)); reason != "" {
 		h.metrics.refused.WithLabelValues(reason).Inc()
 		return &engineio.CheckError{Status: status, Text: "too many connections, come back later"}
 	}
 	return nil
 }
-
-func (h *Handler) network(r *http.Request) netip.Prefix { return clientaddr.Network(h.cfg.ClientIP(r)) }
 
 // ServeHTTP answers a request of a client.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.io.ServeHTTP(w, r) }

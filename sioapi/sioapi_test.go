@@ -189,7 +189,7 @@ func TestOrigins(t *testing.T) {
 func TestAdmission(t *testing.T) {
 	conns := connlimit.New(3, 2)
 	from := netip.MustParseAddr("192.0.2.1")
-	w := newWorld(t, sioapi.Config{Conns: conns, ClientIP: func(*http.Request) netip.Addr { return from }})
+	w := newWorld(t, sioapi.Config{Conns: conns, Network: func(*http.Request) netip.Prefix { return clientaddr.Network(from) }})
 	first, _ := w.connect(kinds[0], ""), w.connect(kinds[3], "")
 	if p, status := w.dial(kinds[1], nil); p != nil || status != http.StatusTooManyRequests {
 		t.Errorf("a third from one address: %d", status)
@@ -208,6 +208,35 @@ func TestAdmission(t *testing.T) {
 	}
 }
 
+// A flood of handshakes takes nobody's place: it ends its own oldest sessions, and
+// clients that have identified themselves, and others of the same network, come in.
+func TestFloodOfHandshakes(t *testing.T) {
+	conns, pending := connlimit.New(2, 0), connlimit.NewPending(20, 4)
+	from := netip.MustParseAddr("192.0.2.1")
+	w := newWorld(t, sioapi.Config{
+		Conns: conns, Pending: pending, NoGuests: true,
+		Network: func(*http.Request) netip.Prefix { return clientaddr.Network(from) },
+	})
+	first := w.connect(kinds[0], `{"token":"`+token(t, "ann", time.Hour)+`"}`)
+	if conns.InUse() != 1 || pending.InUse() != 0 {
+		t.Fatalf("%d places, %d pending", conns.InUse(), pending.InUse())
+	}
+	for range 10 {
+		for _, k := range kinds {
+			if p, status := w.dial(k, nil); p == nil {
+				t.Fatalf("%v: %d", k, status)
+			}
+		}
+	}
+	w.settle("the flood has ended its own", func() bool { return pending.InUse() == 4 && pending.Evicted() == 36 })
+	if conns.InUse() != 1 {
+		t.Errorf("%d places", conns.InUse())
+	}
+	w.connect(kinds[2], `{"token":"`+token(t, "bob", time.Hour)+`"}`)
+	first.say(`2["ping",{}]`)
+	w.settle("both have a place", func() bool { return conns.InUse() == 2 })
+}
+
 // The connection limit is strict: of two clients that ask for the last place at the
 // same time, one is refused.
 func TestAdmissionRace(t *testing.T) {
@@ -222,7 +251,10 @@ func TestAdmissionRace(t *testing.T) {
 		if p == nil {
 			t.Fatal(status)
 		}
-		for packet := p.next(); packet != "0"; packet = p.next() { // of protocol 4, unasked
+		if k.version == 4 {
+			p.say(`0{"user":"ann"}`)
+		}
+		for packet := p.next(); ; packet = p.next() {
 			if strings.HasPrefix(packet, `2["goodbye",{"type":"goodbye","code":4200,"reason":"busy",`) {
 				break
 			} else if packet == "" {

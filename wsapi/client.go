@@ -11,6 +11,7 @@ import (
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/hub"
+	"github.com/roomtide/roomtide/internal/connlimit"
 	"github.com/roomtide/roomtide/internal/poll"
 	"github.com/roomtide/roomtide/internal/wheel"
 	"github.com/roomtide/roomtide/websocket"
@@ -49,8 +50,10 @@ type client struct {
 	ready    atomic.Bool  // the client has identified itself
 
 	// Owned by the goroutine that reads.
-	bad   int16 // bad frames in a row
-	pings int16 // received in the tick of lastSeen
+	bad     int16            // bad frames in a row
+	pings   int16            // received in the tick of lastSeen
+	placed  bool             // has a place at the limiter
+	pending *connlimit.Place // nil once the client has identified itself
 
 	// Owned by the wheel.
 	entry    wheel.Entry[*client]
@@ -65,6 +68,7 @@ func newClient(h *Handler, ws *websocket.Conn, from netip.Prefix) *client {
 	c.conn = h.cfg.Hub.Attach(c, Encoding{Deflate: ws.Deflate()})
 	c.session = h.cfg.Open(c.conn, Codec{Deflate: ws.Deflate()})
 	ws.OnPing, ws.OnPong, ws.Source = c.ping, c.touch, &c.reader
+	c.pending = h.cfg.Pending.Enter(from, func() { c.end(chat.ByeBusy) })
 	h.enter(c)
 	return c
 }
@@ -104,7 +108,7 @@ func (c *client) Run() {
 	c.ws.Close()
 	c.Link.Close(chat.Goodbye{Code: websocket.CodeNormal}) // sends nothing any more, ends a wait in it
 	c.h.wheel.Remove(c)
-	c.h.release(c.from)
+	c.release()
 }
 
 // read hands commands to the session until the connection is parked or ends.
@@ -152,7 +156,9 @@ func (c *client) frame(cmd *wire.Command, op websocket.Op, p []byte) {
 	}
 	c.session.Handle(c.h.ctx, cmd)
 	if c.ready.Load() || c.session.Authenticated() {
-		c.ready.Store(true)
+		if !c.ready.Swap(true) {
+			c.place()
+		}
 		c.bad = 0
 	}
 }

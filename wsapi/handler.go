@@ -36,16 +36,17 @@ type Config struct {
 	Hub  *hub.Hub                                  // required
 	Open func(conn *hub.Conn, codec Codec) Session // required: the conversation of a new connection, whose replies codec frames
 
-	Origins    []string                       // web origins allowed besides the node's own; "*" is all
-	ClientIP   func(*http.Request) netip.Addr // of the client; nil: the peer of the TCP connection
-	Conns      *connlimit.Limiter             // admission of connections; nil is no limit
-	FrameBytes int                            // one message from a client, 64 KiB
-	Deflate    bool                           // compress, for clients that offer it
-	Hello      time.Duration                  // until a client has identified itself, 10 s
-	Ping       time.Duration                  // between pings, 25 s
-	Timeout    time.Duration                  // of silence after which a connection ends, 60 s
-	Log        *slog.Logger                   // nil discards
-	Registerer prometheus.Registerer          // nil registers nothing
+	Origins    []string                         // web origins allowed besides the node's own; "*" is all
+	Network    func(*http.Request) netip.Prefix // by which clients are limited; nil: that of the peer
+	Conns      *connlimit.Limiter               // admission of connections that have identified themselves; nil is no limit
+	Pending    *connlimit.Pending               // holds the others; nil is no limit
+	FrameBytes int                              // one message from a client, 64 KiB
+	Deflate    bool                             // compress, for clients that offer it
+	Hello      time.Duration                    // until a client has identified itself, 10 s
+	Ping       time.Duration                    // between pings, 25 s
+	Timeout    time.Duration                    // of silence after which a connection ends, 60 s
+	Log        *slog.Logger                     // nil discards
+	Registerer prometheus.Registerer            // nil registers nothing
 }
 
 func (c *Config) setDefaults() {
@@ -53,8 +54,11 @@ func (c *Config) setDefaults() {
 	if c.Conns == nil {
 		c.Conns = connlimit.New(0, 0)
 	}
-	if c.ClientIP == nil {
-		c.ClientIP = clientaddr.Peer
+	if c.Pending == nil {
+		c.Pending = connlimit.NewPending(0, 0)
+	}
+	if c.Network == nil {
+		c.Network = func(r *http.Request) netip.Prefix { return clientaddr.Network(clientaddr.Peer(r)) }
 	}
 	if c.FrameBytes <= 0 {
 		c.FrameBytes = d.FrameBytes
@@ -120,7 +124,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "pages of this origin are not allowed here", http.StatusForbidden)
 		return
 	}
-	from := clientaddr.Network(h.cfg.ClientIP(r))
+	from := h.cfg.Network(r)
 	if reason, status := h.admit(from); status != 0 {
 		h.metrics.refused.WithLabelValues(reason).Inc()
 		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
@@ -130,7 +134,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ws, err := websocket.Upgrade(w, r, websocket.UpgradeOptions{Protocols: []string{Protocol}, Deflate: h.cfg.Deflate})
 	if err != nil {
 		h.metrics.refused.WithLabelValues("handshake").Inc()
-		h.release(from)
+		h.done.Done()
 		return
 	}
 	// On a goroutine of its own: the stack of this one has grown with net/http, and

@@ -272,6 +272,40 @@ func TestAdmission(t *testing.T) {
 	s.cfg.Conns.Release(elsewhere)
 }
 
+// A flood of handshakes takes no place of those that have identified themselves. It
+// ends its own oldest connections, which are told so.
+func TestFloodOfHandshakes(t *testing.T) {
+	forBoth(t, func(t *testing.T, useTLS bool) {
+		conns, pending := connlimit.New(2, 2), connlimit.NewPending(10, 3)
+		s := newStand(t, Config{Conns: conns, Pending: pending}, useTLS)
+		a := s.dial()
+		a.hello()
+		old := s.dial()
+		for range 5 {
+			s.dial()
+		}
+		old.wantBye(chat.ByeBusy)
+		if conns.InUse() != 1 || pending.InUse() != 3 || pending.Evicted() != 3 {
+			t.Errorf("%d places, %d pending, %d evicted", conns.InUse(), pending.InUse(), pending.Evicted())
+		}
+		s.dial().hello()
+		a.send(`{"type":"ping","id":10}`)
+		a.want(`{"type":"ack","id":10}`)
+	})
+}
+
+// Of two clients that ask for the last place at the same time, one is told that there is
+// none.
+func TestLastPlace(t *testing.T) {
+	s := newStand(t, Config{Conns: connlimit.New(1, 0)}, false)
+	a, b := s.dial(), s.dial()
+	a.hello()
+	b.hello()
+	b.wantBye(chat.ByeBusy)
+	a.send(`{"type":"ping","id":10}`)
+	a.want(`{"type":"ack","id":10}`)
+}
+
 // A handshake that fails gives its place back.
 func TestRefusedHandshakeLeavesNothing(t *testing.T) {
 	s := newStand(t, Config{Conns: connlimit.New(1, 0)}, false)

@@ -26,6 +26,7 @@ type Server struct {
 	wheel   *wheel.Wheel[*Socket]
 	readers *poll.Readers // of WebSockets
 	done    chan struct{} // closed by Close
+	large   chan struct{} // holds one token for each body above MaxPayload
 
 	counts struct {
 		opened, upgraded, refused, full, expired atomic.Uint64
@@ -62,7 +63,7 @@ func New(h Handler, o Options) *Server {
 	o.setDefaults()
 	s := &Server{
 		handler: h, opts: o, start: time.Now(),
-		done: make(chan struct{}), sockets: make(map[string]*Socket),
+		done: make(chan struct{}), large: make(chan struct{}, maxLarge), sockets: make(map[string]*Socket),
 	}
 	s.wheel, s.readers = newWheel(&s.opts), poll.NewReaders(s.opts.Log)
 	s.work.Go(func() { s.wheel.Run(s.done, func() { s.wheel.Advance(s.now()) }) })

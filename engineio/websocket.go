@@ -59,6 +59,12 @@ func (l *link) Run() {
 			continue
 		}
 		if err != nil {
+			if tooLargeFrame(err) && s.enter() {
+				told := s.tooLarge()
+				if s.leave(); told {
+					break // it ends soon
+				}
+			}
 			s.end(endingOfRead(err))
 			break
 		}
@@ -90,6 +96,12 @@ func (s *Socket) receiveFrame(op websocket.Op, b []byte) error {
 	return s.receive(p)
 }
 
+// tooLargeFrame reports whether nothing more can be read because of MaxPayload.
+func tooLargeFrame(err error) bool {
+	var broken *websocket.Error
+	return errors.As(err, &broken) && broken.Code == websocket.CodeTooLarge
+}
+
 // endingOfRead is how the socket ends when nothing more can be read.
 func endingOfRead(err error) ending {
 	var closed *websocket.CloseError
@@ -108,7 +120,7 @@ func endingOfRead(err error) ending {
 }
 
 // maxAfterEnd is how much a client may send after the end.
-const maxAfterEnd = 1 << 20
+const maxAfterEnd = 8 << 20
 
 // hold waits for the client to end its half, for a moment, and closes the
 // connection. Closing it while something arrives could make the client lose

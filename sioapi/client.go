@@ -78,6 +78,9 @@ func (c *client) admit(s *socketio.Socket) error {
 		err = chat.E(chat.Unauthed, "a token is needed: connect with auth: {token}")
 	}
 	if err == nil {
+		if c.session.Authenticated() {
+			c.engine.Trust()
+		}
 		if s.Protocol() > 4 {
 			c.id = s.ID()
 		}
@@ -129,6 +132,9 @@ func (c *client) handle(ev *socketio.Event) {
 	}
 	c.session.Handle(c.h.ctx, cmd)
 	known := c.session.Authenticated()
+	if known {
+		c.engine.Trust()
+	}
 	if known && c.late != nil {
 		c.late.Stop()
 		c.late = nil
@@ -166,6 +172,10 @@ func (c *client) left(reason string) {
 	}
 	c.conn.Close(chat.Goodbye{})
 }
+
+// TooLarge ends the connection of a client that sent more than it may
+// (socketio.TooLargeWriter). It would send the same again if it came back.
+func (c *client) TooLarge() { c.conn.Close(chat.ByeTooLarge) }
 
 // gone releases everything. The connection has ended.
 func (c *client) gone() {

@@ -40,7 +40,7 @@ type Config struct {
 	ClientIP   func(*http.Request) netip.Addr // of the client; nil: the peer of the TCP connection
 	Conns      *connlimit.Limiter             // admission of connections; nil is no limit
 	MaxConns   int                            // Engine.IO sessions at once, also those that have ended and wait for their last poll; 0 is no limit
-	FrameBytes int                            // one request body or message from a client, 64 KiB
+	FrameBytes int                            // one message from a client, 64 KiB
 	Deflate    bool                           // compress, for WebSockets of clients that offer it
 	Hello      time.Duration                  // until a client has joined the main namespace and, where it must, identified itself; 10 s
 	Ping       time.Duration                  // between pings, 25 s
@@ -76,6 +76,10 @@ func (c *Config) setDefaults() {
 // bound of its own.
 const maxQueued = 128 << 10
 
+// maxBody is how many bytes of messages a request may hold. Clients before 4.5 put
+// into one all that waits to be sent.
+const maxBody = 1_000_000
+
 // Handler serves Socket.IO; it is an http.Handler for /socket.io/.
 type Handler struct {
 	// Set once.
@@ -97,6 +101,7 @@ func New(cfg Config) *Handler {
 		Engine: engineio.Options{
 			PingInterval: cfg.Ping, PingTimeout: cfg.Timeout,
 			Deflate: cfg.Deflate, MaxPayload: cfg.FrameBytes, MaxQueued: maxQueued, MaxSockets: cfg.MaxConns,
+			MaxBody: maxBody, Distrust: cfg.NoGuests,
 			Check: h.check, CORS: h.origins.Known, Log: cfg.Log,
 		},
 		ConnectTimeout: cfg.Hello,

@@ -34,6 +34,15 @@ type PongHandler interface {
 	Pong(s *Socket)
 }
 
+// TooLargeHandler is a Handler that is also called when a client has sent more
+// than Options.MaxPayload or MaxBody allows. The call tells the client (Send) and
+// closes the socket; nothing more is received meanwhile, and a socket that is not
+// closed within seconds ends with ReasonTransportError. Without this method it
+// does at once.
+type TooLargeHandler interface {
+	TooLarge(s *Socket)
+}
+
 // Reasons for the end of a socket.
 const (
 	ReasonTransportClose = "transport close"      // the client left
@@ -78,7 +87,16 @@ type Options struct {
 	NoUpgrade  bool     // a session stays on the transport it began with
 	NoEIO3     bool     // refuse protocol 3
 
-	MaxPayload int // bytes of one request body or one WebSocket message from a client, 1,000,000
+	// MaxPayload bounds a packet from a client, MaxBody all the packets of one
+	// request body. Clients of Socket.IO before 4.5 put all that waits into one
+	// body, so it should be more than they ever have waiting. 64 bodies larger than
+	// MaxPayload are received at a time; the others wait.
+	MaxPayload int // bytes, 1,000,000
+	MaxBody    int // bytes, MaxPayload if that is more
+
+	// Distrust holds bodies to MaxPayload until Socket.Trust is called.
+	Distrust bool
+
 	MaxQueued  int // bytes waiting for one client, 1 MiB
 	MaxSockets int // sockets at once, 0 is no limit
 
@@ -92,6 +110,10 @@ type Options struct {
 	// is answered with that origin and with credentials, so it should know them
 	// by name. Nil allows none.
 	CORS func(origin string) bool
+
+	// Subprotocol chooses one of the WebSocket subprotocols that a client offers, or
+	// "", with which most clients end the connection. Nil takes the first.
+	Subprotocol func(r *http.Request, offered []string) string
 
 	// EscapeText appends text beyond ASCII in another way, for clients of protocol
 	// 3 that asked for base64: among them clients 1 cannot read it, and end their
@@ -117,6 +139,7 @@ func (o *Options) setDefaults() {
 	if o.MaxPayload <= 0 {
 		o.MaxPayload = 1_000_000
 	}
+	o.MaxBody = max(o.MaxBody, o.MaxPayload)
 	if o.MaxQueued <= 0 {
 		o.MaxQueued = 1 << 20
 	}

@@ -27,7 +27,10 @@ var (
 	serverFull         = &refusal{4, "Too many sockets", http.StatusServiceUnavailable}
 	serverClosed       = &refusal{4, "Server is shutting down", http.StatusServiceUnavailable}
 	unsupportedVersion = &refusal{5, "Unsupported protocol version", http.StatusBadRequest}
-	tooLarge           = &refusal{3, "Payload too large", http.StatusRequestEntityTooLarge}
+	serverBusy         = &refusal{4, "Too many large bodies", http.StatusServiceUnavailable}
+
+	// tooLarge has no body: clients hand it to the program as details of the error.
+	tooLarge = &refusal{status: http.StatusRequestEntityTooLarge}
 )
 
 // CheckError is an error of Options.Check that refuses with a status of its own,
@@ -54,8 +57,12 @@ const retryAfter = 5
 
 func (f *refusal) write(w http.ResponseWriter) {
 	h := w.Header()
-	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
+	if f.Message == "" {
+		w.WriteHeader(f.status)
+		return
+	}
+	h.Set("Content-Type", "application/json")
 	h.Set("X-Content-Type-Options", "nosniff")
 	if f.status == http.StatusServiceUnavailable || f.status == http.StatusTooManyRequests {
 		h.Set("Retry-After", strconv.Itoa(retryAfter))
@@ -79,7 +86,7 @@ const (
 // refused. Most read no answer before they have sent everything, and a connection
 // that is closed while something arrives is reset, which loses the answer.
 func (s *Server) drain(w http.ResponseWriter, r *http.Request) {
-	most := int64(s.opts.MaxPayload) + drainMore
+	most := int64(s.opts.MaxBody) + drainMore
 	if r.Body == nil || r.Body == http.NoBody || r.ContentLength > most || r.Header.Get("Expect") != "" {
 		return // nothing comes, or too much, or not before we ask for it
 	}

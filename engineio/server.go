@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"regexp"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -26,6 +27,7 @@ type Server struct {
 	wheel   *wheel.Wheel[*Socket]
 	readers *poll.Readers // of WebSockets
 	done    chan struct{} // closed by Close
+	large   chan struct{} // holds one token for each body above MaxPayload
 
 	counts struct {
 		opened, upgraded, refused, full, expired atomic.Uint64
@@ -62,7 +64,7 @@ func New(h Handler, o Options) *Server {
 	o.setDefaults()
 	s := &Server{
 		handler: h, opts: o, start: time.Now(),
-		done: make(chan struct{}), sockets: make(map[string]*Socket),
+		done: make(chan struct{}), large: make(chan struct{}, maxLarge), sockets: make(map[string]*Socket),
 	}
 	s.wheel, s.readers = newWheel(&s.opts), poll.NewReaders(s.opts.Log)
 	s.work.Go(func() { s.wheel.Run(s.done, func() { s.wheel.Advance(s.now()) }) })
@@ -133,8 +135,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// ancient are the paths of clients of Socket.IO before 1.0, behind that of the server.
+var ancient = regexp.MustCompile(`/1/?$|/1/[a-z-]+/[^/]*$`)
+
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, q query) *refusal {
 	switch {
+	case q.transport == "" && ancient.MatchString(r.URL.Path):
+		return unsupportedVersion
 	case !slices.Contains(s.opts.Transports, q.transport):
 		return unknownTransport
 	case q.sid == "":

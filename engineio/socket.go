@@ -23,6 +23,7 @@ type Socket struct {
 
 	// Safe for any goroutine.
 	ended atomic.Bool                  // set once, under mu: the handler gets no more messages
+	marks atomic.Uint32                // what is known of the client: see marks
 	req   atomic.Pointer[http.Request] // nil once it is forgotten
 
 	// Guarded by turn, which is held while the handler is called.
@@ -94,6 +95,17 @@ func (s *Socket) Protocol() int { return s.version }
 // Request is the handshake: its headers and URL, without body and context. It is
 // nil after ForgetRequest.
 func (s *Socket) Request() *http.Request { return s.req.Load() }
+
+// Marks of a socket.
+const (
+	markTrusted = 1 << iota // Trust was called
+)
+
+func (s *Socket) marked(mark uint32) bool { return s.marks.Load()&mark != 0 }
+
+// Trust lets the client send bodies of MaxBody bytes. Without Options.Distrust all
+// clients may.
+func (s *Socket) Trust() { s.marks.Or(markTrusted) }
 
 // ForgetRequest lets go of the handshake's request, which is a kilobyte or two,
 // for programs that have taken from it what they need.

@@ -30,6 +30,7 @@ type client struct {
 	conn    *hub.Conn
 	session *session.Session
 	from    netip.Prefix
+	script  bool // its library seems to be the stock one, in JavaScript
 	counted prometheus.Gauge
 
 	// Safe for any goroutine.
@@ -43,19 +44,18 @@ type client struct {
 	pending *connlimit.Place // nil once it has identified itself
 	placed  bool             // has a place at the limiter
 
+	// Set by admit, before the socket can be found.
+	resumes bool // by Socket.IO's connection state recovery: it gets offsets
+
 	id string // of the socket, to resume; set before the socket can be found
 }
 
 func newClient(h *Handler, e *engineio.Socket) *client {
-	c := &client{h: h, engine: e, from: h.cfg.Network(e.Request())}
+	c := &client{h: h, engine: e, from: h.cfg.Network(e.Request()), script: isScript(e.Request())}
 	e.ForgetRequest()
 	c.counted = h.metrics.connections(e)
 	c.counted.Inc()
-	old := e.Protocol() == 3 // such clients do not resume
-	c.conn = h.cfg.Hub.Attach(link{c}, Encoding{Deflate: e.Deflates(), Plain: old})
-	if !old {
-		c.conn.Track()
-	}
+	c.conn = h.cfg.Hub.Attach(link{c}, Encoding{Deflate: e.Deflates(), Plain: true})
 	c.session = h.cfg.Open(c.conn, Codec{Deflate: e.Deflates()})
 	c.pending = h.cfg.Pending.Enter(c.from, func() { c.conn.Close(chat.ByeBusy) })
 	return c
@@ -91,9 +91,10 @@ func (c *client) admit(s *socketio.Socket) error {
 		err = chat.E(chat.Unauthed, "a token is needed: connect with auth: {token}")
 	}
 	if err == nil {
-		if s.Protocol() > 4 {
-			c.id = s.ID()
+		if c.session.Authenticated() {
+			c.engine.Trust()
 		}
+		c.setResumes(s)
 		return nil
 	}
 	c.count(false)
@@ -145,6 +146,9 @@ func (c *client) handle(ev *socketio.Event) {
 	}
 	c.session.Handle(c.h.ctx, cmd)
 	known := c.session.Authenticated()
+	if known {
+		c.engine.Trust()
+	}
 	if known && c.late != nil {
 		c.late.Stop()
 		c.late = nil
@@ -183,6 +187,10 @@ func (c *client) left(reason string) {
 	}
 	c.conn.Close(chat.Goodbye{})
 }
+
+// TooLarge ends the connection of a client that sent more than it may
+// (socketio.TooLargeWriter). It would send the same again if it came back.
+func (c *client) TooLarge() { c.conn.Close(chat.ByeTooLarge) }
 
 // gone releases everything. The connection has ended.
 func (c *client) gone() {

@@ -36,12 +36,14 @@ type Config struct {
 	Secret     []byte
 	ResumeFile string
 
+	Recovery string // of clients that do not say in auth whether they resume: RecoveryAuto
+
 	Origins    []string                         // web origins allowed besides the node's own; "*" is all
 	Network    func(*http.Request) netip.Prefix // by which clients are limited; nil: that of the peer
 	Conns      *connlimit.Limiter               // admission of connections that have identified themselves; nil is no limit
 	Pending    *connlimit.Pending               // holds the others; nil is no limit
 	MaxConns   int                              // Engine.IO sessions at once, also those that have ended and wait for their last poll; 0 is no limit
-	FrameBytes int                              // one request body or message from a client, 64 KiB
+	FrameBytes int                              // one message from a client, 64 KiB
 	Deflate    bool                             // compress, for WebSockets of clients that offer it
 	Hello      time.Duration                    // until a client has joined the main namespace and, where it must, identified itself; 10 s
 	Ping       time.Duration                    // between pings, 25 s
@@ -66,6 +68,9 @@ func (c *Config) setDefaults() {
 	if c.Hello <= 0 {
 		c.Hello = 10 * time.Second
 	}
+	if c.Recovery == "" {
+		c.Recovery = RecoveryAuto
+	}
 	if c.Secret == nil {
 		c.Secret = make([]byte, 32)
 		rand.Read(c.Secret)
@@ -79,6 +84,10 @@ func (c *Config) setDefaults() {
 // slowly. Behind that the hub feels backpressure and keeps a cursor, which has a
 // bound of its own.
 const maxQueued = 128 << 10
+
+// maxBody is how many bytes of messages a request may hold. Clients before 4.5 put
+// into one all that waits to be sent.
+const maxBody = 1_000_000
 
 // Handler serves Socket.IO; it is an http.Handler for /socket.io/.
 type Handler struct {
@@ -101,6 +110,7 @@ func New(cfg Config) *Handler {
 		Engine: engineio.Options{
 			PingInterval: cfg.Ping, PingTimeout: cfg.Timeout,
 			Deflate: cfg.Deflate, MaxPayload: cfg.FrameBytes, MaxQueued: maxQueued, MaxSockets: cfg.MaxConns,
+			MaxBody: maxBody, Distrust: cfg.NoGuests,
 			Check: h.check, CORS: h.origins.Known, Log: cfg.Log,
 		},
 		ConnectTimeout: cfg.Hello,

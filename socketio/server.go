@@ -59,6 +59,10 @@ type Options struct {
 // see engineio.PongHandler.
 type PongWriter interface{ Pong() }
 
+// TooLargeWriter is a Writer that is also called when the client has sent more than
+// it may; see engineio.TooLargeHandler. It is expected to close the connection.
+type TooLargeWriter interface{ TooLarge() }
+
 // Writer is the outgoing side of one connection; *engineio.Socket is one. A program
 // that writes frames of its own to Socket.Engine sets its own Writer, so that all
 // that the server sends to the client goes through one ordered queue. Its methods
@@ -196,6 +200,18 @@ func (h *engineHandler) Pong(e *engineio.Socket) {
 			w.Pong()
 		}
 	}
+}
+
+func (h *engineHandler) TooLarge(e *engineio.Socket) {
+	c, ok := e.Data.(*client)
+	if !ok {
+		return // Writer panicked
+	}
+	if w, ok := c.out.(TooLargeWriter); ok {
+		w.TooLarge()
+		return
+	}
+	c.shut(engineio.ReasonTransportError)
 }
 
 func (h *engineHandler) Close(e *engineio.Socket, reason string) {

@@ -281,6 +281,7 @@ func TestFloodOfHandshakes(t *testing.T) {
 		a := s.dial()
 		a.hello()
 		old := s.dial()
+		s.await(func() bool { return pending.InUse() == 1 }) // it is the oldest
 		for range 5 {
 			s.dial()
 		}

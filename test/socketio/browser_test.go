@@ -82,8 +82,13 @@ func openPage(t *testing.T, browser context.Context, url string) *object {
 	t.Helper()
 	window, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
+	// The first call opens the window, which lives as long as the context of that
+	// call: it must have no deadline.
+	if err := chromedp.Do(window); err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithTimeout(window, patience)
-	t.Cleanup(cancel)
+	defer cancel()
 	if err := chromedp.Do(ctx, chromedp.Navigate(url)); err != nil {
 		t.Fatal(err)
 	}

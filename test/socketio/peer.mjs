@@ -111,6 +111,29 @@ export function resuming(io, code, url, options, user) {
   };
 }
 
+// backlogged runs the samples of "Coming back" of a client that has written much before
+// it is connected.
+export function backlogged(io, code, url, options, user, room, texts) {
+  const socket = io.connect(url, { forceNew: true, autoConnect: false, reconnectionDelay: 20, ...options });
+  if (io.protocol < 5) socket.on('connect', () => socket.emit('hello', { user }));
+  const received = [];
+  let connects = 0, disconnect, goodbye;
+  const { join, send, unsent } = new Function('socket', 'apply', `${code}\nreturn { join, send, unsent };`)(
+    socket, (e) => e.type === 'message' && received.push(e.message));
+  socket.on('connect', () => connects++);
+  socket.on('disconnect', (reason) => { disconnect = reason; });
+  socket.on('goodbye', (g) => { goodbye = g; });
+  join(room);
+  for (const text of texts) send(room, text);
+  socket.open();
+  return {
+    sent: () => until(() => `acks, ${unsent.size} are missing after ${connects} connects`, () => received.length >= texts.length && unsent.size === 0)
+      .then(() => ({ received, connects })),
+    refused: () => until(() => `the end, after ${connects} connects`, () => disconnect && { reason: disconnect, goodbye: goodbye || {}, connects }),
+    close: () => (socket.disconnect(), true),
+  };
+}
+
 // recovering joins rooms once: reconnecting is left to the client's connection state
 // recovery.
 export function recovering(io, url, options, rooms) {

@@ -76,7 +76,7 @@ var floors = []floor{
 		{"engine", "what a user can do, one file per verb"},
 	}},
 	{"consumers", "work that follows a commit; they do not know each other", []row{
-		{"projection", "the rooms of each user, in step with memberships"},
+		{"projection", "the rooms of each user, in step with memberships; names, in step with profiles"},
 	}},
 	{"conversations", "", []row{
 		{"session", "one client's conversation, whatever the transport"},

@@ -88,12 +88,13 @@ type SetMember struct {
 	By     chat.UserID // the author of the change, whose role must allow it
 	Server bool        // the host's back end: stands above all roles
 	User   chat.UserID
-	Name   *string // nil: stays; a user who comes in has Known then
+	Name   *string // nil: stays, or Known for a user who comes in; empty: Known
 	Data   *string // nil: stays
 	Role   chat.Role
 	Until  int64 // Unix milliseconds, 0: never
 
-	// Known and Avatar are those of the user's profile, for a user who comes in.
+	// Known and Avatar are those of the user's profile. Where they are left out, the
+	// row gets them a moment later (package projection).
 	Known  string
 	Avatar string
 }

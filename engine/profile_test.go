@@ -86,14 +86,15 @@ func TestMembersAreCalledByTheirProfile(t *testing.T) {
 	if m := n.member(t, "r", "gus"); m.Name != "Gustav" {
 		t.Errorf("%+v", m)
 	}
-	none := ""
+	none, own := "", "Captain"
 	for _, c := range []struct {
 		set  change.SetMember
 		want string
 	}{
 		{change.SetMember{User: "ann", Role: chat.RoleModerator}, name},
-		{change.SetMember{User: "ann", Role: chat.RoleModerator, Name: &none}, ""},
-		{change.SetMember{User: "ann", Role: chat.RoleNone}, ""},
+		{change.SetMember{User: "ann", Role: chat.RoleModerator, Name: &own}, own},
+		{change.SetMember{User: "ann", Role: chat.RoleModerator, Name: &none}, name}, // not in this room alone
+		{change.SetMember{User: "ann", Role: chat.RoleNone}, name},
 		{change.SetMember{User: "ann", Role: chat.RoleMember}, name},
 	} {
 		c.set.Room = "r"

@@ -216,7 +216,10 @@ func (b *batch) remember(ref store.MessageRef, m *chat.Message) {
 // changes returns what to commit, nil if nothing changed, and brings the cache
 // up to date (a failed commit forgets it).
 func (b *batch) changes() *store.Changes {
-	ch := &store.Changes{Online: b.online, Cursors: b.cursors}
+	ch := &store.Changes{
+		Online: b.online, Cursors: b.cursors,
+		Rooms: make([]chat.Room, 0, len(b.touched)), Insert: make([]chat.Message, 0, len(b.inserted)),
+	}
 	for _, r := range b.touched {
 		ch.Rooms = append(ch.Rooms, r.Room)
 		b.cache.rooms.Put(r.ID, r.Room)

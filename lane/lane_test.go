@@ -275,25 +275,30 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// Joins of a large room are told together, without a hole in rev, and each
-// member row knows its own rev.
-func TestLargeRoomIsToldOfJoinsTogether(t *testing.T) {
-	w := newWorld(t)
-	const members = 320
+// crowd has user0, user1… join, a multiple of 16 of them.
+func (w *world) crowd(room chat.RoomID, members int) {
 	for from := 0; from < members; from += 16 { // with what projects them, fewer than may wait
 		var wg sync.WaitGroup
 		for i := range 16 {
 			wg.Add(1)
-			op := &change.Join{Room: "r", User: chat.UserID(fmt.Sprint("user", from+i)), Create: &change.RoomSpec{Open: true}}
+			op := &change.Join{Room: room, User: chat.UserID(fmt.Sprint("user", from+i)), Create: &change.RoomSpec{Open: true}}
 			w.lanes.Submit(op, func(_ change.Reply, err error) {
 				if err != nil {
-					t.Error(err)
+					w.t.Error(err)
 				}
 				wg.Done()
 			})
 		}
 		wg.Wait()
 	}
+}
+
+// Joins of a large room are told together, without a hole in rev, and each
+// member row knows its own rev.
+func TestLargeRoomIsToldOfJoinsTogether(t *testing.T) {
+	w := newWorld(t)
+	const members = 320
+	w.crowd("r", members)
 	var rev chat.Rev
 	names, together := 0, 0
 	for _, ev := range w.published("r") {

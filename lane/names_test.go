@@ -1,7 +1,6 @@
 package lane_test
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -49,14 +48,7 @@ func TestMessagesHaveNames(t *testing.T) {
 // a rev all the same.
 func TestRenamedInALargeRoom(t *testing.T) {
 	w := newWorld(t)
-	done := make(chan error, 16)
-	for i := range 208 {
-		user := chat.UserID(fmt.Sprint("user", i))
-		w.lanes.Submit(&change.Join{Room: "r", User: user, Create: &change.RoomSpec{Open: true}}, func(_ change.Reply, err error) { done <- err })
-		if err := <-done; err != nil {
-			t.Fatal(err)
-		}
-	}
+	w.crowd("r", 208)
 	before := len(w.published("r"))
 	w.must(&change.Rename{Room: "r", User: "user7", Name: "U"})
 	evs := w.published("r")[before:]

@@ -49,7 +49,9 @@ func setMember(m chat.Member, c *change.SetMember) chat.Member {
 		m.Name, m.Avatar = cmp.Or(c.Known, m.Name), c.Avatar
 	}
 	m.Role, m.Until = c.Role, c.Until
-	set(&m.Name, c.Name)
+	if c.Name != nil {
+		m.Name = cmp.Or(*c.Name, c.Known)
+	}
 	set(&m.Data, c.Data)
 	return m
 }

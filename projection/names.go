@@ -10,8 +10,9 @@ import (
 )
 
 // Names returns the consumer that carries the name and the avatar of a user's
-// profile into the member rows of the rooms that the user is in. A room that is
-// joined meanwhile gets them with the join. Doing so twice changes nothing.
+// profile into the member rows of the rooms that the user is in: when the profile has
+// changed, and when a user has come into a room without a name. Doing so twice
+// changes nothing.
 func Names(st *store.Store, lanes Lanes) outbox.Consumer {
 	return outbox.Consumer{
 		Name: "names", Start: outbox.FromOldest,
@@ -21,7 +22,7 @@ func Names(st *store.Store, lanes Lanes) outbox.Consumer {
 					return err
 				}
 			}
-			return nil
+			return nameNew(ctx, st, lanes, e)
 		},
 	}
 }
@@ -51,4 +52,31 @@ func rename(ctx context.Context, st *store.Store, lanes Lanes, user chat.UserID)
 		}
 		after = rooms[len(rooms)-1].Room
 	}
+}
+
+// nameNew gives the members in the entry who have no name that of their profile.
+func nameNew(ctx context.Context, st *store.Store, lanes Lanes, e *store.Entry) error {
+	var rows []chat.Member
+	var users []chat.UserID
+	for i := range e.Rooms {
+		for _, m := range e.Rooms[i].Members {
+			if m.Role.Present() && m.Name == "" {
+				rows, users = append(rows, m), append(users, m.User)
+			}
+		}
+	}
+	if len(users) == 0 {
+		return nil
+	}
+	known, err := st.Users(ctx, users)
+	if err != nil {
+		return err
+	}
+	var changes []change.Change
+	for _, m := range rows {
+		if u := known[m.User]; u.Name != "" {
+			changes = append(changes, &change.Rename{Room: m.Room, User: m.User, Name: u.Name, Avatar: u.Avatar})
+		}
+	}
+	return submit(lanes, changes)
 }

@@ -54,3 +54,21 @@ func TestNamesFollowProfiles(t *testing.T) {
 		t.Error("a lane refuses, and the entry counts as done")
 	}
 }
+
+// A user who was put into a room by a change without a name has that of the profile.
+func TestNewMembersHaveTheNameOfTheirProfile(t *testing.T) {
+	w := newWorld(t)
+	name := "Ben"
+	w.do(&change.SetUser{User: "ben", Name: &name, At: 1})
+	w.join("r", "owner")
+	for _, user := range []chat.UserID{"ben", "cid"} {
+		w.do(&change.SetMember{Room: "r", By: "owner", User: user, Role: chat.RoleMember})
+	}
+	w.close()
+	w.open()
+	for user, want := range map[chat.UserID]string{"ben": "Ben", "cid": ""} {
+		if m, err := w.store.Room("r").Member(t.Context(), "r", user); err != nil || m.Name != want {
+			t.Errorf("%+v %v", m, err)
+		}
+	}
+}

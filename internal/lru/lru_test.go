@@ -1,6 +1,7 @@
 package lru
 
 import (
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -23,6 +24,14 @@ func TestKeepsTheMostRecent(t *testing.T) {
 		}
 		for range rapid.IntRange(1, 100).Draw(t, "steps") {
 			k := rapid.IntRange(0, 20).Draw(t, "key")
+			if rapid.IntRange(0, 9).Draw(t, "delete") == 0 {
+				m.Delete(k)
+				if _, ok := m.Get(k); ok {
+					t.Fatalf("key %d was deleted and is there", k)
+				}
+				used = slices.DeleteFunc(used, func(u int) bool { return u == k })
+				continue
+			}
 			if rapid.Bool().Draw(t, "put") {
 				value[k]++
 				m.Put(k, value[k])

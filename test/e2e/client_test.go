@@ -101,6 +101,12 @@ func TestClient(t *testing.T) {
 	if err != nil || count != 2 || len(members) != 2 || members[1].User != "user2" {
 		t.Errorf("members: %+v, %d, %v", members, count, err)
 	}
+	if ms, more, err := user1.MembersWith(ctx, "room1", chat.RoleModerator, ""); err != nil || len(ms) != 0 || more {
+		t.Errorf("moderators: %+v, %v", ms, err)
+	}
+	if us, err := user1.Users(ctx, "user1", "user2"); err != nil || len(us) != 0 { // guests have no profile
+		t.Errorf("users: %+v, %v", us, err)
+	}
 	online, count, err := user1.Online(ctx, "room1")
 	if err != nil || count != 2 || len(online) != 2 {
 		t.Errorf("online: %v, %d, %v", online, count, err)

@@ -76,7 +76,7 @@ func run(m *testing.M) (int, error) {
 // node is one roomtide process that can be killed and started again with the
 // same data and address.
 type node struct {
-	t    *testing.T
+	t    testing.TB
 	addr string
 	dir  string
 	args []string // flags besides those that every node has
@@ -84,7 +84,7 @@ type node struct {
 	log  strings.Builder // of the process that ran last; read it after kill
 }
 
-func startNode(t *testing.T, args ...string) *node {
+func startNode(t testing.TB, args ...string) *node {
 	t.Helper()
 	n := &node{t: t, addr: testprocess.FreeAddr(t), dir: t.TempDir(), args: args}
 	n.start()
@@ -158,7 +158,7 @@ func (n *node) post(user, room, text string) {
 }
 
 // texts are the messages of the lobby, in order.
-func (n *node) texts(t *testing.T) (texts []string) {
+func (n *node) texts(t testing.TB) (texts []string) {
 	t.Helper()
 	for last := 0; ; {
 		var page struct {
@@ -209,14 +209,14 @@ func (n *node) call(method, path, user, body string, answer any) {
 
 // window is one user's browser window, with storage of its own.
 type window struct {
-	t    *testing.T
+	t    testing.TB
 	name string
 	ctx  context.Context
 }
 
 // openWindow opens a window that fails the test if its page throws an
 // exception or breaks its own content security policy.
-func openWindow(t *testing.T, name string) *window {
+func openWindow(t testing.TB, name string) *window {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
 	w := &window{t: t, name: name, ctx: ctx}
@@ -244,7 +244,7 @@ func openWindow(t *testing.T, name string) *window {
 }
 
 // enter opens the page in a new window and signs in as a guest.
-func enter(t *testing.T, n *node, name, hash string) *window {
+func enter(t testing.TB, n *node, name, hash string) *window {
 	t.Helper()
 	w := openWindow(t, name)
 	w.enter(n, hash)

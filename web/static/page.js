@@ -8,7 +8,8 @@ import { Drawers } from './drawers.js';
 import { address, drawPeople, drawRooms, revealRoom } from './sidebar.js';
 
 const FIRST_ROOM = 'lobby'; // of guests
-const LISTS_EVERY = 200;
+const LISTS_EVERY = 200; // milliseconds
+const ANNOUNCE_EVERY = 500;
 const AGAIN = new Set(['busy', 'rate_limited', 'unavailable', 'read_only', 'internal', 'removed']);
 
 export class Page {
@@ -94,13 +95,18 @@ export class Page {
       const silent = room.readOnly && !room.moderates;
       put($('text'), 'disabled', silent);
       put($('text'), 'placeholder', t(silent ? 'readOnly' : 'message'));
-      this.#timeline.draw();
       this.#drawTyping();
     }
-    if (this.#heard) $('live').textContent = `${room?.authorOf(this.#heard)}: ${this.#heard.message}`;
-    this.#heard = null;
     this.#lists();
+    this.#announce();
+    this.#timeline.draw(); // reads the layout, which nothing changes after it
   }
+
+  /** Tells users of screen readers the newest message by others, at a pace that can be listened to. */
+  #announce = paced(ANNOUNCE_EVERY, () => {
+    if (this.#heard) $('live').textContent = `${this.#room?.authorOf(this.#heard)}: ${this.#heard.message}`;
+    this.#heard = null;
+  });
 
   #drawLists() {
     const room = this.#room;

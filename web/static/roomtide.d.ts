@@ -76,7 +76,8 @@ export class Room {
   messages: Message[];
   more: boolean;
   later: boolean;
-  members: Map<string, { name?: string; role: Role }>;
+  members: Map<string, { name?: string; role: Role; avatar?: string; data?: unknown; until?: string }>;
+  names: Map<string, string>;
   memberCount: number;
   online: Set<string>;
   onlineCount: number;

@@ -92,7 +92,7 @@ func malformed(what string) error {
 
 // maxField is the largest number of a field of a change: those whose tags have
 // one byte.
-const maxField = 15
+const maxField = 16
 
 // coder visits the fields of one message, to write them (in is nil) or to read
 // them. Each message has one function that names its fields, so what is written

@@ -90,8 +90,7 @@ func malformed(what string) error {
 	return &chat.Error{Kind: chat.Invalid, Op: "change.decode", Text: "not a change: " + what}
 }
 
-// maxField is the largest number of a field of a change: those whose tags have
-// one byte.
+// maxField is the largest number of a field of a change.
 const maxField = 16
 
 // coder visits the fields of one message, to write them (in is nil) or to read

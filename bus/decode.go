@@ -87,6 +87,10 @@ func decodeEvent(data []byte, room chat.RoomID) (*chat.Event, error) {
 			ev.On = f.n != 0
 		case eventRoom:
 			ev.Room = chat.RoomID(f.b)
+		case eventMore:
+			ev.More = f.n != 0
+		case eventOwn:
+			ev.Own = f.n != 0
 		}
 		return err
 	})
@@ -220,6 +224,14 @@ func decodeInfo(data []byte, room chat.RoomID) (*chat.Room, error) {
 			r.Data = string(f.b)
 		case roomID:
 			r.ID = chat.RoomID(f.b)
+		case roomActive:
+			r.Active = int64(f.n)
+		case roomArchived:
+			r.Archived = f.n != 0
+		case roomDeleted:
+			r.Deleted = f.n != 0
+		case roomFloor:
+			r.Floor = chat.Rev(f.n)
 		}
 		return nil
 	})

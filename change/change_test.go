@@ -38,6 +38,7 @@ var golden = []struct {
 	{&change.Read{User: "ann", Room: "r", Seq: 7}, "520a0a03616e6e1201721807"},
 	{&change.Project{Member: chat.Member{Room: "r", User: "ann", Name: "Ann", Role: chat.RoleMember, Rev: 3, Since: 1000}, Seq: 7},
 		"5a180a140a01721203616e6e1a03416e6e2001280330e8071007"},
+	{&change.Project{Member: chat.Member{Room: "r", User: "ann"}, Floor: 9}, "5a0c0a080a01721203616e6e1809"},
 	{&change.Online{At: 5, Changes: []change.OnlineChange{{Room: "r", User: "ann", Node: "n", On: true}, {Node: "n"}}},
 		"62160805120d0a01721203616e6e1a016e200112031a016e"},
 	{&change.Cursors{At: 5, Cursors: []change.Cursor{{Consumer: "c", Position: 9}}}, "6a09080512050a01631009"},
@@ -47,6 +48,9 @@ var golden = []struct {
 	{&change.Join{Room: "r", User: "ann", Name: "Ann", Avatar: "/a.png", Rename: true}, "32170a01721203616e6e1a03416e6e3a062f612e706e674001"},
 	{&change.SetMember{Room: "r", Server: true, User: "bob", Name: ptr(""), Role: chat.RoleMuted, Data: ptr(""), Until: 1000, Known: "Bob", Avatar: "/b.png"}, "42200a017218012203626f622a0030053a0040e8074a03426f6252062f622e706e67"},
 	{&change.SetRoom{Room: "r", Server: true, Topic: ptr("t"), Avatar: ptr("/r.png"), Data: ptr("{}")}, "4a140a017218016a017472062f722e706e677a027b7d"},
+	{&change.DeleteRoom{Room: "r", By: "ann", Server: true}, "82010a0a01721203616e6e1801"},
+	{&change.RemoveRoom{Room: "r"}, "8a01030a0172"},
+	{&change.SetRoom{Room: "r", Create: &change.RoomSpec{Archived: true}, Archived: ptr(false)}, "4a090a0172220220014000"},
 }
 
 func TestGolden(t *testing.T) {

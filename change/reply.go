@@ -45,9 +45,13 @@ func roomFields(r *chat.Room, f *coder) {
 	number(f, 7, &r.InfoRev)
 	number(f, 8, &r.Members)
 	number(f, 9, &r.Created)
+	number(f, 10, &r.Active)
+	flag(f, 11, &r.Archived)
+	flag(f, 12, &r.Deleted)
 	text(f, 13, &r.Topic)
 	text(f, 14, &r.Avatar)
 	text(f, 15, &r.Data)
+	number(f, 16, &r.Floor)
 }
 
 func memberFields(m *chat.Member, f *coder) {

@@ -7,12 +7,14 @@ type RoomSpec struct {
 	Title    string
 	Open     bool
 	ReadOnly bool
+	Archived bool
 }
 
 func (s *RoomSpec) fields(f *coder) {
 	text(f, 1, &s.Title)
 	flag(f, 2, &s.Open)
 	flag(f, 3, &s.ReadOnly)
+	flag(f, 4, &s.Archived)
 }
 
 // Join makes the user a member, and makes the room if there is none and Create
@@ -124,7 +126,8 @@ func (c *SetMember) fields(f *coder) {
 // SetRoom changes a room, and makes it if there is none and Create is set. Nil
 // fields stay as they are.
 //
-// The client's request fills in Room, Title, Open, ReadOnly, Topic, Avatar and Data.
+// The client's request fills in Room, Title, Open, ReadOnly, Archived, Topic,
+// Avatar and Data.
 //
 // Replies Room, Rev, Created, Changed. Errors: NotFound, NotMember, Forbidden.
 type SetRoom struct {
@@ -135,6 +138,7 @@ type SetRoom struct {
 	Title    *string
 	Open     *bool
 	ReadOnly *bool
+	Archived *bool
 	Topic    *string
 	Avatar   *string
 	Data     *string
@@ -157,7 +161,57 @@ func (c *SetRoom) fields(f *coder) {
 	optional(f, 5, &c.Title, text[string])
 	optional(f, 6, &c.Open, flag)
 	optional(f, 7, &c.ReadOnly, flag)
+	optional(f, 8, &c.Archived, flag)
 	optional(f, 13, &c.Topic, text[string])
 	optional(f, 14, &c.Avatar, text[string])
 	optional(f, 15, &c.Data, text[string])
 }
+
+// DeleteRoom deletes a room: from here on it does not exist. Its rows follow
+// (RemoveRoom).
+//
+// The client's request fills in Room.
+//
+// Replies Rev, Changed. Errors: NotFound, NotMember, Forbidden.
+type DeleteRoom struct {
+	Room   chat.RoomID
+	By     chat.UserID // the author of the change, whose role must allow it
+	Server bool        // the host's back end: needs no role
+}
+
+// Slot is the room's.
+func (c *DeleteRoom) Slot() chat.Slot { return c.Room.Slot() }
+
+// Size implements Change.
+func (c *DeleteRoom) Size() int { return 256 }
+
+// Kind implements Change.
+func (c *DeleteRoom) Kind() Kind { return KindDeleteRoom }
+
+func (c *DeleteRoom) fields(f *coder) {
+	text(f, 1, &c.Room)
+	text(f, 2, &c.By)
+	flag(f, 3, &c.Server)
+}
+
+// RemoveRoom removes some of the rows that are left of a deleted room, a bounded
+// number. Nothing is left, or the room is not deleted, when the reply is not
+// Changed.
+//
+// It is made from what a lane has committed, never from a request.
+//
+// Replies Changed.
+type RemoveRoom struct {
+	Room chat.RoomID
+}
+
+// Slot is the room's.
+func (c *RemoveRoom) Slot() chat.Slot { return c.Room.Slot() }
+
+// Size implements Change.
+func (c *RemoveRoom) Size() int { return 64 << 10 }
+
+// Kind implements Change.
+func (c *RemoveRoom) Kind() Kind { return KindRemoveRoom }
+
+func (c *RemoveRoom) fields(f *coder) { text(f, 1, &c.Room) }

@@ -30,7 +30,8 @@ func (c *Read) fields(f *coder) {
 
 // Project brings the user's side of a membership up to the member row. It may
 // come late, out of order and more than once: the row with the higher Rev wins. A
-// user who was not in the room starts with everything up to Seq read.
+// user who was not in the room starts with everything up to Seq read, and the mark
+// of one who is out of it is not beyond Seq: it would be in a deleted room.
 //
 // It is made from what a lane has committed, never from a request.
 //
@@ -38,6 +39,7 @@ func (c *Read) fields(f *coder) {
 type Project struct {
 	Member chat.Member
 	Seq    chat.Seq // the room's newest message when the row was written
+	Floor  chat.Rev // what the user had up to here was of a room that is gone
 }
 
 // Slot is the user's.
@@ -52,6 +54,7 @@ func (c *Project) Kind() Kind { return KindProject }
 func (c *Project) fields(f *coder) {
 	nested(f, 1, &c.Member, memberFields)
 	number(f, 2, &c.Seq)
+	number(f, 3, &c.Floor)
 }
 
 // SetUser changes what is known of a user in all rooms. Nil fields stay as they

@@ -14,7 +14,20 @@ type Room struct {
 	InfoRev  Rev    // the last change of anything above but ID, LastSeq and Rev
 	Members  int    // members now, banned ones not counted
 	Created  int64  // Unix milliseconds
+	Active   int64  // time of the newest message, Created before the first; Unix milliseconds
+	Archived bool   // only the host's back end writes; lists leave the room out unless asked
+
+	// Deleted is set from the change on that deletes the room. To readers the room
+	// does not exist then. Its rows are removed in steps; when none are left, Floor
+	// is the Rev of that change. A room made later under the same id goes on from
+	// there, so that no rev is used twice: revs up to Floor belong to a history that
+	// is gone.
+	Deleted bool
+	Floor   Rev
 }
+
+// Removing reports whether the room is deleted and rows of it may be left.
+func (r *Room) Removing() bool { return r.Deleted && r.Floor < r.Rev }
 
 // Role is what a member may do. The numbers are stored: the list is append-only.
 type Role uint8

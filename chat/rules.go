@@ -26,9 +26,21 @@ func CanRead(role Role) error {
 	return E(NotMember, "you are not a member of this room")
 }
 
+// CanWrite decides whether anything may be written in the room: an archived one is
+// left as it is, and only the host's back end is above that.
+func CanWrite(room *Room) error {
+	if room.Archived {
+		return E(Forbidden, "this room is archived")
+	}
+	return nil
+}
+
 // CanPost decides whether a member may post in the room.
 func CanPost(room *Room, role Role) error {
 	if err := CanRead(role); err != nil {
+		return err
+	}
+	if err := CanWrite(room); err != nil {
 		return err
 	}
 	if role == RoleMuted {

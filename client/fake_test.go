@@ -143,7 +143,7 @@ func (c *fakeConn) handle(cmd *wire.Command) {
 		from := max(0, len(r.messages)-10)
 		c.ack(cmd, &wire.HistoryReply{Room: cmd.Room, Messages: r.messages[from:], More: from > 0})
 	case wire.Read:
-		c.ack(cmd, &wire.ReadReply{Room: cmd.Room, Seq: cmd.Seq, Unread: int64(c.f.room(cmd.Room).LastSeq - cmd.Seq)})
+		c.ack(cmd, &wire.ReadReply{Room: cmd.Room, Seq: cmd.Seq, Unread: wire.UnreadCount{Count: int64(c.f.room(cmd.Room).LastSeq - cmd.Seq)}})
 	case wire.Typing:
 		c.f.tell(&chat.Event{Kind: chat.EventTyping, Room: cmd.Room, User: c.user, On: *cmd.On})
 	default:

@@ -53,7 +53,8 @@ func (c *Client) happened(r *room, ev *chat.Event) {
 		}
 	}
 	c.events.put(Event{Event: *ev, At: r.at})
-	if m := ev.Member; m != nil && m.User == c.User() && !m.Role.Present() {
+	out := ev.Member != nil && ev.Member.User == c.User() && !ev.Member.Role.Present()
+	if out || ev.Info != nil && ev.Info.Deleted {
 		c.dropRoom(r, nil)
 	}
 }

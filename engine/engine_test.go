@@ -54,7 +54,7 @@ func TestWhatIsRefused(t *testing.T) {
 	wantKind(t, "long key", post(ann, "r", chat.Draft{Text: "x", Key: long}), chat.TooLarge)
 	wantKind(t, "nobody", post(engine.Actor{}, "r", chat.Draft{Text: "x"}), chat.Invalid)
 
-	_, err := n.History(ctx, eve, "r", store.Page{})
+	_, err := n.History(ctx, eve, "r", store.Page{}, engine.Around{})
 	wantKind(t, "a stranger's history", err, chat.NotMember)
 	_, err = n.Changes(ctx, eve, "r", 0, 0)
 	wantKind(t, "a stranger's changes", err, chat.NotMember)
@@ -67,7 +67,7 @@ func TestWhatIsRefused(t *testing.T) {
 	wantKind(t, "a stranger's typing", n.Typing(ctx, eve, "r", true), chat.NotMember)
 	_, err = n.GetRoom(ctx, eve, "r")
 	wantKind(t, "a stranger's look at the room", err, chat.NotMember)
-	_, err = n.History(ctx, ann, "r", store.Page{Before: 1, After: 1})
+	_, err = n.History(ctx, ann, "r", store.Page{Before: 1, After: 1}, engine.Around{})
 	wantKind(t, "before and after", err, chat.Invalid)
 	_, err = n.Do(ctx, ann, &change.React{Room: "r", Seq: 1, On: true})
 	wantKind(t, "no emoji", err, chat.Invalid)
@@ -151,11 +151,11 @@ func TestUnread(t *testing.T) {
 	}
 	unread := func(a engine.Actor) int64 {
 		t.Helper()
-		rs, err := n.Rooms(ctx, a)
+		rs, err := n.Rooms(ctx, a, engine.RoomsOptions{})
 		if err != nil || len(rs.Rooms) != 1 {
 			t.Fatalf("%+v %v", rs, err)
 		}
-		return rs.Rooms[0].Unread
+		return rs.Rooms[0].Unread.Count
 	}
 	join(ann)
 	for range 3 {
@@ -175,15 +175,15 @@ func TestUnread(t *testing.T) {
 	if got := unread(bob); got != 2 {
 		t.Errorf("%d unread, want 2", got)
 	}
-	if r, err := n.Join(ctx, bob, "r", engine.JoinOptions{}); err != nil || r.Unread != 2 {
+	if r, err := n.Join(ctx, bob, "r", engine.JoinOptions{}); err != nil || r.Unread.Count != 2 {
 		t.Errorf("joining again: %+v %v", r, err)
 	}
-	if h, err := n.History(ctx, bob, "r", store.Page{After: store.FromStart, Limit: 2}); err != nil || len(h.Messages) != 2 || h.Messages[0].Seq != 1 || !h.More {
+	if h, err := n.History(ctx, bob, "r", store.Page{After: store.FromStart, Limit: 2}, engine.Around{}); err != nil || len(h.Messages) != 2 || h.Messages[0].Seq != 1 || !h.More {
 		t.Errorf("from the start: %+v %v", h, err)
 	}
 	for _, step := range []struct{ seq, mark, unread int64 }{{4, 4, 1}, {1, 4, 1}, {99, 5, 0}} {
 		r, err := n.Read(ctx, bob, "r", chat.Seq(step.seq))
-		if err != nil || r.Unread != step.unread || int64(r.Seq) != step.mark {
+		if err != nil || r.Unread.Count != step.unread || int64(r.Seq) != step.mark {
 			t.Errorf("read %d: %+v %v", step.seq, r, err)
 		}
 	}
@@ -251,6 +251,7 @@ func TestUsersDoNotMakeTheseChanges(t *testing.T) {
 	n := newNode(t, nil)
 	users := []change.Kind{
 		change.KindSend, change.KindEdit, change.KindDelete, change.KindReact, change.KindLeave, change.KindSetMember, change.KindSetRoom,
+		change.KindDeleteRoom,
 	}
 	for k := change.Kind(1); k < change.Kinds; k++ {
 		var refused error

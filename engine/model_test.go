@@ -19,6 +19,7 @@ import (
 	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/outbox"
 	"github.com/roomtide/roomtide/projection"
+	"github.com/roomtide/roomtide/removal"
 	"github.com/roomtide/roomtide/store"
 )
 
@@ -42,14 +43,27 @@ func (nobody) Online(context.Context, chat.RoomID, int) ([]chat.UserID, int, err
 
 func newNode(t testing.TB, configure func(*engine.Config)) *node {
 	t.Helper()
+	return makeNode(t, time.Now, configure)
+}
+
+// newNodeAt is newNode with another clock for the lanes.
+func newNodeAt(t testing.TB, now func() time.Time) *node {
+	t.Helper()
+	return makeNode(t, now, nil)
+}
+
+func makeNode(t testing.TB, now func() time.Time, configure func(*engine.Config)) *node {
+	t.Helper()
 	st := teststore.Open(t, t.TempDir(), 2, nil)
 	n := &node{store: st, events: map[chat.RoomID][]*chat.Event{}}
 	var err error
-	n.lanes, err = lane.Open(t.Context(), lane.Config{Store: st, Publish: n.publish})
+	n.lanes, err = lane.Open(t.Context(), lane.Config{Store: st, Publish: n.publish, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.outbox, err = outbox.Open(t.Context(), outbox.Config{Store: st, Lanes: n.lanes, Consumers: []outbox.Consumer{projection.UserRooms(n.lanes), projection.Names(st, n.lanes)}})
+	n.outbox, err = outbox.Open(t.Context(), outbox.Config{Store: st, Lanes: n.lanes, Consumers: []outbox.Consumer{
+		projection.UserRooms(n.lanes), projection.Names(st, n.lanes), removal.DeletedRooms(n.lanes),
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +212,7 @@ func fresh(t *rapid.T, n *node, as engine.Actor, room chat.RoomID) *view {
 		if !more {
 			break
 		}
-		h, err := n.History(t.Context(), as, room, store.Page{Before: page[0].Seq, Limit: 3})
+		h, err := n.History(t.Context(), as, room, store.Page{Before: page[0].Seq, Limit: 3}, engine.Around{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -310,7 +324,7 @@ func TestEverybodySeesTheSameRoom(t *testing.T) {
 		t.Errorf("the store is not whole: %v %v", lines, err)
 	}
 	for _, u := range users {
-		mine, err := n.Rooms(context.Background(), engine.Actor{User: u})
+		mine, err := n.Rooms(context.Background(), engine.Actor{User: u}, engine.RoomsOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

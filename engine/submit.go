@@ -16,8 +16,9 @@ import (
 // it fills in beyond that is overwritten. A change belongs to the engine from
 // here until done runs.
 //
-// A user makes Send, Edit, Delete, React, Leave, SetMember and SetRoom, the host's
-// back end SetUser too. Joining and reading are more than one step: Join, Read.
+// A user makes Send, Edit, Delete, React, Leave, SetMember, SetRoom and DeleteRoom,
+// the host's back end SetUser too. Joining and reading are more than one step: Join,
+// Read.
 func (e *Engine) Submit(a Actor, c change.Change, done change.Done) {
 	if err := e.prepare(&a, c); err != nil {
 		done(change.Reply{}, err)
@@ -69,6 +70,8 @@ func (e *Engine) prepare(a *Actor, c change.Change) error {
 		return e.prepareSetRoom(a, c)
 	case *change.SetUser:
 		return e.prepareSetUser(a, c)
+	case *change.DeleteRoom:
+		return e.prepareDeleteRoom(a, c)
 	}
 	return chat.E(chat.Forbidden, "users do not make this change")
 }

@@ -97,6 +97,21 @@ func (c *call) number(name string) (int64, error) {
 	return n, nil
 }
 
+// flag reads a boolean from the query, nil when it is missing.
+func (c *call) flag(name string) (*bool, error) {
+	var on bool
+	switch c.r.URL.Query().Get(name) {
+	case "":
+		return nil, nil
+	case "true":
+		on = true
+	case "false":
+	default:
+		return nil, chat.E(chat.Invalid, name+" must be true or false")
+	}
+	return &on, nil
+}
+
 // limit reads ?limit=, 0 when it is missing. The engine reduces it to its maximum.
 func (c *call) limit() (int, error) {
 	n, err := c.number("limit")

@@ -141,7 +141,7 @@ func (c *call) catchUp(s *stream, head []byte, since chat.Rev) (chat.Rev, error)
 		if err != nil {
 			return 0, err
 		}
-		if d.Rev < rev {
+		if d.Reset {
 			head = appendEventID(head, d.Rev)
 			head = append(head, "event: reset\n"...)
 			head = appendData(head, func(dst []byte) []byte { return fmt.Appendf(dst, `{"type":"reset","rev":%d}`, d.Rev) })

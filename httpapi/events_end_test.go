@@ -93,6 +93,24 @@ func TestEventsExpire(t *testing.T) {
 	n.want(401, "GET", "/v1/rooms", nil, short)
 }
 
+// The stream of a room that is deleted says so, and ends.
+func TestEventsOfADeletedRoom(t *testing.T) {
+	n := newNode(t, nil)
+	n.api.heartbeat = 10 * time.Millisecond
+	admin := n.key(identity.ScopeAll)
+	n.want(201, "PUT", "/v1/rooms/r", `{"open":true}`, admin)
+	e := n.listen("/v1/rooms/r/events", n.token("ann"))
+	e.next("")
+	n.want(204, "DELETE", "/v1/rooms/r", nil, admin)
+	if f := e.next("room"); f.data["deleted"] != true {
+		t.Errorf("%+v", f)
+	}
+	if f := e.next("goodbye"); f.num("code") != chat.ByeForbidden.Code {
+		t.Errorf("%+v", f)
+	}
+	e.end()
+}
+
 func TestEventsRefused(t *testing.T) {
 	n := newNode(t, func(c *Config) { c.MaxStreams = 1 })
 	admin := n.key(identity.ScopeAll)

@@ -95,11 +95,15 @@ func (c *call) listMessages() (answer, error) {
 	if after == 0 && c.r.URL.Query().Get("after") != "" {
 		p.After = store.FromStart
 	}
-	r, err := c.cfg.Engine.History(c.ctx, c.actor, c.room, p)
-	if err != nil {
-		return answer{}, err
+	at := engine.Around{Read: c.r.URL.Query().Get("around") == "read"}
+	if !at.Read {
+		n, err := c.number("around")
+		if err != nil {
+			return answer{}, err
+		}
+		at.Seq = chat.Seq(n)
 	}
-	return reply(http.StatusOK, r), nil
+	return ok(c.cfg.Engine.History(c.ctx, c.actor, c.room, p, at))
 }
 
 func (c *call) editMessage() (answer, error) {

@@ -4,15 +4,71 @@ import (
 	"net/http"
 
 	"github.com/roomtide/roomtide/change"
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/wire"
 )
 
 func (c *call) listRooms() (answer, error) {
-	r, err := c.cfg.Engine.Rooms(c.ctx, c.actor)
+	o, err := c.roomsOptions()
+	if err != nil {
+		return answer{}, err
+	}
+	if c.actor.Server && c.actor.User == "" {
+		return ok(c.cfg.Engine.ListRooms(c.ctx, c.actor, o))
+	}
+	return ok(c.cfg.Engine.Rooms(c.ctx, c.actor, o))
+}
+
+// roomsOptions reads the query of a list of rooms.
+func (c *call) roomsOptions() (o engine.RoomsOptions, err error) {
+	q := c.r.URL.Query()
+	o = engine.RoomsOptions{After: q.Get("after"), Order: q.Get("order"), Prefix: q.Get("prefix")}
+	if o.Limit, err = c.limit(); err != nil {
+		return o, err
+	}
+	archived, err := c.flag("archived")
+	if err != nil {
+		return o, err
+	}
+	o.Archived = archived != nil && *archived
+	o.Open, err = c.flag("open")
+	return o, err
+}
+
+// ok answers with what was asked for.
+func ok[R wire.Reply](r R, err error) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
 	return reply(http.StatusOK, r), nil
+}
+
+// deleteRoom deletes the room: it does not exist from then on. Its rows are removed
+// in the background.
+func (c *call) deleteRoom() (answer, error) {
+	return c.changeMember(&change.DeleteRoom{Room: c.room})
+}
+
+// unread is what is unread for a user in all rooms.
+func (c *call) unread() (answer, error) {
+	user, err := c.pathUser()
+	if err != nil {
+		return answer{}, err
+	}
+	if !c.actor.Server && user != c.actor.User {
+		return answer{}, chat.E(chat.Forbidden, "only an API key may ask what is unread for another user")
+	}
+	return ok(c.cfg.Engine.Unread(c.ctx, engine.Actor{User: user}))
+}
+
+// deleteMessages deletes messages of a user, in steps.
+func (c *call) deleteMessages() (answer, error) {
+	user, err := c.pathUser()
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(c.cfg.Engine.DeleteMessages(c.ctx, c.actor, user, c.r.URL.Query().Get("after")))
 }
 
 func (c *call) getRoom() (answer, error) {
@@ -31,6 +87,7 @@ func (c *call) putRoom() (answer, error) {
 	p := &change.SetRoom{Room: c.room, Data: f.about()}
 	for _, err := range []error{
 		f.get("title", "a string", &p.Title), f.get("open", "true or false", &p.Open), f.get("read_only", "true or false", &p.ReadOnly),
+		f.get("archived", "true or false", &p.Archived),
 		f.get("topic", "a string", &p.Topic), f.get("avatar", "a string", &p.Avatar),
 	} {
 		if err != nil {

@@ -21,6 +21,7 @@ var routes = []route{
 	{"GET /v1/rooms", identity.ScopeRead, (*call).listRooms},
 	{"GET /v1/rooms/{room}", identity.ScopeRead, (*call).getRoom},
 	{"PUT /v1/rooms/{room}", identity.ScopeRooms, (*call).putRoom},
+	{"DELETE /v1/rooms/{room}", identity.ScopeRooms, (*call).deleteRoom},
 	{"GET /v1/rooms/{room}/messages", identity.ScopeRead, (*call).listMessages},
 	{"POST /v1/rooms/{room}/messages", identity.ScopeSend, (*call).postMessage},
 	{"PATCH /v1/rooms/{room}/messages/{seq}", identity.ScopeSend, (*call).editMessage},
@@ -38,6 +39,8 @@ var routes = []route{
 	{"GET /v1/users", identity.ScopeRead, (*call).listUsers},
 	{"GET /v1/users/{user}", identity.ScopeRead, (*call).getUser},
 	{"PUT /v1/users/{user}", identity.ScopeUsers, (*call).putUser},
+	{"GET /v1/users/{user}/unread", identity.ScopeRead, (*call).unread},
+	{"DELETE /v1/users/{user}/messages", identity.ScopeUsers, (*call).deleteMessages},
 	{"DELETE /v1/users/{user}/connections", identity.ScopeUsers, (*call).closeConnections},
 }
 

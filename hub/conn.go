@@ -242,3 +242,9 @@ func (c *Conn) Close(g chat.Goodbye) {
 	c.worker.addConn(c)
 	c.worker.kick()
 }
+
+func (c *Conn) userID() chat.UserID {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.user
+}

@@ -10,7 +10,7 @@ import (
 // room is a room as the batch sees it: after the changes decided so far.
 type room struct {
 	chat.Room
-	exists bool
+	exists bool     // and is not deleted
 	from   chat.Rev // Rev before the batch
 	listed bool     // in batch.touched
 	events []*chat.Event
@@ -40,6 +40,7 @@ type batch struct {
 	userRooms map[store.UserRoomKey]*store.UserRoom
 	online    []store.OnlineChange
 	cursors   []store.Cursor
+	removals  map[chat.RoomID]*store.Removal
 
 	users   map[chat.UserID]*chat.User // to write
 	renamed []chat.UserID              // users whose name or avatar has changed
@@ -63,7 +64,7 @@ func (b *batch) needRoom(id chat.RoomID) {
 		return
 	}
 	if r, ok := b.cache.rooms.Get(id); ok {
-		b.rooms[id] = &room{Room: r, exists: true, from: r.Rev}
+		b.rooms[id] = &room{Room: r, exists: !r.Deleted, from: r.Rev}
 		return
 	}
 	b.rooms[id] = nil // wanted
@@ -102,7 +103,7 @@ func (b *batch) load(ctx context.Context, db store.Writer) error {
 	}
 	for _, id := range b.want.Rooms {
 		r, ok := b.state.Rooms[id]
-		b.rooms[id] = &room{Room: r, exists: ok, from: r.Rev}
+		b.rooms[id] = &room{Room: r, exists: ok && !r.Deleted, from: r.Rev}
 		if ok {
 			b.cache.rooms.Put(id, r)
 		}
@@ -144,9 +145,9 @@ func (b *batch) bump(r *room, ev *chat.Event) chat.Rev {
 }
 
 // member returns the user's row as it is to be read now, a zero one with RoleNone if
-// there is none.
+// there is none. What the cache has of a room that was deleted is none.
 func (b *batch) member(id chat.RoomID, user chat.UserID) chat.Member {
-	if m := b.members[store.MemberKey{Room: id, User: user}]; m != nil {
+	if m := b.members[store.MemberKey{Room: id, User: user}]; m != nil && (b.rooms[id] == nil || m.Rev > b.rooms[id].Floor) {
 		return m.At(b.now)
 	}
 	return chat.Member{Room: id, User: user}
@@ -237,6 +238,9 @@ func (b *batch) changes() *store.Changes {
 	}
 	for _, r := range b.reactions {
 		ch.Reactions = append(ch.Reactions, r)
+	}
+	for _, r := range b.removals {
+		ch.Removals = append(ch.Removals, r)
 	}
 	for _, u := range b.userRooms {
 		ch.UserRooms = append(ch.UserRooms, *u)

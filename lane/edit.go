@@ -18,7 +18,9 @@ func (b *batch) applyEdit(c *change.Edit) (change.Reply, error) {
 	case c.Server && m.Deleted:
 		err = chat.E(chat.NotFound, "this message was deleted")
 	case !c.Server:
-		err = chat.CanEdit(m, c.User, role)
+		if err = chat.CanEdit(m, c.User, role); err == nil {
+			err = chat.CanWrite(&r.Room)
+		}
 	}
 	if err != nil {
 		return change.Reply{}, err

@@ -18,7 +18,9 @@ func (b *batch) applyJoin(c *change.Join) (change.Reply, error) {
 		if c.Create == nil {
 			return change.Reply{}, chat.E(chat.NotFound, "there is no such room")
 		}
-		r.create(b, c.Create)
+		if err := r.create(b, c.Create); err != nil {
+			return change.Reply{}, err
+		}
 		created = true
 		if c.Own {
 			role = chat.RoleOwner
@@ -65,11 +67,19 @@ func (b *batch) changeOneOfMany(r *room, m chat.Member) {
 	b.setMember(m)
 }
 
-// create makes the room in the batch.
-func (r *room) create(b *batch, spec *change.RoomSpec) {
-	r.Room = chat.Room{ID: r.ID, Title: spec.Title, Open: spec.Open, ReadOnly: spec.ReadOnly, Created: b.now}
+// create makes the room in the batch. One that had this id before and was deleted
+// is gone by then, and only its revs go on.
+func (r *room) create(b *batch, spec *change.RoomSpec) error {
+	if r.Removing() {
+		return &chat.Error{Kind: chat.Busy, Text: "the room that had this name is being deleted", RetryAfter: 1000}
+	}
+	r.Room = chat.Room{
+		ID: r.ID, Title: spec.Title, Open: spec.Open, ReadOnly: spec.ReadOnly, Archived: spec.Archived,
+		Created: b.now, Active: b.now, Rev: r.Rev, Floor: r.Floor,
+	}
 	r.exists = true
 	b.touch(r)
+	return nil
 }
 
 // changeMember stores a changed member row; the event has the row.

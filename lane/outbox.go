@@ -100,6 +100,13 @@ func (b *batch) entry() *store.Entry {
 			}
 		}
 	}
+	for id, r := range b.removals {
+		span := b.rooms[id].span
+		for _, m := range r.Members {
+			m.Role, m.Rev = chat.RoleNone, b.rooms[id].Rev
+			span.Members = append(span.Members, m)
+		}
+	}
 	for _, k := range b.changedM {
 		span := b.rooms[k.Room].span
 		span.Members = append(span.Members, *b.members[k])

@@ -16,7 +16,9 @@ func (b *batch) needReact(c *change.React) {
 func (b *batch) applyReact(c *change.React) (change.Reply, error) {
 	r, m, role, err := b.messageBy(c.Room, c.Seq, c.User)
 	if err == nil && !c.Server {
-		err = chat.CanReact(role)
+		if err = chat.CanReact(role); err == nil {
+			err = chat.CanWrite(&r.Room)
+		}
 	}
 	if err == nil && m.Deleted {
 		err = chat.E(chat.NotFound, "this message was deleted")

@@ -41,6 +41,7 @@ func (b *batch) applySend(c *change.Send) (change.Reply, error) {
 		return change.Reply{}, chat.E(chat.Invalid, "reply_to names no message of this room")
 	}
 	r.LastSeq++
+	r.Active = b.now
 	m := &chat.Message{
 		Room: c.Room, Seq: r.LastSeq, User: c.User, Name: cmp.Or(c.Name, author.Name, c.Known), Time: b.now,
 		Text: c.Draft.Text, Data: c.Draft.Data, ReplyTo: c.Draft.ReplyTo,

@@ -16,7 +16,9 @@ func (b *batch) applySetRoom(c *change.SetRoom) (change.Reply, error) {
 		if c.Create == nil {
 			return change.Reply{}, chat.E(chat.NotFound, "there is no such room")
 		}
-		r.create(b, c.Create)
+		if err := r.create(b, c.Create); err != nil {
+			return change.Reply{}, err
+		}
 		r.Room = patched(r.Room, c)
 		if !c.Server {
 			r.Members++
@@ -49,6 +51,7 @@ func patched(r chat.Room, c *change.SetRoom) chat.Room {
 	set(&r.Title, c.Title)
 	set(&r.Open, c.Open)
 	set(&r.ReadOnly, c.ReadOnly)
+	set(&r.Archived, c.Archived)
 	set(&r.Topic, c.Topic)
 	set(&r.Avatar, c.Avatar)
 	set(&r.Data, c.Data)

@@ -81,6 +81,7 @@ func TestAppliedTwice(t *testing.T) {
 		{"read", &change.Read{User: "ann", Room: "r", Seq: 1}},
 		{"project", &change.Project{Member: chat.Member{Room: "r", User: "ann", Role: chat.RoleModerator, Rev: 99}, Seq: 1}},
 		{"online", &change.Online{At: chat.RoomID("r").Slot(), Changes: []change.OnlineChange{{Room: "r", User: "ann", Node: "n", On: true}}}},
+		{"remove nothing", &change.RemoveRoom{Room: "r"}},
 		{"cursors", &change.Cursors{Cursors: []change.Cursor{{Consumer: "another", Position: 1}}}},
 	} {
 		tried[c.change.Kind()] = true
@@ -110,6 +111,7 @@ func TestAppliedTwice(t *testing.T) {
 			}
 		})
 	}
+	tried[change.KindDeleteRoom] = true // TestDeletedRoom
 	for k := change.Kind(1); k < change.Kinds; k++ {
 		if !tried[k] {
 			t.Errorf("%s is not tried", k)

@@ -73,10 +73,13 @@ func Rebuild(ctx context.Context, st *store.Store, lanes Lanes, progress func(ro
 	for _, s := range st.Shards() {
 		err := s.EachMember(ctx, func(m chat.Member) error {
 			room, err := s.Room(ctx, m.Room)
+			if chat.KindOf(err) == chat.NotFound { // deleted: its members go with it
+				return nil
+			}
 			if err != nil {
 				return err
 			}
-			if _, err := lanes.Do(ctx, &change.Project{Member: m, Seq: room.LastSeq}); err != nil {
+			if _, err := lanes.Do(ctx, &change.Project{Member: m, Seq: room.LastSeq, Floor: room.Floor}); err != nil {
 				return err
 			}
 			if rows++; rows%1000 == 0 {

@@ -33,6 +33,7 @@ import (
 	"github.com/roomtide/roomtide/presence/mempresence"
 	"github.com/roomtide/roomtide/presence/storepresence"
 	"github.com/roomtide/roomtide/projection"
+	"github.com/roomtide/roomtide/removal"
 	"github.com/roomtide/roomtide/session"
 	"github.com/roomtide/roomtide/sioapi"
 	"github.com/roomtide/roomtide/store"
@@ -153,7 +154,7 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 func (s *Server) openOutbox(ctx context.Context) (err error) {
 	s.outbox, err = outbox.Open(ctx, outbox.Config{
 		Store: s.store, Lanes: s.lanes, Log: s.log, Registerer: s.reg,
-		Consumers: []outbox.Consumer{projection.UserRooms(s.lanes), projection.Names(s.store, s.lanes)},
+		Consumers: []outbox.Consumer{projection.UserRooms(s.lanes), projection.Names(s.store, s.lanes), removal.DeletedRooms(s.lanes)},
 	})
 	if err != nil {
 		return err

@@ -188,7 +188,7 @@ func TestPutOutIsNotOnline(t *testing.T) {
 	if users, err := s.engine.Online(ctx, host, "r", 0); err != nil || len(users.Users) != 1 || users.Users[0] != "bob" {
 		t.Errorf("%v %v", users, err)
 	}
-	if h, err := s.engine.History(ctx, engine.Actor{User: "ann"}, "r", store.Page{}); chat.KindOf(err) != chat.NotMember {
+	if h, err := s.engine.History(ctx, engine.Actor{User: "ann"}, "r", store.Page{}, engine.Around{}); chat.KindOf(err) != chat.NotMember {
 		t.Errorf("%v %v", h, err)
 	}
 }

@@ -14,7 +14,7 @@ import (
 // join subscribes the connection to a room: first the subscription, so that nothing
 // is missed, then the state of the room, then every event after that.
 func (s *Session) join(ctx context.Context, cmd *wire.Command) {
-	o := engine.JoinOptions{Limit: cmd.Limit}
+	o := engine.JoinOptions{Limit: cmd.Limit, Around: engine.Around{Seq: cmd.Around, Read: cmd.AroundRead}}
 	if cmd.HasAfter {
 		after := chat.Rev(cmd.After)
 		o.After = &after

@@ -35,8 +35,10 @@ func newNode(t *testing.T, guests bool) *node {
 
 func openNode(t *testing.T, cfg testserver.Config) *node {
 	t.Helper()
-	cfg.Limits = chat.DefaultLimits()
-	cfg.Limits.RoomsPerConn = 3
+	if cfg.Limits == (chat.Limits{}) {
+		cfg.Limits = chat.DefaultLimits()
+		cfg.Limits.RoomsPerConn = 3
+	}
 	cfg.Identity.Secret, cfg.Shards, cfg.Presence = secret, 2, true
 	deps, h := testserver.Open(t, cfg)
 	return &node{t: t, deps: deps, hub: h}

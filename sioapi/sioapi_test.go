@@ -115,7 +115,7 @@ func TestHelloEvent(t *testing.T) {
 			silent.want("1")
 			silent.want("")
 			p.say(`22["rooms"]`)
-			p.want(`32[{"type":"ack","rooms":[]}]`)
+			p.want(`32[{"type":"ack","rooms":[],"more":false}]`)
 		}
 	})
 }

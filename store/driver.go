@@ -20,6 +20,7 @@ import (
 type Driver interface {
 	Writer
 	RoomReader
+	RoomLister
 	UserReader
 	OutboxReader
 
@@ -48,7 +49,8 @@ type Writer interface {
 	Acquire(ctx context.Context, lane LaneID) (Position, error)
 
 	// Load returns the rows that need names, as of the last commit. What does
-	// not exist is absent from the answer.
+	// not exist is absent from the answer. Rooms that are deleted are in it, and each
+	// room of Removals has an entry.
 	Load(ctx context.Context, need *Need) (*State, error)
 
 	// Commit applies ch in one durable transaction (fsync before it returns) and
@@ -62,14 +64,10 @@ type Writer interface {
 }
 
 // RoomReader answers questions about one room. Each answer is one consistent
-// snapshot.
+// snapshot. A room that is deleted does not exist, and neither do its members.
 type RoomReader interface {
 	// Room returns the room. NotFound.
 	Room(ctx context.Context, room chat.RoomID) (chat.Room, error)
-
-	// Heads returns each room that exists with its newest message (nil if none).
-	// All rooms are of this shard.
-	Heads(ctx context.Context, rooms []chat.RoomID) ([]Head, error)
 
 	// Messages returns up to p.Limit messages in ascending Seq, tombstones
 	// included, reactions filled in (tombstones have none); more says that there
@@ -90,6 +88,31 @@ type RoomReader interface {
 
 	// Online returns up to limit entries of users noted online in the room.
 	Online(ctx context.Context, room chat.RoomID, limit int) ([]OnlineEntry, error)
+}
+
+// RoomLister answers questions about several rooms, all of this shard. Each answer
+// is one consistent snapshot; deleted rooms do not exist.
+type RoomLister interface {
+	// Rooms returns those of the rooms that exist.
+	Rooms(ctx context.Context, rooms []chat.RoomID) ([]chat.Room, error)
+
+	// Heads returns each room that exists with its newest message (nil if none).
+	Heads(ctx context.Context, rooms []chat.RoomID) ([]Head, error)
+
+	// ListRooms returns the first rooms that the filter lets pass, in its order. By
+	// id, the cost depends on the number of rooms returned and of those that Open and
+	// Archived keep out; by activity, on the number of rooms in the shard.
+	ListRooms(ctx context.Context, f RoomFilter) ([]chat.Room, error)
+
+	// Others answers each range, in their order. The cost depends on the lengths of
+	// the ranges, not on those of the messages or the rooms.
+	Others(ctx context.Context, ranges []Range) ([]Others, error)
+
+	// MessagesBy looks at up to limit messages of the shard that follow the given
+	// one, in an order of the driver's, and returns those that the user has written
+	// and that are not deleted, and the last one it has looked at: the zero
+	// MessageRef when there are no more. The zero reference is before the first.
+	MessagesBy(ctx context.Context, user chat.UserID, after MessageRef, limit int) (found []MessageRef, last MessageRef, err error)
 }
 
 // UserReader answers questions about one user.

@@ -25,6 +25,26 @@ func (r *Reader) Heads(ctx context.Context, rooms []chat.RoomID) ([]Head, error)
 	return ask(ctx, r, "heads", func(ctx context.Context) ([]Head, error) { return r.driver.Heads(ctx, rooms) })
 }
 
+func (r *Reader) Rooms(ctx context.Context, rooms []chat.RoomID) ([]chat.Room, error) {
+	return ask(ctx, r, "rooms", func(ctx context.Context) ([]chat.Room, error) { return r.driver.Rooms(ctx, rooms) })
+}
+
+func (r *Reader) ListRooms(ctx context.Context, f RoomFilter) ([]chat.Room, error) {
+	return ask(ctx, r, "list_rooms", func(ctx context.Context) ([]chat.Room, error) { return r.driver.ListRooms(ctx, f) })
+}
+
+func (r *Reader) Others(ctx context.Context, ranges []Range) ([]Others, error) {
+	return ask(ctx, r, "others", func(ctx context.Context) ([]Others, error) { return r.driver.Others(ctx, ranges) })
+}
+
+func (r *Reader) MessagesBy(ctx context.Context, user chat.UserID, after MessageRef, limit int) (found []MessageRef, last MessageRef, err error) {
+	err = r.do(ctx, "messages_by", func(ctx context.Context) (err error) {
+		found, last, err = r.driver.MessagesBy(ctx, user, after, limit)
+		return err
+	})
+	return found, last, err
+}
+
 func (r *Reader) Messages(ctx context.Context, room chat.RoomID, p Page) (ms []chat.Message, more bool, err error) {
 	err = r.do(ctx, "messages", func(ctx context.Context) (err error) {
 		ms, more, err = r.driver.Messages(ctx, room, p)

@@ -12,7 +12,6 @@ package store
 import (
 	"context"
 	"errors"
-	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -58,55 +57,18 @@ func (s *Store) Room(id chat.RoomID) *Reader { return &s.shards[s.ShardOf(id.Slo
 // User returns the shard of a user, for reading.
 func (s *Store) User(id chat.UserID) *Reader { return &s.shards[s.ShardOf(id.Slot())].Reader }
 
-// Heads returns the rooms that exist with their newest messages, by id, asking
-// all shards concerned at the same time.
-func (s *Store) Heads(ctx context.Context, rooms []chat.RoomID) (map[chat.RoomID]Head, error) {
-	hs, err := byShard(s, rooms, func(r *Reader, ids []chat.RoomID) ([]Head, error) { return r.Heads(ctx, ids) })
-	out := make(map[chat.RoomID]Head, len(rooms))
-	for _, h := range hs {
-		out[h.Room.ID] = h
-	}
-	return out, err
-}
-
 // Users returns what is known of the users, by id, asking all shards concerned at
 // the same time.
 func (s *Store) Users(ctx context.Context, users []chat.UserID) (map[chat.UserID]chat.User, error) {
-	us, err := byShard(s, users, func(r *Reader, ids []chat.UserID) ([]chat.User, error) { return r.Users(ctx, ids) })
 	out := make(map[chat.UserID]chat.User, len(users))
-	for _, u := range us {
-		out[u.ID] = u
-	}
-	return out, err
-}
-
-// byShard asks each shard about its part of the ids, all at the same time.
-func byShard[K interface{ Slot() chat.Slot }, V any](s *Store, ids []K, ask func(*Reader, []K) ([]V, error)) ([]V, error) {
-	by := make([][]K, len(s.shards))
-	for _, id := range ids {
-		i := s.ShardOf(id.Slot())
-		by[i] = append(by[i], id)
-	}
-	var (
-		mu   sync.Mutex
-		wg   sync.WaitGroup
-		out  []V
-		errs []error
-	)
-	for i, part := range by {
-		if len(part) == 0 {
-			continue
-		}
-		wg.Go(func() {
-			vs, err := ask(&s.shards[i].Reader, part)
-			mu.Lock()
-			defer mu.Unlock()
-			out = append(out, vs...)
-			errs = append(errs, err)
+	err := spread(s, users, func(id *chat.UserID) chat.Slot { return id.Slot() },
+		func(r *Reader, ids []chat.UserID) ([]chat.User, error) { return r.Users(ctx, ids) },
+		func(us []chat.User, _ []int) {
+			for _, u := range us {
+				out[u.ID] = u
+			}
 		})
-	}
-	wg.Wait()
-	return out, errors.Join(errs...)
+	return out, err
 }
 
 // Check checks every shard; each line starts with the shard's name.

@@ -78,8 +78,13 @@ func (r JoinReply) appendFields(dst []byte) []byte {
 	dst = appendIntField(dst, "member_count", r.Room.Members)
 	dst = appendStrings(appendName(dst, "online"), r.Online)
 	dst = appendIntField(dst, "online_count", r.Count)
-	dst = appendIntField(dst, "unread", r.Unread)
+	dst = appendIntField(dst, "read", r.Read)
+	dst = appendUnread(dst, r.Unread)
+	dst = appendOptInt(dst, "unread_from", r.Unread.From)
 	dst = appendBoolField(dst, "more", r.More)
+	if r.Newer {
+		dst = appendBoolField(dst, "newer", true)
+	}
 	if r.Reset {
 		dst = appendBoolField(dst, "reset", true)
 	}
@@ -99,13 +104,25 @@ func (r ChangeReply) appendFields(dst []byte) []byte {
 func (r ReadReply) appendFields(dst []byte) []byte {
 	dst = appendStringField(dst, "room", r.Room)
 	dst = appendIntField(dst, "seq", r.Seq)
-	return appendIntField(dst, "unread", r.Unread)
+	return appendUnread(dst, r.Unread)
+}
+
+func appendUnread(dst []byte, u UnreadCount) []byte {
+	dst = appendIntField(dst, "unread", u.Count)
+	if u.More {
+		dst = appendBoolField(dst, "unread_more", true)
+	}
+	return dst
 }
 
 func (r HistoryReply) appendFields(dst []byte) []byte {
 	dst = appendStringField(dst, "room", r.Room)
 	dst = appendArray(appendName(dst, "messages"), r.Messages, appendMessage)
-	return appendBoolField(dst, "more", r.More)
+	dst = appendBoolField(dst, "more", r.More)
+	if r.Newer {
+		dst = appendBoolField(dst, "newer", true)
+	}
+	return dst
 }
 
 func (r ChangesReply) appendFields(dst []byte) []byte {
@@ -116,6 +133,9 @@ func (r ChangesReply) appendFields(dst []byte) []byte {
 	dst = appendArray(appendName(dst, "messages"), d.Messages, appendMessage)
 	dst = appendArray(appendName(dst, "members"), d.Members, appendMember)
 	dst = appendBoolField(dst, "more", d.More)
+	if d.Reset {
+		dst = appendBoolField(dst, "reset", true)
+	}
 	if d.Info {
 		dst = appendInfo(dst, &d.Room)
 	}
@@ -136,7 +156,33 @@ func (r OnlineReply) appendFields(dst []byte) []byte {
 }
 
 func (r RoomsReply) appendFields(dst []byte) []byte {
-	return appendArray(appendName(dst, "rooms"), r.Rooms, appendMyRoom)
+	return appendNext(appendArray(appendName(dst, "rooms"), r.Rooms, appendMyRoom), r.More, r.Next)
+}
+
+// appendNext appends the end of a page whose next one is asked for by a text.
+func appendNext(dst []byte, more bool, next string) []byte {
+	return appendOptString(appendBoolField(dst, "more", more), "next", next)
+}
+
+func (r RoomListReply) appendFields(dst []byte) []byte {
+	dst = appendArray(appendName(dst, "rooms"), r.Rooms, func(dst []byte, r *chat.Room) []byte {
+		return AppendReply(dst, RoomReply{Room: r})
+	})
+	return appendNext(dst, r.More, r.Next)
+}
+
+func (r UnreadReply) appendFields(dst []byte) []byte {
+	dst = appendUnread(appendStringField(dst, "user", r.User), r.Unread)
+	return appendArray(appendName(dst, "rooms"), r.Rooms, func(dst []byte, r *UnreadRoom) []byte {
+		dst = appendString(append(dst, `{"room":`...), r.Room)
+		dst = appendIntField(dst, "seq", r.Seq)
+		dst = appendIntField(dst, "read", r.Read)
+		return append(appendUnread(dst, r.Unread), '}')
+	})
+}
+
+func (r RemovedReply) appendFields(dst []byte) []byte {
+	return appendNext(appendIntField(dst, "deleted", r.Deleted), r.More, r.Next)
 }
 
 func appendMyRoom(dst []byte, m *MyRoom) []byte {
@@ -149,7 +195,10 @@ func appendMyRoom(dst []byte, m *MyRoom) []byte {
 	dst = appendIntField(dst, "seq", m.Room.LastSeq)
 	dst = appendIntField(dst, "rev", m.Room.Rev)
 	dst = appendIntField(dst, "read", m.Read)
-	dst = appendIntField(dst, "unread", m.Unread)
+	dst = appendUnread(dst, m.Unread)
+	if m.Room.Archived {
+		dst = appendBoolField(dst, "archived", true)
+	}
 	if m.Last != nil {
 		dst = appendMessage(appendName(dst, "last"), m.Last)
 	}
@@ -176,7 +225,8 @@ func (r RoomReply) appendFields(dst []byte) []byte {
 	dst = appendIntField(dst, "seq", r.Room.LastSeq)
 	dst = appendIntField(dst, "rev", r.Room.Rev)
 	dst = appendIntField(dst, "member_count", r.Room.Members)
-	return appendTimeField(dst, "created", r.Room.Created)
+	dst = appendTimeField(dst, "created", r.Room.Created)
+	return appendTimeField(dst, "active", r.Room.Active)
 }
 
 func (r DoneReply) appendFields(dst []byte) []byte {

@@ -37,7 +37,7 @@ func AppendCommand(dst []byte, cmd *Command) []byte {
 	if cmd.HasAfter {
 		dst = appendIntField(dst, "after", cmd.After)
 	}
-	dst = appendOptString(dst, "after", cmd.AfterUser)
+	dst = appendOptString(dst, "after", cmd.AfterID)
 	if cmd.HasBefore {
 		dst = appendIntField(dst, "before", cmd.Before)
 	}
@@ -46,6 +46,15 @@ func AppendCommand(dst []byte, cmd *Command) []byte {
 	}
 	if cmd.Of != nil {
 		dst = appendStrings(appendName(dst, "of"), cmd.Of)
+	}
+	if cmd.AroundRead {
+		dst = appendStringField(dst, "around", "read")
+	} else {
+		dst = appendOptInt(dst, "around", cmd.Around)
+	}
+	dst = appendOptString(dst, "order", cmd.Order)
+	if cmd.Archived {
+		dst = appendBoolField(dst, "archived", true)
 	}
 	return openObject(appendOptInt(dst, "limit", cmd.Limit), start)
 }
@@ -78,7 +87,7 @@ type ServerFrame struct {
 	Guest   bool
 	Limits  *chat.Limits
 
-	// join, history, changes, members, online, read, rooms, users
+	// join, history, changes, members, online, read, rooms, unread, users
 	Role        chat.Role
 	Info        *chat.Room // title, open, read_only, topic, avatar and data, nil if they are not in the frame
 	Messages    []chat.Message
@@ -86,10 +95,13 @@ type ServerFrame struct {
 	MemberCount int
 	Online      []chat.UserID
 	OnlineCount int
-	Unread      int64
+	Read        chat.Seq
+	Unread      UnreadCount
 	More        bool
+	Newer       bool
 	Reset       bool
-	Rooms       []MyRoom
+	Rooms       []MyRoom // of unread: Room, Role and Last are not set
+	Next        string
 	Users       []chat.User
 }
 

@@ -27,6 +27,7 @@ const (
 	Online  Type = "online"
 	Rooms   Type = "rooms"
 	Users   Type = "users"
+	Unread  Type = "unread"
 	Ping    Type = "ping"
 )
 
@@ -62,9 +63,17 @@ type Command struct {
 	HasAfter  bool
 	Before    chat.Seq
 	HasBefore bool
-	AfterUser chat.UserID // members: the "after" of a page is a user id
-	Limit     int         // 0: the default
-	Role      chat.Role   // members: those with this role; RoleNone: all
+	AfterID   string    // members, rooms: the "after" of a page is a user id, or the next of the page before
+	Limit     int       // 0: the default
+	Role      chat.Role // members: those with this role; RoleNone: all
+
+	// join, history
+	Around     chat.Seq
+	AroundRead bool // around is "read"
+
+	// rooms
+	Order    string
+	Archived bool
 
 	// users
 	Of []chat.UserID

@@ -39,7 +39,7 @@ func decode(t Type, b []byte, cmd *Command) error {
 	case commands[string(cmd.Type)] == "":
 		return chat.E(chat.UnknownType, "unknown type")
 	}
-	if d.afterUser && cmd.Type != Members {
+	if d.afterID && cmd.Type != Members && cmd.Type != Rooms {
 		return chat.E(chat.Invalid, "after must be a whole number")
 	}
 	return nil
@@ -48,7 +48,7 @@ func decode(t Type, b []byte, cmd *Command) error {
 // commands are the types a client may send.
 var commands = func() map[string]Type {
 	m := make(map[string]Type)
-	for _, t := range []Type{Hello, Join, Leave, Message, Edit, Delete, React, Read, Typing, History, Changes, Members, Online, Rooms, Users, Ping} {
+	for _, t := range []Type{Hello, Join, Leave, Message, Edit, Delete, React, Read, Typing, History, Changes, Members, Online, Rooms, Unread, Users, Ping} {
 		m[string(t)] = t
 	}
 	return m
@@ -57,10 +57,10 @@ var commands = func() map[string]Type {
 // decoder fills a command member by member and keeps the first error; it goes on
 // behind an error because the id may come later.
 type decoder struct {
-	cmd       *Command
-	typed     bool // the type is known from elsewhere
-	afterUser bool // the last "after" was a string
-	err       error
+	cmd     *Command
+	typed   bool // the type is known from elsewhere
+	afterID bool // the last "after" was a string
+	err     error
 }
 
 func (d *decoder) member(name, v []byte) {
@@ -128,18 +128,37 @@ func (d *decoder) rare(name string, v []byte) {
 	case "limit":
 		n, _ = d.int(name, v)
 		c.Limit = int(n)
+	case "around":
+		d.around(v)
+	case "order":
+		c.Order = text[string](d, name, v)
+	case "archived":
+		on := d.bool(name, v)
+		c.Archived = on != nil && *on
 	}
 }
 
-// after is a number, but for members a user id.
+// after is a number, but for members and rooms a text.
 func (d *decoder) after(v []byte) {
 	c := d.cmd
-	c.After, c.HasAfter, c.AfterUser = 0, false, ""
-	if d.afterUser = v[0] == '"'; d.afterUser {
-		c.AfterUser = text[chat.UserID](d, "after", v)
+	c.After, c.HasAfter, c.AfterID = 0, false, ""
+	if d.afterID = v[0] == '"'; d.afterID {
+		c.AfterID = text[string](d, "after", v)
 		return
 	}
 	c.After, c.HasAfter = d.int("after", v)
+}
+
+// around is the number of a message, or the word read.
+func (d *decoder) around(v []byte) {
+	c := d.cmd
+	c.Around, c.AroundRead = 0, string(v) == `"read"`
+	if !c.AroundRead {
+		n, ok := d.int("around", v)
+		if c.Around = chat.Seq(n); ok && n < 1 {
+			d.fail("around", `a message number or "read"`)
+		}
+	}
 }
 
 func (d *decoder) fail(name, must string) {

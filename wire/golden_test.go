@@ -76,6 +76,7 @@ var commandCases = []struct {
 	{"join", Command{Type: Join, ID: 2, HasID: true, Room: "room1"}},
 	{"join again after a rev", Command{Type: Join, ID: 2, HasID: true, Room: "room1", After: 7, HasAfter: true}},
 	{"join after nothing", Command{Type: Join, ID: 2, HasID: true, Room: "room1", HasAfter: true, Limit: 20}},
+	{"join around the first unread message", Command{Type: Join, ID: 2, HasID: true, Room: "room1", AroundRead: true, Limit: 50}},
 	{"leave", Command{Type: Leave, ID: 3, HasID: true, Room: "room1"}},
 	{"message", Command{Type: Message, ID: 4, HasID: true, Room: "room1", Text: "Hello", HasText: true, Key: "0198f3c2-7d1e-7a54-9c1b-5f2f6f3f9a11"}},
 	{"message without type", Command{Type: Message, Bare: true, Room: "room1", User: "user1", Text: "Hello", HasText: true}},
@@ -90,12 +91,15 @@ var commandCases = []struct {
 	{"typing", Command{Type: Typing, Room: "room1", On: on()}},
 	{"history before", Command{Type: History, ID: 12, HasID: true, Room: "room1", Before: 100, HasBefore: true, Limit: 10}},
 	{"history after", Command{Type: History, ID: 13, HasID: true, Room: "room1", After: 100, HasAfter: true, Limit: 10}},
+	{"history around", Command{Type: History, ID: 13, HasID: true, Room: "room1", Around: 100, Limit: 50}},
 	{"changes", Command{Type: Changes, ID: 14, HasID: true, Room: "room1", After: 7, HasAfter: true}},
-	{"members", Command{Type: Members, ID: 15, HasID: true, Room: "room1", AfterUser: "user9", Limit: 100}},
+	{"members", Command{Type: Members, ID: 15, HasID: true, Room: "room1", AfterID: "user9", Limit: 100}},
 	{"online", Command{Type: Online, ID: 16, HasID: true, Room: "room1"}},
 	{"members with a role", Command{Type: Members, ID: 15, HasID: true, Room: "room1", Role: chat.RoleBanned}},
 	{"users", Command{Type: Users, ID: 19, HasID: true, Of: []chat.UserID{"user1", "user2"}}},
 	{"rooms", Command{Type: Rooms, ID: 17, HasID: true}},
+	{"rooms by activity, the next page", Command{Type: Rooms, ID: 17, HasID: true, AfterID: "1795368840123 room1", Order: "activity", Archived: true, Limit: 50}},
+	{"unread", Command{Type: Unread, ID: 17, HasID: true}},
 	{"ping", Command{Type: Ping, ID: 18, HasID: true}},
 }
 
@@ -131,7 +135,7 @@ var (
 	mallory = chat.Member{Room: "room1", User: "user3", Name: "Three", Role: chat.RoleOwner, Rev: 11}
 	muted   = chat.Member{Room: "room1", User: "user5", Name: "Five", Avatar: "/avatars/5.png", Role: chat.RoleMuted, Until: testTime + 3600_000, Data: `{"team":"blue"}`, Rev: 13}
 	gone    = chat.Member{Room: "room1", User: "user4", Role: chat.RoleNone, Rev: 12}
-	lobby   = chat.Room{ID: "room1", Title: "Lobby", Open: true, LastSeq: 6, Rev: 12, Members: 2, Created: testTime}
+	lobby   = chat.Room{ID: "room1", Title: "Lobby", Open: true, LastSeq: 6, Rev: 12, Members: 2, Created: testTime, Active: testTime + 1000}
 	shop    = chat.Room{ID: "room1", Title: "Lobby", Open: true, Topic: "All about \"tides\"", Avatar: "https://example.org/r.png", Data: `{"color":"#00f"}`}
 	limits  = chat.DefaultLimits()
 )
@@ -182,10 +186,15 @@ func serverCases() []serverCase {
 	shopTold := shop
 	shopTold.Rev = 12
 	addEvent("room with everything", "room", chat.Event{Kind: chat.EventRoom, Rev: 12, Info: &shopTold})
+	archived := chat.Room{ID: "room1", Title: "Lobby", Archived: true, Rev: 13}
+	addEvent("room archived", "room", chat.Event{Kind: chat.EventRoom, Rev: 13, Info: &archived})
+	deleted := chat.Room{ID: "room1", Title: "Lobby", Deleted: true, Rev: 13}
+	addEvent("room deleted", "room", chat.Event{Kind: chat.EventRoom, Rev: 13, Info: &deleted})
 	addEvent("presence", "presence", chat.Event{Kind: chat.EventPresence, Presence: &chat.Presence{Online: 12, Came: []chat.UserID{"a"}, Went: []chat.UserID{"b", "c"}}})
 	addEvent("presence of many", "presence", chat.Event{Kind: chat.EventPresence, Presence: &chat.Presence{Online: 5000}})
 	addEvent("typing", "typing", chat.Event{Kind: chat.EventTyping, User: "user1", On: true})
-	addEvent("read", "read", chat.Event{Kind: chat.EventRead, User: "user1", Seq: 5})
+	addEvent("read", "read", chat.Event{Kind: chat.EventRead, User: "user1", Seq: 5, Count: 2})
+	addEvent("read far behind", "read", chat.Event{Kind: chat.EventRead, User: "user1", Seq: 5, Count: 1000, More: true})
 
 	for r := range chat.GapReasons {
 		add("gap: "+r.String(), "gap", AppendGap(nil, "room1", 7, r), &ServerFrame{Room: "room1", Rev: 7, Reason: r.String()})
@@ -206,31 +215,42 @@ func serverCases() []serverCase {
 		ServerFrame{User: "user1", Name: "User One", Avatar: "/avatars/1.png", Session: "s1", Time: testTime, Limits: &limits})
 	addAck("join ack of a room with everything", &JoinReply{Room: &shop, Role: chat.RoleMuted, Members: []chat.Member{muted}},
 		ServerFrame{Room: "room1", Role: chat.RoleMuted, Info: &shop, Members: []chat.Member{muted}, Online: []chat.UserID{}})
-	addAck("join ack", &JoinReply{Room: &lobby, Rev: 9, Seq: 6, Role: chat.RoleMember, Messages: []chat.Message{hello, rich}, Members: []chat.Member{mallory}, Online: []chat.UserID{"a"}, Count: 1, Unread: 2},
-		ServerFrame{Room: "room1", Rev: 9, Seq: 6, Role: chat.RoleMember, Info: told(0), Messages: []chat.Message{hello, rich}, Members: []chat.Member{mallory}, MemberCount: 2, Online: []chat.UserID{"a"}, OnlineCount: 1, Unread: 2})
+	addAck("join ack", &JoinReply{Room: &lobby, Rev: 9, Seq: 6, Role: chat.RoleMember, Messages: []chat.Message{hello, rich}, Members: []chat.Member{mallory}, Online: []chat.UserID{"a"}, Count: 1, Read: 3, Unread: UnreadCount{Count: 2, From: 4}},
+		ServerFrame{Room: "room1", Rev: 9, Seq: 6, Role: chat.RoleMember, Info: told(0), Messages: []chat.Message{hello, rich}, Members: []chat.Member{mallory}, MemberCount: 2, Online: []chat.UserID{"a"}, OnlineCount: 1, Read: 3, Unread: UnreadCount{Count: 2, From: 4}})
+	addAck("join ack around the first unread message", &JoinReply{Room: &lobby, Rev: 9, Seq: 6, Role: chat.RoleMember, Messages: []chat.Message{hello}, Unread: UnreadCount{Count: 1000, More: true, From: 5}, Newer: true},
+		ServerFrame{Room: "room1", Rev: 9, Seq: 6, Role: chat.RoleMember, Info: told(0), Messages: []chat.Message{hello}, MemberCount: 2, Online: []chat.UserID{}, Unread: UnreadCount{Count: 1000, More: true, From: 5}, Newer: true})
 	addAck("join ack of an empty room after a reset", &JoinReply{Room: &chat.Room{ID: "room1"}, Role: chat.RoleOwner, More: true, Reset: true},
 		ServerFrame{Room: "room1", Role: chat.RoleOwner, Info: &chat.Room{ID: "room1"}, Online: []chat.UserID{}, More: true, Reset: true})
 	addAck("message ack", ChangeReply{Room: "room1", Seq: 5, Rev: 7, Time: testTime}, ServerFrame{Room: "room1", Seq: 5, Rev: 7, Time: testTime})
 	addAck("edit, delete or react ack", ChangeReply{Room: "room1", Seq: 5, Rev: 8}, ServerFrame{Room: "room1", Seq: 5, Rev: 8})
-	addAck("read ack", ReadReply{Room: "room1", Seq: 5, Unread: 1}, ServerFrame{Room: "room1", Seq: 5, Unread: 1})
+	addAck("read ack", ReadReply{Room: "room1", Seq: 5, Unread: UnreadCount{Count: 1}}, ServerFrame{Room: "room1", Seq: 5, Unread: UnreadCount{Count: 1}})
 	addAck("history ack", &HistoryReply{Room: "room1", Messages: []chat.Message{tomb, rich}, More: true},
 		ServerFrame{Room: "room1", Messages: []chat.Message{tomb, rich}, More: true})
+	addAck("history ack around a message", &HistoryReply{Room: "room1", Messages: []chat.Message{tomb, rich}, More: true, Newer: true},
+		ServerFrame{Room: "room1", Messages: []chat.Message{tomb, rich}, More: true, Newer: true})
 	addAck("changes ack", ChangesReply{&chat.Delta{Room: lobby, Rev: 12, Messages: []chat.Message{tomb}, Members: []chat.Member{mallory, gone}}},
 		ServerFrame{Room: "room1", Rev: 12, Seq: 6, Messages: []chat.Message{tomb}, Members: []chat.Member{mallory, gone}})
 	addAck("changes ack with the room", ChangesReply{&chat.Delta{Room: lobby, Rev: 12, Info: true, More: true}},
 		ServerFrame{Room: "room1", Rev: 12, Seq: 6, Info: told(0), More: true})
+	addAck("changes ack of a history that is gone", ChangesReply{&chat.Delta{Room: lobby, Rev: 12, Reset: true}},
+		ServerFrame{Room: "room1", Rev: 12, Seq: 6, Reset: true})
 	addAck("members ack", &MembersReply{Room: "room1", Members: []chat.Member{mallory}, Count: 2, More: true},
 		ServerFrame{Room: "room1", Members: []chat.Member{mallory}, MemberCount: 2, More: true})
 	addAck("online ack", &OnlineReply{Room: "room1", Users: []chat.UserID{"a", "b"}, Count: 300},
 		ServerFrame{Room: "room1", Online: []chat.UserID{"a", "b"}, OnlineCount: 300})
-	addAck("rooms ack", RoomsReply{[]MyRoom{
-		{Room: chat.Room{ID: "room1", Title: "Lobby", LastSeq: 5, Rev: 7}, Role: chat.RoleMember, Read: 3, Unread: 2, Last: &hello},
-		{Room: chat.Room{ID: "empty"}, Role: chat.RoleOwner},
-	}}, ServerFrame{Rooms: []MyRoom{
-		{Room: chat.Room{ID: "room1", Title: "Lobby", LastSeq: 5, Rev: 7}, Role: chat.RoleMember, Read: 3, Unread: 2, Last: &hello},
-		{Room: chat.Room{ID: "empty"}, Role: chat.RoleOwner},
+	mine := []MyRoom{
+		{Room: chat.Room{ID: "room1", Title: "Lobby", LastSeq: 5, Rev: 7}, Role: chat.RoleMember, Read: 3, Unread: UnreadCount{Count: 2}, Last: &hello},
+		{Room: chat.Room{ID: "empty", Archived: true}, Role: chat.RoleOwner, Unread: UnreadCount{Count: 900, More: true}},
+	}
+	addAck("rooms ack", RoomsReply{Rooms: mine}, ServerFrame{Rooms: mine})
+	addAck("rooms ack of a page", RoomsReply{Rooms: mine[:1], More: true, Next: "room1"}, ServerFrame{Rooms: mine[:1], More: true, Next: "room1"})
+	addAck("unread ack", UnreadReply{User: "user1", Unread: UnreadCount{Count: 1002, More: true}, Rooms: []UnreadRoom{
+		{Room: "room1", Seq: 5, Read: 3, Unread: UnreadCount{Count: 2}}, {Room: "room2", Seq: 5000, Unread: UnreadCount{Count: 1000, More: true}},
+	}}, ServerFrame{User: "user1", Unread: UnreadCount{Count: 1002, More: true}, Rooms: []MyRoom{
+		{Room: chat.Room{ID: "room1", LastSeq: 5}, Read: 3, Unread: UnreadCount{Count: 2}},
+		{Room: chat.Room{ID: "room2", LastSeq: 5000}, Unread: UnreadCount{Count: 1000, More: true}},
 	}})
-	addAck("rooms ack with everything", RoomsReply{[]MyRoom{{Room: chat.Room{ID: "room1", Title: "Lobby", Topic: shop.Topic, Avatar: shop.Avatar, Data: shop.Data}, Role: chat.RoleMember}}},
+	addAck("rooms ack with everything", RoomsReply{Rooms: []MyRoom{{Room: chat.Room{ID: "room1", Title: "Lobby", Topic: shop.Topic, Avatar: shop.Avatar, Data: shop.Data}, Role: chat.RoleMember}}},
 		ServerFrame{Rooms: []MyRoom{{Room: chat.Room{ID: "room1", Title: "Lobby", Topic: shop.Topic, Avatar: shop.Avatar, Data: shop.Data}, Role: chat.RoleMember}}})
 	people := []chat.User{{ID: "user1", Name: "User One", Avatar: "/avatars/1.png", Data: `{"vip":true}`}, {ID: "user2"}}
 	addAck("users ack", UsersReply{people}, ServerFrame{Users: people})
@@ -275,7 +295,7 @@ func TestReplyAlone(t *testing.T) {
 		{DoneReply{}, `{}`},
 		{DoneReply{Room: "r"}, `{"room":"r"}`},
 		{ChangeReply{Room: "r", Rev: 3}, `{"room":"r","rev":3}`},
-		{RoomsReply{}, `{"rooms":[]}`},
+		{RoomsReply{}, `{"rooms":[],"more":false}`},
 	} {
 		if got := AppendReply([]byte("before"), tt.r); string(got) != "before"+tt.want {
 			t.Errorf("%s, want %s", got, tt.want)

@@ -69,7 +69,11 @@ func readMembership(j *serverJSON, ev *chat.Event) error {
 }
 
 func appendRoom(dst []byte, ev *chat.Event) []byte {
-	return appendInfo(appendIntField(dst, "rev", ev.Rev), ev.Info)
+	dst = appendInfo(appendIntField(dst, "rev", ev.Rev), ev.Info)
+	if ev.Info.Deleted {
+		dst = appendBoolField(dst, "deleted", true)
+	}
+	return dst
 }
 
 func readRoom(j *serverJSON, ev *chat.Event) error {
@@ -84,6 +88,9 @@ func appendInfo(dst []byte, r *chat.Room) []byte {
 	dst = appendStringField(dst, "title", r.Title)
 	dst = appendBoolField(dst, "open", r.Open)
 	dst = appendBoolField(dst, "read_only", r.ReadOnly)
+	if r.Archived {
+		dst = appendBoolField(dst, "archived", true)
+	}
 	dst = appendOptString(dst, "topic", r.Topic)
 	dst = appendOptString(dst, "avatar", r.Avatar)
 	return appendOptJSON(dst, "data", r.Data)
@@ -116,11 +123,13 @@ func readTyping(j *serverJSON, ev *chat.Event) error {
 }
 
 func appendRead(dst []byte, ev *chat.Event) []byte {
-	return appendIntField(appendStringField(dst, "user", ev.User), "seq", ev.Seq)
+	dst = appendIntField(appendStringField(dst, "user", ev.User), "seq", ev.Seq)
+	return appendUnread(dst, UnreadCount{Count: int64(ev.Count), More: ev.More})
 }
 
 func readRead(j *serverJSON, ev *chat.Event) error {
 	ev.User, ev.Seq = j.User, j.Seq
+	ev.Count, ev.More = int(j.Unread), j.UnreadMore
 	return nil
 }
 

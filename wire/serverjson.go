@@ -26,6 +26,7 @@ type serverJSON struct {
 	Title    *string       `json:"title"`
 	Open     bool          `json:"open"`
 	ReadOnly bool          `json:"read_only"`
+	Archived bool          `json:"archived"`
 	Emoji    string        `json:"emoji"`
 	On       bool          `json:"on"`
 	Came     []chat.UserID `json:"came"`
@@ -41,11 +42,14 @@ type serverJSON struct {
 	Count       int             `json:"count"`
 	Online      json.RawMessage `json:"online"`
 	OnlineCount int             `json:"online_count"`
-	Unread      int64           `json:"unread"`
-	More        bool            `json:"more"`
-	Reset       bool            `json:"reset"`
-	Rooms       []myRoomJSON    `json:"rooms"`
-	Users       []userJSON      `json:"users"`
+	unreadJSON
+	Read  chat.Seq     `json:"read"`
+	More  bool         `json:"more"`
+	Newer bool         `json:"newer"`
+	Next  string       `json:"next"`
+	Reset bool         `json:"reset"`
+	Rooms []myRoomJSON `json:"rooms"`
+	Users []userJSON   `json:"users"`
 }
 
 type messageJSON struct {
@@ -81,17 +85,28 @@ type userJSON struct {
 }
 
 type myRoomJSON struct {
-	Room   chat.RoomID     `json:"room"`
-	Title  string          `json:"title"`
-	Topic  string          `json:"topic"`
-	Avatar string          `json:"avatar"`
-	Data   json.RawMessage `json:"data"`
-	Role   string          `json:"role"`
-	Seq    chat.Seq        `json:"seq"`
-	Rev    chat.Rev        `json:"rev"`
-	Read   chat.Seq        `json:"read"`
-	Unread int64           `json:"unread"`
-	Last   *messageJSON    `json:"last"`
+	Room     chat.RoomID     `json:"room"`
+	Title    string          `json:"title"`
+	Topic    string          `json:"topic"`
+	Avatar   string          `json:"avatar"`
+	Data     json.RawMessage `json:"data"`
+	Role     string          `json:"role"`
+	Seq      chat.Seq        `json:"seq"`
+	Rev      chat.Rev        `json:"rev"`
+	Read     chat.Seq        `json:"read"`
+	Last     *messageJSON    `json:"last"`
+	Archived bool            `json:"archived"`
+	unreadJSON
+}
+
+type unreadJSON struct {
+	Unread     int64    `json:"unread"`
+	UnreadMore bool     `json:"unread_more"`
+	UnreadFrom chat.Seq `json:"unread_from"`
+}
+
+func (j *unreadJSON) unread() UnreadCount {
+	return UnreadCount{Count: j.Unread, More: j.UnreadMore, From: j.UnreadFrom}
 }
 
 // jsonTime is Unix milliseconds, written as RFC 3339.
@@ -112,7 +127,8 @@ func (j *serverJSON) ack(f *ServerFrame) error {
 	f.Role, _ = chat.ParseRole(j.Role)
 	f.Info = j.info()
 	f.MemberCount, f.OnlineCount = max(j.MemberCount, j.Count), j.OnlineCount
-	f.Unread, f.More, f.Reset = j.Unread, j.More, j.Reset
+	f.Read, f.Unread = j.Read, j.unread()
+	f.More, f.Newer, f.Next, f.Reset = j.More, j.Newer, j.Next, j.Reset
 	if j.Limits != nil {
 		f.Limits = new(chat.Limits)
 		for _, l := range limitFields(f.Limits) {
@@ -144,6 +160,7 @@ func (j *serverJSON) info() *chat.Room {
 	}
 	return &chat.Room{
 		ID: j.Room, Title: *j.Title, Open: j.Open, ReadOnly: j.ReadOnly, Topic: j.Topic, Avatar: j.Avatar, Data: string(j.Data),
+		Archived: j.Archived, Deleted: j.Deleted,
 	}
 }
 
@@ -193,8 +210,8 @@ func (m *memberJSON) member(room chat.RoomID) chat.Member {
 func (r *myRoomJSON) room() MyRoom {
 	role, _ := chat.ParseRole(r.Role)
 	out := MyRoom{
-		Room: chat.Room{ID: r.Room, Title: r.Title, Topic: r.Topic, Avatar: r.Avatar, Data: string(r.Data), LastSeq: r.Seq, Rev: r.Rev},
-		Role: role, Read: r.Read, Unread: r.Unread,
+		Room: chat.Room{ID: r.Room, Title: r.Title, Topic: r.Topic, Avatar: r.Avatar, Data: string(r.Data), LastSeq: r.Seq, Rev: r.Rev, Archived: r.Archived},
+		Role: role, Read: r.Read, Unread: r.unread(),
 	}
 	if r.Last != nil {
 		last := r.Last.message(r.Room)

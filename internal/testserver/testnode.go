@@ -22,6 +22,7 @@ import (
 	"github.com/roomtide/roomtide/presence"
 	"github.com/roomtide/roomtide/presence/mempresence"
 	"github.com/roomtide/roomtide/projection"
+	"github.com/roomtide/roomtide/removal"
 	"github.com/roomtide/roomtide/session"
 )
 
@@ -54,7 +55,9 @@ func Open(t testing.TB, cfg Config) (*session.Deps, *hub.Hub) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	box, err := outbox.Open(t.Context(), outbox.Config{Store: st, Lanes: lanes, Consumers: []outbox.Consumer{projection.UserRooms(lanes), projection.Names(st, lanes)}})
+	box, err := outbox.Open(t.Context(), outbox.Config{Store: st, Lanes: lanes, Consumers: []outbox.Consumer{
+		projection.UserRooms(lanes), projection.Names(st, lanes), removal.DeletedRooms(lanes),
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,12 +15,13 @@ const (
 	advanceLane = "UPDATE lanes SET position = position + 1 WHERE lane = ? AND epoch = ? AND position = ?"
 
 	putRoom = `INSERT INTO rooms (slot, room_id, title, open, read_only, last_seq, rev, info_rev, members, created,
-			topic, avatar, data)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+			topic, avatar, data, active, archived, deleted, floor)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (slot, room_id) DO UPDATE SET title = excluded.title, open = excluded.open,
 			read_only = excluded.read_only, last_seq = excluded.last_seq, rev = excluded.rev,
 			info_rev = excluded.info_rev, members = excluded.members, created = excluded.created,
-			topic = excluded.topic, avatar = excluded.avatar, data = excluded.data`
+			topic = excluded.topic, avatar = excluded.avatar, data = excluded.data,
+			active = excluded.active, archived = excluded.archived, deleted = excluded.deleted, floor = excluded.floor`
 	putMember = `INSERT INTO members (slot, room_id, user_id, name, role, rev, since, avatar, data, until)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (slot, room_id, user_id) DO UPDATE SET name = excluded.name, role = excluded.role,
@@ -69,7 +70,7 @@ func (s *Shard) Commit(ctx context.Context, lane store.LaneID, at store.Position
 				Err: fmt.Errorf("lane %d does not stand at %d of epoch %d", lane, at.N, at.Epoch)}
 		}
 		for _, put := range []func(*writer, *store.Changes) error{
-			putRooms, putMembers, putNew, putChanged, putReactions, putUserRooms, putUsers, putOnline,
+			putRooms, putMembers, putNew, putChanged, putReactions, putUserRooms, putUsers, putOnline, putRemovals,
 		} {
 			if err := put(w, ch); err != nil {
 				return err
@@ -84,7 +85,7 @@ func putRooms(w *writer, ch *store.Changes) error {
 		r := &ch.Rooms[i]
 		if _, err := w.exec(putRoom, int64(r.ID.Slot()), string(r.ID), r.Title, r.Open, r.ReadOnly, int64(r.LastSeq),
 			int64(r.Rev), int64(r.InfoRev), int64(r.Members), r.Created,
-			r.Topic, r.Avatar, r.Data); err != nil {
+			r.Topic, r.Avatar, r.Data, r.Active, r.Archived, r.Deleted, int64(r.Floor)); err != nil {
 			return err
 		}
 	}

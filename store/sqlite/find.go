@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	roomColumns     = "title, open, read_only, last_seq, rev, info_rev, members, created, topic, avatar, data"
+	roomColumns     = "title, open, read_only, last_seq, rev, info_rev, members, created, topic, avatar, data, active, archived, deleted, floor"
 	memberColumns   = "user_id, name, role, rev, since, avatar, data, until"
 	messageColumns  = "seq, coalesce(changed_rev, created_rev), created_rev, user_id, text, ts, coalesce(key, ''), digest, reply_to, data, edited, deleted, name"
 	userRoomColumns = "room_id, role, rev, read_seq"
@@ -28,13 +28,12 @@ const (
 
 // finds are those that readers use.
 type finds struct {
-	room, member, message, userRoom, user, reactions *sql.Stmt
+	room, message, userRoom, user, reactions *sql.Stmt
 }
 
 func (f *finds) queries() []query {
 	return []query{
 		{&f.room, findRoom},
-		{&f.member, findMember},
 		{&f.message, findMessage},
 		{&f.userRoom, findUserRoom},
 		{&f.user, findUser},
@@ -51,7 +50,7 @@ type scanner interface{ Scan(dest ...any) error }
 func scanRoom(s scanner, id chat.RoomID, r *chat.Room) error {
 	r.ID = id
 	return s.Scan(&r.Title, &r.Open, &r.ReadOnly, (*int64)(&r.LastSeq), (*int64)(&r.Rev), (*int64)(&r.InfoRev), &r.Members, &r.Created,
-		&r.Topic, &r.Avatar, &r.Data)
+		&r.Topic, &r.Avatar, &r.Data, &r.Active, &r.Archived, &r.Deleted, (*int64)(&r.Floor))
 }
 
 func scanMember(s scanner, room chat.RoomID, m *chat.Member) error {

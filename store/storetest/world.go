@@ -81,6 +81,7 @@ func (w *world) post(id chat.RoomID, user chat.UserID, text, key string) chat.Se
 	r := w.room(id)
 	rev := w.bump(r)
 	r.LastSeq++
+	r.Active = w.now
 	m := chat.Message{Room: id, Seq: r.LastSeq, Rev: rev, Created: rev, User: user, Name: "name of " + string(user),
 		Text: text, Time: w.now, Key: key}
 	if key != "" {
@@ -142,7 +143,7 @@ func (w *world) member(id chat.RoomID, user chat.UserID, role chat.Role) {
 
 func (w *world) rename(id chat.RoomID, title string) {
 	r := w.room(id)
-	r.Title, r.Open, r.ReadOnly = title, !r.Open, !r.ReadOnly
+	r.Title, r.Open, r.ReadOnly, r.Archived = title, !r.Open, !r.ReadOnly, !r.Archived
 	r.Topic, r.Avatar, r.Data = "topic of "+title, "/"+title, `{"a":1}`
 	r.InfoRev = w.bump(r)
 }

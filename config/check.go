@@ -13,6 +13,7 @@ import (
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/cluster"
+	"github.com/roomtide/roomtide/internal/origin"
 )
 
 // Problem is something that keeps a node from starting.
@@ -121,9 +122,8 @@ func (c *Config) checkWords() Problems {
 func (c *Config) checkNetworks() Problems {
 	var ps Problems
 	for _, o := range c.Origins {
-		u, err := url.Parse(o)
-		if o != "*" && (err != nil || u.Host == "" || u.Scheme+"://"+u.Host != o) {
-			ps = append(ps, Problem{"origins", strconv.Quote(o) + " is not an origin", "write scheme and host only, such as https://www.example.org"})
+		if fix := origin.Check(o); fix != "" {
+			ps = append(ps, Problem{"origins", strconv.Quote(o) + " is not an origin", fix})
 		}
 	}
 	for _, n := range c.TrustedProxies {

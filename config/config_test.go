@@ -167,6 +167,8 @@ func TestCheck(t *testing.T) {
 		{"level", func(c *Config) { c.Log.Level = "loud" }, "log.level: "},
 		{"format", func(c *Config) { c.Log.Format = "xml" }, "log.format: "},
 		{"origin with a path", func(c *Config) { c.Origins = []string{"https://a.example/"} }, "origins: "},
+		{"pattern of origins", func(c *Config) { c.Origins = []string{"https://*.example.org"} }, "patterns are not known"},
+		{"origins of apps", func(c *Config) { c.Origins = []string{"capacitor://localhost", "chrome-extension://abcdef"} }, ""},
 		{"origins", func(c *Config) { c.Origins = []string{"https://a.example:8443", "*"} }, ""},
 		{"proxy", func(c *Config) { c.TrustedProxies = []string{"proxy"} }, "trusted_proxies: "},
 		{"proxies", func(c *Config) { c.TrustedProxies = []string{"10.0.0.0/8", "::1"} }, ""},

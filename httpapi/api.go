@@ -121,7 +121,7 @@ func New(cfg Config) *API {
 		}
 	}
 	a := &API{
-		cfg: cfg, log: cfg.Log, origins: origin.New(cfg.Origins),
+		cfg: cfg, log: cfg.Log, origins: origin.New(cfg.Origins, cfg.Log),
 		metrics: newMetrics(cfg.Registry), failures: newFailures(time.Now),
 		prom:      promhttp.HandlerFor(cfg.Registry, promhttp.HandlerOpts{}),
 		heartbeat: heartbeatTime, life: lifeTime,

@@ -95,13 +95,13 @@ type Handler struct {
 // New makes a Handler. Close ends it.
 func New(cfg Config) *Handler {
 	cfg.setDefaults()
-	h := &Handler{cfg: cfg, origins: origin.New(cfg.Origins)}
+	h := &Handler{cfg: cfg, origins: origin.New(cfg.Origins, cfg.Log)}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.io = socketio.New(socketio.Options{
 		Engine: engineio.Options{
 			PingInterval: cfg.Ping, PingTimeout: cfg.Timeout,
 			Deflate: cfg.Deflate, MaxPayload: cfg.FrameBytes, MaxQueued: maxQueued, MaxSockets: cfg.MaxConns,
-			Check: h.check, CORS: h.origins.Known, Log: cfg.Log,
+			CheckOrigin: h.checkOrigin, Check: h.check, CORS: h.origins.Known, OpenCORS: h.origins.All(), Log: cfg.Log,
 		},
 		ConnectTimeout: cfg.Hello,
 		MaxAttached:    cfg.FrameBytes,
@@ -133,12 +133,17 @@ func (h *Handler) handle() {
 
 func clientOf(s *socketio.Socket) *client { return s.Writer().(*client) }
 
+// checkOrigin judges the page that makes a request.
+func (h *Handler) checkOrigin(r *http.Request) error {
+	if h.origins.Allow(r) {
+		return nil
+	}
+	h.metrics.refused.WithLabelValues("origin").Inc()
+	return &engineio.CheckError{Status: http.StatusForbidden, Text: "pages of this origin are not allowed here"}
+}
+
 // check is the admission of a handshake, before anything is allocated for it.
 func (h *Handler) check(r *http.Request) error {
-	if !h.origins.Allow(r) {
-		h.metrics.refused.WithLabelValues("origin").Inc()
-		return &engineio.CheckError{Status: http.StatusForbidden, Text: "pages of this origin are not allowed here"}
-	}
 	if reason, status := h.cfg.Conns.Check(h.cfg.Network(r)); reason != "" {
 		h.metrics.refused.WithLabelValues(reason).Inc()
 		return &engineio.CheckError{Status: status, Text: "too many connections, come back later"}

@@ -111,7 +111,7 @@ func New(cfg Config) *Handler {
 func newHandler(cfg Config) *Handler {
 	cfg.setDefaults()
 	readers := poll.NewReaders(cfg.Log)
-	h := &Handler{cfg: cfg, origins: origin.New(cfg.Origins), metrics: newMetrics(cfg.Registerer, readers), readers: readers}
+	h := &Handler{cfg: cfg, origins: origin.New(cfg.Origins, cfg.Log), metrics: newMetrics(cfg.Registerer, readers), readers: readers}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.wheel = newWheel(&h.cfg)
 	return h

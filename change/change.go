@@ -71,10 +71,11 @@ const (
 	KindCursors   Kind = 13
 	KindSetUser   Kind = 14
 	KindRename    Kind = 15
+	KindAccess    Kind = 16
 )
 
 // Kinds is one more than the largest Kind; the kinds are 1 to Kinds-1.
-const Kinds = 16
+const Kinds = 17
 
 var kinds = [Kinds]struct {
 	name string
@@ -95,6 +96,7 @@ var kinds = [Kinds]struct {
 	KindCursors:   {"cursors", func() Change { return new(Cursors) }},
 	KindSetUser:   {"set_user", func() Change { return new(SetUser) }},
 	KindRename:    {"rename", func() Change { return new(Rename) }},
+	KindAccess:    {"access", func() Change { return new(Access) }},
 }
 
 // String is the name of the kind in logs.

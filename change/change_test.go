@@ -47,6 +47,7 @@ var golden = []struct {
 	{&change.Join{Room: "r", User: "ann", Name: "Ann", Avatar: "/a.png", Rename: true}, "32170a01721203616e6e1a03416e6e3a062f612e706e674001"},
 	{&change.SetMember{Room: "r", Server: true, User: "bob", Name: ptr(""), Role: chat.RoleMuted, Data: ptr(""), Until: 1000, Known: "Bob", Avatar: "/b.png"}, "42200a017218012203626f622a0030053a0040e8074a03426f6252062f622e706e67"},
 	{&change.SetRoom{Room: "r", Server: true, Topic: ptr("t"), Avatar: ptr("/r.png"), Data: ptr("{}")}, "4a140a017218016a017472062f722e706e677a027b7d"},
+	{&change.Access{User: "ann", NotBefore: 9, Claim: true}, "8201090a03616e6e10091801"},
 }
 
 func TestGolden(t *testing.T) {

@@ -30,6 +30,7 @@ var rules = [change.Kinds]rule{
 	change.KindCursors:   ruleOf((*batch).needCursors, (*batch).applyCursors),
 	change.KindSetUser:   ruleOf((*batch).needSetUser, (*batch).applySetUser),
 	change.KindRename:    ruleOf((*batch).needRename, (*batch).applyRename),
+	change.KindAccess:    ruleOf((*batch).needAccess, (*batch).applyAccess),
 }
 
 func ruleOf[C change.Change](need func(*batch, C), apply func(*batch, C) (change.Reply, error)) rule {

@@ -83,11 +83,12 @@ type Need struct {
 	Reactions []MessageRef // every reaction under these messages
 	UserRooms []UserRoomKey
 	Users     []chat.UserID
+	Access    []chat.UserID
 }
 
 // Empty reports whether nothing is needed.
 func (n *Need) Empty() bool {
-	return len(n.Rooms)+len(n.Members)+len(n.Keys)+len(n.Messages)+len(n.Reactions)+len(n.UserRooms)+len(n.Users) == 0
+	return len(n.Rooms)+len(n.Members)+len(n.Keys)+len(n.Messages)+len(n.Reactions)+len(n.UserRooms)+len(n.Users)+len(n.Access) == 0
 }
 
 // State is what Load found. Messages found by key are in Messages too.
@@ -99,6 +100,7 @@ type State struct {
 	Reactions map[MessageRef][]chat.Reaction
 	UserRooms map[UserRoomKey]UserRoom
 	Users     map[chat.UserID]chat.User
+	Access    map[chat.UserID]chat.Access
 }
 
 // NewState returns an empty State with its maps made.
@@ -111,6 +113,7 @@ func NewState() *State {
 		Reactions: map[MessageRef][]chat.Reaction{},
 		UserRooms: map[UserRoomKey]UserRoom{},
 		Users:     map[chat.UserID]chat.User{},
+		Access:    map[chat.UserID]chat.Access{},
 	}
 }
 
@@ -121,8 +124,9 @@ type Changes struct {
 	Insert    []chat.Message // new
 	Update    []chat.Message // Rev, Text, Data, Edited, Deleted replaced
 	Reactions []ReactionChange
-	UserRooms []UserRoom  // inserted or replaced
-	Users     []chat.User // inserted or replaced
+	UserRooms []UserRoom    // inserted or replaced
+	Users     []chat.User   // inserted or replaced
+	Access    []chat.Access // inserted or replaced
 	Online    []OnlineChange
 	Cursors   []Cursor
 	Outbox    []byte // Entry.Encode, for the position the commit moves to; nil: no entry

@@ -13,6 +13,7 @@ package engine
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -35,6 +36,10 @@ type Actor struct {
 	// Server is the host's back end: it stands above the roles of rooms and
 	// needs no membership.
 	Server bool
+
+	// Network is where a guest comes from, whose name costs nothing: what it does
+	// counts for its network too. nil: not counted.
+	Network *netip.Prefix
 
 	// Granted reports whether the actor's token grants access to a room; nil: to
 	// none.

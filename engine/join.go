@@ -5,6 +5,7 @@ import (
 
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/identity"
 	"github.com/roomtide/roomtide/store"
 	"github.com/roomtide/roomtide/wire"
 )
@@ -31,10 +32,8 @@ func (e *Engine) Join(ctx context.Context, a Actor, room chat.RoomID, o JoinOpti
 	if err := e.checkRoom(room); err != nil {
 		return nil, err
 	}
-	if !a.Server {
-		if err := e.rates.join.Take(a.User); err != nil {
-			return nil, err
-		}
+	if err := e.rates.joins(&a); err != nil {
+		return nil, err
 	}
 	role, err := e.admit(ctx, &a, room, o.Again)
 	if err != nil {
@@ -109,7 +108,10 @@ func (e *Engine) becomeMember(ctx context.Context, a *Actor, room chat.RoomID) (
 			}
 		}
 	}
-	if e.cfg.UsersMakeRooms || a.granted(room) {
+	if err := e.mayMake(ctx, a, room); err != nil {
+		return 0, err
+	}
+	if e.cfg.UsersMakeRooms || a.Server || a.granted(room) && !a.granted(identity.AllRooms) {
 		c.Create, c.Own = &change.RoomSpec{Open: e.cfg.UsersMakeRooms}, e.cfg.UsersMakeRooms
 	}
 	r, err := e.cfg.Lanes.Do(ctx, c)
@@ -123,6 +125,18 @@ func (e *Engine) becomeMember(ctx context.Context, a *Actor, room chat.RoomID) (
 		}
 	}
 	return r.Member.Role, nil
+}
+
+// mayMake spends a token for a room that a guest is about to make.
+func (e *Engine) mayMake(ctx context.Context, a *Actor, room chat.RoomID) error {
+	if a.Network == nil || !e.cfg.UsersMakeRooms {
+		return nil
+	}
+	_, err := e.cfg.Store.Room(room).Room(ctx, room)
+	if chat.KindOf(err) == chat.NotFound {
+		return byNetwork(e.rates.guestRoom, a)
+	}
+	return err
 }
 
 // project brings the user's side of a membership up to date at once, so that

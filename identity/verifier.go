@@ -118,16 +118,19 @@ func New(cfg Config) (*Verifier, error) {
 // Hello authenticates a connection: by the token if there is one, as a guest
 // otherwise. API keys are refused: they are for HTTP requests.
 func (v *Verifier) Hello(ctx context.Context, token, guest string) (*Identity, error) {
-	var id *Identity
-	var err error
-	switch {
-	case strings.HasPrefix(token, keyPrefix):
-		return nil, unauthed("an API key is for HTTP only, use a token here", nil)
-	case token != "":
-		id, err = v.limited(ctx, token, v.token)
-	default:
-		id, err = v.guest(guest)
+	if token != "" {
+		return v.Token(ctx, token)
 	}
+	id, err := v.guest(guest)
+	return v.admit(ctx, id, err)
+}
+
+// Token authenticates by a token, where it does not come in a header.
+func (v *Verifier) Token(ctx context.Context, token string) (*Identity, error) {
+	if strings.HasPrefix(token, keyPrefix) {
+		return nil, unauthed("an API key belongs into the Authorization header of HTTP requests: use a token here", nil)
+	}
+	id, err := v.limited(ctx, token, v.token)
 	return v.admit(ctx, id, err)
 }
 
@@ -141,8 +144,7 @@ func (v *Verifier) Bearer(ctx context.Context, header string) (*Identity, error)
 	if strings.HasPrefix(cred, keyPrefix) {
 		return v.limited(ctx, cred, v.apiKey)
 	}
-	id, err := v.limited(ctx, cred, v.token)
-	return v.admit(ctx, id, err)
+	return v.Token(ctx, cred)
 }
 
 // admit judges a verified credential by what is kept of its user, and records that
@@ -185,7 +187,7 @@ func (v *Verifier) judge(ctx context.Context, id *Identity) error {
 		return err
 	case id.Kind == Guest && a.Claimed:
 		return unauthed("this is the name of a user who has to bring a token: choose another", nil)
-	case id.Kind == Token && id.Issued.Unix() < a.NotBefore:
+	case id.Kind == Token && a.NotBefore > 0 && id.Issued.Unix() < a.NotBefore:
 		return unauthed("the token was revoked", nil)
 	case id.Kind == Token && !a.Claimed:
 		v.cfg.Users.Claim(id.User)

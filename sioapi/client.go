@@ -47,7 +47,8 @@ type client struct {
 }
 
 func newClient(h *Handler, e *engineio.Socket) *client {
-	c := &client{h: h, engine: e, from: h.cfg.Network(e.Request())}
+	r := e.Request()
+	c := &client{h: h, engine: e, from: h.cfg.Network(r)}
 	e.ForgetRequest()
 	c.counted = h.metrics.connections(e)
 	c.counted.Inc()
@@ -56,7 +57,7 @@ func newClient(h *Handler, e *engineio.Socket) *client {
 	if !old {
 		c.conn.Track()
 	}
-	c.session = h.cfg.Open(c.conn, Codec{Deflate: e.Deflates()})
+	c.session = h.cfg.Open(c.conn, Codec{Deflate: e.Deflates()}, r)
 	c.pending = h.cfg.Pending.Enter(c.from, func() { c.conn.Close(chat.ByeBusy) })
 	return c
 }
@@ -87,7 +88,7 @@ func (c *client) admit(s *socketio.Socket) error {
 	case err != nil:
 	case cmd.Token != "" || cmd.User != "":
 		c.hello, err = c.session.Greet(c.h.ctx, &cmd)
-	case c.h.cfg.NoGuests && s.Protocol() > 4:
+	case !c.session.GuestsWelcome() && s.Protocol() > 4:
 		err = chat.E(chat.Unauthed, "a token is needed: connect with auth: {token}")
 	}
 	if err == nil {
@@ -113,7 +114,7 @@ func (c *client) connected(s *socketio.Socket) {
 		c.conn.Send(socketio.AppendEvent(nil, "/", "hello", wire.AppendAck(nil, 0, false, c.hello)))
 		c.hello = nil
 		c.place()
-	} else if !c.h.cfg.NoGuests {
+	} else if c.session.GuestsWelcome() {
 		c.place()
 	} else {
 		c.late = time.AfterFunc(c.h.cfg.Hello, func() { c.conn.Close(chat.ByeNoHello) })

@@ -22,13 +22,13 @@ import (
 
 // Config is how a Handler is made. Zero values mean the defaults.
 type Config struct {
-	Hub  *hub.Hub                                           // required
-	Open func(conn *hub.Conn, codec Codec) *session.Session // required: the conversation of a new connection, whose replies codec frames
+	Hub *hub.Hub // required
 
-	// NoGuests requires a token. A client that can send it with the handshake must,
-	// and any other has Hello to do so. Guests may stay silent: a page may connect
-	// when it is loaded and join much later.
-	NoGuests bool
+	// Open returns the conversation of a new connection, whose replies codec frames and
+	// which the request opens. Required. Where it admits no guest, a client that can
+	// send a token with the handshake must, and any other has Hello to do so. Guests
+	// may stay silent: a page may connect when it is loaded and join much later.
+	Open func(conn *hub.Conn, codec Codec, r *http.Request) *session.Session
 
 	// Secret signs what clients resume their session with (at least 32 bytes; nil: a
 	// new one). ResumeFile is where Close keeps the resumable sessions until New

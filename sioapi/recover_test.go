@@ -218,7 +218,7 @@ func TestRecoverGuest(t *testing.T) {
 
 // A session is resumed by its own user only.
 func TestRecoverIdentity(t *testing.T) {
-	w := newWorld(t, sioapi.Config{NoGuests: true})
+	w := newWorldFor(t, false, sioapi.Config{})
 	as := func(user chat.UserID) string { return fmt.Sprintf(`"token":%q`, token(t, user, time.Hour)) }
 	s := w.stock("websocket", as("ann"))
 	s.want(`2["hello",`)

@@ -80,7 +80,9 @@ func Open(t testing.TB, cfg Config) (*session.Deps, *hub.Hub) {
 		Claimed: func(user chat.UserID) { h.CloseUser(user, chat.ByeRevoked) },
 		Rates:   engine.Rates{Join: cfg.Joins},
 	})
-	cfg.Identity.Users = eng
+	if cfg.Identity.Users == nil {
+		cfg.Identity.Users = eng
+	}
 	verifier, err := identity.New(cfg.Identity)
 	if err != nil {
 		t.Fatal(err)

@@ -212,6 +212,25 @@ func TestCheckTellsEverything(t *testing.T) {
 	}
 }
 
+// Keys of an identity provider sign tokens for every application it serves.
+func TestJWKSWithoutAudience(t *testing.T) {
+	for _, tt := range []struct {
+		auth Auth
+		want bool
+	}{
+		{Auth{JWKSURL: "https://id.example.org/keys"}, true},
+		{Auth{JWKSURL: "https://id.example.org/keys", Issuer: "https://id.example.org"}, true},
+		{Auth{JWKSURL: "https://id.example.org/keys", Audience: "chat"}, false},
+		{Auth{Keys: []AuthKey{{Alg: "HS256"}}}, false},
+	} {
+		c := Default()
+		c.Auth = tt.auth
+		if got := strings.Contains(strings.Join(c.Warnings(), "\n"), "without auth.audience"); got != tt.want {
+			t.Errorf("%+v: warned %v", tt.auth, got)
+		}
+	}
+}
+
 func TestWarnings(t *testing.T) {
 	c, err := load(t, "", []string{"ROOMTIDE_GUEST=off", "ROOMTIDE_TOKEN=x"}, func(c *Config) {
 		c.Listen, c.InsecureHTTP, c.Guests, c.NoRateLimits, c.MetricsPublic = ":80", true, "on", true, true

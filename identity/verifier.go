@@ -187,6 +187,8 @@ func (v *Verifier) judge(ctx context.Context, id *Identity) error {
 		return err
 	case id.Kind == Guest && a.Claimed:
 		return unauthed("this is the name of a user who has to bring a token: choose another", nil)
+	case id.Kind == Token && a.NotBefore > 0 && id.Issued.IsZero():
+		return unauthed("the token has no iat, and tokens of its user were revoked: make one with iat", nil)
 	case id.Kind == Token && a.NotBefore > 0 && id.Issued.Unix() < a.NotBefore:
 		return unauthed("the token was revoked", nil)
 	case id.Kind == Token && !a.Claimed:

@@ -64,7 +64,7 @@ func (v *Verifier) token(ctx context.Context, raw string) (*Identity, error) {
 		v.wrongClaim(by, err)
 		return nil, err
 	}
-	if by.own && v.cfg.Guests && !v.warned.Swap(true) {
+	if by.own && v.cfg.Guests && v.cfg.Anywhere && !v.warned.Swap(true) {
 		v.cfg.Log.Warn("UNSAFE: guests are welcome beside users with tokens of this node: set guests = \"off\" for production")
 	}
 	return id, nil

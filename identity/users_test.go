@@ -149,7 +149,7 @@ func TestRevokedAPIKeyIsNotGoodAnyMore(t *testing.T) {
 // Guests beside users with the node's own tokens are worth a warning, once.
 func TestGuestsBesideTokensAreNamed(t *testing.T) {
 	var log bytes.Buffer
-	v := mustNew(t, Config{Guests: true, Secret: ownSecret, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	v := mustNew(t, Config{Guests: true, Anywhere: true, Secret: ownSecret, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	raw, err := Mint(ownSecret, "ann", "", nil, time.Hour)
 	if err != nil {
 		t.Fatal(err)

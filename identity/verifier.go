@@ -23,6 +23,7 @@ const (
 // Config says which credentials are accepted. What is left out is refused.
 type Config struct {
 	Guests   bool         // guests are accepted: names without proof
+	Anywhere bool         // guests come from elsewhere than this machine: beside tokens that is worth a warning
 	Secret   []byte       // the server's own HS256 key, at least 32 bytes; what Mint signs with
 	Keys     []KeyConfig  // further keys of the application
 	JWKSURL  string       // where the application publishes public keys

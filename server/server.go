@@ -229,7 +229,7 @@ func (s *Server) openIdentity() error {
 		return err
 	}
 	s.verifier, err = identity.New(identity.Config{
-		Guests: s.cfg.GuestsWelcome(), Secret: s.secret, Keys: keys,
+		Guests: s.cfg.GuestsWelcome(), Anywhere: s.cfg.Guests == "on", Secret: s.secret, Keys: keys,
 		JWKSURL: s.cfg.Auth.JWKSURL, Issuer: s.cfg.Auth.Issuer, Audience: s.cfg.Auth.Audience,
 		Limits: &limits, APIKeys: s.apiKeys, Users: s.engine, Log: s.log, Registerer: s.reg,
 	})

@@ -73,10 +73,11 @@ const (
 	KindRename     Kind = 15
 	KindDeleteRoom Kind = 16
 	KindRemoveRoom Kind = 17
+	KindAccess     Kind = 18
 )
 
 // Kinds is one more than the largest Kind; the kinds are 1 to Kinds-1.
-const Kinds = 18
+const Kinds = 19
 
 var kinds = [Kinds]struct {
 	name string
@@ -99,6 +100,7 @@ var kinds = [Kinds]struct {
 	KindRename:     {"rename", func() Change { return new(Rename) }},
 	KindDeleteRoom: {"delete_room", func() Change { return new(DeleteRoom) }},
 	KindRemoveRoom: {"remove_room", func() Change { return new(RemoveRoom) }},
+	KindAccess:     {"access", func() Change { return new(Access) }},
 }
 
 // String is the name of the kind in logs.

@@ -51,6 +51,7 @@ var golden = []struct {
 	{&change.DeleteRoom{Room: "r", By: "ann", Server: true}, "82010a0a01721203616e6e1801"},
 	{&change.RemoveRoom{Room: "r"}, "8a01030a0172"},
 	{&change.SetRoom{Room: "r", Create: &change.RoomSpec{Archived: true}, Archived: ptr(false)}, "4a090a0172220220014000"},
+	{&change.Access{User: "ann", NotBefore: 9, Claim: true}, "9201090a03616e6e10091801"},
 }
 
 func TestGolden(t *testing.T) {

@@ -25,7 +25,7 @@ type Config struct {
 	DataDir             string   `toml:"data_dir" default:"./roomtide-data" help:"Directory for everything the node keeps: databases, keys, roomtide.toml. Made if missing."`
 	Node                string   `toml:"node" default:"local" help:"Name of this node: up to 63 letters, digits, - and _. Nodes that work together need names of their own, and a node keeps its name when it starts again."`
 	Listen              string   `toml:"listen" default:"127.0.0.1:8080" help:"Address to listen on, host:port. Port 0 takes any free port."`
-	Guests              string   `toml:"guests" default:"auto" help:"Whether users may come without a token, under the name they give: on, off, or auto (on only while listening on loopback with no trusted_proxies and no [auth] keys)."`
+	Guests              string   `toml:"guests" default:"auto" help:"Whether users may come without a token, under the name they give: on, off, or auto (on only while listening on loopback with no trusted_proxies and no [auth] keys, and only for requests that no proxy has forwarded). Guests have to use a name of the node: localhost, an address, that of listen, or one in origins."`
 	InsecureHTTP        bool     `toml:"insecure_http" name:"insecure-http" default:"false" help:"Allow plain HTTP on an address that is not loopback. Tokens and messages can then be read on the way."`
 	Origins             []string `toml:"origins" default:"" help:"Web origins whose pages may connect, such as https://www.example.org. The node's own origin is always allowed; * allows all."`
 	TrustedProxies      []string `toml:"trusted_proxies" default:"" help:"Networks (CIDR) of proxies whose X-Forwarded-For names the client."`
@@ -94,6 +94,13 @@ type Rates struct {
 	RoomBurst    int     `toml:"room_burst" default:"600" help:"How many of them at once."`
 	Joins        float64 `toml:"joins" default:"50" help:"Joins of one user, per second."`
 	JoinBurst    int     `toml:"join_burst" default:"1000" help:"How many of them at once; a client that comes back joins all its rooms."`
+
+	GuestMessages  float64 `toml:"guest_messages" default:"200" help:"Messages, edits and reactions of all guests of one network, per second. The name of a guest costs nothing, so the other rates do not bound guests."`
+	GuestBurst     int     `toml:"guest_burst" default:"1000" help:"How many of them at once."`
+	GuestJoins     float64 `toml:"guest_joins" default:"200" help:"Joins of all guests of one network, per second."`
+	GuestJoinBurst int     `toml:"guest_join_burst" default:"5000" help:"How many of them at once."`
+	GuestRooms     float64 `toml:"guest_rooms" default:"1" help:"Rooms that guests of one network make, per second."`
+	GuestRoomBurst int     `toml:"guest_room_burst" default:"200" help:"How many of them at once."`
 }
 
 // Limits are chat.Limits with their keys and help; the conversion in

@@ -13,6 +13,7 @@ package engine
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -35,6 +36,10 @@ type Actor struct {
 	// Server is the host's back end: it stands above the roles of rooms and
 	// needs no membership.
 	Server bool
+
+	// Network is where a guest comes from, whose name costs nothing: what it does
+	// counts for its network too. nil: not counted.
+	Network *netip.Prefix
 
 	// Granted reports whether the actor's token grants access to a room; nil: to
 	// none.
@@ -65,6 +70,12 @@ type Config struct {
 	Rates  Rates
 	Joins  *limit.Limiter // bounds joins that read the store at the same time; nil: the defaults
 
+	// Lookups bounds reads of what is kept of users for authentication; nil: the
+	// defaults. Claimed is called when an id has become one of the application's users
+	// (Claim), to end the connections of guests; nil: nothing is done.
+	Lookups *limit.Limiter
+	Claimed func(chat.UserID)
+
 	// UsersMakeRooms lets users make a room by joining it; otherwise only the
 	// host's back end makes rooms.
 	UsersMakeRooms bool
@@ -76,8 +87,9 @@ type Config struct {
 
 // Engine does what users ask. Safe for concurrent use.
 type Engine struct {
-	cfg   Config
-	rates *rates
+	cfg    Config
+	rates  *rates
+	access access
 
 	profiles profiles
 }
@@ -96,7 +108,13 @@ func New(cfg Config) *Engine {
 	if cfg.Joins == nil {
 		cfg.Joins = limit.New(limit.Config{Name: "joins", Registerer: cfg.Registerer})
 	}
-	return &Engine{cfg: cfg, rates: newRates(cfg.Rates, cfg.Now, cfg.Registerer), profiles: newProfiles()}
+	if cfg.Lookups == nil {
+		cfg.Lookups = limit.New(limit.Config{Name: "user_lookups", Registerer: cfg.Registerer})
+	}
+	if cfg.Claimed == nil {
+		cfg.Claimed = func(chat.UserID) {}
+	}
+	return &Engine{cfg: cfg, rates: newRates(cfg.Rates, cfg.Now, cfg.Registerer), access: newAccess(cfg.Lookups), profiles: newProfiles()}
 }
 
 // Limits are the limits in force.

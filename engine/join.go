@@ -5,6 +5,7 @@ import (
 
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/identity"
 	"github.com/roomtide/roomtide/store"
 	"github.com/roomtide/roomtide/wire"
 )
@@ -32,10 +33,8 @@ func (e *Engine) Join(ctx context.Context, a Actor, room chat.RoomID, o JoinOpti
 	if err := e.checkRoom(room); err != nil {
 		return nil, err
 	}
-	if !a.Server {
-		if err := e.rates.join.Take(a.User); err != nil {
-			return nil, err
-		}
+	if err := e.rates.joins(&a); err != nil {
+		return nil, err
 	}
 	if o.After != nil && o.Around != (Around{}) || o.Seq < 0 {
 		return nil, chat.E(chat.Invalid, "give after or around; around is a message number or \"read\"")
@@ -107,7 +106,10 @@ func (e *Engine) becomeMember(ctx context.Context, a *Actor, room chat.RoomID) (
 			}
 		}
 	}
-	if e.cfg.UsersMakeRooms || a.granted(room) {
+	if err := e.mayMake(ctx, a, room); err != nil {
+		return 0, err
+	}
+	if e.cfg.UsersMakeRooms || a.Server || a.granted(room) && !a.granted(identity.AllRooms) {
 		c.Create, c.Own = &change.RoomSpec{Open: e.cfg.UsersMakeRooms}, e.cfg.UsersMakeRooms
 	}
 	r, err := e.cfg.Lanes.Do(ctx, c)
@@ -121,6 +123,18 @@ func (e *Engine) becomeMember(ctx context.Context, a *Actor, room chat.RoomID) (
 		}
 	}
 	return r.Member.Role, nil
+}
+
+// mayMake spends a token for a room that a guest is about to make.
+func (e *Engine) mayMake(ctx context.Context, a *Actor, room chat.RoomID) error {
+	if a.Network == nil || !e.cfg.UsersMakeRooms {
+		return nil
+	}
+	_, err := e.cfg.Store.Room(room).Room(ctx, room)
+	if chat.KindOf(err) == chat.NotFound {
+		return byNetwork(e.rates.guestRoom, a)
+	}
+	return err
 }
 
 // project brings the user's side of a membership up to date at once, so that

@@ -52,6 +52,17 @@ func newNodeAt(t testing.TB, now func() time.Time) *node {
 	return makeNode(t, now, nil)
 }
 
+func (n *node) openOutbox(t testing.TB) {
+	t.Helper()
+	var err error
+	n.outbox, err = outbox.Open(t.Context(), outbox.Config{Store: n.store, Lanes: n.lanes, Consumers: []outbox.Consumer{
+		projection.UserRooms(n.lanes), projection.Names(n.store, n.lanes), removal.DeletedRooms(n.lanes),
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func makeNode(t testing.TB, now func() time.Time, configure func(*engine.Config)) *node {
 	t.Helper()
 	st := teststore.Open(t, t.TempDir(), 2, nil)
@@ -61,12 +72,7 @@ func makeNode(t testing.TB, now func() time.Time, configure func(*engine.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.outbox, err = outbox.Open(t.Context(), outbox.Config{Store: st, Lanes: n.lanes, Consumers: []outbox.Consumer{
-		projection.UserRooms(n.lanes), projection.Names(st, n.lanes), removal.DeletedRooms(n.lanes),
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	n.openOutbox(t)
 	cfg := engine.Config{Store: st, Lanes: n.lanes, Presence: nobody{}, Publish: n.publishOne, UsersMakeRooms: true}
 	if configure != nil {
 		configure(&cfg)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,6 +23,12 @@ type Rates struct {
 	Room   Rate // durable changes in one room, by all its members
 	Join   Rate // joins of one user
 	Signal Rate // typing and read marks of one user
+
+	// Of guests, whose names cost nothing: the same by network, and the rooms that
+	// they make.
+	GuestChange Rate
+	GuestJoin   Rate
+	GuestRoom   Rate
 }
 
 // rates are the token buckets in use.
@@ -30,6 +37,8 @@ type rates struct {
 	room   *limit.Rates[chat.RoomID]
 	join   *limit.Rates[chat.UserID]
 	signal *limit.Rates[chat.UserID]
+
+	guestChange, guestJoin, guestRoom *limit.Rates[netip.Prefix]
 }
 
 func newRates(r Rates, now func() time.Time, reg prometheus.Registerer) *rates {
@@ -50,6 +59,10 @@ func newRates(r Rates, now func() time.Time, reg prometheus.Registerer) *rates {
 		room:   limit.NewRates[chat.RoomID](config("room", r.Room, "this room is too busy")),
 		join:   limit.NewRates[chat.UserID](config("join", r.Join, "you are joining too fast")),
 		signal: limit.NewRates[chat.UserID](config("signal", r.Signal, "too many signals")),
+
+		guestChange: limit.NewRates[netip.Prefix](config("guest_change", r.GuestChange, "guests of your network are sending too fast")),
+		guestJoin:   limit.NewRates[netip.Prefix](config("guest_join", r.GuestJoin, "guests of your network are joining too fast")),
+		guestRoom:   limit.NewRates[netip.Prefix](config("guest_room", r.GuestRoom, "guests of your network are making too many rooms")),
 	}
 }
 
@@ -62,5 +75,27 @@ func (r *rates) change(a *Actor, room chat.RoomID) error {
 	if err := r.user.Take(a.User); err != nil {
 		return err
 	}
+	if err := byNetwork(r.guestChange, a); err != nil {
+		return err
+	}
 	return r.room.Take(room)
+}
+
+// joins spends a token of the user, and of a guest's network.
+func (r *rates) joins(a *Actor) error {
+	if a.Server {
+		return nil
+	}
+	if err := r.join.Take(a.User); err != nil {
+		return err
+	}
+	return byNetwork(r.guestJoin, a)
+}
+
+// byNetwork spends a token of a guest's network.
+func byNetwork(r *limit.Rates[netip.Prefix], a *Actor) error {
+	if a.Network == nil {
+		return nil
+	}
+	return r.Take(*a.Network)
 }

@@ -28,5 +28,10 @@ func (e *Engine) prepareSetRoom(a *Actor, c *change.SetRoom) error {
 	if err := e.checkAbout(nil, c.Avatar, c.Data); err != nil {
 		return err
 	}
+	if c.Create != nil {
+		if err := byNetwork(e.rates.guestRoom, a); err != nil { // whether it is made or changed
+			return err
+		}
+	}
 	return e.rates.change(a, c.Room)
 }

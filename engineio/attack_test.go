@@ -162,7 +162,7 @@ func (r *recorder) drain() {
 // CVE-2023-31125: every combination of parameters, known and unknown session,
 // with and without an upgrade.
 func TestAttackQueries(t *testing.T) {
-	overTCP(t, engineio.Options{}, func(t *testing.T, w *world) {
+	overTCP(t, engineio.Options{JSONP: true}, func(t *testing.T, w *world) {
 		c := w.open(4)
 		n := 0
 		for _, eio := range []string{"", "EIO=3&", "EIO=4&", "EIO[]=4&", "EIO=__proto__&"} {

@@ -12,7 +12,7 @@ import (
 )
 
 func TestJSONP(t *testing.T) {
-	inBubble(t, engineio.Options{}, func(t *testing.T, w *world) {
+	inBubble(t, engineio.Options{JSONP: true}, func(t *testing.T, w *world) {
 		c := &client{world: w, version: 3, more: "&j=7"}
 		a := c.get()
 		body, ok1 := strings.CutPrefix(a.body, `___eio[7]("`)

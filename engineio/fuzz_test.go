@@ -73,7 +73,7 @@ func FuzzPayload(f *testing.F) {
 
 // newTestServer is an echo server without a network.
 func newTestServer(tb testing.TB) *Server {
-	s := New(echo{}, Options{MaxPayload: 1 << 16})
+	s := New(echo{}, Options{MaxPayload: 1 << 16, JSONP: true})
 	tb.Cleanup(func() { s.Close(tb.Context()) })
 	return s
 }

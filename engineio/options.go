@@ -100,10 +100,19 @@ type Options struct {
 	MaxQueued  int // bytes waiting for one client, 1 MiB
 	MaxSockets int // sockets at once, 0 is no limit
 
-	// Check is the admission of new sessions, before anything is allocated for one.
-	// An error refuses it with status 403, or with that of a *CheckError, and with
-	// the error's text. A Check also has to judge the origin of the page. Nil refuses
-	// pages of other origins that CORS does not allow.
+	// JSONP serves clients of protocol 3 in browsers without CORS, whose answers are
+	// scripts. Any page may load a script, and some browsers do not say which page it
+	// is: leave it off unless browsers that need it have to be served.
+	JSONP bool
+
+	// CheckOrigin judges the page that makes a request, for every request of a session
+	// as well. An error refuses it like one of Check. Nil refuses pages of other
+	// origins that CORS does not allow.
+	CheckOrigin func(*http.Request) error
+
+	// Check is the admission of new sessions, before anything is allocated for one and
+	// behind CheckOrigin. An error refuses it with status 403, or with that of a
+	// *CheckError, and with the error's text. Nil admits all.
 	Check func(*http.Request) error
 
 	// CORS decides which pages of other origins may read answers. What it allows
@@ -114,6 +123,10 @@ type Options struct {
 	// Subprotocol chooses one of the WebSocket subprotocols that a client offers, or
 	// "", with which most clients end the connection. Nil takes the first.
 	Subprotocol func(r *http.Request, offered []string) string
+	// OpenCORS lets pages of every origin read answers, without credentials unless
+	// CORS knows the origin. Clients of protocol 3 in browsers ask for credentials
+	// when they poll, so they need CORS.
+	OpenCORS bool
 
 	// EscapeText appends text beyond ASCII in another way, for clients of protocol
 	// 3 that asked for base64: among them clients 1 cannot read it, and end their

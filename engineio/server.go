@@ -144,7 +144,13 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, q query) *refusal
 		return unsupportedVersion
 	case !slices.Contains(s.opts.Transports, q.transport):
 		return unknownTransport
-	case q.sid == "":
+	case q.jsonp != "" && !(s.opts.JSONP && s.mayScript(r)):
+		return foreignPage
+	}
+	if refused := s.checkOrigin(r); refused != nil {
+		return refused
+	}
+	if q.sid == "" {
 		return s.handshake(w, r, q)
 	}
 	s.mu.Lock()
@@ -166,8 +172,10 @@ func (s *Server) handshake(w http.ResponseWriter, r *http.Request, q query) *ref
 	case q.version == 0, q.version == 3 && s.opts.NoEIO3:
 		return unsupportedVersion
 	}
-	if refused := s.admit(r, q); refused != nil {
-		return refused
+	if s.opts.Check != nil {
+		if err := s.opts.Check(r); err != nil {
+			return refusalOf(err)
+		}
 	}
 	sock := newSocket(s, r, q)
 	if refused := s.enter(sock); refused != nil {

@@ -36,6 +36,7 @@ import (
 
 const (
 	requestTime   = 30 * time.Second // for everything but the event stream
+	keyTime       = time.Second      // between looks at the API key of an event stream
 	heartbeatTime = 15 * time.Second // between heartbeats on an event stream
 	writeTime     = 20 * time.Second // for an event stream to take one write
 	lifeTime      = 10 * time.Minute // of an event stream, on average
@@ -68,6 +69,8 @@ type Config struct {
 	Conns         *connlimit.Limiter                              // admission of event streams, shared with other transports; nil: no limit
 	OnStream      func(*http.Request)                             // is called before a request becomes an event stream; nil: nothing is done
 	Revoke        func(context.Context, chat.UserID) (int, error) // ends a user's connections on all nodes; nil: on this one
+	NoGuest       func(*http.Request) error                       // returns why a request needs a credential; nil: where guests are welcome none does
+	Known         func(*http.Request) bool                        // whether the request names this node by one of its names; nil: every name is
 	Log           *slog.Logger                                    // nil: nothing is logged
 }
 
@@ -115,13 +118,19 @@ func New(cfg Config) *API {
 	if cfg.OnStream == nil {
 		cfg.OnStream = func(*http.Request) {}
 	}
+	if cfg.NoGuest == nil {
+		cfg.NoGuest = func(*http.Request) error { return nil }
+	}
+	if cfg.Known == nil {
+		cfg.Known = func(*http.Request) bool { return true }
+	}
 	if cfg.Revoke == nil {
 		cfg.Revoke = func(_ context.Context, user chat.UserID) (int, error) {
 			return cfg.Hub.CloseUser(user, chat.ByeRevoked), nil
 		}
 	}
 	a := &API{
-		cfg: cfg, log: cfg.Log, origins: origin.New(cfg.Origins),
+		cfg: cfg, log: cfg.Log, origins: origin.New(cfg.Origins, cfg.Log),
 		metrics: newMetrics(cfg.Registry), failures: newFailures(time.Now),
 		prom:      promhttp.HandlerFor(cfg.Registry, promhttp.HandlerOpts{}),
 		heartbeat: heartbeatTime, life: lifeTime,

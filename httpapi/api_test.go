@@ -31,13 +31,13 @@ func TestErrors(t *testing.T) {
 		code         string
 	}{
 		{"GET", "/v1/rooms", nil, nil, 401, "unauthenticated"},
-		{"GET", "/v1/rooms?token=" + n.token("ann") + "&user=ann", nil, nil, 401, "unauthenticated"},
+		{"GET", "/v1/rooms?token=" + n.token("tom") + "&user=ann", nil, nil, 401, "unauthenticated"},
 		{"GET", "/v1/rooms", nil, []string{"Authorization: Basic YTpi"}, 401, "unauthenticated"},
 		{"GET", "/v1/rooms", nil, []string{"as a%00b"}, 400, "invalid"},
 		{"GET", "/v1/rooms", nil, []string{"as a%zz"}, 400, "invalid"},
 		{"GET", "/v1/rooms", nil, []string{"as " + long}, 413, "too_large"},
-		{"GET", "/v1/rooms", nil, []string{n.token("ann"), "as bob"}, 403, "forbidden"},
-		{"GET", "/v1/rooms", nil, []string{"Authorization: Bearer " + n.token("ann"), "Authorization: Bearer x"}, 401, "unauthenticated"},
+		{"GET", "/v1/rooms", nil, []string{n.token("tom"), "as bob"}, 403, "forbidden"},
+		{"GET", "/v1/rooms", nil, []string{"Authorization: Bearer " + n.token("tom"), "Authorization: Bearer x"}, 401, "unauthenticated"},
 		{"GET", "/v1/rooms?order=size", nil, []string{admin}, 400, "invalid"},
 		{"GET", "/v1/rooms?open=1", nil, []string{admin}, 400, "invalid"},
 		{"GET", "/v1/rooms?order=activity&after=x", nil, []string{"as ann"}, 400, "invalid"},
@@ -67,11 +67,11 @@ func TestErrors(t *testing.T) {
 		{"POST", "/v1/rooms/mine/messages", `{"message":"b"}`, []string{"as ann", "Idempotency-Key: k"}, 409, "conflict"},
 		{"POST", "/v1/rooms/mine/messages", `{"message":"b"}`, []string{"as ann", "Idempotency-Key: a", "Idempotency-Key: b"}, 400, "invalid"},
 		{"POST", "/v1/rooms/mine/messages", `{"message":"b"}`, []string{"as ann", "Idempotency-Key: " + long}, 413, "too_large"},
-		{"POST", "/v1/rooms/mine/messages", `{"message":"b","user":"bob"}`, []string{n.token("ann")}, 403, "forbidden"},
+		{"POST", "/v1/rooms/mine/messages", `{"message":"b","user":"bob"}`, []string{n.token("tom")}, 403, "forbidden"},
 		{"POST", "/v1/rooms/mine/messages", `{"message":"b","user":"bob"}`, []string{"as ann"}, 403, "forbidden"},
 		{"POST", "/v1/rooms/mine/messages", `{"message":"b","user":"b\u0000"}`, []string{admin}, 400, "invalid"},
 		{"POST", "/v1/rooms/mine/messages", `{"message":"b"}`, []string{admin}, 400, "invalid"},
-		{"POST", "/v1/rooms/none/messages", `{"message":"b"}`, []string{admin, "as ann"}, 404, "not_found"},
+		{"POST", "/v1/rooms/none/messages", `{"message":"b"}`, []string{admin, "as tom"}, 404, "not_found"},
 		{"POST", "/v1/rooms/mine/messages", `{}`, []string{"as ann"}, 400, "invalid"},
 		{"POST", "/v1/rooms/mine/messages", `{"message":{"$gt":""}}`, []string{"as ann"}, 400, "invalid"},
 		{"POST", "/v1/rooms/mine/messages", `{"message":"b","reply_to":"1"}`, []string{"as ann"}, 400, "invalid"},
@@ -101,7 +101,7 @@ func TestErrors(t *testing.T) {
 		{"DELETE", "/v1/rooms/mine/members/ann", nil, []string{"as bob"}, 403, "not_member"},
 		{"DELETE", "/v1/rooms/none/members/ann", nil, []string{admin}, 404, "not_found"},
 		{"DELETE", "/v1/users/ann/connections", nil, []string{"as ann"}, 403, "forbidden"},
-		{"DELETE", "/v1/users/ann/connections", nil, []string{n.token("ann")}, 403, "forbidden"},
+		{"DELETE", "/v1/users/ann/connections", nil, []string{n.token("tom")}, 403, "forbidden"},
 		{"GET", "/v1", nil, []string{"as ann"}, 404, "not_found"},
 		{"GET", "/v1/rooms/a/b", nil, []string{"as ann"}, 404, "not_found"},
 		{"GET", "/healthz/x", nil, nil, 404, "not_found"},
@@ -178,7 +178,7 @@ func TestFailedAuthentications(t *testing.T) {
 	n := newNode(t, func(c *Config) { c.ClientIP = func(*http.Request) netip.Addr { return ip } })
 	now := time.Now()
 	n.api.failures = newFailures(func() time.Time { return now })
-	good, key := n.token("ann"), n.key(identity.ScopeRead)
+	good, key := n.token("tom"), n.key(identity.ScopeRead)
 	for range failuresBurst {
 		n.want(401, "GET", "/v1/rooms", nil, "broken")
 		n.want(200, "GET", "/v1/rooms", nil, "as ann") // not a guess
@@ -274,7 +274,7 @@ func TestMetricsAreNotPublic(t *testing.T) {
 	n := newNode(t, nil)
 	public := newNode(t, func(c *Config) { c.PublicMetrics = true })
 	key := n.key(identity.ScopeMetrics)
-	n.want(200, "GET", "/v1/rooms", nil, "as ann")
+	n.want(200, "GET", "/v1/rooms", nil, "as abe")
 	n.want(403, "GET", "/v1/rooms", nil, key)
 	for _, tt := range []struct {
 		n      *node
@@ -283,9 +283,9 @@ func TestMetricsAreNotPublic(t *testing.T) {
 	}{
 		{n, nil, 401},
 		{n, []string{"X-Forwarded-For: 127.0.0.1"}, 401},
-		{n, []string{"as ann"}, 401},
+		{n, []string{"as abe"}, 401},
 		{n, []string{"Authorization: Basic YTpi"}, 401},
-		{n, []string{n.token("ann")}, 403},
+		{n, []string{n.token("tom")}, 403},
 		{n, []string{"rtk_x_y"}, 401},
 		{n, []string{n.key(identity.ScopeSend)}, 403},
 		{n, []string{n.key(identity.ScopeRead)}, 200},

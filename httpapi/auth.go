@@ -10,6 +10,7 @@ import (
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/identity"
+	"github.com/roomtide/roomtide/internal/clientaddr"
 	"github.com/roomtide/roomtide/internal/limit"
 )
 
@@ -33,8 +34,14 @@ func (c *call) authenticate(scope string) error {
 			return chat.E(chat.Forbidden, "this API key does not have the scope "+scope)
 		}
 		c.actor = engine.Actor{User: user, Server: true}
+		if user != "" && scope != identity.ScopeRead {
+			c.cfg.Verifier.Speaks(user)
+		}
 	case user != "" && user != id.User:
 		return chat.E(chat.Forbidden, "a token speaks for its own user only")
+	case id.Kind == identity.Guest:
+		network := clientaddr.Network(c.cfg.ClientIP(c.r)) // of this machine and of proxies too
+		c.actor.Network = &network
 	case id.Kind == identity.Token:
 		c.actor.Name, _ = c.cfg.Engine.Greet(c.ctx, id.User, engine.Claims{Name: id.ClaimedName, Avatar: id.ClaimedAvatar, Issued: id.Issued})
 	}
@@ -52,15 +59,19 @@ func (c *call) identify() (id *identity.Identity, user chat.UserID, err error) {
 			return nil, "", err
 		}
 	}
-	creds := bearers(c.r.Header)
+	creds := append(bearers(c.r.Header), c.queryTokens()...)
 	if len(creds) == 0 {
+		if err := c.cfg.NoGuest(c.r); err != nil {
+			c.misdirected = !c.cfg.Known(c.r)
+			return nil, "", err
+		}
 		id, err = c.cfg.Verifier.Hello(c.ctx, "", name)
 		return id, chat.UserID(name), err
 	}
 	if len(creds) > 1 {
-		return nil, "", chat.E(chat.Unauthed, "there is more than one Authorization header")
+		return nil, "", chat.E(chat.Unauthed, "there is more than one credential")
 	}
-	id, err = c.cfg.Verifier.Bearer(c.ctx, creds[0])
+	id, err = c.verify(creds[0])
 	if chat.KindOf(err) == chat.Unauthed {
 		err = c.failures.count(c.cfg.Network(c.r), err)
 	}
@@ -78,13 +89,30 @@ func bearers(h http.Header) (creds []string) {
 	return creds
 }
 
-// still verifies the credential again, for streams that may outlive it.
-func (c *call) still() error {
-	if c.id.Kind != identity.Server {
-		return nil // a timer ends streams of tokens; guests have no end
+// queryTokens returns the tokens in the query of an event stream, as the value of an
+// Authorization header: browsers open one without headers (EventSource). No other
+// route has them, and none of them is logged. An API key does not belong there.
+func (c *call) queryTokens() (creds []string) {
+	if !c.tokenInQuery {
+		return nil
 	}
-	_, err := c.cfg.Verifier.Bearer(c.r.Context(), c.r.Header.Get("Authorization"))
-	return err
+	for _, token := range c.r.URL.Query()["access_token"] {
+		creds = append(creds, "Token "+token)
+	}
+	return creds
+}
+
+// verify reads the one credential.
+func (c *call) verify(cred string) (*identity.Identity, error) {
+	if token, ok := strings.CutPrefix(cred, "Token "); ok && c.tokenInQuery {
+		return c.cfg.Verifier.Token(c.ctx, token)
+	}
+	return c.cfg.Verifier.Bearer(c.ctx, cred)
+}
+
+// ended reports whether the credential was ended, for streams that may outlive it.
+func (c *call) ended() bool {
+	return chat.KindOf(c.cfg.Verifier.Still(c.r.Context(), c.id)) == chat.Unauthed
 }
 
 // Failed authentications of one network: failuresBurst at once, then one a

@@ -88,6 +88,10 @@ func TestContract(t *testing.T) {
 	n.want(200, "GET", "/v1/users?of=ann&of=bob", nil, bob)
 	n.want(204, "DELETE", room+"/members/bob", nil, bob)
 	n.want(204, "DELETE", room+"/members/ann", nil, admin)
+	if g := n.want(200, "DELETE", "/v1/users/bob/tokens", nil, admin); g.num("not_before") == 0 || g.body["closed"] == nil {
+		t.Errorf("%s", g.raw)
+	}
+	n.want(401, "GET", "/v1/rooms", nil, bob)
 	n.want(200, "PUT", room, `{"archived":true}`, admin)
 	n.want(204, "DELETE", room, nil, admin)
 	n.want(404, "GET", room, nil, admin)

@@ -67,6 +67,9 @@ func (c *call) putMember() (answer, error) {
 	if m.Role, ok = parseRole(word); !ok {
 		return answer{}, errRole
 	}
+	if c.actor.Server && m.Role.Present() {
+		c.cfg.Verifier.Speaks(user)
+	}
 	return c.changeMember(m)
 }
 
@@ -87,6 +90,9 @@ func (c *call) join(m *change.SetMember) (answer, error) {
 	}
 	if err := chat.CheckName("name", a.Name, c.cfg.Limits.NameBytes); err != nil {
 		return answer{}, err
+	}
+	if a.Server {
+		c.cfg.Verifier.Speaks(a.User)
 	}
 	r, err := c.cfg.Engine.Join(c.ctx, a, c.room, engine.JoinOptions{Limit: 1})
 	if err != nil || !a.Server || m.Data == nil && (m.Name == nil || *m.Name != "") {

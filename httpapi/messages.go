@@ -30,6 +30,9 @@ func (c *call) postMessage() (answer, error) {
 			return answer{}, err
 		}
 		c.actor.User = user
+		if c.actor.Server {
+			c.cfg.Verifier.Speaks(user)
+		}
 	}
 	r, err := c.post(m)
 	if err != nil {

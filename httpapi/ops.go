@@ -14,7 +14,11 @@ var spec []byte
 // Spec is the OpenAPI specification, JSON. It is read-only.
 func Spec() []byte { return spec }
 
-func serveSpec(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, spec) }
+// serveSpec serves what is public to pages of every origin.
+func serveSpec(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Access-Control-Allow-Origin", "*")
+	writeJSON(w, http.StatusOK, spec)
+}
 
 // healthz answers as long as the process serves requests. It checks nothing else.
 func (a *API) healthz(w http.ResponseWriter, _ *http.Request) {

@@ -1,8 +1,8 @@
 package httpapi
 
 import (
+	"fmt"
 	"net/http"
-	"strconv"
 
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
@@ -59,26 +59,52 @@ func (c *call) putUser() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	c.cfg.Verifier.Speaks(user)
 	return reply(http.StatusOK, &wire.UserReply{User: &r.User}), nil
 }
 
-// closeConnections ends every connection of a user, on all nodes.
+// closeConnections ends every connection of a user, on all nodes. Its tokens stay
+// good.
 func (c *call) closeConnections() (answer, error) {
-	user, err := c.pathUser()
+	user, err := c.userOfKey("only an API key may end connections")
 	if err != nil {
 		return answer{}, err
-	}
-	if c.id.Kind != identity.Server {
-		return answer{}, chat.E(chat.Forbidden, "only an API key may end connections")
 	}
 	n, err := c.cfg.Revoke(c.ctx, user)
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{http.StatusOK, []byte(`{"closed":` + strconv.Itoa(n) + `}`)}, nil
+	return answer{http.StatusOK, fmt.Appendf(nil, `{"closed":%d}`, n)}, nil
+}
+
+// endTokens refuses every token of the user that was made until now, and ends what
+// they have opened.
+func (c *call) endTokens() (answer, error) {
+	user, err := c.userOfKey("only an API key may end tokens")
+	if err != nil {
+		return answer{}, err
+	}
+	notBefore, err := c.cfg.Engine.EndTokens(c.ctx, user)
+	if err != nil {
+		return answer{}, err
+	}
+	n, err := c.cfg.Revoke(c.ctx, user)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{http.StatusOK, fmt.Appendf(nil, `{"not_before":%d,"closed":%d}`, notBefore, n)}, nil
 }
 
 func (c *call) pathUser() (chat.UserID, error) {
 	user := c.r.PathValue("user")
 	return chat.UserID(user), chat.CheckID("user", user, c.cfg.Limits.IDBytes)
+}
+
+// userOfKey returns {user}, for an API key.
+func (c *call) userOfKey(others string) (chat.UserID, error) {
+	user, err := c.pathUser()
+	if err == nil && c.id.Kind != identity.Server {
+		err = chat.E(chat.Forbidden, others)
+	}
+	return user, err
 }

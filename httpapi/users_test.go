@@ -165,7 +165,7 @@ func TestUsers(t *testing.T) {
 			t.Errorf("%.60s: %d %s, want %d", body, g.status, g.raw, status)
 		}
 	}
-	for _, as := range [][]string{{n.token("ann")}, {"as ann"}} {
+	for _, as := range [][]string{{n.token("ann")}, {"as abe"}} {
 		if g := n.do("PUT", "/v1/users/ann", `{"name":"Boss"}`, as...); g.status != 403 {
 			t.Errorf("a user says what they are called: %d %s", g.status, g.raw)
 		}

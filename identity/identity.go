@@ -69,6 +69,8 @@ type Identity struct {
 	ClaimedName   *string
 	ClaimedAvatar *string
 	Issued        time.Time // of the token; zero if it does not say
+
+	key string // Server: id of the API key
 }
 
 // Allows reports whether an API key has the scope. Users have none: the engine

@@ -38,6 +38,7 @@ type batch struct {
 	touched   []*room // rooms to write, in order of first change
 	reactions map[store.ReactionKey]store.ReactionChange
 	userRooms map[store.UserRoomKey]*store.UserRoom
+	access    map[chat.UserID]chat.Access
 	online    []store.OnlineChange
 	cursors   []store.Cursor
 	removals  map[chat.RoomID]*store.Removal
@@ -248,7 +249,10 @@ func (b *batch) changes() *store.Changes {
 	for _, u := range b.users {
 		ch.Users = append(ch.Users, *u)
 	}
-	if len(ch.Rooms)+len(ch.UserRooms)+len(ch.Users)+len(ch.Online)+len(ch.Cursors) == 0 {
+	for _, a := range b.access {
+		ch.Access = append(ch.Access, a)
+	}
+	if len(ch.Rooms)+len(ch.UserRooms)+len(ch.Users)+len(ch.Access)+len(ch.Online)+len(ch.Cursors) == 0 {
 		return nil
 	}
 	if e := b.entry(); e != nil {

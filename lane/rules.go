@@ -32,6 +32,7 @@ var rules = [change.Kinds]rule{
 	change.KindRename:     ruleOf((*batch).needRename, (*batch).applyRename),
 	change.KindDeleteRoom: ruleOf((*batch).needDeleteRoom, (*batch).applyDeleteRoom),
 	change.KindRemoveRoom: ruleOf((*batch).needRemoveRoom, (*batch).applyRemoveRoom),
+	change.KindAccess:     ruleOf((*batch).needAccess, (*batch).applyAccess),
 }
 
 func ruleOf[C change.Change](need func(*batch, C), apply func(*batch, C) (change.Reply, error)) rule {

@@ -42,7 +42,11 @@ func (w *world) state() []any {
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		state = append(state, mine)
+		access, err := w.store.User(user).Access(ctx, user)
+		if err != nil && chat.KindOf(err) != chat.NotFound {
+			w.t.Fatal(err)
+		}
+		state = append(state, mine, access)
 	}
 	return state
 }
@@ -83,6 +87,8 @@ func TestAppliedTwice(t *testing.T) {
 		{"online", &change.Online{At: chat.RoomID("r").Slot(), Changes: []change.OnlineChange{{Room: "r", User: "ann", Node: "n", On: true}}}},
 		{"remove nothing", &change.RemoveRoom{Room: "r"}},
 		{"cursors", &change.Cursors{Cursors: []change.Cursor{{Consumer: "another", Position: 1}}}},
+		{"end a user's tokens", &change.Access{User: "ann", NotBefore: 7}},
+		{"claim an id", &change.Access{User: "ann", Claim: true}},
 	} {
 		tried[c.change.Kind()] = true
 		t.Run(c.name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"net"
 	"net/http"
 	"net/http/pprof"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"github.com/roomtide/roomtide/hub"
 	"github.com/roomtide/roomtide/internal/clientaddr"
 	"github.com/roomtide/roomtide/internal/connlimit"
+	"github.com/roomtide/roomtide/internal/origin"
 	"github.com/roomtide/roomtide/session"
 	"github.com/roomtide/roomtide/sioapi"
 	"github.com/roomtide/roomtide/web"
@@ -46,17 +48,22 @@ func (s *Server) openHTTP() error {
 	conns := connlimit.New(s.cfg.MaxConnections, s.cfg.MaxConnectionsPerIP)
 	pending := connlimit.NewPending(pendingConns, pendingPerNetwork)
 	deps := s.sessionDeps()
+	g := s.newGuests(from)
 	s.sockets = wsapi.New(wsapi.Config{
-		Hub:     s.hub,
-		Open:    func(c *hub.Conn, codec wsapi.Codec) wsapi.Session { return session.New(deps, c, codec) },
+		Hub: s.hub,
+		Open: func(c *hub.Conn, codec wsapi.Codec, r *http.Request) wsapi.Session {
+			return session.New(deps, c, codec).From(g.caller(r))
+		},
 		Origins: s.cfg.Origins, Network: from.ClientNetwork,
 		Conns: conns, Pending: pending, FrameBytes: deps.Limits.FrameBytes, Deflate: s.cfg.Compression, Log: s.log, Registerer: s.reg,
 	})
 	s.onClose(s.sockets.Close)
 	s.socketIO = sioapi.New(sioapi.Config{
-		Hub:      s.hub,
-		Open:     func(c *hub.Conn, codec sioapi.Codec) *session.Session { return session.New(deps, c, codec) },
-		NoGuests: !deps.Guests, Origins: s.cfg.Origins, Network: from.ClientNetwork,
+		Hub: s.hub,
+		Open: func(c *hub.Conn, codec sioapi.Codec, r *http.Request) *session.Session {
+			return session.New(deps, c, codec).From(g.caller(r))
+		},
+		Origins: s.cfg.Origins, Network: from.ClientNetwork,
 		Conns: conns, Pending: pending, MaxConns: s.cfg.MaxConnections,
 		FrameBytes: deps.Limits.FrameBytes, Deflate: s.cfg.Compression, Log: s.log, Registerer: s.reg,
 		Secret: s.secret, ResumeFile: filepath.Join(s.cfg.DataDir, resumeFile), Recovery: s.cfg.SocketIORecovery,
@@ -66,7 +73,7 @@ func (s *Server) openHTTP() error {
 		Engine: s.engine, Hub: s.hub, Verifier: s.verifier, Registry: s.reg,
 		Limits: *deps.Limits, Presence: s.presence, Origins: s.cfg.Origins, Conns: conns,
 		PublicMetrics: s.cfg.MetricsPublic, Ready: s.ready, ClientIP: from.Client, Network: from.ClientNetwork,
-		OnStream: noticeLoss, Log: s.log,
+		OnStream: noticeLoss, NoGuest: g.refuse, Known: g.hosts.Knows, Log: s.log,
 	})
 	watchPending(s.reg, pending)
 	d := s.openDoor(from, conns)
@@ -134,11 +141,15 @@ func (s *Server) openPprof() error {
 	return err
 }
 
-// serveAside serves h on an address of its own, which it returns, until Close.
+// serveAside serves h on an address of its own, which it returns, until Close. What
+// this machine alone can reach is not for a page that points its own name there.
 func (s *Server) serveAside(op, address string, h http.Handler) (string, error) {
 	ln, err := listen(address)
 	if err != nil {
 		return "", &chat.Error{Kind: chat.Unavailable, Op: op, Err: err, Text: "cannot listen on " + address}
+	}
+	if ln.Addr().(*net.TCPAddr).IP.IsLoopback() {
+		h = known(origin.NewHosts(address, nil), h)
 	}
 	srv := s.newHTTP(h, bodyTime)
 	srv.WriteTimeout = 0 // a profile takes as long as it was asked to

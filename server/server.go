@@ -144,7 +144,7 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 	}
 	s.engine = engine.New(engine.Config{
 		Store: s.store, Lanes: s.lanes, Presence: s.presence, Publish: s.publish,
-		Limits: limits, Rates: rates, UsersMakeRooms: s.cfg.GuestsWelcome(),
+		Limits: limits, Rates: rates, UsersMakeRooms: s.cfg.GuestsWelcome(), Claimed: s.endGuests,
 		Log: s.log, Registerer: s.reg,
 	})
 	return nil
@@ -202,6 +202,10 @@ func (s *Server) rates() engine.Rates {
 		Room:   engine.Rate{PerSecond: r.RoomMessages, Burst: r.RoomBurst},
 		Join:   engine.Rate{PerSecond: r.Joins, Burst: r.JoinBurst},
 		Signal: engine.Rate{PerSecond: 10, Burst: 30},
+
+		GuestChange: engine.Rate{PerSecond: r.GuestMessages, Burst: r.GuestBurst},
+		GuestJoin:   engine.Rate{PerSecond: r.GuestJoins, Burst: r.GuestJoinBurst},
+		GuestRoom:   engine.Rate{PerSecond: r.GuestRooms, Burst: r.GuestRoomBurst},
 	}
 }
 
@@ -226,9 +230,9 @@ func (s *Server) openIdentity() error {
 		return err
 	}
 	s.verifier, err = identity.New(identity.Config{
-		Guests: s.cfg.GuestsWelcome(), Secret: s.secret, Keys: keys,
+		Guests: s.cfg.GuestsWelcome(), Anywhere: s.cfg.Guests == "on", Secret: s.secret, Keys: keys,
 		JWKSURL: s.cfg.Auth.JWKSURL, Issuer: s.cfg.Auth.Issuer, Audience: s.cfg.Auth.Audience,
-		Limits: &limits, APIKeys: s.apiKeys, Log: s.log, Registerer: s.reg,
+		Limits: &limits, APIKeys: s.apiKeys, Users: s.engine, Log: s.log, Registerer: s.reg,
 	})
 	return err
 }

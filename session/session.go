@@ -14,6 +14,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -70,15 +71,49 @@ type Session struct {
 	guest bool // the name was not proven
 	actor engine.Actor
 
+	// Set once, before Handle; nil when the speaker is known, and where Deps.Guests is
+	// all there is to know.
+	caller *Caller
+
 	// Owned by the calls of Handle and its like.
 	rooms  []chat.RoomID // joined on this connection, in order
 	expiry *time.Timer   // ends the connection with the token; nil if it does not
+}
+
+// Caller is where a client comes from.
+type Caller struct {
+	NoGuest error        // why the client has to bring a token; nil: it may come as a guest
+	Network netip.Prefix // what guests do counts for their network too
 }
 
 // New starts the conversation of a connection.
 func New(deps *Deps, conn *hub.Conn, codec Codec) *Session {
 	return &Session{deps: deps, conn: conn, codec: codec}
 }
+
+// From says where the client comes from. It is called at once after New, or not at
+// all.
+func (s *Session) From(c *Caller) *Session {
+	s.caller = c
+	return s
+}
+
+// GuestsWelcome reports whether the client may speak without a token. It is of use
+// before the client has identified itself.
+func (s *Session) GuestsWelcome() bool { return s.noGuest() == nil }
+
+// noGuest returns why the client has to bring a token, nil if it may come as a guest.
+func (s *Session) noGuest() error {
+	switch {
+	case !s.deps.Guests:
+		return errNoGuests
+	case s.caller != nil:
+		return s.caller.NoGuest
+	}
+	return nil
+}
+
+var errNoGuests = chat.E(chat.Unauthed, "say hello with a token first")
 
 // Authenticated reports whether the speaker is known. Any goroutine may call it.
 func (s *Session) Authenticated() bool { return s.known.Load() }
@@ -145,11 +180,7 @@ func (s *Session) Greet(ctx context.Context, cmd *wire.Command) (*wire.HelloRepl
 	if s.known.Load() {
 		return nil, chat.E(chat.Invalid, "hello was said already")
 	}
-	guest := string(cmd.User)
-	if guest == "" && cmd.Token == "" && s.deps.Guests {
-		guest = guestName()
-	}
-	id, err := s.deps.Verifier.Hello(ctx, cmd.Token, guest)
+	id, err := s.identify(ctx, cmd)
 	if err != nil {
 		return nil, err
 	}
@@ -171,23 +202,36 @@ func (s *Session) authenticate(ctx context.Context, cmd *wire.Command) error {
 		}
 		return nil
 	}
-	if !s.deps.Guests {
-		return chat.E(chat.Unauthed, "say hello with a token first")
+	if err := s.noGuest(); err != nil {
+		return err
 	}
-	guest := string(cmd.User)
-	if guest == "" {
-		guest = guestName()
-	}
-	id, err := s.deps.Verifier.Hello(ctx, cmd.Token, guest)
+	id, err := s.identify(ctx, cmd)
 	if err == nil {
 		s.begin(ctx, id, "")
 	}
 	return err
 }
 
+// identify authenticates the client by its token, or as the guest it says it is. A
+// guest without a name gets one.
+func (s *Session) identify(ctx context.Context, cmd *wire.Command) (*identity.Identity, error) {
+	if cmd.Token != "" || !s.deps.Guests {
+		return s.deps.Verifier.Hello(ctx, cmd.Token, string(cmd.User))
+	}
+	if err := s.noGuest(); err != nil {
+		return nil, err
+	}
+	guest := string(cmd.User)
+	if guest == "" {
+		guest = guestName()
+	}
+	return s.deps.Verifier.Hello(ctx, "", guest)
+}
+
 // begin sets the speaker of the connection, and returns the user's avatar. Only
 // guests choose their own display name; that of other users is in their profile,
-// which a token changes.
+// which a token changes. A token that was ended, or a guest's name that was claimed,
+// before the connection could be found by its user ends it now.
 func (s *Session) begin(ctx context.Context, id *identity.Identity, name string) (avatar string) {
 	s.guest = id.Kind == identity.Guest
 	s.actor = engine.Actor{User: id.User, Name: id.Name, Guest: s.guest}
@@ -200,8 +244,15 @@ func (s *Session) begin(ctx context.Context, id *identity.Identity, name string)
 	if s.guest && name != "" && chat.CheckName("name", name, s.deps.Limits.NameBytes) == nil {
 		s.actor.Name = name
 	}
+	if s.guest && s.caller != nil {
+		s.actor.Network = &s.caller.Network
+	}
+	s.caller = nil
 	s.known.Store(true)
 	s.conn.SetUser(id.User)
+	if chat.KindOf(s.deps.Verifier.Still(ctx, id)) == chat.Unauthed {
+		s.conn.Close(chat.ByeRevoked)
+	}
 	if !id.Expires.IsZero() {
 		s.expiry = time.AfterFunc(id.Expires.Sub(s.deps.Now()), func() { s.conn.Close(chat.ByeExpired) })
 	}

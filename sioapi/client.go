@@ -51,12 +51,16 @@ type client struct {
 }
 
 func newClient(h *Handler, e *engineio.Socket) *client {
-	c := &client{h: h, engine: e, from: h.cfg.Network(e.Request()), script: isScript(e.Request())}
+	r := e.Request()
+	c := &client{h: h, engine: e, from: h.cfg.Network(r), script: isScript(r)}
 	e.ForgetRequest()
 	c.counted = h.metrics.connections(e)
 	c.counted.Inc()
 	c.conn = h.cfg.Hub.Attach(link{c}, Encoding{Deflate: e.Deflates(), Plain: true})
-	c.session = h.cfg.Open(c.conn, Codec{Deflate: e.Deflates()})
+	c.session = h.cfg.Open(c.conn, Codec{Deflate: e.Deflates()}, r)
+	if c.session.GuestsWelcome() {
+		e.Trust() // its first request may be all that waits
+	}
 	c.pending = h.cfg.Pending.Enter(c.from, func() { c.conn.Close(chat.ByeBusy) })
 	return c
 }
@@ -87,7 +91,7 @@ func (c *client) admit(s *socketio.Socket) error {
 	case err != nil:
 	case cmd.Token != "" || cmd.User != "":
 		c.hello, err = c.session.Greet(c.h.ctx, &cmd)
-	case c.h.cfg.NoGuests && s.Protocol() > 4:
+	case !c.session.GuestsWelcome() && s.Protocol() > 4:
 		err = chat.E(chat.Unauthed, "a token is needed: connect with auth: {token}")
 	}
 	if err == nil {
@@ -114,7 +118,7 @@ func (c *client) connected(s *socketio.Socket) {
 		c.conn.Send(socketio.AppendEvent(nil, "/", "hello", wire.AppendAck(nil, 0, false, c.hello)))
 		c.hello = nil
 		c.place()
-	} else if !c.h.cfg.NoGuests {
+	} else if c.session.GuestsWelcome() {
 		c.place()
 	} else {
 		c.late = time.AfterFunc(c.h.cfg.Hello, func() { c.conn.Close(chat.ByeNoHello) })

@@ -22,13 +22,13 @@ import (
 
 // Config is how a Handler is made. Zero values mean the defaults.
 type Config struct {
-	Hub  *hub.Hub                                           // required
-	Open func(conn *hub.Conn, codec Codec) *session.Session // required: the conversation of a new connection, whose replies codec frames
+	Hub *hub.Hub // required
 
-	// NoGuests requires a token. A client that can send it with the handshake must,
-	// and any other has Hello to do so. Guests may stay silent: a page may connect
-	// when it is loaded and join much later.
-	NoGuests bool
+	// Open returns the conversation of a new connection, whose replies codec frames and
+	// which the request opens. Required. Where it admits no guest, a client that can
+	// send a token with the handshake must, and any other has Hello to do so. Guests
+	// may stay silent: a page may connect when it is loaded and join much later.
+	Open func(conn *hub.Conn, codec Codec, r *http.Request) *session.Session
 
 	// Secret signs what clients resume their session with (at least 32 bytes; nil: a
 	// new one). ResumeFile is where Close keeps the resumable sessions until New
@@ -104,14 +104,14 @@ type Handler struct {
 // New makes a Handler. Close ends it.
 func New(cfg Config) *Handler {
 	cfg.setDefaults()
-	h := &Handler{cfg: cfg, origins: origin.New(cfg.Origins)}
+	h := &Handler{cfg: cfg, origins: origin.New(cfg.Origins, cfg.Log)}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.io = socketio.New(socketio.Options{
 		Engine: engineio.Options{
 			PingInterval: cfg.Ping, PingTimeout: cfg.Timeout,
 			Deflate: cfg.Deflate, MaxPayload: cfg.FrameBytes, MaxQueued: maxQueued, MaxSockets: cfg.MaxConns,
-			MaxBody: maxBody, Distrust: cfg.NoGuests,
-			Check: h.check, CORS: h.origins.Known, Log: cfg.Log,
+			MaxBody: maxBody, Distrust: true,
+			CheckOrigin: h.checkOrigin, Check: h.check, CORS: h.origins.Known, OpenCORS: h.origins.All(), Log: cfg.Log,
 		},
 		ConnectTimeout: cfg.Hello,
 		MaxAttached:    cfg.FrameBytes,
@@ -143,12 +143,17 @@ func (h *Handler) handle() {
 
 func clientOf(s *socketio.Socket) *client { return s.Writer().(*client) }
 
+// checkOrigin judges the page that makes a request.
+func (h *Handler) checkOrigin(r *http.Request) error {
+	if h.origins.Allow(r) {
+		return nil
+	}
+	h.metrics.refused.WithLabelValues("origin").Inc()
+	return &engineio.CheckError{Status: http.StatusForbidden, Text: "pages of this origin are not allowed here"}
+}
+
 // check is the admission of a handshake, before anything is allocated for it.
 func (h *Handler) check(r *http.Request) error {
-	if !h.origins.Allow(r) {
-		h.metrics.refused.WithLabelValues("origin").Inc()
-		return &engineio.CheckError{Status: http.StatusForbidden, Text: "pages of this origin are not allowed here"}
-	}
 	if reason, status := h.cfg.Conns.Check(h.cfg.Network(r)); reason != "" {
 		h.metrics.refused.WithLabelValues(reason).Inc()
 		return &engineio.CheckError{Status: status, Text: "too many connections, come back later"}

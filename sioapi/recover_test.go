@@ -260,9 +260,37 @@ func TestRecoverGuest(t *testing.T) {
 	}
 }
 
+// A token that was ended resumes nothing, and a guest resumes no session under a name
+// that has become a user's.
+func TestRecoverAfterTheEndOfTheToken(t *testing.T) {
+	w := newWorld(t, sioapi.Config{})
+	user := w.stock("websocket", fmt.Sprintf(`"token":%q`, token(t, "ann", time.Hour)))
+	user.want(`2["hello",`)
+	user.cut()
+	guest := w.stock("websocket", `"user":"bob"`)
+	guest.want(`2["hello",`)
+	guest.cut()
+	if _, err := w.deps.Engine.EndTokens(t.Context(), "ann"); err != nil {
+		t.Fatal(err)
+	}
+	w.deps.Engine.Claim("bob")
+	for _, s := range []*stock{user, guest} {
+		p, _ := w.dial(kind{"websocket", 4}, nil)
+		p.say(fmt.Sprintf(`0{"pid":%q,%s}`, s.pid, s.auth))
+		if e := p.want(`4{"message":`); !strings.Contains(e, "unauthenticated") {
+			t.Error(e)
+		}
+	}
+	p, _ := w.dial(kind{"websocket", 4}, nil) // the secret alone, of a guest
+	p.say(fmt.Sprintf(`0{"pid":%q}`, guest.pid))
+	if e := p.want(`0{"sid":`); strings.Contains(e, guest.sid) {
+		t.Errorf("resumed: %s", e)
+	}
+}
+
 // A session is resumed by its own user only.
 func TestRecoverIdentity(t *testing.T) {
-	w := newWorld(t, sioapi.Config{NoGuests: true})
+	w := newWorldFor(t, false, sioapi.Config{})
 	as := func(user chat.UserID) string { return fmt.Sprintf(`"token":%q`, token(t, user, time.Hour)) }
 	s := w.stock("websocket", as("ann"))
 	s.want(`2["hello",`)

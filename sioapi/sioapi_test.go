@@ -23,8 +23,13 @@ import (
 
 // everyKind runs a test on a node of its own for each transport and version.
 func everyKind(t *testing.T, cfg sioapi.Config, test func(*world, kind)) {
+	everyKindFor(t, true, cfg, test)
+}
+
+// everyKindFor is everyKind on nodes with guests or without.
+func everyKindFor(t *testing.T, guests bool, cfg sioapi.Config, test func(*world, kind)) {
 	for _, k := range kinds {
-		t.Run(k.String(), func(t *testing.T) { test(newWorld(t, cfg), k) })
+		t.Run(k.String(), func(t *testing.T) { test(newWorldFor(t, guests, cfg), k) })
 	}
 }
 
@@ -81,7 +86,7 @@ func TestAuth(t *testing.T) {
 		{"no string", `{"user":1}`, false, "", `"code":"invalid"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld(t, sioapi.Config{NoGuests: c.noGuests})
+			w := newWorldFor(t, !c.noGuests, sioapi.Config{})
 			auth := strings.Replace(c.auth, `"T"`, `"`+token(t, "tom", time.Hour)+`"`, 1)
 			for _, k := range []kind{{"websocket", 4}, {"polling", 4}} {
 				p, _ := w.dial(k, nil)
@@ -104,7 +109,7 @@ func TestAuth(t *testing.T) {
 
 // Clients of protocol 3 have no auth and say hello.
 func TestHelloEvent(t *testing.T) {
-	inBubble(t, sioapi.Config{NoGuests: true, Hello: 100 * time.Millisecond}, func(w *world) {
+	inBubble(t, false, sioapi.Config{Hello: 100 * time.Millisecond}, func(w *world) {
 		for _, k := range []kind{{"websocket", 3}, {"polling", 3}} {
 			p, silent := w.connect(k, ""), w.connect(k, "")
 			p.say(`21["hello",{"token":"` + token(w.T, "tom", time.Hour) + `"}]`)
@@ -122,7 +127,7 @@ func TestHelloEvent(t *testing.T) {
 
 // Guests may be silent for any time before they join.
 func TestSilentGuest(t *testing.T) {
-	inBubble(t, sioapi.Config{NoGuests: false, Hello: time.Millisecond}, func(w *world) {
+	inBubble(t, true, sioapi.Config{Hello: time.Millisecond}, func(w *world) {
 		silent := w.connect(kind{"websocket", 3}, "")
 		never, _ := w.dial(kind{"websocket", 4}, nil) // joins no namespace
 		never.want("")
@@ -153,7 +158,7 @@ func TestGoodbyes(t *testing.T) {
 
 // A token ends the connection that it began.
 func TestExpiry(t *testing.T) {
-	w := newWorld(t, sioapi.Config{NoGuests: true})
+	w := newWorldFor(t, false, sioapi.Config{})
 	w.deps.Now = func() time.Time { return time.Now().Add(2 * time.Hour) } // of the conversation, not of the token verifier
 	for _, k := range []kind{{"websocket", 4}, {"polling", 4}} {
 		p, _ := w.dial(k, nil)
@@ -214,8 +219,8 @@ func TestAdmission(t *testing.T) {
 func TestFloodOfHandshakes(t *testing.T) {
 	conns, pending := connlimit.New(2, 0), connlimit.NewPending(20, 4)
 	from := netip.MustParseAddr("192.0.2.1")
-	w := newWorld(t, sioapi.Config{
-		Conns: conns, Pending: pending, NoGuests: true,
+	w := newWorldFor(t, false, sioapi.Config{
+		Conns: conns, Pending: pending,
 		Network: func(*http.Request) netip.Prefix { return clientaddr.Network(from) },
 	})
 	first := w.connect(kinds[0], `{"token":"`+token(t, "ann", time.Hour)+`"}`)
@@ -243,7 +248,7 @@ func TestFloodOfHandshakes(t *testing.T) {
 func TestAdmissionRace(t *testing.T) {
 	conns := connlimit.New(1, 0)
 	var w *world
-	w = newWorld(t, sioapi.Config{Conns: conns, Open: func(c *hub.Conn, codec sioapi.Codec) *session.Session {
+	w = newWorld(t, sioapi.Config{Conns: conns, Open: func(c *hub.Conn, codec sioapi.Codec, _ *http.Request) *session.Session {
 		conns.Acquire(netip.Prefix{}) // a faster client, between the check and the connection
 		return session.New(w.deps, c, codec)
 	}})
@@ -281,7 +286,7 @@ func TestFrameLimit(t *testing.T) {
 // than a message. Where a token is needed, only behind the hello.
 func TestBacklogOfOldClients(t *testing.T) {
 	for _, noGuests := range []bool{false, true} {
-		everyKind(t, sioapi.Config{FrameBytes: 1000, NoGuests: noGuests}, func(w *world, k kind) {
+		everyKindFor(t, !noGuests, sioapi.Config{FrameBytes: 1000}, func(w *world, k kind) {
 			if k.transport != "polling" {
 				return
 			}
@@ -352,7 +357,7 @@ func (f faulty) Error(dst []byte, id int64, hasID bool, e *chat.Error) []byte {
 
 func TestPanic(t *testing.T) {
 	var w *world
-	w = newWorld(t, sioapi.Config{Open: func(c *hub.Conn, codec sioapi.Codec) *session.Session {
+	w = newWorld(t, sioapi.Config{Open: func(c *hub.Conn, codec sioapi.Codec, _ *http.Request) *session.Session {
 		return session.New(w.deps, c, faulty{codec})
 	}})
 	for _, k := range kinds {

@@ -127,6 +127,9 @@ type UserReader interface {
 	// Users returns those of the users of which something is known, in any order.
 	// All are of this shard.
 	Users(ctx context.Context, users []chat.UserID) ([]chat.User, error)
+
+	// Access returns what is kept of the user for authentication. NotFound.
+	Access(ctx context.Context, user chat.UserID) (chat.Access, error)
 }
 
 // OutboxReader reads what commits have left for consumers (package outbox).

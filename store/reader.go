@@ -71,6 +71,10 @@ func (r *Reader) UserRoom(ctx context.Context, user chat.UserID, room chat.RoomI
 	return ask(ctx, r, "user_room", func(ctx context.Context) (UserRoom, error) { return r.driver.UserRoom(ctx, user, room) })
 }
 
+func (r *Reader) Access(ctx context.Context, user chat.UserID) (chat.Access, error) {
+	return ask(ctx, r, "access", func(ctx context.Context) (chat.Access, error) { return r.driver.Access(ctx, user) })
+}
+
 func (r *Reader) UserRooms(ctx context.Context, user chat.UserID, after chat.RoomID, limit int) ([]UserRoom, error) {
 	return ask(ctx, r, "user_rooms", func(ctx context.Context) ([]UserRoom, error) {
 		return r.driver.UserRooms(ctx, user, after, limit)

@@ -129,11 +129,12 @@ type Need struct {
 	UserRooms []UserRoomKey
 	Users     []chat.UserID
 	Removals  []chat.RoomID // rows of these rooms to remove next
+	Access    []chat.UserID
 }
 
 // Empty reports whether nothing is needed.
 func (n *Need) Empty() bool {
-	return len(n.Rooms)+len(n.Members)+len(n.Keys)+len(n.Messages)+len(n.Reactions)+len(n.UserRooms)+len(n.Users)+len(n.Removals) == 0
+	return len(n.Rooms)+len(n.Members)+len(n.Keys)+len(n.Messages)+len(n.Reactions)+len(n.UserRooms)+len(n.Users)+len(n.Removals)+len(n.Access) == 0
 }
 
 // State is what Load found. Messages found by key are in Messages too.
@@ -146,6 +147,7 @@ type State struct {
 	UserRooms map[UserRoomKey]UserRoom
 	Users     map[chat.UserID]chat.User
 	Removals  map[chat.RoomID]*Removal
+	Access    map[chat.UserID]chat.Access
 }
 
 // NewState returns an empty State with its maps made.
@@ -159,6 +161,7 @@ func NewState() *State {
 		UserRooms: map[UserRoomKey]UserRoom{},
 		Users:     map[chat.UserID]chat.User{},
 		Removals:  map[chat.RoomID]*Removal{},
+		Access:    map[chat.UserID]chat.Access{},
 	}
 }
 
@@ -169,8 +172,9 @@ type Changes struct {
 	Insert    []chat.Message // new
 	Update    []chat.Message // Rev, Text, Data, Edited, Deleted replaced
 	Reactions []ReactionChange
-	UserRooms []UserRoom  // inserted or replaced
-	Users     []chat.User // inserted or replaced
+	UserRooms []UserRoom    // inserted or replaced
+	Users     []chat.User   // inserted or replaced
+	Access    []chat.Access // inserted or replaced
 	Online    []OnlineChange
 	Removals  []*Removal
 	Cursors   []Cursor

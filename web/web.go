@@ -107,6 +107,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if strings.HasPrefix(r.URL.Path, "/static/") {
 		head.Set("Access-Control-Allow-Origin", "*") // modules for pages of other origins; nothing here is a secret
+		head.Set("Cross-Origin-Resource-Policy", "cross-origin")
 	}
 	f, status := h.pages[r.URL.Path], http.StatusOK
 	if f == nil {

@@ -196,3 +196,13 @@ func TestFiles(t *testing.T) {
 	}
 	t.Logf("scripts and styles are %d bytes on the wire", total)
 }
+
+// A page of another origin may import the client. What it imports is public.
+func TestPagesOfOtherOriginsImportTheClient(t *testing.T) {
+	for path, want := range map[string]string{"/static/roomtide.js": "*", "/static/outbox.js": "*", "/static/style.css": "*", "/": ""} {
+		res := get(t, "GET", path, "Origin", "https://www.example.org")
+		if got := res.Header.Get("Access-Control-Allow-Origin"); got != want || res.Header.Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("%s: %q", path, got)
+		}
+	}
+}

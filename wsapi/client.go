@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"sync/atomic"
 	"syscall"
@@ -60,13 +61,13 @@ type client struct {
 	nextPing time.Duration
 }
 
-func newClient(h *Handler, ws *websocket.Conn, from netip.Prefix) *client {
+func newClient(h *Handler, ws *websocket.Conn, from netip.Prefix, r *http.Request) *client {
 	c := &client{h: h, ws: ws, from: from, born: h.wheel.Now()}
 	c.lastSeen.Store(int64(c.born))
 	h.readers.Open(&c.reader, ws.NetConn(), c)
 	c.openLink()
 	c.conn = h.cfg.Hub.Attach(c, Encoding{Deflate: ws.Deflate()})
-	c.session = h.cfg.Open(c.conn, Codec{Deflate: ws.Deflate()})
+	c.session = h.cfg.Open(c.conn, Codec{Deflate: ws.Deflate()}, r)
 	ws.OnPing, ws.OnPong, ws.Source = c.ping, c.touch, &c.reader
 	c.pending = h.cfg.Pending.Enter(from, func() { c.end(chat.ByeBusy) })
 	h.enter(c)

@@ -33,8 +33,8 @@ type Session interface {
 
 // Config is how a Handler is made. Zero values mean the defaults.
 type Config struct {
-	Hub  *hub.Hub                                  // required
-	Open func(conn *hub.Conn, codec Codec) Session // required: the conversation of a new connection, whose replies codec frames
+	Hub  *hub.Hub                                                   // required
+	Open func(conn *hub.Conn, codec Codec, r *http.Request) Session // required: the conversation of a new connection, whose replies codec frames and which the request opens
 
 	Origins    []string                         // web origins allowed besides the node's own; "*" is all
 	Network    func(*http.Request) netip.Prefix // by which clients are limited; nil: that of the peer
@@ -111,7 +111,7 @@ func New(cfg Config) *Handler {
 func newHandler(cfg Config) *Handler {
 	cfg.setDefaults()
 	readers := poll.NewReaders(cfg.Log)
-	h := &Handler{cfg: cfg, origins: origin.New(cfg.Origins), metrics: newMetrics(cfg.Registerer, readers), readers: readers}
+	h := &Handler{cfg: cfg, origins: origin.New(cfg.Origins, cfg.Log), metrics: newMetrics(cfg.Registerer, readers), readers: readers}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.wheel = newWheel(&h.cfg)
 	return h
@@ -139,7 +139,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	// On a goroutine of its own: the stack of this one has grown with net/http, and
 	// where reading blocks it would stay so for the life of the connection.
-	newClient(h, ws, from).reader.Start()
+	newClient(h, ws, from, r).reader.Start()
 }
 
 // Close ends all connections, as far as the hub has not, and returns when they

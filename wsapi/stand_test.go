@@ -74,7 +74,7 @@ func newStand(t *testing.T, cfg Config, useTLS bool) *stand {
 	s := &stand{T: t, hub: hub.New(hub.Config{Bus: b, Workers: 1}), log: new(bytes.Buffer)}
 	cfg.Hub = s.hub
 	cfg.Log = slog.New(slog.NewTextHandler(s.log, nil))
-	cfg.Open = func(conn *hub.Conn, codec Codec) Session {
+	cfg.Open = func(conn *hub.Conn, codec Codec, _ *http.Request) Session {
 		f := &fake{conn: conn, codec: codec, closed: make(chan struct{})}
 		s.mu.Lock()
 		s.sessions = append(s.sessions, f)

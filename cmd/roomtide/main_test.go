@@ -67,7 +67,7 @@ func TestExitCodes(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
-	for _, verb := range []string{"", "serve", "token", "key add", "key list", "key revoke", "config print", "config check", "config doc",
+	for _, verb := range []string{"", "serve", "token", "token revoke", "key add", "key list", "key revoke", "config print", "config check", "config doc",
 		"send", "tail", "check", "rebuild", "version"} {
 		args := append(strings.Fields(verb), "--help")
 		if out := must(t, args...); !strings.HasPrefix(out, "Usage: "+strings.TrimSpace("roomtide "+verb)) {

@@ -78,15 +78,20 @@ func Open(t testing.TB, cfg Config) (*session.Deps, *hub.Hub) {
 			t.Error(err)
 		}
 	})
+	eng := engine.New(engine.Config{
+		Store: st, Lanes: lanes, Presence: tracker, Publish: publish, Limits: cfg.Limits, UsersMakeRooms: !cfg.HostRooms,
+		Claimed: func(user chat.UserID) { h.CloseUser(user, chat.ByeRevoked) },
+		Rates:   engine.Rates{Join: cfg.Joins},
+	})
+	if cfg.Identity.Users == nil {
+		cfg.Identity.Users = eng
+	}
 	verifier, err := identity.New(cfg.Identity)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return &session.Deps{
-		Engine: engine.New(engine.Config{
-			Store: st, Lanes: lanes, Presence: tracker, Publish: publish, Limits: cfg.Limits, UsersMakeRooms: !cfg.HostRooms,
-			Rates: engine.Rates{Join: cfg.Joins},
-		}),
+		Engine:   eng,
 		Verifier: verifier, Presence: tracker, Guests: cfg.Identity.Guests, Limits: &cfg.Limits, Now: time.Now, Log: log,
 	}, h
 }

@@ -70,7 +70,7 @@ func (s *Shard) Commit(ctx context.Context, lane store.LaneID, at store.Position
 				Err: fmt.Errorf("lane %d does not stand at %d of epoch %d", lane, at.N, at.Epoch)}
 		}
 		for _, put := range []func(*writer, *store.Changes) error{
-			putRooms, putMembers, putNew, putChanged, putReactions, putUserRooms, putUsers, putOnline, putRemovals,
+			putRooms, putMembers, putNew, putChanged, putReactions, putUserRooms, putUsers, putAccess, putOnline, putRemovals,
 		} {
 			if err := put(w, ch); err != nil {
 				return err

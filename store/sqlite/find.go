@@ -28,7 +28,7 @@ const (
 
 // finds are those that readers use.
 type finds struct {
-	room, message, userRoom, user, reactions *sql.Stmt
+	room, member, message, userRoom, user, access, reactions *sql.Stmt
 }
 
 func (f *finds) queries() []query {
@@ -37,6 +37,7 @@ func (f *finds) queries() []query {
 		{&f.message, findMessage},
 		{&f.userRoom, findUserRoom},
 		{&f.user, findUser},
+		{&f.access, findAccess},
 		{&f.reactions, findReactions},
 	}
 }

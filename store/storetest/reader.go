@@ -291,6 +291,7 @@ func cancelledCalls(d *store.Shard, at store.Position) map[string]error {
 	_, errs["Online"] = d.Online(c, "r", 1)
 	_, errs["Users"] = d.Users(c, []chat.UserID{"ann"})
 	_, errs["UserRooms"] = d.UserRooms(c, "ann", "", 1)
+	_, errs["Access"] = d.Access(c, "ann")
 	_, errs["Outbox"] = d.Outbox(c, 0, 0, 1)
 	_, errs["UserRoom"] = d.UserRoom(c, "ann", "r")
 	_, errs["Cursors"] = d.Cursors(c, 0)

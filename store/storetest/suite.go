@@ -52,6 +52,7 @@ func Run(t *testing.T, h Harness) {
 		{"Members", checkMembers},
 		{"UserRooms", checkUserRooms},
 		{"Users", checkUsers},
+		{"Access", checkAccess},
 		{"Online", checkOnline},
 		{"Delta", checkDelta},
 		{"DeltaEdges", checkDeltaEdges},

@@ -94,7 +94,7 @@ func TestClient(t *testing.T) {
 
 	user1.Typing("room1", true)
 	wantEvent(t, user2, "typing", func(ev client.Event) bool { return ev.Kind == chat.EventTyping && ev.User == "user1" && ev.On })
-	if unread, err := user2.Read(ctx, "room1", 2); err != nil || unread.Count != 1 {
+	if unread, err := user2.Read(ctx, "room1", 1); err != nil || unread.Count != 1 {
 		t.Errorf("unread %d, %v", unread.Count, err)
 	}
 	members, count, _, err := user1.Members(ctx, "room1", "")
@@ -112,7 +112,7 @@ func TestClient(t *testing.T) {
 		t.Errorf("online: %v, %d, %v", online, count, err)
 	}
 	mine, err := user2.Rooms(ctx)
-	if err != nil || len(mine) != 1 || mine[0].Room.ID != "room1" || mine[0].Unread.Count != 1 || mine[0].Read != 2 {
+	if err != nil || len(mine) != 1 || mine[0].Room.ID != "room1" || mine[0].Unread.Count != 1 || mine[0].Read != 1 {
 		t.Errorf("rooms: %+v, %v", mine, err)
 	}
 	if err := user2.Leave(ctx, "room1"); err != nil {

@@ -30,7 +30,9 @@ func Names(st *store.Store, lanes Lanes) outbox.Consumer {
 // namesPage is how many rooms are renamed at the same time.
 const namesPage = 100
 
-// rename carries the profile as it is now, which may be newer than the entry.
+// rename carries the profile as it is now, which may be newer than the entry. It finds
+// the rooms by the user's list, in which a room may be missing that was joined just
+// now: the engine reads the profile again once it is there (Engine.recheckNames).
 func rename(ctx context.Context, st *store.Store, lanes Lanes, user chat.UserID) error {
 	db := st.User(user)
 	us, err := db.Users(ctx, []chat.UserID{user})

@@ -11,8 +11,8 @@ func TestKeepsTheMostRecent(t *testing.T) {
 		max := rapid.IntRange(1, 8).Draw(t, "max")
 		m := New[int, int](max)
 		value := map[int]int{}
-		var used []int            // most recent last, without repeats; deleted ones keep their place
-		deleted := map[int]bool{} // of those in used
+		gone := map[int]bool{}
+		var used []int // most recent last, without repeats
 		use := func(k int) {
 			for i, u := range used {
 				if u == k {
@@ -21,7 +21,6 @@ func TestKeepsTheMostRecent(t *testing.T) {
 				}
 			}
 			used = append(used, k)
-			delete(deleted, k)
 		}
 		for range rapid.IntRange(1, 100).Draw(t, "steps") {
 			k := rapid.IntRange(0, 20).Draw(t, "key")
@@ -30,11 +29,12 @@ func TestKeepsTheMostRecent(t *testing.T) {
 				if _, ok := m.Get(k); ok {
 					t.Fatalf("key %d was deleted and is there", k)
 				}
-				deleted[k] = true
+				gone[k] = true
 				continue
 			}
 			if rapid.Bool().Draw(t, "put") {
 				value[k]++
+				gone[k] = false
 				m.Put(k, value[k])
 				use(k)
 			} else if v, ok := m.Get(k); ok {
@@ -48,10 +48,7 @@ func TestKeepsTheMostRecent(t *testing.T) {
 			}
 		}
 		for i := len(used) - 1; i >= 0 && i >= len(used)-max; i-- {
-			if deleted[used[i]] {
-				continue
-			}
-			if v, ok := m.Get(used[i]); !ok || v != value[used[i]] {
+			if v, ok := m.Get(used[i]); ok == gone[used[i]] || ok && v != value[used[i]] {
 				t.Fatalf("key %d was used lately and is gone", used[i])
 			}
 		}

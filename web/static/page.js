@@ -92,9 +92,9 @@ export class Page {
     put($('composer'), 'hidden', !room || room.error !== '');
     this.#drawAsk();
     if (room) {
-      const silent = room.readOnly && !room.moderates;
-      put($('text'), 'disabled', silent);
-      put($('text'), 'placeholder', t(silent ? 'readOnly' : 'message'));
+      const silent = room.role === 'muted' ? 'muted' : room.readOnly && !room.moderates ? 'readOnly' : '';
+      put($('text'), 'disabled', silent !== '');
+      put($('text'), 'placeholder', t(silent || 'message'));
       this.#drawTyping();
     }
     this.#lists();

@@ -9,6 +9,9 @@ const LINES = /[\u202a-\u202e\u2066-\u2069]/g; // turn the text around them
  */
 export class Room {
   title = '';
+  topic = '';
+  avatar = '';
+  data; // of the application
   open = true;
   readOnly = false;
   role = 'none';
@@ -88,7 +91,7 @@ export class Room {
   /** Applies an entry of the reply to "rooms". */
   summarize(s) {
     this.known = true;
-    this.title = s.title ?? '';
+    this.#info(s);
     this.role = s.role ?? this.role;
     this.read = s.read ?? 0;
     this.unread = s.unread ?? 0;
@@ -109,7 +112,7 @@ export class Room {
     this.rev = ack.rev;
     this.seq = fresh ? ack.seq : Math.max(this.seq, ack.seq ?? 0);
     this.role = ack.role ?? this.role;
-    this.title = ack.title ?? '';
+    this.#info(ack);
     this.open = ack.open ?? this.open;
     this.readOnly = !!ack.read_only;
     this.memberCount = ack.member_count ?? this.memberCount;
@@ -220,7 +223,7 @@ export class Room {
   }
 
   on_room(f) {
-    this.title = f.title ?? '';
+    this.#info(f);
     this.open = !!f.open;
     this.readOnly = !!f.read_only;
   }
@@ -255,6 +258,14 @@ export class Room {
     else if (!this.later && (!this.more || this.first <= seq + 1)) this.unread = after;
     else if (unread !== undefined) this.unread = unread;
     else this.unread = Math.max(after, Math.min(this.unread - (seq - before), this.seq - seq));
+  }
+
+  /** What the application says of the room; what is missing is empty. */
+  #info(f) {
+    this.title = f.title ?? '';
+    this.topic = f.topic ?? '';
+    this.avatar = f.avatar ?? '';
+    this.data = f.data;
   }
 
   #member(m) {

@@ -14,7 +14,15 @@ export interface Options {
 }
 
 export type State = 'connecting' | 'online' | 'waiting' | 'stopped';
-export type Role = 'none' | 'member' | 'moderator' | 'owner' | 'banned';
+export type Role = 'none' | 'member' | 'moderator' | 'owner' | 'banned' | 'muted';
+
+export interface Member {
+  name?: string;
+  avatar?: string;
+  data?: unknown;
+  role: Role;
+  until?: string;
+}
 
 export interface Reaction {
   emoji: string;
@@ -76,7 +84,10 @@ export class Room {
   messages: Message[];
   more: boolean;
   later: boolean;
-  members: Map<string, { name?: string; role: Role; avatar?: string; data?: unknown; until?: string }>;
+  topic: string;
+  avatar: string;
+  data?: unknown;
+  members: Map<string, Member>;
   names: Map<string, string>;
   memberCount: number;
   online: Set<string>;

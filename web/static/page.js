@@ -92,9 +92,9 @@ export class Page {
     put($('composer'), 'hidden', !room || room.error !== '');
     this.#drawAsk();
     if (room) {
-      const silent = room.readOnly && !room.moderates;
+      const silent = !room.writable;
       put($('text'), 'disabled', silent);
-      put($('text'), 'placeholder', t(silent ? 'readOnly' : 'message'));
+      put($('text'), 'placeholder', t(!silent ? 'message' : room.readOnly ? 'readOnly' : 'silent'));
       this.#drawTyping();
     }
     this.#lists();

@@ -11,6 +11,7 @@ export class Room {
   title = '';
   open = true;
   readOnly = false;
+  archived = false;
   role = 'none';
   rev = 0; // complete up to here; 0: not joined yet
   seq = 0; // the newest message
@@ -67,6 +68,11 @@ export class Room {
     return this.role !== 'none' && this.role !== 'banned';
   }
 
+  /** The user may write here. */
+  get writable() {
+    return this.role !== 'muted' && !this.archived && (!this.readOnly || this.moderates);
+  }
+
   get moderates() {
     return this.role === 'moderator' || this.role === 'owner';
   }
@@ -112,6 +118,7 @@ export class Room {
     this.title = ack.title ?? '';
     this.open = ack.open ?? this.open;
     this.readOnly = !!ack.read_only;
+    this.archived = !!ack.archived;
     this.memberCount = ack.member_count ?? this.memberCount;
     this.online = new Set(ack.online ?? []);
     this.onlineCount = ack.online_count ?? this.online.size;
@@ -220,6 +227,7 @@ export class Room {
   }
 
   on_room(f) {
+    this.archived = !!f.archived;
     this.title = f.title ?? '';
     this.open = !!f.open;
     this.readOnly = !!f.read_only;

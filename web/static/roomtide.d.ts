@@ -14,7 +14,7 @@ export interface Options {
 }
 
 export type State = 'connecting' | 'online' | 'waiting' | 'stopped';
-export type Role = 'none' | 'member' | 'moderator' | 'owner' | 'banned';
+export type Role = 'none' | 'member' | 'moderator' | 'owner' | 'banned' | 'muted';
 
 export interface Reaction {
   emoji: string;
@@ -70,6 +70,7 @@ export class Room {
   title: string;
   open: boolean;
   readOnly: boolean;
+  archived: boolean;
   role: Role;
   rev: number;
   seq: number;
@@ -101,6 +102,7 @@ export class Room {
   get end(): number;
   get newest(): Message | null;
   get present(): boolean;
+  get writable(): boolean;
   get moderates(): boolean;
   nameOf(user: string): string;
   authorOf(message: Message): string;

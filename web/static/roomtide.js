@@ -284,10 +284,11 @@ export class Roomtide extends Connection {
   /** All rooms of the user, page by page. */
   async #list() {
     const all = [];
-    for (let after; ; after = all.at(-1).room) {
-      const ack = await this.request('rooms', after === undefined ? {} : { after });
+    for (let after; ; ) {
+      const ack = await this.request('rooms', { order: 'activity', after });
       all.push(...(ack.rooms ?? []));
-      if (!ack.more || !ack.rooms?.length) return all;
+      after = ack.next;
+      if (!ack.more || !after) return all;
     }
   }
 

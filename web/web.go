@@ -1,6 +1,6 @@
 // Package web serves the chat page at /: HTML, CSS and ES modules, embedded into the
 // binary, without a build step and without files of other hosts. The modules
-// roomtide.js, connection.js, room.js, outbox.js and storage.js are the protocol client
+// roomtide.js, connection.js, room.js, outbox.js, token.js and storage.js are the protocol client
 // and do not depend on the page, so that other sites can import them, from any origin;
 // roomtide.d.ts has its types.
 package web

@@ -58,9 +58,10 @@ func TestRightToLeft(t *testing.T) {
 	ada.wait("Arabic on its own side", `(() => {
 		const p = document.querySelector('.message p'), range = document.createRange();
 		range.selectNodeContents(p);
-		const last = [...range.getClientRects()].at(-1), box = p.getBoundingClientRect();
+		const lines = [...range.getClientRects()].filter((r) => r.width > 20), box = p.getBoundingClientRect();
 		const time = document.querySelector('.message small').getBoundingClientRect();
-		return Math.abs(last.right - box.right) < 2 && last.left > box.left + 20 && time.right < last.left;
+		const apart = (r) => r.bottom <= time.top || r.top >= time.bottom || r.right <= time.left || r.left >= time.right;
+		return lines.length > 1 && lines.every((r) => Math.abs(r.right - box.right) < 8 && apart(r)) && time.left - box.left < 20;
 	})()`)
 	ada.wait("large emoji", `document.querySelectorAll('.message.emoji').length === 1`)
 	ada.wait("isolated names", `document.querySelector('.author > bdi').textContent === 'سلمى' && document.querySelector('#room-list .preview > bdi')`)

@@ -92,9 +92,9 @@ export class Page {
     put($('composer'), 'hidden', !room || room.error !== '');
     this.#drawAsk();
     if (room) {
-      const silent = room.role === 'muted' ? 'muted' : room.readOnly && !room.moderates ? 'readOnly' : '';
-      put($('text'), 'disabled', silent !== '');
-      put($('text'), 'placeholder', t(silent || 'message'));
+      const silent = !room.writable;
+      put($('text'), 'disabled', silent);
+      put($('text'), 'placeholder', t(!silent ? 'message' : room.role === 'muted' ? 'muted' : room.readOnly ? 'readOnly' : 'silent'));
       this.#drawTyping();
     }
     this.#lists();

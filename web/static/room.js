@@ -14,6 +14,7 @@ export class Room {
   data; // of the application
   open = true;
   readOnly = false;
+  archived = false;
   role = 'none';
   rev = 0; // complete up to here; 0: not joined yet
   seq = 0; // the newest message
@@ -68,6 +69,11 @@ export class Room {
 
   get present() {
     return this.role !== 'none' && this.role !== 'banned';
+  }
+
+  /** The user may write here. */
+  get writable() {
+    return this.role !== 'muted' && !this.archived && (!this.readOnly || this.moderates);
   }
 
   get moderates() {
@@ -266,6 +272,7 @@ export class Room {
     this.topic = f.topic ?? '';
     this.avatar = f.avatar ?? '';
     this.data = f.data;
+    this.archived = !!f.archived;
   }
 
   #member(m) {

@@ -78,6 +78,7 @@ export class Room {
   title: string;
   open: boolean;
   readOnly: boolean;
+  archived: boolean;
   role: Role;
   rev: number;
   seq: number;
@@ -112,6 +113,7 @@ export class Room {
   get end(): number;
   get newest(): Message | null;
   get present(): boolean;
+  get writable(): boolean;
   get moderates(): boolean;
   nameOf(user: string): string;
   authorOf(message: Message): string;

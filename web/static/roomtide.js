@@ -23,6 +23,7 @@
 import { Connection, RoomtideError } from './connection.js';
 import { Room } from './room.js';
 import { Outbox } from './outbox.js';
+import { subject } from './token.js';
 
 export { RoomtideError };
 
@@ -284,10 +285,11 @@ export class Roomtide extends Connection {
   /** All rooms of the user, page by page. */
   async #list() {
     const all = [];
-    for (let after; ; after = all.at(-1).room) {
-      const ack = await this.request('rooms', after === undefined ? {} : { after });
+    for (let after; ; ) {
+      const ack = await this.request('rooms', { order: 'activity', after });
       all.push(...(ack.rooms ?? []));
-      if (!ack.more || !ack.rooms?.length) return all;
+      after = ack.next;
+      if (!ack.more || !after) return all;
     }
   }
 
@@ -395,16 +397,5 @@ export class Roomtide extends Connection {
     room.code = room.role === 'banned' ? 'banned' : 'removed';
     room.error = room.role === 'banned' ? 'you are banned from this room' : 'you are not a member of this room any more';
     this.#forget(room.id);
-  }
-}
-
-/** The user that a JWT names, '' if it cannot be read. */
-function subject(token) {
-  try {
-    const part = token.split('.')[1].replaceAll('-', '+').replaceAll('_', '/');
-    const claims = JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(part), (c) => c.charCodeAt(0))));
-    return typeof claims.sub === 'string' ? claims.sub : '';
-  } catch {
-    return '';
   }
 }

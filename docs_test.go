@@ -297,6 +297,7 @@ func metrics(t *testing.T) (names []string) {
 	t.Helper()
 	cfg := config.Default()
 	cfg.DataDir, cfg.Listen = filepath.Join(t.TempDir(), "data"), "127.0.0.1:0"
+	cfg.MetricsPublic = true
 	node, err := server.Open(t.Context(), cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

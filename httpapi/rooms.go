@@ -52,7 +52,7 @@ func (c *call) putRoom() (answer, error) {
 }
 
 func (c *call) listOnline() (answer, error) {
-	limit, err := c.limit()
+	limit, err := c.limit(c.cfg.Limits.PageMembers)
 	if err != nil {
 		return answer{}, err
 	}
@@ -64,7 +64,7 @@ func (c *call) listOnline() (answer, error) {
 }
 
 func (c *call) listMembers() (answer, error) {
-	limit, err := c.limit()
+	limit, err := c.limit(c.cfg.Limits.PageMembers)
 	if err != nil {
 		return answer{}, err
 	}

@@ -77,6 +77,9 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, rt route) {
 	defer cancel()
 	c := &call{API: a, w: w, r: r, ctx: ctx, room: chat.RoomID(r.PathValue("room"))}
 	ans, err := c.run(rt)
+	if err != nil || ans.status != 0 {
+		c.tellBudget(err)
+	}
 	switch {
 	case err != nil:
 		a.fail(w, r, err)

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// pageRooms is how many rooms one answer lists at most, and by default.
-	pageRooms = 1000
+	// PageRooms is how many rooms one answer lists at most, and by default.
+	PageRooms = 1000
 	// maxRooms is how many rooms of a user are looked at to sort them by activity or
 	// to count what is unread in all of them: the first by id.
 	maxRooms = 10_000
@@ -56,7 +56,7 @@ func (e *Engine) Rooms(ctx context.Context, a Actor, o RoomsOptions) (*wire.Room
 
 // filter checks the options.
 func (o *RoomsOptions) filter() (store.RoomFilter, error) {
-	f := store.RoomFilter{Prefix: o.Prefix, Open: o.Open, Archived: o.Archived, Limit: page(o.Limit, pageRooms, pageRooms)}
+	f := store.RoomFilter{Prefix: o.Prefix, Open: o.Open, Archived: o.Archived, Limit: page(o.Limit, PageRooms, PageRooms)}
 	switch o.Order {
 	case "", "id":
 		f.After.Room = chat.RoomID(o.After)

@@ -112,8 +112,12 @@ func (c *call) flag(name string) (*bool, error) {
 	return &on, nil
 }
 
-// limit reads ?limit=, 0 when it is missing. The engine reduces it to its maximum.
-func (c *call) limit() (int, error) {
+// limit reads ?limit=, 0 when it is missing. The engine reduces it to most, which the
+// client is told.
+func (c *call) limit(most int) (int, error) {
 	n, err := c.number("limit")
+	if n > int64(most) {
+		tellLimit(c.w.Header(), most)
+	}
 	return int(min(n, 1<<20)), err
 }

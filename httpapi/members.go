@@ -10,7 +10,7 @@ import (
 )
 
 func (c *call) listMembers() (answer, error) {
-	limit, err := c.limit()
+	limit, err := c.limit(c.cfg.Limits.PageMembers)
 	if err != nil {
 		return answer{}, err
 	}

@@ -90,7 +90,7 @@ func (c *call) listMessages() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	limit, err := c.limit()
+	limit, err := c.limit(c.cfg.Limits.PageMessages)
 	if err != nil {
 		return answer{}, err
 	}
@@ -165,7 +165,7 @@ func (c *call) listChanges() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	limit, err := c.limit()
+	limit, err := c.limit(engine.PageChanges)
 	if err != nil {
 		return answer{}, err
 	}

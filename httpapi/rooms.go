@@ -24,7 +24,7 @@ func (c *call) listRooms() (answer, error) {
 func (c *call) roomsOptions() (o engine.RoomsOptions, err error) {
 	q := c.r.URL.Query()
 	o = engine.RoomsOptions{After: q.Get("after"), Order: q.Get("order"), Prefix: q.Get("prefix")}
-	if o.Limit, err = c.limit(); err != nil {
+	if o.Limit, err = c.limit(engine.PageRooms); err != nil {
 		return o, err
 	}
 	archived, err := c.flag("archived")
@@ -106,7 +106,7 @@ func (c *call) putRoom() (answer, error) {
 }
 
 func (c *call) listOnline() (answer, error) {
-	limit, err := c.limit()
+	limit, err := c.limit(c.cfg.Limits.PageMembers)
 	if err != nil {
 		return answer{}, err
 	}

@@ -89,6 +89,9 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, rt route) {
 	defer cancel()
 	c := &call{API: a, w: w, r: r, ctx: ctx, room: chat.RoomID(r.PathValue("room")), tokenInQuery: rt.tokenInQuery}
 	ans, err := c.run(rt)
+	if err != nil || ans.status != 0 {
+		c.tellBudget(err)
+	}
 	switch {
 	case c.misdirected:
 		writeProblem(w, http.StatusMisdirectedRequest, chat.Public(err))

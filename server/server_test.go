@@ -21,7 +21,13 @@ import (
 	"github.com/roomtide/roomtide/store"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if addr := os.Getenv(floodEnv); addr != "" { // this is the other process of a benchmark
+		flood(addr)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func settings(t *testing.T) *config.Config {
 	cfg := config.Default()

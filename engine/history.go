@@ -22,6 +22,7 @@ func (e *Engine) History(ctx context.Context, a Actor, room chat.RoomID, p store
 	if err != nil {
 		return nil, err
 	}
+	a.hideKeys(ms)
 	return &wire.HistoryReply{Room: room, Messages: ms, More: more}, nil
 }
 
@@ -37,5 +38,6 @@ func (e *Engine) Changes(ctx context.Context, a Actor, room chat.RoomID, after c
 	if err != nil {
 		return nil, err
 	}
+	a.hideKeys(d.Messages)
 	return &wire.ChangesReply{Delta: &d}, nil
 }

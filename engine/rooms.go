@@ -34,6 +34,10 @@ func (e *Engine) Rooms(ctx context.Context, a Actor) (*wire.RoomsReply, error) {
 		if !ok {
 			continue
 		}
+		if h.Last != nil && h.Last.User != a.User && !a.Server {
+			last := *h.Last
+			last.Key, h.Last = "", &last
+		}
 		reply.Rooms = append(reply.Rooms, wire.MyRoom{
 			Room: h.Room, Role: u.Role, Read: u.Read, Last: h.Last,
 			Unread: int64(max(h.Room.LastSeq-u.Read, 0)),

@@ -15,7 +15,7 @@ import (
 
 const (
 	allowMethods = "GET, POST, PUT, PATCH, DELETE"
-	allowHeaders = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Roomtide-User"
+	allowHeaders = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Prefer, Roomtide-User"
 )
 
 // checkOrigin adds the headers of CORS and refuses foreign pages.

@@ -16,9 +16,11 @@ func (b *batch) applyJoin(c *change.Join) (change.Reply, error) {
 	role, created := chat.RoleMember, false
 	if !r.exists {
 		if c.Create == nil {
-			return change.Reply{}, chat.E(chat.NotFound, "there is no such room")
+			return change.Reply{}, notFound(c.Granted)
 		}
-		r.create(b, c.Create)
+		if err := r.create(b, c.Create); err != nil {
+			return change.Reply{}, err
+		}
 		created = true
 		if c.Own {
 			role = chat.RoleOwner
@@ -38,6 +40,16 @@ func (b *batch) applyJoin(c *change.Join) (change.Reply, error) {
 	}
 	b.changeOneOfMany(r, m)
 	return change.Reply{Room: r.Room, Member: b.member(c.Room, c.User), Rev: r.Rev, Created: created, Changed: true}, nil
+}
+
+// notFound is the answer to a join of a room that does not exist. The host, and a
+// user that the host admits to the room, may know that; for others it looks like a
+// room that they are not admitted to.
+func notFound(granted bool) error {
+	if granted {
+		return chat.E(chat.NotFound, "there is no such room")
+	}
+	return chat.NotInvited()
 }
 
 // namedJoins is how many members a room may have for each join or new name to be an
@@ -65,11 +77,16 @@ func (b *batch) changeOneOfMany(r *room, m chat.Member) {
 	b.setMember(m)
 }
 
-// create makes the room in the batch.
-func (r *room) create(b *batch, spec *change.RoomSpec) {
+// create makes the room in the batch. Rooms of earlier versions may have ids under
+// which none is made any more: Invalid.
+func (r *room) create(b *batch, spec *change.RoomSpec) error {
+	if err := chat.CheckID("room", string(r.ID), b.limits.IDBytes); err != nil {
+		return err
+	}
 	r.Room = chat.Room{ID: r.ID, Title: spec.Title, Open: spec.Open, ReadOnly: spec.ReadOnly, Created: b.now}
 	r.exists = true
 	b.touch(r)
+	return nil
 }
 
 // changeMember stores a changed member row; the event has the row.

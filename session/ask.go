@@ -36,6 +36,8 @@ func (s *Session) ask(ctx context.Context, cmd *wire.Command) (wire.Reply, error
 		return reply(e.Users(ctx, cmd.Of))
 	case wire.Rooms:
 		return reply(e.Rooms(ctx, a))
+	case wire.GetRoom:
+		return reply(e.GetRoom(ctx, a, cmd.Room))
 	}
 	return nil, chat.E(chat.UnknownType, "unknown type")
 }

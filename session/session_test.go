@@ -54,8 +54,8 @@ func (lines) AppendGap(dst []byte, room chat.RoomID, rev chat.Rev, reason chat.G
 func (lines) Ack(dst []byte, id int64, hasID bool, r wire.Reply) []byte {
 	return append(wire.AppendAck(dst, id, hasID, r), '\n')
 }
-func (lines) Error(dst []byte, id int64, hasID bool, e *chat.Error) []byte {
-	return append(wire.AppendError(dst, id, hasID, e), '\n')
+func (lines) Error(dst []byte, cmd *wire.Command, e *chat.Error) []byte {
+	return append(wire.AppendError(dst, cmd, e), '\n')
 }
 
 // peer is a client of the node.
@@ -103,7 +103,7 @@ func (p *peer) say(frame string) {
 	p.t.Helper()
 	var cmd wire.Command
 	if err := wire.Decode([]byte(frame), &cmd); err != nil {
-		p.s.BadFrame(cmd.ID, cmd.HasID, err)
+		p.s.BadFrame(&cmd, err)
 		return
 	}
 	p.s.Handle(p.t.Context(), &cmd)
@@ -171,7 +171,7 @@ func TestConversation(t *testing.T) {
 	ann.ask(`{"type":"edit","id":7,"room":"r","seq":1,"message":"hi!"}`, "type", "ack", "rev", 4)
 	ann.want("type", "edited", "message", "hi!")
 	bob.want("type", "edited")
-	bob.ask(`{"type":"react","id":8,"room":"r","seq":1,"emoji":"+"}`, "type", "ack", "rev", 5)
+	bob.ask(`{"type":"react","id":8,"room":"r","seq":1,"emoji":"👍"}`, "type", "ack", "rev", 5)
 	bob.want("type", "reacted", "on", true)
 	bob.ask(`{"type":"delete","id":9,"room":"r","seq":1}`, "type", "error", "code", "forbidden")
 	ann.want("type", "reacted")
@@ -234,7 +234,7 @@ func TestTokens(t *testing.T) {
 	}
 	p.ask(`{"type":"hello","id":4,"token":"`+token+`"}`, "type", "ack", "user", "ann", "name", "Ann", "guest", false)
 	p.ask(`{"type":"join","id":5,"room":"r"}`, "type", "ack") // granted, so it is made
-	p.ask(`{"type":"join","id":6,"room":"other"}`, "type", "error", "code", "not_found")
+	p.ask(`{"type":"join","id":6,"room":"other"}`, "type", "error", "command", "join", "room", "other", "code", "forbidden")
 }
 
 // An authentication while too many are under way is answered busy, and succeeds

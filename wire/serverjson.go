@@ -15,6 +15,7 @@ type serverJSON struct {
 	Room chat.RoomID `json:"room"`
 	messageJSON
 
+	Command    Type            `json:"command"`
 	Code       json.RawMessage `json:"code"`
 	RetryAfter int64           `json:"retry_after"`
 	Reason     string          `json:"reason"`
@@ -43,7 +44,11 @@ type serverJSON struct {
 	OnlineCount int             `json:"online_count"`
 	Unread      int64           `json:"unread"`
 	More        bool            `json:"more"`
+	Older       bool            `json:"older"`
+	Partial     bool            `json:"partial"`
 	Reset       bool            `json:"reset"`
+	Member      chat.UserID     `json:"member"`
+	Features    []string        `json:"features"`
 	Rooms       []myRoomJSON    `json:"rooms"`
 	Users       []userJSON      `json:"users"`
 }
@@ -113,6 +118,7 @@ func (j *serverJSON) ack(f *ServerFrame) error {
 	f.Info = j.info()
 	f.MemberCount, f.OnlineCount = max(j.MemberCount, j.Count), j.OnlineCount
 	f.Unread, f.More, f.Reset = j.Unread, j.More, j.Reset
+	f.Older, f.Partial, f.Member, f.Features = j.Older, j.Partial, j.Member, j.Features
 	if j.Limits != nil {
 		f.Limits = new(chat.Limits)
 		for _, l := range limitFields(f.Limits) {
@@ -149,6 +155,7 @@ func (j *serverJSON) info() *chat.Room {
 
 func (j *serverJSON) refusal(f *ServerFrame) error {
 	var code string
+	f.Command = j.Command
 	f.Err = &chat.Error{Text: j.Text, RetryAfter: j.RetryAfter}
 	if err := json.Unmarshal(j.Code, &code); err != nil {
 		return err

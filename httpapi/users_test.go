@@ -219,7 +219,7 @@ func TestBansAndMutes(t *testing.T) {
 		{"GET", "/members?role=king", "", "as ann", 400},
 		{"GET", "/members?role=none", "", "as ann", 400},
 		{"POST", "/messages", `{"message":"x"}`, "as cid", 403},
-		{"PUT", "/messages/1/reactions/x", "", "as cid", 404},
+		{"PUT", "/messages/1/reactions/%F0%9F%91%8D", "", "as cid", 404},
 		{"GET", "/messages", "", "as cid", 200},
 		{"POST", "/messages", `{"message":"x"}`, "as ben", 403},
 		{"PUT", "/members/ben", `{}`, "as ben", 403},

@@ -369,3 +369,49 @@ func TestNamesOfUsers(t *testing.T) {
 	bob.ask(`{"type":"members","id":6,"room":"r","role":"banned"}`, "type", "error", "code", "forbidden")
 	bob.ask(`{"type":"members","id":7,"room":"r","role":"member"}`, "type", "ack", "count", 2)
 }
+
+// Rooms and memberships are changed over sockets as over HTTP, by those who may.
+func TestRoomsAndMembersOverSockets(t *testing.T) {
+	n := newNode(t, true)
+	ann, bob := n.connect(), n.connect()
+	ann.ask(`{"type":"set_room","id":1,"user":"ann","room":"r","title":"Red","open":true}`, "type", "ack", "room", "r", "title", "Red", "open", true, "member_count", 1)
+	ann.ask(`{"type":"join","id":2,"room":"r"}`, "type", "ack", "role", "owner")
+	bob.ask(`{"type":"room","id":1,"user":"bob","room":"r"}`, "type", "error", "command", "room", "room", "r", "code", "not_member")
+	bob.ask(`{"type":"set_room","id":2,"room":"r","title":"x"}`, "type", "error", "command", "set_room", "code", "not_member")
+	ann.ask(`{"type":"set_member","id":3,"room":"r","member":"bob","role":"moderator"}`, "type", "ack", "room", "r", "member", "bob", "role", "moderator")
+	ann.want("type", "member", "user", "bob", "role", "moderator")
+	bob.ask(`{"type":"room","id":3,"room":"r"}`, "type", "ack", "title", "Red", "member_count", 2)
+	bob.ask(`{"type":"set_room","id":4,"room":"r","title":"x"}`, "type", "error", "code", "forbidden")
+	bob.ask(`{"type":"set_member","id":5,"room":"r","member":7,"role":"banned"}`, "type", "ack", "member", "7", "role", "banned")
+	bob.ask(`{"type":"set_member","id":6,"room":"r","member":"7","role":"none"}`, "type", "ack", "role", "banned")
+	bob.ask(`{"type":"set_member","id":7,"room":"r","member":"7","role":"none","unban":true}`, "type", "ack", "role", "none")
+	bob.ask(`{"type":"set_member","id":8,"room":"r","member":"ann","role":"member"}`, "type", "error", "code", "forbidden")
+	bob.ask(`{"type":"set_member","id":9,"room":"r","member":"eve","role":"king"}`, "type", "error", "command", "set_member", "code", "invalid")
+	bob.ask(`{"type":"set_member","id":10,"room":"r","member":"eve "}`, "type", "error", "code", "invalid")
+	bob.ask(`{"type":"set_member","id":11,"room":"r","member":"eve ","role":"member"}`, "type", "error", "code", "invalid")
+}
+
+// A guest's name follows the rule of names; it is not dropped in silence.
+func TestNamesOfGuests(t *testing.T) {
+	n := newNode(t, true)
+	n.connect().ask(`{"type":"hello","id":1,"user":"ann","name":"a\u202eb"}`, "type", "error", "command", "hello", "code", "invalid")
+	n.connect().ask(`{"type":"hello","id":1,"user":"ann\u200b"}`, "type", "error", "code", "invalid")
+	n.connect().ask(`{"type":"hello","id":1,"user":7,"name":"Ann"}`, "type", "ack", "user", "7", "name", "Ann")
+}
+
+// The answer of a join says whether there are older messages or whether the room is
+// not joined yet; hello says what the server knows.
+func TestOlderAndPartial(t *testing.T) {
+	n := newNode(t, true)
+	ann := n.connect()
+	ann.ask(`{"type":"hello","id":1,"user":"ann"}`, "type", "ack", "features", []any{"room", "set_room", "set_member", "command", "older", "partial"})
+	for i := range 3 {
+		ann.ask(fmt.Sprintf(`{"type":"message","id":%d,"room":"r","message":"x"}`, i+2), "type", "error")
+	}
+	ann.ask(`{"type":"set_room","id":9,"room":"r"}`, "type", "ack")
+	for i := range 3 {
+		ann.ask(fmt.Sprintf(`{"type":"message","id":%d,"room":"r","message":"x"}`, i+2), "type", "ack")
+	}
+	ann.ask(`{"type":"join","id":10,"room":"r","after":0,"limit":1}`, "more", true, "partial", true)
+	ann.ask(`{"type":"join","id":11,"room":"r","limit":1}`, "more", true, "older", true)
+}

@@ -177,7 +177,7 @@ func (v *Verifier) identify(c *claims) (*Identity, error) {
 		}
 	}
 	for _, r := range c.Rooms {
-		if err := chat.CheckID("room", r, v.limits.IDBytes); err != nil {
+		if err := chat.CheckRef("room", r, v.limits.IDBytes); err != nil {
 			return nil, unauthed("the token's rooms are not room ids", err)
 		}
 		if id.Rooms == nil {

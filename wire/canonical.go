@@ -69,7 +69,7 @@ const shortNumber = 300
 
 // finite reports whether a float64 can hold the number, if not exactly.
 func finite(n []byte) bool {
-	if len(n) <= shortNumber && bytes.IndexAny(n, "eE") < 0 {
+	if len(n) <= shortNumber && !bytes.ContainsAny(n, "eE") {
 		return true
 	}
 	_, err := strconv.ParseFloat(string(n), 64)

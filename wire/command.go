@@ -37,7 +37,7 @@ const (
 // Features are what was added to version 1 of the protocol after it was published,
 // by the name of the command or of the field of a reply. The ack of hello has them,
 // so that a client can tell what a server knows. The list is append-only.
-var Features = []string{"room", "set_room", "set_member", "command", "older", "partial"}
+var Features = []string{"room", "set_room", "set_member", "command", "older", "partial", "users"}
 
 // Command is one request of a client, with the fields of every type; Type says
 // which of them count. Fields with unknown names are not kept.

@@ -38,6 +38,7 @@ check: go ## format, vet, staticcheck, floors, documents, generated files, modul
 generate: go ## write the files that are made from code
 	go test -run '^TestDocIsUpToDate$$' ./config -args -update
 	go test -run '^TestFloorsAreDocumented$$' . -args -update
+	go test -run '^TestPermissions$$' ./test/matrix -args -update
 
 bench: build ## benchmarks of SQLite and the hub, then of fresh nodes under load (ARGS="rooms --floors")
 	go test -run '^$$' -bench . -benchmem ./store/sqlite

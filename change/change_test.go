@@ -33,6 +33,7 @@ var golden = []struct {
 		"321a0a01721203616e6e1a03416e6e20012a070a0152100118013001"},
 	{&change.Leave{Room: "r", User: "ann"}, "3a080a01721203616e6e"},
 	{&change.SetMember{Room: "r", By: "ann", Server: true, User: "bob", Name: ptr("Bob"), Role: chat.RoleBanned}, "42160a01721203616e6e18012203626f622a03426f623004"},
+	{&change.SetMember{Room: "r", By: "ann", User: "bob", Unban: true}, "420f0a01721203616e6e2203626f625801"},
 	{&change.SetRoom{Room: "r", By: "ann", Server: true, Create: &change.RoomSpec{Open: true}, Title: ptr(""), Open: ptr(false), ReadOnly: ptr(true)},
 		"4a140a01721203616e6e1801220210012a0030003801"},
 	{&change.Read{User: "ann", Room: "r", Seq: 7}, "520a0a03616e6e1201721807"},

@@ -58,7 +58,7 @@ func (c *Join) fields(f *coder) {
 //
 // The client's request fills in Room.
 //
-// Replies Rev, Changed. Errors: NotFound.
+// Replies Rev, Changed.
 type Leave struct {
 	Room chat.RoomID
 	User chat.UserID
@@ -79,10 +79,11 @@ func (c *Leave) fields(f *coder) {
 }
 
 // SetMember puts a user into the room, changes the user's role, puts the user
-// out (RoleNone), bans or mutes the user. A member has the role that is set, until
-// it ends; Until is 0 for roles that do not end.
+// out (RoleNone), bans or mutes the user. RoleNone leaves a ban as it is, unless
+// Unban says that it ends. A member has the role that is set, until it ends; Until is
+// 0 for roles that do not end.
 //
-// The client's request fills in Room, User, Name, Data, Role and Until.
+// The client's request fills in Room, User, Name, Data, Role, Until and Unban.
 //
 // Replies Rev, Member, Changed. Errors: NotFound, NotMember, Forbidden.
 type SetMember struct {
@@ -94,6 +95,7 @@ type SetMember struct {
 	Data   *string // nil: stays
 	Role   chat.Role
 	Until  int64 // Unix milliseconds, 0: never
+	Unban  bool  // with RoleNone: ends a ban as well
 
 	// Known and Avatar are those of the user's profile. Where they are left out, the
 	// row gets them a moment later (package projection).
@@ -121,6 +123,7 @@ func (c *SetMember) fields(f *coder) {
 	number(f, 8, &c.Until)
 	text(f, 9, &c.Known)
 	text(f, 10, &c.Avatar)
+	flag(f, 11, &c.Unban)
 }
 
 // SetRoom changes a room, and makes it if there is none and Create is set. Nil

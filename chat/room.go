@@ -8,7 +8,7 @@ type Room struct {
 	Avatar   string // address of a picture (CheckAvatar); may be empty
 	Data     string // opaque JSON of the application, empty if none
 	Open     bool   // every authenticated user may join; otherwise members are added
-	ReadOnly bool   // only moderators and owners may post
+	ReadOnly bool   // only moderators and owners may post, edit, react and be seen typing
 	LastSeq  Seq    // number of the newest message, 0 when there is none
 	Rev      Rev    // number of the newest change
 	InfoRev  Rev    // the last change of anything above but ID, LastSeq and Rev

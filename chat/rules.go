@@ -15,7 +15,13 @@ func CanJoin(room *Room, now Role, granted bool) error {
 	case room.Open || granted:
 		return nil
 	}
-	return E(Forbidden, "this room is by invitation")
+	return NotInvited()
+}
+
+// NotInvited is the answer to a user who joins a room that is by invitation, and to
+// one who joins a room that does not exist: both look the same.
+func NotInvited() error {
+	return E(Forbidden, "there is no such room, or it is by invitation")
 }
 
 // CanRead decides whether a member may read the room.
@@ -52,20 +58,10 @@ func CanPost(room *Room, role Role) error {
 	return nil
 }
 
-// CanReact decides whether a member may react to messages of the room.
-func CanReact(role Role) error {
-	if err := CanRead(role); err != nil {
-		return err
-	}
-	if role == RoleMuted {
-		return E(Forbidden, "you are muted in this room")
-	}
-	return nil
-}
-
-// CanEdit decides whether user may replace the text of m: the author alone.
-func CanEdit(m *Message, user UserID, role Role) error {
-	if err := CanRead(role); err != nil {
+// CanEdit decides whether user may replace the text of m: the author alone, and as
+// long as the author may post.
+func CanEdit(room *Room, m *Message, user UserID, role Role) error {
+	if err := CanPost(room, role); err != nil {
 		return err
 	}
 	if m.Deleted {
@@ -80,7 +76,17 @@ func CanEdit(m *Message, user UserID, role Role) error {
 	return nil
 }
 
-// CanDelete decides whether user may delete m: the author, or a moderator.
+// CanReact decides whether a member may put a reaction under a message, or take the
+// member's own away. In a read-only room members take back and do not add.
+func CanReact(room *Room, role Role, on bool) error {
+	if !on {
+		return CanRead(role)
+	}
+	return CanPost(room, role)
+}
+
+// CanDelete decides whether user may delete m: the author, or a moderator. An author
+// may take back what the author may not edit any more.
 func CanDelete(m *Message, user UserID, role Role) error {
 	if err := CanRead(role); err != nil {
 		return err

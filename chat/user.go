@@ -49,6 +49,19 @@ func CheckAvatar(s string, l *Limits) error {
 
 func notPrinted(r rune) bool { return unicode.In(r, unicode.C, unicode.Z) }
 
+// About returns data that a client gives about a user, a room or a member, as it is
+// kept: nil is not given, and an empty object, list or string is none.
+func About(data []byte) *string {
+	if data == nil {
+		return nil
+	}
+	s := string(data)
+	if s == `{}` || s == `[]` || s == `""` {
+		s = ""
+	}
+	return &s
+}
+
 // CheckAbout returns the error for data that is kept about a user, a room or a
 // member, nil if it is good.
 func CheckAbout(data string, l *Limits) error {

@@ -48,8 +48,8 @@ func TestMemberAt(t *testing.T) {
 func TestMuted(t *testing.T) {
 	open, readOnly, m := &Room{Open: true}, &Room{ReadOnly: true}, &Message{User: "ann"}
 	for what, err := range map[string]error{
-		"post": CanPost(open, RoleMuted), "post in a read-only room": CanPost(readOnly, RoleMuted), "react": CanReact(RoleMuted),
-		"edit": CanEdit(m, "ann", RoleMuted), "delete another's": CanDelete(m, "ben", RoleMuted),
+		"post": CanPost(open, RoleMuted), "post in a read-only room": CanPost(readOnly, RoleMuted), "react": CanReact(open, RoleMuted, true),
+		"edit": CanEdit(open, m, "ann", RoleMuted), "delete another's": CanDelete(m, "ben", RoleMuted),
 		"change roles": CanSetRole(RoleMuted, RoleMember, RoleBanned), "change the room": CanSetRoom(RoleMuted),
 	} {
 		if KindOf(err) != Forbidden {
@@ -57,7 +57,7 @@ func TestMuted(t *testing.T) {
 		}
 	}
 	for what, err := range map[string]error{
-		"read": CanRead(RoleMuted), "join again": CanJoin(&Room{}, RoleMuted, false), "delete their own": CanDelete(m, "ann", RoleMuted),
+		"read": CanRead(RoleMuted), "take a reaction back": CanReact(open, RoleMuted, false), "join again": CanJoin(&Room{}, RoleMuted, false), "delete their own": CanDelete(m, "ann", RoleMuted),
 		"be muted by a moderator": CanSetRole(RoleModerator, RoleMember, RoleMuted), "be unmuted": CanSetRole(RoleModerator, RoleMuted, RoleMember),
 	} {
 		if err != nil {

@@ -119,7 +119,7 @@ func (c *fakeConn) ack(cmd *wire.Command, r wire.Reply) {
 }
 
 func (c *fakeConn) refuse(cmd *wire.Command, e *chat.Error) {
-	c.out <- wire.AppendError(nil, cmd.ID, cmd.HasID, e)
+	c.out <- wire.AppendError(nil, cmd, e)
 }
 
 func (c *fakeConn) handle(cmd *wire.Command) {

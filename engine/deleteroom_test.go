@@ -35,7 +35,7 @@ func TestDeletedRoom(t *testing.T) {
 	n.do(t, host, &change.SetMember{Room: "r", User: "ann", Role: chat.RoleOwner})
 	n.do(t, host, &change.SetMember{Room: "r", User: "bob", Role: chat.RoleMember})
 	n.post(t, "r", as("ann"), 700)
-	n.do(t, as("bob"), &change.React{Room: "r", Seq: 5, Emoji: "+", On: true})
+	n.do(t, as("bob"), &change.React{Room: "r", Seq: 5, Emoji: "👍", On: true})
 	_, err := n.Do(ctx, as("bob"), &change.DeleteRoom{Room: "r"})
 	wantKind(t, "a member deletes it", err, chat.Forbidden)
 	n.do(t, as("ann"), &change.DeleteRoom{Room: "r"})
@@ -44,7 +44,6 @@ func TestDeletedRoom(t *testing.T) {
 	}
 	n.do(t, host, &change.DeleteRoom{Room: "r"}) // was deleted before
 	for what, ask := range map[string]func() error{
-		"join":    func() error { _, err := n.Join(ctx, as("bob"), "r", engine.JoinOptions{}); return err },
 		"room":    func() error { _, err := n.GetRoom(ctx, host, "r"); return err },
 		"changes": func() error { _, err := n.Changes(ctx, host, "r", 0, 0); return err },
 		"members": func() error { _, err := n.Members(ctx, host, "r", chat.RoleNone, "", 0); return err },
@@ -59,6 +58,8 @@ func TestDeletedRoom(t *testing.T) {
 	} {
 		wantKind(t, what, ask(), chat.NotFound)
 	}
+	_, err = n.Join(ctx, as("bob"), "r", engine.JoinOptions{})
+	wantKind(t, "join", err, chat.Forbidden) // as of a room that bob is not admitted to
 	if h, err := n.History(ctx, host, "r", store.Page{}, engine.Around{}); err == nil && len(h.Messages) > 0 {
 		t.Errorf("%d messages for the back end", len(h.Messages))
 	}

@@ -120,8 +120,10 @@ func New(cfg Config) *Engine {
 // Limits are the limits in force.
 func (e *Engine) Limits() *chat.Limits { return &e.cfg.Limits }
 
+// checkRoom is what a room is checked for that may exist. The lane checks the id of
+// one that is made.
 func (e *Engine) checkRoom(room chat.RoomID) error {
-	return chat.CheckID("room", string(room), e.cfg.Limits.IDBytes)
+	return chat.CheckRef("room", string(room), e.cfg.Limits.IDBytes)
 }
 
 // checkRead is what every question about a room is checked for: the id makes sense

@@ -46,7 +46,7 @@ func TestWhatIsRefused(t *testing.T) {
 	wantKind(t, "empty room", post(ann, "", chat.Draft{Text: "x"}), chat.Invalid)
 	wantKind(t, "long room", post(ann, chat.RoomID(strings.Repeat("r", 129)), chat.Draft{Text: "x"}), chat.TooLarge)
 	wantKind(t, "control character", post(ann, "r\x00", chat.Draft{Text: "x"}), chat.Invalid)
-	wantKind(t, "no such room", post(ann, "nowhere", chat.Draft{Text: "x"}), chat.NotFound)
+	wantKind(t, "no such room", post(ann, "nowhere", chat.Draft{Text: "x"}), chat.NotMember)
 	wantKind(t, "not a member", post(eve, "r", chat.Draft{Text: "x"}), chat.NotMember)
 	wantKind(t, "empty message", post(ann, "r", chat.Draft{}), chat.Invalid)
 	wantKind(t, "long message", post(ann, "r", chat.Draft{Text: long}), chat.TooLarge)
@@ -73,7 +73,10 @@ func TestWhatIsRefused(t *testing.T) {
 	wantKind(t, "no emoji", err, chat.Invalid)
 	_, err = n.Do(ctx, ann, &change.Edit{Room: "r", Text: "x"})
 	wantKind(t, "no seq", err, chat.Invalid)
-	_, err = n.Do(ctx, ann, &change.SetMember{Room: "r", User: "bob", Name: &long, Role: chat.RoleMember})
+	name := "Bob"
+	_, err = n.Do(ctx, ann, &change.SetMember{Room: "r", User: "bob", Name: &name, Role: chat.RoleMember})
+	wantKind(t, "a name that a member gives", err, chat.Forbidden)
+	_, err = n.Do(ctx, engine.Actor{Server: true}, &change.SetMember{Room: "r", User: "bob", Name: &long, Role: chat.RoleMember})
 	wantKind(t, "long name", err, chat.TooLarge)
 }
 
@@ -82,9 +85,9 @@ func TestOnlyTheHostMakesRooms(t *testing.T) {
 	ctx := t.Context()
 	ann := engine.Actor{User: "ann"}
 	_, err := n.Join(ctx, ann, "shop", engine.JoinOptions{})
-	wantKind(t, "join nothing", err, chat.NotFound)
+	wantKind(t, "join nothing", err, chat.Forbidden)
 	_, err = n.Do(ctx, ann, &change.SetRoom{Room: "shop"})
-	wantKind(t, "make a room", err, chat.NotFound)
+	wantKind(t, "make a room", err, chat.NotMember)
 	title := "Shop"
 	if r, err := n.Do(ctx, engine.Actor{Server: true}, &change.SetRoom{Room: "shop", Title: &title}); err != nil || !r.Created {
 		t.Fatal(r, err)
@@ -220,7 +223,7 @@ func TestStamps(t *testing.T) {
 	for _, c := range []change.Change{
 		&change.Send{Room: "r", User: "eve", Server: true, Draft: chat.Draft{Text: "x"}},
 		&change.Edit{Room: "r", Seq: 1, User: "eve", Server: true, Text: "y"},
-		&change.React{Room: "r", Seq: 1, User: "eve", Server: true, Emoji: "+", On: true},
+		&change.React{Room: "r", Seq: 1, User: "eve", Server: true, Emoji: "👍", On: true},
 		&change.Delete{Room: "r", Seq: 1, User: "eve", Server: true},
 		&change.SetMember{Room: "r", By: "eve", Server: true, User: "eve", Role: chat.RoleModerator},
 		&change.SetRoom{Room: "r", By: "eve", Server: true, Create: &change.RoomSpec{ReadOnly: true}, Title: &title},
@@ -243,7 +246,7 @@ func TestStamps(t *testing.T) {
 	}
 	host := newNode(t, func(c *engine.Config) { c.UsersMakeRooms = false })
 	_, err := host.Do(ctx, ann, &change.SetRoom{Room: "new", Server: true, Create: &change.RoomSpec{}})
-	wantKind(t, "a room with a forged permission", err, chat.NotFound)
+	wantKind(t, "a room with a forged permission", err, chat.NotMember)
 }
 
 // Changes that are not a user's are refused, and Submit refuses at once.

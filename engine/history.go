@@ -31,6 +31,7 @@ func (e *Engine) History(ctx context.Context, a Actor, room chat.RoomID, p store
 	if err != nil {
 		return nil, err
 	}
+	a.hideKeys(ms)
 	return &wire.HistoryReply{Room: room, Messages: ms, More: more}, nil
 }
 
@@ -55,6 +56,7 @@ func (e *Engine) historyAround(ctx context.Context, a Actor, room chat.RoomID, p
 	if err != nil {
 		return nil, err
 	}
+	a.hideKeys(ms)
 	return &wire.HistoryReply{Room: room, Messages: ms, More: older, Newer: newer}, nil
 }
 
@@ -96,5 +98,6 @@ func (e *Engine) Changes(ctx context.Context, a Actor, room chat.RoomID, after c
 	if err != nil {
 		return nil, err
 	}
+	a.hideKeys(d.Messages)
 	return &wire.ChangesReply{Delta: &d}, nil
 }

@@ -27,7 +27,7 @@ type JoinOptions struct {
 
 // Join makes the actor a member of the room, makes the room where that is
 // allowed, and answers with the state of the room at reply.Rev: live events with
-// a higher Rev complete it. Errors: Invalid, NotFound, Forbidden, NotMember (with
+// a higher Rev complete it. Errors: Invalid, Forbidden, NotFound (the host), NotMember (with
 // Again), RateLimited, Busy.
 func (e *Engine) Join(ctx context.Context, a Actor, room chat.RoomID, o JoinOptions) (*wire.JoinReply, error) {
 	if err := e.checkRoom(room); err != nil {
@@ -61,6 +61,7 @@ func (e *Engine) Join(ctx context.Context, a Actor, room chat.RoomID, o JoinOpti
 			return nil, err
 		}
 	}
+	a.hideKeys(reply.Messages)
 	reply.Online, reply.Count, err = e.cfg.Presence.Online(ctx, room, joinPage)
 	return reply, err
 }

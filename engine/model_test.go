@@ -299,7 +299,7 @@ func TestEverybodySeesTheSameRoom(t *testing.T) {
 				fine(t, err)
 			},
 			"react": func(t *rapid.T) {
-				emoji := rapid.SampledFrom([]string{"+", "-"}).Draw(t, "emoji")
+				emoji := rapid.SampledFrom([]string{"👍", "👎"}).Draw(t, "emoji")
 				_, err := n.Do(t.Context(), user(t), &change.React{Room: room, Seq: seq(t), Emoji: emoji, On: rapid.Bool().Draw(t, "on")})
 				fine(t, err)
 			},

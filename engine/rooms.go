@@ -51,6 +51,9 @@ func (e *Engine) Rooms(ctx context.Context, a Actor, o RoomsOptions) (*wire.Room
 		return nil, err
 	}
 	reply.More = reply.Next != ""
+	for i := range reply.Rooms {
+		a.hideKey(reply.Rooms[i].Last)
+	}
 	return reply, e.fillUnread(ctx, a.User, reply.Rooms)
 }
 

@@ -115,7 +115,7 @@ func TestArchivedRooms(t *testing.T) {
 	for what, c := range map[string]change.Change{
 		"a message":  &change.Send{Room: "a", Draft: chat.Draft{Text: "x"}},
 		"an edit":    &change.Edit{Room: "a", Seq: 1, Text: "y"},
-		"a reaction": &change.React{Room: "a", Seq: 1, Emoji: "+", On: true},
+		"a reaction": &change.React{Room: "a", Seq: 1, Emoji: "👍", On: true},
 	} {
 		_, err := n.Do(ctx, as("bob"), c)
 		wantKind(t, what, err, chat.Forbidden)

@@ -10,10 +10,16 @@ func (e *Engine) prepareSetMember(a *Actor, c *change.SetMember) error {
 	if err := e.checkRoom(c.Room); err != nil {
 		return err
 	}
-	if err := chat.CheckID("user", string(c.User), e.cfg.Limits.IDBytes); err != nil {
+	if err := chat.CheckRef("user", string(c.User), e.cfg.Limits.IDBytes); err != nil {
 		return err
 	}
 	c.Known, c.Avatar = "", ""
+	if c.Name != nil && !a.Server {
+		return chat.E(chat.Forbidden, "only the host's back end gives a member a name")
+	}
+	if c.Unban && c.Role != chat.RoleNone {
+		return chat.E(chat.Invalid, "unban goes with the role none")
+	}
 	if err := e.checkAbout(c.Name, nil, c.Data); err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func (e *Engine) Users(ctx context.Context, users []chat.UserID) (*wire.UsersRep
 	}
 	seen := map[chat.UserID]bool{}
 	for _, u := range users {
-		if err := chat.CheckID("user", string(u), e.cfg.Limits.IDBytes); err != nil {
+		if err := chat.CheckRef("user", string(u), e.cfg.Limits.IDBytes); err != nil {
 			return nil, err
 		}
 		if seen[u] {

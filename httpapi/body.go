@@ -1,27 +1,63 @@
 package httpapi
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/wire"
 )
 
-// fields are the members of a body, which is always one JSON object and read by
-// the same rules as a frame (wire.DecodeObject). Unknown names are ignored.
-type fields map[string]json.RawMessage
+// fields are the members of a body, which is one JSON object and read by the same
+// rules as a frame (wire.DecodeObject).
+type fields struct{ wire.Object }
 
-// body reads the request's body: JSON, bounded in size. The server bounds its time.
+// body reads the request's body: JSON, bounded in size; the server bounds its time. No
+// body and the empty array, which is how PHP writes an empty object, are the empty
+// object. A name that the specification does not have for this operation is refused.
 func (c *call) body() (fields, error) {
-	kind, _, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
-	if err != nil || kind != "application/json" {
-		return nil, chat.E(chat.Invalid, "the Content-Type must be application/json")
+	raw, err := c.read()
+	if err != nil {
+		return fields{}, err
 	}
+	if s := string(bytes.TrimSpace(raw)); s == "" || s == "[]" {
+		return fields{}, nil
+	}
+	if err := c.checkMedia(); err != nil {
+		return fields{}, err
+	}
+	object, err := wire.DecodeObject(raw)
+	if err != nil {
+		return fields{}, chat.E(chat.Invalid, "the body is "+chat.Public(err).Text)
+	}
+	return fields{object}, c.checkNames("field", maps.Keys(object), c.op.fields)
+}
+
+// checkMedia refuses a body that does not say that it is JSON. A page of another
+// origin can send any other kind without asking first.
+func (c *call) checkMedia() error {
+	if enc := c.r.Header.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
+		return unsupported("the body is compressed; send it without Content-Encoding")
+	}
+	kind, _, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
+	switch {
+	case err == nil && kind == "application/json":
+		return nil
+	case kind == "application/x-www-form-urlencoded" || kind == "multipart/form-data":
+		return unsupported("the body is a form; send JSON, with the Content-Type application/json")
+	}
+	return unsupported("the Content-Type must be application/json")
+}
+
+// read reads the request's body, bounded in size.
+func (c *call) read() ([]byte, error) {
 	limit := int64(c.cfg.Limits.FrameBytes)
 	tooLarge := chat.E(chat.TooLarge, "the body is larger than "+strconv.FormatInt(limit, 10)+" bytes")
 	if c.r.ContentLength > limit {
@@ -35,17 +71,13 @@ func (c *call) body() (fields, error) {
 		c.w.Header().Set("Connection", "close") // the rest of the body may still arrive
 		return nil, &chat.Error{Kind: chat.Invalid, Op: "httpapi.body", Text: "the body did not come in whole and in time", Err: err}
 	}
-	f, err := wire.DecodeObject(raw)
-	if err != nil {
-		return nil, chat.E(chat.Invalid, "the body is "+chat.Public(err).Text)
-	}
-	return f, nil
+	return raw, nil
 }
 
 // get decodes a field into *v, which stays as it is when the field is missing.
 // what completes the sentence "name must be …" of the error.
 func (f fields) get(name, what string, v any) error {
-	raw, ok := f[name]
+	raw, ok := f.Object[name]
 	if !ok {
 		return nil
 	}
@@ -57,22 +89,20 @@ func (f fields) get(name, what string, v any) error {
 
 // has reports whether the field is there; one that is null is not.
 func (f fields) has(name string) bool {
-	_, ok := f[name]
+	_, ok := f.Object[name]
 	return ok
 }
 
 // about reads the data that is kept about a user, a room or a member; nil: not given.
-// An empty object, list or string is none.
-func (f fields) about() *string {
-	raw, ok := f["data"]
-	if !ok {
-		return nil
-	}
-	data := string(raw)
-	if data == `{}` || data == `[]` || data == `""` {
-		data = ""
-	}
-	return &data
+func (f fields) about() (*string, error) {
+	data, err := f.Data("data")
+	return chat.About(data), err
+}
+
+// seq reads a field that is a message number, 0 when it is missing.
+func (f fields) seq(name string) (chat.Seq, error) {
+	n, _, err := f.Number(name)
+	return chat.Seq(n), err
 }
 
 // seq reads the {seq} of the path.

@@ -16,7 +16,7 @@ func TestContract(t *testing.T) {
 	admin := n.key(identity.ScopeAll)
 	const room = "/v1/rooms/team%2Fred"
 
-	n.want(201, "PUT", room, `{"title":"Red","open":false,"later":1}`, admin)
+	n.want(201, "PUT", room, `{"title":"Red","open":false}`, admin)
 	if g := n.want(200, "PUT", room, `{"read_only":false,"title":"Red 2"}`, admin); g.body["title"] != "Red 2" || g.body["open"] != false || g.body["room"] != "team/red" {
 		t.Errorf("%s", g.raw)
 	}

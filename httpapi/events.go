@@ -111,7 +111,7 @@ func (c *call) lastEvent() (*chat.Rev, error) {
 // enter opens the subscription, joins the room and returns its rev. An API key reads
 // every room and joins none, in whatever name.
 func (c *call) enter(conn *hub.Conn) (chat.Rev, error) {
-	if err := chat.CheckID("room", string(c.room), c.cfg.Limits.IDBytes); err != nil {
+	if err := chat.CheckRef("room", string(c.room), c.cfg.Limits.IDBytes); err != nil {
 		return 0, err
 	}
 	if err := conn.Subscribe(c.room); err != nil {

@@ -47,11 +47,16 @@ func (c *call) putMember() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	m := &change.SetMember{Room: c.room, User: user, Data: f.about()}
+	about, err := f.about()
+	if err != nil {
+		return answer{}, err
+	}
+	m := &change.SetMember{Room: c.room, User: user, Data: about}
 	var word string
 	var until *time.Time
 	for _, err := range []error{
 		f.get("name", "a string", &m.Name), f.get("role", "a string", &word), f.get("until", "a time, as RFC 3339 writes it", &until),
+		f.get("unban", "true or false", &m.Unban),
 	} {
 		if err != nil {
 			return answer{}, err
@@ -60,12 +65,15 @@ func (c *call) putMember() (answer, error) {
 	if until != nil {
 		m.Until = until.UnixMilli()
 	}
+	if m.Name != nil && !c.actor.Server {
+		return answer{}, chat.E(chat.Forbidden, "only an API key gives a member a name")
+	}
 	if !f.has("role") {
 		return c.join(m)
 	}
 	var ok bool
-	if m.Role, ok = parseRole(word); !ok {
-		return answer{}, errRole
+	if m.Role, ok = chat.ParseRole(word); !ok {
+		return answer{}, chat.E(chat.Invalid, errRole.Text+", or none")
 	}
 	if c.actor.Server && m.Role.Present() {
 		c.cfg.Verifier.Speaks(user)
@@ -88,6 +96,9 @@ func (c *call) join(m *change.SetMember) (answer, error) {
 	case m.User != a.User || m.Data != nil:
 		return answer{}, chat.E(chat.Invalid, "role is missing")
 	}
+	if err := chat.CheckID("user", string(a.User), c.cfg.Limits.IDBytes); err != nil {
+		return answer{}, err
+	}
 	if err := chat.CheckName("name", a.Name, c.cfg.Limits.NameBytes); err != nil {
 		return answer{}, err
 	}
@@ -102,7 +113,7 @@ func (c *call) join(m *change.SetMember) (answer, error) {
 	return c.changeMember(m)
 }
 
-// deleteMember puts a member out, or leaves.
+// deleteMember puts a member out, or leaves. A ban stays.
 func (c *call) deleteMember() (answer, error) {
 	user, err := c.pathUser()
 	if err != nil {

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"encoding/json"
 	"net/http"
 
 	"github.com/roomtide/roomtide/change"
@@ -55,17 +54,20 @@ func (c *call) draft(f fields, m *change.Send) (user chat.UserID, err error) {
 	if len(keys) == 1 {
 		d.Key = keys[0]
 	}
-	var data json.RawMessage
-	for _, err := range []error{
-		f.get("message", "a string", &d.Text), f.get("reply_to", "a message number", &d.ReplyTo),
-		f.get("data", "JSON", &data), f.get("user", "a string", &user), f.get("name", "a string", &m.Name),
-	} {
-		if err != nil {
-			return "", err
-		}
+	if err := f.get("message", "a string", &d.Text); err != nil {
+		return "", err
 	}
-	d.Data = data
-	return user, nil
+	if err := f.get("name", "a string", &m.Name); err != nil {
+		return "", err
+	}
+	if d.ReplyTo, err = f.seq("reply_to"); err != nil {
+		return "", err
+	}
+	if d.Data, err = f.Data("data"); err != nil {
+		return "", err
+	}
+	id, err := f.ID("user")
+	return chat.UserID(id), err
 }
 
 // post writes the message. A user who is not in the room joins it first where that
@@ -119,14 +121,14 @@ func (c *call) editMessage() (answer, error) {
 		return answer{}, err
 	}
 	var text string
-	var data json.RawMessage
 	if !f.has("message") {
 		return answer{}, chat.E(chat.Invalid, "message is missing")
 	}
 	if err := f.get("message", "a string", &text); err != nil {
 		return answer{}, err
 	}
-	if err := f.get("data", "JSON", &data); err != nil {
+	data, err := f.Data("data")
+	if err != nil {
 		return answer{}, err
 	}
 	return c.change(&change.Edit{Room: c.room, Seq: seq, Text: text, Data: data})
@@ -181,11 +183,11 @@ func (c *call) markRead() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	var seq chat.Seq
 	if !f.has("seq") {
 		return answer{}, chat.E(chat.Invalid, "seq is missing")
 	}
-	if err := f.get("seq", "a message number", &seq); err != nil {
+	seq, err := f.seq("seq")
+	if err != nil {
 		return answer{}, err
 	}
 	r, err := c.cfg.Engine.Read(c.ctx, c.actor, c.room, seq)

@@ -16,7 +16,7 @@ import (
 const (
 	allowMethods  = "GET, POST, PUT, PATCH, DELETE"
 	exposeHeaders = "Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Roomtide-Limit"
-	allowHeaders  = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Roomtide-User"
+	allowHeaders  = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Prefer, Roomtide-User"
 )
 
 // checkOrigin adds the headers of CORS and refuses foreign pages.

@@ -40,12 +40,24 @@ type problem struct {
 	RetryAfter int64  `json:"retry_after,omitempty"` // milliseconds
 }
 
+// unsupported is Invalid with the status 415: a body of a kind that is not read here.
+type unsupported string
+
+func (u unsupported) Error() string { return string(u) }
+
+// Unwrap is what the client is told.
+func (u unsupported) Unwrap() error { return chat.E(chat.Invalid, string(u)) }
+
 // fail answers with the public part of err, and logs faults of the server.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	pub := chat.Public(err)
 	status, known := statuses[pub.Kind]
 	if !known {
 		status = http.StatusInternalServerError
+	}
+	if errors.As(err, new(unsupported)) {
+		status = http.StatusUnsupportedMediaType
+		w.Header().Set("Accept", "application/json")
 	}
 	switch {
 	case status == http.StatusInternalServerError:

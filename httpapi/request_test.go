@@ -107,7 +107,7 @@ func TestBodies(t *testing.T) {
 		}
 	}
 	for _, kind := range []string{"", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonx", "text/plain;application/json"} {
-		if g := n.do("POST", path, `{"message":"a"}`, "as ann", "Content-Type: "+kind); g.status != 400 {
+		if g := n.do("POST", path, `{"message":"a"}`, "as ann", "Content-Type: "+kind); g.status != 415 || g.header.Get("Accept") != "application/json" {
 			t.Errorf("%q: %d", kind, g.status)
 		}
 	}

@@ -84,7 +84,11 @@ func (c *call) putRoom() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	p := &change.SetRoom{Room: c.room, Data: f.about()}
+	about, err := f.about()
+	if err != nil {
+		return answer{}, err
+	}
+	p := &change.SetRoom{Room: c.room, Data: about}
 	for _, err := range []error{
 		f.get("title", "a string", &p.Title), f.get("open", "true or false", &p.Open), f.get("read_only", "true or false", &p.ReadOnly),
 		f.get("archived", "true or false", &p.Archived),

@@ -49,8 +49,10 @@ var routes = []route{
 
 func (a *API) routes() *http.ServeMux {
 	mux := http.NewServeMux()
+	ops := specified()
 	for _, rt := range routes {
-		mux.HandleFunc(rt.pattern, func(w http.ResponseWriter, r *http.Request) { a.serve(w, r, rt) })
+		op := ops[rt.pattern]
+		mux.HandleFunc(rt.pattern, func(w http.ResponseWriter, r *http.Request) { a.serve(w, r, rt, op) })
 	}
 	mux.HandleFunc("GET /healthz", a.healthz)
 	mux.HandleFunc("GET /readyz", a.readyz)
@@ -64,6 +66,7 @@ type call struct {
 	*API
 	w     http.ResponseWriter
 	r     *http.Request
+	op    operation
 	ctx   context.Context
 	id    *identity.Identity
 	actor engine.Actor
@@ -84,10 +87,10 @@ func reply(status int, r wire.Reply) answer { return answer{status, wire.AppendR
 
 var done = answer{status: http.StatusNoContent}
 
-func (a *API) serve(w http.ResponseWriter, r *http.Request, rt route) {
+func (a *API) serve(w http.ResponseWriter, r *http.Request, rt route, op operation) {
 	ctx, cancel := context.WithTimeout(r.Context(), requestTime)
 	defer cancel()
-	c := &call{API: a, w: w, r: r, ctx: ctx, room: chat.RoomID(r.PathValue("room")), tokenInQuery: rt.tokenInQuery}
+	c := &call{API: a, w: w, r: r, op: op, ctx: ctx, room: chat.RoomID(r.PathValue("room")), tokenInQuery: rt.tokenInQuery}
 	ans, err := c.run(rt)
 	if err != nil || ans.status != 0 {
 		c.tellBudget(err)
@@ -104,6 +107,9 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, rt route) {
 
 func (c *call) run(rt route) (answer, error) {
 	if err := c.authenticate(rt.scope); err != nil {
+		return answer{}, err
+	}
+	if err := c.checkQuery(); err != nil {
 		return answer{}, err
 	}
 	return rt.do(c)

@@ -49,7 +49,11 @@ func (c *call) putUser() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	u := &change.SetUser{User: user, Data: f.about()}
+	about, err := f.about()
+	if err != nil {
+		return answer{}, err
+	}
+	u := &change.SetUser{User: user, Data: about}
 	for _, err := range []error{f.get("name", "a string", &u.Name), f.get("avatar", "a string", &u.Avatar)} {
 		if err != nil {
 			return answer{}, err
@@ -97,7 +101,7 @@ func (c *call) endTokens() (answer, error) {
 
 func (c *call) pathUser() (chat.UserID, error) {
 	user := c.r.PathValue("user")
-	return chat.UserID(user), chat.CheckID("user", user, c.cfg.Limits.IDBytes)
+	return chat.UserID(user), chat.CheckRef("user", user, c.cfg.Limits.IDBytes)
 }
 
 // userOfKey returns {user}, for an API key.

@@ -195,7 +195,7 @@ func TestBansAndMutes(t *testing.T) {
 	if f := s.next("member"); f.data["role"] != "banned" || f.data["until"] != until.Format("2006-01-02T15:04:05.000Z") || f.data["data"] == nil {
 		t.Errorf("the event of a ban: %v", f.data)
 	}
-	n.want(204, "PUT", "/v1/rooms/r/members/eve", `{"role":"banned","name":"Eve"}`, "as owner")
+	n.want(204, "PUT", "/v1/rooms/r/members/eve", `{"role":"banned","name":"Eve"}`, admin)
 	n.want(204, "PUT", "/v1/rooms/r/members/cid", `{"role":"muted"}`, "as owner")
 	for _, as := range [][]string{{"as owner"}, {admin}} {
 		if got := n.members("/v1/rooms/r/members?role=banned", as...); got != "ben <nil> banned,eve Eve banned" {
@@ -219,7 +219,7 @@ func TestBansAndMutes(t *testing.T) {
 		{"GET", "/members?role=king", "", "as ann", 400},
 		{"GET", "/members?role=none", "", "as ann", 400},
 		{"POST", "/messages", `{"message":"x"}`, "as cid", 403},
-		{"PUT", "/messages/1/reactions/x", "", "as cid", 404},
+		{"PUT", "/messages/1/reactions/%F0%9F%91%8D", "", "as cid", 404},
 		{"GET", "/messages", "", "as cid", 200},
 		{"POST", "/messages", `{"message":"x"}`, "as ben", 403},
 		{"PUT", "/members/ben", `{}`, "as ben", 403},

@@ -128,6 +128,21 @@ func (b *batch) room(id chat.RoomID) (*room, error) {
 	return r, nil
 }
 
+// roomBy returns the room and the role of the user who changes something in it, or
+// NotMember: a room that does not exist and one that the user is not in look the
+// same. The host's back end (server) needs no role, and gets NotFound for a room that
+// does not exist.
+func (b *batch) roomBy(id chat.RoomID, user chat.UserID, server bool) (*room, chat.Role, error) {
+	role := b.member(id, user).Role
+	if !server {
+		if err := chat.CanRead(role); err != nil {
+			return nil, 0, err
+		}
+	}
+	r, err := b.room(id)
+	return r, role, err
+}
+
 // touch lists the room among those to write.
 func (b *batch) touch(r *room) {
 	if !r.listed {

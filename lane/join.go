@@ -16,7 +16,7 @@ func (b *batch) applyJoin(c *change.Join) (change.Reply, error) {
 	role, created := chat.RoleMember, false
 	if !r.exists {
 		if c.Create == nil {
-			return change.Reply{}, chat.E(chat.NotFound, "there is no such room")
+			return change.Reply{}, notFound(c.Granted)
 		}
 		if err := r.create(b, c.Create); err != nil {
 			return change.Reply{}, err
@@ -40,6 +40,16 @@ func (b *batch) applyJoin(c *change.Join) (change.Reply, error) {
 	}
 	b.changeOneOfMany(r, m)
 	return change.Reply{Room: r.Room, Member: b.member(c.Room, c.User), Rev: r.Rev, Created: created, Changed: true}, nil
+}
+
+// notFound is the answer to a join of a room that does not exist. The host, and a
+// user that the host admits to the room, may know that; for others it looks like a
+// room that they are not admitted to.
+func notFound(granted bool) error {
+	if granted {
+		return chat.E(chat.NotFound, "there is no such room")
+	}
+	return chat.NotInvited()
 }
 
 // namedJoins is how many members a room may have for each join or new name to be an
@@ -70,6 +80,9 @@ func (b *batch) changeOneOfMany(r *room, m chat.Member) {
 // create makes the room in the batch. One that had this id before and was deleted
 // is gone by then, and only its revs go on.
 func (r *room) create(b *batch, spec *change.RoomSpec) error {
+	if err := chat.CheckID("room", string(r.ID), b.limits.IDBytes); err != nil {
+		return err // a room of an earlier version may have had this id; none is made any more
+	}
 	if r.Removing() {
 		return &chat.Error{Kind: chat.Busy, Text: "the room that had this name is being deleted", RetryAfter: 1000}
 	}

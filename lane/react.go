@@ -14,9 +14,9 @@ func (b *batch) needReact(c *change.React) {
 }
 
 func (b *batch) applyReact(c *change.React) (change.Reply, error) {
-	r, m, role, err := b.messageBy(c.Room, c.Seq, c.User)
+	r, m, role, err := b.messageBy(c.Room, c.Seq, c.User, c.Server)
 	if err == nil && !c.Server {
-		if err = chat.CanReact(role); err == nil {
+		if err = chat.CanReact(&r.Room, role, c.On); err == nil {
 			err = chat.CanWrite(&r.Room)
 		}
 	}
@@ -28,6 +28,11 @@ func (b *batch) applyReact(c *change.React) (change.Reply, error) {
 	}
 	key := store.ReactionKey{Room: c.Room, Seq: c.Seq, Emoji: c.Emoji, User: c.User}
 	standing := b.standing(c.Room, c.Seq)
+	if !c.On && !standing[key] { // as it is stored, not as it is written
+		if emoji, err := chat.CanonicalEmoji(c.Emoji, b.limits); err == nil {
+			key.Emoji = emoji
+		}
+	}
 	if standing[key] == c.On {
 		return change.Reply{Seq: m.Seq, Rev: m.Rev}, nil
 	}
@@ -36,7 +41,7 @@ func (b *batch) applyReact(c *change.React) (change.Reply, error) {
 	}
 	b.setReaction(key, c.On)
 	n := *m
-	n.Rev = b.bump(r, &chat.Event{Kind: chat.EventReacted, Seq: c.Seq, User: c.User, Emoji: c.Emoji, On: c.On})
+	n.Rev = b.bump(r, &chat.Event{Kind: chat.EventReacted, Seq: c.Seq, User: c.User, Emoji: key.Emoji, On: c.On})
 	b.update(&n)
 	return change.Reply{Seq: n.Seq, Rev: n.Rev, Time: b.now, Changed: true}, nil
 }

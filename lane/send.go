@@ -17,12 +17,9 @@ func (b *batch) needSend(c *change.Send) {
 }
 
 func (b *batch) applySend(c *change.Send) (change.Reply, error) {
-	r, err := b.room(c.Room)
-	if err != nil {
-		return change.Reply{}, err
-	}
+	r, role, err := b.roomBy(c.Room, c.User, c.Server)
 	var digest int64
-	if c.Draft.Key != "" {
+	if c.Draft.Key != "" { // also of a user who has left since: the message is there
 		digest = c.Draft.Digest()
 		if m, ok := b.byKey(store.MessageKey{Room: c.Room, User: c.User, Key: c.Draft.Key}); ok {
 			if m.Digest != digest {
@@ -31,9 +28,12 @@ func (b *batch) applySend(c *change.Send) (change.Reply, error) {
 			return change.Reply{Seq: m.Seq, Rev: m.Created, Time: m.Time, Repeated: true}, nil
 		}
 	}
+	if err != nil {
+		return change.Reply{}, err
+	}
 	author := b.member(c.Room, c.User)
 	if !c.Server {
-		if err := chat.CanPost(&r.Room, author.Role); err != nil {
+		if err := chat.CanPost(&r.Room, role); err != nil {
 			return change.Reply{}, err
 		}
 	}

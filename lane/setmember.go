@@ -14,23 +14,25 @@ func (b *batch) needSetMember(c *change.SetMember) {
 }
 
 func (b *batch) applySetMember(c *change.SetMember) (change.Reply, error) {
-	r, err := b.room(c.Room)
+	r, by, err := b.roomBy(c.Room, c.By, c.Server)
 	if err != nil {
 		return change.Reply{}, err
 	}
 	m := b.member(c.Room, c.User)
 	if !c.Server {
-		by := b.member(c.Room, c.By).Role
-		if err := chat.CanRead(by); err != nil {
-			return change.Reply{}, err
-		}
 		if err := chat.CanSetRole(by, m.Role, c.Role); err != nil {
 			return change.Reply{}, err
 		}
 	}
+	banned := m.Role == chat.RoleBanned && c.Role == chat.RoleNone && !c.Unban
 	n := setMember(m, c).At(b.now) // it may have waited beyond Until
-	if n == m {
+	if banned || n == m {
 		return change.Reply{Rev: r.Rev, Member: m}, nil
+	}
+	if m.Rev == 0 { // there is no row yet
+		if err := chat.CheckID("user", string(c.User), b.limits.IDBytes); err != nil {
+			return change.Reply{}, err
+		}
 	}
 	switch was, is := m.Role.Present(), n.Role.Present(); {
 	case !was && is:

@@ -14,7 +14,8 @@ func (b *batch) applySetRoom(c *change.SetRoom) (change.Reply, error) {
 	r := b.rooms[c.Room]
 	if !r.exists {
 		if c.Create == nil {
-			return change.Reply{}, chat.E(chat.NotFound, "there is no such room")
+			_, _, err := b.roomBy(c.Room, c.By, c.Server)
+			return change.Reply{}, err
 		}
 		if err := r.create(b, c.Create); err != nil {
 			return change.Reply{}, err
@@ -27,8 +28,8 @@ func (b *batch) applySetRoom(c *change.SetRoom) (change.Reply, error) {
 		return change.Reply{Room: r.Room, Rev: r.Rev, Created: true, Changed: true}, nil
 	}
 	if !c.Server {
-		role := b.member(c.Room, c.By).Role
-		if err := chat.CanRead(role); err != nil {
+		_, role, err := b.roomBy(c.Room, c.By, c.Server)
+		if err != nil {
 			return change.Reply{}, err
 		}
 		if err := chat.CanSetRoom(role); err != nil {

@@ -81,6 +81,7 @@ func TestAppliedTwice(t *testing.T) {
 		{"say it by a token", &change.SetUser{User: "ann", Name: &name, At: 5, Claim: true}},
 		{"rename a member", &change.Rename{Room: "r", User: "ann", Name: "Ann B.", Avatar: "/a"}},
 		{"topic, avatar and data of the room", &change.SetRoom{Room: "r", By: "owner", Topic: &title, Avatar: &name, Data: &object}},
+		{"end a ban", &change.SetMember{Room: "r", By: "owner", User: "ann", Unban: true}},
 		{"change the room", &change.SetRoom{Room: "r", By: "owner", Title: &title, ReadOnly: &yes}},
 		{"read", &change.Read{User: "ann", Room: "r", Seq: 1}},
 		{"project", &change.Project{Member: chat.Member{Room: "r", User: "ann", Role: chat.RoleModerator, Rev: 99}, Seq: 1}},

@@ -39,6 +39,8 @@ func (s *Session) ask(ctx context.Context, cmd *wire.Command) (wire.Reply, error
 		return reply(e.Rooms(ctx, a, engine.RoomsOptions{
 			After: cmd.AfterID, Limit: cmd.Limit, Order: cmd.Order, Archived: cmd.Archived,
 		}))
+	case wire.GetRoom:
+		return reply(e.GetRoom(ctx, a, cmd.Room))
 	case wire.Unread:
 		return reply(e.Unread(ctx, a))
 	}

@@ -31,9 +31,9 @@ type Codec interface {
 	// Ack appends the ack of the command with the id.
 	Ack(dst []byte, id int64, hasID bool, r wire.Reply) []byte
 
-	// Error appends the refusal of the command with the id; without HasID, of a
-	// command that had none.
-	Error(dst []byte, id int64, hasID bool, e *chat.Error) []byte
+	// Error appends the refusal of the command, of which it reads ID, HasID, Type
+	// and Room.
+	Error(dst []byte, cmd *wire.Command, e *chat.Error) []byte
 }
 
 // Presence counts the connections of each user in each room (presence.Tracker).
@@ -124,10 +124,8 @@ func (s *Session) Speaker() (user chat.UserID, name string, guest bool) {
 	return s.actor.User, s.actor.Name, s.guest
 }
 
-// BadFrame answers a frame that could not be decoded.
-func (s *Session) BadFrame(id int64, hasID bool, err error) {
-	s.fail(&wire.Command{ID: id, HasID: hasID}, err)
-}
+// BadFrame answers a frame that could not be decoded. cmd has what could be read.
+func (s *Session) BadFrame(cmd *wire.Command, err error) { s.fail(cmd, err) }
 
 // Close ends the conversation and every subscription of the connection. The user
 // stays a member of the rooms.
@@ -152,7 +150,7 @@ func (s *Session) Handle(ctx context.Context, cmd *wire.Command) {
 	switch cmd.Type {
 	case wire.Hello:
 		s.hello(ctx, cmd)
-	case wire.Message, wire.Edit, wire.Delete, wire.React:
+	case wire.Message, wire.Edit, wire.Delete, wire.React, wire.SetRoom, wire.SetMember:
 		s.change(ctx, cmd)
 	case wire.Join:
 		s.join(ctx, cmd)
@@ -183,6 +181,11 @@ func (s *Session) Greet(ctx context.Context, cmd *wire.Command) (*wire.HelloRepl
 	id, err := s.identify(ctx, cmd)
 	if err != nil {
 		return nil, err
+	}
+	if id.Kind == identity.Guest {
+		if err := chat.CheckName("name", cmd.Name, s.deps.Limits.NameBytes); err != nil {
+			return nil, err
+		}
 	}
 	avatar := s.begin(ctx, id, cmd.Name)
 	name := make([]byte, 12)
@@ -241,7 +244,7 @@ func (s *Session) begin(ctx context.Context, id *identity.Identity, name string)
 	if len(id.Rooms) > 0 { // else there is no reason to keep id
 		s.actor.Granted = id.Granted
 	}
-	if s.guest && name != "" && chat.CheckName("name", name, s.deps.Limits.NameBytes) == nil {
+	if s.guest && name != "" {
 		s.actor.Name = name
 	}
 	if s.guest && s.caller != nil {
@@ -300,5 +303,5 @@ func (s *Session) fail(cmd *wire.Command, err error) {
 	if chat.KindOf(err) == chat.Internal {
 		s.deps.Log.Error("a command failed", "type", string(cmd.Type), "user", s.actor.User, "room", cmd.Room, "err", err)
 	}
-	s.conn.Send(s.codec.Error(nil, cmd.ID, cmd.HasID, chat.Public(err)))
+	s.conn.Send(s.codec.Error(nil, cmd, chat.Public(err)))
 }

@@ -108,7 +108,7 @@ func (c *client) admit(s *socketio.Socket) error {
 		c.conn.Close(chat.Goodbye{})
 	}
 	e := chat.Public(err)
-	return &socketio.ConnectError{Message: e.Text, Data: json.RawMessage(wire.AppendError(nil, 0, false, e))}
+	return &socketio.ConnectError{Message: e.Text, Data: json.RawMessage(wire.AppendError(nil, nil, e))}
 }
 
 // connected runs behind the CONNECT: the client gets what the ack of hello holds.
@@ -144,7 +144,7 @@ func (c *client) handle(ev *socketio.Event) {
 	id, wants := ev.AckID()
 	cmd.ID, cmd.HasID = int64(id), wants
 	if err != nil {
-		c.session.BadFrame(cmd.ID, cmd.HasID, err)
+		c.session.BadFrame(cmd, err)
 		c.count(false)
 		return
 	}
@@ -161,7 +161,8 @@ func (c *client) handle(ev *socketio.Event) {
 	c.count(known)
 }
 
-// decode reads the command that an event is. One without arguments has no fields.
+// decode reads the command that an event is. One without arguments has no fields, and
+// an argument that is no object may be the field that is enough (wire.DecodeAs).
 func decode(ev *socketio.Event, cmd *wire.Command) error {
 	if len(ev.Attachments) > 0 {
 		return chat.E(chat.Invalid, "chat has no binary arguments")

@@ -80,12 +80,12 @@ func (c Codec) Ack(dst []byte, id int64, hasID bool, r wire.Reply) []byte {
 	return seal(appendAck(dst, id, wire.AppendAck(nil, 0, false, r)), start, c.Deflate)
 }
 
-func (c Codec) Error(dst []byte, id int64, hasID bool, e *chat.Error) []byte {
-	object := wire.AppendError(nil, 0, false, e)
-	if !hasID {
+func (c Codec) Error(dst []byte, cmd *wire.Command, e *chat.Error) []byte {
+	object := wire.AppendError(nil, &wire.Command{Type: cmd.Type, Room: cmd.Room}, e)
+	if !cmd.HasID {
 		return socketio.AppendEvent(dst, "/", "error", object)
 	}
-	return appendAck(dst, id, object)
+	return appendAck(dst, cmd.ID, object)
 }
 
 func appendAck(dst []byte, id int64, object []byte) []byte {

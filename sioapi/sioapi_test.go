@@ -37,7 +37,7 @@ func TestConversation(t *testing.T) {
 	everyKind(t, sioapi.Config{}, func(w *world, k kind) {
 		p := w.connect(k, "")
 		p.say(`2["message",{"room":"room1","message":"x"}]`) // a guest, by whatever name; there is no such room
-		p.want(`2["error",{"type":"error","code":"not_found","message":`)
+		p.want(`2["error",{"type":"error","command":"message","room":"room1","code":"not_member","message":`)
 		p.say(`27["join",{"room":"room1","id":99,"type":"leave"}]`)
 		p.want(`37[{"type":"ack","room":"room1","rev":1,"seq":0,`)
 		p.say(`2["message",{"room":"room1","message":"one","key":"k"}]`)
@@ -45,11 +45,11 @@ func TestConversation(t *testing.T) {
 		p.say(`20["message",{"room":"room1","message":"one","key":"k"}]`)
 		p.want(`30[{"type":"ack","room":"room1","seq":1,"rev":2,"time":`)
 		p.say(`28["edit",{"room":"room1","seq":"one"}]`)
-		p.want(`38[{"type":"error","code":"invalid","message":"seq must be a whole number"}]`)
+		p.want(`38[{"type":"error","command":"edit","room":"room1","code":"invalid","message":"seq must be a whole number"}]`)
 		p.say(`2["nonsense"]`)
-		p.want(`2["error",{"type":"error","code":"unknown_type","message":"unknown type"}]`)
-		p.say(`29["join","room1"]`)
-		p.want(`39[{"type":"error","code":"invalid",`)
+		p.want(`2["error",{"type":"error","command":"nonsense","code":"unknown_type","message":"unknown type"}]`)
+		p.say(`29["hello","room1"]`)
+		p.want(`39[{"type":"error","command":"hello","code":"invalid",`)
 		p.say(`21["ping"]`)
 		p.want(`31[{"type":"ack"}]`)
 		w.write("room1", "two")
@@ -69,6 +69,30 @@ func TestBinaryIsRefused(t *testing.T) {
 	p.want(`35[{"type":"error","code":"invalid","message":"chat has no binary arguments"}]`)
 }
 
+// What the tutorials write: a room, a text or nothing where an object is meant.
+func TestArgumentsThatAreNoObject(t *testing.T) {
+	everyKind(t, sioapi.Config{}, func(w *world, k kind) {
+		p := w.connect(k, "")
+		p.say(`21["message","nowhere yet"]`)
+		p.want(`31[{"type":"error","command":"message","code":"invalid","message":"say in which room`)
+		p.say(`22["join","room1"]`)
+		p.want(`32[{"type":"ack","room":"room1",`)
+		p.say(`23["message","Hello"]`)
+		p.want(`33[{"type":"ack","room":"room1","seq":1,`)
+		p.want(`2["message",{"type":"message","room":"room1","seq":1,`)
+		p.say(`24["join",2]`)
+		p.want(`34[{"type":"ack","room":"2",`)
+		p.say(`25["message","which of them?"]`)
+		p.want(`35[{"type":"error","command":"message","code":"invalid",`)
+		for i, empty := range []string{``, `,null`, `,[]`, `,{}`} {
+			p.say(fmt.Sprintf(`2%d["ping"%s]`, i, empty))
+			p.want(fmt.Sprintf(`3%d[{"type":"ack"}]`, i))
+		}
+		p.say(`26["react","room1"]`) // not enough
+		p.want(`36[{"type":"error","command":"react","code":"invalid",`)
+	})
+}
+
 // Identification in the handshake.
 func TestAuth(t *testing.T) {
 	for _, c := range []struct {
@@ -83,7 +107,7 @@ func TestAuth(t *testing.T) {
 		{"wrong token", `{"token":"x"}`, false, "", `"code":"unauthenticated"`},
 		{"no guests", `{"user":"ann"}`, true, "", `"code":"unauthenticated"`},
 		{"no credentials", "", true, "", `"message":"a token is needed: connect with auth: {token}"`},
-		{"no string", `{"user":1}`, false, "", `"code":"invalid"`},
+		{"no string", `{"user":1.5}`, false, "", `"code":"invalid"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorldFor(t, !c.noGuests, sioapi.Config{})
@@ -115,7 +139,7 @@ func TestHelloEvent(t *testing.T) {
 			p.say(`21["hello",{"token":"` + token(w.T, "tom", time.Hour) + `"}]`)
 			p.want(`31[{"type":"ack","user":"tom",`)
 			silent.say(`21["join",{"room":"room1","user":"ann"}]`)
-			silent.want(`31[{"type":"error","code":"unauthenticated",`)
+			silent.want(`31[{"type":"error","command":"join","room":"room1","code":"unauthenticated",`)
 			silent.want(`2["goodbye",{"type":"goodbye","code":4404,"reason":"no_hello",`)
 			silent.want("1")
 			silent.want("")
@@ -330,9 +354,9 @@ func TestNumberAsName(t *testing.T) {
 	everyKind(t, sioapi.Config{}, func(w *world, k kind) {
 		p := w.connect(k, "")
 		p.say(`27[42,{"room":"room1"}]`)
-		p.want(`37[{"type":"error","code":"unknown_type",`)
+		p.want(`37[{"type":"error","command":"42","room":"room1","code":"unknown_type",`)
 		p.say(`2[-1.5e3]`)
-		p.want(`2["error",{"type":"error","code":"unknown_type",`)
+		p.want(`2["error",{"type":"error","command":"-1.5e3","code":"unknown_type",`)
 	})
 }
 
@@ -372,11 +396,11 @@ func TestNothingButMistakes(t *testing.T) {
 // faulty is a codec that panics when a command with id 1 is refused.
 type faulty struct{ sioapi.Codec }
 
-func (f faulty) Error(dst []byte, id int64, hasID bool, e *chat.Error) []byte {
-	if id == 1 {
+func (f faulty) Error(dst []byte, cmd *wire.Command, e *chat.Error) []byte {
+	if cmd.ID == 1 {
 		panic("quotes the message")
 	}
-	return f.Codec.Error(dst, id, hasID, e)
+	return f.Codec.Error(dst, cmd, e)
 }
 
 func TestPanic(t *testing.T) {

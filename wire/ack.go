@@ -17,18 +17,30 @@ func AppendReply(dst []byte, r Reply) []byte {
 	return openObject(r.appendFields(dst), start)
 }
 
-// AppendError appends the frame that refuses command id, with the public part of e
-// (chat.Public).
-func AppendError(dst []byte, id int64, hasID bool, e *chat.Error) []byte {
+// AppendError appends the frame that refuses a command, with the public part of e
+// (chat.Public). Of the command it has the id, the type and the room, as far as they
+// are known; nil is none.
+func AppendError(dst []byte, cmd *Command, e *chat.Error) []byte {
 	e = chat.Public(e)
 	dst = append(dst, `{"type":"error"`...)
-	if hasID {
-		dst = appendIntField(dst, "id", id)
+	if cmd != nil {
+		if cmd.HasID {
+			dst = appendIntField(dst, "id", cmd.ID)
+		}
+		if len(cmd.Type) <= maxEcho {
+			dst = appendOptString(dst, "command", cmd.Type)
+		}
+		if len(cmd.Room) <= maxEcho {
+			dst = appendOptString(dst, "room", cmd.Room)
+		}
 	}
 	dst = appendStringField(dst, "code", e.Kind.Code())
 	dst = appendStringField(dst, "message", e.Text)
 	return append(appendOptInt(dst, "retry_after", e.RetryAfter), '}')
 }
+
+// maxEcho is the size up to which an error repeats what the command says.
+const maxEcho = 256
 
 func (r HelloReply) appendFields(dst []byte) []byte {
 	dst = appendStringField(dst, "user", r.User)
@@ -37,7 +49,8 @@ func (r HelloReply) appendFields(dst []byte) []byte {
 	dst = appendBoolField(dst, "guest", r.Guest)
 	dst = appendStringField(dst, "session", r.Session)
 	dst = appendTimeField(dst, "time", r.Time)
-	return appendLimits(appendName(dst, "limits"), r.Limits)
+	dst = appendLimits(appendName(dst, "limits"), r.Limits)
+	return appendStrings(appendName(dst, "features"), Features)
 }
 
 func appendLimits(dst []byte, l *chat.Limits) []byte {
@@ -82,6 +95,12 @@ func (r JoinReply) appendFields(dst []byte) []byte {
 	dst = appendUnread(dst, r.Unread)
 	dst = appendOptInt(dst, "unread_from", r.Unread.From)
 	dst = appendBoolField(dst, "more", r.More)
+	switch {
+	case r.More && r.Partial:
+		dst = appendBoolField(dst, "partial", true)
+	case r.More:
+		dst = appendBoolField(dst, "older", true)
+	}
 	if r.Newer {
 		dst = appendBoolField(dst, "newer", true)
 	}
@@ -227,6 +246,12 @@ func (r RoomReply) appendFields(dst []byte) []byte {
 	dst = appendIntField(dst, "member_count", r.Room.Members)
 	dst = appendTimeField(dst, "created", r.Room.Created)
 	return appendTimeField(dst, "active", r.Room.Active)
+}
+
+func (r MemberReply) appendFields(dst []byte) []byte {
+	dst = appendStringField(dst, "room", r.Member.Room)
+	dst = appendRole(appendStringField(dst, "member", r.Member.User), r.Member)
+	return appendIntField(dst, "rev", r.Member.Rev)
 }
 
 func (r DoneReply) appendFields(dst []byte) []byte {

@@ -13,7 +13,7 @@ const hexDigits = "0123456789abcdef"
 
 // appendString appends s as a JSON string. U+2028 and U+2029 are escaped for
 // readers that take JSON for JavaScript; bytes that are not UTF-8 become U+FFFD.
-func appendString[S ~string](dst []byte, s S) []byte {
+func appendString[S ~string | ~[]byte](dst []byte, s S) []byte {
 	dst = append(dst, '"')
 	from := 0 // s[from:i] is to be copied as it is
 	for i := 0; i < len(s); {

@@ -41,7 +41,7 @@ func AppendCommand(dst []byte, cmd *Command) []byte {
 	if cmd.HasBefore {
 		dst = appendIntField(dst, "before", cmd.Before)
 	}
-	if cmd.Role != chat.RoleNone {
+	if cmd.HasRole || cmd.Role != chat.RoleNone {
 		dst = appendStringField(dst, "role", cmd.Role.String())
 	}
 	if cmd.Of != nil {
@@ -56,7 +56,34 @@ func AppendCommand(dst []byte, cmd *Command) []byte {
 	if cmd.Archived {
 		dst = appendBoolField(dst, "archived", true)
 	}
-	return openObject(appendOptInt(dst, "limit", cmd.Limit), start)
+	dst = appendOptInt(dst, "limit", cmd.Limit)
+	return openObject(appendAdmin(dst, cmd), start)
+}
+
+// appendAdmin appends the fields of the commands that change rooms and memberships.
+func appendAdmin(dst []byte, cmd *Command) []byte {
+	for _, f := range []struct {
+		name string
+		text *string
+	}{{"title", cmd.Title}, {"topic", cmd.Topic}, {"avatar", cmd.Avatar}} {
+		if f.text != nil {
+			dst = appendStringField(dst, f.name, *f.text)
+		}
+	}
+	if cmd.Open != nil {
+		dst = appendBoolField(dst, "open", *cmd.Open)
+	}
+	if cmd.ReadOnly != nil {
+		dst = appendBoolField(dst, "read_only", *cmd.ReadOnly)
+	}
+	dst = appendOptString(dst, "member", cmd.Member)
+	if cmd.Until != 0 {
+		dst = appendTimeField(dst, "until", cmd.Until)
+	}
+	if cmd.Unban {
+		dst = appendBoolField(dst, "unban", true)
+	}
+	return dst
 }
 
 // ServerFrame is a frame of a server as a client reads it. Which fields are set
@@ -69,6 +96,7 @@ type ServerFrame struct {
 	Event *chat.Event // of an event whose kind is known
 
 	Err     *chat.Error   // of an error
+	Command Type          // of an error: the type of the command, which Room belongs to
 	Goodbye *chat.Goodbye // of a goodbye
 
 	// ack, gap
@@ -88,6 +116,9 @@ type ServerFrame struct {
 	Limits  *chat.Limits
 
 	// join, history, changes, members, online, read, rooms, unread, users
+	Features []string // see Features
+
+	// join, history, changes, members, online, read, rooms, users
 	Role        chat.Role
 	Info        *chat.Room // title, open, read_only, topic, avatar and data, nil if they are not in the frame
 	Messages    []chat.Message
@@ -99,6 +130,9 @@ type ServerFrame struct {
 	Unread      UnreadCount
 	More        bool
 	Newer       bool
+	Older       bool // of a join: there are older messages
+	Partial     bool // of a join: the room is not joined yet
+	Member      chat.UserID
 	Reset       bool
 	Rooms       []MyRoom // of unread: Room, Role and Last are not set
 	Next        string

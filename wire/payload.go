@@ -24,7 +24,9 @@ var payloads = [...]struct {
 	chat.PayloadMembers:   {appendMembers, readMembers},
 }
 
-func appendWhole(dst []byte, ev *chat.Event) []byte { return appendMessageFields(dst, ev.Message) }
+// appendWhole leaves out the key: it is the sender's own, and an event is encoded
+// once for all receivers.
+func appendWhole(dst []byte, ev *chat.Event) []byte { return appendMessageFields(dst, ev.Message, "") }
 
 func readWhole(j *serverJSON, ev *chat.Event) error {
 	m := j.message(j.Room)

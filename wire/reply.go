@@ -10,7 +10,7 @@ type Reply interface {
 	appendFields(dst []byte) []byte
 }
 
-// HelloReply: user, name, avatar, session, time, limits, guest.
+// HelloReply: user, name, avatar, session, time, limits, guest, features.
 type HelloReply struct {
 	User    chat.UserID
 	Name    string
@@ -26,7 +26,8 @@ type HelloReply struct {
 // More if that was too much for one reply; then the room is not joined yet and
 // the client joins again with after = Rev. Reset says that after was beyond the
 // room's rev (a restored backup): the reply is as without after, and replaces the
-// client's state of the room.
+// client's state of the room. On the wire a More without after is also told as
+// older, and one with after as partial.
 type JoinReply struct {
 	Room     *chat.Room
 	Rev      chat.Rev
@@ -40,7 +41,7 @@ type JoinReply struct {
 	Unread   UnreadCount   // what is unread behind it; From is where it begins
 	More     bool          // see above; around a place: there are older messages
 	Newer    bool          // around a place: there are newer ones, up to Seq
-	Partial  bool          // not on the wire: More in a reply with after, so the room is not joined yet
+	Partial  bool          // More in a reply with after, so the room is not joined yet
 	Reset    bool
 }
 
@@ -146,8 +147,11 @@ type UsersReply struct{ Users []chat.User }
 // UserReply: what is known of a user (HTTP).
 type UserReply struct{ User *chat.User }
 
-// RoomReply: the room itself (HTTP).
+// RoomReply: the room itself.
 type RoomReply struct{ Room *chat.Room }
+
+// MemberReply: a membership as it is now.
+type MemberReply struct{ Member *chat.Member }
 
 // DoneReply: the command is done and has no result (leave, typing, ping).
 type DoneReply struct{ Room chat.RoomID }

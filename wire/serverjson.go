@@ -15,6 +15,7 @@ type serverJSON struct {
 	Room chat.RoomID `json:"room"`
 	messageJSON
 
+	Command    Type            `json:"command"`
 	Code       json.RawMessage `json:"code"`
 	RetryAfter int64           `json:"retry_after"`
 	Reason     string          `json:"reason"`
@@ -43,13 +44,17 @@ type serverJSON struct {
 	Online      json.RawMessage `json:"online"`
 	OnlineCount int             `json:"online_count"`
 	unreadJSON
-	Read  chat.Seq     `json:"read"`
-	More  bool         `json:"more"`
-	Newer bool         `json:"newer"`
-	Next  string       `json:"next"`
-	Reset bool         `json:"reset"`
-	Rooms []myRoomJSON `json:"rooms"`
-	Users []userJSON   `json:"users"`
+	Read     chat.Seq     `json:"read"`
+	More     bool         `json:"more"`
+	Newer    bool         `json:"newer"`
+	Next     string       `json:"next"`
+	Older    bool         `json:"older"`
+	Partial  bool         `json:"partial"`
+	Reset    bool         `json:"reset"`
+	Member   chat.UserID  `json:"member"`
+	Features []string     `json:"features"`
+	Rooms    []myRoomJSON `json:"rooms"`
+	Users    []userJSON   `json:"users"`
 }
 
 type messageJSON struct {
@@ -129,6 +134,7 @@ func (j *serverJSON) ack(f *ServerFrame) error {
 	f.MemberCount, f.OnlineCount = max(j.MemberCount, j.Count), j.OnlineCount
 	f.Read, f.Unread = j.Read, j.unread()
 	f.More, f.Newer, f.Next, f.Reset = j.More, j.Newer, j.Next, j.Reset
+	f.Older, f.Partial, f.Member, f.Features = j.Older, j.Partial, j.Member, j.Features
 	if j.Limits != nil {
 		f.Limits = new(chat.Limits)
 		for _, l := range limitFields(f.Limits) {
@@ -166,6 +172,7 @@ func (j *serverJSON) info() *chat.Room {
 
 func (j *serverJSON) refusal(f *ServerFrame) error {
 	var code string
+	f.Command = j.Command
 	f.Err = &chat.Error{Text: j.Text, RetryAfter: j.RetryAfter}
 	if err := json.Unmarshal(j.Code, &code); err != nil {
 		return err

@@ -148,11 +148,11 @@ func (c *client) handle(op websocket.Op, p []byte) (ok bool) {
 func (c *client) frame(cmd *wire.Command, op websocket.Op, p []byte) {
 	c.bad++ // reset below if it was good
 	if op != websocket.Text {
-		c.session.BadFrame(0, false, chat.E(chat.Invalid, "send text frames"))
+		c.session.BadFrame(cmd, chat.E(chat.Invalid, "send text frames"))
 		return
 	}
 	if err := wire.Decode(p, cmd); err != nil {
-		c.session.BadFrame(cmd.ID, cmd.HasID, err)
+		c.session.BadFrame(cmd, err)
 		return
 	}
 	c.session.Handle(c.h.ctx, cmd)

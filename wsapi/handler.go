@@ -26,7 +26,7 @@ import (
 // called one after another, by the goroutine that reads the connection.
 type Session interface {
 	Handle(ctx context.Context, cmd *wire.Command)
-	BadFrame(id int64, hasID bool, err error)
+	BadFrame(cmd *wire.Command, err error)
 	Authenticated() bool
 	Close()
 }

@@ -33,20 +33,20 @@ func (s *fake) Authenticated() bool { return s.said }
 
 func (s *fake) Close() { close(s.closed) }
 
-func (s *fake) BadFrame(id int64, hasID bool, err error) {
-	s.conn.Send(s.codec.Error(nil, id, hasID, chat.Public(err)))
+func (s *fake) BadFrame(cmd *wire.Command, err error) {
+	s.conn.Send(s.codec.Error(nil, cmd, chat.Public(err)))
 }
 
 func (s *fake) Handle(_ context.Context, cmd *wire.Command) {
 	switch {
 	case cmd.Type == wire.Hello && cmd.Token == "wrong":
-		s.BadFrame(cmd.ID, cmd.HasID, chat.E(chat.Unauthed, "wrong token"))
+		s.BadFrame(cmd, chat.E(chat.Unauthed, "wrong token"))
 		return
 	case cmd.Type == wire.Hello:
 		s.said = true
 	case cmd.Type == wire.Join:
 		if err := s.conn.Subscribe(cmd.Room); err != nil {
-			s.BadFrame(cmd.ID, cmd.HasID, err)
+			s.BadFrame(cmd, err)
 			return
 		}
 		defer s.conn.Resume(cmd.Room, 0)

@@ -48,7 +48,7 @@ func TestBadFramesAreAnswered(t *testing.T) {
 	for range 3 {
 		for range maxBad {
 			c.send(`{"type":"nonsense","id":9}`)
-			c.want(`{"type":"error","id":9,"code":"unknown_type","message":"unknown type"}`)
+			c.want(`{"type":"error","id":9,"command":"nonsense","code":"unknown_type","message":"unknown type"}`)
 		}
 		c.send(`{"type":"ping","id":10}`) // a good one: the count starts again
 		c.want(`{"type":"ack","id":10}`)
@@ -155,7 +155,7 @@ func TestPongKeepsAlive(t *testing.T) {
 		synced := false
 		c.OnPong = func() { synced = true }
 		c.send(`{"type":"nonsense","id":1}`)
-		c.want(`{"type":"error","id":1,"code":"unknown_type","message":"unknown type"}`)
+		c.want(`{"type":"error","id":1,"command":"nonsense","code":"unknown_type","message":"unknown type"}`)
 		if !synced {
 			t.Fatal("the ping was not answered, or out of order")
 		}

@@ -6,24 +6,28 @@ LDFLAGS  := -s -w -X main.stamp=$(VERSION)
 FUZZTIME ?= 5s
 ARGS     ?=
 
+# Where scripts/need puts Go if the system has none, or an old one.
+export PATH := $(CURDIR)/.tools/go/bin:$(PATH)
+
 .PHONY: help run build test check generate bench bench-fanout fuzz clean go
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 run: build ## build and start a node (ARGS="--listen 127.0.0.1:9000" for flags)
-	./bin/roomtide serve $(ARGS)
+	@./bin/roomtide serve $(ARGS)
 
 build: go ## build bin/roomtide, one static program
-	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/roomtide ./cmd/roomtide
+	@echo "building bin/roomtide"
+	@CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/roomtide ./cmd/roomtide
 
 test: ## install missing tools, then check and run all tests with the race detector
-	@scripts/need go cc chromium node npm
+	@scripts/need go cc curl chromium node npm python php nginx apache caddy haproxy systemd
 	$(MAKE) check
 	go test -race -shuffle=on -timeout 15m ./...
 
 check: go ## format, vet, staticcheck, floors, documents, generated files, modules
-	@unformatted=$$(gofmt -l .) && test -z "$$unformatted" || { echo "run gofmt -w on: $$unformatted" >&2; exit 1; }
+	@unformatted=$$(find . -path './.?*' -prune -o -name '*.go' -print | xargs gofmt -l) && test -z "$$unformatted" || { echo "run gofmt -w on: $$unformatted" >&2; exit 1; }
 	go vet ./...
 	go tool staticcheck ./...
 	go test .
@@ -34,6 +38,7 @@ check: go ## format, vet, staticcheck, floors, documents, generated files, modul
 generate: go ## write the files that are made from code
 	go test -run '^TestDocIsUpToDate$$' ./config -args -update
 	go test -run '^TestFloorsAreDocumented$$' . -args -update
+	go test -run '^TestPermissions$$' ./test/matrix -args -update
 
 bench: build ## benchmarks of SQLite and the hub, then of fresh nodes under load (ARGS="rooms --floors")
 	go test -run '^$$' -bench . -benchmem ./store/sqlite

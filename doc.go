@@ -63,8 +63,8 @@
 //
 // Meanwhile the consumers of package outbox read what the lanes committed, each
 // with a cursor of its own, at least once and in order per lane. Package projection
-// is the first of them: it keeps the room list of users, which lives on the user's
-// shard and not on the room's.
+// has the first of them: the room list of users, which lives on the user's shard and
+// not on the room's, and the names of users, which live there too, in the rooms.
 //
 // Ephemeral events (typing, presence, moved read marks) take only the second half of
 // the road, from the bus on. They have no rev and are not repeated. Package presence

@@ -296,7 +296,7 @@ func continued(names []string, suffix string) (all []string) {
 func metrics(t *testing.T) (names []string) {
 	t.Helper()
 	cfg := config.Default()
-	cfg.DataDir, cfg.Listen = filepath.Join(t.TempDir(), "data"), "127.0.0.1:0"
+	cfg.DataDir, cfg.Listen, cfg.MetricsPublic = filepath.Join(t.TempDir(), "data"), "127.0.0.1:0", true
 	node, err := server.Open(t.Context(), cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

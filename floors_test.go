@@ -51,6 +51,7 @@ var floors = []floor{
 		{"presence", "who is online in a room"},
 		{"internal/limit", "concurrency limiter, and rates by key"},
 		{"consistency", "decides from what clients saw whether promises were kept"},
+		{"socketio/clientfiles", "the browser's client of Socket.IO, embedded"},
 		{"engineio", "the Engine.IO protocol, for anyone"},
 	}},
 	{"drivers", "each passes its contract's suite; only server imports them", []row{
@@ -76,7 +77,8 @@ var floors = []floor{
 		{"engine", "what a user can do, one file per verb"},
 	}},
 	{"consumers", "work that follows a commit; they do not know each other", []row{
-		{"projection", "the rooms of each user, in step with memberships"},
+		{"projection", "the rooms of each user, in step with memberships; names, in step with profiles"},
+		{"removal", "the rows of deleted rooms, in small steps"},
 	}},
 	{"conversations", "", []row{
 		{"session", "one client's conversation, whatever the transport"},

@@ -87,6 +87,10 @@ func decodeEvent(data []byte, room chat.RoomID) (*chat.Event, error) {
 			ev.On = f.n != 0
 		case eventRoom:
 			ev.Room = chat.RoomID(f.b)
+		case eventMore:
+			ev.More = f.n != 0
+		case eventOwn:
+			ev.Own = f.n != 0
 		}
 		return err
 	})
@@ -123,6 +127,8 @@ func decodeMessage(data []byte, room chat.RoomID) (*chat.Message, error) {
 			m.Created = chat.Rev(f.n)
 		case messageUser:
 			m.User = chat.UserID(f.b)
+		case messageName:
+			m.Name = string(f.b)
 		case messageText:
 			m.Text = string(f.b)
 		case messageTime:
@@ -179,6 +185,12 @@ func decodeMember(data []byte, room chat.RoomID) (*chat.Member, error) {
 			m.Rev = chat.Rev(f.n)
 		case memberSince:
 			m.Since = int64(f.n)
+		case memberAvatar:
+			m.Avatar = string(f.b)
+		case memberData:
+			m.Data = string(f.b)
+		case memberUntil:
+			m.Until = int64(f.n)
 		case memberRoom:
 			m.Room = chat.RoomID(f.b)
 		}
@@ -206,8 +218,22 @@ func decodeInfo(data []byte, room chat.RoomID) (*chat.Room, error) {
 			r.Members = int(f.n)
 		case roomCreated:
 			r.Created = int64(f.n)
+		case roomTopic:
+			r.Topic = string(f.b)
+		case roomAvatar:
+			r.Avatar = string(f.b)
+		case roomData:
+			r.Data = string(f.b)
 		case roomID:
 			r.ID = chat.RoomID(f.b)
+		case roomActive:
+			r.Active = int64(f.n)
+		case roomArchived:
+			r.Archived = f.n != 0
+		case roomDeleted:
+			r.Deleted = f.n != 0
+		case roomFloor:
+			r.Floor = chat.Rev(f.n)
 		}
 		return nil
 	})

@@ -19,23 +19,26 @@ import (
 //	  int64 kind = 1; int64 rev = 2; int64 first = 3; int64 count = 4;
 //	  Message message = 5; Member member = 6; Room info = 7; Presence presence = 8;
 //	  int64 seq = 9; string user = 10; string emoji = 11; bool on = 12;
-//	  optional string room = 13;
+//	  optional string room = 13; bool more = 14; bool own = 15;
 //	}
 //	message Message {
 //	  int64 seq = 1; int64 rev = 2; int64 created = 3; string user = 4;
 //	  string text = 5; int64 time = 6; string key = 7; fixed64 digest = 8;
 //	  int64 reply_to = 9; bytes data = 10; int64 edited = 11; bool deleted = 12;
-//	  repeated Reaction reactions = 13; optional string room = 14;
+//	  repeated Reaction reactions = 13; optional string room = 14; string name = 15;
 //	}
 //	message Reaction { string emoji = 1; repeated string users = 2; }
 //	message Member {
 //	  string user = 1; string name = 2; int64 role = 3; int64 rev = 4;
-//	  int64 since = 5; optional string room = 6;
+//	  int64 since = 5; optional string room = 6; string avatar = 7; string data = 8;
+//	  int64 until = 9;
 //	}
 //	message Room {
 //	  string title = 1; bool open = 2; bool read_only = 3; int64 last_seq = 4;
 //	  int64 rev = 5; int64 info_rev = 6; int64 members = 7; int64 created = 8;
-//	  optional string id = 9;
+//	  optional string id = 9; int64 active = 10; bool archived = 11;
+//	  bool deleted = 12; int64 floor = 13;
+//	  string topic = 20; string avatar = 21; string data = 22;
 //	}
 //	message Presence {
 //	  int64 online = 1; repeated string came = 2; repeated string went = 3;
@@ -57,15 +60,20 @@ const (
 	eventKind, eventRev, eventFirst, eventCount            = 1<<3 | varint, 2<<3 | varint, 3<<3 | varint, 4<<3 | varint
 	eventMessage, eventMember, eventInfo, eventPresence    = 5<<3 | text, 6<<3 | text, 7<<3 | text, 8<<3 | text
 	eventSeq, eventUser, eventEmoji, eventOn, eventRoom    = 9<<3 | varint, 10<<3 | text, 11<<3 | text, 12<<3 | varint, 13<<3 | text
+	eventMore, eventOwn                                    = 14<<3 | varint, 15<<3 | varint
 	messageSeq, messageRev, messageCreated, messageUser    = 1<<3 | varint, 2<<3 | varint, 3<<3 | varint, 4<<3 | text
 	messageText, messageTime, messageKey, messageDigest    = 5<<3 | text, 6<<3 | varint, 7<<3 | text, 8<<3 | fixed64
 	messageReplyTo, messageData, messageEdited             = 9<<3 | varint, 10<<3 | text, 11<<3 | varint
-	messageDeleted, messageReactions, messageRoom          = 12<<3 | varint, 13<<3 | text, 14<<3 | text
+	messageDeleted, messageReactions                       = 12<<3 | varint, 13<<3 | text
+	messageRoom, messageName                               = 14<<3 | text, 15<<3 | text
 	reactionEmoji, reactionUsers, reactionCount            = 1<<3 | text, 2<<3 | text, 3<<3 | varint
 	memberUser, memberName, memberRole                     = 1<<3 | text, 2<<3 | text, 3<<3 | varint
 	memberRev, memberSince, memberRoom                     = 4<<3 | varint, 5<<3 | varint, 6<<3 | text
+	memberAvatar, memberData, memberUntil                  = 7<<3 | text, 8<<3 | text, 9<<3 | varint
 	roomTitle, roomOpen, roomReadOnly, roomLastSeq         = 1<<3 | text, 2<<3 | varint, 3<<3 | varint, 4<<3 | varint
 	roomRev, roomInfoRev, roomMembers, roomCreated, roomID = 5<<3 | varint, 6<<3 | varint, 7<<3 | varint, 8<<3 | varint, 9<<3 | text
+	roomTopic, roomAvatar, roomData                        = 20<<3 | text, 21<<3 | text, 22<<3 | text
+	roomActive, roomArchived, roomDeleted, roomFloor       = 10<<3 | varint, 11<<3 | varint, 12<<3 | varint, 13<<3 | varint
 	presenceOnline, presenceCame, presenceWent             = 1<<3 | varint, 2<<3 | text, 3<<3 | text
 )
 
@@ -113,7 +121,9 @@ func appendEvent(dst []byte, room chat.RoomID, ev *chat.Event) []byte {
 	dst = appendString(dst, eventUser, ev.User)
 	dst = appendString(dst, eventEmoji, ev.Emoji)
 	dst = appendBool(dst, eventOn, ev.On)
-	return appendOtherRoom(dst, eventRoom, room, ev.Room)
+	dst = appendOtherRoom(dst, eventRoom, room, ev.Room)
+	dst = appendBool(dst, eventMore, ev.More)
+	return appendBool(dst, eventOwn, ev.Own)
 }
 
 func appendMessage(dst []byte, room chat.RoomID, m *chat.Message) []byte {
@@ -121,6 +131,7 @@ func appendMessage(dst []byte, room chat.RoomID, m *chat.Message) []byte {
 	dst = appendInt(dst, messageRev, m.Rev)
 	dst = appendInt(dst, messageCreated, m.Created)
 	dst = appendString(dst, messageUser, m.User)
+	dst = appendString(dst, messageName, m.Name)
 	dst = appendString(dst, messageText, m.Text)
 	dst = appendInt(dst, messageTime, m.Time)
 	dst = appendString(dst, messageKey, m.Key)
@@ -148,6 +159,9 @@ func appendMember(dst []byte, room chat.RoomID, m *chat.Member) []byte {
 	dst = appendInt(dst, memberRole, m.Role)
 	dst = appendInt(dst, memberRev, m.Rev)
 	dst = appendInt(dst, memberSince, m.Since)
+	dst = appendString(dst, memberAvatar, m.Avatar)
+	dst = appendString(dst, memberData, m.Data)
+	dst = appendInt(dst, memberUntil, m.Until)
 	return appendOtherRoom(dst, memberRoom, room, m.Room)
 }
 
@@ -160,7 +174,14 @@ func appendInfo(dst []byte, room chat.RoomID, r *chat.Room) []byte {
 	dst = appendInt(dst, roomInfoRev, r.InfoRev)
 	dst = appendInt(dst, roomMembers, r.Members)
 	dst = appendInt(dst, roomCreated, r.Created)
-	return appendOtherRoom(dst, roomID, room, r.ID)
+	dst = appendOtherRoom(dst, roomID, room, r.ID)
+	dst = appendInt(dst, roomActive, r.Active)
+	dst = appendBool(dst, roomArchived, r.Archived)
+	dst = appendBool(dst, roomDeleted, r.Deleted)
+	dst = appendInt(dst, roomFloor, r.Floor)
+	dst = appendString(dst, roomTopic, r.Topic)
+	dst = appendString(dst, roomAvatar, r.Avatar)
+	return appendString(dst, roomData, r.Data)
 }
 
 type integer interface {

@@ -90,9 +90,8 @@ func malformed(what string) error {
 	return &chat.Error{Kind: chat.Invalid, Op: "change.decode", Text: "not a change: " + what}
 }
 
-// maxField is the largest number of a field of a change: those whose tags have
-// one byte.
-const maxField = 15
+// maxField is the largest number of a field of a change.
+const maxField = 16
 
 // coder visits the fields of one message, to write them (in is nil) or to read
 // them. Each message has one function that names its fields, so what is written

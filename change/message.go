@@ -6,7 +6,8 @@ import "github.com/roomtide/roomtide/chat"
 // it is answered as the first attempt was (Repeated), or with Conflict if the
 // draft is another one. The draft has passed its Check.
 //
-// The client's request fills in Room and Draft.
+// The client's request fills in Room and Draft, and Name if it is one of the host's
+// back end.
 //
 // Replies Seq, Rev, Time. Errors: NotFound, NotMember, Forbidden, Conflict,
 // Invalid (ReplyTo names no message).
@@ -15,13 +16,18 @@ type Send struct {
 	User   chat.UserID
 	Server bool // the host's back end: needs no membership
 	Draft  chat.Draft
+
+	// Name is the author's display name for this message; empty: that of the member
+	// row, and Known where that has none or there is no such row.
+	Name  string
+	Known string
 }
 
 // Slot is the room's.
 func (c *Send) Slot() chat.Slot { return c.Room.Slot() }
 
 // Size implements Change.
-func (c *Send) Size() int { return 256 + len(c.Draft.Text) + len(c.Draft.Data) }
+func (c *Send) Size() int { return 256 + len(c.Draft.Text) + len(c.Draft.Data) + len(c.Name) }
 
 // Kind implements Change.
 func (c *Send) Kind() Kind { return KindSend }
@@ -34,6 +40,8 @@ func (c *Send) fields(f *coder) {
 	text(f, 5, &c.Draft.Key)
 	number(f, 6, &c.Draft.ReplyTo)
 	data(f, 7, &c.Draft.Data)
+	text(f, 8, &c.Name)
+	text(f, 9, &c.Known)
 }
 
 // Edit replaces a message's text and data. A message that has them already stays

@@ -19,6 +19,7 @@ type Reply struct {
 	Room     chat.Room   // as it is now
 	Member   chat.Member // as it is now
 	Read     chat.Seq    // the user's read mark as it is now
+	User     chat.User   // as it is now
 }
 
 func (r *Reply) fields(f *coder) {
@@ -31,6 +32,7 @@ func (r *Reply) fields(f *coder) {
 	nested(f, 7, &r.Room, roomFields)
 	nested(f, 8, &r.Member, memberFields)
 	number(f, 9, &r.Read)
+	nested(f, 10, &r.User, userFields)
 }
 
 func roomFields(r *chat.Room, f *coder) {
@@ -43,6 +45,13 @@ func roomFields(r *chat.Room, f *coder) {
 	number(f, 7, &r.InfoRev)
 	number(f, 8, &r.Members)
 	number(f, 9, &r.Created)
+	number(f, 10, &r.Active)
+	flag(f, 11, &r.Archived)
+	flag(f, 12, &r.Deleted)
+	text(f, 13, &r.Topic)
+	text(f, 14, &r.Avatar)
+	text(f, 15, &r.Data)
+	number(f, 16, &r.Floor)
 }
 
 func memberFields(m *chat.Member, f *coder) {
@@ -52,6 +61,17 @@ func memberFields(m *chat.Member, f *coder) {
 	number(f, 4, &m.Role)
 	number(f, 5, &m.Rev)
 	number(f, 6, &m.Since)
+	text(f, 7, &m.Avatar)
+	text(f, 8, &m.Data)
+	number(f, 9, &m.Until)
+}
+
+func userFields(u *chat.User, f *coder) {
+	text(f, 1, &u.ID)
+	text(f, 2, &u.Name)
+	text(f, 3, &u.Avatar)
+	text(f, 4, &u.Data)
+	number(f, 5, &u.Named)
 }
 
 // failure is a chat.Error as bytes. The cause, which is for the log, is its text.

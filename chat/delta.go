@@ -15,6 +15,7 @@ type Delta struct {
 	Messages []Message // ascending Rev
 	Members  []Member  // ascending Rev
 	Info     bool      // Room's title or policy changed after After
+	Reset    bool      // After is of a history that is gone; there is nothing else in the delta
 	More     bool      // ask again with After = Rev
 }
 

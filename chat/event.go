@@ -31,7 +31,7 @@ const (
 	PayloadRoom                         // Info
 	PayloadPresence                     // Presence
 	PayloadTyping                       // User, On
-	PayloadRead                         // User, Seq
+	PayloadRead                         // User, Seq, Own, Count and More
 	PayloadMembers                      // First, Count
 )
 
@@ -108,8 +108,11 @@ type Event struct {
 	Room RoomID
 	Rev  Rev // 0 unless Kind is durable
 
-	First Rev // the event stands for the changes First..Rev; 0: for Rev alone
-	Count int // members now
+	First Rev  // the event stands for the changes First..Rev; 0: for Rev alone
+	Count int  // members now; of a read mark: what is unread behind it
+	More  bool // there may be more than Count
+
+	Own bool // for the connections of User alone
 
 	Message  *Message
 	Member   *Member

@@ -1,14 +1,7 @@
 package chat
 
-import (
-	"strconv"
-	"strings"
-	"unicode"
-	"unicode/utf8"
-)
-
-// RoomID names a room. Applications choose it: 1 to Limits.IDBytes bytes of UTF-8
-// without control characters.
+// RoomID names a room. Applications choose it: 1 to Limits.IDBytes bytes of UTF-8,
+// by the rule of CheckID.
 type RoomID string
 
 // UserID names a user, with the same alphabet as RoomID.
@@ -47,35 +40,4 @@ func slotOf(id string) Slot {
 	h *= 0x94d049bb133111eb
 	h ^= h >> 31
 	return Slot(h % Slots)
-}
-
-// CheckID returns the error for s as a room or user id, nil if it is good. what is
-// the word for the text of the error: "room" or "user".
-func CheckID(what, s string, maxBytes int) error {
-	switch {
-	case s == "":
-		return E(Invalid, what+" is missing")
-	case len(s) > maxBytes:
-		return E(TooLarge, what+" id is too long")
-	case !utf8.ValidString(s):
-		return E(Invalid, what+" id is not valid UTF-8")
-	case strings.IndexFunc(s, unicode.IsControl) >= 0:
-		return E(Invalid, what+" id has a control character")
-	}
-	return nil
-}
-
-// CheckName returns the error for s as a display name or a title, nil if it is
-// good; the empty name is. what is the word for the text of the error: "name" or
-// "title".
-func CheckName(what, s string, maxBytes int) error {
-	switch {
-	case len(s) > maxBytes:
-		return E(TooLarge, what+" is longer than "+strconv.Itoa(maxBytes)+" bytes")
-	case !utf8.ValidString(s):
-		return E(Invalid, what+" is not valid UTF-8")
-	case strings.IndexFunc(s, unicode.IsControl) >= 0:
-		return E(Invalid, what+" has a control character")
-	}
-	return nil
 }

@@ -5,6 +5,9 @@ package chat
 type Limits struct {
 	IDBytes       int // a room or user id
 	NameBytes     int // a display name or a room's title
+	TopicBytes    int // a room's topic
+	AvatarBytes   int // the address of a picture
+	AboutBytes    int // opaque JSON that is kept about a user, a room or a member
 	MessageRunes  int // characters of a message
 	MessageBytes  int // bytes of a message
 	DataBytes     int // opaque JSON that goes with a message
@@ -24,6 +27,9 @@ func DefaultLimits() Limits {
 	return Limits{
 		IDBytes:       128,
 		NameBytes:     256,
+		TopicBytes:    1024,
+		AvatarBytes:   512,
+		AboutBytes:    4 << 10,
 		MessageRunes:  4000,
 		MessageBytes:  16 << 10,
 		DataBytes:     16 << 10,

@@ -4,8 +4,6 @@ import (
 	"hash/fnv"
 	"io"
 	"strconv"
-	"strings"
-	"unicode/utf8"
 )
 
 // Message is a message of a room, identified by Room and Seq.
@@ -15,12 +13,13 @@ type Message struct {
 	Rev     Rev    // the last change of this message
 	Created Rev    // the change that created it
 	User    UserID // the author
+	Name    string // the author's display name when the message was sent; empty: the user id
 	Text    string // empty once Deleted
 	Time    int64  // Unix milliseconds, set by the server
 	Key     string // the sender's idempotency key, empty if none was given
 	Digest  int64  // of the draft the key came with; 0 without a key
 	ReplyTo Seq    // 0 if not a reply
-	Data    []byte // opaque JSON of the application, nil if none
+	Data    []byte // opaque JSON of the application in canonical form (wire), nil if none
 	Edited  int64  // Unix milliseconds of the last edit, 0 if never
 	Deleted bool   // a tombstone: the row stays, its text and data do not
 
@@ -65,44 +64,19 @@ func (d *Draft) Digest() int64 {
 // Check returns the error for a draft outside the limits, nil if it is good.
 func (d *Draft) Check(l *Limits) error {
 	switch {
-	case d.Text == "" && len(d.Data) == 0:
-		return E(Invalid, "message is empty")
 	case len(d.Data) > l.DataBytes:
 		return E(TooLarge, "data is larger than "+strconv.Itoa(l.DataBytes)+" bytes")
-	case len(d.Key) > l.KeyBytes:
-		return E(TooLarge, "key is longer than "+strconv.Itoa(l.KeyBytes)+" bytes")
-	case !utf8.ValidString(d.Key):
-		return E(Invalid, "key is not valid UTF-8")
 	case d.ReplyTo < 0:
 		return E(Invalid, "reply_to is not a message number")
 	}
-	return CheckText(d.Text, l)
-}
-
-// CheckText returns the error for the text of a message, nil if it is good.
-func CheckText(s string, l *Limits) error {
-	switch {
-	case len(s) > l.MessageBytes:
-		return E(TooLarge, "message is larger than "+strconv.Itoa(l.MessageBytes)+" bytes")
-	case !utf8.ValidString(s):
-		return E(Invalid, "message is not valid UTF-8")
-	case strings.IndexByte(s, 0) >= 0: // not every database can keep it
-		return E(Invalid, "message has a NUL character")
-	case len(s) > l.MessageRunes && utf8.RuneCountInString(s) > l.MessageRunes:
-		return E(TooLarge, "message is longer than "+strconv.Itoa(l.MessageRunes)+" characters")
+	if err := CheckKey(d.Key, l); err != nil {
+		return err
 	}
-	return nil
-}
-
-// CheckEmoji returns the error for a reaction, nil if it is good.
-func CheckEmoji(s string, l *Limits) error {
-	switch {
-	case s == "":
-		return E(Invalid, "emoji is missing")
-	case len(s) > l.EmojiBytes:
-		return E(TooLarge, "emoji is longer than "+strconv.Itoa(l.EmojiBytes)+" bytes")
-	case !utf8.ValidString(s):
-		return E(Invalid, "emoji is not valid UTF-8")
+	if err := CheckText(d.Text, l); err != nil {
+		return err
+	}
+	if len(d.Data) == 0 && !visible(d.Text) {
+		return E(Invalid, "message is empty")
 	}
 	return nil
 }

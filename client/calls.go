@@ -58,27 +58,36 @@ type JoinOptions struct {
 	// Events goes on from there.
 	After *Position
 	Limit int // how many of the newest messages; 0: the server's default
+	Around
 }
 
 // Joined is a room as it is when it is joined.
 type Joined struct {
 	At          Position
 	Role        chat.Role
-	Info        chat.Room      // title and rules
+	Info        chat.Room      // title, rules, topic, avatar and data
 	Messages    []chat.Message // the newest ones, ascending; none with After
 	More        bool           // there are older ones
 	Members     []chat.Member  // the first page; none with After
 	MemberCount int
 	Online      []chat.UserID // the first page
 	OnlineCount int
-	Unread      int64
+	Read        chat.Seq         // the user's read mark
+	Unread      wire.UnreadCount // behind it; From is the first
+	Newer       bool             // with Around: there are messages between the last of Messages and At
+}
+
+// Around is a place in a room's messages. The zero value is none.
+type Around struct {
+	Seq  chat.Seq // the message with this number
+	Read bool     // the first unread message, or the end of the room
 }
 
 // Join enters a room. Its events arrive until Leave, over every connection to
 // come.
 func (c *Client) Join(ctx context.Context, id chat.RoomID, o JoinOptions) (*Joined, error) {
 	r := &room{id: id, joining: true}
-	cmd := wire.Command{Type: wire.Join, Room: id, Limit: o.Limit}
+	cmd := wire.Command{Type: wire.Join, Room: id, Limit: o.Limit, Around: o.Seq, AroundRead: o.Read}
 	if o.After != nil {
 		r.rev, r.at = o.After.Rev, *o.After
 		cmd.After, cmd.HasAfter, cmd.Limit = int64(o.After.Rev), true, 0
@@ -101,7 +110,8 @@ func (c *Client) Join(ctx context.Context, id chat.RoomID, o JoinOptions) (*Join
 	}
 	j := &Joined{
 		At: Position{f.Rev, f.Seq}, Role: f.Role, More: f.More,
-		MemberCount: f.MemberCount, Online: f.Online, OnlineCount: f.OnlineCount, Unread: f.Unread,
+		MemberCount: f.MemberCount, Online: f.Online, OnlineCount: f.OnlineCount,
+		Read: f.Read, Unread: f.Unread, Newer: f.Newer,
 	}
 	if f.Info != nil {
 		j.Info = *f.Info
@@ -167,10 +177,10 @@ func (c *Client) change(ctx context.Context, cmd wire.Command) (chat.Rev, error)
 }
 
 // Read marks everything up to seq as read and returns what is unread after it.
-func (c *Client) Read(ctx context.Context, room chat.RoomID, seq chat.Seq) (unread int64, err error) {
+func (c *Client) Read(ctx context.Context, room chat.RoomID, seq chat.Seq) (unread wire.UnreadCount, err error) {
 	f, err := c.do(ctx, wire.Command{Type: wire.Read, Room: room, Seq: seq}, nil)
 	if err != nil {
-		return 0, err
+		return unread, err
 	}
 	return f.Unread, nil
 }
@@ -185,21 +195,23 @@ func (c *Client) Typing(room chat.RoomID, on bool) {
 	}
 }
 
-// Page asks for messages: at most one of Before and After, with neither the
-// newest.
+// Page asks for messages: at most one of Before, After and Around, with none of them
+// the newest.
 type Page struct {
 	Before chat.Seq // older than this, the nearest ones
 	After  chat.Seq // younger than this, the nearest ones
 	Limit  int      // 0: the server's default
+	Around
 }
 
 // History returns messages of a room, ascending; more says that there are
-// others further in the direction asked.
+// others further in the direction asked, with Around older ones.
 func (c *Client) History(ctx context.Context, room chat.RoomID, p Page) (ms []chat.Message, more bool, err error) {
 	f, err := c.do(ctx, wire.Command{
 		Type: wire.History, Room: room, Limit: p.Limit,
 		Before: p.Before, HasBefore: p.Before > 0,
 		After: int64(p.After), HasAfter: p.After > 0,
+		Around: p.Seq, AroundRead: p.Read,
 	}, nil)
 	if err != nil {
 		return nil, false, err
@@ -227,11 +239,31 @@ func (c *Client) Changes(ctx context.Context, room chat.RoomID, after chat.Rev) 
 // Members returns members of a room in ascending user id after the given one
 // ("" for the first), and how many there are in all.
 func (c *Client) Members(ctx context.Context, room chat.RoomID, after chat.UserID) (ms []chat.Member, count int, more bool, err error) {
-	f, err := c.do(ctx, wire.Command{Type: wire.Members, Room: room, AfterUser: after}, nil)
+	f, err := c.do(ctx, wire.Command{Type: wire.Members, Room: room, AfterID: string(after)}, nil)
 	if err != nil {
 		return nil, 0, false, err
 	}
 	return f.Members, f.MemberCount, f.More, nil
+}
+
+// MembersWith returns those of the members that have the role; with RoleBanned, the
+// ban list, which moderators see.
+func (c *Client) MembersWith(ctx context.Context, room chat.RoomID, role chat.Role, after chat.UserID) (ms []chat.Member, more bool, err error) {
+	f, err := c.do(ctx, wire.Command{Type: wire.Members, Room: room, Role: role, AfterID: string(after)}, nil)
+	if err != nil {
+		return nil, false, err
+	}
+	return f.Members, f.More, nil
+}
+
+// Users returns what is known of users: name, avatar, data. Those of which nothing was
+// ever said are left out.
+func (c *Client) Users(ctx context.Context, users ...chat.UserID) ([]chat.User, error) {
+	f, err := c.do(ctx, wire.Command{Type: wire.Users, Of: users}, nil)
+	if err != nil {
+		return nil, err
+	}
+	return f.Users, nil
 }
 
 // Online returns users online in a room, up to a page of the server, and the number
@@ -244,11 +276,48 @@ func (c *Client) Online(ctx context.Context, room chat.RoomID) ([]chat.UserID, i
 	return f.Online, f.OnlineCount, nil
 }
 
-// Rooms returns the rooms of the user, with the number of unread messages.
+// Rooms returns all rooms of the user in ascending id, with what is unread.
+// Archived ones are left out.
 func (c *Client) Rooms(ctx context.Context) ([]wire.MyRoom, error) {
-	f, err := c.do(ctx, wire.Command{Type: wire.Rooms}, nil)
-	if err != nil {
-		return nil, err
+	var rooms []wire.MyRoom
+	for after := ""; ; {
+		page, next, err := c.RoomsPage(ctx, RoomsOptions{After: after})
+		rooms = append(rooms, page...)
+		if err != nil || next == "" {
+			return rooms, err
+		}
+		after = next
 	}
-	return f.Rooms, nil
+}
+
+// RoomsOptions say which of the user's rooms to return.
+type RoomsOptions struct {
+	After      string // what the page before has returned as next
+	Limit      int    // 0: the server's default
+	ByActivity bool   // the room with the newest message first, instead of ascending id
+	Archived   bool   // archived rooms as well
+}
+
+// RoomsPage returns some rooms of the user, and where the next page begins: "" if
+// there are no more.
+func (c *Client) RoomsPage(ctx context.Context, o RoomsOptions) (rooms []wire.MyRoom, next string, err error) {
+	cmd := wire.Command{Type: wire.Rooms, AfterID: o.After, Limit: o.Limit, Archived: o.Archived}
+	if o.ByActivity {
+		cmd.Order = "activity"
+	}
+	f, err := c.do(ctx, cmd, nil)
+	if err != nil {
+		return nil, "", err
+	}
+	return f.Rooms, f.Next, nil
+}
+
+// Unread returns what is unread in all rooms together, and the rooms with something
+// unread, of which Room.ID, Room.LastSeq, Read and Unread are set.
+func (c *Client) Unread(ctx context.Context) (wire.UnreadCount, []wire.MyRoom, error) {
+	f, err := c.do(ctx, wire.Command{Type: wire.Unread}, nil)
+	if err != nil {
+		return wire.UnreadCount{}, nil, err
+	}
+	return f.Unread, f.Rooms, nil
 }

@@ -119,7 +119,7 @@ func (c *fakeConn) ack(cmd *wire.Command, r wire.Reply) {
 }
 
 func (c *fakeConn) refuse(cmd *wire.Command, e *chat.Error) {
-	c.out <- wire.AppendError(nil, cmd.ID, cmd.HasID, e)
+	c.out <- wire.AppendError(nil, cmd, e)
 }
 
 func (c *fakeConn) handle(cmd *wire.Command) {
@@ -143,7 +143,7 @@ func (c *fakeConn) handle(cmd *wire.Command) {
 		from := max(0, len(r.messages)-10)
 		c.ack(cmd, &wire.HistoryReply{Room: cmd.Room, Messages: r.messages[from:], More: from > 0})
 	case wire.Read:
-		c.ack(cmd, &wire.ReadReply{Room: cmd.Room, Seq: cmd.Seq, Unread: int64(c.f.room(cmd.Room).LastSeq - cmd.Seq)})
+		c.ack(cmd, &wire.ReadReply{Room: cmd.Room, Seq: cmd.Seq, Unread: wire.UnreadCount{Count: int64(c.f.room(cmd.Room).LastSeq - cmd.Seq)}})
 	case wire.Typing:
 		c.f.tell(&chat.Event{Kind: chat.EventTyping, Room: cmd.Room, User: c.user, On: *cmd.On})
 	default:

@@ -27,7 +27,7 @@ type room struct {
 	at      Position // what the consumer has been given; behind rev while messages are held
 	joining bool     // a join is under way; live events before its answer are part of it
 	held    map[chat.Seq]*chat.Message
-	info    chat.Room // title and rules as last told
+	info    chat.Room // title, rules, topic, avatar and data as last told
 }
 
 // happened handles a live event of a room.
@@ -53,7 +53,8 @@ func (c *Client) happened(r *room, ev *chat.Event) {
 		}
 	}
 	c.events.put(Event{Event: *ev, At: r.at})
-	if m := ev.Member; m != nil && m.User == c.User() && !m.Role.Present() {
+	out := ev.Member != nil && ev.Member.User == c.User() && !ev.Member.Role.Present()
+	if out || ev.Info != nil && ev.Info.Deleted {
 		c.dropRoom(r, nil)
 	}
 }
@@ -185,11 +186,17 @@ func (c *Client) caughtUp(r *room, f *wire.ServerFrame) {
 	}
 	r.held = nil
 	r.at.Rev = r.rev
-	if i := f.Info; i != nil && (i.Title != r.info.Title || i.Open != r.info.Open || i.ReadOnly != r.info.ReadOnly) {
+	if i := f.Info; i != nil && !sameInfo(*i, r.info) {
 		r.info = *i
 		c.events.put(Event{Event: chat.Event{Kind: chat.EventRoom, Room: r.id, Rev: r.rev, Info: i}, At: r.at})
 	}
 	c.events.put(Event{Event: chat.Event{Room: r.id}, At: r.at, News: CaughtUp})
+}
+
+// sameInfo compares what a client is told of a room.
+func sameInfo(a, b chat.Room) bool {
+	a.Rev, b.Rev = 0, 0 // an event has it, a reply does not
+	return a == b
 }
 
 func (c *Client) putMessage(r *room, kind chat.EventKind, m *chat.Message) {

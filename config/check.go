@@ -13,6 +13,7 @@ import (
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/cluster"
+	"github.com/roomtide/roomtide/internal/origin"
 )
 
 // Problem is something that keeps a node from starting.
@@ -60,8 +61,10 @@ func (c *Config) Warnings() []string {
 	unsafe(c.GuestsWelcome() && c.Auth.configured(), "guests are welcome beside the users of your application, and can take their names; set guests = \"off\"")
 	unsafe(open && !c.HTTPS(), "plain HTTP on "+c.Listen+": tokens and messages can be read on the way; set tls.cert and tls.key, or put a proxy with TLS in front")
 	unsafe(c.NoRateLimits, "rate limits are off: one client can take all of the node's time")
+	unsafe(c.Auth.JWKSURL != "" && c.Auth.Audience == "", "auth.jwks_url without auth.audience: every token that its issuer has made for any application is taken; set auth.audience, and auth.issuer")
 	unsafe(slices.Contains(c.Origins, "*"), "origins allows every web page to connect with its visitors' tokens")
 	unsafe(open && c.MetricsPublic, "/metrics is open to everybody")
+	unsafe(c.MetricsListen != "" && !loopback(c.MetricsListen), "metrics are served on "+c.MetricsListen+" to everybody that reaches it")
 	unsafe(c.Pprof != "", "Go profiles are served on "+c.Pprof)
 	if len(c.unknownEnv) > 0 {
 		out = append(out, "UNUSED: these environment variables mean nothing here: "+strings.Join(c.unknownEnv, ", "))
@@ -87,6 +90,9 @@ func (c *Config) checkListen() Problems {
 	if c.Pprof != "" && (checkAddress(c.Pprof) != nil || !loopback(c.Pprof)) {
 		ps = append(ps, Problem{"pprof", strconv.Quote(c.Pprof) + " is not a loopback address", "write 127.0.0.1:6060, or leave it empty"})
 	}
+	if c.MetricsListen != "" && checkAddress(c.MetricsListen) != nil {
+		ps = append(ps, Problem{"metrics_listen", strconv.Quote(c.MetricsListen) + " is not an address", "write host:port, such as 127.0.0.1:9090, or leave it empty"})
+	}
 	return ps
 }
 
@@ -109,6 +115,7 @@ func (c *Config) checkWords() Problems {
 		}
 	}
 	word("guests", c.Guests, "auto", "on", "off")
+	word("socketio_recovery", c.SocketIORecovery, "auto", "on", "off")
 	word("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	word("log.format", c.Log.Format, "text", "json")
 	return ps
@@ -117,9 +124,8 @@ func (c *Config) checkWords() Problems {
 func (c *Config) checkNetworks() Problems {
 	var ps Problems
 	for _, o := range c.Origins {
-		u, err := url.Parse(o)
-		if o != "*" && (err != nil || u.Host == "" || u.Scheme+"://"+u.Host != o) {
-			ps = append(ps, Problem{"origins", strconv.Quote(o) + " is not an origin", "write scheme and host only, such as https://www.example.org"})
+		if fix := origin.Check(o); fix != "" {
+			ps = append(ps, Problem{"origins", strconv.Quote(o) + " is not an origin", fix})
 		}
 	}
 	for _, n := range c.TrustedProxies {

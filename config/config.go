@@ -25,18 +25,21 @@ type Config struct {
 	DataDir             string   `toml:"data_dir" default:"./roomtide-data" help:"Directory for everything the node keeps: databases, keys, roomtide.toml. Made if missing."`
 	Node                string   `toml:"node" default:"local" help:"Name of this node: up to 63 letters, digits, - and _. Nodes that work together need names of their own, and a node keeps its name when it starts again."`
 	Listen              string   `toml:"listen" default:"127.0.0.1:8080" help:"Address to listen on, host:port. Port 0 takes any free port."`
-	Guests              string   `toml:"guests" default:"auto" help:"Whether users may come without a token, under the name they give: on, off, or auto (on only while listening on loopback with no trusted_proxies and no [auth] keys)."`
+	Guests              string   `toml:"guests" default:"auto" help:"Whether users may come without a token, under the name they give: on, off, or auto (on only while listening on loopback with no trusted_proxies and no [auth] keys, and only for requests that no proxy has forwarded). Guests have to use a name of the node: localhost, an address, that of listen, or one in origins."`
 	InsecureHTTP        bool     `toml:"insecure_http" name:"insecure-http" default:"false" help:"Allow plain HTTP on an address that is not loopback. Tokens and messages can then be read on the way."`
 	Origins             []string `toml:"origins" default:"" help:"Web origins whose pages may connect, such as https://www.example.org. The node's own origin is always allowed; * allows all."`
 	TrustedProxies      []string `toml:"trusted_proxies" default:"" help:"Networks (CIDR) of proxies whose X-Forwarded-For names the client."`
 	Shards              int      `toml:"shards" default:"4" help:"Number of database files. Counts only at the first start. While the node runs each may take 64 MiB of disk besides its data (its write-ahead log), less while less than 256 MiB are free."`
 	MaxConnections      int      `toml:"max_connections" default:"100000" help:"Connections at once; further ones are told to come back later."`
-	MaxConnectionsPerIP int      `toml:"max_connections_per_ip" name:"max-connections-per-ip" default:"10000" help:"Connections at once from one address; 0 is no limit."`
-	AcceptRate          int      `toml:"accept_rate" default:"0" help:"Connections accepted per second; the others wait their turn. 0 is 450 for each processor."`
+	MaxConnectionsPerIP int      `toml:"max_connections_per_ip" name:"max-connections-per-ip" default:"10000" help:"Connections at once from one address (of IPv6: from one /64); 0 is no limit. Trusted proxies and 127.0.0.1 have none."`
+	AcceptRate          int      `toml:"accept_rate" default:"0" help:"New WebSockets, Socket.IO sessions and event streams per second; the others wait, in turn between addresses. 0 is 450 for each processor. One address may open a quarter of that as TCP connections."`
 	Compression         bool     `toml:"compression" default:"false" help:"Compress messages on WebSockets of clients that offer it (permessage-deflate). Takes a third off a usual message and costs 10 microseconds for each event, however many get it."`
+	SocketIORecovery    string   `toml:"socketio_recovery" name:"socketio-recovery" default:"auto" help:"Whether Socket.IO clients resume by themselves, for which events have one more argument: on, off, or auto (on for browsers and Node.js). Clients choose for themselves with recovery in their auth."`
 	DrainTimeout        Duration `toml:"drain_timeout" default:"10s" help:"How long a stopping node waits for work in flight."`
+	HSTS                Duration `toml:"hsts" name:"hsts" default:"168h" help:"With a certificate of its own: for how long browsers use nothing but HTTPS for this host, on all its ports (Strict-Transport-Security). 0s: not told."`
 	NoRateLimits        bool     `toml:"no_rate_limits" default:"false" help:"Switch off all of [rates], for benchmarks. No other limit goes with them."`
-	MetricsPublic       bool     `toml:"metrics_public" default:"false" help:"Show /metrics to everybody, not only to loopback and API keys."`
+	MetricsListen       string   `toml:"metrics_listen" default:"" help:"Address that serves /metrics without a key, host:port, such as 127.0.0.1:9090. Empty: none."`
+	MetricsPublic       bool     `toml:"metrics_public" default:"false" help:"Show /metrics to everybody, not only to API keys."`
 	Pprof               string   `toml:"pprof" default:"" help:"Loopback address for Go profiles, host:port. Empty: none."`
 
 	TLS    TLS    `toml:"tls" embed:"" prefix:"tls-" group:"TLS"`
@@ -93,6 +96,13 @@ type Rates struct {
 	JoinBurst    int     `toml:"join_burst" default:"1000" help:"How many of them at once; a client that comes back joins all its rooms."`
 	ReadBytes    float64 `toml:"read_bytes" default:"1048576" help:"Bytes of answers (history, changes, joins, members, rooms) to one user, per second; each question costs 1024 besides."`
 	ReadBurst    int     `toml:"read_burst" default:"33554432" help:"How many of them at once."`
+
+	GuestMessages  float64 `toml:"guest_messages" default:"200" help:"Messages, edits and reactions of all guests of one network, per second. The name of a guest costs nothing, so the other rates do not bound guests."`
+	GuestBurst     int     `toml:"guest_burst" default:"1000" help:"How many of them at once."`
+	GuestJoins     float64 `toml:"guest_joins" default:"200" help:"Joins of all guests of one network, per second."`
+	GuestJoinBurst int     `toml:"guest_join_burst" default:"5000" help:"How many of them at once."`
+	GuestRooms     float64 `toml:"guest_rooms" default:"1" help:"Rooms that guests of one network make, per second."`
+	GuestRoomBurst int     `toml:"guest_room_burst" default:"200" help:"How many of them at once."`
 }
 
 // Limits are chat.Limits with their keys and help; the conversion in
@@ -100,6 +110,9 @@ type Rates struct {
 type Limits struct {
 	IDBytes       int `toml:"id_bytes" name:"id-bytes" default:"128" help:"Bytes of a room or user id."`
 	NameBytes     int `toml:"name_bytes" default:"256" help:"Bytes of a display name or a room's title."`
+	TopicBytes    int `toml:"topic_bytes" default:"1024" help:"Bytes of a room's topic."`
+	AvatarBytes   int `toml:"avatar_bytes" default:"512" help:"Bytes of the address of a picture."`
+	AboutBytes    int `toml:"about_bytes" default:"4096" help:"Bytes of the JSON that your application keeps about a user, a room or a member."`
 	MessageRunes  int `toml:"message_runes" default:"4000" help:"Characters of a message."`
 	MessageBytes  int `toml:"message_bytes" default:"16384" help:"Bytes of a message."`
 	DataBytes     int `toml:"data_bytes" default:"16384" help:"Bytes of the JSON that your application sends with a message."`

@@ -164,9 +164,12 @@ func TestCheck(t *testing.T) {
 		{"half a certificate", func(c *Config) { c.TLS.Cert = "x" }, "tls: only one"},
 		{"no such certificate", func(c *Config) { c.TLS = TLS{"/nowhere/c", "/nowhere/k"} }, "tls: .*no such file"},
 		{"guests", func(c *Config) { c.Guests = "yes" }, "guests: .*auto, on, off"},
+		{"socketio_recovery", func(c *Config) { c.SocketIORecovery = "yes" }, "socketio_recovery: .*auto, on, off"},
 		{"level", func(c *Config) { c.Log.Level = "loud" }, "log.level: "},
 		{"format", func(c *Config) { c.Log.Format = "xml" }, "log.format: "},
 		{"origin with a path", func(c *Config) { c.Origins = []string{"https://a.example/"} }, "origins: "},
+		{"pattern of origins", func(c *Config) { c.Origins = []string{"https://*.example.org"} }, "patterns are not known"},
+		{"origins of apps", func(c *Config) { c.Origins = []string{"capacitor://localhost", "chrome-extension://abcdef"} }, ""},
 		{"origins", func(c *Config) { c.Origins = []string{"https://a.example:8443", "*"} }, ""},
 		{"proxy", func(c *Config) { c.TrustedProxies = []string{"proxy"} }, "trusted_proxies: "},
 		{"proxies", func(c *Config) { c.TrustedProxies = []string{"10.0.0.0/8", "::1"} }, ""},
@@ -207,6 +210,25 @@ func TestCheckTellsEverything(t *testing.T) {
 	c.Listen, c.Guests, c.Shards, c.Log.Level = "x", "x", -1, "x"
 	if ps := c.Check(); len(ps) != 4 {
 		t.Errorf("%d problems, want 4:\n%v", len(ps), ps)
+	}
+}
+
+// Keys of an identity provider sign tokens for every application it serves.
+func TestJWKSWithoutAudience(t *testing.T) {
+	for _, tt := range []struct {
+		auth Auth
+		want bool
+	}{
+		{Auth{JWKSURL: "https://id.example.org/keys"}, true},
+		{Auth{JWKSURL: "https://id.example.org/keys", Issuer: "https://id.example.org"}, true},
+		{Auth{JWKSURL: "https://id.example.org/keys", Audience: "chat"}, false},
+		{Auth{Keys: []AuthKey{{Alg: "HS256"}}}, false},
+	} {
+		c := Default()
+		c.Auth = tt.auth
+		if got := strings.Contains(strings.Join(c.Warnings(), "\n"), "without auth.audience"); got != tt.want {
+			t.Errorf("%+v: warned %v", tt.auth, got)
+		}
 	}
 }
 

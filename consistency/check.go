@@ -57,6 +57,7 @@ type op struct {
 type fact struct {
 	Message
 	client string
+	at     int64
 }
 
 // room is the state of checking one room.
@@ -149,19 +150,28 @@ func (r *room) observe(m Message, client string, at int64) {
 		r.report(Divergent, client, []chat.Seq{m.Seq}, "%s saw %s of %s, %s sees %s of %s", f.client, f.Key, f.User, client, m.Key, m.User)
 		return
 	}
+	keyed := known && f.Key != ""
 	if known {
 		f.Message = merge(f.Message, m)
-		r.facts[m.Seq] = f
-		return
-	}
-	r.facts[m.Seq] = fact{m, client}
-	k := sender{m.User, m.Key}
-	if first, ok := r.seqs[k]; ok {
-		r.report(DuplicateKey, client, []chat.Seq{first, m.Seq}, "key %s of %s has two numbers", m.Key, m.User)
 	} else {
-		r.seqs[k] = m.Seq
+		f = fact{m, client, at}
 	}
-	r.checkSent(k, m, client, at)
+	r.facts[m.Seq] = f
+	if f.Key != "" && !keyed {
+		r.observeKey(f)
+	}
+}
+
+// observeKey handles the first observation that has the message's key, which other
+// users than the sender are not told.
+func (r *room) observeKey(f fact) {
+	k := sender{f.User, f.Key}
+	if first, ok := r.seqs[k]; ok {
+		r.report(DuplicateKey, f.client, []chat.Seq{first, f.Seq}, "key %s of %s has two numbers", f.Key, f.User)
+	} else {
+		r.seqs[k] = f.Seq
+	}
+	r.checkSent(k, f.Message, f.client, f.at)
 }
 
 // checkSent checks that a send of the message had begun by then, was not refused, and
@@ -184,7 +194,8 @@ func (r *room) checkSent(k sender, m Message, client string, at int64) {
 
 // same compares what both observations contain.
 func same(a, b Message) bool {
-	return a.User == b.User && a.Key == b.Key &&
+	return a.User == b.User &&
+		(a.Key == "" || b.Key == "" || a.Key == b.Key) &&
 		(a.Rev == 0 || b.Rev == 0 || a.Rev == b.Rev) &&
 		(a.Body == 0 || b.Body == 0 || a.Body == b.Body)
 }
@@ -195,6 +206,9 @@ func merge(a, b Message) Message {
 	}
 	if a.Body == 0 {
 		a.Body = b.Body
+	}
+	if a.Key == "" {
+		a.Key = b.Key
 	}
 	return a
 }

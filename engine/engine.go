@@ -13,6 +13,7 @@ package engine
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,9 +29,17 @@ type Actor struct {
 	User chat.UserID // empty only for a Server that speaks for no user
 	Name string      // display name; empty: the user id
 
+	// Guest says that Name was not said by the host: it counts for the rooms that the
+	// actor joins. The name of other users is that of their profile (profile.go).
+	Guest bool
+
 	// Server is the host's back end: it stands above the roles of rooms and
 	// needs no membership.
 	Server bool
+
+	// Network is where a guest comes from, whose name costs nothing: what it does
+	// counts for its network too. nil: not counted.
+	Network *netip.Prefix
 
 	// Granted reports whether the actor's token grants access to a room; nil: to
 	// none.
@@ -61,6 +70,12 @@ type Config struct {
 	Rates  Rates
 	Joins  *limit.Limiter // bounds joins that read the store at the same time; nil: the defaults
 
+	// Lookups bounds reads of what is kept of users for authentication; nil: the
+	// defaults. Claimed is called when an id has become one of the application's users
+	// (Claim), to end the connections of guests; nil: nothing is done.
+	Lookups *limit.Limiter
+	Claimed func(chat.UserID)
+
 	// UsersMakeRooms lets users make a room by joining it; otherwise only the
 	// host's back end makes rooms.
 	UsersMakeRooms bool
@@ -72,9 +87,12 @@ type Config struct {
 
 // Engine does what users ask. Safe for concurrent use.
 type Engine struct {
-	cfg   Config
-	rates *rates
-	reads *limit.Keyed[chat.UserID] // questions that are answered now
+	cfg    Config
+	rates  *rates
+	reads  *limit.Keyed[chat.UserID] // questions that are answered now
+	access access
+
+	profiles profiles
 }
 
 // New returns an Engine.
@@ -91,32 +109,48 @@ func New(cfg Config) *Engine {
 	if cfg.Joins == nil {
 		cfg.Joins = limit.New(limit.Config{Name: "joins", Registerer: cfg.Registerer})
 	}
+	if cfg.Lookups == nil {
+		cfg.Lookups = limit.New(limit.Config{Name: "user_lookups", Registerer: cfg.Registerer})
+	}
+	if cfg.Claimed == nil {
+		cfg.Claimed = func(chat.UserID) {}
+	}
 	return &Engine{
 		cfg: cfg, rates: newRates(cfg.Rates, cfg.Now, cfg.Registerer),
-		reads: limit.NewKeyed[chat.UserID](readsAtOnce, readsWaiting, "you are asking too much at once"),
+		reads:  limit.NewKeyed[chat.UserID](readsAtOnce, readsWaiting, "you are asking too much at once"),
+		access: newAccess(cfg.Lookups), profiles: newProfiles(),
 	}
 }
 
 // Limits are the limits in force.
 func (e *Engine) Limits() *chat.Limits { return &e.cfg.Limits }
 
+// checkRoom is what a room is checked for that may exist. The lane checks the id of
+// one that is made.
 func (e *Engine) checkRoom(room chat.RoomID) error {
-	return chat.CheckID("room", string(room), e.cfg.Limits.IDBytes)
+	return chat.CheckRef("room", string(room), e.cfg.Limits.IDBytes)
 }
 
 // checkRead is what every question about a room is checked for: the id makes sense
 // and the actor may read the room. A room that does not exist and one
 // the actor is not in look the same, unless the room is open to all.
 func (e *Engine) checkRead(ctx context.Context, a *Actor, room chat.RoomID) error {
+	_, err := e.reader(ctx, a, room)
+	return err
+}
+
+// reader is checkRead, and returns the actor's membership: none for the back end.
+func (e *Engine) reader(ctx context.Context, a *Actor, room chat.RoomID) (chat.Member, error) {
 	if err := e.checkRoom(room); err != nil {
-		return err
+		return chat.Member{}, err
 	}
 	if a.Server {
-		return nil
+		return chat.Member{}, nil
 	}
 	m, err := e.cfg.Store.Room(room).Member(ctx, room, a.User)
 	if err != nil && chat.KindOf(err) != chat.NotFound {
-		return err
+		return chat.Member{}, err
 	}
-	return chat.CanRead(m.Role)
+	m = m.At(e.cfg.Now().UnixMilli())
+	return m, chat.CanRead(m.Role)
 }

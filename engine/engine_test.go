@@ -46,7 +46,7 @@ func TestWhatIsRefused(t *testing.T) {
 	wantKind(t, "empty room", post(ann, "", chat.Draft{Text: "x"}), chat.Invalid)
 	wantKind(t, "long room", post(ann, chat.RoomID(strings.Repeat("r", 129)), chat.Draft{Text: "x"}), chat.TooLarge)
 	wantKind(t, "control character", post(ann, "r\x00", chat.Draft{Text: "x"}), chat.Invalid)
-	wantKind(t, "no such room", post(ann, "nowhere", chat.Draft{Text: "x"}), chat.NotFound)
+	wantKind(t, "no such room", post(ann, "nowhere", chat.Draft{Text: "x"}), chat.NotMember)
 	wantKind(t, "not a member", post(eve, "r", chat.Draft{Text: "x"}), chat.NotMember)
 	wantKind(t, "empty message", post(ann, "r", chat.Draft{}), chat.Invalid)
 	wantKind(t, "long message", post(ann, "r", chat.Draft{Text: long}), chat.TooLarge)
@@ -54,11 +54,11 @@ func TestWhatIsRefused(t *testing.T) {
 	wantKind(t, "long key", post(ann, "r", chat.Draft{Text: "x", Key: long}), chat.TooLarge)
 	wantKind(t, "nobody", post(engine.Actor{}, "r", chat.Draft{Text: "x"}), chat.Invalid)
 
-	_, err := n.History(ctx, eve, "r", store.Page{})
+	_, err := n.History(ctx, eve, "r", store.Page{}, engine.Around{})
 	wantKind(t, "a stranger's history", err, chat.NotMember)
 	_, err = n.Changes(ctx, eve, "r", 0, 0)
 	wantKind(t, "a stranger's changes", err, chat.NotMember)
-	_, err = n.Members(ctx, eve, "r", "", 0)
+	_, err = n.Members(ctx, eve, "r", chat.RoleNone, "", 0)
 	wantKind(t, "a stranger's members", err, chat.NotMember)
 	_, err = n.Online(ctx, eve, "r", 0)
 	wantKind(t, "a stranger's online", err, chat.NotMember)
@@ -67,13 +67,16 @@ func TestWhatIsRefused(t *testing.T) {
 	wantKind(t, "a stranger's typing", n.Typing(ctx, eve, "r", true), chat.NotMember)
 	_, err = n.GetRoom(ctx, eve, "r")
 	wantKind(t, "a stranger's look at the room", err, chat.NotMember)
-	_, err = n.History(ctx, ann, "r", store.Page{Before: 1, After: 1})
+	_, err = n.History(ctx, ann, "r", store.Page{Before: 1, After: 1}, engine.Around{})
 	wantKind(t, "before and after", err, chat.Invalid)
 	_, err = n.Do(ctx, ann, &change.React{Room: "r", Seq: 1, On: true})
 	wantKind(t, "no emoji", err, chat.Invalid)
 	_, err = n.Do(ctx, ann, &change.Edit{Room: "r", Text: "x"})
 	wantKind(t, "no seq", err, chat.Invalid)
-	_, err = n.Do(ctx, ann, &change.SetMember{Room: "r", User: "bob", Name: long, Role: chat.RoleMember})
+	name := "Bob"
+	_, err = n.Do(ctx, ann, &change.SetMember{Room: "r", User: "bob", Name: &name, Role: chat.RoleMember})
+	wantKind(t, "a name that a member gives", err, chat.Forbidden)
+	_, err = n.Do(ctx, engine.Actor{Server: true}, &change.SetMember{Room: "r", User: "bob", Name: &long, Role: chat.RoleMember})
 	wantKind(t, "long name", err, chat.TooLarge)
 }
 
@@ -82,9 +85,9 @@ func TestOnlyTheHostMakesRooms(t *testing.T) {
 	ctx := t.Context()
 	ann := engine.Actor{User: "ann"}
 	_, err := n.Join(ctx, ann, "shop", engine.JoinOptions{})
-	wantKind(t, "join nothing", err, chat.NotFound)
+	wantKind(t, "join nothing", err, chat.Forbidden)
 	_, err = n.Do(ctx, ann, &change.SetRoom{Room: "shop"})
-	wantKind(t, "make a room", err, chat.NotFound)
+	wantKind(t, "make a room", err, chat.NotMember)
 	title := "Shop"
 	if r, err := n.Do(ctx, engine.Actor{Server: true}, &change.SetRoom{Room: "shop", Title: &title}); err != nil || !r.Created {
 		t.Fatal(r, err)
@@ -151,11 +154,11 @@ func TestUnread(t *testing.T) {
 	}
 	unread := func(a engine.Actor) int64 {
 		t.Helper()
-		rs, err := n.Rooms(ctx, a)
+		rs, err := n.Rooms(ctx, a, engine.RoomsOptions{})
 		if err != nil || len(rs.Rooms) != 1 {
 			t.Fatalf("%+v %v", rs, err)
 		}
-		return rs.Rooms[0].Unread
+		return rs.Rooms[0].Unread.Count
 	}
 	join(ann)
 	for range 3 {
@@ -175,15 +178,15 @@ func TestUnread(t *testing.T) {
 	if got := unread(bob); got != 2 {
 		t.Errorf("%d unread, want 2", got)
 	}
-	if r, err := n.Join(ctx, bob, "r", engine.JoinOptions{}); err != nil || r.Unread != 2 {
+	if r, err := n.Join(ctx, bob, "r", engine.JoinOptions{}); err != nil || r.Unread.Count != 2 {
 		t.Errorf("joining again: %+v %v", r, err)
 	}
-	if h, err := n.History(ctx, bob, "r", store.Page{After: store.FromStart, Limit: 2}); err != nil || len(h.Messages) != 2 || h.Messages[0].Seq != 1 || !h.More {
+	if h, err := n.History(ctx, bob, "r", store.Page{After: store.FromStart, Limit: 2}, engine.Around{}); err != nil || len(h.Messages) != 2 || h.Messages[0].Seq != 1 || !h.More {
 		t.Errorf("from the start: %+v %v", h, err)
 	}
 	for _, step := range []struct{ seq, mark, unread int64 }{{4, 4, 1}, {1, 4, 1}, {99, 5, 0}} {
 		r, err := n.Read(ctx, bob, "r", chat.Seq(step.seq))
-		if err != nil || r.Unread != step.unread || int64(r.Seq) != step.mark {
+		if err != nil || r.Unread.Count != step.unread || int64(r.Seq) != step.mark {
 			t.Errorf("read %d: %+v %v", step.seq, r, err)
 		}
 	}
@@ -220,7 +223,7 @@ func TestStamps(t *testing.T) {
 	for _, c := range []change.Change{
 		&change.Send{Room: "r", User: "eve", Server: true, Draft: chat.Draft{Text: "x"}},
 		&change.Edit{Room: "r", Seq: 1, User: "eve", Server: true, Text: "y"},
-		&change.React{Room: "r", Seq: 1, User: "eve", Server: true, Emoji: "+", On: true},
+		&change.React{Room: "r", Seq: 1, User: "eve", Server: true, Emoji: "👍", On: true},
 		&change.Delete{Room: "r", Seq: 1, User: "eve", Server: true},
 		&change.SetMember{Room: "r", By: "eve", Server: true, User: "eve", Role: chat.RoleModerator},
 		&change.SetRoom{Room: "r", By: "eve", Server: true, Create: &change.RoomSpec{ReadOnly: true}, Title: &title},
@@ -243,7 +246,7 @@ func TestStamps(t *testing.T) {
 	}
 	host := newNode(t, func(c *engine.Config) { c.UsersMakeRooms = false })
 	_, err := host.Do(ctx, ann, &change.SetRoom{Room: "new", Server: true, Create: &change.RoomSpec{}})
-	wantKind(t, "a room with a forged permission", err, chat.NotFound)
+	wantKind(t, "a room with a forged permission", err, chat.NotMember)
 }
 
 // Changes that are not a user's are refused, and Submit refuses at once.
@@ -251,6 +254,7 @@ func TestUsersDoNotMakeTheseChanges(t *testing.T) {
 	n := newNode(t, nil)
 	users := []change.Kind{
 		change.KindSend, change.KindEdit, change.KindDelete, change.KindReact, change.KindLeave, change.KindSetMember, change.KindSetRoom,
+		change.KindDeleteRoom,
 	}
 	for k := change.Kind(1); k < change.Kinds; k++ {
 		var refused error

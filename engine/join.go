@@ -1,11 +1,11 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/identity"
 	"github.com/roomtide/roomtide/store"
 	"github.com/roomtide/roomtide/wire"
 )
@@ -21,21 +21,23 @@ const (
 type JoinOptions struct {
 	After *chat.Rev // what changed since; nil: the newest messages
 	Limit int       // how many of the newest messages; 0: 10
-	Again bool      // only as the member that the actor is already; else NotMember
+	Around
+	Again bool // only as the member that the actor is already; else NotMember
 }
 
 // Join makes the actor a member of the room, makes the room where that is
 // allowed, and answers with the state of the room at reply.Rev: live events with
-// a higher Rev complete it. Errors: Invalid, NotFound, Forbidden, NotMember (with
+// a higher Rev complete it. Errors: Invalid, Forbidden, NotFound (the host), NotMember (with
 // Again), RateLimited, Busy.
 func (e *Engine) Join(ctx context.Context, a Actor, room chat.RoomID, o JoinOptions) (*wire.JoinReply, error) {
 	if err := e.checkRoom(room); err != nil {
 		return nil, err
 	}
-	if !a.Server {
-		if err := cmp.Or(e.rates.join.Take(a.User), e.rates.read.Check(a.User)); err != nil {
-			return nil, err
-		}
+	if err := e.rates.joins(&a); err != nil {
+		return nil, err
+	}
+	if o.After != nil && o.Around != (Around{}) || o.Seq < 0 {
+		return nil, chat.E(chat.Invalid, "give after or around; around is a message number or \"read\"")
 	}
 	role, err := e.admit(ctx, &a, room, o.Again)
 	if err != nil {
@@ -43,17 +45,23 @@ func (e *Engine) Join(ctx context.Context, a Actor, room chat.RoomID, o JoinOpti
 	}
 	defer e.cfg.Joins.Release()
 	reply := &wire.JoinReply{Role: role}
-	if o.After == nil {
-		err = e.newest(ctx, room, o.Limit, reply)
-	} else {
+	if o.After != nil {
 		err = e.since(ctx, room, *o.After, o.Limit, reply)
+	} else if err = e.now(ctx, room, reply); err == nil && o.Around == (Around{}) {
+		err = e.newest(ctx, o.Limit, reply)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if reply.Unread, err = e.unread(ctx, a.User, reply); err != nil {
+	if err := e.unreadIn(ctx, a.User, reply); err != nil {
 		return nil, err
 	}
+	if o.After == nil && o.Around != (Around{}) {
+		if err := e.messagesAround(ctx, o, reply); err != nil {
+			return nil, err
+		}
+	}
+	a.hideKeys(reply.Messages)
 	online, count, err := e.cfg.Presence.Online(ctx, room, joinPage)
 	reply.Online, reply.Count = fitUsers(online, joinBytes), count
 	e.charge(&a, size(reply))
@@ -70,7 +78,8 @@ func (e *Engine) admit(ctx context.Context, a *Actor, room chat.RoomID, again bo
 		return 0, err
 	}
 	m, err := e.cfg.Store.Room(room).Member(ctx, room, a.User)
-	known := m.Role.Present() && (again || a.Name == "" || a.Name == m.Name) || a.Server && a.User == ""
+	m = m.At(e.cfg.Now().UnixMilli())
+	known := m.Role.Present() && (again || !a.ownName() || a.Name == m.Name) || a.Server && a.User == ""
 	if err != nil && chat.KindOf(err) != chat.NotFound {
 		e.cfg.Joins.Release()
 		return 0, err
@@ -89,21 +98,21 @@ func (e *Engine) admit(ctx context.Context, a *Actor, room chat.RoomID, again bo
 	return role, e.cfg.Joins.Acquire(ctx)
 }
 
-func (e *Engine) unread(ctx context.Context, user chat.UserID, reply *wire.JoinReply) (int64, error) {
-	if user == "" {
-		return 0, nil
-	}
-	u, err := e.cfg.Store.User(user).UserRoom(ctx, user, reply.Room.ID)
-	if err != nil && chat.KindOf(err) != chat.NotFound {
-		return 0, err
-	}
-	return int64(max(reply.Seq-u.Read, 0)), nil
-}
-
 // becomeMember joins by the lane and returns the actor's role.
 func (e *Engine) becomeMember(ctx context.Context, a *Actor, room chat.RoomID) (chat.Role, error) {
-	c := &change.Join{Room: room, User: a.User, Name: a.Name, Granted: a.granted(room)}
-	if e.cfg.UsersMakeRooms || a.granted(room) {
+	c := &change.Join{Room: room, User: a.User, Name: a.Name, Rename: a.ownName(), Granted: a.granted(room)}
+	if !a.Guest {
+		if u, known := e.profile(ctx, a.User); known {
+			c.Avatar = u.avatar
+			if !c.Rename {
+				c.Name, c.Rename = u.name, true
+			}
+		}
+	}
+	if err := e.mayMake(ctx, a, room); err != nil {
+		return 0, err
+	}
+	if e.cfg.UsersMakeRooms || a.Server || a.granted(room) && !a.granted(identity.AllRooms) {
 		c.Create, c.Own = &change.RoomSpec{Open: e.cfg.UsersMakeRooms}, e.cfg.UsersMakeRooms
 	}
 	r, err := e.cfg.Lanes.Do(ctx, c)
@@ -112,40 +121,80 @@ func (e *Engine) becomeMember(ctx context.Context, a *Actor, room chat.RoomID) (
 	}
 	if r.Changed {
 		e.project(ctx, &r)
+		if !a.ownName() && !a.Guest {
+			e.recheckNames(ctx, &r.Member, c.Name, c.Avatar)
+		}
 	}
 	return r.Member.Role, nil
+}
+
+// mayMake spends a token for a room that a guest is about to make.
+func (e *Engine) mayMake(ctx context.Context, a *Actor, room chat.RoomID) error {
+	if a.Network == nil || !e.cfg.UsersMakeRooms {
+		return nil
+	}
+	_, err := e.cfg.Store.Room(room).Room(ctx, room)
+	if chat.KindOf(err) == chat.NotFound {
+		return byNetwork(e.rates.guestRoom, a)
+	}
+	return err
 }
 
 // project brings the user's side of a membership up to date at once, so that
 // Rooms right after a join has the room. If it fails, the consumer of the outbox
 // does the same a moment later.
 func (e *Engine) project(ctx context.Context, r *change.Reply) {
-	if _, err := e.cfg.Lanes.Do(ctx, &change.Project{Member: r.Member, Seq: r.Room.LastSeq}); err != nil {
+	if _, err := e.cfg.Lanes.Do(ctx, &change.Project{Member: r.Member, Seq: r.Room.LastSeq, Floor: r.Room.Floor}); err != nil {
 		e.cfg.Log.Debug("the rooms of a user follow later", "err", err)
 	}
 }
 
-// newest fills the reply with the room and its newest messages.
-func (e *Engine) newest(ctx context.Context, id chat.RoomID, limit int, reply *wire.JoinReply) error {
+// now fills the reply with the room and its first members.
+func (e *Engine) now(ctx context.Context, id chat.RoomID, reply *wire.JoinReply) error {
 	db := e.cfg.Store.Room(id)
 	room, err := db.Room(ctx, id)
 	if err != nil {
 		return err
 	}
-	ms, more, err := db.Messages(ctx, id, store.Page{Limit: page(limit, 10, e.cfg.Limits.PageMessages), Bytes: pageBytes})
+	reply.Room, reply.Rev, reply.Seq = &room, room.Rev, room.LastSeq
+	members, err := db.Members(ctx, id, chat.RoleNone, "", joinPage)
+	reply.Members = fitMembers(members, joinBytes)
+	return err
+}
+
+// newest fills in the newest messages of reply.Room.
+func (e *Engine) newest(ctx context.Context, limit int, reply *wire.JoinReply) error {
+	id := reply.Room.ID
+	ms, more, err := e.cfg.Store.Room(id).Messages(ctx, id, store.Page{Limit: page(limit, 10, e.cfg.Limits.PageMessages), Bytes: pageBytes})
 	if err != nil {
 		return err
 	}
-	// Written after the room was read: these come as live events.
-	for len(ms) > 0 && ms[len(ms)-1].Created > room.Rev {
+	reply.Messages, reply.More = until(ms, reply.Rev), more
+	return nil
+}
+
+// until leaves out messages that were written after a rev: these come as live
+// events.
+func until(ms []chat.Message, rev chat.Rev) []chat.Message {
+	for len(ms) > 0 && ms[len(ms)-1].Created > rev {
 		ms = ms[:len(ms)-1]
 	}
-	members, err := db.Members(ctx, id, "", joinPage)
+	return ms
+}
+
+// messagesAround fills in the messages around a place of reply.Room.
+func (e *Engine) messagesAround(ctx context.Context, o JoinOptions, reply *wire.JoinReply) error {
+	seq := o.Seq
+	if o.Read {
+		if seq = reply.Unread.From; seq == 0 {
+			seq = reply.Seq + 1
+		}
+	}
+	ms, older, newer, err := e.around(ctx, reply.Room.ID, seq, o.Limit)
 	if err != nil {
 		return err
 	}
-	reply.Room, reply.Rev, reply.Seq = &room, room.Rev, room.LastSeq
-	reply.Messages, reply.Members, reply.More = ms, fitMembers(members, joinBytes), more
+	reply.Messages, reply.More, reply.Newer = until(ms, reply.Rev), older, newer
 	return nil
 }
 
@@ -157,7 +206,7 @@ func (e *Engine) since(ctx context.Context, id chat.RoomID, rev chat.Rev, limit 
 	if err != nil {
 		return err
 	}
-	if room.Rev == rev { // most rooms, when many come back at once
+	if room.Rev == rev && rev > room.Floor { // most rooms, when many come back at once
 		reply.Room, reply.Rev, reply.Seq = &room, room.Rev, room.LastSeq
 		return nil
 	}
@@ -165,9 +214,12 @@ func (e *Engine) since(ctx context.Context, id chat.RoomID, rev chat.Rev, limit 
 	if err != nil {
 		return err
 	}
-	if d.Rev < rev {
+	if d.Reset {
 		reply.Reset = true
-		return e.newest(ctx, id, 0, reply)
+		if err := e.now(ctx, id, reply); err != nil {
+			return err
+		}
+		return e.newest(ctx, 0, reply)
 	}
 	reply.Room, reply.Rev, reply.Seq = &d.Room, d.Rev, d.Room.LastSeq
 	reply.Messages, reply.Members, reply.More, reply.Partial = d.Messages, d.Members, d.More, d.More

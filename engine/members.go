@@ -2,14 +2,19 @@ package engine
 
 import (
 	"context"
+	"slices"
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/wire"
 )
 
-func (e *Engine) members(ctx context.Context, a *Actor, room chat.RoomID, after chat.UserID, limit int) (*wire.MembersReply, error) {
-	if err := e.checkRead(ctx, a, room); err != nil {
+func (e *Engine) members(ctx context.Context, a *Actor, room chat.RoomID, role chat.Role, after chat.UserID, limit int) (*wire.MembersReply, error) {
+	by, err := e.reader(ctx, a, room)
+	if err != nil {
 		return nil, err
+	}
+	if role == chat.RoleBanned && !a.Server && !by.Role.Moderates() {
+		return nil, chat.E(chat.Forbidden, "only moderators see which users are banned")
 	}
 	db := e.cfg.Store.Room(room)
 	r, err := db.Room(ctx, room)
@@ -17,12 +22,18 @@ func (e *Engine) members(ctx context.Context, a *Actor, room chat.RoomID, after 
 		return nil, err
 	}
 	limit = page(limit, joinPage, e.cfg.Limits.PageMembers)
-	ms, err := db.Members(ctx, room, after, limit+1)
+	ms, err := db.Members(ctx, room, role, after, limit+1)
 	if err != nil {
 		return nil, err
 	}
 	fit := fitMembers(ms[:min(limit, len(ms))], pageBytes)
-	return &wire.MembersReply{Room: room, Members: fit, Count: r.Members, More: len(fit) < len(ms)}, nil
+	more := len(fit) < len(ms)
+	ms = fit
+	if role.Ends() {
+		now := e.cfg.Now().UnixMilli()
+		ms = slices.DeleteFunc(ms, func(m chat.Member) bool { return m.At(now).Role != role })
+	}
+	return &wire.MembersReply{Room: room, Members: ms, Count: r.Members, More: more}, nil
 }
 
 func (e *Engine) online(ctx context.Context, a *Actor, room chat.RoomID, limit int) (*wire.OnlineReply, error) {

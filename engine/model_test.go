@@ -19,6 +19,7 @@ import (
 	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/outbox"
 	"github.com/roomtide/roomtide/projection"
+	"github.com/roomtide/roomtide/removal"
 	"github.com/roomtide/roomtide/store"
 )
 
@@ -42,17 +43,36 @@ func (nobody) Online(context.Context, chat.RoomID, int) ([]chat.UserID, int, err
 
 func newNode(t testing.TB, configure func(*engine.Config)) *node {
 	t.Helper()
+	return makeNode(t, time.Now, configure)
+}
+
+// newNodeAt is newNode with another clock for the lanes.
+func newNodeAt(t testing.TB, now func() time.Time) *node {
+	t.Helper()
+	return makeNode(t, now, nil)
+}
+
+func (n *node) openOutbox(t testing.TB) {
+	t.Helper()
+	var err error
+	n.outbox, err = outbox.Open(t.Context(), outbox.Config{Store: n.store, Lanes: n.lanes, Consumers: []outbox.Consumer{
+		projection.UserRooms(n.lanes), projection.Names(n.store, n.lanes), removal.DeletedRooms(n.lanes),
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func makeNode(t testing.TB, now func() time.Time, configure func(*engine.Config)) *node {
+	t.Helper()
 	st := teststore.Open(t, t.TempDir(), 2, nil)
 	n := &node{store: st, events: map[chat.RoomID][]*chat.Event{}}
 	var err error
-	n.lanes, err = lane.Open(t.Context(), lane.Config{Store: st, Publish: n.publish})
+	n.lanes, err = lane.Open(t.Context(), lane.Config{Store: st, Publish: n.publish, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.outbox, err = outbox.Open(t.Context(), outbox.Config{Store: st, Lanes: n.lanes, Consumers: []outbox.Consumer{projection.UserRooms(n.lanes)}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	n.openOutbox(t)
 	cfg := engine.Config{Store: st, Lanes: n.lanes, Presence: nobody{}, Publish: n.publishOne, UsersMakeRooms: true}
 	if configure != nil {
 		configure(&cfg)
@@ -198,13 +218,13 @@ func fresh(t *rapid.T, n *node, as engine.Actor, room chat.RoomID) *view {
 		if !more {
 			break
 		}
-		h, err := n.History(t.Context(), as, room, store.Page{Before: page[0].Seq, Limit: 3})
+		h, err := n.History(t.Context(), as, room, store.Page{Before: page[0].Seq, Limit: 3}, engine.Around{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		page, more = h.Messages, h.More
 	}
-	ms, err := n.Members(t.Context(), as, room, "", 0)
+	ms, err := n.Members(t.Context(), as, room, chat.RoleNone, "", 0)
 	if err != nil || ms.Count != len(ms.Members) {
 		t.Fatalf("%d members of %d: %v", len(ms.Members), ms.Count, err)
 	}
@@ -279,7 +299,7 @@ func TestEverybodySeesTheSameRoom(t *testing.T) {
 				fine(t, err)
 			},
 			"react": func(t *rapid.T) {
-				emoji := rapid.SampledFrom([]string{"+", "-"}).Draw(t, "emoji")
+				emoji := rapid.SampledFrom([]string{"👍", "👎"}).Draw(t, "emoji")
 				_, err := n.Do(t.Context(), user(t), &change.React{Room: room, Seq: seq(t), Emoji: emoji, On: rapid.Bool().Draw(t, "on")})
 				fine(t, err)
 			},
@@ -310,7 +330,7 @@ func TestEverybodySeesTheSameRoom(t *testing.T) {
 		t.Errorf("the store is not whole: %v %v", lines, err)
 	}
 	for _, u := range users {
-		mine, err := n.Rooms(context.Background(), engine.Actor{User: u})
+		mine, err := n.Rooms(context.Background(), engine.Actor{User: u}, engine.RoomsOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -40,7 +40,8 @@ func TestAnswersAreBoundedInBytes(t *testing.T) {
 	}
 	for i := range 300 {
 		user := chat.UserID(strings.Repeat(`"`, 120) + string(rune('A'+i/26)) + string(rune('a'+i%26)))
-		put := &change.SetMember{Room: "r", User: user, Name: strings.Repeat(`"`, 250), Role: chat.RoleMember}
+		name := strings.Repeat(`"`, 250)
+		put := &change.SetMember{Room: "r", User: user, Name: &name, Role: chat.RoleMember}
 		if _, err := n.Do(ctx, engine.Actor{Server: true}, put); err != nil {
 			t.Fatal(err)
 		}
@@ -57,12 +58,18 @@ func TestAnswersAreBoundedInBytes(t *testing.T) {
 
 	seen, before, more := 0, chat.Seq(0), true
 	for more {
-		r, err := n.History(ctx, ann, "r", store.Page{Before: before, Limit: 100})
+		r, err := n.History(ctx, ann, "r", store.Page{Before: before, Limit: 100}, engine.Around{})
 		ask("history", r, err)
 		seen, before, more = seen+len(r.Messages), r.Messages[0].Seq, r.More
 	}
 	if seen != messages {
 		t.Errorf("history told %d messages", seen)
+	}
+
+	around, err := n.History(ctx, ann, "r", store.Page{Limit: 100}, engine.Around{Seq: messages / 2})
+	ask("history around", around, err)
+	if !around.More || !around.Newer {
+		t.Error("history around told all")
 	}
 
 	seen, rev, more := 0, chat.Rev(0), true
@@ -96,7 +103,7 @@ func TestAnswersAreBoundedInBytes(t *testing.T) {
 
 	seen, after, more := 0, chat.UserID(""), true
 	for more {
-		r, err := n.Members(ctx, ann, "r", after, 1000)
+		r, err := n.Members(ctx, ann, "r", chat.RoleNone, after, 1000)
 		ask("members", r, err)
 		seen, after, more = seen+len(r.Members), r.Members[len(r.Members)-1].User, r.More
 	}
@@ -104,6 +111,6 @@ func TestAnswersAreBoundedInBytes(t *testing.T) {
 		t.Errorf("members told %d", seen)
 	}
 
-	mine, err := n.Rooms(ctx, ann)
+	mine, err := n.Rooms(ctx, ann, engine.RoomsOptions{})
 	ask("rooms", mine, err)
 }

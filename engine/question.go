@@ -60,11 +60,11 @@ func (e *Engine) Ping(ctx context.Context, a Actor) (*wire.DoneReply, error) {
 	return question(ctx, e, &a, func() (*wire.DoneReply, error) { return &wire.DoneReply{}, nil })
 }
 
-// History returns a page of messages in ascending Seq: before or after a
+// History returns a page of messages in ascending Seq: before, after or around a
 // number, from the start, or the newest. 10 unless the page says how many, fewer
 // where they are large (pageBytes).
-func (e *Engine) History(ctx context.Context, a Actor, room chat.RoomID, p store.Page) (*wire.HistoryReply, error) {
-	return question(ctx, e, &a, func() (*wire.HistoryReply, error) { return e.history(ctx, &a, room, p) })
+func (e *Engine) History(ctx context.Context, a Actor, room chat.RoomID, p store.Page, at Around) (*wire.HistoryReply, error) {
+	return question(ctx, e, &a, func() (*wire.HistoryReply, error) { return e.history(ctx, &a, room, p, at) })
 }
 
 // Changes returns what changed in the room after a rev, as far as it fits into one
@@ -73,9 +73,11 @@ func (e *Engine) Changes(ctx context.Context, a Actor, room chat.RoomID, after c
 	return question(ctx, e, &a, func() (*wire.ChangesReply, error) { return e.changes(ctx, &a, room, after, limit) })
 }
 
-// Members returns the room's members in ascending user id after the given one.
-func (e *Engine) Members(ctx context.Context, a Actor, room chat.RoomID, after chat.UserID, limit int) (*wire.MembersReply, error) {
-	return question(ctx, e, &a, func() (*wire.MembersReply, error) { return e.members(ctx, &a, room, after, limit) })
+// Members returns the room's members in ascending user id after the given one: those
+// with the role, or with RoleNone all. Which users are banned is told to moderators
+// alone; bans that have ended are left out.
+func (e *Engine) Members(ctx context.Context, a Actor, room chat.RoomID, role chat.Role, after chat.UserID, limit int) (*wire.MembersReply, error) {
+	return question(ctx, e, &a, func() (*wire.MembersReply, error) { return e.members(ctx, &a, room, role, after, limit) })
 }
 
 // Online returns the users who are online in the room, and how many there are.
@@ -84,15 +86,26 @@ func (e *Engine) Online(ctx context.Context, a Actor, room chat.RoomID, limit in
 }
 
 // Rooms returns the rooms that the actor is a member of, with what is unread and
-// the newest message, in ascending room id. Newest messages beyond pageBytes are
-// left out.
-func (e *Engine) Rooms(ctx context.Context, a Actor) (*wire.RoomsReply, error) {
-	return question(ctx, e, &a, func() (*wire.RoomsReply, error) { return e.myRooms(ctx, &a) })
+// the newest message, in pages. Newest messages beyond pageBytes are left out.
+func (e *Engine) Rooms(ctx context.Context, a Actor, o RoomsOptions) (*wire.RoomsReply, error) {
+	return question(ctx, e, &a, func() (*wire.RoomsReply, error) { return e.userRooms(ctx, &a, o) })
 }
 
 // GetRoom returns the room itself.
 func (e *Engine) GetRoom(ctx context.Context, a Actor, room chat.RoomID) (*wire.RoomReply, error) {
 	return question(ctx, e, &a, func() (*wire.RoomReply, error) { return e.getRoom(ctx, &a, room) })
+}
+
+// Unread returns what is unread for the actor in all rooms together, and the rooms
+// with something unread in ascending id. Archived rooms do not count.
+func (e *Engine) Unread(ctx context.Context, a Actor) (*wire.UnreadReply, error) {
+	return question(ctx, e, &a, func() (*wire.UnreadReply, error) { return e.allUnread(ctx, &a) })
+}
+
+// Users returns what is known of the users, in the order asked; those of which
+// nothing was ever said are left out. Every actor may ask. Errors: Invalid, TooLarge.
+func (e *Engine) Users(ctx context.Context, a Actor, users []chat.UserID) (*wire.UsersReply, error) {
+	return question(ctx, e, &a, func() (*wire.UsersReply, error) { return e.users(ctx, users) })
 }
 
 // size is about how many bytes a reply has.
@@ -123,6 +136,13 @@ func size(r wire.Reply) int {
 		for _, u := range r.Users {
 			n += len(u)
 		}
+	case *wire.UsersReply:
+		for i := range r.Users {
+			u := &r.Users[i]
+			n += len(u.ID) + len(u.Name) + len(u.Avatar) + len(u.Data)
+		}
+	case *wire.UnreadReply:
+		n += len(r.Rooms) * roomCost
 	case *wire.RoomsReply:
 		for i := range r.Rooms {
 			n += roomCost

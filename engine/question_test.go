@@ -32,7 +32,7 @@ func TestQuestionsHaveABudget(t *testing.T) {
 		}
 	}
 	history := func(a engine.Actor) error {
-		_, err := n.History(ctx, a, "r", store.Page{Limit: 100})
+		_, err := n.History(ctx, a, "r", store.Page{Limit: 100}, engine.Around{})
 		return err
 	}
 	asked := 0
@@ -48,9 +48,11 @@ func TestQuestionsHaveABudget(t *testing.T) {
 	for what, ask := range map[string]func() error{
 		"history": func() error { return history(ann) },
 		"changes": func() error { _, err := n.Changes(ctx, ann, "r", 0, 0); return err },
-		"members": func() error { _, err := n.Members(ctx, ann, "r", "", 0); return err },
+		"members": func() error { _, err := n.Members(ctx, ann, "r", chat.RoleNone, "", 0); return err },
 		"online":  func() error { _, err := n.Online(ctx, ann, "r", 0); return err },
-		"rooms":   func() error { _, err := n.Rooms(ctx, ann); return err },
+		"rooms":   func() error { _, err := n.Rooms(ctx, ann, engine.RoomsOptions{}); return err },
+		"unread":  func() error { _, err := n.Unread(ctx, ann); return err },
+		"users":   func() error { _, err := n.Users(ctx, ann, []chat.UserID{"bob"}); return err },
 		"room":    func() error { _, err := n.GetRoom(ctx, ann, "r"); return err },
 		"ping":    func() error { _, err := n.Ping(ctx, ann); return err },
 		"join":    func() error { _, err := n.Join(ctx, ann, "r", engine.JoinOptions{After: &rev}); return err },

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,6 +24,12 @@ type Rates struct {
 	Join   Rate // joins of one user
 	Signal Rate // typing and read marks of one user
 	Read   Rate // bytes of answers to one user, of which a question costs some besides (questionCost)
+
+	// Of guests, whose names cost nothing: the same by network, and the rooms that
+	// they make.
+	GuestChange Rate
+	GuestJoin   Rate
+	GuestRoom   Rate
 }
 
 // rates are the token buckets in use.
@@ -32,6 +39,8 @@ type rates struct {
 	join   *limit.Rates[chat.UserID]
 	signal *limit.Rates[chat.UserID]
 	read   *limit.Rates[chat.UserID]
+
+	guestChange, guestJoin, guestRoom *limit.Rates[netip.Prefix]
 }
 
 func newRates(r Rates, now func() time.Time, reg prometheus.Registerer) *rates {
@@ -53,6 +62,10 @@ func newRates(r Rates, now func() time.Time, reg prometheus.Registerer) *rates {
 		join:   limit.NewRates[chat.UserID](config("join", r.Join, "you are joining too fast")),
 		signal: limit.NewRates[chat.UserID](config("signal", r.Signal, "too many signals")),
 		read:   limit.NewRates[chat.UserID](config("read", r.Read, "you are asking too much")),
+
+		guestChange: limit.NewRates[netip.Prefix](config("guest_change", r.GuestChange, "guests of your network are sending too fast")),
+		guestJoin:   limit.NewRates[netip.Prefix](config("guest_join", r.GuestJoin, "guests of your network are joining too fast")),
+		guestRoom:   limit.NewRates[netip.Prefix](config("guest_room", r.GuestRoom, "guests of your network are making too many rooms")),
 	}
 }
 
@@ -65,5 +78,31 @@ func (r *rates) change(a *Actor, room chat.RoomID) error {
 	if err := r.user.Take(a.User); err != nil {
 		return err
 	}
+	if err := byNetwork(r.guestChange, a); err != nil {
+		return err
+	}
 	return r.room.Take(room)
+}
+
+// joins spends a token of the user, and of a guest's network. The answer is charged
+// when it is known; who owes for other answers has to wait.
+func (r *rates) joins(a *Actor) error {
+	if a.Server {
+		return nil
+	}
+	if err := r.join.Take(a.User); err != nil {
+		return err
+	}
+	if err := byNetwork(r.guestJoin, a); err != nil {
+		return err
+	}
+	return r.read.Check(a.User)
+}
+
+// byNetwork spends a token of a guest's network.
+func byNetwork(r *limit.Rates[netip.Prefix], a *Actor) error {
+	if a.Network == nil {
+		return nil
+	}
+	return r.Take(*a.Network)
 }

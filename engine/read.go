@@ -8,10 +8,10 @@ import (
 	"github.com/roomtide/roomtide/wire"
 )
 
-// Read marks everything up to seq as read by the actor. Marks never go back. In a
-// small room the mark is published. Errors: Invalid, NotMember, RateLimited.
+// Read marks everything up to seq as read by the actor. Marks never go back. The
+// user's own connections hear of a new mark, and in a small room all. Errors: Invalid, NotMember, RateLimited.
 func (e *Engine) Read(ctx context.Context, a Actor, room chat.RoomID, seq chat.Seq) (*wire.ReadReply, error) {
-	if err := e.checkSignal(ctx, &a, room); err != nil {
+	if _, err := e.checkSignal(ctx, &a, room); err != nil {
 		return nil, err
 	}
 	if seq < 0 {
@@ -25,17 +25,24 @@ func (e *Engine) Read(ctx context.Context, a Actor, room chat.RoomID, seq chat.S
 	if err != nil {
 		return nil, err
 	}
-	mark := changed.Read
-	if changed.Changed {
-		e.publishRead(ctx, a.User, room, mark)
+	counted, err := e.countUnread(ctx, a.User, []mark{{room, changed.Read, r.LastSeq}}, false)
+	if err != nil {
+		return nil, err
 	}
-	return &wire.ReadReply{Room: room, Seq: mark, Unread: int64(max(r.LastSeq-mark, 0))}, nil
+	reply := &wire.ReadReply{Room: room, Seq: changed.Read, Unread: counted[0]}
+	if changed.Changed {
+		e.publishRead(ctx, a.User, reply)
+	}
+	return reply, nil
 }
 
-func (e *Engine) publishRead(ctx context.Context, user chat.UserID, room chat.RoomID, mark chat.Seq) {
-	_, online, err := e.cfg.Presence.Online(ctx, room, 1)
-	if err != nil || online > e.cfg.Limits.ReadEventRoom {
-		return
-	}
-	e.cfg.Publish(&chat.Event{Kind: chat.EventRead, Room: room, User: user, Seq: mark})
+// publishRead tells a small room of the mark, and a large one only the other
+// connections of the user.
+func (e *Engine) publishRead(ctx context.Context, user chat.UserID, r *wire.ReadReply) {
+	_, online, err := e.cfg.Presence.Online(ctx, r.Room, 1)
+	e.cfg.Publish(&chat.Event{
+		Kind: chat.EventRead, Room: r.Room, User: user, Seq: r.Seq,
+		Count: int(r.Unread.Count), More: r.Unread.More,
+		Own: err != nil || online > e.cfg.Limits.ReadEventRoom,
+	})
 }

@@ -2,45 +2,230 @@ package engine
 
 import (
 	"context"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/store"
 	"github.com/roomtide/roomtide/wire"
 )
 
-// roomsListed is how many rooms "my rooms" lists at most.
-const roomsListed = 1000
+const (
+	// PageRooms is how many rooms one answer lists at most, and by default.
+	PageRooms = 1000
+	// maxRooms is how many rooms of a user are looked at to sort them by activity or
+	// to count what is unread in all of them: the first by id.
+	maxRooms = 10_000
+)
 
-func (e *Engine) myRooms(ctx context.Context, a *Actor) (*wire.RoomsReply, error) {
+// RoomsOptions say which rooms to list.
+type RoomsOptions struct {
+	After    string // where the page before has ended: its Next
+	Limit    int    // 0: 1000, which is also the most
+	Order    string // "id" or "", or "activity": the newest message first
+	Archived bool   // archived rooms as well
+
+	// For ListRooms alone.
+	Prefix string // of the id
+	Open   *bool  // nil: both
+}
+
+func (e *Engine) userRooms(ctx context.Context, a *Actor, o RoomsOptions) (*wire.RoomsReply, error) {
 	if a.User == "" {
 		return nil, chat.E(chat.Invalid, "say for which user")
 	}
-	mine, err := e.cfg.Store.User(a.User).UserRooms(ctx, a.User, roomsListed)
-	if err != nil {
-		return nil, err
-	}
-	ids := make([]chat.RoomID, len(mine))
-	for i := range mine {
-		ids[i] = mine[i].Room
-	}
-	heads, err := e.cfg.Store.Heads(ctx, ids)
+	f, err := o.filter()
 	if err != nil {
 		return nil, err
 	}
 	reply := &wire.RoomsReply{}
-	space := store.Space{Items: len(mine), Bytes: pageBytes}
+	if f.Order == store.ByActivity {
+		reply.Rooms, reply.Next, err = e.roomsByActivity(ctx, a.User, f)
+	} else {
+		reply.Rooms, reply.Next, err = e.roomsByID(ctx, a.User, f)
+	}
+	if err != nil {
+		return nil, err
+	}
+	reply.More = reply.Next != ""
+	space := store.Space{Items: len(reply.Rooms), Bytes: pageBytes}
+	for i := range reply.Rooms {
+		r := &reply.Rooms[i]
+		if r.Last != nil && !space.Take(r.Last.Size()) {
+			r.Last = nil
+		}
+		a.hideKey(r.Last)
+	}
+	return reply, e.fillUnread(ctx, a.User, reply.Rooms)
+}
+
+// filter checks the options.
+func (o *RoomsOptions) filter() (store.RoomFilter, error) {
+	f := store.RoomFilter{Prefix: o.Prefix, Open: o.Open, Archived: o.Archived, Limit: page(o.Limit, PageRooms, PageRooms)}
+	switch o.Order {
+	case "", "id":
+		f.After.Room = chat.RoomID(o.After)
+	case "activity":
+		f.Order = store.ByActivity
+		if o.After == "" {
+			break
+		}
+		active, room, ok := strings.Cut(o.After, " ")
+		n, err := strconv.ParseInt(active, 10, 64)
+		if err != nil || !ok {
+			return f, chat.E(chat.Invalid, "after is not the next of a page in this order")
+		}
+		f.After = store.RoomCursor{Active: n, Room: chat.RoomID(room)}
+	default:
+		return f, chat.E(chat.Invalid, "order must be id or activity")
+	}
+	return f, nil
+}
+
+// next is what the page that ends with the room has for Next.
+func next(o store.Order, r *chat.Room) string {
+	if o == store.ByActivity {
+		return strconv.FormatInt(r.Active, 10) + " " + string(r.ID)
+	}
+	return string(r.ID)
+}
+
+// roomsByID returns a page of a user's rooms in ascending id, and where the next
+// one begins.
+func (e *Engine) roomsByID(ctx context.Context, user chat.UserID, f store.RoomFilter) ([]wire.MyRoom, string, error) {
+	var out []wire.MyRoom
+	for after := f.After.Room; ; {
+		mine, err := e.cfg.Store.User(user).UserRooms(ctx, user, after, f.Limit+1)
+		if err != nil {
+			return nil, "", err
+		}
+		rooms, err := e.myRooms(ctx, mine)
+		if err != nil {
+			return nil, "", err
+		}
+		for _, r := range rooms {
+			if r.Room.Archived && !f.Archived {
+				continue
+			}
+			if len(out) == f.Limit {
+				return out, string(out[len(out)-1].Room.ID), nil
+			}
+			out = append(out, r)
+		}
+		if len(mine) <= f.Limit {
+			return out, "", nil
+		}
+		after = mine[len(mine)-1].Room
+	}
+}
+
+// roomsByActivity is roomsByID in the order of the newest message.
+func (e *Engine) roomsByActivity(ctx context.Context, user chat.UserID, f store.RoomFilter) ([]wire.MyRoom, string, error) {
+	mine, _, err := e.allRooms(ctx, user)
+	if err != nil {
+		return nil, "", err
+	}
+	rooms, err := e.roomsOf(ctx, mine, f.Archived)
+	if err != nil {
+		return nil, "", err
+	}
+	at := func(u store.UserRoom) store.RoomCursor { return store.CursorOf(rooms[u.Room]) }
+	mine = slices.DeleteFunc(mine, func(u store.UserRoom) bool {
+		return rooms[u.Room] == nil || f.After.Room != "" && at(u).Compare(f.Order, f.After) <= 0
+	})
+	slices.SortFunc(mine, func(a, b store.UserRoom) int { return at(a).Compare(f.Order, at(b)) })
+	end := ""
+	if len(mine) > f.Limit {
+		mine = mine[:f.Limit]
+		end = next(f.Order, rooms[mine[f.Limit-1].Room])
+	}
+	out, err := e.myRooms(ctx, mine)
+	return out, end, err
+}
+
+// allRooms returns the first maxRooms of a user's rooms, and whether there are more.
+func (e *Engine) allRooms(ctx context.Context, user chat.UserID) (mine []store.UserRoom, more bool, err error) {
+	if user == "" {
+		return nil, false, chat.E(chat.Invalid, "say for which user")
+	}
+	mine, err = e.cfg.Store.User(user).UserRooms(ctx, user, "", maxRooms+1)
+	if more = len(mine) > maxRooms; more {
+		mine = mine[:maxRooms]
+	}
+	return mine, more, err
+}
+
+func ids(mine []store.UserRoom) []chat.RoomID {
+	out := make([]chat.RoomID, len(mine))
+	for i := range mine {
+		out[i] = mine[i].Room
+	}
+	return out
+}
+
+// roomsOf returns the rooms of a user that exist, without archived ones unless they
+// are asked for.
+func (e *Engine) roomsOf(ctx context.Context, mine []store.UserRoom, archived bool) (map[chat.RoomID]*chat.Room, error) {
+	rooms, err := e.cfg.Store.Rooms(ctx, ids(mine))
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[chat.RoomID]*chat.Room, len(rooms))
+	for i := range rooms {
+		if archived || !rooms[i].Archived {
+			out[rooms[i].ID] = &rooms[i]
+		}
+	}
+	return out, nil
+}
+
+// myRooms returns the entries of a list, in its order, without what is unread.
+func (e *Engine) myRooms(ctx context.Context, mine []store.UserRoom) ([]wire.MyRoom, error) {
+	heads, err := e.cfg.Store.Heads(ctx, ids(mine))
+	if err != nil {
+		return nil, err
+	}
+	out := make([]wire.MyRoom, 0, len(mine))
 	for _, u := range mine {
-		h, ok := heads[u.Room]
-		if !ok {
-			continue
+		if h, ok := heads[u.Room]; ok {
+			out = append(out, wire.MyRoom{Room: h.Room, Role: u.Role, Read: u.Read, Last: h.Last})
 		}
-		if h.Last != nil && !space.Take(h.Last.Size()) {
-			h.Last = nil
-		}
-		reply.Rooms = append(reply.Rooms, wire.MyRoom{
-			Room: h.Room, Role: u.Role, Read: u.Read, Last: h.Last,
-			Unread: int64(max(h.Room.LastSeq-u.Read, 0)),
-		})
+	}
+	return out, nil
+}
+
+// fillUnread fills in what is unread for the user.
+func (e *Engine) fillUnread(ctx context.Context, user chat.UserID, rooms []wire.MyRoom) error {
+	marks := make([]mark, len(rooms))
+	for i := range rooms {
+		marks[i] = mark{rooms[i].Room.ID, rooms[i].Read, rooms[i].Room.LastSeq}
+	}
+	counted, err := e.countUnread(ctx, user, marks, false)
+	for i := range counted {
+		rooms[i].Unread = counted[i]
+	}
+	return err
+}
+
+// ListRooms returns rooms of all users, for the host's back end.
+func (e *Engine) ListRooms(ctx context.Context, a Actor, o RoomsOptions) (*wire.RoomListReply, error) {
+	if !a.Server {
+		return nil, chat.E(chat.Forbidden, "only an API key may list all rooms")
+	}
+	f, err := o.filter()
+	if err != nil {
+		return nil, err
+	}
+	f.Limit++
+	rooms, err := e.cfg.Store.ListRooms(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	reply := &wire.RoomListReply{Rooms: rooms}
+	if limit := f.Limit - 1; len(rooms) > limit {
+		reply.Rooms = rooms[:limit]
+		reply.More, reply.Next = true, next(f.Order, &rooms[limit-1])
 	}
 	return reply, nil
 }

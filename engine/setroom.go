@@ -20,5 +20,18 @@ func (e *Engine) prepareSetRoom(a *Actor, c *change.SetRoom) error {
 			return err
 		}
 	}
+	if c.Topic != nil {
+		if err := chat.CheckName("topic", *c.Topic, e.cfg.Limits.TopicBytes); err != nil {
+			return err
+		}
+	}
+	if err := e.checkAbout(nil, c.Avatar, c.Data); err != nil {
+		return err
+	}
+	if c.Create != nil {
+		if err := byNetwork(e.rates.guestRoom, a); err != nil { // whether it is made or changed
+			return err
+		}
+	}
 	return e.rates.change(a, c.Room)
 }

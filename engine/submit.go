@@ -16,8 +16,9 @@ import (
 // it fills in beyond that is overwritten. A change belongs to the engine from
 // here until done runs.
 //
-// A user makes Send, Edit, Delete, React, Leave, SetMember and SetRoom. Joining
-// and reading are more than one step: Join, Read.
+// A user makes Send, Edit, Delete, React, Leave, SetMember, SetRoom and DeleteRoom,
+// the host's back end SetUser too. Joining and reading are more than one step: Join,
+// Read.
 func (e *Engine) Submit(a Actor, c change.Change, done change.Done) {
 	if err := e.prepare(&a, c); err != nil {
 		done(change.Reply{}, err)
@@ -27,15 +28,24 @@ func (e *Engine) Submit(a Actor, c change.Change, done change.Done) {
 }
 
 // Do is Submit and wait. If ctx ends first, the error is Unavailable and the
-// change may still happen. When Do has put a member in or out, the user's rooms
+// change may still happen. Do fills in names from profiles, which Submit does not
+// wait for. When Do has put a member in or out, the user's rooms
 // say so already; behind Submit they do a moment later.
 func (e *Engine) Do(ctx context.Context, a Actor, c change.Change) (change.Reply, error) {
 	if err := e.prepare(&a, c); err != nil {
 		return change.Reply{}, err
 	}
+	e.stampNames(ctx, c)
 	r, err := e.cfg.Lanes.Do(ctx, c)
-	if err == nil && r.Changed && c.Kind() == change.KindSetMember {
+	switch {
+	case err != nil:
+	case c.Kind() == change.KindSetUser:
+		e.profiles.put(&r.User, e.cfg.Now())
+	case c.Kind() == change.KindSetMember && r.Changed:
 		e.project(ctx, &r)
+		if m := c.(*change.SetMember); m.Name == nil && m.Role.Present() {
+			e.recheckNames(ctx, &r.Member, m.Known, m.Avatar)
+		}
 	}
 	return r, err
 }
@@ -58,6 +68,10 @@ func (e *Engine) prepare(a *Actor, c change.Change) error {
 		return e.prepareSetMember(a, c)
 	case *change.SetRoom:
 		return e.prepareSetRoom(a, c)
+	case *change.SetUser:
+		return e.prepareSetUser(a, c)
+	case *change.DeleteRoom:
+		return e.prepareDeleteRoom(a, c)
 	}
 	return chat.E(chat.Forbidden, "users do not make this change")
 }

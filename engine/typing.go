@@ -7,24 +7,36 @@ import (
 )
 
 // Typing publishes that the actor is writing in the room, or stopped. It is not
-// stored, and may get lost. Errors: Invalid, NotMember, RateLimited.
+// stored, and may get lost. Errors: Invalid, NotMember, Forbidden (a read-only room),
+// RateLimited.
 func (e *Engine) Typing(ctx context.Context, a Actor, room chat.RoomID, on bool) error {
-	if err := e.checkSignal(ctx, &a, room); err != nil {
+	m, err := e.checkSignal(ctx, &a, room)
+	if err != nil {
 		return err
+	}
+	if on && !a.Server && !m.Role.Moderates() {
+		r, err := e.cfg.Store.Room(room).Room(ctx, room)
+		if err != nil {
+			return err
+		}
+		if err := chat.CanPost(&r, m.Role); err != nil {
+			return err
+		}
 	}
 	e.cfg.Publish(&chat.Event{Kind: chat.EventTyping, Room: room, User: a.User, On: on})
 	return nil
 }
 
-// checkSignal is what typing and read marks are checked for.
-func (e *Engine) checkSignal(ctx context.Context, a *Actor, room chat.RoomID) error {
+// checkSignal is what typing and read marks are checked for. It returns the actor's
+// membership, as reader does.
+func (e *Engine) checkSignal(ctx context.Context, a *Actor, room chat.RoomID) (chat.Member, error) {
 	if a.User == "" {
-		return chat.E(chat.Invalid, "say for which user")
+		return chat.Member{}, chat.E(chat.Invalid, "say for which user")
 	}
 	if !a.Server {
 		if err := e.rates.signal.Take(a.User); err != nil {
-			return err
+			return chat.Member{}, err
 		}
 	}
-	return e.checkRead(ctx, a, room)
+	return e.reader(ctx, a, room)
 }

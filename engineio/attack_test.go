@@ -44,7 +44,7 @@ func (c *counted) Read(p []byte) (int, error) {
 func TestAttackLargeBodies(t *testing.T) {
 	both(t, engineio.Options{MaxPayload: 100_000}, func(t *testing.T, w *world) {
 		c := w.open(4)
-		const refused = `{"code":3,"message":"Payload too large"}`
+		const refused = ""
 		req, _ := http.NewRequest("POST", c.url("polling"), io.MultiReader(strings.NewReader("4"), io.LimitReader(new(counted), 100<<20)))
 		req.ContentLength = 1 + 100<<20
 		if a := w.do(req); a.err == nil { // the client may find the connection closed while it writes
@@ -162,7 +162,7 @@ func (r *recorder) drain() {
 // CVE-2023-31125: every combination of parameters, known and unknown session,
 // with and without an upgrade.
 func TestAttackQueries(t *testing.T) {
-	overTCP(t, engineio.Options{}, func(t *testing.T, w *world) {
+	overTCP(t, engineio.Options{JSONP: true}, func(t *testing.T, w *world) {
 		c := w.open(4)
 		n := 0
 		for _, eio := range []string{"", "EIO=3&", "EIO=4&", "EIO[]=4&", "EIO=__proto__&"} {

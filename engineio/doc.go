@@ -39,11 +39,11 @@
 //
 // # Admission
 //
-// Unless Options.Check decides, pages of other origins are refused, except
-// those that Options.CORS allows. CORS alone would not do: browsers do not
-// apply it to WebSocket. JSONP (protocol 3 only) is refused to pages of other
-// sites as far as the browser says where it comes from; Options.NoEIO3 switches
-// it off. A session id is the only key to a session and has 144 random bits.
+// Unless Options.CheckOrigin decides, pages of other origins are refused on every
+// request, except those that Options.CORS allows. CORS alone would not do: browsers
+// do not apply it to WebSocket. JSONP (protocol 3 only) is off; with Options.JSONP it
+// is refused to pages of other sites as far as the browser says where it comes from.
+// A session id is the only key to a session and has 144 random bits.
 //
 // # Differences from the reference server
 //
@@ -55,5 +55,5 @@
 // a payload, unless they asked for base64: in the text form clients 1 and 2
 // disagree about what a length counts. For those that asked for base64 see
 // Options.EscapeText. What clients 1 among them send is encoded twice, which is
-// recognised and undone.
+// recognised and undone; without EscapeText they are answered in the same way.
 package engineio

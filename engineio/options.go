@@ -34,6 +34,15 @@ type PongHandler interface {
 	Pong(s *Socket)
 }
 
+// TooLargeHandler is a Handler that is also called when a client has sent more
+// than Options.MaxPayload or MaxBody allows. The call tells the client (Send) and
+// closes the socket; nothing more is received meanwhile, and a socket that is not
+// closed within seconds ends with ReasonTransportError. Without this method it
+// does at once.
+type TooLargeHandler interface {
+	TooLarge(s *Socket)
+}
+
 // Reasons for the end of a socket.
 const (
 	ReasonTransportClose = "transport close"      // the client left
@@ -78,20 +87,62 @@ type Options struct {
 	NoUpgrade  bool     // a session stays on the transport it began with
 	NoEIO3     bool     // refuse protocol 3
 
-	MaxPayload int // bytes of one request body or one WebSocket message from a client, 1,000,000
+	// MaxPayload bounds a packet from a client, MaxBody all the packets of one
+	// request body. Clients of Socket.IO before 4.5 put all that waits into one
+	// body, so it should be more than they ever have waiting. 64 bodies larger than
+	// MaxPayload are received at a time; the others wait.
+	MaxPayload int // bytes, 1,000,000
+	MaxBody    int // bytes, MaxPayload if that is more
+
+	// Distrust holds bodies to MaxPayload until Socket.Trust is called.
+	Distrust bool
+
 	MaxQueued  int // bytes waiting for one client, 1 MiB
 	MaxSockets int // sockets at once, 0 is no limit
 
-	// Check is the admission of new sessions, before anything is allocated for one.
-	// An error refuses it with status 403, or with that of a *CheckError, and with
-	// the error's text. A Check also has to judge the origin of the page. Nil refuses
-	// pages of other origins that CORS does not allow.
+	// JSONP serves clients of protocol 3 in browsers without CORS, whose answers are
+	// scripts. Any page may load a script, and some browsers do not say which page it
+	// is: leave it off unless browsers that need it have to be served.
+	JSONP bool
+
+	// CheckOrigin judges the page that makes a request, for every request of a session
+	// as well. An error refuses it like one of Check. Nil refuses pages of other
+	// origins that CORS does not allow.
+	CheckOrigin func(*http.Request) error
+
+	// Check is the admission of new sessions, before anything is allocated for one and
+	// behind CheckOrigin. An error refuses it with status 403, or with that of a
+	// *CheckError, and with the error's text. Nil admits all.
 	Check func(*http.Request) error
 
 	// CORS decides which pages of other origins may read answers. What it allows
 	// is answered with that origin and with credentials, so it should know them
 	// by name. Nil allows none.
 	CORS func(origin string) bool
+
+	// Headers adds header fields to an answer, before anything is written: to the
+	// handshake of a session, which is first, and to all its other requests that are
+	// served. An *http.Cookie of Cookie's fields, whose value is the session's id, is
+	// set by the handshake, for proxies that choose a server by it.
+	Headers func(h http.Header, r *http.Request, first bool)
+	Cookie  *http.Cookie
+
+	// GenerateID makes the id of a session, in place of 144 random bits. An id is the
+	// only key to a session: it must not be guessed, and never be given twice. A
+	// session whose id is taken is refused.
+	GenerateID func(*http.Request) string
+
+	// Refused is called for every request that is refused, with the code and the text
+	// of the answer.
+	Refused func(r *http.Request, code int, text string)
+
+	// Subprotocol chooses one of the WebSocket subprotocols that a client offers, or
+	// "", with which most clients end the connection. Nil takes the first.
+	Subprotocol func(r *http.Request, offered []string) string
+	// OpenCORS lets pages of every origin read answers, without credentials unless
+	// CORS knows the origin. Clients of protocol 3 in browsers ask for credentials
+	// when they poll, so they need CORS.
+	OpenCORS bool
 
 	// EscapeText appends text beyond ASCII in another way, for clients of protocol
 	// 3 that asked for base64: among them clients 1 cannot read it, and end their
@@ -117,6 +168,7 @@ func (o *Options) setDefaults() {
 	if o.MaxPayload <= 0 {
 		o.MaxPayload = 1_000_000
 	}
+	o.MaxBody = max(o.MaxBody, o.MaxPayload)
 	if o.MaxQueued <= 0 {
 		o.MaxQueued = 1 << 20
 	}

@@ -14,7 +14,7 @@ import (
 
 func TestCheck(t *testing.T) {
 	asked := 0
-	o := engineio.Options{Check: func(r *http.Request) error {
+	o := engineio.Options{CheckOrigin: func(*http.Request) error { return nil }, Check: func(r *http.Request) error {
 		asked++
 		if r.Header.Get("Token") == "late" {
 			return fmt.Errorf("checked: %w", &engineio.CheckError{Status: 503, Text: "full"})
@@ -28,7 +28,7 @@ func TestCheck(t *testing.T) {
 		c := &client{world: w, version: 4}
 		const refused = `{"code":4,"message":"no \"token\""}`
 		c.get().want(t, 403, refused)
-		a := c.get("Token", "good", "Origin", "https://anywhere.example") // the origin is the check's business
+		a := c.get("Token", "good", "Origin", "https://anywhere.example")
 		if a.status != 200 || asked != 2 {
 			t.Fatal(a, asked)
 		}
@@ -67,7 +67,7 @@ func (w *world) refuseStatus(query string, header http.Header, status int) {
 	}
 }
 
-// Without a Check, only pages of the same host and those CORS allows get in, on
+// Without a CheckOrigin, only pages of the same host and those CORS allows get in, on
 // either transport.
 func TestOrigins(t *testing.T) {
 	allow := func(origin string) bool { return origin == "https://app.example.com" }
@@ -159,12 +159,16 @@ func TestCORS(t *testing.T) {
 
 // A page of another site cannot use JSONP to go around CORS, in browsers that say so.
 func TestJSONPSites(t *testing.T) {
-	o := engineio.Options{CORS: func(origin string) bool { return origin == "https://app.example.com" }}
+	o := engineio.Options{JSONP: true, CORS: func(origin string) bool { return origin == "https://app.example.com" }}
 	for _, tt := range []struct {
 		site, referer string
 		status        int
 	}{
 		{"", "", 200},
+		{"", "http://pipe/page", 200},
+		{"", "https://app.example.com/page", 200},
+		{"", "http://evil.example/", 403},
+		{"", "nonsense", 403},
 		{"same-origin", "", 200},
 		{"none", "", 200},
 		{"same-site", "", 403},
@@ -191,4 +195,66 @@ func TestJSONPSites(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Answers are scripts, which any page may load, only where that is asked for.
+func TestJSONPIsOff(t *testing.T) {
+	inBubble(t, engineio.Options{}, func(t *testing.T, w *world) {
+		(&client{world: w, version: 3, more: "&j=0"}).get().want(t, 403, `{"code":4,"message":"Forbidden"}`)
+		c := w.open(3)
+		c.more = "&j=0"
+		if a := c.post("d=4x"); a.status != 403 {
+			t.Errorf("a form of a page: %v", a)
+		}
+		if a := c.get(); a.status != 403 {
+			t.Errorf("a script: %v", a)
+		}
+	})
+}
+
+// A session that was opened elsewhere is no use to a page that may not open one.
+func TestOriginOfEveryRequest(t *testing.T) {
+	evil := []string{"Origin", "http://evil.example"}
+	for name, o := range map[string]engineio.Options{
+		"by default": {},
+		"by a check": {CheckOrigin: func(r *http.Request) error {
+			if r.Header.Get("Origin") == evil[1] {
+				return errors.New("not this page")
+			}
+			return nil
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, o, func(t *testing.T, w *world) {
+				c := w.open(4)
+				if a := c.post("4x", evil...); a.status != 403 {
+					t.Errorf("a message: %v", a)
+				}
+				if a := c.get(evil...); a.status != 403 {
+					t.Errorf("a poll: %v", a)
+				}
+				w.refuseStatus("EIO=4&transport=websocket&sid="+c.sid, http.Header{evil[0]: {evil[1]}}, 403)
+				c.post("4x").want(t, 200, "ok") // the session is unharmed
+			})
+		})
+	}
+}
+
+// Where every page may read answers, none gets them with credentials unless it is
+// known by name.
+func TestOpenCORS(t *testing.T) {
+	o := engineio.Options{OpenCORS: true, CORS: func(origin string) bool { return origin == "https://app.example.com" }}
+	inBubble(t, o, func(t *testing.T, w *world) {
+		c := &client{world: w, version: 4}
+		for origin, want := range map[string][2]string{
+			"https://app.example.com":   {"https://app.example.com", "true"},
+			"https://other.example.com": {"*", ""},
+			"null":                      {"*", ""},
+		} {
+			a := c.get("Origin", origin)
+			if got := [2]string{a.header.Get("Access-Control-Allow-Origin"), a.header.Get("Access-Control-Allow-Credentials")}; a.status != 200 || got != want {
+				t.Errorf("%s: %v %v", origin, a, got)
+			}
+		}
+	})
 }

@@ -12,7 +12,7 @@ import (
 // the channels are guarded by the socket's mu.
 type longPoll struct {
 	woken   chan struct{} // holds one token: look again
-	done    chan struct{} // closed when it waits no longer
+	done    chan struct{} // closed when it has been answered
 	last    kind          // to be answered at once, with this packet at the end
 	refused bool          // the session went on as a WebSocket meanwhile
 }
@@ -53,6 +53,7 @@ func (s *Socket) servePoll(w http.ResponseWriter, r *http.Request, q query) *ref
 	if refused != nil {
 		return refused
 	}
+	defer close(p.done)
 	// A server's write timeout is not meant for a request that waits.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // a ResponseWriter without deadlines has none to lift
 	if held {
@@ -89,7 +90,7 @@ func (s *Socket) beginPoll(ctx context.Context, waited bool) (p *longPoll, held 
 	case s.poll != nil && s.probed && !waited:
 		first := s.poll
 		s.mu.Unlock()
-		first.over(ctx)
+		first.over(ctx, 2*probeHold)
 		return s.beginPoll(ctx, true)
 	case s.poll != nil:
 		s.mu.Unlock()
@@ -103,9 +104,9 @@ func (s *Socket) beginPoll(ctx context.Context, waited bool) (p *longPoll, held 
 	return p, held, refused
 }
 
-// over returns when p has been answered, which a held poll soon is.
-func (p *longPoll) over(ctx context.Context) {
-	t := time.NewTimer(2 * probeHold)
+// over returns when p has been answered, which a held poll soon is, or after most.
+func (p *longPoll) over(ctx context.Context, most time.Duration) {
+	t := time.NewTimer(most)
 	defer t.Stop()
 	select {
 	case <-p.done:
@@ -124,7 +125,6 @@ func (s *Socket) finishPoll(p *longPoll, last kind) {
 
 // await waits for the answer to p.
 func (s *Socket) await(ctx context.Context, p *longPoll) (frames []byte, refused *refusal) {
-	defer close(p.done)
 	for {
 		frames, refused, ready := s.collect(p)
 		if ready {
@@ -162,7 +162,7 @@ func (s *Socket) collect(p *longPoll) (frames []byte, refused *refusal, ready bo
 
 // answer writes frames as the client wants them.
 func (s *Socket) answer(w http.ResponseWriter, q query, frames []byte) {
-	body, binary := encodePayload(s.version, s.asText || q.base64 || q.jsonp != "", s.srv.opts.EscapeText, frames)
+	body, binary := encodePayload(s.version, s.asText || q.base64 || q.jsonp != "", s.escaper(), frames)
 	contentType := "text/plain; charset=UTF-8"
 	switch {
 	case binary:

@@ -2,6 +2,7 @@ package engineio
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"mime"
@@ -9,8 +10,10 @@ import (
 	"time"
 )
 
-// errDirection says that a heartbeat came from the wrong side.
-var errDirection = errors.New("engineio: heartbeat from the wrong side")
+var (
+	errDirection = errors.New("engineio: heartbeat from the wrong side")
+	errTooLarge  = errors.New("engineio: the packet is too large")
+)
 
 // servePost takes a request body with packets. It is answered when the handler
 // has had them all.
@@ -61,10 +64,11 @@ func (s *Socket) receiveBody(w http.ResponseWriter, r *http.Request, q query) *r
 		s.end(transportError)
 		return badRequest
 	}
-	body, refused := s.readBody(w, r)
+	body, release, refused := s.readBody(w, r)
 	if refused != nil {
 		return refused
 	}
+	defer release()
 	if q.jsonp != "" {
 		var err error
 		if body, err = decodeJSONP(body); err != nil {
@@ -79,16 +83,23 @@ func (s *Socket) receiveBody(w http.ResponseWriter, r *http.Request, q query) *r
 	if s.Transport() != polling {
 		return badRequest
 	}
-	receive := s.receive
-	if s.asText && !binary {
-		receive = func(p packet) error {
-			if !p.binary {
-				p.data = undouble(p.data)
-			}
-			return s.receive(p)
+	receive := func(p packet) error {
+		if s.asText && !binary && !p.binary {
+			p.data = s.undouble(p.data)
 		}
+		if len(p.data) > s.srv.opts.MaxPayload {
+			return errTooLarge
+		}
+		return s.receive(p)
 	}
-	if err := decodePayload(s.version, binary, body, receive); err != nil && err != ErrClosed {
+	err := decodePayload(s.version, binary, body, receive)
+	switch {
+	case err == nil, err == ErrClosed:
+	case err == errTooLarge && s.tooLarge():
+	case err == errTooLarge:
+		s.end(transportError)
+		return tooLarge
+	default:
 		s.end(endingOf(err))
 		return badRequest
 	}
@@ -100,27 +111,97 @@ func isBinary(r *http.Request) bool {
 	return err == nil && t == "application/octet-stream"
 }
 
-// readBody reads at most MaxPayload bytes, for as long as the client may be
-// silent.
-func (s *Socket) readBody(w http.ResponseWriter, r *http.Request) ([]byte, *refusal) {
-	limit := int64(s.srv.opts.MaxPayload)
-	if r.ContentLength > limit {
-		return nil, tooLarge
+// maxLarge is how many bodies above MaxPayload are received at a time.
+const maxLarge = 64
+
+// maxBody is how large a body may be.
+func (s *Socket) maxBody() int {
+	if s.srv.opts.Distrust && !s.marked(markTrusted) {
+		return s.srv.opts.MaxPayload
+	}
+	return s.srv.opts.MaxBody
+}
+
+// readBody reads at most maxBody bytes, for as long as the client may be silent.
+// release is called when the body is not needed any more.
+func (s *Socket) readBody(w http.ResponseWriter, r *http.Request) (body []byte, release func(), refused *refusal) {
+	limit, silent := s.maxBody(), s.srv.opts.PingInterval+s.srv.opts.PingTimeout
+	if r.ContentLength > int64(limit) {
+		return nil, nil, s.refuseBody(limit)
 	}
 	rc := http.NewResponseController(w)
-	_ = rc.SetReadDeadline(time.Now().Add(s.srv.opts.PingInterval + s.srv.opts.PingTimeout)) // not every ResponseWriter has deadlines
-	var body bytes.Buffer                                                                    // grows with what arrives, not with what was announced
-	n, err := body.ReadFrom(io.LimitReader(r.Body, limit+1))
+	_ = rc.SetReadDeadline(time.Now().Add(silent)) // not every ResponseWriter has deadlines
+	var all bytes.Buffer                           // grows with what arrives, not with what was announced
+	release = func() {}
+	n, err := all.ReadFrom(io.LimitReader(r.Body, int64(s.srv.opts.MaxPayload)+1))
+	if err == nil && n > int64(s.srv.opts.MaxPayload) && limit > s.srv.opts.MaxPayload {
+		if !s.srv.enterLarge(r.Context(), silent) {
+			return nil, nil, serverBusy
+		}
+		release = func() { <-s.srv.large }
+		_, err = all.ReadFrom(io.LimitReader(r.Body, int64(limit)-n+1))
+	}
 	switch {
 	case err != nil:
 		_ = r.Body.Close() // it has had its time: see Server.drain
 		s.end(transportError)
-		return nil, badRequest
-	case n > limit:
-		return nil, tooLarge
+		refused = badRequest
+	case all.Len() > limit:
+		refused = s.refuseBody(limit)
+	default:
+		_ = rc.SetReadDeadline(time.Time{}) // else it stays: net/http reads what is left of the body
+		return all.Bytes(), release, nil
 	}
-	_ = rc.SetReadDeadline(time.Time{}) // else it stays: net/http reads what is left of the body
-	return body.Bytes(), nil
+	release()
+	return nil, nil, refused
+}
+
+// enterLarge waits until one more large body may be received. Its end is a token
+// taken from large.
+func (s *Server) enterLarge(ctx context.Context, most time.Duration) bool {
+	t := time.NewTimer(most)
+	defer t.Stop()
+	select {
+	case s.large <- struct{}{}:
+		return true
+	case <-t.C:
+	case <-ctx.Done():
+	case <-s.done:
+	}
+	return false
+}
+
+// refuseBody refuses a body that is larger than limit. A client that is trusted
+// would send it again for ever, so the handler may tell it first. Clients look at
+// nothing that comes behind the refusal, so that waits for the poll that takes the
+// message along.
+func (s *Socket) refuseBody(limit int) *refusal {
+	if limit < s.srv.opts.MaxBody || !s.enter() {
+		return tooLarge
+	}
+	s.mu.Lock()
+	p := s.poll
+	s.mu.Unlock()
+	told := s.tooLarge()
+	s.leave()
+	if told && p != nil {
+		p.over(context.Background(), tellTime)
+	}
+	return tooLarge
+}
+
+// tellTime is how long the end of a socket may take after TooLarge was called.
+const tellTime = 2 * time.Second
+
+// tooLarge calls the handler's TooLarge, if it has one. The caller has the turn and
+// receives nothing more.
+func (s *Socket) tooLarge() bool {
+	h, ok := s.srv.handler.(TooLargeHandler)
+	if ok {
+		s.guard("TooLarge", func() { h.TooLarge(s) })
+		time.AfterFunc(tellTime, func() { s.end(transportError) })
+	}
+	return ok
 }
 
 // receive does what a packet asks. The caller has the turn. It fails with

@@ -26,8 +26,12 @@ var (
 	foreignPage        = &refusal{4, "Forbidden", http.StatusForbidden}
 	serverFull         = &refusal{4, "Too many sockets", http.StatusServiceUnavailable}
 	serverClosed       = &refusal{4, "Server is shutting down", http.StatusServiceUnavailable}
+	idTaken            = &refusal{4, "The session id is taken", http.StatusServiceUnavailable}
 	unsupportedVersion = &refusal{5, "Unsupported protocol version", http.StatusBadRequest}
-	tooLarge           = &refusal{3, "Payload too large", http.StatusRequestEntityTooLarge}
+	serverBusy         = &refusal{4, "Too many large bodies", http.StatusServiceUnavailable}
+
+	// tooLarge has no body: clients hand it to the program as details of the error.
+	tooLarge = &refusal{Code: 3, status: http.StatusRequestEntityTooLarge}
 )
 
 // CheckError is an error of Options.Check that refuses with a status of its own,
@@ -52,10 +56,22 @@ func refusalOf(err error) *refusal {
 // retryAfter is how many seconds a client should stay away from a full server.
 const retryAfter = 5
 
+// text says why, also where the answer has no body.
+func (f *refusal) text() string {
+	if f.Message == "" {
+		return http.StatusText(f.status)
+	}
+	return f.Message
+}
+
 func (f *refusal) write(w http.ResponseWriter) {
 	h := w.Header()
-	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
+	if f.Message == "" {
+		w.WriteHeader(f.status)
+		return
+	}
+	h.Set("Content-Type", "application/json")
 	h.Set("X-Content-Type-Options", "nosniff")
 	if f.status == http.StatusServiceUnavailable || f.status == http.StatusTooManyRequests {
 		h.Set("Retry-After", strconv.Itoa(retryAfter))
@@ -79,7 +95,7 @@ const (
 // refused. Most read no answer before they have sent everything, and a connection
 // that is closed while something arrives is reset, which loses the answer.
 func (s *Server) drain(w http.ResponseWriter, r *http.Request) {
-	most := int64(s.opts.MaxPayload) + drainMore
+	most := int64(s.opts.MaxBody) + drainMore
 	if r.Body == nil || r.Body == http.NoBody || r.ContentLength > most || r.Header.Get("Expect") != "" {
 		return // nothing comes, or too much, or not before we ask for it
 	}

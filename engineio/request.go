@@ -41,32 +41,37 @@ func parseQuery(raw string) (query, *refusal) {
 	return q, nil
 }
 
-// admit decides whether the page that asks may have a session.
-func (s *Server) admit(r *http.Request, q query) *refusal {
-	if q.jsonp != "" && !s.mayScript(r) {
-		return foreignPage
-	}
-	if s.opts.Check != nil {
-		if err := s.opts.Check(r); err != nil {
+// checkOrigin judges the page that makes the request.
+func (s *Server) checkOrigin(r *http.Request) *refusal {
+	if s.opts.CheckOrigin != nil {
+		if err := s.opts.CheckOrigin(r); err != nil {
 			return refusalOf(err)
 		}
 		return nil
 	}
-	if origin := r.Header.Get("Origin"); origin != "" && !sameHost(origin, r.Host) && !s.allows(origin) {
-		return foreignPage
+	for _, origin := range r.Header["Origin"] {
+		if !sameHost(origin, r.Host) && !s.allows(origin) {
+			return foreignPage
+		}
 	}
 	return nil
 }
 
 // mayScript reports whether a page may load an answer as a script. Requests of
-// scripts have no Origin. Browsers that can do without JSONP say whether the
-// page is of another site; the others are believed.
+// scripts have no Origin. A browser says in Sec-Fetch-Site whether the page is of
+// another site, or at least in Referer which page it is; one that says neither is
+// believed.
 func (s *Server) mayScript(r *http.Request) bool {
+	referer := r.Header.Get("Referer")
 	switch r.Header.Get("Sec-Fetch-Site") {
-	case "", "same-origin", "none":
+	case "same-origin", "none":
 		return true
+	case "":
+		if referer == "" || sameHost(referer, r.Host) {
+			return true
+		}
 	}
-	u, err := url.Parse(r.Header.Get("Referer"))
+	u, err := url.Parse(referer)
 	return err == nil && u.Host != "" && s.allows(u.Scheme+"://"+u.Host)
 }
 
@@ -77,21 +82,30 @@ func sameHost(origin, host string) bool {
 }
 
 // allows reports whether CORS lets pages of the origin read answers.
-func (s *Server) allows(origin string) bool { return s.opts.CORS != nil && s.opts.CORS(origin) }
+func (s *Server) allows(origin string) bool { return s.opts.OpenCORS || s.knows(origin) }
+
+// knows reports whether the origin is allowed by name.
+func (s *Server) knows(origin string) bool { return s.opts.CORS != nil && s.opts.CORS(origin) }
 
 // cors sets the fields that let a browser hand the answer to a page.
 func (s *Server) cors(w http.ResponseWriter, r *http.Request) (allowed bool) {
-	if s.opts.CORS == nil {
+	if s.opts.CORS == nil && !s.opts.OpenCORS {
 		return false
 	}
 	h := w.Header()
 	h.Add("Vary", "Origin")
 	origin := r.Header.Get("Origin")
-	if origin == "" || !s.opts.CORS(origin) {
+	switch {
+	case origin == "":
+		return false
+	case s.knows(origin):
+		h.Set("Access-Control-Allow-Origin", origin)
+		h.Set("Access-Control-Allow-Credentials", "true") // clients of protocol 3 always ask with credentials
+	case s.opts.OpenCORS:
+		h.Set("Access-Control-Allow-Origin", "*")
+	default:
 		return false
 	}
-	h.Set("Access-Control-Allow-Origin", origin)
-	h.Set("Access-Control-Allow-Credentials", "true") // clients of protocol 3 always ask with credentials
 	return true
 }
 

@@ -12,7 +12,7 @@ import (
 
 // openWebSocket answers the handshake of a session that begins as a WebSocket.
 func (s *Socket) openWebSocket(w http.ResponseWriter, r *http.Request) {
-	c, err := websocket.Upgrade(w, r, websocket.UpgradeOptions{Header: w.Header(), Deflate: s.srv.opts.Deflate})
+	c, err := websocket.Upgrade(w, r, s.srv.upgradeOptions(w, r, s.srv.opts.Deflate))
 	if err != nil { // it has been answered, and the handler never saw the socket
 		s.ended.Store(true)
 		s.closeCalled = true
@@ -37,6 +37,20 @@ func (s *Socket) openWebSocket(w http.ResponseWriter, r *http.Request) {
 	s.opened()
 }
 
+// upgradeOptions is how a WebSocket begins.
+func (s *Server) upgradeOptions(w http.ResponseWriter, r *http.Request, deflate bool) websocket.UpgradeOptions {
+	o := websocket.UpgradeOptions{Header: w.Header(), Deflate: deflate}
+	offered := websocket.Offered(r)
+	switch {
+	case len(offered) == 0:
+	case s.opts.Subprotocol != nil:
+		o.Protocols = []string{s.opts.Subprotocol(r, offered)}
+	default:
+		o.Protocols = offered[:1]
+	}
+	return o
+}
+
 // takeLink makes a link the transport. Reading begins with Start of its reader,
 // before the turn is given back. mu is held.
 func (s *Socket) takeLink(l *link) {
@@ -59,6 +73,12 @@ func (l *link) Run() {
 			continue
 		}
 		if err != nil {
+			if tooLargeFrame(err) && s.enter() {
+				told := s.tooLarge()
+				if s.leave(); told {
+					break // it ends soon
+				}
+			}
 			s.end(endingOfRead(err))
 			break
 		}
@@ -90,6 +110,12 @@ func (s *Socket) receiveFrame(op websocket.Op, b []byte) error {
 	return s.receive(p)
 }
 
+// tooLargeFrame reports whether nothing more can be read because of MaxPayload.
+func tooLargeFrame(err error) bool {
+	var broken *websocket.Error
+	return errors.As(err, &broken) && broken.Code == websocket.CodeTooLarge
+}
+
 // endingOfRead is how the socket ends when nothing more can be read.
 func endingOfRead(err error) ending {
 	var closed *websocket.CloseError
@@ -108,7 +134,7 @@ func endingOfRead(err error) ending {
 }
 
 // maxAfterEnd is how much a client may send after the end.
-const maxAfterEnd = 1 << 20
+const maxAfterEnd = 8 << 20
 
 // hold waits for the client to end its half, for a moment, and closes the
 // connection. Closing it while something arrives could make the client lose

@@ -20,7 +20,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -31,14 +30,16 @@ import (
 	"github.com/roomtide/roomtide/hub"
 	"github.com/roomtide/roomtide/identity"
 	"github.com/roomtide/roomtide/internal/clientaddr"
+	"github.com/roomtide/roomtide/internal/connlimit"
 	"github.com/roomtide/roomtide/internal/origin"
 )
 
 const (
 	requestTime   = 30 * time.Second // for everything but the event stream
-	bodyTime      = 10 * time.Second // for a body to come in
+	keyTime       = time.Second      // between looks at the API key of an event stream
 	heartbeatTime = 15 * time.Second // between heartbeats on an event stream
 	writeTime     = 20 * time.Second // for an event stream to take one write
+	lifeTime      = 10 * time.Minute // of an event stream, on average
 	maxStreams    = 10_000           // event streams at once, unless configured
 )
 
@@ -64,7 +65,12 @@ type Config struct {
 	MaxStreams    int                                             // event streams at once; 0: 10,000
 	Ready         func() error                                    // returns the reason for which the node should get no traffic; nil: always ready
 	ClientIP      func(*http.Request) netip.Addr                  // the address of the client, behind trusted proxies; nil: the peer
+	Network       func(*http.Request) netip.Prefix                // by which clients are limited; nil: that of ClientIP
+	Conns         *connlimit.Limiter                              // admission of event streams, shared with other transports; nil: no limit
+	OnStream      func(*http.Request)                             // is called before a request becomes an event stream; nil: nothing is done
 	Revoke        func(context.Context, chat.UserID) (int, error) // ends a user's connections on all nodes; nil: on this one
+	NoGuest       func(*http.Request) error                       // returns why a request needs a credential; nil: where guests are welcome none does
+	Known         func(*http.Request) bool                        // whether the request names this node by one of its names; nil: every name is
 	Log           *slog.Logger                                    // nil: nothing is logged
 }
 
@@ -80,10 +86,11 @@ type API struct {
 	failures  failures
 	prom      http.Handler
 	heartbeat time.Duration
-	bodyTime  time.Duration
 	pieceTime time.Duration
+	life      time.Duration
 
-	streams atomic.Int64 // event streams now
+	streams  streams  // now
+	warnings warnings // in the log
 }
 
 // New returns an API.
@@ -103,16 +110,31 @@ func New(cfg Config) *API {
 	if cfg.ClientIP == nil {
 		cfg.ClientIP = clientaddr.Peer
 	}
+	if cfg.Network == nil {
+		cfg.Network = func(r *http.Request) netip.Prefix { return clientaddr.Network(cfg.ClientIP(r)) }
+	}
+	if cfg.Conns == nil {
+		cfg.Conns = connlimit.New(0, 0)
+	}
+	if cfg.OnStream == nil {
+		cfg.OnStream = func(*http.Request) {}
+	}
+	if cfg.NoGuest == nil {
+		cfg.NoGuest = func(*http.Request) error { return nil }
+	}
+	if cfg.Known == nil {
+		cfg.Known = func(*http.Request) bool { return true }
+	}
 	if cfg.Revoke == nil {
 		cfg.Revoke = func(_ context.Context, user chat.UserID) (int, error) {
 			return cfg.Hub.CloseUser(user, chat.ByeRevoked), nil
 		}
 	}
 	a := &API{
-		cfg: cfg, log: cfg.Log, origins: origin.New(cfg.Origins),
+		cfg: cfg, log: cfg.Log, origins: origin.New(cfg.Origins, cfg.Log),
 		metrics: newMetrics(cfg.Registry), failures: newFailures(time.Now),
 		prom:      promhttp.HandlerFor(cfg.Registry, promhttp.HandlerOpts{}),
-		heartbeat: heartbeatTime, bodyTime: bodyTime, pieceTime: pieceTime,
+		heartbeat: heartbeatTime, pieceTime: pieceTime, life: lifeTime,
 	}
 	a.mux = a.routes()
 	return a

@@ -1,8 +1,10 @@
 package httpapi
 
 import (
+	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/roomtide/roomtide/chat"
@@ -25,15 +27,23 @@ func (c *call) authenticate(scope string) error {
 		return err
 	}
 	c.id = id
-	c.actor = engine.Actor{User: id.User, Name: id.Name, Granted: id.Granted}
+	c.actor = engine.Actor{User: id.User, Name: id.Name, Guest: id.Kind == identity.Guest, Granted: id.Granted}
 	switch {
 	case id.Kind == identity.Server:
 		if !id.Allows(scope) {
 			return chat.E(chat.Forbidden, "this API key does not have the scope "+scope)
 		}
 		c.actor = engine.Actor{User: user, Server: true}
+		if user != "" && scope != identity.ScopeRead {
+			c.cfg.Verifier.Speaks(user)
+		}
 	case user != "" && user != id.User:
 		return chat.E(chat.Forbidden, "a token speaks for its own user only")
+	case id.Kind == identity.Guest:
+		network := clientaddr.Network(c.cfg.ClientIP(c.r)) // of this machine and of proxies too
+		c.actor.Network = &network
+	case id.Kind == identity.Token:
+		c.actor.Name, _ = c.cfg.Engine.Greet(c.ctx, id.User, engine.Claims{Name: id.ClaimedName, Avatar: id.ClaimedAvatar, Issued: id.Issued})
 	}
 	return nil
 }
@@ -49,32 +59,60 @@ func (c *call) identify() (id *identity.Identity, user chat.UserID, err error) {
 			return nil, "", err
 		}
 	}
-	creds := c.r.Header.Values("Authorization")
+	creds := append(bearers(c.r.Header), c.queryTokens()...)
 	if len(creds) == 0 {
+		if err := c.cfg.NoGuest(c.r); err != nil {
+			c.misdirected = !c.cfg.Known(c.r)
+			return nil, "", err
+		}
 		id, err = c.cfg.Verifier.Hello(c.ctx, "", name)
 		return id, chat.UserID(name), err
 	}
 	if len(creds) > 1 {
-		return nil, "", chat.E(chat.Unauthed, "there is more than one Authorization header")
+		return nil, "", chat.E(chat.Unauthed, "there is more than one credential")
 	}
-	ip := c.cfg.ClientIP(c.r)
-	if err := c.failures.check(ip); err != nil {
-		return nil, "", err
-	}
-	id, err = c.cfg.Verifier.Bearer(c.ctx, creds[0])
+	id, err = c.verify(creds[0])
 	if chat.KindOf(err) == chat.Unauthed {
-		c.failures.count(ip)
+		err = c.failures.count(c.cfg.Network(c.r), err)
 	}
 	return id, chat.UserID(name), err
 }
 
-// still verifies the credential again, for streams that may outlive it.
-func (c *call) still() error {
-	if c.id.Kind != identity.Server {
-		return nil // a timer ends streams of tokens; guests have no end
+// bearers returns the Authorization headers that are meant for this API. Those of
+// other schemes are not: a password in front of a site adds Basic to every request.
+func bearers(h http.Header) (creds []string) {
+	for _, cred := range h.Values("Authorization") {
+		if scheme, _, _ := strings.Cut(cred, " "); strings.EqualFold(scheme, "Bearer") {
+			creds = append(creds, cred)
+		}
 	}
-	_, err := c.cfg.Verifier.Bearer(c.r.Context(), c.r.Header.Get("Authorization"))
-	return err
+	return creds
+}
+
+// queryTokens returns the tokens in the query of an event stream, as the value of an
+// Authorization header: browsers open one without headers (EventSource). No other
+// route has them, and none of them is logged. An API key does not belong there.
+func (c *call) queryTokens() (creds []string) {
+	if !c.tokenInQuery {
+		return nil
+	}
+	for _, token := range c.r.URL.Query()["access_token"] {
+		creds = append(creds, "Token "+token)
+	}
+	return creds
+}
+
+// verify reads the one credential.
+func (c *call) verify(cred string) (*identity.Identity, error) {
+	if token, ok := strings.CutPrefix(cred, "Token "); ok && c.tokenInQuery {
+		return c.cfg.Verifier.Token(c.ctx, token)
+	}
+	return c.cfg.Verifier.Bearer(c.ctx, cred)
+}
+
+// ended reports whether the credential was ended, for streams that may outlive it.
+func (c *call) ended() bool {
+	return chat.KindOf(c.cfg.Verifier.Still(c.r.Context(), c.id)) == chat.Unauthed
 }
 
 // Failed authentications of one network: failuresBurst at once, then one a
@@ -84,9 +122,11 @@ const (
 	failuresKept  = 16 << 10 // networks remembered, see limit.RatesConfig.MaxKeys
 )
 
-// failures bounds the guessing of credentials, by the client's network. It is asked
-// before a credential is looked at, so that a network which has failed too often
-// does not learn whether its next guess is right.
+// failures bounds the guessing of credentials, by the client's network. A credential
+// is verified first, and a valid one is always accepted: behind a proxy, in an office
+// or with a mobile provider one address is that of many clients, and a page that goes
+// on with an expired token must not lock out the others. Guessing gains nothing from
+// that, as what is guessed has 256 bits.
 type failures struct{ rates *limit.Rates[netip.Prefix] }
 
 func newFailures(now func() time.Time) failures {
@@ -96,9 +136,14 @@ func newFailures(now func() time.Time) failures {
 	})}
 }
 
-// check refuses a network that has failed too often.
-func (f failures) check(ip netip.Addr) error { return f.rates.Check(clientaddr.Network(ip)) }
-
-// count counts a failure. That there may be no token left for it is of no interest:
-// check was asked before.
-func (f failures) count(ip netip.Addr) { _ = f.rates.Take(clientaddr.Network(ip)) }
+// count counts the failure err and returns what to answer: err, or that there were too
+// many. A client without a network (clientaddr.Proxies.Network) is not counted.
+func (f failures) count(network netip.Prefix, err error) error {
+	if !network.IsValid() {
+		return err
+	}
+	if limited := f.rates.Take(network); limited != nil {
+		return limited
+	}
+	return err
+}

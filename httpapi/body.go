@@ -1,35 +1,67 @@
 package httpapi
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"strconv"
-	"time"
+	"strings"
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/wire"
 )
 
-// fields are the members of a body, which is always one JSON object and read by
-// the same rules as a frame (wire.DecodeObject). Unknown names are ignored.
-type fields map[string]json.RawMessage
+// fields are the members of a body, which is one JSON object and read by the same
+// rules as a frame (wire.DecodeObject).
+type fields struct{ wire.Object }
 
-// body reads the request's body: JSON, bounded in size and time.
+// body reads the request's body: JSON, bounded in size; the server bounds its time. No
+// body and the empty array, which is how PHP writes an empty object, are the empty
+// object. A name that the specification does not have for this operation is refused.
 func (c *call) body() (fields, error) {
-	kind, _, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
-	if err != nil || kind != "application/json" {
-		return nil, chat.E(chat.Invalid, "the Content-Type must be application/json")
+	raw, err := c.read()
+	if err != nil {
+		return fields{}, err
 	}
+	if s := string(bytes.TrimSpace(raw)); s == "" || s == "[]" {
+		return fields{}, nil
+	}
+	if err := c.checkMedia(); err != nil {
+		return fields{}, err
+	}
+	object, err := wire.DecodeObject(raw)
+	if err != nil {
+		return fields{}, chat.E(chat.Invalid, "the body is "+chat.Public(err).Text)
+	}
+	return fields{object}, c.checkNames("field", maps.Keys(object), c.op.fields)
+}
+
+// checkMedia refuses a body that does not say that it is JSON. A page of another
+// origin can send any other kind without asking first.
+func (c *call) checkMedia() error {
+	if enc := c.r.Header.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
+		return unsupported("the body is compressed; send it without Content-Encoding")
+	}
+	kind, _, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
+	switch {
+	case err == nil && kind == "application/json":
+		return nil
+	case kind == "application/x-www-form-urlencoded" || kind == "multipart/form-data":
+		return unsupported("the body is a form; send JSON, with the Content-Type application/json")
+	}
+	return unsupported("the Content-Type must be application/json")
+}
+
+// read reads the request's body, bounded in size.
+func (c *call) read() ([]byte, error) {
 	limit := int64(c.cfg.Limits.FrameBytes)
 	tooLarge := chat.E(chat.TooLarge, "the body is larger than "+strconv.FormatInt(limit, 10)+" bytes")
 	if c.r.ContentLength > limit {
 		return nil, tooLarge
-	}
-	if err := http.NewResponseController(c.w).SetReadDeadline(time.Now().Add(c.bodyTime)); err != nil {
-		return nil, chat.Wrap(chat.Internal, "httpapi.body", err)
 	}
 	raw, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, limit))
 	if over := (*http.MaxBytesError)(nil); errors.As(err, &over) {
@@ -39,17 +71,13 @@ func (c *call) body() (fields, error) {
 		c.w.Header().Set("Connection", "close") // the rest of the body may still arrive
 		return nil, &chat.Error{Kind: chat.Invalid, Op: "httpapi.body", Text: "the body did not come in whole and in time", Err: err}
 	}
-	f, err := wire.DecodeObject(raw)
-	if err != nil {
-		return nil, chat.E(chat.Invalid, "the body is "+chat.Public(err).Text)
-	}
-	return f, nil
+	return raw, nil
 }
 
 // get decodes a field into *v, which stays as it is when the field is missing.
 // what completes the sentence "name must be …" of the error.
 func (f fields) get(name, what string, v any) error {
-	raw, ok := f[name]
+	raw, ok := f.Object[name]
 	if !ok {
 		return nil
 	}
@@ -61,8 +89,20 @@ func (f fields) get(name, what string, v any) error {
 
 // has reports whether the field is there; one that is null is not.
 func (f fields) has(name string) bool {
-	_, ok := f[name]
+	_, ok := f.Object[name]
 	return ok
+}
+
+// about reads the data that is kept about a user, a room or a member; nil: not given.
+func (f fields) about() (*string, error) {
+	data, err := f.Data("data")
+	return chat.About(data), err
+}
+
+// seq reads a field that is a message number, 0 when it is missing.
+func (f fields) seq(name string) (chat.Seq, error) {
+	n, _, err := f.Number(name)
+	return chat.Seq(n), err
 }
 
 // seq reads the {seq} of the path.
@@ -87,8 +127,27 @@ func (c *call) number(name string) (int64, error) {
 	return n, nil
 }
 
-// limit reads ?limit=, 0 when it is missing. The engine reduces it to its maximum.
-func (c *call) limit() (int, error) {
+// flag reads a boolean from the query, nil when it is missing.
+func (c *call) flag(name string) (*bool, error) {
+	var on bool
+	switch c.r.URL.Query().Get(name) {
+	case "":
+		return nil, nil
+	case "true":
+		on = true
+	case "false":
+	default:
+		return nil, chat.E(chat.Invalid, name+" must be true or false")
+	}
+	return &on, nil
+}
+
+// limit reads ?limit=, 0 when it is missing. The engine reduces it to most, which the
+// client is told.
+func (c *call) limit(most int) (int, error) {
 	n, err := c.number("limit")
+	if n > int64(most) {
+		tellLimit(c.w.Header(), most)
+	}
 	return int(min(n, 1<<20)), err
 }

@@ -16,7 +16,7 @@ func TestContract(t *testing.T) {
 	admin := n.key(identity.ScopeAll)
 	const room = "/v1/rooms/team%2Fred"
 
-	n.want(201, "PUT", room, `{"title":"Red","open":false,"later":1}`, admin)
+	n.want(201, "PUT", room, `{"title":"Red","open":false}`, admin)
 	if g := n.want(200, "PUT", room, `{"read_only":false,"title":"Red 2"}`, admin); g.body["title"] != "Red 2" || g.body["open"] != false || g.body["room"] != "team/red" {
 		t.Errorf("%s", g.raw)
 	}
@@ -72,11 +72,31 @@ func TestContract(t *testing.T) {
 		t.Errorf("%s", g.raw)
 	}
 	n.want(200, "GET", "/v1/rooms", nil, admin, "as bob")
+	if g := n.want(200, "GET", "/v1/rooms?prefix=team&order=activity&open=false&limit=1", nil, admin); g.body["more"] != false || len(g.body["rooms"].([]any)) != 1 {
+		t.Errorf("%s", g.raw)
+	}
+	if g := n.want(200, "GET", "/v1/users/ann/unread", nil, admin); g.num("unread") != 2 {
+		t.Errorf("%s", g.raw)
+	}
+	n.want(200, "GET", room+"/messages?around=read&limit=2", nil, ann)
+	if g := n.want(200, "DELETE", "/v1/users/bob/messages", nil, admin); g.num("deleted") != 2 || g.body["more"] != false {
+		t.Errorf("%s", g.raw)
+	}
 	n.want(200, "GET", room, nil, bob)
+	n.want(200, "PUT", "/v1/users/bob", `{"name":"Bob","avatar":"/bob.png","data":{"n":1}}`, admin)
+	n.want(200, "GET", "/v1/users/bob", nil, ann)
+	n.want(200, "GET", "/v1/users?of=ann&of=bob", nil, bob)
 	n.want(204, "DELETE", room+"/members/bob", nil, bob)
 	n.want(204, "DELETE", room+"/members/ann", nil, admin)
+	if g := n.want(200, "DELETE", "/v1/users/bob/tokens", nil, admin); g.num("not_before") == 0 || g.body["closed"] == nil {
+		t.Errorf("%s", g.raw)
+	}
+	n.want(401, "GET", "/v1/rooms", nil, bob)
+	n.want(200, "PUT", room, `{"archived":true}`, admin)
+	n.want(204, "DELETE", room, nil, admin)
+	n.want(404, "GET", room, nil, admin)
 	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/openapi.json"} {
-		n.want(200, "GET", path, nil)
+		n.want(200, "GET", path, nil, admin)
 	}
 
 	for _, op := range operations() {

@@ -26,10 +26,12 @@ func (c *call) events() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if err := c.takeStream(); err != nil {
+	release, err := c.takeStream()
+	if err != nil {
 		return answer{}, err
 	}
-	defer c.releaseStream()
+	defer release()
+	c.cfg.OnStream(c.r)
 	s := newStream(c.w)
 	conn, ended, detach := c.attach(s)
 	defer detach()
@@ -50,21 +52,6 @@ func (c *call) events() (answer, error) {
 	return answer{}, nil
 }
 
-// takeStream counts one more stream, or refuses it.
-func (c *call) takeStream() error {
-	if c.streams.Add(1) > int64(c.cfg.MaxStreams) {
-		c.streams.Add(-1)
-		return &chat.Error{Kind: chat.Busy, Op: "httpapi.events", Text: "too many event streams", RetryAfter: 5000}
-	}
-	c.metrics.streams.Inc()
-	return nil
-}
-
-func (c *call) releaseStream() {
-	c.streams.Add(-1)
-	c.metrics.streams.Dec()
-}
-
 // attach makes the stream a connection of the hub. ended is closed when the link
 // has ended; detach ends it and waits for that, as the response must not be touched
 // after the handler has returned.
@@ -78,6 +65,9 @@ func (c *call) attach(s *stream) (conn *hub.Conn, ended <-chan struct{}, detach 
 	}()
 	if c.id.Kind != identity.Server {
 		conn.SetUser(c.id.User)
+		if c.ended() {
+			conn.Close(chat.ByeRevoked)
+		}
 	}
 	return conn, done, func() {
 		conn.Detach()
@@ -118,13 +108,21 @@ func (c *call) lastEvent() (*chat.Rev, error) {
 	return &rev, nil
 }
 
-// enter opens the subscription, joins the room and returns its rev.
+// enter opens the subscription, joins the room and returns its rev. An API key reads
+// every room and joins none, in whatever name.
 func (c *call) enter(conn *hub.Conn) (chat.Rev, error) {
-	if err := chat.CheckID("room", string(c.room), c.cfg.Limits.IDBytes); err != nil {
+	if err := chat.CheckRef("room", string(c.room), c.cfg.Limits.IDBytes); err != nil {
 		return 0, err
 	}
 	if err := conn.Subscribe(c.room); err != nil {
 		return 0, err
+	}
+	if c.actor.Server {
+		r, err := c.cfg.Engine.GetRoom(c.ctx, c.actor, c.room)
+		if err != nil {
+			return 0, err
+		}
+		return r.Room.Rev, nil
 	}
 	joined, err := c.cfg.Engine.Join(c.ctx, c.actor, c.room, engine.JoinOptions{Limit: 1})
 	if err != nil {
@@ -154,7 +152,7 @@ func (c *call) catchUp(s *stream, head []byte, since chat.Rev) (chat.Rev, error)
 		if err != nil {
 			return 0, err
 		}
-		if d.Rev < rev {
+		if d.Reset {
 			head = appendEventID(head, d.Rev)
 			head = append(head, "event: reset\n"...)
 			head = appendData(head, func(dst []byte) []byte { return fmt.Appendf(dst, `{"type":"reset","rev":%d}`, d.Rev) })
@@ -193,12 +191,16 @@ func (c *call) changesAfter(rev chat.Rev) (*chat.Delta, error) {
 	return r.Delta, nil
 }
 
-// watch keeps the stream until it ends: by the client, the expiry of the token, the
-// hub (revoked, too slow, draining), or the loss of the subscription or of the API
-// key, which the next heartbeat detects.
+// watch keeps the stream until it ends: by the client, its own age, the expiry of the
+// token, the hub (revoked, too slow, draining), the end of the API key, or the loss of
+// the subscription, which the next heartbeat detects.
 func (c *call) watch(conn *hub.Conn, ended <-chan struct{}) {
 	beat := time.NewTicker(c.heartbeat)
 	defer beat.Stop()
+	old := c.end()
+	defer old.Stop()
+	look, stop := c.looks()
+	defer stop()
 	var expired <-chan time.Time
 	if !c.id.Expires.IsZero() {
 		t := time.NewTimer(time.Until(c.id.Expires))
@@ -211,17 +213,32 @@ func (c *call) watch(conn *hub.Conn, ended <-chan struct{}) {
 			return
 		case <-ended:
 			return
+		case <-old.C:
+			conn.Send([]byte(again))
+			conn.Close(chat.Goodbye{})
 		case <-expired:
 			conn.Close(chat.ByeExpired)
+		case <-look:
+			if c.ended() {
+				conn.Close(chat.ByeRevoked)
+			}
 		case <-beat.C:
 			switch {
 			case !conn.Subscribed(c.room):
 				conn.Close(chat.ByeForbidden)
-			case chat.KindOf(c.still()) == chat.Unauthed:
-				conn.Close(chat.ByeRevoked)
 			default:
 				conn.Send([]byte(":\n\n"))
 			}
 		}
 	}
+}
+
+// looks is when to look at the API key of the stream; the credentials of users end
+// through the hub. stop ends it.
+func (c *call) looks() (look <-chan time.Time, stop func()) {
+	if c.id.Kind != identity.Server {
+		return nil, func() {}
+	}
+	t := time.NewTicker(keyTime)
+	return t.C, t.Stop
 }

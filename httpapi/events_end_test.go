@@ -1,6 +1,9 @@
 package httpapi
 
 import (
+	"net/http"
+	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -8,7 +11,68 @@ import (
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/identity"
+	"github.com/roomtide/roomtide/internal/connlimit"
 )
+
+func (s *streams) now() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.total
+}
+
+// A stream ends by itself after its life, and tells the client to come back at once: a
+// client that the node cannot see to be gone would be online for ever.
+func TestEventsEndOfAge(t *testing.T) {
+	n := newNode(t, nil)
+	n.api.life = time.Millisecond
+	g := n.want(200, "GET", "/v1/rooms/r/events", nil, n.token("ann"))
+	if h := g.header.Get("Cache-Control"); h != "no-store, no-transform" {
+		t.Errorf("Cache-Control: %q", h)
+	}
+	if all := string(g.raw); !strings.HasSuffix(all, "\n\nretry: 50\n\n") || strings.Contains(all, "goodbye") {
+		t.Errorf("%q", all)
+	}
+}
+
+// Event streams take places among the connections of all transports, and a user has a
+// bound of its own; an API key has none.
+func TestEventsTakePlaces(t *testing.T) {
+	conns := connlimit.New(maxUserStreams+2, maxUserStreams+1)
+	ip := netip.MustParseAddr("192.0.2.1")
+	n := newNode(t, func(c *Config) { c.Conns, c.ClientIP = conns, func(*http.Request) netip.Addr { return ip } })
+	const path = "/v1/rooms/r/events"
+	var open []*ear
+	for range maxUserStreams {
+		open = append(open, n.listen(path, n.token("ann")))
+	}
+	if g := n.want(429, "GET", path, nil, n.token("ann")); g.code() != "rate_limited" || g.header.Get("Retry-After") != "5" {
+		t.Errorf("%s %v", g.raw, g.header)
+	}
+	n.listen(path, n.token("bob"))
+	if g := n.want(429, "GET", path, nil, n.token("cyd")); g.code() != "rate_limited" {
+		t.Errorf("%s", g.raw)
+	}
+	ip = netip.MustParseAddr("192.0.2.2")
+	n.listen(path, n.key(identity.ScopeRead))
+	if g := n.want(503, "GET", path, nil, n.token("cyd")); g.code() != "busy" {
+		t.Errorf("%s", g.raw)
+	}
+	if conns.InUse() != maxUserStreams+2 || n.api.streams.now() != maxUserStreams+2 {
+		t.Errorf("%d places, %d streams", conns.InUse(), n.api.streams.now())
+	}
+	for _, e := range open {
+		e.stop()
+	}
+	for start := time.Now(); conns.InUse() != 2; {
+		if time.Since(start) > 10*time.Second {
+			t.Fatalf("%d places are not given back", conns.InUse()-2)
+		}
+		n.do("GET", "/healthz", nil)
+	}
+	if len(n.api.streams.users) != 1 {
+		t.Errorf("users %v", n.api.streams.users)
+	}
+}
 
 // A token ends the stream when it runs out.
 func TestEventsExpire(t *testing.T) {
@@ -27,6 +91,24 @@ func TestEventsExpire(t *testing.T) {
 	}
 	e.end()
 	n.want(401, "GET", "/v1/rooms", nil, short)
+}
+
+// The stream of a room that is deleted says so, and ends.
+func TestEventsOfADeletedRoom(t *testing.T) {
+	n := newNode(t, nil)
+	n.api.heartbeat = 10 * time.Millisecond
+	admin := n.key(identity.ScopeAll)
+	n.want(201, "PUT", "/v1/rooms/r", `{"open":true}`, admin)
+	e := n.listen("/v1/rooms/r/events", n.token("ann"))
+	e.next("")
+	n.want(204, "DELETE", "/v1/rooms/r", nil, admin)
+	if f := e.next("room"); f.data["deleted"] != true {
+		t.Errorf("%+v", f)
+	}
+	if f := e.next("goodbye"); f.num("code") != chat.ByeForbidden.Code {
+		t.Errorf("%+v", f)
+	}
+	e.end()
 }
 
 func TestEventsRefused(t *testing.T) {
@@ -56,7 +138,7 @@ func TestEventsRefused(t *testing.T) {
 		t.Errorf("%s %v", g.raw, g.header)
 	}
 	e.stop()
-	for start := time.Now(); n.do("GET", "/v1/rooms/closed/events?after=x", nil, "as ann").status != 400 || n.api.streams.Load() != 0; {
+	for start := time.Now(); n.do("GET", "/v1/rooms/closed/events?after=x", nil, "as ann").status != 400 || n.api.streams.now() != 0; {
 		if time.Since(start) > 10*time.Second {
 			t.Fatal("the stream of a client that went away does not end")
 		}

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"encoding/json"
 	"net/http"
 
 	"github.com/roomtide/roomtide/change"
@@ -17,7 +16,8 @@ func (c *call) postMessage() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	d, user, err := c.draft(f)
+	m := &change.Send{Room: c.room}
+	user, err := c.draft(f, m)
 	if err != nil {
 		return answer{}, err
 	}
@@ -29,8 +29,11 @@ func (c *call) postMessage() (answer, error) {
 			return answer{}, err
 		}
 		c.actor.User = user
+		if c.actor.Server {
+			c.cfg.Verifier.Speaks(user)
+		}
 	}
-	r, err := c.post(&change.Send{Room: c.room, Draft: d})
+	r, err := c.post(m)
 	if err != nil {
 		return answer{}, err
 	}
@@ -42,25 +45,29 @@ func (c *call) postMessage() (answer, error) {
 }
 
 // draft reads the message, and the user to send it as if the body has one.
-func (c *call) draft(f fields) (d chat.Draft, user chat.UserID, err error) {
+func (c *call) draft(f fields, m *change.Send) (user chat.UserID, err error) {
+	d := &m.Draft
 	keys := c.r.Header.Values("Idempotency-Key")
 	if len(keys) > 1 {
-		return d, "", chat.E(chat.Invalid, "there is more than one Idempotency-Key")
+		return "", chat.E(chat.Invalid, "there is more than one Idempotency-Key")
 	}
 	if len(keys) == 1 {
 		d.Key = keys[0]
 	}
-	var data json.RawMessage
-	for _, err := range []error{
-		f.get("message", "a string", &d.Text), f.get("reply_to", "a message number", &d.ReplyTo),
-		f.get("data", "JSON", &data), f.get("user", "a string", &user),
-	} {
-		if err != nil {
-			return d, "", err
-		}
+	if err := f.get("message", "a string", &d.Text); err != nil {
+		return "", err
 	}
-	d.Data = data
-	return d, user, nil
+	if err := f.get("name", "a string", &m.Name); err != nil {
+		return "", err
+	}
+	if d.ReplyTo, err = f.seq("reply_to"); err != nil {
+		return "", err
+	}
+	if d.Data, err = f.Data("data"); err != nil {
+		return "", err
+	}
+	id, err := f.ID("user")
+	return chat.UserID(id), err
 }
 
 // post writes the message. A user who is not in the room joins it first where that
@@ -85,7 +92,7 @@ func (c *call) listMessages() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	limit, err := c.limit()
+	limit, err := c.limit(c.cfg.Limits.PageMessages)
 	if err != nil {
 		return answer{}, err
 	}
@@ -93,11 +100,15 @@ func (c *call) listMessages() (answer, error) {
 	if after == 0 && c.r.URL.Query().Get("after") != "" {
 		p.After = store.FromStart
 	}
-	r, err := c.cfg.Engine.History(c.ctx, c.actor, c.room, p)
-	if err != nil {
-		return answer{}, err
+	at := engine.Around{Read: c.r.URL.Query().Get("around") == "read"}
+	if !at.Read {
+		n, err := c.number("around")
+		if err != nil {
+			return answer{}, err
+		}
+		at.Seq = chat.Seq(n)
 	}
-	return reply(http.StatusOK, r), nil
+	return ok(c.cfg.Engine.History(c.ctx, c.actor, c.room, p, at))
 }
 
 func (c *call) editMessage() (answer, error) {
@@ -110,14 +121,14 @@ func (c *call) editMessage() (answer, error) {
 		return answer{}, err
 	}
 	var text string
-	var data json.RawMessage
 	if !f.has("message") {
 		return answer{}, chat.E(chat.Invalid, "message is missing")
 	}
 	if err := f.get("message", "a string", &text); err != nil {
 		return answer{}, err
 	}
-	if err := f.get("data", "JSON", &data); err != nil {
+	data, err := f.Data("data")
+	if err != nil {
 		return answer{}, err
 	}
 	return c.change(&change.Edit{Room: c.room, Seq: seq, Text: text, Data: data})
@@ -156,7 +167,7 @@ func (c *call) listChanges() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	limit, err := c.limit()
+	limit, err := c.limit(engine.PageChanges)
 	if err != nil {
 		return answer{}, err
 	}
@@ -172,11 +183,11 @@ func (c *call) markRead() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	var seq chat.Seq
 	if !f.has("seq") {
 		return answer{}, chat.E(chat.Invalid, "seq is missing")
 	}
-	if err := f.get("seq", "a message number", &seq); err != nil {
+	seq, err := f.seq("seq")
+	if err != nil {
 		return answer{}, err
 	}
 	r, err := c.cfg.Engine.Read(c.ctx, c.actor, c.room, seq)

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -28,6 +29,10 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	if text := crooked(r.URL.EscapedPath()); text != "" {
+		a.fail(sw, r, chat.E(chat.NotFound, text))
+		return
+	}
 	if h, pattern := a.mux.Handler(r); pattern == "" {
 		a.noRoute(sw, r, h)
 		return
@@ -43,6 +48,19 @@ func secure(h http.Header) {
 	h.Set("Cache-Control", "no-store")
 }
 
+// crooked says what is wrong with the slashes of a path, "" if nothing is. The mux would
+// redirect, which few clients follow with their body and credentials, and hides the
+// mistake.
+func crooked(escaped string) string {
+	switch clean := path.Clean(escaped); {
+	case clean == escaped:
+		return ""
+	case clean+"/" == escaped:
+		return "there is nothing at this address: leave out the slash at the end of the path"
+	}
+	return "there is nothing at this address: the path has an empty segment, or one of dots (is there a slash too many where a base URL and a path were joined?)"
+}
+
 // noRoute answers with a problem where the mux would answer with plain text.
 func (a *API) noRoute(w http.ResponseWriter, r *http.Request, h http.Handler) {
 	p := &probe{header: http.Header{}}
@@ -51,7 +69,11 @@ func (a *API) noRoute(w http.ResponseWriter, r *http.Request, h http.Handler) {
 		a.fail(w, r, chat.E(chat.NotFound, "there is nothing at this address"))
 		return
 	}
-	w.Header().Set("Allow", p.header.Get("Allow"))
+	w.Header().Set("Allow", p.header.Get("Allow")+", OPTIONS")
+	if r.Method == http.MethodOptions {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
 	writeProblem(w, http.StatusMethodNotAllowed, chat.E(chat.UnknownType, "this address does not know "+printable(r.Method)))
 }
 

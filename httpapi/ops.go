@@ -3,11 +3,9 @@ package httpapi
 import (
 	_ "embed"
 	"net/http"
-	"strings"
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/identity"
-	"github.com/roomtide/roomtide/internal/clientaddr"
 )
 
 //go:embed openapi.json
@@ -16,7 +14,11 @@ var spec []byte
 // Spec is the OpenAPI specification, JSON. It is read-only.
 func Spec() []byte { return spec }
 
-func serveSpec(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, spec) }
+// serveSpec serves what is public to pages of every origin.
+func serveSpec(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Access-Control-Allow-Origin", "*")
+	writeJSON(w, http.StatusOK, spec)
+}
 
 // healthz answers as long as the process serves requests. It checks nothing else.
 func (a *API) healthz(w http.ResponseWriter, _ *http.Request) {
@@ -32,31 +34,32 @@ func (a *API) readyz(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, []byte(`{"status":"ready"}`))
 }
 
-// serveMetrics serves the metrics to requests of this machine, to API keys and,
-// where that is configured, without authentication. The answer to others is 404.
+// serveMetrics serves the metrics to API keys and, where that is configured, without
+// authentication. That a request comes from this machine proves nothing: a proxy on it
+// may forward those of everybody. A listener of their own is for scrapers without a key.
 func (a *API) serveMetrics(w http.ResponseWriter, r *http.Request) {
-	if !a.cfg.PublicMetrics && !a.local(r) {
+	if !a.cfg.PublicMetrics {
 		c := &call{API: a, w: w, r: r, ctx: r.Context()}
-		id, _, err := c.identify()
-		if err != nil && chat.KindOf(err) != chat.Unauthed {
+		if err := c.mayReadMetrics(); err != nil {
 			a.fail(w, r, err)
-			return
-		}
-		if err != nil || id.Kind != identity.Server {
-			a.fail(w, r, chat.E(chat.NotFound, "there is nothing at this address"))
 			return
 		}
 	}
 	a.prom.ServeHTTP(w, r)
 }
 
-// local reports whether the request was made on this machine. A request that a proxy
-// on this machine has forwarded was not.
-func (a *API) local(r *http.Request) bool {
-	for name := range r.Header {
-		if name == "Forwarded" || name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded-") {
-			return false
-		}
+// mayReadMetrics refuses all but API keys with one of two scopes.
+func (c *call) mayReadMetrics() error {
+	refused := chat.E(chat.Forbidden, "the metrics are for API keys with the scope metrics or read; without a key they are served on metrics_listen")
+	if len(bearers(c.r.Header)) == 0 {
+		return &chat.Error{Kind: chat.Unauthed, Op: "httpapi.metrics", Text: refused.Text}
 	}
-	return clientaddr.Peer(r).Unmap().IsLoopback() && a.cfg.ClientIP(r).Unmap().IsLoopback()
+	id, _, err := c.identify()
+	if err != nil {
+		return err
+	}
+	if !id.Allows(identity.ScopeMetrics) && !id.Allows(identity.ScopeRead) {
+		return refused
+	}
+	return nil
 }

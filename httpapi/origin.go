@@ -14,8 +14,9 @@ import (
 // Access-Control-Allow-Credentials): the API has none.
 
 const (
-	allowMethods = "GET, POST, PUT, PATCH, DELETE"
-	allowHeaders = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Roomtide-User"
+	allowMethods  = "GET, POST, PUT, PATCH, DELETE"
+	exposeHeaders = "Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Roomtide-Limit"
+	allowHeaders  = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Prefer, Roomtide-User"
 )
 
 // checkOrigin adds the headers of CORS and refuses foreign pages.
@@ -29,7 +30,7 @@ func (a *API) checkOrigin(h http.Header, r *http.Request) error {
 		return nil
 	}
 	h.Set("Access-Control-Allow-Origin", origin)
-	h.Set("Access-Control-Expose-Headers", "Retry-After")
+	h.Set("Access-Control-Expose-Headers", exposeHeaders)
 	return nil
 }
 

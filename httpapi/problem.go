@@ -6,6 +6,8 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"sync"
+	"time"
 
 	"github.com/roomtide/roomtide/chat"
 )
@@ -38,6 +40,14 @@ type problem struct {
 	RetryAfter int64  `json:"retry_after,omitempty"` // milliseconds
 }
 
+// unsupported is Invalid with the status 415: a body of a kind that is not read here.
+type unsupported string
+
+func (u unsupported) Error() string { return string(u) }
+
+// Unwrap is what the client is told.
+func (u unsupported) Unwrap() error { return chat.E(chat.Invalid, string(u)) }
+
 // fail answers with the public part of err, and logs faults of the server.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	pub := chat.Public(err)
@@ -45,11 +55,15 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if !known {
 		status = http.StatusInternalServerError
 	}
+	if errors.As(err, new(unsupported)) {
+		status = http.StatusUnsupportedMediaType
+		w.Header().Set("Accept", "application/json")
+	}
 	switch {
 	case status == http.StatusInternalServerError:
 		a.log.Error("a request failed", "method", r.Method, "route", r.Pattern, "err", err)
 	case status >= 500 && !errors.Is(err, context.Canceled):
-		a.log.Warn("a request was not served", "method", r.Method, "route", r.Pattern, "err", err)
+		a.unserved(r, err)
 	}
 	if pub.Kind == chat.Unauthed {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="roomtide"`)
@@ -59,6 +73,49 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header().Set("Retry-After", strconv.FormatInt(max(1, (pub.RetryAfter+999)/1000), 10))
 	}
 	writeProblem(w, status, pub)
+}
+
+// warnEvery is how often requests that were not served are logged, by route and kind of
+// error: how many there are is for clients to choose.
+const warnEvery = 10 * time.Second
+
+// unserved logs that a request was not served, or counts it for the next such line.
+func (a *API) unserved(r *http.Request, err error) {
+	first, before := a.warnings.next(r.Pattern+" "+chat.KindOf(err).Code(), time.Now())
+	if first {
+		a.log.Warn("a request was not served", "method", r.Method, "route", r.Pattern, "err", err, "not_logged_before", before)
+	}
+}
+
+// warnings bounds log lines. Its keys are few: routes and kinds of errors.
+type warnings struct {
+	mu    sync.Mutex
+	lines map[string]*warning
+}
+
+type warning struct {
+	last   time.Time
+	silent int // since then
+}
+
+// next reports whether the line of the key is due, and how many of it were not since the
+// one before.
+func (w *warnings) next(key string, now time.Time) (due bool, silent int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l := w.lines[key]
+	if l != nil && now.Sub(l.last) < warnEvery {
+		l.silent++
+		return false, 0
+	}
+	if l != nil {
+		silent = l.silent
+	}
+	if w.lines == nil {
+		w.lines = map[string]*warning{}
+	}
+	w.lines[key] = &warning{last: now}
+	return true, silent
 }
 
 func writeProblem(w http.ResponseWriter, status int, e *chat.Error) {

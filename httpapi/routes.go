@@ -15,33 +15,44 @@ type route struct {
 	pattern string
 	scope   string // what an API key needs; the engine checks the permissions of users
 	do      func(*call) (answer, error)
+
+	tokenInQuery bool // a token may be in the query instead of a header
 }
 
 var routes = []route{
-	{"GET /v1/rooms", identity.ScopeRead, (*call).listRooms},
-	{"GET /v1/rooms/{room}", identity.ScopeRead, (*call).getRoom},
-	{"PUT /v1/rooms/{room}", identity.ScopeRooms, (*call).putRoom},
-	{"GET /v1/rooms/{room}/messages", identity.ScopeRead, (*call).listMessages},
-	{"POST /v1/rooms/{room}/messages", identity.ScopeSend, (*call).postMessage},
-	{"PATCH /v1/rooms/{room}/messages/{seq}", identity.ScopeSend, (*call).editMessage},
-	{"DELETE /v1/rooms/{room}/messages/{seq}", identity.ScopeSend, (*call).deleteMessage},
-	{"PUT /v1/rooms/{room}/messages/{seq}/reactions/{emoji}", identity.ScopeSend, (*call).putReaction},
-	{"DELETE /v1/rooms/{room}/messages/{seq}/reactions/{emoji}", identity.ScopeSend, (*call).deleteReaction},
-	{"GET /v1/rooms/{room}/changes", identity.ScopeRead, (*call).listChanges},
-	{"PUT /v1/rooms/{room}/read", identity.ScopeSend, (*call).markRead},
-	{"POST /v1/rooms/{room}/typing", identity.ScopeSend, (*call).typing},
-	{"GET /v1/rooms/{room}/online", identity.ScopeRead, (*call).listOnline},
-	{"GET /v1/rooms/{room}/members", identity.ScopeRead, (*call).listMembers},
-	{"PUT /v1/rooms/{room}/members/{user}", identity.ScopeRooms, (*call).putMember},
-	{"DELETE /v1/rooms/{room}/members/{user}", identity.ScopeRooms, (*call).deleteMember},
-	{"GET /v1/rooms/{room}/events", identity.ScopeRead, (*call).events},
-	{"DELETE /v1/users/{user}/connections", identity.ScopeUsers, (*call).closeConnections},
+	{pattern: "GET /v1/rooms", scope: identity.ScopeRead, do: (*call).listRooms},
+	{pattern: "GET /v1/rooms/{room}", scope: identity.ScopeRead, do: (*call).getRoom},
+	{pattern: "PUT /v1/rooms/{room}", scope: identity.ScopeRooms, do: (*call).putRoom},
+	{pattern: "DELETE /v1/rooms/{room}", scope: identity.ScopeRooms, do: (*call).deleteRoom},
+	{pattern: "GET /v1/rooms/{room}/messages", scope: identity.ScopeRead, do: (*call).listMessages},
+	{pattern: "POST /v1/rooms/{room}/messages", scope: identity.ScopeSend, do: (*call).postMessage},
+	{pattern: "PATCH /v1/rooms/{room}/messages/{seq}", scope: identity.ScopeSend, do: (*call).editMessage},
+	{pattern: "DELETE /v1/rooms/{room}/messages/{seq}", scope: identity.ScopeSend, do: (*call).deleteMessage},
+	{pattern: "PUT /v1/rooms/{room}/messages/{seq}/reactions/{emoji}", scope: identity.ScopeSend, do: (*call).putReaction},
+	{pattern: "DELETE /v1/rooms/{room}/messages/{seq}/reactions/{emoji}", scope: identity.ScopeSend, do: (*call).deleteReaction},
+	{pattern: "GET /v1/rooms/{room}/changes", scope: identity.ScopeRead, do: (*call).listChanges},
+	{pattern: "PUT /v1/rooms/{room}/read", scope: identity.ScopeSend, do: (*call).markRead},
+	{pattern: "POST /v1/rooms/{room}/typing", scope: identity.ScopeSend, do: (*call).typing},
+	{pattern: "GET /v1/rooms/{room}/online", scope: identity.ScopeRead, do: (*call).listOnline},
+	{pattern: "GET /v1/rooms/{room}/members", scope: identity.ScopeRead, do: (*call).listMembers},
+	{pattern: "PUT /v1/rooms/{room}/members/{user}", scope: identity.ScopeRooms, do: (*call).putMember},
+	{pattern: "DELETE /v1/rooms/{room}/members/{user}", scope: identity.ScopeRooms, do: (*call).deleteMember},
+	{pattern: "GET /v1/rooms/{room}/events", scope: identity.ScopeRead, do: (*call).events, tokenInQuery: true},
+	{pattern: "GET /v1/users", scope: identity.ScopeRead, do: (*call).listUsers},
+	{pattern: "GET /v1/users/{user}", scope: identity.ScopeRead, do: (*call).getUser},
+	{pattern: "PUT /v1/users/{user}", scope: identity.ScopeUsers, do: (*call).putUser},
+	{pattern: "GET /v1/users/{user}/unread", scope: identity.ScopeRead, do: (*call).unread},
+	{pattern: "DELETE /v1/users/{user}/messages", scope: identity.ScopeUsers, do: (*call).deleteMessages},
+	{pattern: "DELETE /v1/users/{user}/connections", scope: identity.ScopeUsers, do: (*call).closeConnections},
+	{pattern: "DELETE /v1/users/{user}/tokens", scope: identity.ScopeUsers, do: (*call).endTokens},
 }
 
 func (a *API) routes() *http.ServeMux {
 	mux := http.NewServeMux()
+	ops := specified()
 	for _, rt := range routes {
-		mux.HandleFunc(rt.pattern, func(w http.ResponseWriter, r *http.Request) { a.serve(w, r, rt) })
+		op := ops[rt.pattern]
+		mux.HandleFunc(rt.pattern, func(w http.ResponseWriter, r *http.Request) { a.serve(w, r, rt, op) })
 	}
 	mux.HandleFunc("GET /healthz", a.healthz)
 	mux.HandleFunc("GET /readyz", a.readyz)
@@ -55,10 +66,14 @@ type call struct {
 	*API
 	w     http.ResponseWriter
 	r     *http.Request
+	op    operation
 	ctx   context.Context
 	id    *identity.Identity
 	actor engine.Actor
 	room  chat.RoomID // of {room}, decoded; it may hold slashes
+
+	tokenInQuery bool // of the route
+	misdirected  bool // refused for the name of the node in it
 }
 
 // answer is the result of a handler. The zero answer means that the response was
@@ -72,21 +87,30 @@ func reply(status int, r wire.Reply) answer { return answer{status, wire.AppendR
 
 var done = answer{status: http.StatusNoContent}
 
-func (a *API) serve(w http.ResponseWriter, r *http.Request, rt route) {
+func (a *API) serve(w http.ResponseWriter, r *http.Request, rt route, op operation) {
 	ctx, cancel := context.WithTimeout(r.Context(), requestTime)
 	defer cancel()
-	c := &call{API: a, w: w, r: r, ctx: ctx, room: chat.RoomID(r.PathValue("room"))}
+	c := &call{API: a, w: w, r: r, op: op, ctx: ctx, room: chat.RoomID(r.PathValue("room")), tokenInQuery: rt.tokenInQuery}
 	ans, err := c.run(rt)
+	if err != nil || ans.status != 0 {
+		c.tellBudget(err)
+	}
 	if err == nil && ans.status != 0 {
 		err = c.write(ans)
 	}
-	if err != nil {
+	switch {
+	case c.misdirected:
+		writeProblem(w, http.StatusMisdirectedRequest, chat.Public(err))
+	case err != nil:
 		a.fail(w, r, err)
 	}
 }
 
 func (c *call) run(rt route) (answer, error) {
 	if err := c.authenticate(rt.scope); err != nil {
+		return answer{}, err
+	}
+	if err := c.checkQuery(); err != nil {
 		return answer{}, err
 	}
 	ans, err := rt.do(c)

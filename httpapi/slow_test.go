@@ -15,7 +15,7 @@ func TestSlowReadersOfAnswers(t *testing.T) {
 	n := newNode(t, nil)
 	n.api.pieceTime = 300 * time.Millisecond
 	n.want(201, "PUT", "/v1/rooms/r", `{"open":true}`, "as ann")
-	big := strings.Repeat(`\u0001`, 4000)
+	big := "x" + strings.Repeat(`\u0001`, 3999)
 	for range 12 {
 		n.want(201, "POST", "/v1/rooms/r/messages", `{"message":"`+big+`"}`, "as ann")
 	}

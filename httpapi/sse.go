@@ -93,8 +93,9 @@ func (s *stream) Write(p []byte) (int, error) {
 	if first {
 		h := s.w.Header()
 		h.Set("Content-Type", "text/event-stream")
-		h.Set("X-Accel-Buffering", "no") // no buffering by proxies
-		h.Set("Connection", "close")     // its write deadline is not for another request
+		h.Set("Cache-Control", "no-store, no-transform") // a proxy that compresses holds events back
+		h.Set("X-Accel-Buffering", "no")                 // no buffering by proxies
+		h.Set("Connection", "close")                     // its write deadline is not for another request
 		s.w.WriteHeader(http.StatusOK)
 	}
 	n, gap := s.cutAtGap(p)
@@ -144,7 +145,7 @@ func (s *stream) cutAtGap(p []byte) (n int, gap bool) {
 func (s *stream) goodbye(g chat.Goodbye) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.begun {
+	if !s.begun || g.Code == 0 {
 		return nil
 	}
 	dst := appendData([]byte("event: goodbye\n"), func(dst []byte) []byte { return wire.AppendGoodbye(dst, g) })

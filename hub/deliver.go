@@ -26,6 +26,10 @@ func (h *Hub) Deliver(b *bus.Batch) {
 
 // deliver is Deliver for one room.
 func (h *Hub) deliver(r *room, events []*chat.Event) {
+	if len(events) == 1 && events[0].Own {
+		h.deliverOwn(events[0])
+		return
+	}
 	f := framePool.Get().(*frames)
 	f.encode(r, r.encodings.Load(), events)
 	changed := false
@@ -50,6 +54,9 @@ func (h *Hub) deliver(r *room, events []*chat.Event) {
 	for _, ev := range events {
 		if ev.Kind == chat.EventMember && !ev.Member.Role.Present() {
 			h.evict(ev)
+		}
+		if ev.Kind == chat.EventRoom && ev.Info.Deleted {
+			h.evictAll(r, ev)
 		}
 	}
 }

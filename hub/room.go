@@ -209,3 +209,20 @@ func (r *room) late(rev chat.Rev) {
 		r.hub.Kick()
 	}
 }
+
+// conns returns the connections that are subscribed.
+func (r *room) conns() []*Conn {
+	var all []*Conn
+	for i := range r.shares {
+		p := r.shares[i].Load()
+		if p == nil {
+			continue
+		}
+		p.mu.Lock()
+		for _, s := range p.subs {
+			all = append(all, s.conn)
+		}
+		p.mu.Unlock()
+	}
+	return all
+}

@@ -71,7 +71,7 @@ func (v *Verifier) apiKey(ctx context.Context, raw string) (*Identity, error) {
 	if subtle.ConstantTimeCompare(hash[:], k.Hash) != 1 || k.Revoked != 0 {
 		return nil, unauthed("the API key is not valid", nil)
 	}
-	return &Identity{Name: k.Name, Kind: Server, Scopes: k.Scopes}, nil
+	return &Identity{Name: k.Name, Kind: Server, Scopes: k.Scopes, key: k.ID}, nil
 }
 
 // apiKeys caches the list of keys for a few seconds.

@@ -43,12 +43,14 @@ const (
 	ScopeSend  = "send"  // write as any user: messages, reactions, read marks, typing
 	ScopeRead  = "read"  // read every room
 	ScopeRooms = "rooms" // create and change rooms, add and remove members
-	ScopeUsers = "users" // end a user's connections
+	ScopeUsers = "users" // say what users are called, end a user's connections
+
+	ScopeMetrics = "metrics" // read the node's metrics, and nothing else
 )
 
 // KnownScope reports whether s is one of the scopes above.
 func KnownScope(s string) bool {
-	return slices.Contains([]string{ScopeAll, ScopeSend, ScopeRead, ScopeRooms, ScopeUsers}, s)
+	return slices.Contains([]string{ScopeAll, ScopeSend, ScopeRead, ScopeRooms, ScopeUsers, ScopeMetrics}, s)
 }
 
 // AllRooms in a token's rooms grants every room.
@@ -62,6 +64,13 @@ type Identity struct {
 	Expires time.Time            // the connection ends here; zero: never. Clock skew is included
 	Rooms   map[chat.RoomID]bool // rooms that the token grants; nil: none
 	Scopes  []string             // Server only
+
+	// What the host says of the user with a token, nil: nothing.
+	ClaimedName   *string
+	ClaimedAvatar *string
+	Issued        time.Time // of the token; zero if it does not say
+
+	key string // Server: id of the API key
 }
 
 // Allows reports whether an API key has the scope. Users have none: the engine

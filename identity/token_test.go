@@ -163,7 +163,9 @@ func TestTokenRefused(t *testing.T) {
 		"own secret wrong aud": sign(t, m{"alg": "HS256"}, good(m{"aud": "mail"}), ownSecret),
 		"no sub":               hs(m{"sub": nil}),
 		"empty sub":            hs(m{"sub": ""}),
-		"sub is a number":      hs(m{"sub": 5}),
+		"sub is a fraction":    hs(m{"sub": 5.5}),
+		"sub is true":          hs(m{"sub": true}),
+		"exp in milliseconds":  hs(m{"exp": noon.Add(time.Hour).UnixMilli()}),
 		"control in sub":       hs(m{"sub": "a\nb"}),
 		"long sub":             hs(m{"sub": strings.Repeat("a", 129)}),
 		"rooms is an object":   hs(m{"rooms": m{"$gt": ""}}),
@@ -202,12 +204,12 @@ func swapBody(t testing.TB, raw string, body m) string {
 
 func TestTokenClaims(t *testing.T) {
 	v := mustNew(t, hostConfig(t))
-	raw := sign(t, m{"alg": "EdDSA"}, good(m{"name": "Ann Ó", "avatar": 5, "jti": "t1", "rooms": []string{"a", "b/c"}}), edKey)
+	raw := sign(t, m{"alg": "EdDSA"}, good(m{"name": "Ann Ó", "avatar": "/ann.png", "iat": 1800000000, "jti": "t1", "rooms": []string{"a", "b/c"}}), edKey)
 	id, err := v.Bearer(t.Context(), "bearer  "+raw)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if id.Name != "Ann Ó" {
+	if id.Name != "Ann Ó" || *id.ClaimedName != "Ann Ó" || *id.ClaimedAvatar != "/ann.png" || id.Issued.Unix() != 1800000000 {
 		t.Errorf("%+v", id)
 	}
 	if !id.Granted("a") || !id.Granted("b/c") || id.Granted("c") || id.Allows(ScopeSend) {

@@ -5,9 +5,11 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/internal/limit"
@@ -21,6 +23,7 @@ const (
 // Config says which credentials are accepted. What is left out is refused.
 type Config struct {
 	Guests   bool         // guests are accepted: names without proof
+	Anywhere bool         // guests come from elsewhere than this machine: beside tokens that is worth a warning
 	Secret   []byte       // the server's own HS256 key, at least 32 bytes; what Mint signs with
 	Keys     []KeyConfig  // further keys of the application
 	JWKSURL  string       // where the application publishes public keys
@@ -31,6 +34,10 @@ type Config struct {
 	// APIKeys lists all API keys, revoked ones included. nil: there are none.
 	// The list is read again when it is older than 5 seconds.
 	APIKeys func(context.Context) ([]Key, error)
+
+	// Users is what is kept of users: tokens that were ended, and ids that guests may
+	// not use. nil: nothing is.
+	Users Users
 
 	// Limiter bounds how many credentials are verified at the same time; nil: as many
 	// as there are processors. That is enough, since a slot is held for nothing but
@@ -47,6 +54,16 @@ type Config struct {
 	Registerer prometheus.Registerer
 }
 
+// Users is what is kept of users for authentication (engine.Engine).
+type Users interface {
+	// Access returns what is kept of the user; the zero Access if there is nothing.
+	Access(ctx context.Context, user chat.UserID) (chat.Access, error)
+
+	// Claim records that the application has a user with this id. It does not block,
+	// and what cannot be recorded now is when the user comes the next time.
+	Claim(user chat.UserID)
+}
+
 // Verifier turns credentials into identities. Safe for concurrent use.
 type Verifier struct {
 	cfg    Config
@@ -54,6 +71,9 @@ type Verifier struct {
 	keys   []key // the configured ones
 	jwks   *jwks // nil without a URL
 	api    *apiKeys
+	some   *rate.Limiter // bounds the warnings that tokens can cause
+
+	warned atomic.Bool // that guests are welcome beside users
 }
 
 // New checks the configuration and makes a Verifier. Nothing is fetched yet.
@@ -67,7 +87,7 @@ func New(cfg Config) (*Verifier, error) {
 	if cfg.Limiter == nil {
 		cfg.Limiter = limit.New(limit.Config{Name: "authentications", Registerer: cfg.Registerer})
 	}
-	v := &Verifier{cfg: cfg, limits: chat.DefaultLimits(), api: &apiKeys{list: cfg.APIKeys, now: cfg.Now, limiter: cfg.Limiter}}
+	v := &Verifier{cfg: cfg, limits: chat.DefaultLimits(), api: &apiKeys{list: cfg.APIKeys, now: cfg.Now, limiter: cfg.Limiter}, some: rate.NewLimiter(rate.Every(time.Minute), 1)}
 	if cfg.Limits != nil {
 		v.limits = *cfg.Limits
 	}
@@ -99,13 +119,20 @@ func New(cfg Config) (*Verifier, error) {
 // Hello authenticates a connection: by the token if there is one, as a guest
 // otherwise. API keys are refused: they are for HTTP requests.
 func (v *Verifier) Hello(ctx context.Context, token, guest string) (*Identity, error) {
-	switch {
-	case strings.HasPrefix(token, keyPrefix):
-		return nil, unauthed("an API key is for HTTP only, use a token here", nil)
-	case token != "":
-		return v.limited(ctx, token, v.token)
+	if token != "" {
+		return v.Token(ctx, token)
 	}
-	return v.guest(guest)
+	id, err := v.guest(guest)
+	return v.admit(ctx, id, err)
+}
+
+// Token authenticates by a token, where it does not come in a header.
+func (v *Verifier) Token(ctx context.Context, token string) (*Identity, error) {
+	if strings.HasPrefix(token, keyPrefix) {
+		return nil, unauthed("an API key belongs into the Authorization header of HTTP requests: use a token here", nil)
+	}
+	id, err := v.limited(ctx, token, v.token)
+	return v.admit(ctx, id, err)
 }
 
 // Bearer reads an Authorization header: "Bearer " and a token or an API key.
@@ -118,7 +145,65 @@ func (v *Verifier) Bearer(ctx context.Context, header string) (*Identity, error)
 	if strings.HasPrefix(cred, keyPrefix) {
 		return v.limited(ctx, cred, v.apiKey)
 	}
-	return v.limited(ctx, cred, v.token)
+	return v.Token(ctx, cred)
+}
+
+// admit judges a verified credential by what is kept of its user, and records that
+// the application has that user.
+func (v *Verifier) admit(ctx context.Context, id *Identity, err error) (*Identity, error) {
+	if err == nil {
+		err = v.judge(ctx, id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return id, nil
+}
+
+// Still reports whether the identity is good now: its token or API key was not ended
+// and, for a guest, the application has no user of that name. A connection asks again
+// once it can be found by its user: what was ended before that ends it now, what is
+// ended later ends it as one of the user's. Errors: Unauthed, Busy, Unavailable.
+func (v *Verifier) Still(ctx context.Context, id *Identity) error {
+	if id.Kind != Server {
+		return v.judge(ctx, id)
+	}
+	_, err := v.limited(ctx, id.key, func(ctx context.Context, key string) (*Identity, error) {
+		k, err := v.api.get(ctx, key)
+		if err == nil && (k.Revoked != 0 || k.ID == "") {
+			err = unauthed("the API key is not valid", nil)
+		}
+		return nil, err
+	})
+	return err
+}
+
+func (v *Verifier) judge(ctx context.Context, id *Identity) error {
+	if v.cfg.Users == nil {
+		return nil
+	}
+	a, err := v.cfg.Users.Access(ctx, id.User)
+	switch {
+	case err != nil:
+		return err
+	case id.Kind == Guest && a.Claimed:
+		return unauthed("this is the name of a user who has to bring a token: choose another", nil)
+	case id.Kind == Token && a.NotBefore > 0 && id.Issued.IsZero():
+		return unauthed("the token has no iat, and tokens of its user were revoked: make one with iat", nil)
+	case id.Kind == Token && a.NotBefore > 0 && id.Issued.Unix() < a.NotBefore:
+		return unauthed("the token was revoked", nil)
+	case id.Kind == Token && !a.Claimed:
+		v.cfg.Users.Claim(id.User)
+	}
+	return nil
+}
+
+// Speaks records that the back end speaks as the user or makes it a member: the id is
+// no guest's from now on.
+func (v *Verifier) Speaks(user chat.UserID) {
+	if v.cfg.Users != nil {
+		v.cfg.Users.Claim(user)
+	}
 }
 
 // limited verifies a credential in a slot of the Limiter. Guests have none to

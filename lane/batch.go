@@ -10,7 +10,7 @@ import (
 // room is a room as the batch sees it: after the changes decided so far.
 type room struct {
 	chat.Room
-	exists bool
+	exists bool     // and is not deleted
 	from   chat.Rev // Rev before the batch
 	listed bool     // in batch.touched
 	events []*chat.Event
@@ -40,8 +40,13 @@ type batch struct {
 	emoji     map[store.MessageRef]map[string]int // how many chose each, of messages that are reacted to
 	unreact   []store.MessageRef                  // deleted messages, which lose their reactions
 	userRooms map[store.UserRoomKey]*store.UserRoom
+	access    map[chat.UserID]chat.Access
 	online    []store.OnlineChange
 	cursors   []store.Cursor
+	removals  map[chat.RoomID]*store.Removal
+
+	users   map[chat.UserID]*chat.User // to write
+	renamed []chat.UserID              // users whose name or avatar has changed
 }
 
 func newBatch(now int64, c *cache, l *chat.Limits) *batch {
@@ -62,7 +67,7 @@ func (b *batch) needRoom(id chat.RoomID) {
 		return
 	}
 	if r, ok := b.cache.rooms.Get(id); ok {
-		b.rooms[id] = &room{Room: r, exists: true, from: r.Rev}
+		b.rooms[id] = &room{Room: r, exists: !r.Deleted, from: r.Rev}
 		return
 	}
 	b.rooms[id] = nil // wanted
@@ -101,7 +106,7 @@ func (b *batch) load(ctx context.Context, db store.Writer) error {
 	}
 	for _, id := range b.want.Rooms {
 		r, ok := b.state.Rooms[id]
-		b.rooms[id] = &room{Room: r, exists: ok, from: r.Rev}
+		b.rooms[id] = &room{Room: r, exists: ok && !r.Deleted, from: r.Rev}
 		if ok {
 			b.cache.rooms.Put(id, r)
 		}
@@ -125,6 +130,21 @@ func (b *batch) room(id chat.RoomID) (*room, error) {
 	return r, nil
 }
 
+// roomBy returns the room and the role of the user who changes something in it, or
+// NotMember: a room that does not exist and one that the user is not in look the
+// same. The host's back end (server) needs no role, and gets NotFound for a room that
+// does not exist.
+func (b *batch) roomBy(id chat.RoomID, user chat.UserID, server bool) (*room, chat.Role, error) {
+	role := b.member(id, user).Role
+	if !server {
+		if err := chat.CanRead(role); err != nil {
+			return nil, 0, err
+		}
+	}
+	r, err := b.room(id)
+	return r, role, err
+}
+
 // touch lists the room among those to write.
 func (b *batch) touch(r *room) {
 	if !r.listed {
@@ -142,10 +162,11 @@ func (b *batch) bump(r *room, ev *chat.Event) chat.Rev {
 	return r.Rev
 }
 
-// member returns the user's row, a zero one with RoleNone if there is none.
+// member returns the user's row as it is to be read now, a zero one with RoleNone if
+// there is none. What the cache has of a room that was deleted is none.
 func (b *batch) member(id chat.RoomID, user chat.UserID) chat.Member {
-	if m := b.members[store.MemberKey{Room: id, User: user}]; m != nil {
-		return *m
+	if m := b.members[store.MemberKey{Room: id, User: user}]; m != nil && (b.rooms[id] == nil || m.Rev > b.rooms[id].Floor) {
+		return m.At(b.now)
 	}
 	return chat.Member{Room: id, User: user}
 }
@@ -214,7 +235,10 @@ func (b *batch) remember(ref store.MessageRef, m *chat.Message) {
 // changes returns what to commit, nil if nothing changed, and brings the cache
 // up to date (a failed commit forgets it).
 func (b *batch) changes() *store.Changes {
-	ch := &store.Changes{Online: b.online, Cursors: b.cursors, Unreact: b.unreact}
+	ch := &store.Changes{
+		Online: b.online, Cursors: b.cursors, Unreact: b.unreact,
+		Rooms: make([]chat.Room, 0, len(b.touched)), Insert: make([]chat.Message, 0, len(b.inserted)),
+	}
 	for _, r := range b.touched {
 		ch.Rooms = append(ch.Rooms, r.Room)
 		b.cache.rooms.Put(r.ID, r.Room)
@@ -233,10 +257,19 @@ func (b *batch) changes() *store.Changes {
 	for _, r := range b.reactions {
 		ch.Reactions = append(ch.Reactions, r)
 	}
+	for _, r := range b.removals {
+		ch.Removals = append(ch.Removals, r)
+	}
 	for _, u := range b.userRooms {
 		ch.UserRooms = append(ch.UserRooms, *u)
 	}
-	if len(ch.Rooms)+len(ch.UserRooms)+len(ch.Online)+len(ch.Cursors) == 0 {
+	for _, u := range b.users {
+		ch.Users = append(ch.Users, *u)
+	}
+	for _, a := range b.access {
+		ch.Access = append(ch.Access, a)
+	}
+	if len(ch.Rooms)+len(ch.UserRooms)+len(ch.Users)+len(ch.Access)+len(ch.Online)+len(ch.Cursors) == 0 {
 		return nil
 	}
 	if e := b.entry(); e != nil {

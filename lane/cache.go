@@ -17,19 +17,42 @@ type cache struct {
 // member is a chat.Member without its key: there are many.
 type member struct {
 	name  string
+	rare  *rare // nil: none of it
 	role  chat.Role
 	rev   chat.Rev
 	since int64
 }
 
+// rare is what few members have.
+type rare struct {
+	avatar, data string
+	until        int64
+}
+
+// cachedData is up to how many bytes of Data a member may have to be kept, so that
+// what applications store does not decide how much memory a lane needs.
+const cachedData = 256
+
 // member returns a cached member.
 func (c *cache) member(k store.MemberKey) (chat.Member, bool) {
 	m, ok := c.members.Get(k)
-	return chat.Member{Room: k.Room, User: k.User, Name: m.name, Role: m.role, Rev: m.rev, Since: m.since}, ok
+	out := chat.Member{Room: k.Room, User: k.User, Name: m.name, Role: m.role, Rev: m.rev, Since: m.since}
+	if m.rare != nil {
+		out.Avatar, out.Data, out.Until = m.rare.avatar, m.rare.data, m.rare.until
+	}
+	return out, ok
 }
 
 func (c *cache) putMember(k store.MemberKey, m *chat.Member) {
-	c.members.Put(k, member{m.Name, m.Role, m.Rev, m.Since})
+	if len(m.Data) > cachedData {
+		c.members.Delete(k)
+		return
+	}
+	kept := member{name: m.Name, role: m.Role, rev: m.Rev, since: m.Since}
+	if r := (rare{m.Avatar, m.Data, m.Until}); r != (rare{}) {
+		kept.rare = &r
+	}
+	c.members.Put(k, kept)
 }
 
 // How many rows a lane keeps at least.

@@ -11,7 +11,7 @@ func (b *batch) needDelete(c *change.Delete) {
 }
 
 func (b *batch) applyDelete(c *change.Delete) (change.Reply, error) {
-	r, m, role, err := b.messageBy(c.Room, c.Seq, c.User)
+	r, m, role, err := b.messageBy(c.Room, c.Seq, c.User, c.Server)
 	if err != nil {
 		return change.Reply{}, err
 	}

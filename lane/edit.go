@@ -10,7 +10,7 @@ import (
 func (b *batch) needEdit(c *change.Edit) { b.needMessageBy(c.Room, c.Seq, c.User) }
 
 func (b *batch) applyEdit(c *change.Edit) (change.Reply, error) {
-	r, m, role, err := b.messageBy(c.Room, c.Seq, c.User)
+	r, m, role, err := b.messageBy(c.Room, c.Seq, c.User, c.Server)
 	if err != nil {
 		return change.Reply{}, err
 	}
@@ -18,7 +18,9 @@ func (b *batch) applyEdit(c *change.Edit) (change.Reply, error) {
 	case c.Server && m.Deleted:
 		err = chat.E(chat.NotFound, "this message was deleted")
 	case !c.Server:
-		err = chat.CanEdit(m, c.User, role)
+		if err = chat.CanEdit(&r.Room, m, c.User, role); err == nil {
+			err = chat.CanWrite(&r.Room)
+		}
 	}
 	if err != nil {
 		return change.Reply{}, err
@@ -44,9 +46,9 @@ func (b *batch) needMessageBy(id chat.RoomID, seq chat.Seq, user chat.UserID) {
 }
 
 // messageBy returns the room, the message and the role of the user who changes
-// it, or NotFound.
-func (b *batch) messageBy(id chat.RoomID, seq chat.Seq, user chat.UserID) (*room, *chat.Message, chat.Role, error) {
-	r, err := b.room(id)
+// it, or NotFound; to a user who is not in the room, NotMember before anything else.
+func (b *batch) messageBy(id chat.RoomID, seq chat.Seq, user chat.UserID, server bool) (*room, *chat.Message, chat.Role, error) {
+	r, role, err := b.roomBy(id, user, server)
 	if err != nil {
 		return nil, nil, 0, err
 	}
@@ -54,5 +56,5 @@ func (b *batch) messageBy(id chat.RoomID, seq chat.Seq, user chat.UserID) (*room
 	if err != nil {
 		return nil, nil, 0, err
 	}
-	return r, m, b.member(id, user).Role, nil
+	return r, m, role, nil
 }

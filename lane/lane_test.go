@@ -28,6 +28,7 @@ type world struct {
 	store  *store.Store
 	lanes  *lane.Lanes
 	break_ func(store.Driver) store.Driver // wraps drivers; nil: not
+	now    func() time.Time                // nil: the real clock
 
 	mu      sync.Mutex
 	events  map[chat.RoomID][]*chat.Event
@@ -48,7 +49,7 @@ func (w *world) open() {
 	var err error
 	w.store = teststore.Open(w.t, w.dir, 2, w.break_)
 	w.lanes, err = lane.Open(w.t.Context(), lane.Config{
-		Store: w.store, MaxWaiting: 64,
+		Store: w.store, MaxWaiting: 64, Now: w.now,
 		Publish: func(b *bus.Batch) error {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -236,20 +237,26 @@ func TestRules(t *testing.T) {
 		op   change.Change
 		want chat.Kind // 0: allowed
 	}{
-		{"send to no room", send("nowhere", "ann", "", "x"), chat.NotFound},
+		{"send to no room", send("nowhere", "ann", "", "x"), chat.NotMember},
 		{"send as a stranger", send("r", "eve", "", "x"), chat.NotMember},
 		{"reply to nothing", &change.Send{Room: "r", User: "ann", Draft: chat.Draft{Text: "x", ReplyTo: 99}}, chat.Invalid},
 		{"edit another's", &change.Edit{Room: "r", Seq: 1, User: "owner", Text: "x"}, chat.Forbidden},
 		{"edit nothing", &change.Edit{Room: "r", Seq: 99, User: "ann", Text: "x"}, chat.NotFound},
 		{"edit as a stranger", &change.Edit{Room: "r", Seq: 1, User: "eve", Text: "x"}, chat.NotMember},
+		{"edit nothing as a stranger", &change.Edit{Room: "r", Seq: 99, User: "eve", Text: "x"}, chat.NotMember},
+		{"edit in no room", &change.Edit{Room: "nowhere", Seq: 99, User: "eve", Text: "x"}, chat.NotMember},
+		{"edit in no room as the back end", &change.Edit{Room: "nowhere", Seq: 1, Server: true, Text: "x"}, chat.NotFound},
+		{"delete nothing as a stranger", &change.Delete{Room: "r", Seq: 99, User: "eve"}, chat.NotMember},
+		{"react to nothing as a stranger", &change.React{Room: "r", Seq: 99, User: "eve", Emoji: "+", On: true}, chat.NotMember},
+		{"set a member of no room", &change.SetMember{Room: "nowhere", By: "ann", User: "bob", Role: chat.RoleMember}, chat.NotMember},
 		{"delete another's", &change.Delete{Room: "r", Seq: 1, User: "bob"}, chat.Forbidden},
 		{"react as a stranger", &change.React{Room: "r", Seq: 1, User: "eve", Emoji: "+", On: true}, chat.NotMember},
 		{"promote oneself", &change.SetMember{Room: "r", By: "ann", User: "ann", Role: chat.RoleOwner}, chat.Forbidden},
 		{"demote the owner", &change.SetMember{Room: "r", By: "mod", User: "owner", Role: chat.RoleMember}, chat.Forbidden},
 		{"change the room as moderator", &change.SetRoom{Room: "r", By: "mod", Open: &yes}, chat.Forbidden},
 		{"change the room as a stranger", &change.SetRoom{Room: "r", By: "eve", Open: &yes}, chat.NotMember},
-		{"join no room", &change.Join{Room: "nowhere", User: "ann"}, chat.NotFound},
-		{"leave no room", &change.Leave{Room: "nowhere", User: "ann"}, chat.NotFound},
+		{"join no room", &change.Join{Room: "nowhere", User: "ann"}, chat.Forbidden},
+		{"leave no room", &change.Leave{Room: "nowhere", User: "ann"}, 0},
 		{"ban as moderator", &change.SetMember{Room: "r", By: "mod", User: "bob", Role: chat.RoleBanned}, 0},
 		{"come back banned", &change.Join{Room: "r", User: "bob"}, chat.Forbidden},
 		{"come back banned with a grant", &change.Join{Room: "r", User: "bob", Granted: true}, chat.Forbidden},
@@ -258,10 +265,18 @@ func TestRules(t *testing.T) {
 		{"join a closed room with a grant", &change.Join{Room: "r", User: "eve", Granted: true}, 0},
 		{"send in a read-only room", send("r", "ann", "", "x"), chat.Forbidden},
 		{"send in a read-only room as moderator", send("r", "mod", "", "x"), 0},
+		{"edit mine in a read-only room", &change.Edit{Room: "r", Seq: 1, User: "ann", Text: "y"}, chat.Forbidden},
+		{"react in a read-only room", &change.React{Room: "r", Seq: 1, User: "ann", Emoji: "+", On: true}, chat.Forbidden},
+		{"take a reaction back in a read-only room", &change.React{Room: "r", Seq: 1, User: "ann", Emoji: "+"}, 0},
+		{"react in a read-only room as moderator", &change.React{Room: "r", Seq: 1, User: "mod", Emoji: "+", On: true}, 0},
+		{"put a banned user out", &change.SetMember{Room: "r", By: "mod", User: "bob"}, 0},
+		{"come back after that", &change.Join{Room: "r", User: "bob", Granted: true}, chat.Forbidden},
+		{"end the ban", &change.SetMember{Room: "r", By: "mod", User: "bob", Unban: true}, 0},
+		{"come back after the ban", &change.Join{Room: "r", User: "bob", Granted: true}, 0},
 		{"send as the back end", &change.Send{Room: "r", User: "shop", Server: true, Draft: chat.Draft{Text: "x"}}, 0},
 		{"delete as moderator", &change.Delete{Room: "r", Seq: 1, User: "mod"}, 0},
-		{"edit a tombstone", &change.Edit{Room: "r", Seq: 1, User: "ann", Text: "x"}, chat.NotFound},
-		{"react to a tombstone", &change.React{Room: "r", Seq: 1, User: "ann", Emoji: "+", On: true}, chat.NotFound},
+		{"edit a tombstone", &change.Edit{Room: "r", Seq: 1, User: "mod", Text: "x"}, chat.NotFound},
+		{"react to a tombstone", &change.React{Room: "r", Seq: 1, User: "mod", Emoji: "+", On: true}, chat.NotFound},
 	} {
 		before := len(w.published("r"))
 		_, err := w.do(c.op)
@@ -274,25 +289,30 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// Joins of a large room are told together, without a hole in rev, and each
-// member row knows its own rev.
-func TestLargeRoomIsToldOfJoinsTogether(t *testing.T) {
-	w := newWorld(t)
-	const members = 320
+// crowd has user0, user1… join, a multiple of 16 of them.
+func (w *world) crowd(room chat.RoomID, members int) {
 	for from := 0; from < members; from += 16 { // with what projects them, fewer than may wait
 		var wg sync.WaitGroup
 		for i := range 16 {
 			wg.Add(1)
-			op := &change.Join{Room: "r", User: chat.UserID(fmt.Sprint("user", from+i)), Create: &change.RoomSpec{Open: true}}
+			op := &change.Join{Room: room, User: chat.UserID(fmt.Sprint("user", from+i)), Create: &change.RoomSpec{Open: true}}
 			w.lanes.Submit(op, func(_ change.Reply, err error) {
 				if err != nil {
-					t.Error(err)
+					w.t.Error(err)
 				}
 				wg.Done()
 			})
 		}
 		wg.Wait()
 	}
+}
+
+// Joins of a large room are told together, without a hole in rev, and each
+// member row knows its own rev.
+func TestLargeRoomIsToldOfJoinsTogether(t *testing.T) {
+	w := newWorld(t)
+	const members = 320
+	w.crowd("r", members)
 	var rev chat.Rev
 	names, together := 0, 0
 	for _, ev := range w.published("r") {

@@ -77,13 +77,13 @@ func (c *committed) signal() {
 	}
 }
 
-// entry returns what the batch tells the consumers of the outbox, nil if no room
-// has changed.
+// entry returns what the batch tells the consumers of the outbox, nil if no room and
+// no name has changed.
 func (b *batch) entry() *store.Entry {
-	if len(b.touched) == 0 {
+	if len(b.touched)+len(b.renamed) == 0 {
 		return nil
 	}
-	e := &store.Entry{Rooms: make([]store.RoomSpan, len(b.touched))}
+	e := &store.Entry{Rooms: make([]store.RoomSpan, len(b.touched)), Users: b.renamed}
 	for i, r := range b.touched {
 		r.span = &e.Rooms[i]
 		*r.span = store.RoomSpan{Room: r.ID, From: r.from + 1, To: r.from, Seq: r.LastSeq}
@@ -98,6 +98,13 @@ func (b *batch) entry() *store.Entry {
 			for range ev.Rev - ev.After() {
 				r.span.Add(kind, seq)
 			}
+		}
+	}
+	for id, r := range b.removals {
+		span := b.rooms[id].span
+		for _, m := range r.Members {
+			m.Role, m.Rev = chat.RoleNone, b.rooms[id].Rev
+			span.Members = append(span.Members, m)
 		}
 	}
 	for _, k := range b.changedM {

@@ -1,6 +1,9 @@
 package lane
 
-import "github.com/roomtide/roomtide/change"
+import (
+	"github.com/roomtide/roomtide/change"
+	"github.com/roomtide/roomtide/chat"
+)
 
 func (b *batch) needProject(c *change.Project) { b.needUserRoom(c.Member.User, c.Member.Room) }
 
@@ -9,8 +12,14 @@ func (b *batch) applyProject(c *change.Project) (change.Reply, error) {
 	if c.Member.Rev <= u.Rev {
 		return change.Reply{Read: u.Read}, nil
 	}
+	if u.Rev <= c.Floor {
+		u.Role, u.Read = chat.RoleNone, 0
+	}
 	if !u.Role.Present() && c.Member.Role.Present() && c.Seq > u.Read {
 		u.Read = c.Seq
+	}
+	if !c.Member.Role.Present() {
+		u.Read = min(u.Read, c.Seq)
 	}
 	u.Role, u.Rev = c.Member.Role, c.Member.Rev
 	b.setUserRoom(u)

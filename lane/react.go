@@ -13,7 +13,12 @@ import (
 // costs does not grow with the reactions that are there.
 func (b *batch) needReact(c *change.React) {
 	b.needMessageBy(c.Room, c.Seq, c.User)
-	b.want.Reactions = append(b.want.Reactions, reactionKey(c))
+	key := reactionKey(c)
+	b.want.Reactions = append(b.want.Reactions, key)
+	if emoji := b.canonical(c.Emoji); !c.On && emoji != c.Emoji {
+		key.Emoji = emoji
+		b.want.Reactions = append(b.want.Reactions, key)
+	}
 	b.want.Emoji = append(b.want.Emoji, store.MessageRef{Room: c.Room, Seq: c.Seq})
 }
 
@@ -21,10 +26,20 @@ func reactionKey(c *change.React) store.ReactionKey {
 	return store.ReactionKey{Room: c.Room, Seq: c.Seq, Emoji: c.Emoji, User: c.User}
 }
 
+// canonical is the emoji as it is stored, or as it is if it is none.
+func (b *batch) canonical(emoji string) string {
+	if e, err := chat.CanonicalEmoji(emoji, b.limits); err == nil {
+		return e
+	}
+	return emoji
+}
+
 func (b *batch) applyReact(c *change.React) (change.Reply, error) {
-	r, m, role, err := b.messageBy(c.Room, c.Seq, c.User)
+	r, m, role, err := b.messageBy(c.Room, c.Seq, c.User, c.Server)
 	if err == nil && !c.Server {
-		err = chat.CanRead(role)
+		if err = chat.CanReact(&r.Room, role, c.On); err == nil {
+			err = chat.CanWrite(&r.Room)
+		}
 	}
 	if err == nil && m.Deleted {
 		err = chat.E(chat.NotFound, "this message was deleted")
@@ -33,6 +48,9 @@ func (b *batch) applyReact(c *change.React) (change.Reply, error) {
 		return change.Reply{}, err
 	}
 	key := reactionKey(c)
+	if !c.On && !b.stands(key) { // as it is stored, not as it is written
+		key.Emoji = b.canonical(c.Emoji)
+	}
 	if b.stands(key) == c.On {
 		return change.Reply{Seq: m.Seq, Rev: m.Rev}, nil
 	}
@@ -42,7 +60,7 @@ func (b *batch) applyReact(c *change.React) (change.Reply, error) {
 	}
 	b.setReaction(key, c.On, counts)
 	n := *m
-	n.Rev = b.bump(r, &chat.Event{Kind: chat.EventReacted, Seq: c.Seq, User: c.User, Emoji: c.Emoji, On: c.On})
+	n.Rev = b.bump(r, &chat.Event{Kind: chat.EventReacted, Seq: c.Seq, User: c.User, Emoji: key.Emoji, On: c.On})
 	b.update(&n)
 	return change.Reply{Seq: n.Seq, Rev: n.Rev, Time: b.now, Changed: true}, nil
 }

@@ -15,19 +15,24 @@ type rule struct {
 // rules is the one place where changes are dispatched by their type. The methods
 // are in the file named after the verb.
 var rules = [change.Kinds]rule{
-	change.KindNop:       ruleOf((*batch).needNop, (*batch).applyNop),
-	change.KindSend:      ruleOf((*batch).needSend, (*batch).applySend),
-	change.KindEdit:      ruleOf((*batch).needEdit, (*batch).applyEdit),
-	change.KindDelete:    ruleOf((*batch).needDelete, (*batch).applyDelete),
-	change.KindReact:     ruleOf((*batch).needReact, (*batch).applyReact),
-	change.KindJoin:      ruleOf((*batch).needJoin, (*batch).applyJoin),
-	change.KindLeave:     ruleOf((*batch).needLeave, (*batch).applyLeave),
-	change.KindSetMember: ruleOf((*batch).needSetMember, (*batch).applySetMember),
-	change.KindSetRoom:   ruleOf((*batch).needSetRoom, (*batch).applySetRoom),
-	change.KindRead:      ruleOf((*batch).needRead, (*batch).applyRead),
-	change.KindProject:   ruleOf((*batch).needProject, (*batch).applyProject),
-	change.KindOnline:    ruleOf((*batch).needOnline, (*batch).applyOnline),
-	change.KindCursors:   ruleOf((*batch).needCursors, (*batch).applyCursors),
+	change.KindNop:        ruleOf((*batch).needNop, (*batch).applyNop),
+	change.KindSend:       ruleOf((*batch).needSend, (*batch).applySend),
+	change.KindEdit:       ruleOf((*batch).needEdit, (*batch).applyEdit),
+	change.KindDelete:     ruleOf((*batch).needDelete, (*batch).applyDelete),
+	change.KindReact:      ruleOf((*batch).needReact, (*batch).applyReact),
+	change.KindJoin:       ruleOf((*batch).needJoin, (*batch).applyJoin),
+	change.KindLeave:      ruleOf((*batch).needLeave, (*batch).applyLeave),
+	change.KindSetMember:  ruleOf((*batch).needSetMember, (*batch).applySetMember),
+	change.KindSetRoom:    ruleOf((*batch).needSetRoom, (*batch).applySetRoom),
+	change.KindRead:       ruleOf((*batch).needRead, (*batch).applyRead),
+	change.KindProject:    ruleOf((*batch).needProject, (*batch).applyProject),
+	change.KindOnline:     ruleOf((*batch).needOnline, (*batch).applyOnline),
+	change.KindCursors:    ruleOf((*batch).needCursors, (*batch).applyCursors),
+	change.KindSetUser:    ruleOf((*batch).needSetUser, (*batch).applySetUser),
+	change.KindRename:     ruleOf((*batch).needRename, (*batch).applyRename),
+	change.KindDeleteRoom: ruleOf((*batch).needDeleteRoom, (*batch).applyDeleteRoom),
+	change.KindRemoveRoom: ruleOf((*batch).needRemoveRoom, (*batch).applyRemoveRoom),
+	change.KindAccess:     ruleOf((*batch).needAccess, (*batch).applyAccess),
 }
 
 func ruleOf[C change.Change](need func(*batch, C), apply func(*batch, C) (change.Reply, error)) rule {

@@ -1,6 +1,8 @@
 package lane
 
 import (
+	"cmp"
+
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/store"
@@ -15,12 +17,9 @@ func (b *batch) needSend(c *change.Send) {
 }
 
 func (b *batch) applySend(c *change.Send) (change.Reply, error) {
-	r, err := b.room(c.Room)
-	if err != nil {
-		return change.Reply{}, err
-	}
+	r, role, err := b.roomBy(c.Room, c.User, c.Server)
 	var digest int64
-	if c.Draft.Key != "" {
+	if c.Draft.Key != "" { // also of a user who has left since: the message is there
 		digest = c.Draft.Digest()
 		if m, ok := b.byKey(store.MessageKey{Room: c.Room, User: c.User, Key: c.Draft.Key}); ok {
 			if m.Digest != digest {
@@ -29,8 +28,12 @@ func (b *batch) applySend(c *change.Send) (change.Reply, error) {
 			return change.Reply{Seq: m.Seq, Rev: m.Created, Time: m.Time, Repeated: true}, nil
 		}
 	}
+	if err != nil {
+		return change.Reply{}, err
+	}
+	author := b.member(c.Room, c.User)
 	if !c.Server {
-		if err := chat.CanPost(&r.Room, b.member(c.Room, c.User).Role); err != nil {
+		if err := chat.CanPost(&r.Room, role); err != nil {
 			return change.Reply{}, err
 		}
 	}
@@ -38,8 +41,9 @@ func (b *batch) applySend(c *change.Send) (change.Reply, error) {
 		return change.Reply{}, chat.E(chat.Invalid, "reply_to names no message of this room")
 	}
 	r.LastSeq++
+	r.Active = b.now
 	m := &chat.Message{
-		Room: c.Room, Seq: r.LastSeq, User: c.User, Time: b.now,
+		Room: c.Room, Seq: r.LastSeq, User: c.User, Name: cmp.Or(c.Name, author.Name, c.Known), Time: b.now,
 		Text: c.Draft.Text, Data: c.Draft.Data, ReplyTo: c.Draft.ReplyTo,
 		Key: c.Draft.Key, Digest: digest,
 	}

@@ -14,10 +14,13 @@ func (b *batch) applySetRoom(c *change.SetRoom) (change.Reply, error) {
 	r := b.rooms[c.Room]
 	if !r.exists {
 		if c.Create == nil {
-			return change.Reply{}, chat.E(chat.NotFound, "there is no such room")
+			_, _, err := b.roomBy(c.Room, c.By, c.Server)
+			return change.Reply{}, err
 		}
-		spec := patched(*c.Create, c)
-		r.create(b, &spec)
+		if err := r.create(b, c.Create); err != nil {
+			return change.Reply{}, err
+		}
+		r.Room = patched(r.Room, c)
 		if !c.Server {
 			r.Members++
 			b.changeMember(r, chat.Member{Room: c.Room, User: c.By, Role: chat.RoleOwner, Since: b.now})
@@ -25,17 +28,16 @@ func (b *batch) applySetRoom(c *change.SetRoom) (change.Reply, error) {
 		return change.Reply{Room: r.Room, Rev: r.Rev, Created: true, Changed: true}, nil
 	}
 	if !c.Server {
-		role := b.member(c.Room, c.By).Role
-		if err := chat.CanRead(role); err != nil {
+		_, role, err := b.roomBy(c.Room, c.By, c.Server)
+		if err != nil {
 			return change.Reply{}, err
 		}
 		if err := chat.CanSetRoom(role); err != nil {
 			return change.Reply{}, err
 		}
 	}
-	now := change.RoomSpec{Title: r.Title, Open: r.Open, ReadOnly: r.ReadOnly}
-	if spec := patched(now, c); spec != now {
-		r.Title, r.Open, r.ReadOnly = spec.Title, spec.Open, spec.ReadOnly
+	if n := patched(r.Room, c); n != r.Room {
+		r.Room = n
 		ev := &chat.Event{Kind: chat.EventRoom}
 		r.InfoRev = b.bump(r, ev)
 		info := r.Room
@@ -46,15 +48,20 @@ func (b *batch) applySetRoom(c *change.SetRoom) (change.Reply, error) {
 }
 
 // patched is the room with what the change sets.
-func patched(spec change.RoomSpec, c *change.SetRoom) change.RoomSpec {
-	if c.Title != nil {
-		spec.Title = *c.Title
+func patched(r chat.Room, c *change.SetRoom) chat.Room {
+	set(&r.Title, c.Title)
+	set(&r.Open, c.Open)
+	set(&r.ReadOnly, c.ReadOnly)
+	set(&r.Archived, c.Archived)
+	set(&r.Topic, c.Topic)
+	set(&r.Avatar, c.Avatar)
+	set(&r.Data, c.Data)
+	return r
+}
+
+// set replaces what dst points at, unless value is nil.
+func set[T any](dst, value *T) {
+	if value != nil {
+		*dst = *value
 	}
-	if c.Open != nil {
-		spec.Open = *c.Open
-	}
-	if c.ReadOnly != nil {
-		spec.ReadOnly = *c.ReadOnly
-	}
-	return spec
 }

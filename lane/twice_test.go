@@ -32,20 +32,28 @@ func (w *world) state() []any {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	state := []any{room, messages, delta, online}
+	known, err := w.store.Users(ctx, []chat.UserID{"owner", "ann", "bob", "cid"})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	state := []any{room, messages, delta, online, known}
 	for _, user := range []chat.UserID{"owner", "ann", "bob", "cid"} {
-		mine, err := w.store.User(user).UserRooms(ctx, user, 100)
+		mine, err := w.store.User(user).UserRooms(ctx, user, "", 100)
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		state = append(state, mine)
+		access, err := w.store.User(user).Access(ctx, user)
+		if err != nil && chat.KindOf(err) != chat.NotFound {
+			w.t.Fatal(err)
+		}
+		state = append(state, mine, access)
 	}
 	return state
 }
 
 // A change that is handed on again changes nothing the second time.
 func TestAppliedTwice(t *testing.T) {
-	title, yes := "Title", true
+	title, yes, name, none, object := "Title", true, "Cid", "", `{"a":1}`
 	tried := map[change.Kind]bool{}
 	for _, c := range []struct {
 		name   string
@@ -59,16 +67,29 @@ func TestAppliedTwice(t *testing.T) {
 		{"react", &change.React{Room: "r", Seq: 1, User: "bob", Emoji: "+", On: true}},
 		{"take a reaction away", &change.React{Room: "r", Seq: 1, User: "ann", Emoji: "+"}},
 		{"join", &change.Join{Room: "r", User: "cid", Name: "Cid"}},
-		{"join by another name", &change.Join{Room: "r", User: "ann", Name: "Anna"}},
+		{"join by another name", &change.Join{Room: "r", User: "ann", Name: "Anna", Rename: true}},
 		{"leave", &change.Leave{Room: "r", User: "ann"}},
 		{"set a role", &change.SetMember{Room: "r", By: "owner", User: "ann", Role: chat.RoleModerator}},
-		{"put a member in", &change.SetMember{Room: "r", Server: true, User: "cid", Name: "Cid", Role: chat.RoleMember}},
+		{"put a member in", &change.SetMember{Room: "r", Server: true, User: "cid", Name: &name, Role: chat.RoleMember}},
 		{"put a member out", &change.SetMember{Room: "r", By: "owner", User: "ann"}},
+		{"take a name away", &change.SetMember{Room: "r", Server: true, User: "ann", Name: &none, Role: chat.RoleMember}},
+		{"put a member in by profile", &change.SetMember{Room: "r", Server: true, User: "cid", Known: "Cid", Avatar: "/c", Role: chat.RoleMember}},
+		{"data of a member", &change.SetMember{Room: "r", Server: true, User: "ann", Data: &object, Role: chat.RoleMember}},
+		{"mute for a time", &change.SetMember{Room: "r", By: "owner", User: "ann", Role: chat.RoleMuted, Until: 1 << 50}},
+		{"ban for a time that is over", &change.SetMember{Room: "r", By: "owner", User: "bob", Role: chat.RoleBanned, Until: 1}},
+		{"say what a user is called", &change.SetUser{User: "ann", Name: &name, Avatar: &object, Data: &object, At: 5}},
+		{"say it by a token", &change.SetUser{User: "ann", Name: &name, At: 5, Claim: true}},
+		{"rename a member", &change.Rename{Room: "r", User: "ann", Name: "Ann B.", Avatar: "/a"}},
+		{"topic, avatar and data of the room", &change.SetRoom{Room: "r", By: "owner", Topic: &title, Avatar: &name, Data: &object}},
+		{"end a ban", &change.SetMember{Room: "r", By: "owner", User: "ann", Unban: true}},
 		{"change the room", &change.SetRoom{Room: "r", By: "owner", Title: &title, ReadOnly: &yes}},
 		{"read", &change.Read{User: "ann", Room: "r", Seq: 1}},
 		{"project", &change.Project{Member: chat.Member{Room: "r", User: "ann", Role: chat.RoleModerator, Rev: 99}, Seq: 1}},
 		{"online", &change.Online{At: chat.RoomID("r").Slot(), Changes: []change.OnlineChange{{Room: "r", User: "ann", Node: "n", On: true}}}},
+		{"remove nothing", &change.RemoveRoom{Room: "r"}},
 		{"cursors", &change.Cursors{Cursors: []change.Cursor{{Consumer: "another", Position: 1}}}},
+		{"end a user's tokens", &change.Access{User: "ann", NotBefore: 7}},
+		{"claim an id", &change.Access{User: "ann", Claim: true}},
 	} {
 		tried[c.change.Kind()] = true
 		t.Run(c.name, func(t *testing.T) {
@@ -97,6 +118,7 @@ func TestAppliedTwice(t *testing.T) {
 			}
 		})
 	}
+	tried[change.KindDeleteRoom] = true // TestDeletedRoom
 	for k := change.Kind(1); k < change.Kinds; k++ {
 		if !tried[k] {
 			t.Errorf("%s is not tried", k)

@@ -1,7 +1,7 @@
-// Package projection keeps the users' side of memberships, the rooms of a user, in
-// step with the member rows of rooms. The two lie in different slots, and so
-// perhaps in different shards: the member row is written with the room, and the
-// user's row follows by way of the outbox.
+// Package projection keeps copies of rows in step with what they are copied from,
+// where the two lie in different slots, and so perhaps in different shards: the rooms
+// of a user with the member rows of rooms (UserRooms), and the names in member rows
+// with the profiles of users (Names). The copy follows by way of the outbox.
 package projection
 
 import (
@@ -29,9 +29,21 @@ func UserRooms(lanes Lanes) outbox.Consumer {
 	}
 }
 
-// apply submits an entry's member rows, all at once, and waits for them: a lane
-// answers, and soon.
+// apply brings the users' side of an entry's member rows up to date.
 func apply(lanes Lanes, e *store.Entry) error {
+	var changes []change.Change
+	for i := range e.Rooms {
+		r := &e.Rooms[i]
+		for _, m := range r.Members {
+			changes = append(changes, &change.Project{Member: m, Seq: r.Seq})
+		}
+	}
+	return submit(lanes, changes)
+}
+
+// submit submits changes, all at once, and waits for them: a lane answers, and soon.
+// It returns an error that one of them met.
+func submit(lanes Lanes, changes []change.Change) error {
 	var (
 		wg    sync.WaitGroup
 		mu    sync.Mutex
@@ -45,12 +57,9 @@ func apply(lanes Lanes, e *store.Entry) error {
 		}
 		wg.Done()
 	}
-	for i := range e.Rooms {
-		r := &e.Rooms[i]
-		for _, m := range r.Members {
-			wg.Add(1)
-			lanes.Submit(&change.Project{Member: m, Seq: r.Seq}, done)
-		}
+	wg.Add(len(changes))
+	for _, c := range changes {
+		lanes.Submit(c, done)
 	}
 	wg.Wait()
 	return first
@@ -64,10 +73,13 @@ func Rebuild(ctx context.Context, st *store.Store, lanes Lanes, progress func(ro
 	for _, s := range st.Shards() {
 		err := s.EachMember(ctx, func(m chat.Member) error {
 			room, err := s.Room(ctx, m.Room)
+			if chat.KindOf(err) == chat.NotFound { // deleted: its members go with it
+				return nil
+			}
 			if err != nil {
 				return err
 			}
-			if _, err := lanes.Do(ctx, &change.Project{Member: m, Seq: room.LastSeq}); err != nil {
+			if _, err := lanes.Do(ctx, &change.Project{Member: m, Seq: room.LastSeq, Floor: room.Floor}); err != nil {
 				return err
 			}
 			if rows++; rows%1000 == 0 {

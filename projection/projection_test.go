@@ -47,7 +47,7 @@ func (w *world) open() {
 		w.t.Fatal(err)
 	}
 	w.outbox, err = outbox.Open(w.t.Context(), outbox.Config{
-		Store: w.store, Lanes: w.lanes, Consumers: []outbox.Consumer{projection.UserRooms(w.lanes)},
+		Store: w.store, Lanes: w.lanes, Consumers: []outbox.Consumer{projection.UserRooms(w.lanes), projection.Names(w.store, w.lanes)},
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -90,7 +90,7 @@ func (w *world) send(room chat.RoomID, user chat.UserID) {
 
 func (w *world) rooms(user chat.UserID) []store.UserRoom {
 	w.t.Helper()
-	rooms, err := w.store.User(user).UserRooms(context.Background(), user, 10)
+	rooms, err := w.store.User(user).UserRooms(context.Background(), user, "", 10)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -157,7 +157,9 @@ type refusing struct {
 }
 
 func (r refusing) Submit(op change.Change, done change.Done) {
-	if p, ok := op.(*change.Project); ok && p.Member.User == r.user {
+	p, isProject := op.(*change.Project)
+	n, isRename := op.(*change.Rename)
+	if isProject && p.Member.User == r.user || isRename && n.User == r.user {
 		done(change.Reply{}, chat.E(chat.Busy, ""))
 		return
 	}

@@ -1,17 +1,20 @@
 package server
 
 import (
+	"net"
 	"net/http"
 	"net/http/pprof"
 	"path/filepath"
-	"strings"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/httpapi"
 	"github.com/roomtide/roomtide/hub"
 	"github.com/roomtide/roomtide/internal/clientaddr"
 	"github.com/roomtide/roomtide/internal/connlimit"
+	"github.com/roomtide/roomtide/internal/origin"
 	"github.com/roomtide/roomtide/session"
 	"github.com/roomtide/roomtide/sioapi"
 	"github.com/roomtide/roomtide/web"
@@ -27,6 +30,15 @@ const (
 	headerSize = 32 << 10
 )
 
+// Connections that have not authenticated yet, of WebSockets and Socket.IO together.
+// With the handshakes of one network in turn with those of others, the oldest of a
+// flood is a second or more old when it is ended, which is enough for an honest client
+// of the same network to authenticate.
+const (
+	pendingConns      = 8192
+	pendingPerNetwork = 1024
+)
+
 // resumeFile is where resumable Socket.IO sessions are kept while the node is down.
 const resumeFile = "resume.json"
 
@@ -34,51 +46,86 @@ const resumeFile = "resume.json"
 func (s *Server) openHTTP() error {
 	from := clientaddr.Proxies(s.cfg.Proxies())
 	conns := connlimit.New(s.cfg.MaxConnections, s.cfg.MaxConnectionsPerIP)
+	pending := connlimit.NewPending(pendingConns, pendingPerNetwork)
 	deps := s.sessionDeps()
+	g := s.newGuests(from)
 	s.sockets = wsapi.New(wsapi.Config{
-		Hub:     s.hub,
-		Open:    func(c *hub.Conn, codec wsapi.Codec) wsapi.Session { return session.New(deps, c, codec) },
-		Origins: s.cfg.Origins, ClientIP: from.Client,
-		Conns: conns, FrameBytes: deps.Limits.FrameBytes, Deflate: s.cfg.Compression, Log: s.log, Registerer: s.reg,
+		Hub: s.hub,
+		Open: func(c *hub.Conn, codec wsapi.Codec, r *http.Request) wsapi.Session {
+			return session.New(deps, c, codec).From(g.caller(r))
+		},
+		Origins: s.cfg.Origins, Network: from.ClientNetwork,
+		Conns: conns, Pending: pending, FrameBytes: deps.Limits.FrameBytes, Deflate: s.cfg.Compression, Log: s.log, Registerer: s.reg,
 	})
 	s.onClose(s.sockets.Close)
 	s.socketIO = sioapi.New(sioapi.Config{
-		Hub:      s.hub,
-		Open:     func(c *hub.Conn, codec sioapi.Codec) *session.Session { return session.New(deps, c, codec) },
-		NoGuests: !deps.Guests, Origins: s.cfg.Origins, ClientIP: from.Client,
-		Conns: conns, MaxConns: s.cfg.MaxConnections,
+		Hub: s.hub,
+		Open: func(c *hub.Conn, codec sioapi.Codec, r *http.Request) *session.Session {
+			return session.New(deps, c, codec).From(g.caller(r))
+		},
+		Origins: s.cfg.Origins, Network: from.ClientNetwork,
+		Conns: conns, Pending: pending, MaxConns: s.cfg.MaxConnections,
 		FrameBytes: deps.Limits.FrameBytes, Deflate: s.cfg.Compression, Log: s.log, Registerer: s.reg,
-		Secret: s.secret, ResumeFile: filepath.Join(s.cfg.DataDir, resumeFile),
+		Secret: s.secret, ResumeFile: filepath.Join(s.cfg.DataDir, resumeFile), Recovery: s.cfg.SocketIORecovery,
 	})
 	s.onClose(s.socketIO.Close)
 	api := httpapi.New(httpapi.Config{
 		Engine: s.engine, Hub: s.hub, Verifier: s.verifier, Registry: s.reg,
-		Limits: *deps.Limits, Presence: s.presence, Origins: s.cfg.Origins,
-		PublicMetrics: s.cfg.MetricsPublic, Ready: s.ready, ClientIP: from.Client, Log: s.log,
+		Limits: *deps.Limits, Presence: s.presence, Origins: s.cfg.Origins, Conns: conns,
+		PublicMetrics: s.cfg.MetricsPublic, Ready: s.ready, ClientIP: from.Client, Network: from.ClientNetwork,
+		OnStream: noticeLoss, NoGuest: g.refuse, Known: g.hosts.Knows, Log: s.log,
 	})
-	s.http = &http.Server{
-		Handler:           split(s.sockets, s.socketIO, api, web.New()),
-		ReadHeaderTimeout: headerTime, WriteTimeout: answerTime, IdleTimeout: idleTime, MaxHeaderBytes: headerSize,
-		ErrorLog: logAdapter(s.log),
+	watchPending(s.reg, pending)
+	d := s.openDoor(from, conns)
+	h := split(s.sockets, s.socketIO, api, web.New())
+	h = paced(newHandshakes(handshakeRate(s.cfg.AcceptRate), s.reg), from.ClientNetwork, h)
+	h = warnOfProxies(s.log, from, s.cfg, h)
+	if s.cfg.HTTPS() {
+		h = strict(time.Duration(s.cfg.HSTS), h)
 	}
+	s.http = s.newHTTP(h, bodyTime)
+	s.http.ConnState, s.http.ConnContext = d.stateChanged, withConn
 	s.onClose(func() { s.http.Close() })
+	if err := s.openMetrics(); err != nil {
+		return err
+	}
 	return s.openPprof()
 }
 
-// split gives each request to its transport. The root takes WebSockets too.
-func split(sockets, socketIO, api, page http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch p := r.URL.Path; {
-		case p == "/ws", p == "/" && strings.EqualFold(r.Header.Get("Upgrade"), "websocket"):
-			sockets.ServeHTTP(w, r)
-		case strings.HasPrefix(p, "/socket.io/"), p == "/socket.io":
-			socketIO.ServeHTTP(w, r)
-		case strings.HasPrefix(p, "/v1/"), p == "/healthz", p == "/readyz", p == "/metrics", p == "/openapi.json":
-			api.ServeHTTP(w, r)
-		default:
-			page.ServeHTTP(w, r)
-		}
+// newHTTP returns a server with all its timeouts. A body may take as long as patience.
+func (s *Server) newHTTP(h http.Handler, patience time.Duration) *http.Server {
+	return &http.Server{
+		Handler:           boundBodies(h, patience),
+		ReadHeaderTimeout: headerTime, WriteTimeout: answerTime, IdleTimeout: idleTime, MaxHeaderBytes: headerSize,
+		ErrorLog: logAdapter(s.log), DisableGeneralOptionsHandler: true, // it is without a deadline for bodies
+	}
+}
+
+// openDoor puts the door in front of the listener.
+func (s *Server) openDoor(from clientaddr.Proxies, conns *connlimit.Limiter) *door {
+	files := maxFiles()
+	if files > 0 && s.cfg.MaxConnections > files-filesReserved {
+		s.log.Warn("max_connections is more than this process may have files open: raise the limit (ulimit -n, LimitNOFILE= of systemd), or lower max_connections",
+			"max_connections", s.cfg.MaxConnections, "files", files, "connections_that_fit", max(0, files-filesReserved))
+	}
+	d := newDoor(s.listener, doorConfig{
+		Proxies: from, Max: s.cfg.MaxConnections, PerNetwork: s.cfg.MaxConnectionsPerIP,
+		PerSecond: handshakeRate(s.cfg.AcceptRate), Files: files, Others: conns.InUse, Registerer: s.reg,
 	})
+	s.listener = d
+	return d
+}
+
+// openMetrics serves the metrics, and nothing else, on an address of their own.
+func (s *Server) openMetrics() error {
+	if s.cfg.MetricsListen == "" {
+		return nil
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.reg, promhttp.HandlerOpts{}))
+	var err error
+	s.metrics, err = s.serveAside("server.metrics", s.cfg.MetricsListen, mux)
+	return err
 }
 
 // openPprof serves profiles where the configuration says so, which is loopback.
@@ -90,12 +137,23 @@ func (s *Server) openPprof() error {
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	ln, err := listen(s.cfg.Pprof)
+	_, err := s.serveAside("server.pprof", s.cfg.Pprof, mux)
+	return err
+}
+
+// serveAside serves h on an address of its own, which it returns, until Close. What
+// this machine alone can reach is not for a page that points its own name there.
+func (s *Server) serveAside(op, address string, h http.Handler) (string, error) {
+	ln, err := listen(address)
 	if err != nil {
-		return &chat.Error{Kind: chat.Unavailable, Op: "server.pprof", Err: err, Text: "cannot listen on " + s.cfg.Pprof}
+		return "", &chat.Error{Kind: chat.Unavailable, Op: op, Err: err, Text: "cannot listen on " + address}
 	}
-	s.pprof = &http.Server{Handler: mux, ReadHeaderTimeout: headerTime}
-	s.onClose(func() { s.pprof.Close() })
-	go s.pprof.Serve(ln) // ends with Close
-	return nil
+	if ln.Addr().(*net.TCPAddr).IP.IsLoopback() {
+		h = known(origin.NewHosts(address, nil), h)
+	}
+	srv := s.newHTTP(h, bodyTime)
+	srv.WriteTimeout = 0 // a profile takes as long as it was asked to
+	s.onClose(func() { srv.Close() })
+	go srv.Serve(ln) // ends with Close
+	return ln.Addr().String(), nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/config"
+	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/projection"
 	"github.com/roomtide/roomtide/store"
@@ -37,6 +38,22 @@ func Check(ctx context.Context, cfg *config.Config) (lines []string, err error) 
 // Rebuild writes the users' side of every membership of a stopped node anew.
 // progress is called now and then with the memberships seen so far.
 func Rebuild(ctx context.Context, cfg *config.Config, progress func(done int)) (err error) {
+	return withLanes(ctx, cfg, func(st *store.Store, ls *lane.Lanes) error {
+		return projection.Rebuild(ctx, st, ls, progress)
+	})
+}
+
+// EndTokens ends every token of a user of a stopped node (engine.Engine.EndTokens).
+func EndTokens(ctx context.Context, cfg *config.Config, user chat.UserID) (notBefore int64, err error) {
+	err = withLanes(ctx, cfg, func(st *store.Store, ls *lane.Lanes) error {
+		notBefore, err = engine.New(engine.Config{Store: st, Lanes: ls}).EndTokens(ctx, user)
+		return err
+	})
+	return notBefore, err
+}
+
+// withLanes runs f with the databases of a stopped node and their lanes.
+func withLanes(ctx context.Context, cfg *config.Config, f func(*store.Store, *lane.Lanes) error) (err error) {
 	st, err := openExisting(ctx, cfg)
 	if err != nil {
 		return err
@@ -50,7 +67,7 @@ func Rebuild(ctx context.Context, cfg *config.Config, progress func(done int)) (
 		return err
 	}
 	defer ls.Close()
-	return projection.Rebuild(ctx, st, ls, progress)
+	return f(st, ls)
 }
 
 // openExisting opens the databases of a stopped node, and does not make any.

@@ -33,6 +33,7 @@ import (
 	"github.com/roomtide/roomtide/presence/mempresence"
 	"github.com/roomtide/roomtide/presence/storepresence"
 	"github.com/roomtide/roomtide/projection"
+	"github.com/roomtide/roomtide/removal"
 	"github.com/roomtide/roomtide/session"
 	"github.com/roomtide/roomtide/sioapi"
 	"github.com/roomtide/roomtide/store"
@@ -60,7 +61,7 @@ type Server struct {
 	sockets  *wsapi.Handler
 	socketIO *sioapi.Handler
 	http     *http.Server
-	pprof    *http.Server // nil unless configured
+	metrics  string // where only the metrics are served, "" unless configured
 
 	draining atomic.Bool
 	failed   chan error // holds the first reason the node cannot go on
@@ -84,7 +85,6 @@ func Open(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *Server,
 		return nil, &chat.Error{Kind: chat.Unavailable, Op: "server.listen", Err: err,
 			Text: "cannot listen on " + cfg.Listen + ": is another server running there? choose another address with --listen"}
 	}
-	s.listener = newRateListener(s.listener, cfg.AcceptRate)
 	s.onClose(func() { s.listener.Close() })
 	if err := s.openStore(ctx); err != nil {
 		return nil, err
@@ -142,7 +142,7 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 	}
 	s.engine = engine.New(engine.Config{
 		Store: s.store, Lanes: s.lanes, Presence: s.presence, Publish: s.publish,
-		Limits: limits, Rates: rates, UsersMakeRooms: s.cfg.GuestsWelcome(),
+		Limits: limits, Rates: rates, UsersMakeRooms: s.cfg.GuestsWelcome(), Claimed: s.endGuests,
 		Log: s.log, Registerer: s.reg,
 	})
 	return nil
@@ -152,7 +152,7 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 func (s *Server) openOutbox(ctx context.Context) (err error) {
 	s.outbox, err = outbox.Open(ctx, outbox.Config{
 		Store: s.store, Lanes: s.lanes, Log: s.log, Registerer: s.reg,
-		Consumers: []outbox.Consumer{projection.UserRooms(s.lanes)},
+		Consumers: []outbox.Consumer{projection.UserRooms(s.lanes), projection.Names(s.store, s.lanes), removal.DeletedRooms(s.lanes)},
 	})
 	if err != nil {
 		return err
@@ -201,6 +201,10 @@ func (s *Server) rates() engine.Rates {
 		Join:   engine.Rate{PerSecond: r.Joins, Burst: r.JoinBurst},
 		Signal: engine.Rate{PerSecond: 10, Burst: 30},
 		Read:   engine.Rate{PerSecond: r.ReadBytes, Burst: r.ReadBurst},
+
+		GuestChange: engine.Rate{PerSecond: r.GuestMessages, Burst: r.GuestBurst},
+		GuestJoin:   engine.Rate{PerSecond: r.GuestJoins, Burst: r.GuestJoinBurst},
+		GuestRoom:   engine.Rate{PerSecond: r.GuestRooms, Burst: r.GuestRoomBurst},
 	}
 }
 
@@ -225,9 +229,9 @@ func (s *Server) openIdentity() error {
 		return err
 	}
 	s.verifier, err = identity.New(identity.Config{
-		Guests: s.cfg.GuestsWelcome(), Secret: s.secret, Keys: keys,
+		Guests: s.cfg.GuestsWelcome(), Anywhere: s.cfg.Guests == "on", Secret: s.secret, Keys: keys,
 		JWKSURL: s.cfg.Auth.JWKSURL, Issuer: s.cfg.Auth.Issuer, Audience: s.cfg.Auth.Audience,
-		Limits: &limits, APIKeys: s.apiKeys, Log: s.log, Registerer: s.reg,
+		Limits: &limits, APIKeys: s.apiKeys, Users: s.engine, Log: s.log, Registerer: s.reg,
 	})
 	return err
 }

@@ -21,7 +21,13 @@ import (
 	"github.com/roomtide/roomtide/store"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if addr := os.Getenv(floodEnv); addr != "" { // this is the other process of a benchmark
+		flood(addr)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func settings(t *testing.T) *config.Config {
 	cfg := config.Default()
@@ -188,7 +194,7 @@ func TestPutOutIsNotOnline(t *testing.T) {
 	if users, err := s.engine.Online(ctx, host, "r", 0); err != nil || len(users.Users) != 1 || users.Users[0] != "bob" {
 		t.Errorf("%v %v", users, err)
 	}
-	if h, err := s.engine.History(ctx, engine.Actor{User: "ann"}, "r", store.Page{}); chat.KindOf(err) != chat.NotMember {
+	if h, err := s.engine.History(ctx, engine.Actor{User: "ann"}, "r", store.Page{}, engine.Around{}); chat.KindOf(err) != chat.NotMember {
 		t.Errorf("%v %v", h, err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/store"
 	"github.com/roomtide/roomtide/wire"
 )
@@ -25,15 +26,23 @@ func (s *Session) ask(ctx context.Context, cmd *wire.Command) (wire.Reply, error
 		if p.After = chat.Seq(cmd.After); cmd.HasAfter && p.After == 0 {
 			p.After = store.FromStart
 		}
-		return reply(e.History(ctx, a, cmd.Room, p))
+		return reply(e.History(ctx, a, cmd.Room, p, engine.Around{Seq: cmd.Around, Read: cmd.AroundRead}))
 	case wire.Changes:
 		return reply(e.Changes(ctx, a, cmd.Room, chat.Rev(cmd.After), cmd.Limit))
 	case wire.Members:
-		return reply(e.Members(ctx, a, cmd.Room, cmd.AfterUser, cmd.Limit))
+		return reply(e.Members(ctx, a, cmd.Room, cmd.Role, chat.UserID(cmd.AfterID), cmd.Limit))
 	case wire.Online:
 		return reply(e.Online(ctx, a, cmd.Room, cmd.Limit))
+	case wire.Users:
+		return reply(e.Users(ctx, a, cmd.Of))
 	case wire.Rooms:
-		return reply(e.Rooms(ctx, a))
+		return reply(e.Rooms(ctx, a, engine.RoomsOptions{
+			After: cmd.AfterID, Limit: cmd.Limit, Order: cmd.Order, Archived: cmd.Archived,
+		}))
+	case wire.GetRoom:
+		return reply(e.GetRoom(ctx, a, cmd.Room))
+	case wire.Unread:
+		return reply(e.Unread(ctx, a))
 	}
 	return nil, chat.E(chat.UnknownType, "unknown type")
 }

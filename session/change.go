@@ -13,6 +13,11 @@ import (
 // commit, later than Handle returns; when too many are in flight, Handle waits for
 // one of them and so stops reading from the client.
 func (s *Session) change(ctx context.Context, cmd *wire.Command) {
+	c, err := s.changeOf(cmd)
+	if err != nil {
+		s.fail(cmd, err)
+		return
+	}
 	if cmd.Bare {
 		if err := s.joinToSend(ctx, cmd.Room); err != nil {
 			s.fail(cmd, err)
@@ -27,21 +32,50 @@ func (s *Session) change(ctx context.Context, cmd *wire.Command) {
 	case <-ctx.Done():
 		return
 	}
-	s.deps.Engine.Submit(s.actor, changeOf(cmd), s.whenDone(cmd))
+	s.deps.Engine.Submit(s.actor, c, s.whenDone(cmd))
 }
 
 // changeOf is what the client's command says, without what the engine fills in.
-func changeOf(cmd *wire.Command) change.Change {
+// Errors: Invalid.
+func (s *Session) changeOf(cmd *wire.Command) (change.Change, error) {
 	switch cmd.Type {
 	case wire.Edit:
-		return &change.Edit{Room: cmd.Room, Seq: cmd.Seq, Text: cmd.Text, Data: cmd.Data}
+		return &change.Edit{Room: cmd.Room, Seq: cmd.Seq, Text: cmd.Text, Data: cmd.Data}, nil
 	case wire.Delete:
-		return &change.Delete{Room: cmd.Room, Seq: cmd.Seq}
+		return &change.Delete{Room: cmd.Room, Seq: cmd.Seq}, nil
 	case wire.React:
-		return &change.React{Room: cmd.Room, Seq: cmd.Seq, Emoji: cmd.Emoji, On: cmd.On == nil || *cmd.On}
-	default:
-		return &change.Send{Room: cmd.Room, Draft: chat.Draft{Text: cmd.Text, Key: cmd.Key, ReplyTo: cmd.ReplyTo, Data: cmd.Data}}
+		return &change.React{Room: cmd.Room, Seq: cmd.Seq, Emoji: cmd.Emoji, On: cmd.On == nil || *cmd.On}, nil
+	case wire.SetRoom:
+		return &change.SetRoom{
+			Room: cmd.Room, Title: cmd.Title, Open: cmd.Open, ReadOnly: cmd.ReadOnly,
+			Topic: cmd.Topic, Avatar: cmd.Avatar, Data: chat.About(cmd.Data),
+		}, nil
+	case wire.SetMember:
+		if !cmd.HasRole {
+			return nil, chat.E(chat.Invalid, "role is missing")
+		}
+		return &change.SetMember{
+			Room: cmd.Room, User: cmd.Member, Role: cmd.Role, Until: cmd.Until, Unban: cmd.Unban, Data: chat.About(cmd.Data),
+		}, nil
 	}
+	if cmd.Alone {
+		if len(s.rooms) != 1 {
+			return nil, chat.E(chat.Invalid, "say in which room: a text alone is for a connection in one room")
+		}
+		cmd.Room = s.rooms[0]
+	}
+	return &change.Send{Room: cmd.Room, Draft: chat.Draft{Text: cmd.Text, Key: cmd.Key, ReplyTo: cmd.ReplyTo, Data: cmd.Data}}, nil
+}
+
+// replyTo is the ack of a change.
+func replyTo(typ wire.Type, room chat.RoomID, r *change.Reply) wire.Reply {
+	switch typ {
+	case wire.SetRoom:
+		return &wire.RoomReply{Room: &r.Room}
+	case wire.SetMember:
+		return &wire.MemberReply{Member: &r.Member}
+	}
+	return engine.ChangeReply(room, r)
 }
 
 // whenDone answers the command. It runs in a lane, before the lane publishes
@@ -54,7 +88,7 @@ func (s *Session) whenDone(cmd *wire.Command) change.Done {
 		if err != nil {
 			s.fail(&wire.Command{Type: typ, ID: id, HasID: hasID, Room: room}, err)
 		} else if hasID {
-			s.conn.SendLater(s.ack(id, engine.ChangeReply(room, &r)))
+			s.conn.SendLater(s.ack(id, replyTo(typ, room, &r)))
 		}
 	}
 }

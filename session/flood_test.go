@@ -60,7 +60,7 @@ func TestManyPagesAtOnce(t *testing.T) {
 	n := newNode(t, true)
 	p := n.connect()
 	p.ask(`{"type":"join","id":1,"user":"ann","room":"r"}`, "type", "ack")
-	big := strings.Repeat(`\u0001`, 4000)
+	big := "x" + strings.Repeat(`\u0001`, 3999)
 	for i := range 12 {
 		p.say(fmt.Sprintf(`{"type":"message","id":%d,"room":"r","message":"%s"}`, i+2, big))
 	}

@@ -14,7 +14,7 @@ import (
 // join subscribes the connection to a room: first the subscription, so that nothing
 // is missed, then the state of the room, then every event after that.
 func (s *Session) join(ctx context.Context, cmd *wire.Command) {
-	o := engine.JoinOptions{Limit: cmd.Limit}
+	o := engine.JoinOptions{Limit: cmd.Limit, Around: engine.Around{Seq: cmd.Around, Read: cmd.AroundRead}}
 	if cmd.HasAfter {
 		after := chat.Rev(cmd.After)
 		o.After = &after
@@ -30,7 +30,7 @@ func (s *Session) join(ctx context.Context, cmd *wire.Command) {
 // subscribe subscribes the connection and returns the state of the room. goLive must
 // follow, after the reply was sent. On an error the connection is not in the room.
 func (s *Session) subscribe(ctx context.Context, room chat.RoomID, o engine.JoinOptions) (*wire.JoinReply, error) {
-	if err := chat.CheckID("room", string(room), s.deps.Limits.IDBytes); err != nil {
+	if err := chat.CheckRef("room", string(room), s.deps.Limits.IDBytes); err != nil {
 		return nil, err
 	}
 	_, in := s.find(room)

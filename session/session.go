@@ -14,6 +14,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,9 +33,9 @@ type Codec interface {
 	// Ack appends the ack of the command with the id.
 	Ack(dst []byte, id int64, hasID bool, r wire.Reply) []byte
 
-	// Error appends the refusal of the command with the id; without HasID, of a
-	// command that had none.
-	Error(dst []byte, id int64, hasID bool, e *chat.Error) []byte
+	// Error appends the refusal of the command, of which it reads ID, HasID, Type
+	// and Room.
+	Error(dst []byte, cmd *wire.Command, e *chat.Error) []byte
 }
 
 // Presence counts the connections of each user in each room (presence.Tracker).
@@ -75,15 +76,49 @@ type Session struct {
 	// Safe for any goroutine.
 	refusals atomic.Pointer[rate.Limiter] // made for the first refusal
 
+	// Set once, before Handle; nil when the speaker is known, and where Deps.Guests is
+	// all there is to know.
+	caller *Caller
+
 	// Owned by the calls of Handle and its like.
 	rooms  []chat.RoomID // joined on this connection, in order
 	expiry *time.Timer   // ends the connection with the token; nil if it does not
+}
+
+// Caller is where a client comes from.
+type Caller struct {
+	NoGuest error        // why the client has to bring a token; nil: it may come as a guest
+	Network netip.Prefix // what guests do counts for their network too
 }
 
 // New starts the conversation of a connection.
 func New(deps *Deps, conn *hub.Conn, codec Codec) *Session {
 	return &Session{deps: deps, conn: conn, codec: codec}
 }
+
+// From says where the client comes from. It is called at once after New, or not at
+// all.
+func (s *Session) From(c *Caller) *Session {
+	s.caller = c
+	return s
+}
+
+// GuestsWelcome reports whether the client may speak without a token. It is of use
+// before the client has identified itself.
+func (s *Session) GuestsWelcome() bool { return s.noGuest() == nil }
+
+// noGuest returns why the client has to bring a token, nil if it may come as a guest.
+func (s *Session) noGuest() error {
+	switch {
+	case !s.deps.Guests:
+		return errNoGuests
+	case s.caller != nil:
+		return s.caller.NoGuest
+	}
+	return nil
+}
+
+var errNoGuests = chat.E(chat.Unauthed, "say hello with a token first")
 
 // Authenticated reports whether the speaker is known. Any goroutine may call it.
 func (s *Session) Authenticated() bool { return s.known.Load() }
@@ -94,10 +129,8 @@ func (s *Session) Speaker() (user chat.UserID, name string, guest bool) {
 	return s.actor.User, s.actor.Name, s.guest
 }
 
-// BadFrame answers a frame that could not be decoded.
-func (s *Session) BadFrame(id int64, hasID bool, err error) {
-	s.fail(&wire.Command{ID: id, HasID: hasID}, err)
-}
+// BadFrame answers a frame that could not be decoded. cmd has what could be read.
+func (s *Session) BadFrame(cmd *wire.Command, err error) { s.fail(cmd, err) }
 
 // Close ends the conversation and every subscription of the connection. The user
 // stays a member of the rooms.
@@ -128,7 +161,7 @@ func (s *Session) Handle(ctx context.Context, cmd *wire.Command) {
 	switch cmd.Type {
 	case wire.Hello:
 		s.hello(ctx, cmd)
-	case wire.Message, wire.Edit, wire.Delete, wire.React:
+	case wire.Message, wire.Edit, wire.Delete, wire.React, wire.SetRoom, wire.SetMember:
 		s.change(ctx, cmd)
 	case wire.Join:
 		s.join(ctx, cmd)
@@ -148,7 +181,7 @@ const spaceTime = 10 * time.Second
 // large reports whether the answer to a command may have a page in it.
 func large(t wire.Type) bool {
 	switch t {
-	case wire.Join, wire.History, wire.Changes, wire.Members, wire.Online, wire.Rooms:
+	case wire.Join, wire.History, wire.Changes, wire.Members, wire.Online, wire.Rooms, wire.Unread, wire.Users:
 		return true
 	}
 	return false
@@ -170,19 +203,20 @@ func (s *Session) Greet(ctx context.Context, cmd *wire.Command) (*wire.HelloRepl
 	if s.known.Load() {
 		return nil, chat.E(chat.Invalid, "hello was said already")
 	}
-	guest := string(cmd.User)
-	if guest == "" && cmd.Token == "" && s.deps.Guests {
-		guest = guestName()
-	}
-	id, err := s.deps.Verifier.Hello(ctx, cmd.Token, guest)
+	id, err := s.identify(ctx, cmd)
 	if err != nil {
 		return nil, err
 	}
-	s.begin(id, cmd.Name)
+	if id.Kind == identity.Guest {
+		if err := chat.CheckName("name", cmd.Name, s.deps.Limits.NameBytes); err != nil {
+			return nil, err
+		}
+	}
+	avatar := s.begin(ctx, id, cmd.Name)
 	name := make([]byte, 12)
 	rand.Read(name)
 	return &wire.HelloReply{
-		User: id.User, Name: s.actor.Name, Guest: s.guest,
+		User: id.User, Name: s.actor.Name, Avatar: avatar, Guest: s.guest,
 		Session: hex.EncodeToString(name), Time: s.deps.Now().UnixMilli(), Limits: s.deps.Limits,
 	}, nil
 }
@@ -196,36 +230,61 @@ func (s *Session) authenticate(ctx context.Context, cmd *wire.Command) error {
 		}
 		return nil
 	}
-	if !s.deps.Guests {
-		return chat.E(chat.Unauthed, "say hello with a token first")
+	if err := s.noGuest(); err != nil {
+		return err
+	}
+	id, err := s.identify(ctx, cmd)
+	if err == nil {
+		s.begin(ctx, id, "")
+	}
+	return err
+}
+
+// identify authenticates the client by its token, or as the guest it says it is. A
+// guest without a name gets one.
+func (s *Session) identify(ctx context.Context, cmd *wire.Command) (*identity.Identity, error) {
+	if cmd.Token != "" || !s.deps.Guests {
+		return s.deps.Verifier.Hello(ctx, cmd.Token, string(cmd.User))
+	}
+	if err := s.noGuest(); err != nil {
+		return nil, err
 	}
 	guest := string(cmd.User)
 	if guest == "" {
 		guest = guestName()
 	}
-	id, err := s.deps.Verifier.Hello(ctx, cmd.Token, guest)
-	if err == nil {
-		s.begin(id, "")
-	}
-	return err
+	return s.deps.Verifier.Hello(ctx, "", guest)
 }
 
-// begin sets the speaker of the connection. Only guests choose their own display
-// name; that of other users is in the token.
-func (s *Session) begin(id *identity.Identity, name string) {
+// begin sets the speaker of the connection, and returns the user's avatar. Only
+// guests choose their own display name; that of other users is in their profile,
+// which a token changes. A token that was ended, or a guest's name that was claimed,
+// before the connection could be found by its user ends it now.
+func (s *Session) begin(ctx context.Context, id *identity.Identity, name string) (avatar string) {
 	s.guest = id.Kind == identity.Guest
-	s.actor = engine.Actor{User: id.User, Name: id.Name}
+	s.actor = engine.Actor{User: id.User, Name: id.Name, Guest: s.guest}
+	if !s.guest {
+		s.actor.Name, avatar = s.deps.Engine.Greet(ctx, id.User, engine.Claims{Name: id.ClaimedName, Avatar: id.ClaimedAvatar, Issued: id.Issued})
+	}
 	if len(id.Rooms) > 0 { // else there is no reason to keep id
 		s.actor.Granted = id.Granted
 	}
-	if s.guest && name != "" && chat.CheckName("name", name, s.deps.Limits.NameBytes) == nil {
+	if s.guest && name != "" {
 		s.actor.Name = name
 	}
+	if s.guest && s.caller != nil {
+		s.actor.Network = &s.caller.Network
+	}
+	s.caller = nil
 	s.known.Store(true)
 	s.conn.SetUser(id.User)
+	if chat.KindOf(s.deps.Verifier.Still(ctx, id)) == chat.Unauthed {
+		s.conn.Close(chat.ByeRevoked)
+	}
 	if !id.Expires.IsZero() {
 		s.expiry = time.AfterFunc(id.Expires.Sub(s.deps.Now()), func() { s.conn.Close(chat.ByeExpired) })
 	}
+	return avatar
 }
 
 func guestName() string {
@@ -269,6 +328,6 @@ func (s *Session) fail(cmd *wire.Command, err error) {
 	if chat.KindOf(err) == chat.Internal {
 		s.deps.Log.Error("a command failed", "type", string(cmd.Type), "user", s.actor.User, "room", cmd.Room, "err", err)
 	}
-	s.conn.Send(s.codec.Error(nil, cmd.ID, cmd.HasID, chat.Public(err)))
+	s.conn.Send(s.codec.Error(nil, cmd, chat.Public(err)))
 	s.refused(chat.KindOf(err))
 }

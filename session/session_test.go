@@ -35,8 +35,10 @@ func newNode(t *testing.T, guests bool) *node {
 
 func openNode(t *testing.T, cfg testserver.Config) *node {
 	t.Helper()
-	cfg.Limits = chat.DefaultLimits()
-	cfg.Limits.RoomsPerConn = 3
+	if cfg.Limits == (chat.Limits{}) {
+		cfg.Limits = chat.DefaultLimits()
+		cfg.Limits.RoomsPerConn = 3
+	}
 	cfg.Identity.Secret, cfg.Shards, cfg.Presence = secret, 2, true
 	deps, h := testserver.Open(t, cfg)
 	return &node{t: t, deps: deps, hub: h}
@@ -54,8 +56,8 @@ func (lines) AppendGap(dst []byte, room chat.RoomID, rev chat.Rev, reason chat.G
 func (lines) Ack(dst []byte, id int64, hasID bool, r wire.Reply) []byte {
 	return append(wire.AppendAck(dst, id, hasID, r), '\n')
 }
-func (lines) Error(dst []byte, id int64, hasID bool, e *chat.Error) []byte {
-	return append(wire.AppendError(dst, id, hasID, e), '\n')
+func (lines) Error(dst []byte, cmd *wire.Command, e *chat.Error) []byte {
+	return append(wire.AppendError(dst, cmd, e), '\n')
 }
 
 // peer is a client of the node.
@@ -103,7 +105,7 @@ func (p *peer) say(frame string) {
 	p.t.Helper()
 	var cmd wire.Command
 	if err := wire.Decode([]byte(frame), &cmd); err != nil {
-		p.s.BadFrame(cmd.ID, cmd.HasID, err)
+		p.s.BadFrame(&cmd, err)
 		return
 	}
 	p.s.Handle(p.t.Context(), &cmd)
@@ -171,7 +173,7 @@ func TestConversation(t *testing.T) {
 	ann.ask(`{"type":"edit","id":7,"room":"r","seq":1,"message":"hi!"}`, "type", "ack", "rev", 4)
 	ann.want("type", "edited", "message", "hi!")
 	bob.want("type", "edited")
-	bob.ask(`{"type":"react","id":8,"room":"r","seq":1,"emoji":"+"}`, "type", "ack", "rev", 5)
+	bob.ask(`{"type":"react","id":8,"room":"r","seq":1,"emoji":"👍"}`, "type", "ack", "rev", 5)
 	bob.want("type", "reacted", "on", true)
 	bob.ask(`{"type":"delete","id":9,"room":"r","seq":1}`, "type", "error", "code", "forbidden")
 	ann.want("type", "reacted")
@@ -234,7 +236,7 @@ func TestTokens(t *testing.T) {
 	}
 	p.ask(`{"type":"hello","id":4,"token":"`+token+`"}`, "type", "ack", "user", "ann", "name", "Ann", "guest", false)
 	p.ask(`{"type":"join","id":5,"room":"r"}`, "type", "ack") // granted, so it is made
-	p.ask(`{"type":"join","id":6,"room":"other"}`, "type", "error", "code", "not_found")
+	p.ask(`{"type":"join","id":6,"room":"other"}`, "type", "error", "command", "join", "room", "other", "code", "forbidden")
 }
 
 // An authentication while too many are under way is answered busy, and succeeds
@@ -316,4 +318,102 @@ func TestResume(t *testing.T) {
 	bob.ask(`{"type":"join","id":2,"room":"r","after":5,"limit":3}`, "type", "ack", "rev", 8, "more", false)
 	ann.ask(`{"type":"message","id":10,"room":"r","message":"live"}`, "type", "ack")
 	bob.want("type", "message", "rev", 9, "message", "live")
+}
+
+// A token with a new name renames its user in every room, also for those who are
+// there; messages have the name they were sent with, and "users" tells the profile.
+func TestNamesOfUsers(t *testing.T) {
+	n := newNode(t, false)
+	hello := func(user chat.UserID, name string) *peer {
+		token, err := identity.Mint(secret, user, name, []chat.RoomID{"r", "s"}, time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := n.connect()
+		want := any(name)
+		if name == "" {
+			want = nil
+		}
+		p.ask(`{"type":"hello","id":1,"token":"`+token+`"}`, "type", "ack", "name", want)
+		return p
+	}
+	bob := hello("bob", "")
+	bob.ask(`{"type":"join","id":2,"room":"r"}`, "type", "ack")
+	bob.ask(`{"type":"join","id":3,"room":"s"}`, "type", "ack")
+	ann := hello("ann", "Ann")
+	for _, room := range []string{"r", "s"} {
+		ann.ask(`{"type":"join","id":2,"room":"`+room+`"}`, "type", "ack")
+		bob.want("type", "member", "room", room, "user", "ann", "name", "Ann")
+	}
+	ann.say(`{"type":"message","room":"r","message":"one"}`)
+	bob.want("type", "message", "user", "ann", "name", "Ann")
+
+	again := hello("ann", "Ann Smith")
+	heard := map[any]bool{}
+	for range 2 {
+		heard[bob.want("type", "member", "user", "ann", "name", "Ann Smith")["room"]] = true
+	}
+	if len(heard) != 2 {
+		t.Errorf("renamed in %v", heard)
+	}
+	again.say(`{"room":"r","message":"two"}`)
+	bob.want("type", "message", "message", "two", "name", "Ann Smith")
+	ms := bob.ask(`{"type":"history","id":4,"room":"r"}`, "type", "ack")["messages"].([]any)
+	for i, want := range []string{"Ann", "Ann Smith"} {
+		if got := ms[i].(map[string]any)["name"]; got != want {
+			t.Errorf("message %d has the name %v, want %s", i+1, got, want)
+		}
+	}
+	us := bob.ask(`{"type":"users","id":5,"of":["nobody","ann"]}`, "type", "ack")["users"]
+	if fmt.Sprint(us) != "[map[name:Ann Smith user:ann]]" {
+		t.Errorf("%v", us)
+	}
+	bob.ask(`{"type":"members","id":6,"room":"r","role":"banned"}`, "type", "error", "code", "forbidden")
+	bob.ask(`{"type":"members","id":7,"room":"r","role":"member"}`, "type", "ack", "count", 2)
+}
+
+// Rooms and memberships are changed over sockets as over HTTP, by those who may.
+func TestRoomsAndMembersOverSockets(t *testing.T) {
+	n := newNode(t, true)
+	ann, bob := n.connect(), n.connect()
+	ann.ask(`{"type":"set_room","id":1,"user":"ann","room":"r","title":"Red","open":true}`, "type", "ack", "room", "r", "title", "Red", "open", true, "member_count", 1)
+	ann.ask(`{"type":"join","id":2,"room":"r"}`, "type", "ack", "role", "owner")
+	bob.ask(`{"type":"room","id":1,"user":"bob","room":"r"}`, "type", "error", "command", "room", "room", "r", "code", "not_member")
+	bob.ask(`{"type":"set_room","id":2,"room":"r","title":"x"}`, "type", "error", "command", "set_room", "code", "not_member")
+	ann.ask(`{"type":"set_member","id":3,"room":"r","member":"bob","role":"moderator"}`, "type", "ack", "room", "r", "member", "bob", "role", "moderator")
+	ann.want("type", "member", "user", "bob", "role", "moderator")
+	bob.ask(`{"type":"room","id":3,"room":"r"}`, "type", "ack", "title", "Red", "member_count", 2)
+	bob.ask(`{"type":"set_room","id":4,"room":"r","title":"x"}`, "type", "error", "code", "forbidden")
+	bob.ask(`{"type":"set_member","id":5,"room":"r","member":7,"role":"banned"}`, "type", "ack", "member", "7", "role", "banned")
+	bob.ask(`{"type":"set_member","id":6,"room":"r","member":"7","role":"none"}`, "type", "ack", "role", "banned")
+	bob.ask(`{"type":"set_member","id":7,"room":"r","member":"7","role":"none","unban":true}`, "type", "ack", "role", "none")
+	bob.ask(`{"type":"set_member","id":8,"room":"r","member":"ann","role":"member"}`, "type", "error", "code", "forbidden")
+	bob.ask(`{"type":"set_member","id":9,"room":"r","member":"eve","role":"king"}`, "type", "error", "command", "set_member", "code", "invalid")
+	bob.ask(`{"type":"set_member","id":10,"room":"r","member":"eve "}`, "type", "error", "code", "invalid")
+	bob.ask(`{"type":"set_member","id":11,"room":"r","member":"eve ","role":"member"}`, "type", "error", "code", "invalid")
+}
+
+// A guest's name follows the rule of names; it is not dropped in silence.
+func TestNamesOfGuests(t *testing.T) {
+	n := newNode(t, true)
+	n.connect().ask(`{"type":"hello","id":1,"user":"ann","name":"a\u202eb"}`, "type", "error", "command", "hello", "code", "invalid")
+	n.connect().ask(`{"type":"hello","id":1,"user":"ann\u200b"}`, "type", "error", "code", "invalid")
+	n.connect().ask(`{"type":"hello","id":1,"user":7,"name":"Ann"}`, "type", "ack", "user", "7", "name", "Ann")
+}
+
+// The answer of a join says whether there are older messages or whether the room is
+// not joined yet; hello says what the server knows.
+func TestOlderAndPartial(t *testing.T) {
+	n := newNode(t, true)
+	ann := n.connect()
+	ann.ask(`{"type":"hello","id":1,"user":"ann"}`, "type", "ack", "features", []any{"room", "set_room", "set_member", "command", "older", "partial", "users"})
+	for i := range 3 {
+		ann.ask(fmt.Sprintf(`{"type":"message","id":%d,"room":"r","message":"x"}`, i+2), "type", "error")
+	}
+	ann.ask(`{"type":"set_room","id":9,"room":"r"}`, "type", "ack")
+	for i := range 3 {
+		ann.ask(fmt.Sprintf(`{"type":"message","id":%d,"room":"r","message":"x"}`, i+2), "type", "ack")
+	}
+	ann.ask(`{"type":"join","id":10,"room":"r","after":0,"limit":1}`, "more", true, "partial", true)
+	ann.ask(`{"type":"join","id":11,"room":"r","limit":1}`, "more", true, "older", true)
 }

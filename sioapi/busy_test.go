@@ -33,7 +33,7 @@ func TestBusyAuthentications(t *testing.T) {
 		} else {
 			p.want("0")
 			p.say(`21["hello",` + auth + `]`)
-			p.want(`31[{"type":"error","code":"busy",`)
+			p.want(`31[{"type":"error","command":"hello","code":"busy",`)
 		}
 		limiter.Release()
 		if k.version == 4 {

@@ -11,6 +11,7 @@ import (
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/engineio"
 	"github.com/roomtide/roomtide/hub"
+	"github.com/roomtide/roomtide/internal/connlimit"
 	"github.com/roomtide/roomtide/session"
 	"github.com/roomtide/roomtide/socketio"
 	"github.com/roomtide/roomtide/wire"
@@ -29,7 +30,7 @@ type client struct {
 	conn    *hub.Conn
 	session *session.Session
 	from    netip.Prefix
-	placed  bool // was admitted by the connection limiter
+	script  bool // its library seems to be the stock one, in JavaScript
 	counted prometheus.Gauge
 
 	// Safe for any goroutine.
@@ -37,32 +38,48 @@ type client struct {
 	saved  atomic.Bool // resumeState has returned its state, or never will
 
 	// Owned by the turn of the connection, in which Socket.IO calls its handlers.
-	hello *wire.HelloReply // sent when the client is connected
-	late  *time.Timer      // ends a connection without hello
-	bad   int              // bad commands in a row
+	hello   *wire.HelloReply // sent when the client is connected
+	late    *time.Timer      // ends a connection without hello
+	bad     int              // bad commands in a row
+	pending *connlimit.Place // nil once it has identified itself
+	placed  bool             // has a place at the limiter
+
+	// Set by admit, before the socket can be found.
+	resumes bool // by Socket.IO's connection state recovery: it gets offsets
 
 	id string // of the socket, to resume; set before the socket can be found
 }
 
 func newClient(h *Handler, e *engineio.Socket) *client {
-	c := &client{h: h, engine: e, from: h.network(e.Request())}
+	r := e.Request()
+	c := &client{h: h, engine: e, from: h.cfg.Network(r), script: isScript(r)}
 	e.ForgetRequest()
 	c.counted = h.metrics.connections(e)
 	c.counted.Inc()
-	old := e.Protocol() == 3 // such clients do not resume
-	c.conn = h.cfg.Hub.Attach(link{c}, Encoding{Deflate: e.Deflates(), Plain: old})
-	if !old {
-		c.conn.Track()
+	c.conn = h.cfg.Hub.Attach(link{c}, Encoding{Deflate: e.Deflates(), Plain: true})
+	c.session = h.cfg.Open(c.conn, Codec{Deflate: e.Deflates()}, r)
+	if c.session.GuestsWelcome() {
+		e.Trust() // its first request may be all that waits
 	}
-	c.session = h.cfg.Open(c.conn, Codec{Deflate: e.Deflates()})
-	// The last place may have been taken since check.
-	if reason, _ := h.cfg.Conns.Acquire(c.from); reason == "" {
-		c.placed = true
-	} else {
-		h.metrics.refused.WithLabelValues(reason).Inc()
-		c.conn.Close(chat.ByeBusy)
-	}
+	c.pending = h.cfg.Pending.Enter(c.from, func() { c.conn.Close(chat.ByeBusy) })
 	return c
+}
+
+// place takes the place of a client that has just identified itself, or need not. It had
+// none before: places are not for floods of handshakes. The last one may have been taken
+// since check.
+func (c *client) place() {
+	if c.pending == nil {
+		return
+	}
+	c.pending.Leave()
+	c.pending = nil
+	if reason, _ := c.h.cfg.Conns.Acquire(c.from); reason != "" {
+		c.h.metrics.refused.WithLabelValues(reason).Inc()
+		c.conn.Close(chat.ByeBusy)
+		return
+	}
+	c.placed = true
 }
 
 // admit lets a client in that has valid credentials, or none where guests are
@@ -74,13 +91,14 @@ func (c *client) admit(s *socketio.Socket) error {
 	case err != nil:
 	case cmd.Token != "" || cmd.User != "":
 		c.hello, err = c.session.Greet(c.h.ctx, &cmd)
-	case c.h.cfg.NoGuests && s.Protocol() > 4:
+	case !c.session.GuestsWelcome() && s.Protocol() > 4:
 		err = chat.E(chat.Unauthed, "a token is needed: connect with auth: {token}")
 	}
 	if err == nil {
-		if s.Protocol() > 4 {
-			c.id = s.ID()
+		if c.session.Authenticated() {
+			c.engine.Trust()
 		}
+		c.setResumes(s)
 		return nil
 	}
 	c.count(false)
@@ -90,7 +108,7 @@ func (c *client) admit(s *socketio.Socket) error {
 		c.conn.Close(chat.Goodbye{})
 	}
 	e := chat.Public(err)
-	return &socketio.ConnectError{Message: e.Text, Data: json.RawMessage(wire.AppendError(nil, 0, false, e))}
+	return &socketio.ConnectError{Message: e.Text, Data: json.RawMessage(wire.AppendError(nil, nil, e))}
 }
 
 // connected runs behind the CONNECT: the client gets what the ack of hello holds.
@@ -99,7 +117,10 @@ func (c *client) connected(s *socketio.Socket) {
 	if c.hello != nil {
 		c.conn.Send(socketio.AppendEvent(nil, "/", "hello", wire.AppendAck(nil, 0, false, c.hello)))
 		c.hello = nil
-	} else if c.h.cfg.NoGuests {
+		c.place()
+	} else if c.session.GuestsWelcome() {
+		c.place()
+	} else {
 		c.late = time.AfterFunc(c.h.cfg.Hello, func() { c.conn.Close(chat.ByeNoHello) })
 	}
 	c.recovered()
@@ -123,20 +144,25 @@ func (c *client) handle(ev *socketio.Event) {
 	id, wants := ev.AckID()
 	cmd.ID, cmd.HasID = int64(id), wants
 	if err != nil {
-		c.session.BadFrame(cmd.ID, cmd.HasID, err)
+		c.session.BadFrame(cmd, err)
 		c.count(false)
 		return
 	}
 	c.session.Handle(c.h.ctx, cmd)
 	known := c.session.Authenticated()
+	if known {
+		c.engine.Trust()
+	}
 	if known && c.late != nil {
 		c.late.Stop()
 		c.late = nil
+		c.place()
 	}
 	c.count(known)
 }
 
-// decode reads the command that an event is. One without arguments has no fields.
+// decode reads the command that an event is. One without arguments has no fields, and
+// an argument that is no object may be the field that is enough (wire.DecodeAs).
 func decode(ev *socketio.Event, cmd *wire.Command) error {
 	if len(ev.Attachments) > 0 {
 		return chat.E(chat.Invalid, "chat has no binary arguments")
@@ -167,10 +193,17 @@ func (c *client) left(reason string) {
 	c.conn.Close(chat.Goodbye{})
 }
 
+// TooLarge ends the connection of a client that sent more than it may
+// (socketio.TooLargeWriter). It would send the same again if it came back.
+func (c *client) TooLarge() { c.conn.Close(chat.ByeTooLarge) }
+
 // gone releases everything. The connection has ended.
 func (c *client) gone() {
 	defer c.conn.Detach()
 	c.counted.Dec()
+	if c.pending != nil {
+		c.pending.Leave()
+	}
 	if c.placed {
 		c.h.cfg.Conns.Release(c.from)
 	}

@@ -14,10 +14,10 @@ import (
 // Encoding frames events for Socket.IO (hub.Encoding): `42["message",{…},"7 room"]`
 // in a WebSocket text frame. Over polling the engine takes the frames apart again.
 // The string at the end of durable events is the offset that stock clients resume
-// with; those that do not know of it do not get it.
+// with; the others do not get it.
 type Encoding struct {
 	Deflate bool // for connections that agreed on compression
-	Plain   bool // without offsets
+	Plain   bool // without offsets, for clients that do not resume
 }
 
 func (e Encoding) AppendEvent(dst []byte, ev *chat.Event) []byte {
@@ -80,12 +80,12 @@ func (c Codec) Ack(dst []byte, id int64, hasID bool, r wire.Reply) []byte {
 	return seal(appendAck(dst, id, wire.AppendAck(nil, 0, false, r)), start, c.Deflate)
 }
 
-func (c Codec) Error(dst []byte, id int64, hasID bool, e *chat.Error) []byte {
-	object := wire.AppendError(nil, 0, false, e)
-	if !hasID {
+func (c Codec) Error(dst []byte, cmd *wire.Command, e *chat.Error) []byte {
+	object := wire.AppendError(nil, &wire.Command{Type: cmd.Type, Room: cmd.Room}, e)
+	if !cmd.HasID {
 		return socketio.AppendEvent(dst, "/", "error", object)
 	}
-	return appendAck(dst, id, object)
+	return appendAck(dst, cmd.ID, object)
 }
 
 func appendAck(dst []byte, id int64, object []byte) []byte {

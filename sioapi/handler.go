@@ -18,17 +18,18 @@ import (
 	"github.com/roomtide/roomtide/internal/origin"
 	"github.com/roomtide/roomtide/session"
 	"github.com/roomtide/roomtide/socketio"
+	"github.com/roomtide/roomtide/socketio/clientfiles"
 )
 
 // Config is how a Handler is made. Zero values mean the defaults.
 type Config struct {
-	Hub  *hub.Hub                                           // required
-	Open func(conn *hub.Conn, codec Codec) *session.Session // required: the conversation of a new connection, whose replies codec frames
+	Hub *hub.Hub // required
 
-	// NoGuests requires a token. A client that can send it with the handshake must,
-	// and any other has Hello to do so. Guests may stay silent: a page may connect
-	// when it is loaded and join much later.
-	NoGuests bool
+	// Open returns the conversation of a new connection, whose replies codec frames and
+	// which the request opens. Required. Where it admits no guest, a client that can
+	// send a token with the handshake must, and any other has Hello to do so. Guests
+	// may stay silent: a page may connect when it is loaded and join much later.
+	Open func(conn *hub.Conn, codec Codec, r *http.Request) *session.Session
 
 	// Secret signs what clients resume their session with (at least 32 bytes; nil: a
 	// new one). ResumeFile is where Close keeps the resumable sessions until New
@@ -36,22 +37,28 @@ type Config struct {
 	Secret     []byte
 	ResumeFile string
 
-	Origins    []string                       // web origins allowed besides the node's own; "*" is all
-	ClientIP   func(*http.Request) netip.Addr // of the client; nil: the peer of the TCP connection
-	Conns      *connlimit.Limiter             // admission of connections; nil is no limit
-	MaxConns   int                            // Engine.IO sessions at once, also those that have ended and wait for their last poll; 0 is no limit
-	FrameBytes int                            // one request body or message from a client, 64 KiB
-	Deflate    bool                           // compress, for WebSockets of clients that offer it
-	Hello      time.Duration                  // until a client has joined the main namespace and, where it must, identified itself; 10 s
-	Ping       time.Duration                  // between pings, 25 s
-	Timeout    time.Duration                  // for the answer to a ping, 20 s
-	Log        *slog.Logger                   // nil discards
-	Registerer prometheus.Registerer          // nil registers nothing
+	Recovery string // of clients that do not say in auth whether they resume: RecoveryAuto
+
+	Origins    []string                         // web origins allowed besides the node's own; "*" is all
+	Network    func(*http.Request) netip.Prefix // by which clients are limited; nil: that of the peer
+	Conns      *connlimit.Limiter               // admission of connections that have identified themselves; nil is no limit
+	Pending    *connlimit.Pending               // holds the others; nil is no limit
+	MaxConns   int                              // Engine.IO sessions at once, also those that have ended and wait for their last poll; 0 is no limit
+	FrameBytes int                              // one message from a client, 64 KiB
+	Deflate    bool                             // compress, for WebSockets of clients that offer it
+	Hello      time.Duration                    // until a client has joined the main namespace and, where it must, identified itself; 10 s
+	Ping       time.Duration                    // between pings, 25 s
+	Timeout    time.Duration                    // for the answer to a ping, 20 s
+	Log        *slog.Logger                     // nil discards
+	Registerer prometheus.Registerer            // nil registers nothing
 }
 
 func (c *Config) setDefaults() {
-	if c.ClientIP == nil {
-		c.ClientIP = clientaddr.Peer
+	if c.Pending == nil {
+		c.Pending = connlimit.NewPending(0, 0)
+	}
+	if c.Network == nil {
+		c.Network = func(r *http.Request) netip.Prefix { return clientaddr.Network(clientaddr.Peer(r)) }
 	}
 	if c.Conns == nil {
 		c.Conns = connlimit.New(0, 0)
@@ -61,6 +68,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.Hello <= 0 {
 		c.Hello = 10 * time.Second
+	}
+	if c.Recovery == "" {
+		c.Recovery = RecoveryAuto
 	}
 	if c.Secret == nil {
 		c.Secret = make([]byte, 32)
@@ -75,6 +85,10 @@ func (c *Config) setDefaults() {
 // slowly. Behind that the hub feels backpressure and keeps a cursor, which has a
 // bound of its own.
 const maxQueued = 128 << 10
+
+// maxBody is how many bytes of messages a request may hold. Clients before 4.5 put
+// into one all that waits to be sent.
+const maxBody = 1_000_000
 
 // Handler serves Socket.IO; it is an http.Handler for /socket.io/.
 type Handler struct {
@@ -91,14 +105,16 @@ type Handler struct {
 // New makes a Handler. Close ends it.
 func New(cfg Config) *Handler {
 	cfg.setDefaults()
-	h := &Handler{cfg: cfg, origins: origin.New(cfg.Origins)}
+	h := &Handler{cfg: cfg, origins: origin.New(cfg.Origins, cfg.Log)}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.io = socketio.New(socketio.Options{
 		Engine: engineio.Options{
 			PingInterval: cfg.Ping, PingTimeout: cfg.Timeout,
 			Deflate: cfg.Deflate, MaxPayload: cfg.FrameBytes, MaxQueued: maxQueued, MaxSockets: cfg.MaxConns,
-			Check: h.check, CORS: h.origins.Known, Log: cfg.Log,
+			MaxBody: maxBody, Distrust: true,
+			CheckOrigin: h.checkOrigin, Check: h.check, CORS: h.origins.Known, OpenCORS: h.origins.All(), Log: cfg.Log,
 		},
+		ServeClient:    clientfiles.Handler(),
 		ConnectTimeout: cfg.Hello,
 		MaxAttached:    cfg.FrameBytes,
 		Writer:         func(e *engineio.Socket) socketio.Writer { return newClient(h, e) },
@@ -129,20 +145,23 @@ func (h *Handler) handle() {
 
 func clientOf(s *socketio.Socket) *client { return s.Writer().(*client) }
 
+// checkOrigin judges the page that makes a request.
+func (h *Handler) checkOrigin(r *http.Request) error {
+	if h.origins.Allow(r) {
+		return nil
+	}
+	h.metrics.refused.WithLabelValues("origin").Inc()
+	return &engineio.CheckError{Status: http.StatusForbidden, Text: "pages of this origin are not allowed here"}
+}
+
 // check is the admission of a handshake, before anything is allocated for it.
 func (h *Handler) check(r *http.Request) error {
-	if !h.origins.Allow(r) {
-		h.metrics.refused.WithLabelValues("origin").Inc()
-		return &engineio.CheckError{Status: http.StatusForbidden, Text: "pages of this origin are not allowed here"}
-	}
-	if reason, status := h.cfg.Conns.Check(h.network(r)); reason != "" {
+	if reason, status := h.cfg.Conns.Check(h.cfg.Network(r)); reason != "" {
 		h.metrics.refused.WithLabelValues(reason).Inc()
 		return &engineio.CheckError{Status: status, Text: "too many connections, come back later"}
 	}
 	return nil
 }
-
-func (h *Handler) network(r *http.Request) netip.Prefix { return clientaddr.Network(h.cfg.ClientIP(r)) }
 
 // ServeHTTP answers a request of a client.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.io.ServeHTTP(w, r) }

@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/hub"
 	"github.com/roomtide/roomtide/internal/clientaddr"
 	"github.com/roomtide/roomtide/internal/connlimit"
@@ -20,8 +23,13 @@ import (
 
 // everyKind runs a test on a node of its own for each transport and version.
 func everyKind(t *testing.T, cfg sioapi.Config, test func(*world, kind)) {
+	everyKindFor(t, true, cfg, test)
+}
+
+// everyKindFor is everyKind on nodes with guests or without.
+func everyKindFor(t *testing.T, guests bool, cfg sioapi.Config, test func(*world, kind)) {
 	for _, k := range kinds {
-		t.Run(k.String(), func(t *testing.T) { test(newWorld(t, cfg), k) })
+		t.Run(k.String(), func(t *testing.T) { test(newWorldFor(t, guests, cfg), k) })
 	}
 }
 
@@ -29,7 +37,7 @@ func TestConversation(t *testing.T) {
 	everyKind(t, sioapi.Config{}, func(w *world, k kind) {
 		p := w.connect(k, "")
 		p.say(`2["message",{"room":"room1","message":"x"}]`) // a guest, by whatever name; there is no such room
-		p.want(`2["error",{"type":"error","code":"not_found","message":`)
+		p.want(`2["error",{"type":"error","command":"message","room":"room1","code":"not_member","message":`)
 		p.say(`27["join",{"room":"room1","id":99,"type":"leave"}]`)
 		p.want(`37[{"type":"ack","room":"room1","rev":1,"seq":0,`)
 		p.say(`2["message",{"room":"room1","message":"one","key":"k"}]`)
@@ -37,11 +45,11 @@ func TestConversation(t *testing.T) {
 		p.say(`20["message",{"room":"room1","message":"one","key":"k"}]`)
 		p.want(`30[{"type":"ack","room":"room1","seq":1,"rev":2,"time":`)
 		p.say(`28["edit",{"room":"room1","seq":"one"}]`)
-		p.want(`38[{"type":"error","code":"invalid","message":"seq must be a whole number"}]`)
+		p.want(`38[{"type":"error","command":"edit","room":"room1","code":"invalid","message":"seq must be a whole number"}]`)
 		p.say(`2["nonsense"]`)
-		p.want(`2["error",{"type":"error","code":"unknown_type","message":"unknown type"}]`)
-		p.say(`29["join","room1"]`)
-		p.want(`39[{"type":"error","code":"invalid",`)
+		p.want(`2["error",{"type":"error","command":"nonsense","code":"unknown_type","message":"unknown type"}]`)
+		p.say(`29["hello","room1"]`)
+		p.want(`39[{"type":"error","command":"hello","code":"invalid",`)
 		p.say(`21["ping"]`)
 		p.want(`31[{"type":"ack"}]`)
 		w.write("room1", "two")
@@ -61,6 +69,30 @@ func TestBinaryIsRefused(t *testing.T) {
 	p.want(`35[{"type":"error","code":"invalid","message":"chat has no binary arguments"}]`)
 }
 
+// What the tutorials write: a room, a text or nothing where an object is meant.
+func TestArgumentsThatAreNoObject(t *testing.T) {
+	everyKind(t, sioapi.Config{}, func(w *world, k kind) {
+		p := w.connect(k, "")
+		p.say(`21["message","nowhere yet"]`)
+		p.want(`31[{"type":"error","command":"message","code":"invalid","message":"say in which room`)
+		p.say(`22["join","room1"]`)
+		p.want(`32[{"type":"ack","room":"room1",`)
+		p.say(`23["message","Hello"]`)
+		p.want(`33[{"type":"ack","room":"room1","seq":1,`)
+		p.want(`2["message",{"type":"message","room":"room1","seq":1,`)
+		p.say(`24["join",2]`)
+		p.want(`34[{"type":"ack","room":"2",`)
+		p.say(`25["message","which of them?"]`)
+		p.want(`35[{"type":"error","command":"message","code":"invalid",`)
+		for i, empty := range []string{``, `,null`, `,[]`, `,{}`} {
+			p.say(fmt.Sprintf(`2%d["ping"%s]`, i, empty))
+			p.want(fmt.Sprintf(`3%d[{"type":"ack"}]`, i))
+		}
+		p.say(`26["react","room1"]`) // not enough
+		p.want(`36[{"type":"error","command":"react","code":"invalid",`)
+	})
+}
+
 // Identification in the handshake.
 func TestAuth(t *testing.T) {
 	for _, c := range []struct {
@@ -75,10 +107,10 @@ func TestAuth(t *testing.T) {
 		{"wrong token", `{"token":"x"}`, false, "", `"code":"unauthenticated"`},
 		{"no guests", `{"user":"ann"}`, true, "", `"code":"unauthenticated"`},
 		{"no credentials", "", true, "", `"message":"a token is needed: connect with auth: {token}"`},
-		{"no string", `{"user":1}`, false, "", `"code":"invalid"`},
+		{"no string", `{"user":1.5}`, false, "", `"code":"invalid"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld(t, sioapi.Config{NoGuests: c.noGuests})
+			w := newWorldFor(t, !c.noGuests, sioapi.Config{})
 			auth := strings.Replace(c.auth, `"T"`, `"`+token(t, "tom", time.Hour)+`"`, 1)
 			for _, k := range []kind{{"websocket", 4}, {"polling", 4}} {
 				p, _ := w.dial(k, nil)
@@ -101,25 +133,25 @@ func TestAuth(t *testing.T) {
 
 // Clients of protocol 3 have no auth and say hello.
 func TestHelloEvent(t *testing.T) {
-	inBubble(t, sioapi.Config{NoGuests: true, Hello: 100 * time.Millisecond}, func(w *world) {
+	inBubble(t, false, sioapi.Config{Hello: 100 * time.Millisecond}, func(w *world) {
 		for _, k := range []kind{{"websocket", 3}, {"polling", 3}} {
 			p, silent := w.connect(k, ""), w.connect(k, "")
 			p.say(`21["hello",{"token":"` + token(w.T, "tom", time.Hour) + `"}]`)
 			p.want(`31[{"type":"ack","user":"tom",`)
 			silent.say(`21["join",{"room":"room1","user":"ann"}]`)
-			silent.want(`31[{"type":"error","code":"unauthenticated",`)
+			silent.want(`31[{"type":"error","command":"join","room":"room1","code":"unauthenticated",`)
 			silent.want(`2["goodbye",{"type":"goodbye","code":4404,"reason":"no_hello",`)
 			silent.want("1")
 			silent.want("")
 			p.say(`22["rooms"]`)
-			p.want(`32[{"type":"ack","rooms":[]}]`)
+			p.want(`32[{"type":"ack","rooms":[],"more":false}]`)
 		}
 	})
 }
 
 // Guests may be silent for any time before they join.
 func TestSilentGuest(t *testing.T) {
-	inBubble(t, sioapi.Config{NoGuests: false, Hello: time.Millisecond}, func(w *world) {
+	inBubble(t, true, sioapi.Config{Hello: time.Millisecond}, func(w *world) {
 		silent := w.connect(kind{"websocket", 3}, "")
 		never, _ := w.dial(kind{"websocket", 4}, nil) // joins no namespace
 		never.want("")
@@ -150,7 +182,7 @@ func TestGoodbyes(t *testing.T) {
 
 // A token ends the connection that it began.
 func TestExpiry(t *testing.T) {
-	w := newWorld(t, sioapi.Config{NoGuests: true})
+	w := newWorldFor(t, false, sioapi.Config{})
 	w.deps.Now = func() time.Time { return time.Now().Add(2 * time.Hour) } // of the conversation, not of the token verifier
 	for _, k := range []kind{{"websocket", 4}, {"polling", 4}} {
 		p, _ := w.dial(k, nil)
@@ -187,7 +219,7 @@ func TestOrigins(t *testing.T) {
 func TestAdmission(t *testing.T) {
 	conns := connlimit.New(3, 2)
 	from := netip.MustParseAddr("192.0.2.1")
-	w := newWorld(t, sioapi.Config{Conns: conns, ClientIP: func(*http.Request) netip.Addr { return from }})
+	w := newWorld(t, sioapi.Config{Conns: conns, Network: func(*http.Request) netip.Prefix { return clientaddr.Network(from) }})
 	first, _ := w.connect(kinds[0], ""), w.connect(kinds[3], "")
 	if p, status := w.dial(kinds[1], nil); p != nil || status != http.StatusTooManyRequests {
 		t.Errorf("a third from one address: %d", status)
@@ -206,12 +238,41 @@ func TestAdmission(t *testing.T) {
 	}
 }
 
+// A flood of handshakes takes nobody's place: it ends its own oldest sessions, and
+// clients that have identified themselves, and others of the same network, come in.
+func TestFloodOfHandshakes(t *testing.T) {
+	conns, pending := connlimit.New(2, 0), connlimit.NewPending(20, 4)
+	from := netip.MustParseAddr("192.0.2.1")
+	w := newWorldFor(t, false, sioapi.Config{
+		Conns: conns, Pending: pending,
+		Network: func(*http.Request) netip.Prefix { return clientaddr.Network(from) },
+	})
+	first := w.connect(kinds[0], `{"token":"`+token(t, "ann", time.Hour)+`"}`)
+	if conns.InUse() != 1 || pending.InUse() != 0 {
+		t.Fatalf("%d places, %d pending", conns.InUse(), pending.InUse())
+	}
+	for range 10 {
+		for _, k := range kinds {
+			if p, status := w.dial(k, nil); p == nil {
+				t.Fatalf("%v: %d", k, status)
+			}
+		}
+	}
+	w.settle("the flood has ended its own", func() bool { return pending.InUse() == 4 && pending.Evicted() == 36 })
+	if conns.InUse() != 1 {
+		t.Errorf("%d places", conns.InUse())
+	}
+	w.connect(kinds[2], `{"token":"`+token(t, "bob", time.Hour)+`"}`)
+	first.say(`2["ping",{}]`)
+	w.settle("both have a place", func() bool { return conns.InUse() == 2 })
+}
+
 // The connection limit is strict: of two clients that ask for the last place at the
 // same time, one is refused.
 func TestAdmissionRace(t *testing.T) {
 	conns := connlimit.New(1, 0)
 	var w *world
-	w = newWorld(t, sioapi.Config{Conns: conns, Open: func(c *hub.Conn, codec sioapi.Codec) *session.Session {
+	w = newWorld(t, sioapi.Config{Conns: conns, Open: func(c *hub.Conn, codec sioapi.Codec, _ *http.Request) *session.Session {
 		conns.Acquire(netip.Prefix{}) // a faster client, between the check and the connection
 		return session.New(w.deps, c, codec)
 	}})
@@ -220,7 +281,10 @@ func TestAdmissionRace(t *testing.T) {
 		if p == nil {
 			t.Fatal(status)
 		}
-		for packet := p.next(); packet != "0"; packet = p.next() { // of protocol 4, unasked
+		if k.version == 4 {
+			p.say(`0{"user":"ann"}`)
+		}
+		for packet := p.next(); ; packet = p.next() {
 			if strings.HasPrefix(packet, `2["goodbye",{"type":"goodbye","code":4200,"reason":"busy",`) {
 				break
 			} else if packet == "" {
@@ -236,13 +300,77 @@ func TestFrameLimit(t *testing.T) {
 	everyKind(t, sioapi.Config{FrameBytes: 1000}, func(w *world, k kind) {
 		p := w.connect(k, "")
 		packet := `2["join",{"room":"` + strings.Repeat("x", 1000) + `"}]`
-		if p.ws != nil {
-			p.say(packet)
-			p.want("")
-		} else if answer, status := p.http(http.MethodPost, fmt.Sprintf("%d:4%s", len(packet)+1, packet), nil); status != http.StatusRequestEntityTooLarge {
-			w.Errorf("%d %s", status, answer)
-		}
+		p.say(packet)
+		p.want(`2["goodbye",{"type":"goodbye","code":4401,"reason":"too_large",`)
+		p.want("1") // so that the client does not connect again and send the same
 	})
+}
+
+// Clients before 4.5 put everything that waits into one request, which may be larger
+// than a message. Where a token is needed, only behind the hello.
+func TestBacklogOfOldClients(t *testing.T) {
+	for _, noGuests := range []bool{false, true} {
+		everyKindFor(t, !noGuests, sioapi.Config{FrameBytes: 1000}, func(w *world, k kind) {
+			if k.transport != "polling" {
+				return
+			}
+			auth := `{"token":"` + token(w.T, "ada", time.Hour) + `"}`
+			p := w.connect(k, auth)
+			if k.version == 4 {
+				p.want(`2["hello",`)
+			}
+			backlog := func(packet string, n int) string {
+				if packet = "4" + packet; k.version == 4 {
+					return strings.Repeat(packet+"\x1e", n-1) + packet
+				}
+				return strings.Repeat(strconv.Itoa(len(packet))+":"+packet, n)
+			}
+			if k.version == 3 && noGuests {
+				if answer, status := p.http(http.MethodPost, backlog(`2["typing",{"room":"room1"}]`, 100), nil); status != http.StatusRequestEntityTooLarge || answer != "" {
+					w.Errorf("from a stranger: %d %s", status, answer)
+				}
+				p.say(`2["hello",` + auth + `]`)
+			}
+			p.say(`21["join",{"room":"room1"}]`)
+			p.want(`31[{"type":"ack",`)
+			text := strings.Repeat("x", 900)
+			if answer, status := p.http(http.MethodPost, backlog(`2["message",{"room":"room1","message":"`+text+`"}]`, 100), nil); status != http.StatusOK {
+				w.Fatalf("%d %s", status, answer)
+			}
+			for range 100 {
+				p.want(`2["message",`)
+			}
+			if _, status := p.http(http.MethodPost, backlog(`2["typing",{"room":"`+text+`"}]`, 1200), nil); status != http.StatusRequestEntityTooLarge {
+				w.Errorf("more than a megabyte: %d", status)
+			}
+			p.want(`2["goodbye",{"type":"goodbye","code":4401,"reason":"too_large",`)
+			p.want("1")
+		})
+	}
+}
+
+// A number as the name of an event is no mistake of the transport.
+func TestNumberAsName(t *testing.T) {
+	everyKind(t, sioapi.Config{}, func(w *world, k kind) {
+		p := w.connect(k, "")
+		p.say(`27[42,{"room":"room1"}]`)
+		p.want(`37[{"type":"error","command":"42","room":"room1","code":"unknown_type",`)
+		p.say(`2[-1.5e3]`)
+		p.want(`2["error",{"type":"error","command":"-1.5e3","code":"unknown_type",`)
+	})
+}
+
+// Pages load the client from where they are going to connect.
+func TestClientIsServed(t *testing.T) {
+	w := newWorld(t, sioapi.Config{})
+	for name, want := range map[string]int{
+		"socket.io.js": 200, "socket.io.min.js": 200, "socket.io.esm.min.js": 200, "socket.io.esm.min.js.map": 200, "socket.io.slim.js": 404,
+	} {
+		p := &peer{world: w, url: w.url + "/socket.io/" + name}
+		if body, status := p.http(http.MethodGet, "", nil); status != want || body == "" {
+			t.Errorf("%s: %d", name, status)
+		}
+	}
 }
 
 func TestNothingButMistakes(t *testing.T) {
@@ -268,16 +396,16 @@ func TestNothingButMistakes(t *testing.T) {
 // faulty is a codec that panics when a command with id 1 is refused.
 type faulty struct{ sioapi.Codec }
 
-func (f faulty) Error(dst []byte, id int64, hasID bool, e *chat.Error) []byte {
-	if id == 1 {
+func (f faulty) Error(dst []byte, cmd *wire.Command, e *chat.Error) []byte {
+	if cmd.ID == 1 {
 		panic("quotes the message")
 	}
-	return f.Codec.Error(dst, id, hasID, e)
+	return f.Codec.Error(dst, cmd, e)
 }
 
 func TestPanic(t *testing.T) {
 	var w *world
-	w = newWorld(t, sioapi.Config{Open: func(c *hub.Conn, codec sioapi.Codec) *session.Session {
+	w = newWorld(t, sioapi.Config{Open: func(c *hub.Conn, codec sioapi.Codec, _ *http.Request) *session.Session {
 		return session.New(w.deps, c, faulty{codec})
 	}})
 	for _, k := range kinds {
@@ -397,4 +525,31 @@ func TestEncodingOfUnknownKinds(t *testing.T) {
 	if b := (sioapi.Encoding{}).AppendGap(nil, "room1", 7, chat.GapLost); string(b[2:]) != `42["gap",{"type":"gap","room":"room1","rev":7,"reason":"lost"}]` {
 		t.Errorf("%q", b)
 	}
+}
+
+// Names, profiles and the ban list are those of the other transports.
+func TestNamesOfUsers(t *testing.T) {
+	everyKind(t, sioapi.Config{}, func(w *world, k kind) {
+		host := engine.Actor{Server: true, User: "shop"}
+		name, avatar := "The Shop", "/shop.png"
+		do := func(c change.Change) {
+			if _, err := w.deps.Engine.Do(w.Context(), host, c); err != nil {
+				w.Fatal(err)
+			}
+		}
+		p := w.connect(k, "")
+		p.say(`21["join",{"room":"room1","user":"ann"}]`)
+		p.want(`31[{"type":"ack","room":"room1",`)
+		do(&change.SetUser{User: "shop", Name: &name, Avatar: &avatar})
+		do(&change.Send{Room: "room1", Draft: chat.Draft{Text: "one"}})
+		p.want(`2["message",{"type":"message","room":"room1","seq":1,"rev":2,"user":"shop","name":"The Shop","message":"one",`)
+		do(&change.SetMember{Room: "room1", User: "ann", Role: chat.RoleModerator})
+		p.want(`2["member",`)
+		do(&change.SetMember{Room: "room1", User: "eve", Role: chat.RoleBanned})
+		p.want(`2["member",{"type":"member","room":"room1","rev":4,"user":"eve","role":"banned"}`)
+		p.say(`22["users",{"of":["shop"]}]`)
+		p.want(`32[{"type":"ack","users":[{"user":"shop","name":"The Shop","avatar":"/shop.png"}]}]`)
+		p.say(`23["members",{"room":"room1","role":"banned"}]`)
+		p.want(`33[{"type":"ack","room":"room1","members":[{"user":"eve","role":"banned","rev":4}],"count":1,"more":false}]`)
+	})
 }

@@ -48,28 +48,34 @@ type world struct {
 	web     *http.Client
 }
 
-// newWorld opens a node. Without guests in cfg it has none.
+// newWorld opens a node where guests are welcome.
 func newWorld(t *testing.T, cfg sioapi.Config) *world {
+	t.Helper()
+	return newWorldFor(t, true, cfg)
+}
+
+// newWorldFor opens a node with guests or without.
+func newWorldFor(t *testing.T, guests bool, cfg sioapi.Config) *world {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return serve(t, cfg, ln, new(net.Dialer).DialContext)
+	return serve(t, guests, cfg, ln, new(net.Dialer).DialContext)
 }
 
-func inBubble(t *testing.T, cfg sioapi.Config, test func(w *world)) {
+func inBubble(t *testing.T, guests bool, cfg sioapi.Config, test func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		ln := memlistener.New()
-		test(serve(t, cfg, ln, ln.Dial))
+		test(serve(t, guests, cfg, ln, ln.Dial))
 	})
 }
 
-func serve(t *testing.T, cfg sioapi.Config, ln net.Listener, dial func(context.Context, string, string) (net.Conn, error)) *world {
+func serve(t *testing.T, guests bool, cfg sioapi.Config, ln net.Listener, dial func(context.Context, string, string) (net.Conn, error)) *world {
 	t.Helper()
 	w := &world{T: t, net: dial}
-	w.deps, w.hub = testserver.Open(t, testserver.Config{Identity: identity.Config{Guests: !cfg.NoGuests, Secret: secret}})
+	w.deps, w.hub = testserver.Open(t, testserver.Config{Identity: identity.Config{Guests: guests, Secret: secret}})
 	w.listen(cfg, ln)
 	return w
 }
@@ -81,7 +87,9 @@ func (w *world) listen(cfg sioapi.Config, ln net.Listener) {
 	cfg.Hub, cfg.Registerer = w.hub, w.reg
 	cfg.Log = slog.New(slog.NewTextHandler(&w.log, nil))
 	if cfg.Open == nil {
-		cfg.Open = func(c *hub.Conn, codec sioapi.Codec) *session.Session { return session.New(w.deps, c, codec) }
+		cfg.Open = func(c *hub.Conn, codec sioapi.Codec, _ *http.Request) *session.Session {
+			return session.New(w.deps, c, codec)
+		}
 	}
 	h := sioapi.New(cfg)
 	w.handler = h

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"path"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,6 +45,10 @@ type Options struct {
 	MaxAttached       int           // bytes of all attachments of one packet, 4 MiB
 	MaxAcks           int           // events of one socket that wait for acks, 1,000
 
+	// ServeClient answers requests for files of the client, socket.io.js and those
+	// beside it: clientfiles.Handler(). Nil serves none.
+	ServeClient http.Handler
+
 	// Recovery is off unless it has a Window.
 	Recovery Recovery
 
@@ -58,6 +64,10 @@ type Options struct {
 // PongWriter is a Writer that is also called when the client has answered a ping;
 // see engineio.PongHandler.
 type PongWriter interface{ Pong() }
+
+// TooLargeWriter is a Writer that is also called when the client has sent more than
+// it may; see engineio.TooLargeHandler. It is expected to close the connection.
+type TooLargeWriter interface{ TooLarge() }
 
 // Writer is the outgoing side of one connection; *engineio.Socket is one. A program
 // that writes frames of its own to Socket.Engine sets its own Writer, so that all
@@ -159,7 +169,18 @@ func (s *Server) namespace(name string) *Namespace {
 }
 
 // ServeHTTP answers a request of a client.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.ServeHTTP(w, r) }
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h := s.opts.ServeClient; h != nil && isFile(path.Base(r.URL.Path)) {
+		h.ServeHTTP(w, r)
+		return
+	}
+	s.engine.ServeHTTP(w, r)
+}
+
+// isFile reports whether a name can be that of a file of the client.
+func isFile(name string) bool {
+	return strings.HasPrefix(name, "socket.io.") && (strings.HasSuffix(name, ".js") || strings.HasSuffix(name, ".map"))
+}
 
 // Engine is the server below, for its counters.
 func (s *Server) Engine() *engineio.Server { return s.engine }
@@ -196,6 +217,18 @@ func (h *engineHandler) Pong(e *engineio.Socket) {
 			w.Pong()
 		}
 	}
+}
+
+func (h *engineHandler) TooLarge(e *engineio.Socket) {
+	c, ok := e.Data.(*client)
+	if !ok {
+		return // Writer panicked
+	}
+	if w, ok := c.out.(TooLargeWriter); ok {
+		w.TooLarge()
+		return
+	}
+	c.shut(engineio.ReasonTransportError)
 }
 
 func (h *engineHandler) Close(e *engineio.Socket, reason string) {

@@ -13,14 +13,14 @@ import (
 // (times, which may be anything, as signed ones); a text is its length and its
 // bytes, a list its length and its items.
 //
-//	entry   1, list of rooms
+//	entry   2, list of rooms, list of user ids
 //	room    room id, From, number of revs, Seq, list of runs, list of members
 //	run     kind, Count, Seq
 //	member  user id, name, role, Rev, Since
 //
-// The runs of a room make up its number of revs, or there are none. Before
-// version 1 entries were JSON, which starts with another byte.
-const entryVersion = 1
+// The runs of a room make up its number of revs, or there are none. Version 1 had
+// no users. Before it entries were JSON, which starts with another byte.
+const entryVersion = 2
 
 // Encode returns the entry as it is stored, as Changes.Outbox.
 func (e *Entry) Encode() []byte {
@@ -32,6 +32,10 @@ func (e *Entry) Encode() []byte {
 	b = binary.AppendUvarint(b, uint64(len(e.Rooms)))
 	for i := range e.Rooms {
 		b = appendSpan(b, &e.Rooms[i])
+	}
+	b = binary.AppendUvarint(b, uint64(len(e.Users)))
+	for _, u := range e.Users {
+		b = appendText(b, string(u))
 	}
 	return b
 }
@@ -68,9 +72,12 @@ func DecodeEntry(position int64, body []byte) (Entry, error) {
 	e := Entry{Position: position}
 	var err error
 	switch {
-	case len(body) > 0 && body[0] == entryVersion:
+	case len(body) > 0 && (body[0] == entryVersion || body[0] == 1):
 		d := decoder{rest: body[1:]}
 		e.Rooms = d.spans()
+		if body[0] != 1 {
+			e.Users = list(&d, 1, func(u *chat.UserID) { *u = chat.UserID(d.text()) })
+		}
 		err = d.end()
 	case len(body) > 0 && body[0] == '{':
 		e.Rooms, err = decodeJSON(body)
@@ -249,7 +256,9 @@ func decodeJSON(body []byte) ([]RoomSpan, error) {
 		if !ok {
 			return nil, errors.New("it has a member of a room that did not change")
 		}
-		spans[i].Members = append(spans[i].Members, chat.Member(m))
+		spans[i].Members = append(spans[i].Members, chat.Member{
+			Room: m.Room, User: m.User, Name: m.Name, Role: m.Role, Rev: m.Rev, Since: m.Since,
+		})
 	}
 	return spans, nil
 }

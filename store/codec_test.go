@@ -18,7 +18,7 @@ func everything() Entry {
 			{Room: "r", User: "bob", Role: chat.RoleNone, Rev: 8, Since: -1},
 		}},
 		{Room: "ünï", From: 1, To: 0}, // made, and nothing happened in it
-	}}
+	}, Users: []chat.UserID{"ann", "ünï"}}
 	r := &e.Rooms[0]
 	r.Add(chat.EventMessage, 129)
 	r.Add(chat.EventMessage, 130)
@@ -32,12 +32,13 @@ func everything() Entry {
 
 // golden is the form in which entries are stored: one that changes needs another
 // version.
-const golden = "01" + "02" +
+const golden = "02" + "02" +
 	"0172" + "05" + "07" + "8201" +
 	"05" + "01028101" + "050200" + "040103" + "040103" + "030104" +
 	"02" + "03616e6e" + "07416e6e203c263e" + "03" + "07" + "80a0abfef962" +
 	"03626f62" + "00" + "00" + "08" + "01" +
-	"05c3bc6ec3af" + "01" + "00" + "00" + "00" + "00"
+	"05c3bc6ec3af" + "01" + "00" + "00" + "00" + "00" +
+	"02" + "03616e6e" + "05c3bc6ec3af"
 
 func TestEntryGolden(t *testing.T) {
 	e := everything()
@@ -51,6 +52,20 @@ func TestEntryGolden(t *testing.T) {
 	got, err := DecodeEntry(7, raw)
 	if err != nil || !reflect.DeepEqual(got, e) {
 		t.Errorf("read\n%+v\n%v, want\n%+v", got, err, e)
+	}
+}
+
+// An entry of version 1 is the same without the users.
+func TestEntryOfVersion1(t *testing.T) {
+	raw, err := hex.DecodeString("01" + golden[2:len(golden)-2*11])
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := everything()
+	want.Users = nil
+	got, err := DecodeEntry(7, raw)
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("read\n%+v\n%v, want\n%+v", got, err, want)
 	}
 }
 

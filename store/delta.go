@@ -12,8 +12,9 @@ import (
 // Delta returns what changed after rev, in pages of about limit items and about
 // bytes (chat.Message.Size and chat.Member.Size; 0: no bound), at least one item. A
 // message that changed again while pages are read may come twice; its Rev says
-// which is newer. An after beyond Room.Rev (a client of a restored backup) is
-// answered with Rev < After and nothing else. NotFound.
+// which is newer. An after beyond Room.Rev (a client of a restored backup), or up to
+// Room.Floor (of a room that was deleted), is answered with Reset, Room.Rev and
+// nothing else. NotFound.
 func (r *Reader) Delta(ctx context.Context, room chat.RoomID, after chat.Rev, limit, bytes int) (chat.Delta, error) {
 	space := Space{Items: max(limit, 1), Bytes: bytes}
 	rows, err := ask(ctx, r, "delta", func(ctx context.Context) (*DeltaRows, error) {
@@ -37,7 +38,7 @@ func (r *Reader) Delta(ctx context.Context, room chat.RoomID, after chat.Rev, li
 // change, and the revs of creation grow with seq.
 func merge(rows *DeltaRows, after chat.Rev, bytes int) chat.Delta {
 	d := chat.Delta{Room: rows.Room, After: after, Rev: rows.Room.Rev}
-	if after >= d.Room.Rev {
+	if d.Reset = after > d.Room.Rev || after > 0 && after <= d.Room.Floor; d.Reset || after == d.Room.Rev {
 		return d
 	}
 	d.Info = d.Room.InfoRev > after

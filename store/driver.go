@@ -20,6 +20,7 @@ import (
 type Driver interface {
 	Writer
 	RoomReader
+	RoomLister
 	UserReader
 	OutboxReader
 
@@ -48,7 +49,8 @@ type Writer interface {
 	Acquire(ctx context.Context, lane LaneID) (Position, error)
 
 	// Load returns the rows that need names, as of the last commit. What does
-	// not exist is absent from the answer.
+	// not exist is absent from the answer. Rooms that are deleted are in it, and each
+	// room of Removals has an entry.
 	Load(ctx context.Context, need *Need) (*State, error)
 
 	// Commit applies ch in one durable transaction (fsync before it returns) and
@@ -62,14 +64,10 @@ type Writer interface {
 }
 
 // RoomReader answers questions about one room. Each answer is one consistent
-// snapshot.
+// snapshot. A room that is deleted does not exist, and neither do its members.
 type RoomReader interface {
 	// Room returns the room. NotFound.
 	Room(ctx context.Context, room chat.RoomID) (chat.Room, error)
-
-	// Heads returns each room that exists with its newest message (nil if none).
-	// All rooms are of this shard.
-	Heads(ctx context.Context, rooms []chat.RoomID) ([]Head, error)
 
 	// Messages returns up to p.Limit messages in ascending Seq, tombstones
 	// included, reactions filled in (tombstones have none), or as many as fit into
@@ -86,11 +84,37 @@ type RoomReader interface {
 	// Member returns a user's row, also if they left or are banned. NotFound.
 	Member(ctx context.Context, room chat.RoomID, user chat.UserID) (chat.Member, error)
 
-	// Members returns present members in ascending user id after the given one.
-	Members(ctx context.Context, room chat.RoomID, after chat.UserID, limit int) ([]chat.Member, error)
+	// Members returns members in ascending user id after the given one: those with
+	// the role, or with RoleNone all that are present.
+	Members(ctx context.Context, room chat.RoomID, role chat.Role, after chat.UserID, limit int) ([]chat.Member, error)
 
 	// Online returns up to limit entries of users noted online in the room.
 	Online(ctx context.Context, room chat.RoomID, limit int) ([]OnlineEntry, error)
+}
+
+// RoomLister answers questions about several rooms, all of this shard. Each answer
+// is one consistent snapshot; deleted rooms do not exist.
+type RoomLister interface {
+	// Rooms returns those of the rooms that exist.
+	Rooms(ctx context.Context, rooms []chat.RoomID) ([]chat.Room, error)
+
+	// Heads returns each room that exists with its newest message (nil if none).
+	Heads(ctx context.Context, rooms []chat.RoomID) ([]Head, error)
+
+	// ListRooms returns the first rooms that the filter lets pass, in its order. By
+	// id, the cost depends on the number of rooms returned and of those that Open and
+	// Archived keep out; by activity, on the number of rooms in the shard.
+	ListRooms(ctx context.Context, f RoomFilter) ([]chat.Room, error)
+
+	// Others answers each range, in their order. The cost depends on the lengths of
+	// the ranges, not on those of the messages or the rooms.
+	Others(ctx context.Context, ranges []Range) ([]Others, error)
+
+	// MessagesBy looks at up to limit messages of the shard that follow the given
+	// one, in an order of the driver's, and returns those that the user has written
+	// and that are not deleted, and the last one it has looked at: the zero
+	// MessageRef when there are no more. The zero reference is before the first.
+	MessagesBy(ctx context.Context, user chat.UserID, after MessageRef, limit int) (found []MessageRef, last MessageRef, err error)
 }
 
 // UserReader answers questions about one user.
@@ -98,8 +122,16 @@ type UserReader interface {
 	// UserRoom returns the user's row of a room, also if they left. NotFound.
 	UserRoom(ctx context.Context, user chat.UserID, room chat.RoomID) (UserRoom, error)
 
-	// UserRooms returns the rooms the user is in, in ascending room id, up to limit.
-	UserRooms(ctx context.Context, user chat.UserID, limit int) ([]UserRoom, error)
+	// UserRooms returns the rooms the user is in, in ascending room id after the
+	// given one, up to limit.
+	UserRooms(ctx context.Context, user chat.UserID, after chat.RoomID, limit int) ([]UserRoom, error)
+
+	// Users returns those of the users of which something is known, in any order.
+	// All are of this shard.
+	Users(ctx context.Context, users []chat.UserID) ([]chat.User, error)
+
+	// Access returns what is kept of the user for authentication. NotFound.
+	Access(ctx context.Context, user chat.UserID) (chat.Access, error)
 }
 
 // OutboxReader reads what commits have left for consumers (package outbox).

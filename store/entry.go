@@ -11,6 +11,7 @@ import (
 type Entry struct {
 	Position int64
 	Rooms    []RoomSpan
+	Users    []chat.UserID // users whose name or avatar has changed
 }
 
 // RoomSpan is what one commit changed in a room: the revs From..To, none if To is
@@ -21,7 +22,7 @@ type RoomSpan struct {
 	To      chat.Rev
 	Seq     chat.Seq      // the room's newest message after the commit
 	Runs    []Run         // what the revs are, in order; none in entries of old versions
-	Members []chat.Member // member rows after the commit, each of those that changed
+	Members []chat.Member // member rows after the commit, each of those that changed, without Avatar, Data and Until
 }
 
 // Run is one or more successive revs of the same kind. The first concerns message

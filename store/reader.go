@@ -25,6 +25,26 @@ func (r *Reader) Heads(ctx context.Context, rooms []chat.RoomID) ([]Head, error)
 	return ask(ctx, r, "heads", func(ctx context.Context) ([]Head, error) { return r.driver.Heads(ctx, rooms) })
 }
 
+func (r *Reader) Rooms(ctx context.Context, rooms []chat.RoomID) ([]chat.Room, error) {
+	return ask(ctx, r, "rooms", func(ctx context.Context) ([]chat.Room, error) { return r.driver.Rooms(ctx, rooms) })
+}
+
+func (r *Reader) ListRooms(ctx context.Context, f RoomFilter) ([]chat.Room, error) {
+	return ask(ctx, r, "list_rooms", func(ctx context.Context) ([]chat.Room, error) { return r.driver.ListRooms(ctx, f) })
+}
+
+func (r *Reader) Others(ctx context.Context, ranges []Range) ([]Others, error) {
+	return ask(ctx, r, "others", func(ctx context.Context) ([]Others, error) { return r.driver.Others(ctx, ranges) })
+}
+
+func (r *Reader) MessagesBy(ctx context.Context, user chat.UserID, after MessageRef, limit int) (found []MessageRef, last MessageRef, err error) {
+	err = r.do(ctx, "messages_by", func(ctx context.Context) (err error) {
+		found, last, err = r.driver.MessagesBy(ctx, user, after, limit)
+		return err
+	})
+	return found, last, err
+}
+
 func (r *Reader) Messages(ctx context.Context, room chat.RoomID, p Page) (ms []chat.Message, more bool, err error) {
 	err = r.do(ctx, "messages", func(ctx context.Context) (err error) {
 		ms, more, err = r.driver.Messages(ctx, room, p)
@@ -37,9 +57,9 @@ func (r *Reader) Member(ctx context.Context, room chat.RoomID, user chat.UserID)
 	return ask(ctx, r, "member", func(ctx context.Context) (chat.Member, error) { return r.driver.Member(ctx, room, user) })
 }
 
-func (r *Reader) Members(ctx context.Context, room chat.RoomID, after chat.UserID, limit int) ([]chat.Member, error) {
+func (r *Reader) Members(ctx context.Context, room chat.RoomID, role chat.Role, after chat.UserID, limit int) ([]chat.Member, error) {
 	return ask(ctx, r, "members", func(ctx context.Context) ([]chat.Member, error) {
-		return r.driver.Members(ctx, room, after, limit)
+		return r.driver.Members(ctx, room, role, after, limit)
 	})
 }
 
@@ -51,10 +71,18 @@ func (r *Reader) UserRoom(ctx context.Context, user chat.UserID, room chat.RoomI
 	return ask(ctx, r, "user_room", func(ctx context.Context) (UserRoom, error) { return r.driver.UserRoom(ctx, user, room) })
 }
 
-func (r *Reader) UserRooms(ctx context.Context, user chat.UserID, limit int) ([]UserRoom, error) {
+func (r *Reader) Access(ctx context.Context, user chat.UserID) (chat.Access, error) {
+	return ask(ctx, r, "access", func(ctx context.Context) (chat.Access, error) { return r.driver.Access(ctx, user) })
+}
+
+func (r *Reader) UserRooms(ctx context.Context, user chat.UserID, after chat.RoomID, limit int) ([]UserRoom, error) {
 	return ask(ctx, r, "user_rooms", func(ctx context.Context) ([]UserRoom, error) {
-		return r.driver.UserRooms(ctx, user, limit)
+		return r.driver.UserRooms(ctx, user, after, limit)
 	})
+}
+
+func (r *Reader) Users(ctx context.Context, users []chat.UserID) ([]chat.User, error) {
+	return ask(ctx, r, "users", func(ctx context.Context) ([]chat.User, error) { return r.driver.Users(ctx, users) })
 }
 
 // Outbox returns entries of the lane after the position, ascending, up to limit.

@@ -12,7 +12,6 @@ package store
 import (
 	"context"
 	"errors"
-	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -58,38 +57,18 @@ func (s *Store) Room(id chat.RoomID) *Reader { return &s.shards[s.ShardOf(id.Slo
 // User returns the shard of a user, for reading.
 func (s *Store) User(id chat.UserID) *Reader { return &s.shards[s.ShardOf(id.Slot())].Reader }
 
-// Heads returns the rooms that exist with their newest messages, by id, asking
-// all shards concerned at the same time.
-func (s *Store) Heads(ctx context.Context, rooms []chat.RoomID) (map[chat.RoomID]Head, error) {
-	by := make([][]chat.RoomID, len(s.shards))
-	for _, r := range rooms {
-		i := s.ShardOf(r.Slot())
-		by[i] = append(by[i], r)
-	}
-	var (
-		mu   sync.Mutex
-		wg   sync.WaitGroup
-		out  = make(map[chat.RoomID]Head, len(rooms))
-		errs []error
-	)
-	for i, ids := range by {
-		if len(ids) == 0 {
-			continue
-		}
-		wg.Go(func() {
-			hs, err := s.shards[i].Heads(ctx, ids)
-			mu.Lock()
-			defer mu.Unlock()
-			if err != nil {
-				errs = append(errs, err)
-			}
-			for _, h := range hs {
-				out[h.Room.ID] = h
+// Users returns what is known of the users, by id, asking all shards concerned at
+// the same time.
+func (s *Store) Users(ctx context.Context, users []chat.UserID) (map[chat.UserID]chat.User, error) {
+	out := make(map[chat.UserID]chat.User, len(users))
+	err := spread(s, users, func(id *chat.UserID) chat.Slot { return id.Slot() },
+		func(r *Reader, ids []chat.UserID) ([]chat.User, error) { return r.Users(ctx, ids) },
+		func(us []chat.User, _ []int) {
+			for _, u := range us {
+				out[u.ID] = u
 			}
 		})
-	}
-	wg.Wait()
-	return out, errors.Join(errs...)
+	return out, err
 }
 
 // Check checks every shard; each line starts with the shard's name.

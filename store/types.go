@@ -32,6 +32,51 @@ type Head struct {
 	Last *chat.Message // nil in an empty room; reactions not filled
 }
 
+// RoomFilter asks for rooms of a shard.
+type RoomFilter struct {
+	Prefix   string // of the id
+	Open     *bool  // nil: both
+	Archived bool   // archived rooms as well
+	Order    Order
+	After    RoomCursor // rooms behind it in the order
+	Limit    int
+}
+
+// Order is the order of a list of rooms.
+type Order uint8
+
+const (
+	ByID       Order = iota // ascending id
+	ByActivity              // latest activity first, then ascending id
+)
+
+// RoomCursor is a place in a list of rooms: that of a room. The zero cursor is the
+// start.
+type RoomCursor struct {
+	Active int64 // counts ByActivity
+	Room   chat.RoomID
+}
+
+// UnreadWindow is how many of a room's newest messages are looked at to count what
+// is unread. A user whose mark lies further back has at least what is counted.
+const UnreadWindow = 1000
+
+// Range is the messages of a room after From, up to and with To, as a user sees
+// them.
+type Range struct {
+	Room     chat.RoomID
+	User     chat.UserID
+	From, To chat.Seq
+	First    bool // find the first one as well
+}
+
+// Others is what is in a Range that the user has not written and that is not
+// deleted.
+type Others struct {
+	Count int
+	First chat.Seq // the number of the first; 0 if there are none, or it was not asked for
+}
+
 // OnlineEntry says that a node has noted a user online in a room.
 type OnlineEntry struct {
 	User chat.UserID
@@ -84,11 +129,14 @@ type Need struct {
 	Reactions []ReactionKey
 	Emoji     []MessageRef // the different emoji under these messages
 	UserRooms []UserRoomKey
+	Users     []chat.UserID
+	Removals  []chat.RoomID // rows of these rooms to remove next
+	Access    []chat.UserID
 }
 
 // Empty reports whether nothing is needed.
 func (n *Need) Empty() bool {
-	return len(n.Rooms)+len(n.Members)+len(n.Keys)+len(n.Messages)+len(n.Reactions)+len(n.Emoji)+len(n.UserRooms) == 0
+	return len(n.Rooms)+len(n.Members)+len(n.Keys)+len(n.Messages)+len(n.Reactions)+len(n.Emoji)+len(n.UserRooms)+len(n.Users)+len(n.Removals)+len(n.Access) == 0
 }
 
 // State is what Load found. Messages found by key are in Messages too.
@@ -100,6 +148,9 @@ type State struct {
 	Reactions map[ReactionKey]bool          // true for those that stand
 	Emoji     map[MessageRef]map[string]int // how many chose each; absent without any
 	UserRooms map[UserRoomKey]UserRoom
+	Users     map[chat.UserID]chat.User
+	Removals  map[chat.RoomID]*Removal
+	Access    map[chat.UserID]chat.Access
 }
 
 // NewState returns an empty State with its maps made.
@@ -112,6 +163,9 @@ func NewState() *State {
 		Reactions: map[ReactionKey]bool{},
 		Emoji:     map[MessageRef]map[string]int{},
 		UserRooms: map[UserRoomKey]UserRoom{},
+		Users:     map[chat.UserID]chat.User{},
+		Removals:  map[chat.RoomID]*Removal{},
+		Access:    map[chat.UserID]chat.Access{},
 	}
 }
 
@@ -122,11 +176,33 @@ type Changes struct {
 	Insert    []chat.Message // new
 	Update    []chat.Message // Rev, Text, Data, Edited, Deleted replaced
 	Reactions []ReactionChange
-	Unreact   []MessageRef // messages whose reactions are all removed, after Reactions
-	UserRooms []UserRoom   // inserted or replaced
+	Unreact   []MessageRef  // messages whose reactions are all removed, after Reactions
+	UserRooms []UserRoom    // inserted or replaced
+	Users     []chat.User   // inserted or replaced
+	Access    []chat.Access // inserted or replaced
 	Online    []OnlineChange
+	Removals  []*Removal
 	Cursors   []Cursor
 	Outbox    []byte // Entry.Encode, for the position the commit moves to; nil: no entry
+}
+
+// RemovalRows is how many rows one Removal names at most.
+const RemovalRows = 250
+
+// Removal is some of the rows of a room that is being removed, up to RemovalRows:
+// those that are left of members first, then of reactions, messages and online
+// entries. Without any, none are left.
+type Removal struct {
+	Room      chat.RoomID
+	Members   []chat.Member // those that are in the room, have left, or are banned
+	Reactions []ReactionKey
+	From, To  chat.Seq // messages with these numbers; none if To is 0
+	Online    []OnlineEntry
+}
+
+// Empty reports whether nothing is left to remove.
+func (r *Removal) Empty() bool {
+	return len(r.Members)+len(r.Reactions)+len(r.Online) == 0 && r.To == 0
 }
 
 // ReactionChange adds or removes one reaction.

@@ -1,7 +1,8 @@
 // Package web serves the chat page at /: HTML, CSS and ES modules, embedded into the
 // binary, without a build step and without files of other hosts. The modules
-// roomtide.js, connection.js, room.js and outbox.js are the protocol client and do
-// not depend on the page, so that other sites can import them.
+// roomtide.js, connection.js, room.js, outbox.js, token.js and storage.js are the protocol client
+// and do not depend on the page, so that other sites can import them, from any origin;
+// roomtide.d.ts has its types.
 package web
 
 import (
@@ -32,6 +33,7 @@ var types = map[string]string{
 	".css":  "text/css; charset=utf-8",
 	".js":   "text/javascript; charset=utf-8",
 	".svg":  "image/svg+xml",
+	".ts":   "text/plain; charset=utf-8", // of types: it is read, not run
 }
 
 // file is one embedded file, ready to be sent.
@@ -102,6 +104,10 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		head.Set("Allow", "GET, HEAD")
 		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 		return
+	}
+	if strings.HasPrefix(r.URL.Path, "/static/") {
+		head.Set("Access-Control-Allow-Origin", "*") // modules for pages of other origins; nothing here is a secret
+		head.Set("Cross-Origin-Resource-Policy", "cross-origin")
 	}
 	f, status := h.pages[r.URL.Path], http.StatusOK
 	if f == nil {

@@ -42,6 +42,7 @@ func TestServe(t *testing.T) {
 		{"HEAD", "/", 200, "text/html; charset=utf-8", ""},
 		{"GET", "/?x=1", 200, "text/html; charset=utf-8", "<title>Roomtide</title>"},
 		{"GET", "/static/roomtide.js", 200, "text/javascript; charset=utf-8", "export class Roomtide"},
+		{"GET", "/static/roomtide.d.ts", 200, "text/plain; charset=utf-8", "export class Roomtide"},
 		{"GET", "/static/style.css", 200, "text/css; charset=utf-8", ":root"},
 		{"GET", "/static/icon.svg", 200, "image/svg+xml", "<svg"},
 		{"GET", "/static", 404, "text/html; charset=utf-8", "no page at this address"},
@@ -88,6 +89,17 @@ func TestSecurityHeaders(t *testing.T) {
 			if head.Get("X-Content-Type-Options") != "nosniff" || head.Get("Referrer-Policy") != "no-referrer" {
 				t.Errorf("%s %s: headers are %v", method, target, head)
 			}
+		}
+	}
+}
+
+// Pages of other origins import the client; the page itself is for its own origin.
+func TestModulesAreForAllOrigins(t *testing.T) {
+	for target, want := range map[string]string{
+		"/static/roomtide.js": "*", "/static/connection.js": "*", "/static/roomtide.d.ts": "*", "/static/nothing.js": "*", "/": "", "/nothing": "",
+	} {
+		if got := get(t, "GET", target, "Origin", "https://www.example.org").Header.Get("Access-Control-Allow-Origin"); got != want {
+			t.Errorf("%s is for origin %q, want %q", target, got, want)
 		}
 	}
 }
@@ -183,4 +195,14 @@ func TestFiles(t *testing.T) {
 		t.Errorf("scripts and styles are %d bytes on the wire, more than 40 KiB", total)
 	}
 	t.Logf("scripts and styles are %d bytes on the wire", total)
+}
+
+// A page of another origin may import the client. What it imports is public.
+func TestPagesOfOtherOriginsImportTheClient(t *testing.T) {
+	for path, want := range map[string]string{"/static/roomtide.js": "*", "/static/outbox.js": "*", "/static/style.css": "*", "/": ""} {
+		res := get(t, "GET", path, "Origin", "https://www.example.org")
+		if got := res.Header.Get("Access-Control-Allow-Origin"); got != want || res.Header.Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("%s: %q", path, got)
+		}
+	}
 }

@@ -13,7 +13,7 @@ const hexDigits = "0123456789abcdef"
 
 // appendString appends s as a JSON string. U+2028 and U+2029 are escaped for
 // readers that take JSON for JavaScript; bytes that are not UTF-8 become U+FFFD.
-func appendString[S ~string](dst []byte, s S) []byte {
+func appendString[S ~string | ~[]byte](dst []byte, s S) []byte {
 	dst = append(dst, '"')
 	from := 0 // s[from:i] is to be copied as it is
 	for i := 0; i < len(s); {
@@ -94,6 +94,14 @@ func appendOptInt[N ~int | ~int64](dst []byte, name string, n N) []byte {
 		return dst
 	}
 	return appendIntField(dst, name, n)
+}
+
+// appendOptJSON appends a value that is JSON already.
+func appendOptJSON(dst []byte, name, value string) []byte {
+	if value == "" {
+		return dst
+	}
+	return append(appendName(dst, name), value...)
 }
 
 // appendArray appends items with one between them, in brackets.

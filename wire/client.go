@@ -37,11 +37,53 @@ func AppendCommand(dst []byte, cmd *Command) []byte {
 	if cmd.HasAfter {
 		dst = appendIntField(dst, "after", cmd.After)
 	}
-	dst = appendOptString(dst, "after", cmd.AfterUser)
+	dst = appendOptString(dst, "after", cmd.AfterID)
 	if cmd.HasBefore {
 		dst = appendIntField(dst, "before", cmd.Before)
 	}
-	return openObject(appendOptInt(dst, "limit", cmd.Limit), start)
+	if cmd.HasRole || cmd.Role != chat.RoleNone {
+		dst = appendStringField(dst, "role", cmd.Role.String())
+	}
+	if cmd.Of != nil {
+		dst = appendStrings(appendName(dst, "of"), cmd.Of)
+	}
+	if cmd.AroundRead {
+		dst = appendStringField(dst, "around", "read")
+	} else {
+		dst = appendOptInt(dst, "around", cmd.Around)
+	}
+	dst = appendOptString(dst, "order", cmd.Order)
+	if cmd.Archived {
+		dst = appendBoolField(dst, "archived", true)
+	}
+	dst = appendOptInt(dst, "limit", cmd.Limit)
+	return openObject(appendAdmin(dst, cmd), start)
+}
+
+// appendAdmin appends the fields of the commands that change rooms and memberships.
+func appendAdmin(dst []byte, cmd *Command) []byte {
+	for _, f := range []struct {
+		name string
+		text *string
+	}{{"title", cmd.Title}, {"topic", cmd.Topic}, {"avatar", cmd.Avatar}} {
+		if f.text != nil {
+			dst = appendStringField(dst, f.name, *f.text)
+		}
+	}
+	if cmd.Open != nil {
+		dst = appendBoolField(dst, "open", *cmd.Open)
+	}
+	if cmd.ReadOnly != nil {
+		dst = appendBoolField(dst, "read_only", *cmd.ReadOnly)
+	}
+	dst = appendOptString(dst, "member", cmd.Member)
+	if cmd.Until != 0 {
+		dst = appendTimeField(dst, "until", cmd.Until)
+	}
+	if cmd.Unban {
+		dst = appendBoolField(dst, "unban", true)
+	}
+	return dst
 }
 
 // ServerFrame is a frame of a server as a client reads it. Which fields are set
@@ -54,6 +96,7 @@ type ServerFrame struct {
 	Event *chat.Event // of an event whose kind is known
 
 	Err     *chat.Error   // of an error
+	Command Type          // of an error: the type of the command, which Room belongs to
 	Goodbye *chat.Goodbye // of a goodbye
 
 	// ack, gap
@@ -67,22 +110,33 @@ type ServerFrame struct {
 	// hello
 	User    chat.UserID
 	Name    string
+	Avatar  string
 	Session string
 	Guest   bool
 	Limits  *chat.Limits
 
-	// join, history, changes, members, online, read, rooms
+	// join, history, changes, members, online, read, rooms, unread, users
+	Features []string // see Features
+
+	// join, history, changes, members, online, read, rooms, users
 	Role        chat.Role
-	Info        *chat.Room // title, open and read_only, nil if they are not in the frame
+	Info        *chat.Room // title, open, read_only, topic, avatar and data, nil if they are not in the frame
 	Messages    []chat.Message
 	Members     []chat.Member
 	MemberCount int
 	Online      []chat.UserID
 	OnlineCount int
-	Unread      int64
+	Read        chat.Seq
+	Unread      UnreadCount
 	More        bool
+	Newer       bool
+	Older       bool // of a join: there are older messages
+	Partial     bool // of a join: the room is not joined yet
+	Member      chat.UserID
 	Reset       bool
-	Rooms       []MyRoom
+	Rooms       []MyRoom // of unread: Room, Role and Last are not set
+	Next        string
+	Users       []chat.User
 }
 
 // DecodeServer reads a frame of a server. An event of an unknown kind, which newer

@@ -26,14 +26,26 @@ const (
 	Members Type = "members"
 	Online  Type = "online"
 	Rooms   Type = "rooms"
+	Users   Type = "users"
+	Unread  Type = "unread"
 	Ping    Type = "ping"
+
+	GetRoom   Type = "room"
+	SetRoom   Type = "set_room"
+	SetMember Type = "set_member"
 )
+
+// Features are what was added to version 1 of the protocol after it was published,
+// by the name of the command or of the field of a reply. The ack of hello has them,
+// so that a client can tell what a server knows. The list is append-only.
+var Features = []string{"room", "set_room", "set_member", "command", "older", "partial", "users"}
 
 // Command is one request of a client, with the fields of every type; Type says
 // which of them count. Fields with unknown names are not kept.
 type Command struct {
 	Type  Type
 	Bare  bool  // there was no type, only a message: the room is joined first if that is allowed
+	Alone bool  // the message came as a text alone: it is for the one room that the connection is in
 	ID    int64 // the client's number, repeated in the reply
 	HasID bool  // a command without an id is answered by errors alone
 
@@ -44,7 +56,7 @@ type Command struct {
 	Token string
 	Name  string
 
-	// message, edit
+	// message, edit; Data also of set_room and set_member
 	Text    string
 	HasText bool // the field message was there, maybe empty
 	Key     string
@@ -61,6 +73,31 @@ type Command struct {
 	HasAfter  bool
 	Before    chat.Seq
 	HasBefore bool
-	AfterUser chat.UserID // members: the "after" of a page is a user id
-	Limit     int         // 0: the default
+	AfterID   string    // members, rooms: the "after" of a page is a user id, or the next of the page before
+	Limit     int       // 0: the default
+	Role      chat.Role // members: those with this role, RoleNone: all; set_member: the new one
+	HasRole   bool
+
+	// join, history
+	Around     chat.Seq
+	AroundRead bool // around is "read"
+
+	// rooms
+	Order    string
+	Archived bool
+
+	// users
+	Of []chat.UserID
+
+	// set_room; nil stays
+	Title    *string
+	Topic    *string
+	Avatar   *string
+	Open     *bool
+	ReadOnly *bool
+
+	// set_member
+	Member chat.UserID // the user whose role it is
+	Until  int64       // Unix milliseconds; 0: the role does not end
+	Unban  bool
 }

@@ -37,16 +37,17 @@ func AppendGoodbye(dst []byte, g chat.Goodbye) []byte {
 // appendMessage appends a message as it stands in arrays, without type and room.
 func appendMessage(dst []byte, m *chat.Message) []byte {
 	start := len(dst)
-	return openObject(appendMessageFields(dst, m), start)
+	return openObject(appendMessageFields(dst, m, m.Key), start)
 }
 
-func appendMessageFields(dst []byte, m *chat.Message) []byte {
+func appendMessageFields(dst []byte, m *chat.Message, key string) []byte {
 	dst = appendIntField(dst, "seq", m.Seq)
 	dst = appendIntField(dst, "rev", m.Rev)
 	dst = appendStringField(dst, "user", m.User)
+	dst = appendOptString(dst, "name", m.Name)
 	dst = appendStringField(dst, "message", m.Text)
 	dst = appendTimeField(dst, "time", m.Time)
-	dst = appendOptString(dst, "key", m.Key)
+	dst = appendOptString(dst, "key", key)
 	dst = appendOptInt(dst, "reply_to", m.ReplyTo)
 	if len(m.Data) > 0 {
 		dst = append(appendName(dst, "data"), m.Data...)
@@ -72,8 +73,22 @@ func appendReaction(dst []byte, r *chat.Reaction) []byte {
 
 // appendMember appends a member as it stands in arrays.
 func appendMember(dst []byte, m *chat.Member) []byte {
-	dst = appendString(append(dst, `{"user":`...), m.User)
+	start := len(dst)
+	dst = appendMemberFields(dst, m)
+	return openObject(appendIntField(dst, "rev", m.Rev), start)
+}
+
+func appendMemberFields(dst []byte, m *chat.Member) []byte {
+	return appendRole(appendStringField(dst, "user", m.User), m)
+}
+
+// appendRole appends a membership without the user's id.
+func appendRole(dst []byte, m *chat.Member) []byte {
 	dst = appendOptString(dst, "name", m.Name)
+	dst = appendOptString(dst, "avatar", m.Avatar)
 	dst = appendStringField(dst, "role", m.Role.String())
-	return append(appendIntField(dst, "rev", m.Rev), '}')
+	if m.Until != 0 {
+		dst = appendTimeField(dst, "until", m.Until)
+	}
+	return appendOptJSON(dst, "data", m.Data)
 }

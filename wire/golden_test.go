@@ -67,6 +67,8 @@ func off() *bool { return new(bool) }
 
 func on() *bool { b := true; return &b }
 
+func title(s string) *string { return &s }
+
 var commandCases = []struct {
 	name string
 	cmd  Command
@@ -76,6 +78,7 @@ var commandCases = []struct {
 	{"join", Command{Type: Join, ID: 2, HasID: true, Room: "room1"}},
 	{"join again after a rev", Command{Type: Join, ID: 2, HasID: true, Room: "room1", After: 7, HasAfter: true}},
 	{"join after nothing", Command{Type: Join, ID: 2, HasID: true, Room: "room1", HasAfter: true, Limit: 20}},
+	{"join around the first unread message", Command{Type: Join, ID: 2, HasID: true, Room: "room1", AroundRead: true, Limit: 50}},
 	{"leave", Command{Type: Leave, ID: 3, HasID: true, Room: "room1"}},
 	{"message", Command{Type: Message, ID: 4, HasID: true, Room: "room1", Text: "Hello", HasText: true, Key: "0198f3c2-7d1e-7a54-9c1b-5f2f6f3f9a11"}},
 	{"message without type", Command{Type: Message, Bare: true, Room: "room1", User: "user1", Text: "Hello", HasText: true}},
@@ -90,11 +93,22 @@ var commandCases = []struct {
 	{"typing", Command{Type: Typing, Room: "room1", On: on()}},
 	{"history before", Command{Type: History, ID: 12, HasID: true, Room: "room1", Before: 100, HasBefore: true, Limit: 10}},
 	{"history after", Command{Type: History, ID: 13, HasID: true, Room: "room1", After: 100, HasAfter: true, Limit: 10}},
+	{"history around", Command{Type: History, ID: 13, HasID: true, Room: "room1", Around: 100, Limit: 50}},
 	{"changes", Command{Type: Changes, ID: 14, HasID: true, Room: "room1", After: 7, HasAfter: true}},
-	{"members", Command{Type: Members, ID: 15, HasID: true, Room: "room1", AfterUser: "user9", Limit: 100}},
+	{"members", Command{Type: Members, ID: 15, HasID: true, Room: "room1", AfterID: "user9", Limit: 100}},
 	{"online", Command{Type: Online, ID: 16, HasID: true, Room: "room1"}},
+	{"members with a role", Command{Type: Members, ID: 15, HasID: true, Room: "room1", Role: chat.RoleBanned, HasRole: true}},
+	{"users", Command{Type: Users, ID: 19, HasID: true, Of: []chat.UserID{"user1", "user2"}}},
 	{"rooms", Command{Type: Rooms, ID: 17, HasID: true}},
+	{"rooms by activity, the next page", Command{Type: Rooms, ID: 17, HasID: true, AfterID: "1795368840123 room1", Order: "activity", Archived: true, Limit: 50}},
+	{"unread", Command{Type: Unread, ID: 17, HasID: true}},
 	{"ping", Command{Type: Ping, ID: 18, HasID: true}},
+	{"room", Command{Type: GetRoom, ID: 19, HasID: true, Room: "room1"}},
+	{"set_room", Command{Type: SetRoom, ID: 20, HasID: true, Room: "room1", Title: title("Lobby"), Open: on(), ReadOnly: off()}},
+	{"set_room with everything", Command{Type: SetRoom, ID: 20, HasID: true, Room: "room1", Data: json.RawMessage(`{"a":1}`), Title: title(""), Topic: title("Talk"), Avatar: title("/r.png"), Open: off(), ReadOnly: on()}},
+	{"set_member", Command{Type: SetMember, ID: 21, HasID: true, Room: "room1", Member: "user3", Role: chat.RoleBanned, HasRole: true}},
+	{"set_member for a time", Command{Type: SetMember, ID: 21, HasID: true, Room: "room1", Member: "user3", Role: chat.RoleMuted, HasRole: true, Until: testTime, Data: json.RawMessage(`{"vip":true}`)}},
+	{"set_member ends a ban", Command{Type: SetMember, ID: 22, HasID: true, Room: "room1", Member: "user3", HasRole: true, Unban: true}},
 }
 
 func TestCommandGolden(t *testing.T) {
@@ -123,12 +137,14 @@ func TestCommandGolden(t *testing.T) {
 const testTime = 1_795_368_840_123 // 2026-11-22T17:34:00.123Z
 
 var (
-	hello   = chat.Message{Room: "room1", Seq: 5, Rev: 7, User: "user1", Text: "Hello", Time: testTime, Key: "k1"}
+	hello   = chat.Message{Room: "room1", Seq: 5, Rev: 7, User: "user1", Name: "User One", Text: "Hello", Time: testTime, Key: "k1"}
 	rich    = chat.Message{Room: "room1", Seq: 6, Rev: 9, User: "user2", Text: "a\tb\u2028 \"<é>\" \\ 👍", Time: testTime, ReplyTo: 5, Data: []byte(`{"a":[1,null]}`), Edited: testTime + 1000, Reactions: []chat.Reaction{{Emoji: "👍", Count: 2, Users: []chat.UserID{"a", "b"}}}}
 	tomb    = chat.Message{Room: "room1", Seq: 5, Rev: 10, User: "user1", Time: testTime, Deleted: true}
 	mallory = chat.Member{Room: "room1", User: "user3", Name: "Three", Role: chat.RoleOwner, Rev: 11}
+	muted   = chat.Member{Room: "room1", User: "user5", Name: "Five", Avatar: "/avatars/5.png", Role: chat.RoleMuted, Until: testTime + 3600_000, Data: `{"team":"blue"}`, Rev: 13}
 	gone    = chat.Member{Room: "room1", User: "user4", Role: chat.RoleNone, Rev: 12}
-	lobby   = chat.Room{ID: "room1", Title: "Lobby", Open: true, LastSeq: 6, Rev: 12, Members: 2, Created: testTime}
+	lobby   = chat.Room{ID: "room1", Title: "Lobby", Open: true, LastSeq: 6, Rev: 12, Members: 2, Created: testTime, Active: testTime + 1000}
+	shop    = chat.Room{ID: "room1", Title: "Lobby", Open: true, Topic: "All about \"tides\"", Avatar: "https://example.org/r.png", Data: `{"color":"#00f"}`}
 	limits  = chat.DefaultLimits()
 )
 
@@ -164,7 +180,9 @@ func serverCases() []serverCase {
 		want.ID, want.HasID = 2, true
 		add(name, "ack", ack(2, r), &want)
 	}
-	addEvent("message", "message", chat.Event{Kind: chat.EventMessage, Rev: 7, Message: &hello})
+	sent := hello
+	sent.Key = "" // an event is for all receivers, and the key is the sender's own
+	addEvent("message", "message", chat.Event{Kind: chat.EventMessage, Rev: 7, Message: &sent})
 	addEvent("message with everything", "message", chat.Event{Kind: chat.EventMessage, Rev: 9, Message: &rich})
 	addEvent("edited", "edited", chat.Event{Kind: chat.EventEdited, Rev: 9, Message: &rich})
 	addEvent("deleted", "deleted", chat.Event{Kind: chat.EventDeleted, Rev: 10, Message: &chat.Message{Room: "room1", Seq: 5, Rev: 10, User: "user1", Deleted: true}})
@@ -172,12 +190,21 @@ func serverCases() []serverCase {
 	addEvent("reaction taken back", "reacted", chat.Event{Kind: chat.EventReacted, Rev: 8, Seq: 5, User: "user2", Emoji: "👍"})
 	addEvent("member came", "member", chat.Event{Kind: chat.EventMember, Rev: 11, Member: &mallory})
 	addEvent("member left", "member", chat.Event{Kind: chat.EventMember, Rev: 12, Member: &gone})
+	addEvent("member muted for a time", "member", chat.Event{Kind: chat.EventMember, Rev: 13, Member: &muted})
 	addEvent("many came to a large room", "members", chat.Event{Kind: chat.EventMembers, First: 11, Rev: 19, Count: 5000})
 	addEvent("room", "room", chat.Event{Kind: chat.EventRoom, Rev: 12, Info: told(12)})
+	shopTold := shop
+	shopTold.Rev = 12
+	addEvent("room with everything", "room", chat.Event{Kind: chat.EventRoom, Rev: 12, Info: &shopTold})
+	archived := chat.Room{ID: "room1", Title: "Lobby", Archived: true, Rev: 13}
+	addEvent("room archived", "room", chat.Event{Kind: chat.EventRoom, Rev: 13, Info: &archived})
+	deleted := chat.Room{ID: "room1", Title: "Lobby", Deleted: true, Rev: 13}
+	addEvent("room deleted", "room", chat.Event{Kind: chat.EventRoom, Rev: 13, Info: &deleted})
 	addEvent("presence", "presence", chat.Event{Kind: chat.EventPresence, Presence: &chat.Presence{Online: 12, Came: []chat.UserID{"a"}, Went: []chat.UserID{"b", "c"}}})
 	addEvent("presence of many", "presence", chat.Event{Kind: chat.EventPresence, Presence: &chat.Presence{Online: 5000}})
 	addEvent("typing", "typing", chat.Event{Kind: chat.EventTyping, User: "user1", On: true})
-	addEvent("read", "read", chat.Event{Kind: chat.EventRead, User: "user1", Seq: 5})
+	addEvent("read", "read", chat.Event{Kind: chat.EventRead, User: "user1", Seq: 5, Count: 2})
+	addEvent("read far behind", "read", chat.Event{Kind: chat.EventRead, User: "user1", Seq: 5, Count: 1000, More: true})
 
 	for r := range chat.GapReasons {
 		add("gap: "+r.String(), "gap", AppendGap(nil, "room1", 7, r), &ServerFrame{Room: "room1", Rev: 7, Reason: r.String()})
@@ -189,36 +216,59 @@ func serverCases() []serverCase {
 	add("goodbye later", "goodbye", AppendGoodbye(nil, chat.ByeBusy), &ServerFrame{Goodbye: &chat.ByeBusy})
 	add("goodbye never", "goodbye", AppendGoodbye(nil, chat.ByeRevoked), &ServerFrame{Goodbye: &chat.ByeRevoked})
 	busy := &chat.Error{Kind: chat.Busy, Text: "the server is busy", RetryAfter: 200}
-	add("error", "error", AppendError(nil, 1, true, busy), &ServerFrame{ID: 1, HasID: true, Err: busy})
-	add("error without id", "error", AppendError(nil, 0, false, chat.E(chat.NotMember, "")), &ServerFrame{Err: chat.E(chat.NotMember, "not a member of this room")})
+	add("error", "error", AppendError(nil, &Command{ID: 1, HasID: true, Type: Message, Room: "room1"}, busy), &ServerFrame{ID: 1, HasID: true, Command: Message, Room: "room1", Err: busy})
+	add("error without id", "error", AppendError(nil, nil, chat.E(chat.NotMember, "")), &ServerFrame{Err: chat.E(chat.NotMember, "not a member of this room")})
 
 	addAck("hello ack", &HelloReply{User: "user1", Name: "User One", Guest: true, Session: "s1", Time: testTime, Limits: &limits},
-		ServerFrame{User: "user1", Name: "User One", Guest: true, Session: "s1", Time: testTime, Limits: &limits})
-	addAck("join ack", &JoinReply{Room: &lobby, Rev: 9, Seq: 6, Role: chat.RoleMember, Messages: []chat.Message{hello, rich}, Members: []chat.Member{mallory}, Online: []chat.UserID{"a"}, Count: 1, Unread: 2},
-		ServerFrame{Room: "room1", Rev: 9, Seq: 6, Role: chat.RoleMember, Info: told(0), Messages: []chat.Message{hello, rich}, Members: []chat.Member{mallory}, MemberCount: 2, Online: []chat.UserID{"a"}, OnlineCount: 1, Unread: 2})
+		ServerFrame{User: "user1", Name: "User One", Guest: true, Session: "s1", Time: testTime, Limits: &limits, Features: Features})
+	addAck("hello ack with a profile", &HelloReply{User: "user1", Name: "User One", Avatar: "/avatars/1.png", Session: "s1", Time: testTime, Limits: &limits},
+		ServerFrame{User: "user1", Name: "User One", Avatar: "/avatars/1.png", Session: "s1", Time: testTime, Limits: &limits, Features: Features})
+	addAck("join ack of a room with everything", &JoinReply{Room: &shop, Role: chat.RoleMuted, Members: []chat.Member{muted}},
+		ServerFrame{Room: "room1", Role: chat.RoleMuted, Info: &shop, Members: []chat.Member{muted}, Online: []chat.UserID{}})
+	addAck("join ack", &JoinReply{Room: &lobby, Rev: 9, Seq: 6, Role: chat.RoleMember, Messages: []chat.Message{hello, rich}, Members: []chat.Member{mallory}, Online: []chat.UserID{"a"}, Count: 1, Read: 3, Unread: UnreadCount{Count: 2, From: 4}},
+		ServerFrame{Room: "room1", Rev: 9, Seq: 6, Role: chat.RoleMember, Info: told(0), Messages: []chat.Message{hello, rich}, Members: []chat.Member{mallory}, MemberCount: 2, Online: []chat.UserID{"a"}, OnlineCount: 1, Read: 3, Unread: UnreadCount{Count: 2, From: 4}})
+	addAck("join ack around the first unread message", &JoinReply{Room: &lobby, Rev: 9, Seq: 6, Role: chat.RoleMember, Messages: []chat.Message{hello}, Unread: UnreadCount{Count: 1000, More: true, From: 5}, Newer: true},
+		ServerFrame{Room: "room1", Rev: 9, Seq: 6, Role: chat.RoleMember, Info: told(0), Messages: []chat.Message{hello}, MemberCount: 2, Online: []chat.UserID{}, Unread: UnreadCount{Count: 1000, More: true, From: 5}, Newer: true})
 	addAck("join ack of an empty room after a reset", &JoinReply{Room: &chat.Room{ID: "room1"}, Role: chat.RoleOwner, More: true, Reset: true},
-		ServerFrame{Room: "room1", Role: chat.RoleOwner, Info: &chat.Room{ID: "room1"}, Online: []chat.UserID{}, More: true, Reset: true})
+		ServerFrame{Room: "room1", Role: chat.RoleOwner, Info: &chat.Room{ID: "room1"}, Online: []chat.UserID{}, More: true, Older: true, Reset: true})
+	addAck("join ack with a part of what changed", &JoinReply{Room: &lobby, Rev: 9, Seq: 6, Role: chat.RoleMember, More: true, Partial: true},
+		ServerFrame{Room: "room1", Rev: 9, Seq: 6, Role: chat.RoleMember, Info: told(0), MemberCount: 2, Online: []chat.UserID{}, More: true, Partial: true})
 	addAck("message ack", ChangeReply{Room: "room1", Seq: 5, Rev: 7, Time: testTime}, ServerFrame{Room: "room1", Seq: 5, Rev: 7, Time: testTime})
 	addAck("edit, delete or react ack", ChangeReply{Room: "room1", Seq: 5, Rev: 8}, ServerFrame{Room: "room1", Seq: 5, Rev: 8})
-	addAck("read ack", ReadReply{Room: "room1", Seq: 5, Unread: 1}, ServerFrame{Room: "room1", Seq: 5, Unread: 1})
+	addAck("read ack", ReadReply{Room: "room1", Seq: 5, Unread: UnreadCount{Count: 1}}, ServerFrame{Room: "room1", Seq: 5, Unread: UnreadCount{Count: 1}})
 	addAck("history ack", &HistoryReply{Room: "room1", Messages: []chat.Message{tomb, rich}, More: true},
 		ServerFrame{Room: "room1", Messages: []chat.Message{tomb, rich}, More: true})
+	addAck("history ack around a message", &HistoryReply{Room: "room1", Messages: []chat.Message{tomb, rich}, More: true, Newer: true},
+		ServerFrame{Room: "room1", Messages: []chat.Message{tomb, rich}, More: true, Newer: true})
 	addAck("changes ack", ChangesReply{&chat.Delta{Room: lobby, Rev: 12, Messages: []chat.Message{tomb}, Members: []chat.Member{mallory, gone}}},
 		ServerFrame{Room: "room1", Rev: 12, Seq: 6, Messages: []chat.Message{tomb}, Members: []chat.Member{mallory, gone}})
 	addAck("changes ack with the room", ChangesReply{&chat.Delta{Room: lobby, Rev: 12, Info: true, More: true}},
 		ServerFrame{Room: "room1", Rev: 12, Seq: 6, Info: told(0), More: true})
+	addAck("changes ack of a history that is gone", ChangesReply{&chat.Delta{Room: lobby, Rev: 12, Reset: true}},
+		ServerFrame{Room: "room1", Rev: 12, Seq: 6, Reset: true})
 	addAck("members ack", &MembersReply{Room: "room1", Members: []chat.Member{mallory}, Count: 2, More: true},
 		ServerFrame{Room: "room1", Members: []chat.Member{mallory}, MemberCount: 2, More: true})
 	addAck("online ack", &OnlineReply{Room: "room1", Users: []chat.UserID{"a", "b"}, Count: 300},
 		ServerFrame{Room: "room1", Online: []chat.UserID{"a", "b"}, OnlineCount: 300})
-	addAck("rooms ack", RoomsReply{[]MyRoom{
-		{Room: chat.Room{ID: "room1", Title: "Lobby", LastSeq: 5, Rev: 7}, Role: chat.RoleMember, Read: 3, Unread: 2, Last: &hello},
-		{Room: chat.Room{ID: "empty"}, Role: chat.RoleOwner},
-	}}, ServerFrame{Rooms: []MyRoom{
-		{Room: chat.Room{ID: "room1", Title: "Lobby", LastSeq: 5, Rev: 7}, Role: chat.RoleMember, Read: 3, Unread: 2, Last: &hello},
-		{Room: chat.Room{ID: "empty"}, Role: chat.RoleOwner},
+	mine := []MyRoom{
+		{Room: chat.Room{ID: "room1", Title: "Lobby", LastSeq: 5, Rev: 7}, Role: chat.RoleMember, Read: 3, Unread: UnreadCount{Count: 2}, Last: &hello},
+		{Room: chat.Room{ID: "empty", Archived: true}, Role: chat.RoleOwner, Unread: UnreadCount{Count: 900, More: true}},
+	}
+	addAck("rooms ack", RoomsReply{Rooms: mine}, ServerFrame{Rooms: mine})
+	addAck("rooms ack of a page", RoomsReply{Rooms: mine[:1], More: true, Next: "room1"}, ServerFrame{Rooms: mine[:1], More: true, Next: "room1"})
+	addAck("unread ack", UnreadReply{User: "user1", Unread: UnreadCount{Count: 1002, More: true}, Rooms: []UnreadRoom{
+		{Room: "room1", Seq: 5, Read: 3, Unread: UnreadCount{Count: 2}}, {Room: "room2", Seq: 5000, Unread: UnreadCount{Count: 1000, More: true}},
+	}}, ServerFrame{User: "user1", Unread: UnreadCount{Count: 1002, More: true}, Rooms: []MyRoom{
+		{Room: chat.Room{ID: "room1", LastSeq: 5}, Read: 3, Unread: UnreadCount{Count: 2}},
+		{Room: chat.Room{ID: "room2", LastSeq: 5000}, Unread: UnreadCount{Count: 1000, More: true}},
 	}})
+	addAck("rooms ack with everything", RoomsReply{Rooms: []MyRoom{{Room: chat.Room{ID: "room1", Title: "Lobby", Topic: shop.Topic, Avatar: shop.Avatar, Data: shop.Data}, Role: chat.RoleMember}}},
+		ServerFrame{Rooms: []MyRoom{{Room: chat.Room{ID: "room1", Title: "Lobby", Topic: shop.Topic, Avatar: shop.Avatar, Data: shop.Data}, Role: chat.RoleMember}}})
+	people := []chat.User{{ID: "user1", Name: "User One", Avatar: "/avatars/1.png", Data: `{"vip":true}`}, {ID: "user2"}}
+	addAck("users ack", UsersReply{people}, ServerFrame{Users: people})
+	addAck("user ack", UserReply{&people[0]}, ServerFrame{User: "user1", Name: "User One", Avatar: "/avatars/1.png"})
 	addAck("room ack", RoomReply{&lobby}, ServerFrame{Room: "room1", Seq: 6, Rev: 12, MemberCount: 2, Info: told(0)})
+	addAck("set_member ack", MemberReply{&mallory}, ServerFrame{Room: "room1", Member: "user3", Name: "Three", Role: chat.RoleOwner, Rev: 11})
 	addAck("leave ack", DoneReply{Room: "room1"}, ServerFrame{Room: "room1"})
 	addAck("ping ack", DoneReply{}, ServerFrame{})
 	return cases
@@ -258,7 +308,7 @@ func TestReplyAlone(t *testing.T) {
 		{DoneReply{}, `{}`},
 		{DoneReply{Room: "r"}, `{"room":"r"}`},
 		{ChangeReply{Room: "r", Rev: 3}, `{"room":"r","rev":3}`},
-		{RoomsReply{}, `{"rooms":[]}`},
+		{RoomsReply{}, `{"rooms":[],"more":false}`},
 	} {
 		if got := AppendReply([]byte("before"), tt.r); string(got) != "before"+tt.want {
 			t.Errorf("%s, want %s", got, tt.want)
@@ -295,7 +345,7 @@ var refusedCases = []struct {
 	{"type a number", `{"type":5,"id":3}`, 3, chat.Invalid, "type must be a string"},
 	{"id a string", `{"type":"ping","id":"3"}`, 0, chat.Invalid, "id must be a whole number"},
 	{"id a fraction", `{"type":"ping","id":1.5}`, 0, chat.Invalid, "id must be a whole number"},
-	{"id after the error", `{"type":"join","room":7,"id":3}`, 3, chat.Invalid, "room must be a string"},
+	{"id after the error", `{"type":"join","room":7.5,"id":3}`, 3, chat.Invalid, "room must be a string"},
 	{"room an object", `{"type":"join","id":3,"room":{"$ne":1}}`, 3, chat.Invalid, "room must be a string"},
 	{"user an array", `{"type":"hello","id":3,"user":["a"]}`, 3, chat.Invalid, "user must be a string"},
 	{"token an object", `{"type":"hello","id":3,"token":{"$regex":".*"}}`, 3, chat.Invalid, "token must be a string"},
@@ -303,10 +353,18 @@ var refusedCases = []struct {
 	{"seq 1e99", `{"type":"read","id":3,"seq":1e99}`, 3, chat.Invalid, "seq must be a whole number"},
 	{"seq 1.0", `{"type":"read","id":3,"seq":1.0}`, 3, chat.Invalid, "seq must be a whole number"},
 	{"seq too large", `{"type":"read","id":3,"seq":9223372036854775808}`, 3, chat.Invalid, "seq must be a whole number"},
-	{"seq a string", `{"type":"read","id":3,"seq":"5"}`, 3, chat.Invalid, "seq must be a whole number"},
+	{"seq a text that is no number", `{"type":"read","id":3,"seq":"5."}`, 3, chat.Invalid, "seq must be a whole number"},
 	{"on a number", `{"type":"typing","id":3,"on":1}`, 3, chat.Invalid, "on must be true or false"},
-	{"after a string for join", `{"type":"join","id":3,"room":"r","after":"7"}`, 3, chat.Invalid, "after must be a whole number"},
-	{"after an object for members", `{"type":"members","id":3,"room":"r","after":{}}`, 3, chat.Invalid, "after must be a whole number"},
+	{"after a name for join", `{"type":"join","id":3,"room":"r","after":"bob"}`, 3, chat.Invalid, "after must be a whole number"},
+	{"after an object for members", `{"type":"members","id":3,"room":"r","after":{}}`, 3, chat.Invalid, "after must be a string"},
+	{"role unknown", `{"type":"members","id":3,"room":"r","role":"king"}`, 3, chat.Invalid, "role must be member, moderator, owner, banned, muted or none"},
+	{"of a word", `{"type":"users","id":3,"of":"ann"}`, 3, chat.Invalid, "of must be a list of user ids"},
+	{"a byte order mark", "\ufeff{}", 0, chat.Invalid, "not a JSON object: it begins with a byte order mark (U+FEFF)"},
+	{"NUL in data", `{"id":3,"message":"","data":{"a\u0000":1}}`, 3, chat.Invalid, "data has a NUL character"},
+	{"a number in data that is out of range", `{"id":3,"message":"","data":[-1e999]}`, 3, chat.Invalid, "data has a number that is out of range"},
+	{"set_room of a number", `{"type":"set_room","id":3,"room":"r","title":5}`, 3, chat.Invalid, "title must be a string"},
+	{"set_member until a date", `{"type":"set_member","id":3,"room":"r","until":"tomorrow"}`, 3, chat.Invalid, "until must be a time, as RFC 3339 writes it"},
+	{"set_member unban a text", `{"type":"set_member","id":3,"room":"r","unban":"yes"}`, 3, chat.Invalid, "unban must be true or false"},
 	{"data nested too deeply", `{"id":3,"message":"","data":` + deep(maxDepth+1) + `}`, 3, chat.Invalid, "nested too deeply"},
 }
 
@@ -317,7 +375,12 @@ func deep(n int) string {
 func TestRefusedGolden(t *testing.T) {
 	var made []golden
 	for _, tt := range refusedCases {
-		e := AppendError(nil, tt.id, tt.id != 0, chat.E(tt.kind, tt.message))
+		var cmd Command
+		_ = Decode([]byte(tt.text), &cmd)
+		if cmd.ID != tt.id {
+			t.Errorf("%s: id %d, want %d", tt.name, cmd.ID, tt.id)
+		}
+		e := AppendError(nil, &cmd, chat.E(tt.kind, tt.message))
 		made = append(made, golden{Name: tt.name, Text: tt.text, Error: e})
 	}
 	all := goldens(t, "refused.jsonl", made)
@@ -332,7 +395,7 @@ func TestRefusedGolden(t *testing.T) {
 			t.Errorf("%s: accepted as %+v", tt.name, cmd)
 			continue
 		}
-		if got := AppendError(nil, cmd.ID, cmd.HasID, chat.Public(err)); !bytes.Equal(got, g.Error) {
+		if got := AppendError(nil, &cmd, chat.Public(err)); !bytes.Equal(got, g.Error) {
 			t.Errorf("%s: %s\nwant %s", tt.name, got, g.Error)
 		}
 	}

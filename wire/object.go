@@ -1,15 +1,21 @@
 package wire
 
-import "encoding/json"
+import (
+	"bytes"
+	"encoding/json"
+)
 
-// DecodeObject reads one JSON object, such as a request body, by the rules of
-// Decode: names are compared exactly, the last of two equal names counts, null is
-// the same as absent, values nest at most 32 deep. It returns the values by name,
-// without white space; they share no memory with b. The error is chat.Invalid.
-func DecodeObject(b []byte) (map[string]json.RawMessage, error) {
-	fields := make(map[string]json.RawMessage)
+// Object is the members of one JSON object by name, such as a request body, read by
+// the rules of Decode: names are compared exactly, the last of two equal names
+// counts, null is the same as absent, values nest at most 32 deep. Values have no
+// white space and share no memory with what was read.
+type Object map[string]json.RawMessage
+
+// DecodeObject reads an Object. The error is chat.Invalid.
+func DecodeObject(b []byte) (Object, error) {
+	fields := make(Object)
 	err := scanObject(b, func(name, value []byte) {
-		if v := raw(value); v != nil {
+		if v := compact(value); v != nil {
 			fields[string(name)] = v
 		} else {
 			delete(fields, string(name))
@@ -19,4 +25,50 @@ func DecodeObject(b []byte) (map[string]json.RawMessage, error) {
 		return nil, err
 	}
 	return fields, nil
+}
+
+// ID returns the member where an id or a key is meant: a text, or a whole number,
+// which is its decimal text. It is empty if there is none. The error is
+// chat.Invalid, naming the member.
+func (o Object) ID(name string) (string, error) {
+	v, ok := o[name]
+	if !ok {
+		return "", nil
+	}
+	var d decoder
+	return id[string](&d, name, v), d.err
+}
+
+// Number returns the member where a whole number is meant, which may be written as a
+// text; ok is false if there is none. The error is chat.Invalid, naming the member.
+func (o Object) Number(name string) (n int64, ok bool, err error) {
+	v, ok := o[name]
+	if !ok {
+		return 0, false, nil
+	}
+	var d decoder
+	n, ok = d.number(name, v)
+	return n, ok, d.err
+}
+
+// Data returns the member as opaque JSON in canonical form, nil if there is none.
+// The error is chat.Invalid.
+func (o Object) Data(name string) (json.RawMessage, error) {
+	v, ok := o[name]
+	if !ok {
+		return nil, nil
+	}
+	return canonical(v)
+}
+
+// compact copies a value without white space. nil: the value is null.
+func compact(v []byte) json.RawMessage {
+	if string(v) == "null" {
+		return nil
+	}
+	var b bytes.Buffer
+	if json.Compact(&b, v) != nil {
+		return nil // the scanner has checked it
+	}
+	return b.Bytes()
 }

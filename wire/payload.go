@@ -24,7 +24,9 @@ var payloads = [...]struct {
 	chat.PayloadMembers:   {appendMembers, readMembers},
 }
 
-func appendWhole(dst []byte, ev *chat.Event) []byte { return appendMessageFields(dst, ev.Message) }
+// appendWhole leaves out the key: it is the sender's own, and an event is encoded
+// once for all receivers.
+func appendWhole(dst []byte, ev *chat.Event) []byte { return appendMessageFields(dst, ev.Message, "") }
 
 func readWhole(j *serverJSON, ev *chat.Event) error {
 	m := j.message(j.Room)
@@ -57,20 +59,23 @@ func readReacted(j *serverJSON, ev *chat.Event) error {
 }
 
 func appendMembership(dst []byte, ev *chat.Event) []byte {
-	dst = appendIntField(dst, "rev", ev.Rev)
-	dst = appendStringField(dst, "user", ev.Member.User)
-	dst = appendOptString(dst, "name", ev.Member.Name)
-	return appendStringField(dst, "role", ev.Member.Role.String())
+	return appendMemberFields(appendIntField(dst, "rev", ev.Rev), ev.Member)
 }
 
 func readMembership(j *serverJSON, ev *chat.Event) error {
 	role, _ := chat.ParseRole(j.Role)
-	ev.Member = &chat.Member{Room: j.Room, User: j.User, Name: j.Name, Role: role, Rev: j.Rev}
+	ev.Member = &chat.Member{
+		Room: j.Room, User: j.User, Name: j.Name, Avatar: j.Avatar, Data: string(j.Data), Role: role, Until: int64(j.Until), Rev: j.Rev,
+	}
 	return nil
 }
 
 func appendRoom(dst []byte, ev *chat.Event) []byte {
-	return appendInfo(appendIntField(dst, "rev", ev.Rev), ev.Info)
+	dst = appendInfo(appendIntField(dst, "rev", ev.Rev), ev.Info)
+	if ev.Info.Deleted {
+		dst = appendBoolField(dst, "deleted", true)
+	}
+	return dst
 }
 
 func readRoom(j *serverJSON, ev *chat.Event) error {
@@ -84,7 +89,13 @@ func readRoom(j *serverJSON, ev *chat.Event) error {
 func appendInfo(dst []byte, r *chat.Room) []byte {
 	dst = appendStringField(dst, "title", r.Title)
 	dst = appendBoolField(dst, "open", r.Open)
-	return appendBoolField(dst, "read_only", r.ReadOnly)
+	dst = appendBoolField(dst, "read_only", r.ReadOnly)
+	if r.Archived {
+		dst = appendBoolField(dst, "archived", true)
+	}
+	dst = appendOptString(dst, "topic", r.Topic)
+	dst = appendOptString(dst, "avatar", r.Avatar)
+	return appendOptJSON(dst, "data", r.Data)
 }
 
 func appendPresence(dst []byte, ev *chat.Event) []byte {
@@ -114,11 +125,13 @@ func readTyping(j *serverJSON, ev *chat.Event) error {
 }
 
 func appendRead(dst []byte, ev *chat.Event) []byte {
-	return appendIntField(appendStringField(dst, "user", ev.User), "seq", ev.Seq)
+	dst = appendIntField(appendStringField(dst, "user", ev.User), "seq", ev.Seq)
+	return appendUnread(dst, UnreadCount{Count: int64(ev.Count), More: ev.More})
 }
 
 func readRead(j *serverJSON, ev *chat.Event) error {
 	ev.User, ev.Seq = j.User, j.Seq
+	ev.Count, ev.More = int(j.Unread), j.UnreadMore
 	return nil
 }
 

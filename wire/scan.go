@@ -23,9 +23,12 @@ type scanner struct {
 
 var (
 	errSyntax   = chat.E(chat.Invalid, "not a JSON object")
+	errBOM      = chat.E(chat.Invalid, "not a JSON object: it begins with a byte order mark (U+FEFF)")
 	errEncoding = chat.E(chat.Invalid, "not valid UTF-8")
 	errDepth    = chat.E(chat.Invalid, "nested too deeply")
 )
+
+var byteOrderMark = []byte("\xef\xbb\xbf")
 
 // scanObject calls member for each member of the object that is all of b, in
 // order, until the first error of syntax; member gets the name unescaped.
@@ -35,6 +38,9 @@ func scanObject(b []byte, member func(name, value []byte)) error {
 	}
 	s := scanner{b: b}
 	if !s.take('{') {
+		if bytes.HasPrefix(b, byteOrderMark) {
+			return errBOM
+		}
 		return errSyntax
 	}
 	for first := true; !s.take('}'); first = false {

@@ -15,15 +15,19 @@ type serverJSON struct {
 	Room chat.RoomID `json:"room"`
 	messageJSON
 
+	Command    Type            `json:"command"`
 	Code       json.RawMessage `json:"code"`
 	RetryAfter int64           `json:"retry_after"`
 	Reason     string          `json:"reason"`
 
-	Name     string        `json:"name"`
+	Avatar   string        `json:"avatar"`
+	Topic    string        `json:"topic"`
+	Until    jsonTime      `json:"until"`
 	Role     string        `json:"role"`
 	Title    *string       `json:"title"`
 	Open     bool          `json:"open"`
 	ReadOnly bool          `json:"read_only"`
+	Archived bool          `json:"archived"`
 	Emoji    string        `json:"emoji"`
 	On       bool          `json:"on"`
 	Came     []chat.UserID `json:"came"`
@@ -39,16 +43,25 @@ type serverJSON struct {
 	Count       int             `json:"count"`
 	Online      json.RawMessage `json:"online"`
 	OnlineCount int             `json:"online_count"`
-	Unread      int64           `json:"unread"`
-	More        bool            `json:"more"`
-	Reset       bool            `json:"reset"`
-	Rooms       []myRoomJSON    `json:"rooms"`
+	unreadJSON
+	Read     chat.Seq     `json:"read"`
+	More     bool         `json:"more"`
+	Newer    bool         `json:"newer"`
+	Next     string       `json:"next"`
+	Older    bool         `json:"older"`
+	Partial  bool         `json:"partial"`
+	Reset    bool         `json:"reset"`
+	Member   chat.UserID  `json:"member"`
+	Features []string     `json:"features"`
+	Rooms    []myRoomJSON `json:"rooms"`
+	Users    []userJSON   `json:"users"`
 }
 
 type messageJSON struct {
 	Seq       chat.Seq        `json:"seq"`
 	Rev       chat.Rev        `json:"rev"`
 	User      chat.UserID     `json:"user"`
+	Name      string          `json:"name"`
 	Text      string          `json:"message"`
 	Time      jsonTime        `json:"time"`
 	Key       string          `json:"key"`
@@ -64,21 +77,42 @@ type messageJSON struct {
 }
 
 type memberJSON struct {
-	User chat.UserID `json:"user"`
-	Name string      `json:"name"`
-	Role string      `json:"role"`
-	Rev  chat.Rev    `json:"rev"`
+	userJSON
+	Role  string   `json:"role"`
+	Until jsonTime `json:"until"`
+	Rev   chat.Rev `json:"rev"`
+}
+
+type userJSON struct {
+	User   chat.UserID     `json:"user"`
+	Name   string          `json:"name"`
+	Avatar string          `json:"avatar"`
+	Data   json.RawMessage `json:"data"`
 }
 
 type myRoomJSON struct {
-	Room   chat.RoomID  `json:"room"`
-	Title  string       `json:"title"`
-	Role   string       `json:"role"`
-	Seq    chat.Seq     `json:"seq"`
-	Rev    chat.Rev     `json:"rev"`
-	Read   chat.Seq     `json:"read"`
-	Unread int64        `json:"unread"`
-	Last   *messageJSON `json:"last"`
+	Room     chat.RoomID     `json:"room"`
+	Title    string          `json:"title"`
+	Topic    string          `json:"topic"`
+	Avatar   string          `json:"avatar"`
+	Data     json.RawMessage `json:"data"`
+	Role     string          `json:"role"`
+	Seq      chat.Seq        `json:"seq"`
+	Rev      chat.Rev        `json:"rev"`
+	Read     chat.Seq        `json:"read"`
+	Last     *messageJSON    `json:"last"`
+	Archived bool            `json:"archived"`
+	unreadJSON
+}
+
+type unreadJSON struct {
+	Unread     int64    `json:"unread"`
+	UnreadMore bool     `json:"unread_more"`
+	UnreadFrom chat.Seq `json:"unread_from"`
+}
+
+func (j *unreadJSON) unread() UnreadCount {
+	return UnreadCount{Count: j.Unread, More: j.UnreadMore, From: j.UnreadFrom}
 }
 
 // jsonTime is Unix milliseconds, written as RFC 3339.
@@ -93,10 +127,15 @@ func (t *jsonTime) UnmarshalText(b []byte) error {
 func (j *serverJSON) ack(f *ServerFrame) error {
 	f.Seq, f.Rev, f.Time = j.Seq, j.Rev, int64(j.Time)
 	f.User, f.Name, f.Session, f.Guest = j.User, j.Name, j.Session, j.Guest
+	if j.User != "" { // else it is the room's
+		f.Avatar = j.Avatar
+	}
 	f.Role, _ = chat.ParseRole(j.Role)
 	f.Info = j.info()
 	f.MemberCount, f.OnlineCount = max(j.MemberCount, j.Count), j.OnlineCount
-	f.Unread, f.More, f.Reset = j.Unread, j.More, j.Reset
+	f.Read, f.Unread = j.Read, j.unread()
+	f.More, f.Newer, f.Next, f.Reset = j.More, j.Newer, j.Next, j.Reset
+	f.Older, f.Partial, f.Member, f.Features = j.Older, j.Partial, j.Member, j.Features
 	if j.Limits != nil {
 		f.Limits = new(chat.Limits)
 		for _, l := range limitFields(f.Limits) {
@@ -112,6 +151,9 @@ func (j *serverJSON) ack(f *ServerFrame) error {
 	for i := range j.Rooms {
 		f.Rooms = append(f.Rooms, j.Rooms[i].room())
 	}
+	for _, u := range j.Users {
+		f.Users = append(f.Users, chat.User{ID: u.User, Name: u.Name, Avatar: u.Avatar, Data: string(u.Data)})
+	}
 	if j.Online == nil {
 		return nil
 	}
@@ -123,11 +165,15 @@ func (j *serverJSON) info() *chat.Room {
 	if j.Title == nil {
 		return nil
 	}
-	return &chat.Room{ID: j.Room, Title: *j.Title, Open: j.Open, ReadOnly: j.ReadOnly}
+	return &chat.Room{
+		ID: j.Room, Title: *j.Title, Open: j.Open, ReadOnly: j.ReadOnly, Topic: j.Topic, Avatar: j.Avatar, Data: string(j.Data),
+		Archived: j.Archived, Deleted: j.Deleted,
+	}
 }
 
 func (j *serverJSON) refusal(f *ServerFrame) error {
 	var code string
+	f.Command = j.Command
 	f.Err = &chat.Error{Text: j.Text, RetryAfter: j.RetryAfter}
 	if err := json.Unmarshal(j.Code, &code); err != nil {
 		return err
@@ -153,7 +199,7 @@ func (j *serverJSON) event(f *ServerFrame) error {
 
 func (m *messageJSON) message(room chat.RoomID) chat.Message {
 	out := chat.Message{
-		Room: room, Seq: m.Seq, Rev: m.Rev, User: m.User, Text: m.Text, Time: int64(m.Time), Key: m.Key,
+		Room: room, Seq: m.Seq, Rev: m.Rev, User: m.User, Name: m.Name, Text: m.Text, Time: int64(m.Time), Key: m.Key,
 		ReplyTo: m.ReplyTo, Data: m.Data, Edited: int64(m.Edited), Deleted: m.Deleted,
 	}
 	for _, r := range m.Reactions {
@@ -164,14 +210,16 @@ func (m *messageJSON) message(room chat.RoomID) chat.Message {
 
 func (m *memberJSON) member(room chat.RoomID) chat.Member {
 	role, _ := chat.ParseRole(m.Role)
-	return chat.Member{Room: room, User: m.User, Name: m.Name, Role: role, Rev: m.Rev}
+	return chat.Member{
+		Room: room, User: m.User, Name: m.Name, Avatar: m.Avatar, Data: string(m.Data), Role: role, Until: int64(m.Until), Rev: m.Rev,
+	}
 }
 
 func (r *myRoomJSON) room() MyRoom {
 	role, _ := chat.ParseRole(r.Role)
 	out := MyRoom{
-		Room: chat.Room{ID: r.Room, Title: r.Title, LastSeq: r.Seq, Rev: r.Rev},
-		Role: role, Read: r.Read, Unread: r.Unread,
+		Room: chat.Room{ID: r.Room, Title: r.Title, Topic: r.Topic, Avatar: r.Avatar, Data: string(r.Data), LastSeq: r.Seq, Rev: r.Rev, Archived: r.Archived},
+		Role: role, Read: r.Read, Unread: r.unread(),
 	}
 	if r.Last != nil {
 		last := r.Last.message(r.Room)

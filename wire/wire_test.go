@@ -48,7 +48,7 @@ func TestDecodeRefusesBadUTF8(t *testing.T) {
 
 func TestDecodeObject(t *testing.T) {
 	got, err := DecodeObject([]byte(" {\"a\":1, \"\\u0061\":{ \"b\" : [ true ] }, \"c\":\"x\", \"c\":null, \"d\":null, \"D\":-1.5e3}\n"))
-	want := map[string]json.RawMessage{"a": json.RawMessage(`{"b":[true]}`), "D": json.RawMessage(`-1.5e3`)}
+	want := Object{"a": json.RawMessage(`{"b":[true]}`), "D": json.RawMessage(`-1.5e3`)}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%v %s, want %s", err, got, want)
 	}
@@ -99,7 +99,7 @@ func TestErrorsHoldNoInput(t *testing.T) {
 func TestAppendErrorHidesCause(t *testing.T) {
 	e := chat.Wrap(chat.Internal, "store.open", &json.SyntaxError{})
 	e.Subject = "room9"
-	if got := string(AppendError(nil, 1, true, e)); got != `{"type":"error","id":1,"code":"internal","message":"something went wrong on the server"}` {
+	if got := string(AppendError(nil, &Command{ID: 1, HasID: true}, e)); got != `{"type":"error","id":1,"code":"internal","message":"something went wrong on the server"}` {
 		t.Error(got)
 	}
 }
@@ -203,9 +203,13 @@ func checkObject(t *testing.T, in []byte, cmd *Command, err error) {
 		return
 	}
 	text, hasText := fields["message"]
+	data, dataErr := fields.Data("data")
+	if dataErr != nil {
+		t.Fatalf("%v for %q", dataErr, in)
+	}
 	var read string
-	if hasText && json.Unmarshal(text, &read) != nil || hasText != cmd.HasText || read != cmd.Text || !bytes.Equal(fields["data"], cmd.Data) {
-		t.Errorf("DecodeObject reads %s and %s, Decode %q and %s", text, fields["data"], cmd.Text, cmd.Data)
+	if hasText && json.Unmarshal(text, &read) != nil || hasText != cmd.HasText || read != cmd.Text || !bytes.Equal(data, cmd.Data) {
+		t.Errorf("DecodeObject reads %s and %s, Decode %q and %s", text, data, cmd.Text, cmd.Data)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/internal/guard"
 	"github.com/roomtide/roomtide/internal/poll"
 )
@@ -13,24 +14,44 @@ import (
 // retryAfter is the Retry-After of a refused handshake, in seconds.
 const retryAfter = 5
 
-// admit is the admission of a connection from the network: it takes a place at the
-// limiter, or returns the reason for refusing and the HTTP status that goes with
-// it. release gives the place back.
+// admit is the admission of a handshake from the network: it returns the reason for
+// refusing and the HTTP status that goes with it, or counts the connection to come,
+// whose end is release. Its place at the limiter is taken by place.
 func (h *Handler) admit(from netip.Prefix) (reason string, status int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
 		return "draining", http.StatusServiceUnavailable
 	}
-	if reason, status = h.cfg.Conns.Acquire(from); status == 0 {
+	if reason, status = h.cfg.Conns.Check(from); status == 0 {
 		h.done.Add(1)
 	}
 	return reason, status
 }
 
-func (h *Handler) release(from netip.Prefix) {
-	h.cfg.Conns.Release(from)
-	h.done.Done()
+// place takes the place of a client that has just identified itself. It had none
+// before: places belong to clients with a name, and are not for floods. The last one
+// may have been taken since admit.
+func (c *client) place() {
+	c.pending.Leave()
+	c.pending = nil
+	if reason, status := c.h.cfg.Conns.Acquire(c.from); status != 0 {
+		c.h.metrics.refused.WithLabelValues(reason).Inc()
+		c.end(chat.ByeBusy)
+		return
+	}
+	c.placed = true
+}
+
+// release gives back what the connection has.
+func (c *client) release() {
+	if c.pending != nil {
+		c.pending.Leave()
+	}
+	if c.placed {
+		c.h.cfg.Conns.Release(c.from)
+	}
+	c.h.done.Done()
 }
 
 type metrics struct {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"sync/atomic"
 	"syscall"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/hub"
+	"github.com/roomtide/roomtide/internal/connlimit"
 	"github.com/roomtide/roomtide/internal/poll"
 	"github.com/roomtide/roomtide/internal/wheel"
 	"github.com/roomtide/roomtide/websocket"
@@ -49,22 +51,25 @@ type client struct {
 	ready    atomic.Bool  // the client has identified itself
 
 	// Owned by the goroutine that reads.
-	bad   int16 // bad frames in a row
-	pings int16 // received in the tick of lastSeen
+	bad     int16            // bad frames in a row
+	pings   int16            // received in the tick of lastSeen
+	placed  bool             // has a place at the limiter
+	pending *connlimit.Place // nil once the client has identified itself
 
 	// Owned by the wheel.
 	entry    wheel.Entry[*client]
 	nextPing time.Duration
 }
 
-func newClient(h *Handler, ws *websocket.Conn, from netip.Prefix) *client {
+func newClient(h *Handler, ws *websocket.Conn, from netip.Prefix, r *http.Request) *client {
 	c := &client{h: h, ws: ws, from: from, born: h.wheel.Now()}
 	c.lastSeen.Store(int64(c.born))
 	h.readers.Open(&c.reader, ws.NetConn(), c)
 	c.openLink()
 	c.conn = h.cfg.Hub.Attach(c, Encoding{Deflate: ws.Deflate()})
-	c.session = h.cfg.Open(c.conn, Codec{Deflate: ws.Deflate()})
+	c.session = h.cfg.Open(c.conn, Codec{Deflate: ws.Deflate()}, r)
 	ws.OnPing, ws.OnPong, ws.Source = c.ping, c.touch, &c.reader
+	c.pending = h.cfg.Pending.Enter(from, func() { c.end(chat.ByeBusy) })
 	h.enter(c)
 	return c
 }
@@ -104,7 +109,7 @@ func (c *client) Run() {
 	c.ws.Close()
 	c.Link.Close(chat.Goodbye{Code: websocket.CodeNormal}) // sends nothing any more, ends a wait in it
 	c.h.wheel.Remove(c)
-	c.h.release(c.from)
+	c.release()
 }
 
 // read hands commands to the session until the connection is parked or ends.
@@ -143,16 +148,18 @@ func (c *client) handle(op websocket.Op, p []byte) (ok bool) {
 func (c *client) frame(cmd *wire.Command, op websocket.Op, p []byte) {
 	c.bad++ // reset below if it was good
 	if op != websocket.Text {
-		c.session.BadFrame(0, false, chat.E(chat.Invalid, "send text frames"))
+		c.session.BadFrame(cmd, chat.E(chat.Invalid, "send text frames"))
 		return
 	}
 	if err := wire.Decode(p, cmd); err != nil {
-		c.session.BadFrame(cmd.ID, cmd.HasID, err)
+		c.session.BadFrame(cmd, err)
 		return
 	}
 	c.session.Handle(c.h.ctx, cmd)
 	if c.ready.Load() || c.session.Authenticated() {
-		c.ready.Store(true)
+		if !c.ready.Swap(true) {
+			c.place()
+		}
 		c.bad = 0
 	}
 }

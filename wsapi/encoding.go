@@ -31,9 +31,9 @@ func (c Codec) Ack(dst []byte, id int64, hasID bool, r wire.Reply) []byte {
 	return seal(wire.AppendAck(dst, id, hasID, r), start, c.Deflate)
 }
 
-func (c Codec) Error(dst []byte, id int64, hasID bool, e *chat.Error) []byte {
+func (c Codec) Error(dst []byte, cmd *wire.Command, e *chat.Error) []byte {
 	dst, start := open(dst)
-	return seal(wire.AppendError(dst, id, hasID, e), start, c.Deflate)
+	return seal(wire.AppendError(dst, cmd, e), start, c.Deflate)
 }
 
 // goodbye is the last bytes on a connection: a goodbye object and a close

@@ -26,26 +26,27 @@ import (
 // called one after another, by the goroutine that reads the connection.
 type Session interface {
 	Handle(ctx context.Context, cmd *wire.Command)
-	BadFrame(id int64, hasID bool, err error)
+	BadFrame(cmd *wire.Command, err error)
 	Authenticated() bool
 	Close()
 }
 
 // Config is how a Handler is made. Zero values mean the defaults.
 type Config struct {
-	Hub  *hub.Hub                                  // required
-	Open func(conn *hub.Conn, codec Codec) Session // required: the conversation of a new connection, whose replies codec frames
+	Hub  *hub.Hub                                                   // required
+	Open func(conn *hub.Conn, codec Codec, r *http.Request) Session // required: the conversation of a new connection, whose replies codec frames and which the request opens
 
-	Origins    []string                       // web origins allowed besides the node's own; "*" is all
-	ClientIP   func(*http.Request) netip.Addr // of the client; nil: the peer of the TCP connection
-	Conns      *connlimit.Limiter             // admission of connections; nil is no limit
-	FrameBytes int                            // one message from a client, 64 KiB
-	Deflate    bool                           // compress, for clients that offer it
-	Hello      time.Duration                  // until a client has identified itself, 10 s
-	Ping       time.Duration                  // between pings, 25 s
-	Timeout    time.Duration                  // of silence after which a connection ends, 60 s
-	Log        *slog.Logger                   // nil discards
-	Registerer prometheus.Registerer          // nil registers nothing
+	Origins    []string                         // web origins allowed besides the node's own; "*" is all
+	Network    func(*http.Request) netip.Prefix // by which clients are limited; nil: that of the peer
+	Conns      *connlimit.Limiter               // admission of connections that have identified themselves; nil is no limit
+	Pending    *connlimit.Pending               // holds the others; nil is no limit
+	FrameBytes int                              // one message from a client, 64 KiB
+	Deflate    bool                             // compress, for clients that offer it
+	Hello      time.Duration                    // until a client has identified itself, 10 s
+	Ping       time.Duration                    // between pings, 25 s
+	Timeout    time.Duration                    // of silence after which a connection ends, 60 s
+	Log        *slog.Logger                     // nil discards
+	Registerer prometheus.Registerer            // nil registers nothing
 }
 
 func (c *Config) setDefaults() {
@@ -53,8 +54,11 @@ func (c *Config) setDefaults() {
 	if c.Conns == nil {
 		c.Conns = connlimit.New(0, 0)
 	}
-	if c.ClientIP == nil {
-		c.ClientIP = clientaddr.Peer
+	if c.Pending == nil {
+		c.Pending = connlimit.NewPending(0, 0)
+	}
+	if c.Network == nil {
+		c.Network = func(r *http.Request) netip.Prefix { return clientaddr.Network(clientaddr.Peer(r)) }
 	}
 	if c.FrameBytes <= 0 {
 		c.FrameBytes = d.FrameBytes
@@ -107,7 +111,7 @@ func New(cfg Config) *Handler {
 func newHandler(cfg Config) *Handler {
 	cfg.setDefaults()
 	readers := poll.NewReaders(cfg.Log)
-	h := &Handler{cfg: cfg, origins: origin.New(cfg.Origins), metrics: newMetrics(cfg.Registerer, readers), readers: readers}
+	h := &Handler{cfg: cfg, origins: origin.New(cfg.Origins, cfg.Log), metrics: newMetrics(cfg.Registerer, readers), readers: readers}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.wheel = newWheel(&h.cfg)
 	return h
@@ -120,7 +124,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "pages of this origin are not allowed here", http.StatusForbidden)
 		return
 	}
-	from := clientaddr.Network(h.cfg.ClientIP(r))
+	from := h.cfg.Network(r)
 	if reason, status := h.admit(from); status != 0 {
 		h.metrics.refused.WithLabelValues(reason).Inc()
 		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
@@ -130,12 +134,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ws, err := websocket.Upgrade(w, r, websocket.UpgradeOptions{Protocols: []string{Protocol}, Deflate: h.cfg.Deflate})
 	if err != nil {
 		h.metrics.refused.WithLabelValues("handshake").Inc()
-		h.release(from)
+		h.done.Done()
 		return
 	}
 	// On a goroutine of its own: the stack of this one has grown with net/http, and
 	// where reading blocks it would stay so for the life of the connection.
-	newClient(h, ws, from).reader.Start()
+	newClient(h, ws, from, r).reader.Start()
 }
 
 // Close ends all connections, as far as the hub has not, and returns when they

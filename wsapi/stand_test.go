@@ -33,20 +33,20 @@ func (s *fake) Authenticated() bool { return s.said }
 
 func (s *fake) Close() { close(s.closed) }
 
-func (s *fake) BadFrame(id int64, hasID bool, err error) {
-	s.conn.Send(s.codec.Error(nil, id, hasID, chat.Public(err)))
+func (s *fake) BadFrame(cmd *wire.Command, err error) {
+	s.conn.Send(s.codec.Error(nil, cmd, chat.Public(err)))
 }
 
 func (s *fake) Handle(_ context.Context, cmd *wire.Command) {
 	switch {
 	case cmd.Type == wire.Hello && cmd.Token == "wrong":
-		s.BadFrame(cmd.ID, cmd.HasID, chat.E(chat.Unauthed, "wrong token"))
+		s.BadFrame(cmd, chat.E(chat.Unauthed, "wrong token"))
 		return
 	case cmd.Type == wire.Hello:
 		s.said = true
 	case cmd.Type == wire.Join:
 		if err := s.conn.Subscribe(cmd.Room); err != nil {
-			s.BadFrame(cmd.ID, cmd.HasID, err)
+			s.BadFrame(cmd, err)
 			return
 		}
 		defer s.conn.Resume(cmd.Room, 0)
@@ -74,7 +74,7 @@ func newStand(t *testing.T, cfg Config, useTLS bool) *stand {
 	s := &stand{T: t, hub: hub.New(hub.Config{Bus: b, Workers: 1}), log: new(bytes.Buffer)}
 	cfg.Hub = s.hub
 	cfg.Log = slog.New(slog.NewTextHandler(s.log, nil))
-	cfg.Open = func(conn *hub.Conn, codec Codec) Session {
+	cfg.Open = func(conn *hub.Conn, codec Codec, _ *http.Request) Session {
 		f := &fake{conn: conn, codec: codec, closed: make(chan struct{})}
 		s.mu.Lock()
 		s.sessions = append(s.sessions, f)

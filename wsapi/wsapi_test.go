@@ -48,7 +48,7 @@ func TestBadFramesAreAnswered(t *testing.T) {
 	for range 3 {
 		for range maxBad {
 			c.send(`{"type":"nonsense","id":9}`)
-			c.want(`{"type":"error","id":9,"code":"unknown_type","message":"unknown type"}`)
+			c.want(`{"type":"error","id":9,"command":"nonsense","code":"unknown_type","message":"unknown type"}`)
 		}
 		c.send(`{"type":"ping","id":10}`) // a good one: the count starts again
 		c.want(`{"type":"ack","id":10}`)
@@ -155,7 +155,7 @@ func TestPongKeepsAlive(t *testing.T) {
 		synced := false
 		c.OnPong = func() { synced = true }
 		c.send(`{"type":"nonsense","id":1}`)
-		c.want(`{"type":"error","id":1,"code":"unknown_type","message":"unknown type"}`)
+		c.want(`{"type":"error","id":1,"command":"nonsense","code":"unknown_type","message":"unknown type"}`)
 		if !synced {
 			t.Fatal("the ping was not answered, or out of order")
 		}
@@ -270,6 +270,42 @@ func TestAdmission(t *testing.T) {
 		t.Errorf("full: %d", he.Status)
 	}
 	s.cfg.Conns.Release(elsewhere)
+}
+
+// A flood of handshakes takes no place of those that have identified themselves. It
+// ends its own oldest connections, which are told so.
+func TestFloodOfHandshakes(t *testing.T) {
+	forBoth(t, func(t *testing.T, useTLS bool) {
+		conns, pending := connlimit.New(2, 2), connlimit.NewPending(10, 3)
+		s := newStand(t, Config{Conns: conns, Pending: pending}, useTLS)
+		a := s.dial()
+		a.hello()
+		old := s.dial()
+		s.await(func() bool { return pending.InUse() == 1 }) // it is the oldest
+		for range 5 {
+			s.dial()
+		}
+		old.wantBye(chat.ByeBusy)
+		s.await(func() bool { return pending.Evicted() >= 3 }) // the last handshakes may still be on their way
+		if conns.InUse() != 1 || pending.InUse() != 3 || pending.Evicted() != 3 {
+			t.Errorf("%d places, %d pending, %d evicted", conns.InUse(), pending.InUse(), pending.Evicted())
+		}
+		s.dial().hello()
+		a.send(`{"type":"ping","id":10}`)
+		a.want(`{"type":"ack","id":10}`)
+	})
+}
+
+// Of two clients that ask for the last place at the same time, one is told that there is
+// none.
+func TestLastPlace(t *testing.T) {
+	s := newStand(t, Config{Conns: connlimit.New(1, 0)}, false)
+	a, b := s.dial(), s.dial()
+	a.hello()
+	b.hello()
+	b.wantBye(chat.ByeBusy)
+	a.send(`{"type":"ping","id":10}`)
+	a.want(`{"type":"ack","id":10}`)
 }
 
 // A handshake that fails gives its place back.

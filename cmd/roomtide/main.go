@@ -28,7 +28,7 @@ const (
 // cli is every verb; kong reads the tags.
 type cli struct {
 	Serve   serveVerb   `cmd:"" help:"Run a node."`
-	Token   tokenVerb   `cmd:"" help:"Make a token for a user."`
+	Token   tokenVerb   `cmd:"" help:"Make a token for a user, or end those that it has."`
 	Key     keyVerb     `cmd:"" help:"Add, list and revoke API keys of your back end."`
 	Config  configVerb  `cmd:"" help:"Check, print or document the settings."`
 	Send    sendVerb    `cmd:"" help:"Send messages to a room."`

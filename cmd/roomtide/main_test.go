@@ -67,7 +67,7 @@ func TestExitCodes(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
-	for _, verb := range []string{"", "serve", "token", "key add", "key list", "key revoke", "config print", "config check", "config doc",
+	for _, verb := range []string{"", "serve", "token", "token revoke", "key add", "key list", "key revoke", "config print", "config check", "config doc",
 		"send", "tail", "check", "rebuild", "version"} {
 		args := append(strings.Fields(verb), "--help")
 		if out := must(t, args...); !strings.HasPrefix(out, "Usage: "+strings.TrimSpace("roomtide "+verb)) {
@@ -175,6 +175,9 @@ func TestFirstDay(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "roomtide.toml")); err != nil {
 		t.Error("the first start wrote no configuration file:", err)
 	}
+	if !strings.Contains(n.banner, "settings in "+filepath.Join(dir, "roomtide.toml")) {
+		t.Errorf("the banner does not name the configuration file:\n%s", n.banner)
+	}
 	here := "--data-dir=" + dir
 
 	if out := must(t, "send", "--url="+n.url, "--user=ann", "--room=a", "--key=k", "hello", "you"); out != "1" {
@@ -196,6 +199,9 @@ func TestFirstDay(t *testing.T) {
 	stderr, code := n.stop()
 	if code != 0 {
 		t.Errorf("serve: exit code %d: %s", code, stderr)
+	}
+	if before, _, _ := strings.Cut(stderr, "stopping"); strings.Contains(before, "\n") {
+		t.Errorf("a first start is more than its banner:\n%s", before)
 	}
 	if out := must(t, "rebuild", here); out != "done" {
 		t.Errorf("rebuild: %s", out)

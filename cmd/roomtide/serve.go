@@ -34,10 +34,9 @@ func (v *serveVerb) Run(a *app) (err error) {
 		return err
 	}
 	log := newLog(a.stderr, cfg)
-	if made, err := cfg.CreateFile(); err != nil {
+	made, err := cfg.CreateFile()
+	if err != nil {
 		return err
-	} else if made {
-		log.Info("wrote the configuration file", "path", cfg.File())
 	}
 	for _, w := range cfg.Warnings() {
 		log.Warn(w)
@@ -51,7 +50,11 @@ func (v *serveVerb) Run(a *app) (err error) {
 	if cfg.GuestsWelcome() {
 		guests = "guests are welcome"
 	}
-	fmt.Fprintf(a.stdout, "\n  Roomtide %s\n\n  %s\n\n  data in %s, %s\n\n", version(), srv.URL(), cfg.DataDir, guests)
+	settings := ""
+	if made {
+		settings = "\n  settings in " + cfg.File() + ", all at their defaults"
+	}
+	fmt.Fprintf(a.stdout, "\n  Roomtide %s\n\n  %s\n%s\n  data in %s, %s\n\n", version(), srv.URL(), settings, cfg.DataDir, guests)
 	return srv.Run(a.ctx)
 }
 

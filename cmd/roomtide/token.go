@@ -10,6 +10,11 @@ import (
 )
 
 type tokenVerb struct {
+	Make   makeTokenVerb   `cmd:"" default:"withargs" help:"Make a token for a user."`
+	Revoke revokeTokenVerb `cmd:"" help:"End every token of a user, and what they have opened."`
+}
+
+type makeTokenVerb struct {
 	place
 	User string        `required:"" help:"User id, the token's sub."`
 	Name string        `help:"Display name."`
@@ -17,7 +22,7 @@ type tokenVerb struct {
 	TTL  time.Duration `name:"ttl" default:"24h" help:"How long the token is good."`
 }
 
-func (*tokenVerb) Help() string {
+func (*makeTokenVerb) Help() string {
 	return `Signs with the secret in the data dir, which is made if there is none. Your application makes
 such tokens itself, with that secret or with keys of its own (see auth in "roomtide config doc").
 
@@ -27,7 +32,7 @@ Examples:
     roomtide token --user alice --room board --room staff --ttl 15m`
 }
 
-func (v *tokenVerb) Run(a *app) error {
+func (v *makeTokenVerb) Run(a *app) error {
 	cfg, err := v.load(a)
 	if err != nil {
 		return err

@@ -1,5 +1,5 @@
 // Package connlimit bounds the number of connections, in all and for each client
-// network.
+// network: Limiter refuses what is too much, Pending ends the oldest.
 package connlimit
 
 import (
@@ -9,8 +9,8 @@ import (
 )
 
 // Limiter counts connections against two bounds: of the node and of one client
-// network. Transports that share a Limiter share its bounds. It is safe for
-// concurrent use.
+// network. The zero Prefix has no bound of its own (clientaddr.Proxies.Network).
+// Transports that share a Limiter share its bounds. It is safe for concurrent use.
 type Limiter struct {
 	// Set once; 0 is no limit.
 	max        int
@@ -51,7 +51,7 @@ func (l *Limiter) full(from netip.Prefix) (reason string, status int) {
 	switch {
 	case l.max > 0 && l.inUse >= l.max:
 		return "full", http.StatusServiceUnavailable
-	case l.perNetwork > 0 && l.by[from] >= l.perNetwork:
+	case l.perNetwork > 0 && from.IsValid() && l.by[from] >= l.perNetwork:
 		return "per_ip", http.StatusTooManyRequests
 	}
 	return "", 0

@@ -39,6 +39,16 @@ func TestLimiterWithoutLimits(t *testing.T) {
 	}
 }
 
+// An address behind which there are any number of clients has no bound of its own.
+func TestLimiterWithoutNetwork(t *testing.T) {
+	l := New(3, 1)
+	for _, want := range []string{"", "", "", "full"} {
+		if reason, _ := l.Acquire(netip.Prefix{}); reason != want {
+			t.Errorf("%q, want %q", reason, want)
+		}
+	}
+}
+
 // The bounds hold whoever comes at the same time.
 func TestLimiterTogether(t *testing.T) {
 	l := New(10, 0)

@@ -1,7 +1,8 @@
 // Package limit bounds work: Limiter how much of one kind is done at the same
-// time, Rates how often each of many keys does something.
+// time, Pace how often something is done in all, in turn between keys, Rates how often
+// each of many keys does something.
 //
-// Both answer with an error that says when to try again, which clients get as it
+// All answer with an error that says when to try again, which clients get as it
 // is. A Limiter is for the time after a node or a network failed, when thousands
 // of clients come back at once and each of them authenticates and joins: without
 // a bound that work would occupy the processors and the connections for reading,

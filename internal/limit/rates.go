@@ -114,6 +114,27 @@ func (r *Rates[K]) Check(key K) error {
 	return nil
 }
 
+// Budget is what a key has left.
+type Budget struct {
+	Limit     int           // tokens it has at most
+	Remaining int           // tokens it has now
+	Reset     time.Duration // until it has Limit again
+}
+
+// Budget returns what the key has left, and spends nothing; false if everything is
+// allowed.
+func (r *Rates[K]) Budget(key K) (Budget, bool) {
+	if r.cfg.PerSecond <= 0 {
+		return Budget{}, false
+	}
+	tokens := float64(r.cfg.Burst)
+	if b := r.bucket(key, false); b != nil {
+		tokens = min(tokens, b.TokensAt(r.cfg.Now()))
+	}
+	missing := (float64(r.cfg.Burst) - tokens) / r.cfg.PerSecond
+	return Budget{r.cfg.Burst, max(0, int(tokens)), time.Duration(missing * float64(time.Second))}, true
+}
+
 // bucket returns the bucket of a key, nil if there is none and none is to be made.
 func (r *Rates[K]) bucket(key K, create bool) *rate.Limiter {
 	s := &r.stripes[maphash.Comparable(r.seed, key)%rateStripes]

@@ -70,6 +70,31 @@ func TestRates(t *testing.T) {
 	}
 }
 
+// What a key has left is told without spending it.
+func TestBudget(t *testing.T) {
+	now := clock{time.Unix(1e9, 0)}
+	r := NewRates[string](RatesConfig{PerSecond: 4, Burst: 2, Op: "test", Text: "too fast", Now: now.read})
+	want := func(step string, want Budget) {
+		t.Helper()
+		for range 2 {
+			if got, ok := r.Budget("a"); !ok || got != want {
+				t.Errorf("%s: %+v, want %+v", step, got, want)
+			}
+		}
+	}
+	want("unknown", Budget{2, 2, 0})
+	wantLimited(t, "1st", r.Take("a"), 0)
+	want("after one", Budget{2, 1, 250 * time.Millisecond})
+	wantLimited(t, "2nd", r.Take("a"), 0)
+	wantLimited(t, "3rd", r.Take("a"), 250)
+	want("after two", Budget{2, 0, 500 * time.Millisecond})
+	now.advance(time.Hour)
+	want("later", Budget{2, 2, 0})
+	if _, ok := NewRates[int](RatesConfig{}).Budget(1); ok {
+		t.Error("no limit has a budget")
+	}
+}
+
 // A rate of 0 bounds nothing and remembers nothing, and a burst is at least 1.
 func TestRatesAtTheEdge(t *testing.T) {
 	free := NewRates[int](RatesConfig{})

@@ -38,6 +38,12 @@ func (m *Map[K, V]) Put(k K, v V) {
 	m.young[k] = v
 }
 
+// Delete forgets the entry of k.
+func (m *Map[K, V]) Delete(k K) {
+	delete(m.young, k)
+	delete(m.old, k)
+}
+
 // Clear forgets everything.
 func (m *Map[K, V]) Clear() { m.young, m.old = nil, nil }
 

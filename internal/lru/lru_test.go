@@ -11,6 +11,7 @@ func TestKeepsTheMostRecent(t *testing.T) {
 		max := rapid.IntRange(1, 8).Draw(t, "max")
 		m := New[int, int](max)
 		value := map[int]int{}
+		gone := map[int]bool{}
 		var used []int // most recent last, without repeats
 		use := func(k int) {
 			for i, u := range used {
@@ -23,8 +24,17 @@ func TestKeepsTheMostRecent(t *testing.T) {
 		}
 		for range rapid.IntRange(1, 100).Draw(t, "steps") {
 			k := rapid.IntRange(0, 20).Draw(t, "key")
+			if rapid.IntRange(0, 9).Draw(t, "delete") == 0 {
+				m.Delete(k)
+				if _, ok := m.Get(k); ok {
+					t.Fatalf("key %d was deleted and is there", k)
+				}
+				gone[k] = true
+				continue
+			}
 			if rapid.Bool().Draw(t, "put") {
 				value[k]++
+				gone[k] = false
 				m.Put(k, value[k])
 				use(k)
 			} else if v, ok := m.Get(k); ok {
@@ -38,7 +48,7 @@ func TestKeepsTheMostRecent(t *testing.T) {
 			}
 		}
 		for i := len(used) - 1; i >= 0 && i >= len(used)-max; i-- {
-			if v, ok := m.Get(used[i]); !ok || v != value[used[i]] {
+			if v, ok := m.Get(used[i]); ok == gone[used[i]] || ok && v != value[used[i]] {
 				t.Fatalf("key %d was used lately and is gone", used[i])
 			}
 		}

@@ -22,6 +22,7 @@ import (
 	"github.com/roomtide/roomtide/presence"
 	"github.com/roomtide/roomtide/presence/mempresence"
 	"github.com/roomtide/roomtide/projection"
+	"github.com/roomtide/roomtide/removal"
 	"github.com/roomtide/roomtide/session"
 )
 
@@ -54,7 +55,9 @@ func Open(t testing.TB, cfg Config) (*session.Deps, *hub.Hub) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	box, err := outbox.Open(t.Context(), outbox.Config{Store: st, Lanes: lanes, Consumers: []outbox.Consumer{projection.UserRooms(lanes)}})
+	box, err := outbox.Open(t.Context(), outbox.Config{Store: st, Lanes: lanes, Consumers: []outbox.Consumer{
+		projection.UserRooms(lanes), projection.Names(st, lanes), removal.DeletedRooms(lanes),
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,15 +78,20 @@ func Open(t testing.TB, cfg Config) (*session.Deps, *hub.Hub) {
 			t.Error(err)
 		}
 	})
+	eng := engine.New(engine.Config{
+		Store: st, Lanes: lanes, Presence: tracker, Publish: publish, Limits: cfg.Limits, UsersMakeRooms: !cfg.HostRooms,
+		Claimed: func(user chat.UserID) { h.CloseUser(user, chat.ByeRevoked) },
+		Rates:   engine.Rates{Join: cfg.Joins},
+	})
+	if cfg.Identity.Users == nil {
+		cfg.Identity.Users = eng
+	}
 	verifier, err := identity.New(cfg.Identity)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return &session.Deps{
-		Engine: engine.New(engine.Config{
-			Store: st, Lanes: lanes, Presence: tracker, Publish: publish, Limits: cfg.Limits, UsersMakeRooms: !cfg.HostRooms,
-			Rates: engine.Rates{Join: cfg.Joins},
-		}),
+		Engine:   eng,
 		Verifier: verifier, Presence: tracker, Guests: cfg.Identity.Guests, Limits: &cfg.Limits, Now: time.Now, Log: log,
 	}, h
 }

@@ -21,7 +21,7 @@ var rules = []string{
 	`SELECT r.slot, r.room_id, format('%d messages numbered %d to %d, but last_seq is %d', m.n, m.low, m.high, r.last_seq)
 	FROM rooms r JOIN (SELECT slot, room_id, count(*) n, min(seq) low, max(seq) high FROM messages GROUP BY slot, room_id) m
 		USING (slot, room_id)
-	WHERE m.n <> r.last_seq OR m.low <> 1 OR m.high <> r.last_seq`,
+	WHERE r.deleted = 0 AND (m.n <> r.last_seq OR m.low <> 1 OR m.high <> r.last_seq)`,
 
 	`SELECT slot, room_id, format('no messages, but last_seq is %d', last_seq) FROM rooms r
 	WHERE last_seq <> 0 AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.slot = r.slot AND m.room_id = r.room_id)`,
@@ -43,9 +43,11 @@ var rules = []string{
 	WHERE m.rev > r.rev`,
 
 	`SELECT slot, room_id, format('%d members present, but the room says %d', present, members)
-	FROM (SELECT slot, room_id, members, (SELECT count(*) FROM members m
-		WHERE m.slot = r.slot AND m.room_id = r.room_id AND role IN (1, 2, 3)) present FROM rooms r)
-	WHERE present <> members`,
+	FROM (SELECT slot, room_id, members, deleted, (SELECT count(*) FROM members m
+		WHERE m.slot = r.slot AND m.room_id = r.room_id AND role IN (1, 2, 3, 5)) present FROM rooms r)
+	WHERE present <> members AND deleted = 0`,
+
+	`SELECT slot, room_id, format('its history begins behind rev %d, but its rev is %d', floor, rev) FROM rooms WHERE floor > rev`,
 
 	`SELECT slot, room_id, format('message %d has %d reactions of a kind, counted are %d', seq, sum(n), sum(counted))
 	FROM (SELECT slot, room_id, seq, emoji, count(*) n, 0 counted FROM reactions GROUP BY slot, room_id, seq, emoji

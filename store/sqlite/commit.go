@@ -14,20 +14,25 @@ const (
 		ON CONFLICT (lane) DO UPDATE SET epoch = epoch + 1 RETURNING epoch, position`
 	advanceLane = "UPDATE lanes SET position = position + 1 WHERE lane = ? AND epoch = ? AND position = ?"
 
-	putRoom = `INSERT INTO rooms (slot, room_id, title, open, read_only, last_seq, rev, info_rev, members, created)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	putRoom = `INSERT INTO rooms (slot, room_id, title, open, read_only, last_seq, rev, info_rev, members, created,
+			topic, avatar, data, active, archived, deleted, floor)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (slot, room_id) DO UPDATE SET title = excluded.title, open = excluded.open,
 			read_only = excluded.read_only, last_seq = excluded.last_seq, rev = excluded.rev,
-			info_rev = excluded.info_rev, members = excluded.members, created = excluded.created`
-	putMember = `INSERT INTO members (slot, room_id, user_id, name, role, rev, since) VALUES (?, ?, ?, ?, ?, ?, ?)
+			info_rev = excluded.info_rev, members = excluded.members, created = excluded.created,
+			topic = excluded.topic, avatar = excluded.avatar, data = excluded.data,
+			active = excluded.active, archived = excluded.archived, deleted = excluded.deleted, floor = excluded.floor`
+	putMember = `INSERT INTO members (slot, room_id, user_id, name, role, rev, since, avatar, data, until)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (slot, room_id, user_id) DO UPDATE SET name = excluded.name, role = excluded.role,
-			rev = excluded.rev, since = excluded.since`
+			rev = excluded.rev, since = excluded.since, avatar = excluded.avatar, data = excluded.data,
+			until = excluded.until`
 	putUserRoom = `INSERT INTO user_rooms (slot, user_id, room_id, role, rev, read_seq) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT (slot, user_id, room_id) DO UPDATE SET role = excluded.role, rev = excluded.rev,
 			read_seq = excluded.read_seq`
 
 	insertMessage = `INSERT INTO messages (slot, room_id, seq, created_rev, changed_rev, user_id, ts, text, key, digest,
-		reply_to, data, edited, deleted) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+		reply_to, data, edited, deleted, name) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	updateMessage = `UPDATE messages SET changed_rev = ?, text = ?, data = ?, edited = ?, deleted = ?
 		WHERE slot = ? AND room_id = ? AND seq = ?`
 	putReaction = `INSERT INTO reactions (slot, room_id, seq, emoji, user_id, ts) VALUES (?, ?, ?, ?, ?, ?)
@@ -66,7 +71,7 @@ func (s *Shard) Commit(ctx context.Context, lane store.LaneID, at store.Position
 				Err: fmt.Errorf("lane %d does not stand at %d of epoch %d", lane, at.N, at.Epoch)}
 		}
 		for _, put := range []func(*writer, *store.Changes) error{
-			putRooms, putMembers, putNew, putChanged, putReactions, putUserRooms, putOnline,
+			putRooms, putMembers, putNew, putChanged, putReactions, putUserRooms, putUsers, putAccess, putOnline, putRemovals,
 		} {
 			if err := put(w, ch); err != nil {
 				return err
@@ -80,7 +85,8 @@ func putRooms(w *writer, ch *store.Changes) error {
 	for i := range ch.Rooms {
 		r := &ch.Rooms[i]
 		if _, err := w.exec(putRoom, int64(r.ID.Slot()), string(r.ID), r.Title, r.Open, r.ReadOnly, int64(r.LastSeq),
-			int64(r.Rev), int64(r.InfoRev), int64(r.Members), r.Created); err != nil {
+			int64(r.Rev), int64(r.InfoRev), int64(r.Members), r.Created,
+			r.Topic, r.Avatar, r.Data, r.Active, r.Archived, r.Deleted, int64(r.Floor)); err != nil {
 			return err
 		}
 	}
@@ -91,7 +97,7 @@ func putMembers(w *writer, ch *store.Changes) error {
 	for i := range ch.Members {
 		m := &ch.Members[i]
 		if _, err := w.exec(putMember, int64(m.Room.Slot()), string(m.Room), string(m.User), m.Name, int64(m.Role),
-			int64(m.Rev), m.Since); err != nil {
+			int64(m.Rev), m.Since, m.Avatar, m.Data, m.Until); err != nil {
 			return err
 		}
 	}
@@ -109,7 +115,7 @@ func putNew(w *writer, ch *store.Changes) error {
 			changed = int64(m.Rev)
 		}
 		if _, err := w.exec(insertMessage, int64(m.Room.Slot()), string(m.Room), int64(m.Seq), int64(m.Created), changed,
-			string(m.User), m.Time, m.Text, key, m.Digest, int64(m.ReplyTo), m.Data, m.Edited, m.Deleted); err != nil {
+			string(m.User), m.Time, m.Text, key, m.Digest, int64(m.ReplyTo), m.Data, m.Edited, m.Deleted, m.Name); err != nil {
 			return err
 		}
 	}

@@ -17,6 +17,9 @@ func (s *Shard) DeltaRows(ctx context.Context, room chat.RoomID, after chat.Rev,
 		if err := scanRoom(tx.Stmt(s.find.room).QueryRow(room.Slot(), room), room, &d.Room); err != nil {
 			return err
 		}
+		if d.Room.Deleted {
+			return sql.ErrNoRows
+		}
 		if after >= d.Room.Rev {
 			return nil
 		}

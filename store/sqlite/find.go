@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	roomColumns     = "title, open, read_only, last_seq, rev, info_rev, members, created"
-	memberColumns   = "user_id, name, role, rev, since"
-	messageColumns  = "seq, coalesce(changed_rev, created_rev), created_rev, user_id, text, ts, coalesce(key, ''), digest, reply_to, data, edited, deleted"
+	roomColumns     = "title, open, read_only, last_seq, rev, info_rev, members, created, topic, avatar, data, active, archived, deleted, floor"
+	memberColumns   = "user_id, name, role, rev, since, avatar, data, until"
+	messageColumns  = "seq, coalesce(changed_rev, created_rev), created_rev, user_id, text, ts, coalesce(key, ''), digest, reply_to, data, edited, deleted, name"
 	userRoomColumns = "room_id, role, rev, read_seq"
 )
 
@@ -27,15 +27,16 @@ const (
 
 // finds are those that readers use.
 type finds struct {
-	room, member, message, userRoom *sql.Stmt
+	room, member, message, userRoom, user, access *sql.Stmt
 }
 
 func (f *finds) queries() []query {
 	return []query{
 		{&f.room, findRoom},
-		{&f.member, findMember},
 		{&f.message, findMessage},
 		{&f.userRoom, findUserRoom},
+		{&f.user, findUser},
+		{&f.access, findAccess},
 	}
 }
 
@@ -47,18 +48,19 @@ type scanner interface{ Scan(dest ...any) error }
 
 func scanRoom(s scanner, id chat.RoomID, r *chat.Room) error {
 	r.ID = id
-	return s.Scan(&r.Title, &r.Open, &r.ReadOnly, (*int64)(&r.LastSeq), (*int64)(&r.Rev), (*int64)(&r.InfoRev), &r.Members, &r.Created)
+	return s.Scan(&r.Title, &r.Open, &r.ReadOnly, (*int64)(&r.LastSeq), (*int64)(&r.Rev), (*int64)(&r.InfoRev), &r.Members, &r.Created,
+		&r.Topic, &r.Avatar, &r.Data, &r.Active, &r.Archived, &r.Deleted, (*int64)(&r.Floor))
 }
 
 func scanMember(s scanner, room chat.RoomID, m *chat.Member) error {
 	m.Room = room
-	return s.Scan((*string)(&m.User), &m.Name, &m.Role, (*int64)(&m.Rev), &m.Since)
+	return s.Scan((*string)(&m.User), &m.Name, &m.Role, (*int64)(&m.Rev), &m.Since, &m.Avatar, &m.Data, &m.Until)
 }
 
 func scanMessage(s scanner, room chat.RoomID, m *chat.Message) error {
 	m.Room = room
 	return s.Scan((*int64)(&m.Seq), (*int64)(&m.Rev), (*int64)(&m.Created), (*string)(&m.User), &m.Text, &m.Time,
-		&m.Key, &m.Digest, (*int64)(&m.ReplyTo), &m.Data, &m.Edited, &m.Deleted)
+		&m.Key, &m.Digest, (*int64)(&m.ReplyTo), &m.Data, &m.Edited, &m.Deleted, &m.Name)
 }
 
 func scanUserRoom(s scanner, user chat.UserID, u *store.UserRoom) error {

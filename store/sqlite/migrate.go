@@ -49,7 +49,11 @@ func migrate(ctx context.Context, db *sql.DB, schema string, log *slog.Logger) e
 			}
 			continue
 		}
-		log.Info("schema brought up to date", "from", have, "to", known)
+		level := slog.LevelInfo
+		if have == 0 { // the file is new: nothing was changed
+			level = slog.LevelDebug
+		}
+		log.Log(ctx, level, "schema brought up to date", "from", have, "to", known)
 		return nil
 	}
 }

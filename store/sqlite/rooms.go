@@ -16,7 +16,10 @@ type lists struct {
 	before, after                            *sql.Stmt // messages by seq
 	createdRev, created, changed, memberRevs *sql.Stmt // for DeltaRows
 	reactionsUp, reactionsDown               *sql.Stmt // by ascending and by descending seq
-	members, online, userRooms               *sql.Stmt
+	member, members, byRole                  *sql.Stmt
+	online, userRooms                        *sql.Stmt
+	roomsByID, roomsByActivity               *sql.Stmt
+	others, firstOther, written              *sql.Stmt
 	outbox, cursors                          *sql.Stmt
 	allMembers, anyRoom                      *sql.Stmt
 }
@@ -30,7 +33,10 @@ func (l *lists) queries() []query {
 	const (
 		messages = "SELECT " + messageColumns + " FROM messages WHERE slot = ? AND room_id = ? "
 		members  = "SELECT " + memberColumns + " FROM members WHERE slot = ? AND room_id = ? "
-		present  = "role IN (1, 2, 3)" // chat.Role.Present
+		present  = "role IN (1, 2, 3, 5)" // chat.Role.Present
+		others   = "slot = ? AND room_id = ? AND seq BETWEEN ? AND ? AND user_id <> ?"
+		filter   = "deleted = 0 AND archived <= ? AND open BETWEEN ? AND ?"
+		exists   = "EXISTS (SELECT 1 FROM rooms r WHERE r.slot = members.slot AND r.room_id = members.room_id AND r.deleted = 0)"
 	)
 	return []query{
 		{&l.before, messages + "AND seq < ? ORDER BY seq DESC " + upTo},
@@ -41,10 +47,21 @@ func (l *lists) queries() []query {
 		{&l.created, messages + "AND seq > ? AND created_rev > ? ORDER BY seq " + upTo},
 		{&l.changed, messages + "AND changed_rev > ? ORDER BY changed_rev " + upTo},
 		{&l.memberRevs, members + "AND rev > ? ORDER BY rev " + upTo},
-		{&l.members, members + "AND user_id > ? AND " + present + " ORDER BY user_id " + upTo},
+		{&l.member, members + "AND user_id = ? AND " + exists},
+		{&l.members, members + "AND user_id > ? AND " + present + " AND " + exists + " ORDER BY user_id " + upTo},
+		{&l.byRole, members + "AND user_id > ? AND role = ? AND " + exists + " ORDER BY user_id " + upTo},
 		{&l.online, "SELECT user_id, node FROM online WHERE slot = ? AND room_id = ? ORDER BY user_id, node " + upTo},
-		{&l.userRooms, "SELECT " + userRoomColumns + " FROM user_rooms WHERE slot = ? AND user_id = ? AND " + present +
+		{&l.userRooms, "SELECT " + userRoomColumns + " FROM user_rooms WHERE slot = ? AND user_id = ? AND room_id > ? AND " + present +
 			" ORDER BY room_id " + upTo},
+		{&l.roomsByID, "SELECT room_id, " + roomColumns + " FROM rooms WHERE room_id > ? AND room_id >= ? AND room_id < ? AND " +
+			filter + " ORDER BY room_id " + upTo},
+		{&l.roomsByActivity, "SELECT room_id, " + roomColumns + " FROM rooms WHERE (active < ? OR active = ? AND room_id > ?) AND " +
+			"room_id >= ? AND room_id < ? AND " + filter + " ORDER BY active DESC, room_id " + upTo},
+		{&l.others, "SELECT (SELECT count(*) FROM messages WHERE " + others + ") - " +
+			"(SELECT count(*) FROM messages INDEXED BY messages_deleted WHERE " + others + " AND deleted <> 0)"},
+		{&l.firstOther, "SELECT seq FROM messages WHERE " + others + " AND deleted = 0 ORDER BY seq LIMIT 1"},
+		{&l.written, `SELECT slot, room_id, seq, user_id = ? AND deleted = 0 FROM messages
+			WHERE (slot, room_id, seq) > (?, ?, ?) ORDER BY slot, room_id, seq ` + upTo},
 		{&l.outbox, "SELECT position, body FROM outbox WHERE lane = ? AND position > ? ORDER BY position " + upTo},
 		{&l.cursors, "SELECT consumer, position FROM cursors WHERE lane = ? ORDER BY consumer"},
 		{&l.anyRoom, "SELECT EXISTS (SELECT 1 FROM rooms)"},
@@ -60,37 +77,10 @@ func (s *Shard) Room(ctx context.Context, room chat.RoomID) (chat.Room, error) {
 	}
 	var r chat.Room
 	err = scanRoom(s.find.room.QueryRowContext(ctx, room.Slot(), room), room, &r)
-	if errors.Is(err, sql.ErrNoRows) {
+	if errors.Is(err, sql.ErrNoRows) || err == nil && r.Deleted {
 		return chat.Room{}, notFound("room", string(room))
 	}
 	return r, s.db.fail("room", err)
-}
-
-func (s *Shard) Heads(ctx context.Context, rooms []chat.RoomID) ([]store.Head, error) {
-	var heads []store.Head
-	err := s.db.snapshot(ctx, "heads", func(tx *sql.Tx) error {
-		find, last := tx.Stmt(s.find.room), tx.Stmt(s.find.message)
-		for _, id := range rooms {
-			var h store.Head
-			err := scanRoom(find.QueryRow(id.Slot(), id), id, &h.Room)
-			if errors.Is(err, sql.ErrNoRows) {
-				continue
-			}
-			if err == nil && h.Room.LastSeq > 0 {
-				h.Last = new(chat.Message)
-				err = scanMessage(last.QueryRow(id.Slot(), id, h.Room.LastSeq), id, h.Last)
-			}
-			if err != nil {
-				return err
-			}
-			heads = append(heads, h)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return heads, nil
 }
 
 func (s *Shard) Messages(ctx context.Context, room chat.RoomID, p store.Page) (ms []chat.Message, more bool, err error) {
@@ -102,6 +92,10 @@ func (s *Shard) Messages(ctx context.Context, room chat.RoomID, p store.Page) (m
 			q, reactions, from = s.list.after, s.list.reactionsUp, max(p.After, 0)
 		case p.Before <= 0:
 			from = math.MaxInt64 // the newest
+		}
+		var r chat.Room
+		if err := scanRoom(tx.Stmt(s.find.room).QueryRow(room.Slot(), room), room, &r); r.Deleted || err != nil {
+			return ignoreNoRows(err)
 		}
 		if ms, more, err = messages(tx.Stmt(q), room, space, from, space.Items+1); err != nil {
 			return err
@@ -119,6 +113,14 @@ func (s *Shard) Messages(ctx context.Context, room chat.RoomID, p store.Page) (m
 		return nil, false, err
 	}
 	return ms, more, nil
+}
+
+// ignoreNoRows makes an error of the fact that there is no row.
+func ignoreNoRows(err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	return err
 }
 
 // messages runs a statement that reads messages of a room, as many as fit into
@@ -140,19 +142,23 @@ func (s *Shard) Member(ctx context.Context, room chat.RoomID, user chat.UserID) 
 		return chat.Member{}, s.db.fail("member", err)
 	}
 	var m chat.Member
-	err = scanMember(s.find.member.QueryRowContext(ctx, room.Slot(), room, user), room, &m)
+	err = scanMember(s.list.member.QueryRowContext(ctx, room.Slot(), room, user), room, &m)
 	if errors.Is(err, sql.ErrNoRows) {
 		return chat.Member{}, notFound("member", string(room))
 	}
 	return m, s.db.fail("member", err)
 }
 
-func (s *Shard) Members(ctx context.Context, room chat.RoomID, after chat.UserID, limit int) ([]chat.Member, error) {
+func (s *Shard) Members(ctx context.Context, room chat.RoomID, role chat.Role, after chat.UserID, limit int) ([]chat.Member, error) {
 	ctx, err := brief(ctx)
 	if err != nil {
 		return nil, s.db.fail("members", err)
 	}
-	rows, err := s.list.members.QueryContext(ctx, room.Slot(), room, after, max(limit, 0))
+	q, args := s.list.members, []any{room.Slot(), room, after, max(limit, 0)}
+	if role != chat.RoleNone {
+		q, args = s.list.byRole, []any{room.Slot(), room, after, role, max(limit, 0)}
+	}
+	rows, err := q.QueryContext(ctx, args...)
 	if err != nil {
 		return nil, s.db.fail("members", err)
 	}
@@ -186,12 +192,12 @@ func (s *Shard) UserRoom(ctx context.Context, user chat.UserID, room chat.RoomID
 	return u, s.db.fail("user_room", err)
 }
 
-func (s *Shard) UserRooms(ctx context.Context, user chat.UserID, limit int) ([]store.UserRoom, error) {
+func (s *Shard) UserRooms(ctx context.Context, user chat.UserID, after chat.RoomID, limit int) ([]store.UserRoom, error) {
 	ctx, err := brief(ctx)
 	if err != nil {
 		return nil, s.db.fail("user_rooms", err)
 	}
-	rows, err := s.list.userRooms.QueryContext(ctx, user.Slot(), user, max(limit, 0))
+	rows, err := s.list.userRooms.QueryContext(ctx, user.Slot(), user, after, max(limit, 0))
 	if err != nil {
 		return nil, s.db.fail("user_rooms", err)
 	}
@@ -214,7 +220,8 @@ func (s *Shard) AllMembers(ctx context.Context, after store.MemberKey, limit int
 		return nil, s.db.fail("all_members", err)
 	}
 	ms, err := collect(rows, min(limit, 512), func(m *chat.Member) error {
-		return rows.Scan((*string)(&m.Room), (*string)(&m.User), &m.Name, &m.Role, (*int64)(&m.Rev), &m.Since)
+		return rows.Scan((*string)(&m.Room), (*string)(&m.User), &m.Name, &m.Role, (*int64)(&m.Rev), &m.Since,
+			&m.Avatar, &m.Data, &m.Until)
 	})
 	return ms, s.db.fail("all_members", err)
 }

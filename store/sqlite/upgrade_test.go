@@ -64,6 +64,12 @@ func TestUpgradeFrom1(t *testing.T) {
 	if len(ms) != 1 || ms[0].Text != "hello" || fmt.Sprint(ms[0].Reactions) != "[{+ 2 [bob ann]}]" {
 		t.Errorf("messages: %+v", ms)
 	}
+	if m, err := s.Member(ctx, "r", "ann"); err != nil || m != (chat.Member{Room: "r", User: "ann", Name: "Ann", Role: chat.RoleMember, Rev: 1, Since: 5}) {
+		t.Errorf("member: %+v, %v", m, err)
+	}
+	if us, err := s.Users(ctx, []chat.UserID{"ann"}); err != nil || len(us) != 0 {
+		t.Errorf("users: %+v, %v", us, err)
+	}
 	cursors, err := s.Cursors(ctx, 0)
 	must(t, err)
 	if len(cursors) != 1 || cursors[0] != (store.Cursor{Consumer: "user-rooms", Position: 6}) {

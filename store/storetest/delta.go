@@ -108,7 +108,7 @@ func checkDeltaEdges(t *testing.T, d store.Driver) {
 	wantKind(t, err, chat.NotFound)
 	r := w.rooms["r"].Room
 	beyond := get(shard(t, d).Delta(ctx, "r", r.Rev+5, 10, 0))(t)
-	same(t, "beyond the rev", beyond, chat.Delta{Room: r, After: r.Rev + 5, Rev: r.Rev})
+	same(t, "beyond the rev", beyond, chat.Delta{Room: r, After: r.Rev + 5, Rev: r.Rev, Reset: true})
 	for limit := range 3 { // a limit of 0 goes on too
 		c := newClient("r")
 		for c.step(t, d, limit) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -227,7 +228,7 @@ func checkHeads(t *testing.T, d store.Driver) {
 
 func checkMembers(t *testing.T, d store.Driver) {
 	w := newWorld(t, d)
-	roles := []chat.Role{chat.RoleMember, chat.RoleNone, chat.RoleModerator, chat.RoleBanned, chat.RoleOwner}
+	roles := []chat.Role{chat.RoleMember, chat.RoleNone, chat.RoleModerator, chat.RoleBanned, chat.RoleOwner, chat.RoleMuted}
 	for i, id := range odd {
 		w.member("r", chat.UserID(id), roles[i%len(roles)])
 		w.member("s", chat.UserID(id), chat.RoleMember)
@@ -238,7 +239,7 @@ func checkMembers(t *testing.T, d store.Driver) {
 		var got []chat.Member
 		after := chat.UserID("")
 		for {
-			page := get(d.Members(ctx, "r", after, limit))(t)
+			page := get(d.Members(ctx, "r", chat.RoleNone, after, limit))(t)
 			if len(page) > limit {
 				t.Fatalf("%d members, asked for %d", len(page), limit)
 			}
@@ -250,13 +251,21 @@ func checkMembers(t *testing.T, d store.Driver) {
 		}
 		same(t, fmt.Sprint("pages of ", limit), got, present)
 	}
-	same(t, "members of an unknown room", get(d.Members(ctx, "absent", "", 9))(t), nil)
+	for _, role := range roles {
+		if role == chat.RoleNone {
+			continue
+		}
+		with := w.rooms["r"].sorted(func(m chat.Member) bool { return m.Role == role })
+		same(t, "members with role "+role.String(), get(d.Members(ctx, "r", role, "", 100))(t), with)
+		same(t, "the next of them", get(d.Members(ctx, "r", role, with[0].User, 2))(t), with[1:3])
+	}
+	same(t, "members of an unknown room", get(d.Members(ctx, "absent", chat.RoleNone, "", 9))(t), nil)
 }
 
 func checkUserRooms(t *testing.T, d store.Driver) {
 	w := newWorld(t, d)
 	var want []store.UserRoom
-	roles := []chat.Role{chat.RoleMember, chat.RoleNone, chat.RoleModerator, chat.RoleBanned, chat.RoleOwner}
+	roles := []chat.Role{chat.RoleMember, chat.RoleNone, chat.RoleModerator, chat.RoleBanned, chat.RoleOwner, chat.RoleMuted}
 	for i, id := range odd {
 		u := store.UserRoom{User: "ann", Room: chat.RoomID(id), Role: roles[i%len(roles)], Rev: chat.Rev(i), Read: chat.Seq(2 * i)}
 		w.batch.more.UserRooms = append(w.batch.more.UserRooms, u, store.UserRoom{User: "bob", Room: u.Room, Role: chat.RoleMember})
@@ -266,16 +275,44 @@ func checkUserRooms(t *testing.T, d store.Driver) {
 	}
 	w.commit()
 	slices.SortFunc(want, func(a, b store.UserRoom) int { return cmp.Compare(a.Room, b.Room) })
-	same(t, "rooms", get(d.UserRooms(ctx, "ann", 100))(t), want)
-	same(t, "the first rooms", get(d.UserRooms(ctx, "ann", 3))(t), want[:3])
+	same(t, "rooms", get(d.UserRooms(ctx, "ann", "", 100))(t), want)
+	same(t, "the first rooms", get(d.UserRooms(ctx, "ann", "", 3))(t), want[:3])
+	for i := range want {
+		same(t, "the rooms behind one", get(d.UserRooms(ctx, "ann", want[i].Room, 100))(t), want[i+1:])
+	}
 	for _, u := range want {
 		same(t, "one room", get(d.UserRoom(ctx, "ann", u.Room))(t), u)
 	}
 	_, err := d.UserRoom(ctx, "ann", "nowhere")
 	wantKind(t, err, chat.NotFound)
-	same(t, "rooms of an unknown user", get(d.UserRooms(ctx, "absent", 3))(t), nil)
+	same(t, "rooms of an unknown user", get(d.UserRooms(ctx, "absent", "", 3))(t), nil)
 	gone := store.UserRoomKey{User: "ann", Room: chat.RoomID(odd[1])} // kept, not listed
 	same(t, "role in a room left", get(d.Load(ctx, &store.Need{UserRooms: []store.UserRoomKey{gone}}))(t).UserRooms[gone].Read, chat.Seq(2))
+}
+
+// checkUsers writes what is known of users, and reads it on both ways.
+func checkUsers(t *testing.T, d store.Driver) {
+	w := newWorld(t, d)
+	var ids []chat.UserID
+	want := map[chat.UserID]chat.User{}
+	for i, id := range odd {
+		u := chat.User{ID: chat.UserID(id), Name: "name of " + id, Avatar: "https://example.org/" + strconv.Itoa(i), Data: `{"n":1}`, Named: int64(i)}
+		ids = append(ids, u.ID)
+		want[u.ID] = u
+		w.batch.more.Users = append(w.batch.more.Users, u)
+	}
+	w.commit()
+	bare := chat.User{ID: ids[0]} // every column is replaced
+	want[bare.ID] = bare
+	w.write(store.Changes{Users: []chat.User{bare}})
+	asked := append([]chat.UserID{"absent"}, ids...)
+	got := map[chat.UserID]chat.User{}
+	for _, u := range get(d.Users(ctx, asked))(t) {
+		got[u.ID] = u
+	}
+	same(t, "users", got, want)
+	same(t, "users loaded", get(d.Load(ctx, &store.Need{Users: append(asked, ids[1])}))(t).Users, want)
+	same(t, "nobody", get(d.Users(ctx, nil))(t), nil)
 }
 
 func checkOnline(t *testing.T, d store.Driver) {
@@ -315,12 +352,18 @@ func cancelledCalls(d *store.Shard, at store.Position) map[string]error {
 	errs["Commit"] = d.Commit(c, 0, at, &store.Changes{})
 	_, errs["Room"] = d.Room(c, "r")
 	_, errs["Heads"] = d.Heads(c, []chat.RoomID{"r"})
+	_, errs["Rooms"] = d.Rooms(c, []chat.RoomID{"r"})
+	_, errs["ListRooms"] = d.ListRooms(c, store.RoomFilter{Limit: 1})
+	_, errs["Others"] = d.Others(c, []store.Range{{Room: "r", User: "ann", To: 1}})
+	_, _, errs["MessagesBy"] = d.MessagesBy(c, "ann", store.MessageRef{}, 1)
 	_, _, errs["Messages"] = d.Messages(c, "r", store.Page{Limit: 1})
 	_, errs["Delta"] = d.Delta(c, "r", 0, 1, 0)
 	_, errs["Member"] = d.Member(c, "r", "ann")
-	_, errs["Members"] = d.Members(c, "r", "", 1)
+	_, errs["Members"] = d.Members(c, "r", chat.RoleNone, "", 1)
 	_, errs["Online"] = d.Online(c, "r", 1)
-	_, errs["UserRooms"] = d.UserRooms(c, "ann", 1)
+	_, errs["Users"] = d.Users(c, []chat.UserID{"ann"})
+	_, errs["UserRooms"] = d.UserRooms(c, "ann", "", 1)
+	_, errs["Access"] = d.Access(c, "ann")
 	_, errs["Outbox"] = d.Outbox(c, 0, 0, 1)
 	_, errs["UserRoom"] = d.UserRoom(c, "ann", "r")
 	_, errs["Cursors"] = d.Cursors(c, 0)

@@ -82,7 +82,9 @@ func (w *world) post(id chat.RoomID, user chat.UserID, text, key string) chat.Se
 	r := w.room(id)
 	rev := w.bump(r)
 	r.LastSeq++
-	m := chat.Message{Room: id, Seq: r.LastSeq, Rev: rev, Created: rev, User: user, Text: text, Time: w.now, Key: key}
+	r.Active = w.now
+	m := chat.Message{Room: id, Seq: r.LastSeq, Rev: rev, Created: rev, User: user, Name: "name of " + string(user),
+		Text: text, Time: w.now, Key: key}
 	if key != "" {
 		m.Digest = (&chat.Draft{Text: text}).Digest()
 	}
@@ -125,7 +127,11 @@ func (w *world) react(id chat.RoomID, seq chat.Seq, user chat.UserID, emoji stri
 
 func (w *world) member(id chat.RoomID, user chat.UserID, role chat.Role) {
 	r := w.room(id)
-	m := chat.Member{Room: id, User: user, Name: "name of " + string(user), Role: role, Rev: w.bump(r), Since: w.now}
+	m := chat.Member{Room: id, User: user, Name: "name of " + string(user), Avatar: "/" + string(user), Role: role,
+		Rev: w.bump(r), Since: w.now}
+	if role.Ends() {
+		m.Until, m.Data = w.now+1000, `{"of":"`+string(id)+`"}`
+	}
 	if r.members[user].Role.Present() {
 		r.Members--
 	}
@@ -138,7 +144,8 @@ func (w *world) member(id chat.RoomID, user chat.UserID, role chat.Role) {
 
 func (w *world) rename(id chat.RoomID, title string) {
 	r := w.room(id)
-	r.Title, r.Open, r.ReadOnly = title, !r.Open, !r.ReadOnly
+	r.Title, r.Open, r.ReadOnly, r.Archived = title, !r.Open, !r.ReadOnly, !r.Archived
+	r.Topic, r.Avatar, r.Data = "topic of "+title, "/"+title, `{"a":1}`
 	r.InfoRev = w.bump(r)
 }
 
@@ -245,7 +252,7 @@ func (w *world) verify() {
 		for user, m := range r.members {
 			same(w.t, "member", get(w.d.Member(ctx, id, user))(w.t), m)
 		}
-		same(w.t, "members", get(w.d.Members(ctx, id, "", len(r.members)+1))(w.t),
+		same(w.t, "members", get(w.d.Members(ctx, id, chat.RoleNone, "", len(r.members)+1))(w.t),
 			r.sorted(func(m chat.Member) bool { return m.Role.Present() }))
 	}
 	same(w.t, "faults", get(w.d.Check(ctx))(w.t), nil)

@@ -107,6 +107,7 @@ func checkAtomic(t *testing.T, d store.Driver) {
 			Members:   []chat.Member{{Room: "r", User: "bob", Role: chat.RoleOwner, Rev: 99}},
 			Insert:    []chat.Message{{Room: "new", Seq: 1, Rev: 1, Created: 1, User: "ann", Text: "x"}, bad},
 			UserRooms: []store.UserRoom{{User: "bob", Room: "r", Role: chat.RoleOwner}},
+			Users:     []chat.User{{ID: "bob", Name: "Bob"}},
 			Online:    []store.OnlineChange{{Room: "r", OnlineEntry: store.OnlineEntry{User: "bob", Node: "n"}, On: true}},
 			Reactions: []store.ReactionChange{{ReactionKey: store.ReactionKey{Room: "r", Seq: 1, Emoji: "+", User: "bob"}, On: true}},
 			Cursors:   []store.Cursor{{Consumer: "c", Position: 5}},
@@ -121,7 +122,8 @@ func checkAtomic(t *testing.T, d store.Driver) {
 		wantKind(t, err, chat.NotFound)
 		_, err = d.Member(ctx, "r", "bob")
 		wantKind(t, err, chat.NotFound)
-		same(t, "rooms of bob", get(d.UserRooms(ctx, "bob", 9))(t), nil)
+		same(t, "rooms of bob", get(d.UserRooms(ctx, "bob", "", 9))(t), nil)
+		same(t, "users", get(d.Users(ctx, []chat.UserID{"bob"}))(t), nil)
 		same(t, "online", get(d.Online(ctx, "r", 9))(t), nil)
 		same(t, "cursors", get(d.Cursors(ctx, 0))(t), nil)
 		same(t, "outbox", get(d.Outbox(ctx, 0, 0, 9))(t), nil)
@@ -146,7 +148,7 @@ func checkDurable(t *testing.T, h Harness) {
 
 	w.d = h.Reopen(t, d)
 	w.verify()
-	same(t, "rooms of ann", get(w.d.UserRooms(ctx, "ann", 9))(t),
+	same(t, "rooms of ann", get(w.d.UserRooms(ctx, "ann", "", 9))(t),
 		[]store.UserRoom{{User: "ann", Room: "r", Role: chat.RoleOwner, Rev: 4, Read: 3}})
 	same(t, "online", get(w.d.Online(ctx, "r", 9))(t), []store.OnlineEntry{{User: "ann", Node: "n1"}})
 	same(t, "cursors", get(w.d.Cursors(ctx, 0))(t), []store.Cursor{{Consumer: "c", Position: 1}})
@@ -237,13 +239,13 @@ func checkKeys(t *testing.T, d store.Driver) {
 func checkReplace(t *testing.T, d store.Driver) {
 	w := newWorld(t, d)
 	w.write(store.Changes{
-		Rooms:     []chat.Room{{ID: "r", Title: "a", Open: true, LastSeq: 1, Rev: 2, InfoRev: 1, Members: 1, Created: 5}},
-		Members:   []chat.Member{{Room: "r", User: "ann", Name: "a", Role: chat.RoleMember, Rev: 1, Since: 5}},
-		Insert:    []chat.Message{{Room: "r", Seq: 1, Rev: 2, Created: 2, User: "ann", Text: "a", Time: 5, Key: "k", Digest: -7, ReplyTo: 1, Data: []byte(`{"a":1}`)}},
+		Rooms:     []chat.Room{{ID: "r", Title: "a", Open: true, LastSeq: 1, Rev: 2, InfoRev: 1, Members: 1, Created: 5, Topic: "a", Avatar: "/a", Data: "1"}},
+		Members:   []chat.Member{{Room: "r", User: "ann", Name: "a", Role: chat.RoleMuted, Rev: 1, Since: 5, Avatar: "/a", Data: "1", Until: 7}},
+		Insert:    []chat.Message{{Room: "r", Seq: 1, Rev: 2, Created: 2, User: "ann", Name: "Ann", Text: "a", Time: 5, Key: "k", Digest: -7, ReplyTo: 1, Data: []byte(`{"a":1}`)}},
 		UserRooms: []store.UserRoom{{User: "ann", Room: "r", Role: chat.RoleMember, Rev: 1, Read: 1}},
 	})
-	room := chat.Room{ID: "r", Title: "b", ReadOnly: true, LastSeq: 1, Rev: 5, InfoRev: 4, Members: 1, Created: 6}
-	member := chat.Member{Room: "r", User: "ann", Name: "b", Role: chat.RoleOwner, Rev: 3, Since: 6}
+	room := chat.Room{ID: "r", Title: "b", ReadOnly: true, LastSeq: 1, Rev: 5, InfoRev: 4, Members: 1, Created: 6, Topic: "b", Data: "{}"}
+	member := chat.Member{Room: "r", User: "ann", Name: "b", Role: chat.RoleOwner, Rev: 3, Since: 6, Avatar: "/b", Data: "{}"}
 	mine := store.UserRoom{User: "ann", Room: "r", Role: chat.RoleOwner, Rev: 3, Read: 7}
 	w.write(store.Changes{
 		Rooms: []chat.Room{room}, Members: []chat.Member{member}, UserRooms: []store.UserRoom{mine},
@@ -251,10 +253,10 @@ func checkReplace(t *testing.T, d store.Driver) {
 	})
 	same(t, "room", get(d.Room(ctx, "r"))(t), room)
 	same(t, "member", get(d.Member(ctx, "r", "ann"))(t), member)
-	same(t, "user room", get(d.UserRooms(ctx, "ann", 9))(t), []store.UserRoom{mine})
+	same(t, "user room", get(d.UserRooms(ctx, "ann", "", 9))(t), []store.UserRoom{mine})
 	ms, _, err := d.Messages(ctx, "r", store.Page{Limit: 9})
 	must(t, err)
-	same(t, "message", ms, []chat.Message{{Room: "r", Seq: 1, Rev: 5, Created: 2, User: "ann", Text: "b", Time: 5, Key: "k",
+	same(t, "message", ms, []chat.Message{{Room: "r", Seq: 1, Rev: 5, Created: 2, User: "ann", Name: "Ann", Text: "b", Time: 5, Key: "k",
 		Digest: -7, ReplyTo: 1, Data: []byte(`{"b":2}`), Edited: 6}})
 }
 
@@ -291,7 +293,7 @@ func checkOddIDs(t *testing.T, d store.Driver) {
 			t.Errorf("key %q found message %d", k.Key, seq)
 		}
 	}
-	same(t, "rooms of ann", len(get(d.UserRooms(ctx, "ann", 100))(t)), len(odd))
+	same(t, "rooms of ann", len(get(d.UserRooms(ctx, "ann", "", 100))(t)), len(odd))
 }
 
 func checkSharesNothing(t *testing.T, d store.Driver) {

@@ -107,7 +107,7 @@ func TestOtherRoomsAreCounted(t *testing.T) {
 	n := startNode(t)
 	ada := enter(t, n, "ada", "#room=work")
 	ada.wait("the room", `document.querySelector('#title').textContent === 'work'`)
-	ada.do(chromedp.SendKeys("#room-name", "tea & talk\r"))
+	ada.do(chromedp.SendKeys("#room-name", "tea & talk\r"), chromedp.WaitVisible("#ask-join"), chromedp.Click("#ask-join"))
 	ada.wait("the new room", `document.querySelector('#title').textContent === 'tea & talk' && location.hash === '#room=tea%20%26%20talk'`)
 	ada.wait("both rooms in the list", `document.querySelectorAll('#room-list a').length === 2`)
 
@@ -132,15 +132,13 @@ func TestOtherRoomsAreCounted(t *testing.T) {
 
 func TestOlderMessages(t *testing.T) {
 	n := startNode(t)
-	ada := enter(t, n, "ada", "")
-	ada.do(chromedp.Navigate("about:blank"))
 	var want []string
 	for i := range 100 {
 		text := fmt.Sprintf("message %d", i)
 		n.post(fmt.Sprintf("user%d", i/50), "lobby", text)
 		want = append(want, text)
 	}
-	ada.do(chromedp.Navigate(n.url()))
+	ada := enter(t, n, "ada", "")
 	ada.waitMessage("message 99")
 	if n := len(ada.messages()); n >= 100 {
 		t.Fatalf("%d messages were loaded at once", n)

@@ -5,6 +5,7 @@ package browser
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
 	"github.com/roomtide/roomtide/internal/testprocess"
@@ -74,15 +76,17 @@ func run(m *testing.M) (int, error) {
 // node is one roomtide process that can be killed and started again with the
 // same data and address.
 type node struct {
-	t    *testing.T
+	t    testing.TB
 	addr string
 	dir  string
+	args []string // flags besides those that every node has
 	cmd  *exec.Cmd
 	log  strings.Builder // of the process that ran last; read it after kill
 }
 
-func startNode(t *testing.T) *node {
-	n := &node{t: t, addr: testprocess.FreeAddr(t), dir: t.TempDir()}
+func startNode(t testing.TB, args ...string) *node {
+	t.Helper()
+	n := &node{t: t, addr: testprocess.FreeAddr(t), dir: t.TempDir(), args: args}
 	n.start()
 	t.Cleanup(func() {
 		n.kill()
@@ -99,7 +103,7 @@ func (n *node) url() string { return "http://" + n.addr + "/" }
 func (n *node) start() {
 	n.t.Helper()
 	n.log.Reset()
-	n.cmd = exec.Command(program, "serve", "--listen", n.addr, "--data-dir", n.dir)
+	n.cmd = exec.Command(program, append([]string{"serve", "--listen", n.addr, "--data-dir", n.dir, "--no-rate-limits"}, n.args...)...)
 	n.cmd.Stderr = &n.log
 	out, err := n.cmd.StdoutPipe()
 	if err != nil {
@@ -127,36 +131,92 @@ func (n *node) kill() {
 	n.cmd = nil
 }
 
+// run runs a verb of the program on the node's data and returns what it prints.
+func (n *node) run(args ...string) string {
+	n.t.Helper()
+	out, err := exec.CommandContext(n.t.Context(), program, append(args, "--data-dir", n.dir)...).Output()
+	if err != nil {
+		n.t.Fatalf("%v: %v", args, err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// token is a token of a user for rooms.
+func (n *node) token(user string, rooms ...string) string {
+	n.t.Helper()
+	args := []string{"token", "--user", user}
+	for _, room := range rooms {
+		args = append(args, "--room", room)
+	}
+	return n.run(args...)
+}
+
 // post sends a message over HTTP.
 func (n *node) post(user, room, text string) {
 	n.t.Helper()
-	body := strings.NewReader(`{"message":` + strconv.Quote(text) + `}`)
-	req, err := http.NewRequest("POST", n.url()+"v1/rooms/"+room+"/messages", body)
+	n.call("POST", "v1/rooms/"+room+"/messages", user, `{"message":`+strconv.Quote(text)+`}`, nil)
+}
+
+// texts are the messages of the lobby, in order.
+func (n *node) texts(t testing.TB) (texts []string) {
+	t.Helper()
+	for last := 0; ; {
+		var page struct {
+			Messages []struct {
+				Seq     int
+				Message string
+			}
+			More bool
+		}
+		n.call("GET", fmt.Sprintf("v1/rooms/lobby/messages?limit=100&after=%d", last), "ben", "", &page)
+		for _, m := range page.Messages {
+			texts, last = append(texts, m.Message), m.Seq
+		}
+		if !page.More {
+			return texts
+		}
+	}
+}
+
+// call makes an HTTP request, as a guest or with "Bearer " and a key, and decodes the
+// answer, if it is wanted.
+func (n *node) call(method, path, user, body string, answer any) {
+	n.t.Helper()
+	req, err := http.NewRequestWithContext(n.t.Context(), method, n.url()+path, strings.NewReader(body))
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	req.Header.Set("Roomtide-User", user)
+	if strings.HasPrefix(user, "Bearer ") {
+		req.Header.Set("Authorization", user)
+	} else {
+		req.Header.Set("Roomtide-User", user)
+	}
 	req.Header.Set("Content-Type", "application/json")
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	res.Body.Close()
+	defer res.Body.Close()
 	if res.StatusCode/100 != 2 {
-		n.t.Fatalf("posting a message: %s", res.Status)
+		n.t.Fatalf("%s %s: %s", method, path, res.Status)
+	}
+	if answer != nil {
+		if err := json.NewDecoder(res.Body).Decode(answer); err != nil {
+			n.t.Fatal(err)
+		}
 	}
 }
 
 // window is one user's browser window, with storage of its own.
 type window struct {
-	t    *testing.T
+	t    testing.TB
 	name string
 	ctx  context.Context
 }
 
 // openWindow opens a window that fails the test if its page throws an
 // exception or breaks its own content security policy.
-func openWindow(t *testing.T, name string) *window {
+func openWindow(t testing.TB, name string) *window {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
 	w := &window{t: t, name: name, ctx: ctx}
@@ -184,7 +244,7 @@ func openWindow(t *testing.T, name string) *window {
 }
 
 // enter opens the page in a new window and signs in as a guest.
-func enter(t *testing.T, n *node, name, hash string) *window {
+func enter(t testing.TB, n *node, name, hash string) *window {
 	t.Helper()
 	w := openWindow(t, name)
 	w.enter(n, hash)
@@ -194,7 +254,18 @@ func enter(t *testing.T, n *node, name, hash string) *window {
 func (w *window) enter(n *node, hash string) {
 	w.t.Helper()
 	w.do(chromedp.Navigate(n.url()+hash), chromedp.WaitVisible("#name"), chromedp.SendKeys("#name", w.name+"\r"))
+	if hash != "" { // a room that the user is not in yet
+		w.do(chromedp.WaitVisible("#ask-join"), chromedp.Click("#ask-join"))
+	}
 	w.waitOnline()
+}
+
+// beforeEachPage runs a script in every page that the window opens, before its own.
+func (w *window) beforeEachPage(script string) {
+	w.t.Helper()
+	if _, err := chromedp.Call(w.ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script}); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 func (w *window) do(steps ...chromedp.Action[chromedp.Void]) {

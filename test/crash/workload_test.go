@@ -295,11 +295,11 @@ func (w *workload) finish() consistency.Final {
 	close(w.stop)
 	w.writing.Wait()
 	w.sendAgain()
-	c := w.dial("writer0") // a member may read
-	defer c.Close()
 	final, end := consistency.Final{}, map[chat.RoomID]chat.Seq{}
+	for i := range writers {
+		w.readAs(fmt.Sprint("writer", i), final)
+	}
 	for _, room := range rooms {
-		final[room] = w.readAll(c, room)
 		end[room] = chat.Seq(len(final[room]))
 	}
 	w.end.Store(&end)
@@ -333,6 +333,32 @@ func (w *workload) sendAgain() {
 			again.OK(got.Seq, got.Rev)
 		}
 		c.Close()
+	}
+}
+
+// readAs adds to final what the store holds, with the keys of the user's own messages,
+// as only the sender of a message is told its key.
+func (w *workload) readAs(user string, final consistency.Final) {
+	c := w.dial(user)
+	defer c.Close()
+	for _, room := range rooms {
+		all := w.readAll(c, room)
+		if final[room] == nil {
+			final[room] = all
+			continue
+		}
+		if len(final[room]) != len(all) {
+			w.t.Errorf("%s: %s sees %d messages, others %d", room, user, len(all), len(final[room]))
+			continue
+		}
+		for i := range all {
+			if m := &final[room][i]; m.Key == "" {
+				m.Key = all[i].Key
+			}
+			if all[i].Key = final[room][i].Key; all[i] != final[room][i] {
+				w.t.Errorf("%s: %s sees %+v, others %+v", room, user, all[i], final[room][i])
+			}
+		}
 	}
 }
 

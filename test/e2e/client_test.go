@@ -94,19 +94,25 @@ func TestClient(t *testing.T) {
 
 	user1.Typing("room1", true)
 	wantEvent(t, user2, "typing", func(ev client.Event) bool { return ev.Kind == chat.EventTyping && ev.User == "user1" && ev.On })
-	if unread, err := user2.Read(ctx, "room1", 2); err != nil || unread != 1 {
-		t.Errorf("unread %d, %v", unread, err)
+	if unread, err := user2.Read(ctx, "room1", 1); err != nil || unread.Count != 1 {
+		t.Errorf("unread %d, %v", unread.Count, err)
 	}
 	members, count, _, err := user1.Members(ctx, "room1", "")
 	if err != nil || count != 2 || len(members) != 2 || members[1].User != "user2" {
 		t.Errorf("members: %+v, %d, %v", members, count, err)
+	}
+	if ms, more, err := user1.MembersWith(ctx, "room1", chat.RoleModerator, ""); err != nil || len(ms) != 0 || more {
+		t.Errorf("moderators: %+v, %v", ms, err)
+	}
+	if us, err := user1.Users(ctx, "user1", "user2"); err != nil || len(us) != 0 { // guests have no profile
+		t.Errorf("users: %+v, %v", us, err)
 	}
 	online, count, err := user1.Online(ctx, "room1")
 	if err != nil || count != 2 || len(online) != 2 {
 		t.Errorf("online: %v, %d, %v", online, count, err)
 	}
 	mine, err := user2.Rooms(ctx)
-	if err != nil || len(mine) != 1 || mine[0].Room.ID != "room1" || mine[0].Unread != 1 || mine[0].Read != 2 {
+	if err != nil || len(mine) != 1 || mine[0].Room.ID != "room1" || mine[0].Unread.Count != 1 || mine[0].Read != 1 {
 		t.Errorf("rooms: %+v, %v", mine, err)
 	}
 	if err := user2.Leave(ctx, "room1"); err != nil {

@@ -23,7 +23,7 @@ import (
 // bytes each in an answer.
 func (b *backEnd) fillRoom(room string, n int) {
 	b.t.Helper()
-	body, err := json.Marshal(map[string]any{"message": strings.Repeat("\x01", 4000), "data": strings.Repeat("d", 16<<10-2)})
+	body, err := json.Marshal(map[string]any{"message": "x" + strings.Repeat("\x01", 3999), "data": strings.Repeat("d", 16<<10-2)})
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -23,7 +23,7 @@ var modes = []mode{
 	{name: "polling", transport: "polling", options: fields{"transports": []string{"polling"}, "upgrade": false}},
 	{name: "websocket", transport: "websocket", options: fields{"transports": []string{"websocket"}}},
 	{name: "upgrade", transport: "websocket", options: fields{"transports": []string{"polling", "websocket"}}},
-	{name: "compressed", transport: "websocket", options: fields{"transports": []string{"websocket"}}, env: []string{"ROOMTIDE_COMPRESSION=true"}},
+	{name: "compressed", transport: "websocket", options: fields{"transports": []string{"websocket"}, "protocols": []string{"chat", "x"}}, env: []string{"ROOMTIDE_COMPRESSION=true"}},
 }
 
 type mode struct {
@@ -163,14 +163,14 @@ func (c *stockClient) exchange(w *fixture) {
 func (c *stockClient) refusals() {
 	c.t.Helper()
 	elsewhere := fields{"room": "elsewhere", "message": "x"}
-	if r := c.request("message", elsewhere); r.Type != "error" || r.Code != "not_found" {
+	if r := c.request("message", elsewhere); r.Type != "error" || r.Code != "not_member" || r.Room != "elsewhere" {
 		c.t.Fatalf("elsewhere: %+v", r)
 	}
-	if r := c.request("message", fields{"room": 1}); r.Code != "invalid" || !strings.Contains(r.Message, "room") {
-		c.t.Fatalf("a number: %+v", r)
+	if r := c.request("message", fields{"room": 1.5}); r.Code != "invalid" || !strings.Contains(r.Message, "room") {
+		c.t.Fatalf("a fraction: %+v", r)
 	}
 	c.emit("message", elsewhere)
-	if e := c.next("error"); e.Type != "error" || e.Code != "not_found" {
+	if e := c.next("error"); e.Type != "error" || e.Code != "not_member" {
 		c.t.Fatalf("elsewhere: %+v", e)
 	}
 	c.emit("nonsense", fields{})

@@ -27,6 +27,12 @@ var versions = []struct{ name, version string }{
 	{"io4", "4.8.4"}, {"io3", "3.1.3"}, {"io2", "2.5.0"}, {"io1", "1.7.4"},
 }
 
+// collectors are the clients that put all that waits into one request to poll with:
+// those before 4.5.
+var collectors = []struct{ name, version string }{
+	{"io44", "4.4.1"}, {"io3", "3.1.3"}, {"io2", "2.5.0"}, {"io1", "1.7.4"},
+}
+
 // Set by TestMain, once.
 var (
 	program  *testprocess.Program
@@ -71,6 +77,7 @@ func install() (dir string, err error) {
 	for _, v := range versions {
 		args = append(args, v.name+"@npm:socket.io-client@"+v.version)
 	}
+	args = append(args, "io44@npm:socket.io-client@4.4.1")
 	args = append(args, "socket.io@4.8.3") // the server that "roomtide bench --node" measures
 	if out, err := exec.CommandContext(ctx, "npm", args...).CombinedOutput(); err != nil {
 		return "", errors.Join(fmt.Errorf("npm install: %w\n%s", err, out), os.RemoveAll(dir))

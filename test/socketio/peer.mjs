@@ -76,10 +76,10 @@ export function peer(io) {
 }
 
 // sample runs code of the documentation with another address, and keeps what it prints.
-export function sample(io, code, url) {
+export function sample(io, code, url, token) {
   const printed = [];
-  const console = { log: (s) => printed.push(s) };
-  new Function('io', 'console', code.replace('https://chat.example.org', url))(io, console);
+  const console = { log: (...list) => printed.push(list.join(' ')) };
+  new Function('io', 'console', 'token', code.replace('https://chat.example.org', url))(io, console, token);
   return { printed: (n) => until(() => `${n} lines, printed ${JSON.stringify(printed)}`, () => printed.length >= n && printed) };
 }
 
@@ -107,6 +107,29 @@ export function resuming(io, code, url, options, user) {
     has: (room, seq) => until(() => `message ${seq}, have ${messages(room).length}`, () => messages(room).some((m) => m.seq >= seq)),
     applied: (room) => applied.filter((e) => e.room === room).map(({ type, seq, rev, message }) => ({ type, seq, rev, message })),
     connects: () => connects,
+    close: () => (socket.disconnect(), true),
+  };
+}
+
+// backlogged runs the samples of "Coming back" of a client that has written much before
+// it is connected.
+export function backlogged(io, code, url, options, user, room, texts) {
+  const socket = io.connect(url, { forceNew: true, autoConnect: false, reconnectionDelay: 20, ...options });
+  if (io.protocol < 5) socket.on('connect', () => socket.emit('hello', { user }));
+  const received = [];
+  let connects = 0, disconnect, goodbye;
+  const { join, send, unsent } = new Function('socket', 'apply', `${code}\nreturn { join, send, unsent };`)(
+    socket, (e) => e.type === 'message' && received.push(e.message));
+  socket.on('connect', () => connects++);
+  socket.on('disconnect', (reason) => { disconnect = reason; });
+  socket.on('goodbye', (g) => { goodbye = g; });
+  join(room);
+  for (const text of texts) send(room, text);
+  socket.open();
+  return {
+    sent: () => until(() => `acks, ${unsent.size} are missing after ${connects} connects`, () => received.length >= texts.length && unsent.size === 0)
+      .then(() => ({ received, connects })),
+    refused: () => until(() => `the end, after ${connects} connects`, () => disconnect && { reason: disconnect, goodbye: goodbye || {}, connects }),
     close: () => (socket.disconnect(), true),
   };
 }

@@ -1,6 +1,7 @@
 /** Where messages are written: drafts, replies, edits. */
-import { $ } from './dom.js';
-import { t } from './strings.js';
+import { $, put, write } from './dom.js';
+import { t, words } from './strings.js';
+import { keep, local } from './storage.js';
 
 const touch = matchMedia('(pointer: coarse)');
 
@@ -8,16 +9,18 @@ export class Composer {
   #chat;
   #timeline;
   #fail;
+  #notice;
   #room = null;
-  #drafts = new Map(); // room id -> text
   #reply = null;
   #edit = null;
+  #over = 0; // characters too many
   #text = $('text');
 
-  constructor(chat, timeline, fail) {
+  constructor(chat, timeline, fail, notice) {
     this.#chat = chat;
     this.#timeline = timeline;
     this.#fail = fail;
+    this.#notice = notice;
     $('composer').addEventListener('submit', (e) => {
       e.preventDefault();
       this.#submit();
@@ -29,29 +32,27 @@ export class Composer {
 
   show(room) {
     this.#cancel();
-    if (this.#room) this.#drafts.set(this.#room.id, this.#text.value);
     this.#room = room;
-    this.#fill(this.#drafts.get(room?.id) ?? '');
+    this.#fill(this.#draft);
     if (!touch.matches) this.#text.focus();
   }
 
   reply(m) {
     this.#cancel();
     this.#reply = m;
-    this.#context(t('replyingTo', { name: this.#room.nameOf(m.user), text: m.message }));
+    this.#context('replyingTo', { name: this.#room.authorOf(m), text: m.message });
   }
 
   edit(m) {
     this.#cancel();
-    this.#drafts.set(this.#room.id, this.#text.value);
     this.#edit = m;
     this.#fill(m.message);
-    this.#context(t('editing'));
+    this.#context('editing', {});
   }
 
-  #context(text) {
+  #context(key, vars) {
     $('context').hidden = false;
-    $('context').querySelector('span').textContent = text;
+    write($('context').querySelector('span'), ...words(key, vars));
     this.#text.focus();
   }
 
@@ -59,7 +60,7 @@ export class Composer {
     const edited = this.#edit;
     this.#edit = this.#reply = null;
     $('context').hidden = true;
-    if (edited) this.#fill(this.#drafts.get(this.#room.id) ?? '');
+    if (edited) this.#fill(this.#draft);
   }
 
   #fill(text) {
@@ -67,9 +68,20 @@ export class Composer {
     this.#measure();
   }
 
+  /** What is written and not sent, kept for each room. */
+  get #draft() {
+    return (this.#room && local.getItem(this.#place())) ?? '';
+  }
+
+  #place() {
+    return `roomtide/draft/${encodeURIComponent(this.#chat.user)}/${this.#room.id}`;
+  }
+
   #typed() {
     this.#measure();
-    if (!this.#edit) this.#chat.typing(this.#room.id, this.#text.value.trim() !== '');
+    if (this.#edit) return;
+    keep(local, this.#place(), this.#text.value.trim() && this.#text.value);
+    this.#chat.typing(this.#room.id, this.#text.value.trim() !== '');
   }
 
   /** Grows with the text and shows when it is too long. */
@@ -77,10 +89,12 @@ export class Composer {
     this.#text.style.height = 'auto';
     if (this.#text.value) this.#text.style.height = `${this.#text.scrollHeight}px`;
     const most = this.#chat.limits.message_runes ?? 4000;
-    const left = most - [...this.#text.value].length;
-    $('left').hidden = left > most / 10;
-    $('left').textContent = left;
-    $('send').disabled = left < 0 || !this.#text.value.trim();
+    const left = most - [...this.#text.value.trim()].length;
+    this.#over = Math.max(0, -left);
+    put($('left'), 'hidden', left > most / 10);
+    put($('left'), 'className', this.#over ? 'sure' : '');
+    write($('left'), String(left));
+    put($('send'), 'disabled', !this.#text.value.trim());
   }
 
   #key(e) {
@@ -100,16 +114,21 @@ export class Composer {
 
   #submit() {
     const text = this.#text.value.trim();
-    if (!text || $('send').disabled) return;
+    if (!text) return;
+    if (this.#over) {
+      this.#notice(t('tooLong', { n: this.#over }));
+      return;
+    }
     if (this.#edit) {
       const { seq, message } = this.#edit;
       if (text === message) this.#cancel();
       else this.#chat.edit(this.#room.id, seq, text).then(() => this.#cancel(), this.#fail);
       return;
     }
-    this.#timeline.follow();
     this.#chat.send(this.#room.id, text, this.#reply?.seq);
+    this.#timeline.follow();
     this.#chat.typing(this.#room.id, false);
+    keep(local, this.#place(), '');
     this.#cancel();
     this.#fill('');
     this.#text.focus();

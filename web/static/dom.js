@@ -14,53 +14,58 @@ export function el(tag, attributes = {}, ...children) {
   return node;
 }
 
+/** A name or text of a user, whose direction is not that of the words around it. */
+export const bdi = (text) => el('bdi', {}, text);
+
+/** Makes node's content the given text and nodes, if it reads differently. */
+export function write(node, ...content) {
+  const text = content.map((part) => part.textContent ?? part).join('');
+  if (node.textContent !== text) node.replaceChildren(...content);
+}
+
+/** Sets a property that costs layout only if it changes. */
+export function put(node, name, value) {
+  if (node[name] !== value) node[name] = value;
+}
+
 /**
  * Makes parent's children the given items, keeping the nodes of those that were
  * there. An item is {id, was, …}; draw(node, item) runs for a new one and when
- * a value in its array was is not the same as before.
+ * a value in its array was is not the same as before. True if anything changed.
  */
 export function sync(parent, items, draw) {
-  const old = new Map(Array.from(parent.children, (node) => [node.dataset.id, node]));
+  const rows = (parent.rows ??= new Map()); // id -> node
+  const ids = new Set(items.map((item) => item.id));
+  let changed = false;
+  for (const [id, node] of rows) {
+    if (ids.has(id)) continue;
+    rows.delete(id);
+    node.remove(); // before the others are placed, which so stay where they are
+    changed = true;
+  }
   let at = parent.firstElementChild;
   for (const item of items) {
-    const id = String(item.id);
-    const node = old.get(id) ?? el('li', { 'data-id': id });
-    old.delete(id);
-    if (node === at) at = at.nextElementSibling;
-    else parent.insertBefore(node, at);
-    if (!node.was || node.was.length !== item.was.length || node.was.some((v, i) => v !== item.was[i])) {
+    let node = rows.get(item.id);
+    if (!node) rows.set(item.id, (node = el('li')));
+    const same = node.was?.length === item.was.length && node.was.every((v, i) => v === item.was[i]);
+    if (!same) {
       node.was = item.was;
       draw(node, item);
     }
+    changed ||= !same || node !== at;
+    if (node === at) at = at.nextElementSibling;
+    else parent.insertBefore(node, at);
   }
-  for (const node of old.values()) node.remove();
-}
-
-const link = /https?:\/\/[\w\-.~:/?#[\]@!$&'()*+,;=%]+/gi;
-
-/** Text as nodes, with web addresses made into links. */
-export function linked(text) {
-  const nodes = [];
-  let from = 0;
-  for (const match of text.matchAll(link)) {
-    // A full stop or a bracket after an address is rarely part of it.
-    const bare = match[0].replace(/[.,;:!?'\]]+$/, '');
-    const address = bare.includes('(') ? bare : bare.replace(/\).*$/, '');
-    if (!URL.canParse(address)) continue;
-    nodes.push(text.slice(from, match.index));
-    nodes.push(el('a', { href: address, target: '_blank', rel: 'noopener noreferrer' }, address));
-    from = match.index + address.length;
-  }
-  nodes.push(text.slice(from));
-  return nodes;
+  return changed;
 }
 
 /** A round badge with the first letter of a name, in a colour of its own. */
 export function avatar(user, name) {
-  let hue = 0;
-  for (const c of user) hue = (hue * 31 + c.codePointAt(0)) % 360;
+  let hash = 0x811c9dc5;
+  for (const c of user) hash = Math.imul(hash ^ c.codePointAt(0), 0x01000193);
+  hash ^= hash >>> 15;
   const node = el('i', { class: 'avatar', 'aria-hidden': 'true' }, [...name][0]?.toUpperCase() ?? '?');
-  node.style.setProperty('--hue', hue);
+  node.style.setProperty('--hue', (hash >>> 0) % 360);
   return node;
 }
 
@@ -68,14 +73,35 @@ export function avatar(user, name) {
 export function soon(draw) {
   let due = false;
   const run = () => {
+    if (!due) return;
     due = false;
     draw();
   };
+  document.addEventListener('visibilitychange', () => document.hidden && run()); // there will be no frame
   return () => {
     if (due) return;
     due = true;
     if (document.hidden) setTimeout(run, 100);
     else requestAnimationFrame(run);
+  };
+}
+
+/** Runs draw now, or when the last time is ms ago. */
+export function paced(ms, draw) {
+  let last = -ms;
+  let timer = 0;
+  return function again() {
+    const wait = last + ms - performance.now();
+    if (timer) return;
+    if (wait > 0) {
+      timer = setTimeout(() => {
+        timer = 0;
+        again();
+      }, wait);
+      return;
+    }
+    last = performance.now();
+    draw();
   };
 }
 
@@ -98,5 +124,19 @@ export function twice(button, ask, act) {
     button.textContent = ask;
     button.classList.add('sure');
     timer = setTimeout(calm, 4_000);
+  });
+}
+
+/** Up and down move the focus within a list whose links or rows are one tab stop. */
+export function arrows(list, select, leave = () => {}) {
+  list.addEventListener('keydown', (e) => {
+    const by = { ArrowUp: -1, ArrowDown: 1 }[e.key];
+    const from = by && e.target.closest(select);
+    if (!from) return;
+    const all = [...list.querySelectorAll(select)];
+    const to = all[all.indexOf(from) + by];
+    if (to) to.focus();
+    else leave(by);
+    e.preventDefault();
   });
 }

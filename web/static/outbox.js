@@ -1,33 +1,48 @@
+import { keep, local } from './storage.js';
+
 /**
  * Messages the server has not confirmed yet, in the order they were written.
  * Each is kept under an entry of its own, so that a reload loses none and two
  * tabs do not overwrite each other. A tab sends what it wrote and what it found
  * when it began; if another tab sends the same, the key makes it one message.
+ * Before it is known whose messages they are, they live as long as the page.
  */
 export class Outbox {
   onchange = () => {}; // another tab removed an item
 
-  #items = new Map(); // key -> {key, room, message, reply_to, time, error}
-  #prefix;
+  #items = new Map(); // key -> {key, room, message, reply_to, time, error, code}
+  #written = new Set(); // keys of those that were written on this page
+  #prefix = ''; // of the entries of the user; empty: not known yet
   #storage;
 
-  constructor(user, storage = globalThis.localStorage) {
-    this.#prefix = `roomtide/out/${encodeURIComponent(user)}/`;
+  constructor(storage = local) {
     this.#storage = storage;
-    const names = Object.keys(storage).filter((n) => n.startsWith(this.#prefix));
-    for (const name of names.sort()) {
-      const item = JSON.parse(storage.getItem(name));
-      this.#items.set(item.key, item);
-    }
     addEventListener('storage', (e) => {
-      if (!e.key?.startsWith(this.#prefix) || e.newValue) return;
+      if (!this.#prefix || !e.key?.startsWith(this.#prefix) || e.newValue) return;
       if (this.#items.delete(e.key.slice(this.#prefix.length))) this.onchange();
     });
+  }
+
+  /** Says whose messages these are: adds those that the user has left behind, and keeps all. */
+  own(user) {
+    const before = this.#prefix;
+    this.#prefix = `roomtide/out/${encodeURIComponent(user)}/`;
+    if (this.#prefix === before) return;
+    const mine = [...this.#items.values()].filter((item) => this.#written.has(item.key));
+    this.#items.clear();
+    const names = Object.keys(this.#storage).filter((n) => n.startsWith(this.#prefix));
+    for (const name of names.sort()) this.#load(name);
+    for (const item of mine) {
+      if (before) this.#storage.removeItem(before + item.key);
+      this.#items.set(item.key, item);
+      this.#keep(item);
+    }
   }
 
   add(room, message, reply_to) {
     const item = { key: uuid7(), room, message, reply_to, time: new Date().toISOString() };
     this.#items.set(item.key, item);
+    this.#written.add(item.key);
     this.#keep(item);
     return item;
   }
@@ -46,16 +61,16 @@ export class Outbox {
     return new Set([...this.#items.values()].filter((item) => !item.error).map((item) => item.room));
   }
 
-  fail(key, error) {
-    this.#update(key, { error });
+  fail(key, error, code) {
+    this.#update(key, { error, code });
   }
 
   retry(key) {
-    this.#update(key, { error: undefined });
+    this.#update(key, { error: undefined, code: undefined });
   }
 
   remove(key) {
-    if (this.#items.delete(key)) this.#storage.removeItem(this.#prefix + key);
+    if (this.#items.delete(key) && this.#prefix) this.#storage.removeItem(this.#prefix + key);
   }
 
   #update(key, change) {
@@ -66,12 +81,17 @@ export class Outbox {
     this.#keep(next);
   }
 
-  #keep(item) {
+  #load(name) {
     try {
-      this.#storage.setItem(this.#prefix + item.key, JSON.stringify(item));
+      const item = JSON.parse(this.#storage.getItem(name));
+      this.#items.set(item.key, item);
     } catch {
-      // Storage is full: the item lives as long as the page.
+      this.#storage.removeItem(name); // written by something else: it would be found each time
     }
+  }
+
+  #keep(item) {
+    if (this.#prefix) keep(this.#storage, this.#prefix + item.key, JSON.stringify(item));
   }
 }
 

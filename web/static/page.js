@@ -1,65 +1,79 @@
 /** The chat page: which room is shown, and drawing what changed. */
-import { $, twice } from './dom.js';
-import { t } from './strings.js';
+import { $, arrows, paced, put, twice, write } from './dom.js';
+import { say, t, words } from './strings.js';
+import { keep, local, session } from './storage.js';
 import { Timeline } from './timeline.js';
 import { Composer } from './composer.js';
-import { address, drawPeople, drawRooms } from './sidebar.js';
+import { Drawers } from './drawers.js';
+import { address, drawPeople, drawRooms, revealRoom } from './sidebar.js';
 
-const FIRST_ROOM = 'lobby';
+const FIRST_ROOM = 'lobby'; // of guests
+const LISTS_EVERY = 200; // milliseconds
+const ANNOUNCE_EVERY = 500;
+const AGAIN = new Set(['busy', 'rate_limited', 'unavailable', 'read_only', 'internal', 'removed']);
 
 export class Page {
   #chat;
+  #guest;
   #draw; // asks for a redraw
   #room = null;
+  #asked = ''; // a room that the user may join, if so wished
   #timeline;
   #composer;
+  #drawers = new Drawers();
+  #lists = paced(LISTS_EVERY, () => this.#drawLists());
   #quiet = 0; // hides the notice
+  #heard = null; // the newest message by others, not announced yet
 
-  constructor(chat, draw) {
+  constructor(chat, guest, draw) {
     this.#chat = chat;
+    this.#guest = guest;
     this.#draw = draw;
-    const fail = (e) => this.#notice(e.code === 'closed' ? t('notConnected') : e.message);
+    const fail = (e) => this.#notice(say('act', e.code, e.message));
     const ask = { reply: (m) => this.#composer.reply(m), edit: (m) => this.#composer.edit(m), fail };
     this.#timeline = new Timeline(chat, ask, draw);
-    this.#composer = new Composer(chat, this.#timeline, fail);
+    this.#composer = new Composer(chat, this.#timeline, fail, (text) => this.#notice(text));
+    $('room-name').placeholder = $('room-name').ariaLabel = t(guest ? 'openRoom' : 'joinRoom');
     $('open-room').addEventListener('submit', (e) => this.#openRoom(e));
-    $('show-rooms').addEventListener('click', () => this.#drawer('rooms'));
-    $('show-people').addEventListener('click', () => this.#drawer('people'));
-    $('shade').addEventListener('click', () => this.#drawer(''));
-    for (const button of document.querySelectorAll('.close')) button.addEventListener('click', () => this.#drawer(''));
-    addEventListener('keydown', (e) => e.key === 'Escape' && this.#drawer(''));
+    $('skip').addEventListener('click', () => $('timeline').focus());
+    $('ask-join').addEventListener('click', () => this.#enter(this.#asked));
+    $('ask-cancel').addEventListener('click', () => this.#goTo(this.#next()));
     $('status').querySelector('button').addEventListener('click', () => this.#again());
+    arrows($('room-list'), 'a');
     twice($('leave'), t('leaveSure'), () => chat.leave(this.#room.id).catch(fail));
     $('signout').addEventListener('click', () => {
-      localStorage.removeItem('roomtide.user');
-      sessionStorage.removeItem('roomtide.token');
+      keep(local, 'roomtide.user', '');
+      keep(session, 'roomtide.user', '');
+      keep(session, 'roomtide.token', '');
       location.reload();
     });
   }
 
-  /** Shows the room of the address, or the one that was shown last. */
+  /** Shows the room of the address, or the one that was shown last. A room that the user is not in is asked for. */
   route() {
-    const named = new URLSearchParams(location.hash.slice(1)).get('room');
-    const id = named || (localStorage.getItem('roomtide.room') ?? FIRST_ROOM);
-    if (!named && id) history.replaceState(null, '', address(id));
-    localStorage.setItem('roomtide.room', id);
-    this.#drawer('');
-    this.#show(id ? this.#chat.join(id) : null);
+    const named = new URLSearchParams(location.hash.slice(1)).get('room') ?? '';
+    const last = local.getItem(this.#lastPlace()) ?? (this.#guest ? FIRST_ROOM : '');
+    const id = named || last || this.#next();
+    this.#drawers.show('');
+    this.#asked = '';
+    if (!id) this.#show(null);
+    else if (id === last || this.#chat.rooms.get(id)?.known || id === this.#room?.id || (this.#guest && id === FIRST_ROOM)) this.#enter(id);
+    else {
+      this.#asked = id; // once the rooms of the user are known
+      this.#show(null);
+    }
   }
 
   roomsChanged() {
-    if (this.#room && !this.#chat.rooms.has(this.#room.id)) {
-      const next = this.#chat.rooms.keys().next().value ?? '';
-      localStorage.setItem('roomtide.room', next);
-      location.hash = next ? address(next) : '';
-    }
+    const room = this.#room;
+    if (room?.code === 'removed' || room?.code === 'banned') keep(local, this.#lastPlace(), ''); // a reload asks before it joins
+    if (!room) this.route();
+    else if (!this.#chat.rooms.has(room.id) && !room.code) this.#goTo(this.#next());
     this.#draw();
   }
 
   roomChanged(room, frame) {
-    if (room === this.#room && frame?.type === 'message' && frame.user !== this.#chat.user) {
-      $('live').textContent = `${room.nameOf(frame.user)}: ${frame.message}`;
-    }
+    if (room === this.#room && frame?.type === 'message' && frame.user !== this.#chat.user) this.#heard = frame;
     this.#draw();
   }
 
@@ -73,27 +87,80 @@ export class Page {
 
   draw() {
     const room = this.#room;
-    const unread = drawRooms(this.#chat, room);
-    document.title = `${unread ? `(${unread}) ` : ''}${room ? `${room.name} · ` : ''}Roomtide`;
-    $('me').textContent = this.#chat.name || this.#chat.user;
     this.#drawStatus();
-    for (const id of ['timeline', 'show-people', 'people']) $(id).hidden = !room;
-    $('composer').hidden = !room || room.error !== '';
-    $('title').textContent = room?.name ?? '';
-    if (!room) return;
-    const silent = room.readOnly && !room.moderates;
-    $('text').disabled = silent;
-    $('text').placeholder = t(silent ? 'readOnly' : 'message');
-    this.#timeline.draw();
-    drawPeople(this.#chat, room);
-    this.#drawTyping();
+    put($('timeline'), 'hidden', !room);
+    put($('composer'), 'hidden', !room || room.error !== '');
+    this.#drawAsk();
+    if (room) {
+      const silent = !room.writable;
+      put($('text'), 'disabled', silent);
+      put($('text'), 'placeholder', t(!silent ? 'message' : room.role === 'muted' ? 'muted' : room.readOnly ? 'readOnly' : 'silent'));
+      this.#drawTyping();
+    }
+    this.#lists();
+    this.#announce();
+    this.#timeline.draw(); // reads the layout, which nothing changes after it
+  }
+
+  /** Tells users of screen readers the newest message by others, at a pace that can be listened to. */
+  #announce = paced(ANNOUNCE_EVERY, () => {
+    if (this.#heard) $('live').textContent = `${this.#room?.authorOf(this.#heard)}: ${this.#heard.message}`;
+    this.#heard = null;
+  });
+
+  #drawLists() {
+    const room = this.#room;
+    const unread = drawRooms(this.#chat, room, this.#timeline.atEnd);
+    put(document, 'title', `${unread ? `(${unread}) ` : ''}${room ? `${room.name} · ` : ''}Roomtide`);
+    write($('me'), this.#chat.name || this.#chat.user);
+    write($('title'), room?.name ?? '');
+    for (const id of ['show-people', 'people']) put($(id), 'hidden', !room || !!room.error);
+    put($('leave'), 'hidden', !room?.present);
+    if (room) drawPeople(this.#chat, room);
+  }
+
+  /** Instead of the messages: whether to join a room, or what to do without one. */
+  #drawAsk() {
+    const { listed } = this.#chat;
+    put($('ask'), 'hidden', !listed || !!this.#room);
+    put($('ask-join'), 'hidden', !this.#asked);
+    put($('ask-cancel'), 'hidden', !this.#asked || this.#chat.rooms.size === 0);
+    if (this.#asked) write($('ask-text'), ...words(this.#guest ? 'askMake' : 'askRoom', { room: this.#asked }));
+    else write($('ask-text'), t('noRoom'));
+  }
+
+  #lastPlace() {
+    return `roomtide/room/${encodeURIComponent(this.#chat.user)}`;
+  }
+
+  /** The room to show when none is named: the one with the newest message. */
+  #next() {
+    const rooms = [...this.#chat.rooms.values()].filter((room) => room.known && !room.error);
+    rooms.sort((a, b) => b.moved - a.moved);
+    return rooms[0]?.id ?? '';
+  }
+
+  #goTo(id) {
+    keep(local, this.#lastPlace(), id);
+    if (location.hash !== address(id)) location.hash = id ? address(id) : '';
+    else this.route();
+  }
+
+  #enter(id) {
+    this.#asked = '';
+    keep(local, this.#lastPlace(), id);
+    if (location.hash !== address(id)) history.replaceState(null, '', address(id));
+    this.#show(this.#chat.join(id));
   }
 
   #show(room) {
-    if (room === this.#room) return;
-    this.#room = room;
-    this.#timeline.show(room);
-    this.#composer.show(room);
+    if (room !== this.#room) {
+      this.#room = room;
+      this.#timeline.show(room);
+      this.#composer.show(room);
+      this.#drawLists();
+      revealRoom(room?.id);
+    }
     this.#draw();
   }
 
@@ -101,41 +168,39 @@ export class Page {
     e.preventDefault();
     const id = $('room-name').value.trim();
     $('room-name').value = '';
-    if (id) location.hash = address(id);
-  }
-
-  /** On small screens the lists are drawers; one at most is open. */
-  #drawer(name) {
-    for (const id of ['rooms', 'people']) $(id).classList.toggle('out', id === name && !$(id).classList.contains('out'));
-    $('shade').hidden = !document.querySelector('.out');
+    if (!id) return;
+    if (location.hash !== address(id)) location.hash = address(id);
+    else this.route();
   }
 
   #again() {
-    if (this.#chat.state === 'online') this.#chat.join(this.#room.id);
+    if (this.#chat.state === 'online') this.#enter(this.#room.id);
     else this.#chat.retryNow();
     this.#draw();
   }
 
   #drawStatus() {
-    const { state, reason, retryAt } = this.#chat;
+    const { state, reason, code, retryAt } = this.#chat;
+    const room = this.#room;
     const [text, button] = $('status').children;
-    let words = '';
-    if (state === 'waiting') words = t('waiting', { n: Math.max(1, Math.ceil((retryAt - Date.now()) / 1000)) });
-    else if (state === 'connecting') words = t('connecting');
-    else words = this.#room?.error ?? '';
-    if (state !== 'online' && reason) words = `${words} (${reason})`;
-    if (text.textContent !== words) text.textContent = words;
-    $('status').hidden = !words;
-    button.hidden = state === 'connecting';
-    $('chat').dataset.state = state;
+    let line = '';
+    if (code === 'offline' && state !== 'online') line = t('offline');
+    else if (state === 'waiting') line = t('waiting', { n: Math.max(1, Math.ceil((retryAt - Date.now()) / 1000)) });
+    else if (state === 'connecting') line = t('connecting');
+    else if (room?.error) line = say('join', /banned/.test(room.error) ? 'banned' : room.code, room.error);
+    if (state !== 'online' && reason && code !== 'offline') line += ` (${say('no', code, reason)})`;
+    write(text, line);
+    put($('status'), 'hidden', !line);
+    put(button, 'hidden', state === 'connecting' || (state === 'online' && !AGAIN.has(room?.code)));
+    write(button, t(room?.code === 'removed' && state === 'online' ? 'rejoin' : 'tryNow'));
+    if ($('chat').dataset.state !== state) $('chat').dataset.state = state;
   }
 
   #drawTyping() {
     const users = [...(this.#room?.typing.keys() ?? [])].map((user) => this.#room.nameOf(user));
     const [a, b] = users;
     const key = users.length > 2 ? 'typingMany' : `typing${users.length}`;
-    const words = a ? t(key, { a, b }) : '';
-    if ($('typing').textContent !== words) $('typing').textContent = words;
+    write($('typing'), ...(a ? words(key, { a, b }) : []));
   }
 
   #notice(text) {

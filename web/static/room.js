@@ -1,19 +1,28 @@
+const LINES = /[\u202a-\u202e\u2066-\u2069]/g; // turn the text around them
+
 /**
- * The state of a room in this client: the newest messages without holes, the
- * members, the users online. Every durable event has a rev; a room that is complete
- * up to rev R applies the change R+1 and nothing else. Messages are never changed in
- * place, so that === detects the ones to be drawn again.
+ * The state of a room in this client: a run of messages without holes, the members,
+ * the users online. Every durable event has a rev; a room that is complete up to rev
+ * R applies the change R+1 and nothing else. The run is mostly the newest messages;
+ * a reader further up has another, and then `later` is true. Messages are never
+ * changed in place, so that === detects the ones to be drawn again.
  */
 export class Room {
   title = '';
+  topic = '';
+  avatar = '';
+  data; // of the application
   open = true;
   readOnly = false;
+  archived = false;
   role = 'none';
   rev = 0; // complete up to here; 0: not joined yet
   seq = 0; // the newest message
   messages = []; // ascending seq, no holes
   more = false; // there are older ones
-  members = new Map(); // user -> {name, role}
+  later = false; // there are newer ones
+  members = new Map(); // user -> {name, role, avatar, data, until}
+  names = new Map(); // user -> the name in a message, for authors who are not in members
   memberCount = 0;
   online = new Set();
   onlineCount = 0;
@@ -22,7 +31,9 @@ export class Room {
   marks = new Map(); // user -> read mark, from events since the join
   typing = new Map(); // user -> when it expires
   error = ''; // the reason for which a join was refused
+  code = ''; // the same as a code of errors; 'removed' or 'banned': put out while in the room
   last = null; // the newest message, loaded or not
+  moved = 0; // rooms in the order of their newest messages' arrival here
 
   // Owned by the connection.
   wanted = false;
@@ -31,6 +42,8 @@ export class Room {
   flushing = false;
   marking = false;
   loading = false;
+  known = false; // it is a room of the user, as the server says
+  #held = []; // changes to messages that may be on their way in an answer
 
   constructor(id) {
     this.id = id;
@@ -45,12 +58,22 @@ export class Room {
     return this.messages[0]?.seq ?? 0;
   }
 
+  /** The newest message that is loaded, 0 if there is none. */
+  get end() {
+    return this.messages.at(-1)?.seq ?? 0;
+  }
+
   get newest() {
-    return this.messages.at(-1) ?? this.last;
+    return (this.later ? null : this.messages.at(-1)) ?? this.last;
   }
 
   get present() {
     return this.role !== 'none' && this.role !== 'banned';
+  }
+
+  /** The user may write here. */
+  get writable() {
+    return this.role !== 'muted' && !this.archived && (!this.readOnly || this.moderates);
   }
 
   get moderates() {
@@ -58,7 +81,12 @@ export class Room {
   }
 
   nameOf(user) {
-    return this.members.get(user)?.name || user;
+    return plain(this.members.get(user)?.name || this.names.get(user) || user);
+  }
+
+  /** The name of a message's sender, who may have left or never been a member. */
+  authorOf(m) {
+    return plain(this.members.get(m.user)?.name || m.name || m.user);
   }
 
   find(seq) {
@@ -68,7 +96,8 @@ export class Room {
 
   /** Applies an entry of the reply to "rooms". */
   summarize(s) {
-    this.title = s.title ?? '';
+    this.known = true;
+    this.#info(s);
     this.role = s.role ?? this.role;
     this.read = s.read ?? 0;
     this.unread = s.unread ?? 0;
@@ -82,25 +111,31 @@ export class Room {
       this.messages = [];
       this.members.clear();
       this.more = !!ack.more;
+      this.later = false;
     }
     for (const m of ack.messages ?? []) this.put(m);
     for (const m of ack.members ?? []) this.#member(m);
     this.rev = ack.rev;
     this.seq = fresh ? ack.seq : Math.max(this.seq, ack.seq ?? 0);
     this.role = ack.role ?? this.role;
-    this.title = ack.title ?? '';
+    this.#info(ack);
     this.open = ack.open ?? this.open;
     this.readOnly = !!ack.read_only;
     this.memberCount = ack.member_count ?? this.memberCount;
     this.online = new Set(ack.online ?? []);
     this.onlineCount = ack.online_count ?? this.online.size;
-    if (this.read < 0) this.read = this.seq - (ack.unread ?? 0);
-    this.unread = Math.max(0, this.seq - this.read);
+    this.unread = ack.unread ?? this.unread;
+    if (this.read < 0) this.read = ack.read ?? this.seq - this.unread;
+    this.code = this.error = '';
+    this.known = true;
   }
 
-  /** Inserts a message. One older than those that are loaded is left out: it would leave a hole. */
+  /** Inserts a message. One that is not beside those that are loaded is left out: it would leave a hole. */
   put(m) {
+    if (m.seq >= (this.last?.seq ?? 0)) this.last = m;
     if (this.more && m.seq < this.first) return;
+    if (this.later && m.seq > this.end) return;
+    this.#learn(m);
     const at = this.#index(m.seq);
     const old = this.messages[at];
     if (old?.seq !== m.seq) this.messages.splice(at, 0, m);
@@ -109,16 +144,33 @@ export class Room {
 
   /** Adds messages older than all that are loaded. */
   prepend(messages, more) {
-    this.more = false;
-    for (const m of messages) this.put(m);
+    this.messages.unshift(...messages.filter((m) => !this.messages.length || m.seq < this.first));
     this.more = more && messages.length > 0;
+    this.#settle();
   }
 
-  /** Drops the oldest messages beyond count; they can be loaded again. */
-  trim(count) {
-    if (this.loading || this.messages.length <= count) return;
-    this.messages.splice(0, this.messages.length - count);
-    this.more = true;
+  /** Adds messages newer than all that are loaded. */
+  append(messages, more) {
+    this.messages.push(...messages.filter((m) => m.seq > this.end));
+    this.#settle();
+    this.later = more || this.end < this.seq;
+  }
+
+  /** Replaces the messages by another run of the room's. */
+  jump(messages, more) {
+    this.messages = messages;
+    this.more = more;
+    this.#settle();
+    this.later = this.end < this.seq;
+  }
+
+  /** Drops messages beyond count at the end that is farther from the reader; they can be loaded again. */
+  trim(count, oldest = true) {
+    const over = this.messages.length - count;
+    if (this.loading || over <= 0) return;
+    this.messages.splice(oldest ? 0 : count, over);
+    if (oldest) this.more = true;
+    else this.later = true;
   }
 
   /** The connection has ended: drops the state that holds only while connected. */
@@ -139,32 +191,34 @@ export class Room {
   }
 
   on_message(f, me) {
+    if (this.loading) this.#held.push({ f });
     this.put(f);
     this.seq = Math.max(this.seq, f.seq);
     this.typing.delete(f.user);
     if (f.user !== me) this.unread++;
+    else if (!this.unread) this.read = Math.max(this.read, f.seq);
   }
 
   on_edited(f) {
-    const old = this.find(f.seq);
-    if (old) this.put({ ...old, ...f, reactions: f.reactions ?? old.reactions });
+    this.#change(f, (old) => ({ ...old, ...f, reactions: f.reactions ?? old.reactions }));
   }
 
-  on_deleted(f) {
-    const old = this.find(f.seq);
-    if (old) this.put({ ...old, rev: f.rev, message: '', reactions: [], deleted: true });
+  on_deleted(f, me) {
+    const fresh = f.seq > this.read && f.user !== me && !this.find(f.seq)?.deleted;
+    if (fresh && this.unread > 0) this.unread--;
+    this.#change(f, (old) => ({ ...old, rev: f.rev, message: '', reactions: [], deleted: true }));
   }
 
   on_reacted(f) {
-    const old = this.find(f.seq);
-    if (!old) return;
-    const reactions = (old.reactions ?? []).map((r) => ({ ...r }));
-    let r = reactions.find((r) => r.emoji === f.emoji);
-    if (!r) reactions.push((r = { emoji: f.emoji, count: 0, users: [] }));
-    r.users = r.users.filter((u) => u !== f.user);
-    if (f.on) r.users.push(f.user);
-    r.count += f.on ? 1 : -1; // users may hold only some of many
-    this.put({ ...old, rev: f.rev, reactions: reactions.filter((r) => r.count > 0) });
+    this.#change(f, (old) => {
+      const reactions = (old.reactions ?? []).map((r) => ({ ...r }));
+      let r = reactions.find((r) => r.emoji === f.emoji);
+      if (!r) reactions.push((r = { emoji: f.emoji, count: 0, users: [] }));
+      r.users = r.users.filter((u) => u !== f.user);
+      if (f.on) r.users.push(f.user);
+      r.count += f.on ? 1 : -1; // users may hold only some of many
+      return { ...old, rev: f.rev, reactions: reactions.filter((r) => r.count > 0) };
+    });
   }
 
   on_member(f, me) {
@@ -175,7 +229,7 @@ export class Room {
   }
 
   on_room(f) {
-    this.title = f.title ?? '';
+    this.#info(f);
     this.open = !!f.open;
     this.readOnly = !!f.read_only;
   }
@@ -196,17 +250,57 @@ export class Room {
   }
 
   on_read(f, me) {
-    if (f.user !== me) {
-      this.marks.set(f.user, Math.max(f.seq, this.marks.get(f.user) ?? 0));
-      return;
-    }
-    this.read = Math.max(this.read, f.seq);
-    if (f.seq >= this.seq) this.unread = 0;
+    if (f.user === me) this.marked(f.seq, me, f.unread);
+    else this.marks.set(f.user, Math.max(f.seq, this.marks.get(f.user) ?? 0));
+  }
+
+  /** The user's own mark is at seq, set here or by another device; unread: what the server counts after it. */
+  marked(seq, me, unread) {
+    if (seq < this.read) return;
+    const before = this.read;
+    this.read = seq;
+    const after = this.messages.filter((m) => m.seq > seq && m.user !== me && !m.deleted).length;
+    if (seq >= this.seq) this.unread = 0;
+    else if (!this.later && (!this.more || this.first <= seq + 1)) this.unread = after;
+    else if (unread !== undefined) this.unread = unread;
+    else this.unread = Math.max(after, Math.min(this.unread - (seq - before), this.seq - seq));
+  }
+
+  /** What the application says of the room; what is missing is empty. */
+  #info(f) {
+    this.title = f.title ?? '';
+    this.topic = f.topic ?? '';
+    this.avatar = f.avatar ?? '';
+    this.data = f.data;
+    this.archived = !!f.archived;
   }
 
   #member(m) {
     if (m.role === 'none' || m.role === 'banned') this.members.delete(m.user);
-    else this.members.set(m.user, { name: m.name, role: m.role });
+    else this.members.set(m.user, { name: m.name, role: m.role, avatar: m.avatar, data: m.data, until: m.until });
+  }
+
+  #learn(m) {
+    if (m.name) this.names.set(m.user, m.name);
+  }
+
+  /** Replaces a message by what a change makes of it. */
+  #change(f, next) {
+    const old = this.find(f.seq);
+    if (old) this.put(next(old));
+    else if (this.loading) this.#held.push({ f, next });
+    if (!old && this.last?.seq === f.seq) this.last = next(this.last);
+  }
+
+  /** Events that came before an answer that was read before them. */
+  #settle() {
+    this.messages.forEach(this.#learn, this);
+    for (const { f, next } of this.#held) {
+      const old = this.find(f.seq);
+      if (next && old?.rev < f.rev) this.put(next(old));
+      if (!next && f.seq === this.end + 1) this.messages.push(f);
+    }
+    this.#held = [];
   }
 
   /** Where the message is, or would be. */
@@ -220,4 +314,9 @@ export class Room {
     }
     return low;
   }
+}
+
+/** A name without characters that turn the text around it. */
+function plain(name) {
+  return name.replace(LINES, '');
 }

@@ -4,23 +4,28 @@
  *   import { Roomtide } from '/static/roomtide.js';
  *
  *   const chat = new Roomtide({ user: 'ada' });       // a guest, or { token }
+ *   chat.addEventListener('state', () => show(chat.state, chat.reason));
  *   chat.addEventListener('room', (e) => draw(e.room, e.frame));
  *   chat.connect();
  *   chat.join('lobby');
  *   chat.send('lobby', 'Hello');
  *
- * Events: `state` (see connection.js), `rooms` (a room was added or removed) and
- * `room` (something changed in e.room; e.frame is the event of the server, if there
- * was one). The state of a room is in chat.rooms.get(id), see room.js.
+ * Events: `state` (see connection.js), `rooms` (a room was added or removed, or the
+ * list of the user's rooms is complete) and `room` (something changed in e.room;
+ * e.frame is the event of the server, if there was one). The state of a room is in
+ * chat.rooms.get(id), see room.js. roomtide.d.ts has the types.
  *
  * After a lost connection the client reconnects by itself and each joined room
- * resumes after its rev. What was sent meanwhile waits in the outbox.
+ * resumes after its rev. What was sent meanwhile waits in the outbox. token may be a
+ * function, asked for a token before each connection; a token that has expired or is
+ * refused is asked for once more before the client stops.
  */
-import { Connection } from './connection.js';
+import { Connection, RoomtideError } from './connection.js';
 import { Room } from './room.js';
 import { Outbox } from './outbox.js';
+import { subject } from './token.js';
 
-export { RoomtideError } from './connection.js';
+export { RoomtideError };
 
 const MAX_PAGES = 5; // after an absence of more pages than this the room is loaded anew
 const TYPING_EVERY = 3_000;
@@ -34,24 +39,34 @@ class RoomEvent extends Event {
 }
 
 export class Roomtide extends Connection {
-  user = ''; // known from hello on, for a guest from the start
+  user = ''; // known from hello on, for a guest and from a token that says so before
   name = '';
+  guest = false;
   limits = {};
   rooms = new Map(); // id -> Room
+  listed = false; // rooms has all rooms of the user
   outbox;
 
   #options;
+  #token;
+  #renewed = false; // a refused token was asked for again
+  #known = false; // the server has said which user this is
   #typedAt = new Map(); // room id -> when "typing" was last sent
+  #moves = 0;
 
   /**
-   * @param {{user?: string, token?: string, name?: string, url?: string, storage?: Storage}} options
-   *   user for a guest, otherwise token; url defaults to ws beside
-   *   this page; storage keeps the outbox, localStorage unless given.
+   * @param {{user?: string, token?: string | (() => string | Promise<string>), name?: string, url?: string, storage?: Storage}} options
+   *   user for a guest, otherwise token; url is the server's WebSocket, the one beside
+   *   /static/roomtide.js unless given; storage keeps the outbox, localStorage
+   *   unless given.
    */
   constructor(options) {
     super(options.url);
     this.#options = options;
-    if (options.user) this.#is(options.user);
+    this.outbox = new Outbox(options.storage);
+    this.outbox.onchange = () => this.dispatchEvent(new Event('rooms'));
+    if (options.token && typeof options.token === 'string') this.#use(options.token);
+    else if (options.user) this.#is(options.user);
   }
 
   /**
@@ -62,13 +77,21 @@ export class Roomtide extends Connection {
   join(id, page = 30) {
     const room = this.#room(id);
     room.wanted = true;
-    room.error = '';
+    room.error = room.code = '';
     if (!room.joined && this.state === 'online') this.#resume(room, page);
     return room;
   }
 
   async leave(id) {
-    await this.request('leave', { room: id });
+    const room = this.#room(id);
+    const was = room.wanted;
+    room.wanted = false;
+    try {
+      await this.request('leave', { room: id });
+    } catch (e) {
+      room.wanted = was;
+      throw e;
+    }
     this.#forget(id);
   }
 
@@ -104,16 +127,15 @@ export class Roomtide extends Connection {
     return this.request('react', { room, seq, emoji, on });
   }
 
-  /** Marks everything up to now as read, if it is not. */
-  async read(id) {
+  /** Marks everything up to a message as read, the newest unless given, if it is not. */
+  async read(id, upTo) {
     const room = this.rooms.get(id); // one that was left is drawn once more, and stays left
-    if (!room?.joined || room.seq <= room.read || room.marking) return;
-    const { seq } = room;
+    const seq = upTo ?? room?.seq;
+    if (!room?.joined || seq <= room.read || room.marking) return;
     room.marking = true;
     try {
       const ack = await this.request('read', { room: id, seq });
-      room.read = ack.seq;
-      if (room.seq === seq) room.unread = 0;
+      room.marked(ack.seq, this.user, ack.unread);
     } catch {
       // The mark stays where it was: the next call tries again.
     } finally {
@@ -133,14 +155,53 @@ export class Roomtide extends Connection {
   }
 
   /** Loads older messages into the room; resolves when they are there. */
-  async older(id, limit = 30) {
+  older(id, limit = 30) {
+    return this.#load(id, (room) => room.more, async (room) => {
+      const ack = await this.#history(id, { before: room.first || undefined, limit });
+      return () => room.prepend(ack.messages, ack.more);
+    });
+  }
+
+  /** Loads newer messages into a room that has not the newest. */
+  newer(id, limit = 50) {
+    return this.#load(id, (room) => room.later, async (room) => {
+      const ack = await this.#history(id, { after: room.end, limit });
+      return () => room.append(ack.messages, ack.more);
+    });
+  }
+
+  /** Loads the messages around one, instead of those that are loaded. */
+  around(id, seq) {
+    return this.#load(id, () => true, async (room) => {
+      const parts = [this.#history(id, { before: seq, limit: 20 }), this.#history(id, { after: seq - 1, limit: 50 })];
+      const [up, down] = await Promise.all(parts);
+      return () => room.jump([...up.messages, ...down.messages], up.more);
+    });
+  }
+
+  /** Loads the newest messages, instead of those that are loaded. */
+  latest(id) {
+    return this.#load(id, (room) => room.later, async (room) => {
+      const ack = await this.#history(id, { limit: 30 });
+      return () => room.jump(ack.messages, ack.more);
+    });
+  }
+
+  async #history(room, fields) {
+    const ack = await this.request('history', { room, ...fields });
+    return { messages: ack.messages ?? [], more: !!ack.more };
+  }
+
+  /** One load of a room at a time: ask fetches, and what it returns applies the answer. */
+  async #load(id, due, ask) {
     const room = this.rooms.get(id);
-    if (!room?.joined || !room.more || room.loading) return;
+    if (!room?.joined || room.loading || !due(room)) return;
     room.loading = true;
+    const { first, end } = room;
     try {
-      const before = room.first;
-      const ack = await this.request('history', { room: id, before, limit });
-      if (room.first === before) room.prepend(ack.messages ?? [], !!ack.more);
+      const apply = await ask(room);
+      const same = room.first === first && (!room.later || room.end === end);
+      if (same && this.rooms.get(id) === room) apply();
     } finally {
       room.loading = false;
     }
@@ -172,36 +233,71 @@ export class Roomtide extends Connection {
     this.dispatchEvent(new RoomEvent(room, frame));
   }
 
-  #is(user) {
-    if (this.user === user && this.outbox) return;
+  /** The user, as the token says or as the server does, which is sure. */
+  #is(user, sure = false) {
+    if (this.#known && user !== this.user) {
+      throw new RoomtideError({ code: 'another_user', message: 'the token is for another user' });
+    }
+    this.#known ||= sure;
     this.user = user;
-    this.outbox = new Outbox(user, this.#options.storage);
-    this.outbox.onchange = () => this.dispatchEvent(new Event('rooms'));
+    this.outbox.own(user);
+  }
+
+  #use(token) {
+    if (!token) throw new RoomtideError({ code: 'unauthenticated', message: 'a token is needed' });
+    this.#token = token;
+    const user = subject(token);
+    if (user) this.#is(user);
+  }
+
+  prepare() {
+    const { token } = this.#options;
+    return typeof token === 'function' ? (async () => this.#use(await token()))() : null;
+  }
+
+  renew() {
+    const again = typeof this.#options.token === 'function' && !this.#renewed;
+    this.#renewed ||= again;
+    return again;
   }
 
   async greet() {
-    const { user, token, name } = this.#options;
+    const { user, name } = this.#options;
+    const who = this.#token ? { token: this.#token } : { user };
     try {
-      const ack = await this.request('hello', { ...(token ? { token } : { user }), name, client: 'roomtide-web' });
-      this.#is(ack.user);
+      const ack = await this.request('hello', { ...who, name, client: 'roomtide-web' });
+      this.#is(ack.user, true);
       this.name = ack.name || ack.user;
+      this.guest = !!ack.guest;
       this.limits = ack.limits ?? {};
     } catch (e) {
       this.turnedAway(e);
       return;
     }
+    this.#renewed = false;
     this.welcome();
-    const list = this.request('rooms'); // requested first: it has the read marks
+    const list = this.#list(); // requested first: it has the read marks
     for (const room of this.rooms.values()) if (room.wanted) this.#resume(room);
     for (const id of this.outbox.rooms()) this.join(id);
     await this.#follow(list);
+  }
+
+  /** All rooms of the user, page by page. */
+  async #list() {
+    const all = [];
+    for (let after; ; ) {
+      const ack = await this.request('rooms', { order: 'activity', after });
+      all.push(...(ack.rooms ?? []));
+      after = ack.next;
+      if (!ack.more || !after) return all;
+    }
   }
 
   /** Joins the rooms of the user, so that their events arrive. */
   async #follow(answer) {
     let list;
     try {
-      list = (await answer).rooms ?? [];
+      list = await answer;
     } catch {
       return; // the next connection asks again
     }
@@ -211,10 +307,19 @@ export class Roomtide extends Connection {
     list.sort((a, b) => (b.last?.time ?? '').localeCompare(a.last?.time ?? ''));
     for (const summary of list) {
       const room = this.#room(summary.room);
+      if (this.listed && summary.seq > room.seq) room.moved = ++this.#moves;
       room.summarize(summary);
       if (!room.wanted && free-- > 0) this.join(room.id, 1);
-      this.#changed(room);
     }
+    if (!this.listed) this.#order(list.reverse());
+    this.listed = true;
+    this.dispatchEvent(new Event('rooms'));
+  }
+
+  /** The first order of the rooms: as listed, those that are not listed yet last. */
+  #order(list) {
+    for (const { room } of list) this.rooms.get(room).moved = ++this.#moves;
+    for (const room of this.rooms.values()) if (!room.known) room.moved = ++this.#moves;
   }
 
   /** Joins the room after its rev, then sends its outbox. */
@@ -222,17 +327,21 @@ export class Roomtide extends Connection {
     if (room.resuming) return;
     room.resuming = true;
     room.joined = false;
+    const before = room.seq;
     try {
       for (let pages = 1; !room.joined; pages++) {
         const fresh = !room.rev || pages > MAX_PAGES;
         const ack = await this.insist('join', { room: room.id, ...(fresh ? { limit: page } : { after: room.rev }) });
-        room.catchUp(ack, fresh || !!ack.reset);
+        if (room.wanted) room.catchUp(ack, fresh || !!ack.reset);
+        else return; // left, or put out, meanwhile
         room.joined = fresh || !!ack.reset || !ack.more;
       }
       for (const m of room.messages) if (m.user === this.user) this.outbox.remove(m.key);
+      if (!room.moved || room.seq > before) room.moved = ++this.#moves;
     } catch (e) {
       if (e.code !== 'closed') {
         room.error = e.message;
+        room.code = e.code;
         room.wanted = false;
       }
     } finally {
@@ -255,7 +364,7 @@ export class Roomtide extends Connection {
         this.outbox.remove(key);
       } catch (e) {
         if (e.code === 'closed') break; // goes on when the room is joined again
-        this.outbox.fail(key, e.message);
+        this.outbox.fail(key, e.message, e.code);
       }
       this.#changed(room);
     }
@@ -276,8 +385,17 @@ export class Roomtide extends Connection {
       if (room.joined) this.#resume(room);
       return;
     }
+    if (f.type === 'message') room.moved = ++this.#moves;
     if (f.type === 'message' && f.user === this.user) this.outbox.remove(f.key);
-    if (f.type === 'member' && f.user === this.user && !room.present) this.#forget(room.id);
+    if (f.type === 'member' && f.user === this.user && !room.present) this.#putOut(room);
     this.#changed(room, f);
+  }
+
+  /** The membership has ended: the room stays as it was for those that show it, and says why. */
+  #putOut(room) {
+    room.wanted = room.joined = false;
+    room.code = room.role === 'banned' ? 'banned' : 'removed';
+    room.error = room.role === 'banned' ? 'you are banned from this room' : 'you are not a member of this room any more';
+    this.#forget(room.id);
   }
 }

@@ -1,23 +1,30 @@
-/** The messages of the room that is shown. */
-import { $, avatar, el, linked, sync } from './dom.js';
-import { clockOf, dateOf, dayOf, momentOf, t } from './strings.js';
+/** The messages of the room that is shown: what is drawn, where the reader is, what was seen. */
+import { $, arrows, el, put, sync, write } from './dom.js';
+import { dateOf, dayOf, t, words } from './strings.js';
 import { Actions } from './actions.js';
+import { Row } from './row.js';
 
 const AT_BOTTOM = 60; // pixels that still count as the end
-const LOAD_ABOVE = 400; // pixels from the top where older messages are fetched
-const KEEP = 300; // messages kept while the reader is at the end
+const LOAD_WITHIN = 600; // pixels from an end where more messages are fetched
+const KEEP = 150; // messages kept when there are too many
+const MOST = 200; // messages drawn
 const READ_EVERY = 1_000;
 const GROUP = 5 * 60_000; // a sender's messages closer than this stand together
 
 export class Timeline {
   #chat;
   #actions;
+  #row;
+  #draw; // asks for a redraw
   #room = null;
   #newFrom = 0; // the first seq that was unread when the room was opened; 0: not known yet
+  #opening = false; // the first unread message is still to be found and shown
   #low = true; // the reader is at the end and stays there
+  #target = 0; // a seq to be shown as soon as it is there
+  #seen = 0; // the newest message that was on the screen
   #reading = 0;
   #quotes = new Map(); // seq -> message, null: gone or on its way
-  #draw; // asks for a redraw
+  #stop = null; // the message that Tab comes to
   #box = $('timeline');
   #list = $('messages');
 
@@ -26,51 +33,105 @@ export class Timeline {
     this.#chat = chat;
     this.#draw = draw;
     this.#actions = new Actions(chat, ask);
+    this.#row = new Row(chat, this.#actions, (seq) => this.#reveal(seq));
     this.#box.addEventListener('scroll', () => this.#scrolled(), { passive: true });
-    this.#box.addEventListener('keydown', (e) => this.#move(e));
+    arrows(this.#box, '.message', (by) => by > 0 && $('text').focus());
     new ResizeObserver(() => this.#low && this.#toEnd()).observe(this.#box);
     for (const type of ['pointerover', 'focusin', 'click']) {
-      this.#list.addEventListener(type, (e) => this.#point(e.target.closest('.message')));
+      this.#list.addEventListener(type, (e) => this.#row.point(e.target.closest('.message')));
     }
     this.#list.addEventListener('pointerleave', () => this.#actions.hide());
-    $('jump').addEventListener('click', () => {
-      this.#low = true;
-      this.draw();
-    });
-    document.addEventListener('visibilitychange', () => {
-      if (document.hidden && this.#room) this.#newFrom = this.#room.seq + 1;
-      else this.#draw();
-    });
+    $('text').addEventListener('focus', () => this.#actions.hide());
+    $('jump').addEventListener('click', () => this.#toNewest());
+    document.addEventListener('visibilitychange', () => this.#shown());
+  }
+
+  /** The reader sees the newest message. */
+  get atEnd() {
+    return this.#low && !this.#opening && !document.hidden;
   }
 
   show(room) {
     this.#room = room;
+    this.#row.room = room;
     this.#low = true;
-    this.#newFrom = 0;
+    this.#opening = true;
+    this.#newFrom = this.#target = this.#seen = 0;
     this.#quotes.clear();
-    this.#list.replaceChildren();
+    sync(this.#list, [], () => {});
   }
 
   /** The user has sent a message: scrolls to it. */
   follow() {
-    this.#low = true;
     this.#newFrom = Infinity;
+    this.#toNewest();
   }
 
+  /** One pass per frame: the rows are written, then the position is read and set. */
   draw() {
     const room = this.#room;
     if (!room) return;
-    if (this.#low) room.trim(KEEP);
-    if (!this.#newFrom && room.joined) this.#newFrom = room.unread ? room.read + 1 : Infinity;
-    const anchor = this.#low ? null : this.#firstVisible();
+    if (this.#opening && room.joined) this.#open(room);
+    if (this.#low && !this.#opening && room.messages.length > MOST) room.trim(KEEP);
+    const anchor = this.#low || this.#target ? null : this.#firstVisible();
     const before = anchor?.getBoundingClientRect().bottom;
-    sync(this.#list, this.#items(room), (node, item) => item.draw(node, item));
-    if (this.#low) this.#toEnd();
+    const changed = sync(this.#list, this.#items(room), (node, item) => item.draw(node, item));
+    this.#tabStop();
+    if (this.#low) changed && this.#toEnd();
     else if (anchor?.isConnected) this.#box.scrollTop += anchor.getBoundingClientRect().bottom - before;
-    for (const node of this.#list.querySelectorAll('.message[tabindex="0"]')) node.tabIndex = -1;
-    const last = [...this.#list.querySelectorAll('.message')].at(-1);
-    if (last) last.tabIndex = 0;
+    if (this.#target) this.#toTarget(room);
     this.#scrolled();
+  }
+
+  /** Shows the first unread message, or the end if there is none. */
+  #open(room) {
+    this.#newFrom ||= room.unread ? room.read + 1 : Infinity;
+    const last = room.messages.at(-1)?.seq ?? 0;
+    const from = this.#newFrom;
+    this.#opening = false;
+    if (from === Infinity || from > room.seq) return;
+    this.#low = false;
+    this.#target = from;
+    if ((room.more && room.first > from) || last < from) {
+      this.#load(this.#chat.around(room.id, from));
+    }
+  }
+
+  /** Waits for messages that the target is among. Without them, the reader is at the end. */
+  #load(loading) {
+    const room = this.#room;
+    loading
+      .catch(() => {})
+      .then(() => {
+        if (this.#room === room && this.#target && !room.find(this.#target)) {
+          this.#low = !room.later;
+          this.#target = 0;
+        }
+        this.#draw();
+      });
+  }
+
+  #toTarget(room) {
+    const seq = this.#target;
+    if (!room.find(seq)) return;
+    const node = this.#list.rows.get('new') ?? null;
+    const opened = node && seq === this.#newFrom;
+    const row = opened ? node : this.#list.rows.get(this.#idOf(room.find(seq)));
+    this.#target = 0;
+    if (!row) return;
+    const { top } = this.#box.getBoundingClientRect();
+    const part = opened ? 0.15 : 0.4;
+    this.#box.scrollTop += row.getBoundingClientRect().top - top - part * this.#box.clientHeight;
+    if (!opened) row.focus({ preventScroll: true });
+  }
+
+  /** The page is shown again: at what came meanwhile, if the reader was at the end. */
+  #shown() {
+    const room = this.#room;
+    if (!room) return;
+    if (document.hidden && this.#low) this.#newFrom = room.seq + 1;
+    else if (this.#low && room.unread) this.#opening = true;
+    this.#draw();
   }
 
   #items(room) {
@@ -82,12 +143,13 @@ export class Timeline {
     let previous = null;
     let marked = false;
     const me = this.#chat.user;
-    const waiting = (this.#chat.outbox?.of(room.id) ?? []).map((item) => ({ ...item, user: me, item }));
+    const waiting = room.later ? [] : this.#chat.outbox.of(room.id).map((item) => pending(item, me));
     for (const m of [...room.messages, ...waiting]) {
       const own = m.user === me;
-      if (dayOf(m.time) > day) {
-        day = dayOf(m.time);
-        line(`day${day}`, 'day', dateOf(m.time));
+      const { today, ms } = timeOf(m);
+      if (today !== day) {
+        day = today;
+        line(`day${m.seq ?? m.key}`, 'day', dateOf(m.time));
         previous = null;
       }
       if (!marked && !own && this.#newFrom && m.seq >= this.#newFrom) {
@@ -95,76 +157,35 @@ export class Timeline {
         line('new', 'new', t('newHere'));
         previous = null;
       }
-      const follows = previous?.user === m.user && new Date(m.time) - new Date(previous.time) < GROUP;
+      const follows = previous?.user === m.user && Math.abs(ms - timeOf(previous).ms) < GROUP;
       const quoted = m.reply_to ? this.#quote(room, m.reply_to) : undefined;
-      const name = room.nameOf(m.user);
-      const was = [m.item ?? m, follows, name, quoted, own];
-      items.push({ id: own && m.key ? m.key : m.seq, m, own, follows, quoted, name, was, draw: this.#message });
+      const name = room.authorOf(m);
+      const quotedName = quoted ? room.authorOf(quoted) : '';
+      const was = [m.item ?? m, follows, name, quoted, quotedName, own];
+      items.push({ id: this.#idOf(m), m, own, follows, quoted, quotedName, name, was, draw: this.#row.draw });
       previous = m;
     }
-    this.#seen(room, previous, line);
+    if (room.later) line('end', 'note', t('loading'));
+    else this.#readers(room, previous, items);
     return items;
   }
 
+  #idOf(m) {
+    return m.user === this.#chat.user && m.key ? m.key : m.seq;
+  }
+
   /** Under the user's own newest message: the users that have read it. */
-  #seen(room, last, line) {
+  #readers(room, last, items) {
     if (!last?.seq || last.user !== this.#chat.user) return;
     const users = [...room.marks.keys()].filter((user) => room.marks.get(user) >= last.seq);
+    if (!users.length) return;
     const names = users.slice(0, 5).map((user) => room.nameOf(user)).join(', ');
-    if (users.length) line('seen', 'seen', t('seenBy', { names: users.length > 5 ? `${names} +${users.length - 5}` : names }));
-  }
-
-  #message = (node, { m, own, follows, quoted, name }) => {
-    const focused = node.contains(document.activeElement);
-    const { item } = m;
-    node.className = `message${own ? ' own' : ''}${follows ? ' follows' : ''}${item ? ' pending' : ''}${item?.error ? ' failed' : ''}`;
-    if (!node.hasAttribute('tabindex')) node.tabIndex = -1;
-    node.message = item ? null : m;
-    node.replaceChildren(
-      ...(own || follows ? [] : [avatar(m.user, name), el('b', { class: 'author' }, name)]),
-      el(
-        'div',
-        { class: 'bubble' },
-        m.reply_to && this.#quoteButton(m.reply_to, quoted),
-        m.deleted ? el('p', { class: 'gone' }, t('deleted')) : el('p', { dir: 'auto' }, ...linked(m.message)),
-        el('small', { title: momentOf(m.time) }, this.#meta(m)),
-      ),
-      item?.error ? this.#failure(item) : this.#reactions(m),
-    );
-    if (focused) node.focus({ preventScroll: true });
-    else if (node.matches(':hover')) this.#point(node);
-  };
-
-  #meta(m) {
-    if (m.item) return m.item.error ? '' : t('sending');
-    return m.edited && !m.deleted ? `${t('edited')} · ${clockOf(m.time)}` : clockOf(m.time);
-  }
-
-  #reactions(m) {
-    const me = this.#chat.user;
-    const buttons = (m.reactions ?? []).map((r) => {
-      const mine = r.users.includes(me);
-      const names = r.users.slice(0, 20).map((user) => this.#room.nameOf(user)).join(', ');
-      const press = () => this.#actions.react(this.#room, m, r.emoji, !mine);
-      return el('button', { class: 'reaction', 'aria-pressed': String(mine), title: names, onclick: press }, `${r.emoji} ${r.count}`);
-    });
-    return el('div', { class: 'reactions' }, ...buttons);
-  }
-
-  #failure(item) {
-    return el(
-      'div',
-      { class: 'failure' },
-      t('failed', { why: item.error }),
-      el('button', { class: 'quiet', onclick: () => this.#chat.resend(item) }, t('retry')),
-      el('button', { class: 'quiet', onclick: () => this.#chat.discard(item) }, t('discard')),
-    );
-  }
-
-  #quoteButton(seq, quoted) {
-    const text = quoted ? quoted.message || t('deleted') : t('messageN', { n: seq });
-    const author = quoted && el('b', {}, this.#room.nameOf(quoted.user));
-    return el('button', { class: 'quote', onclick: () => this.#reveal(seq) }, author ?? '', el('span', {}, text));
+    const all = users.length > 5 ? `${names} +${users.length - 5}` : names;
+    const draw = (node) => {
+      node.className = 'seen';
+      write(node, ...words('seenBy', { names: all }));
+    };
+    items.push({ id: 'seen', was: [all], draw });
   }
 
   /** The message a reply is to: loaded, or fetched once. */
@@ -182,44 +203,58 @@ export class Timeline {
     return null;
   }
 
+  /** Shows a message, which is loaded if need be. */
   #reveal(seq) {
-    const node = [...this.#list.children].find((node) => node.message?.seq === seq);
-    node?.scrollIntoView({ block: 'center' });
-    node?.focus({ preventScroll: true });
-  }
-
-  /** Up and down move the focus from message to message. */
-  #move(e) {
-    const by = { ArrowUp: -1, ArrowDown: 1 }[e.key];
-    const from = e.target.closest('.message');
-    if (!by || !from) return;
-    const all = [...this.#list.querySelectorAll('.message')];
-    const to = all[all.indexOf(from) + by];
-    if (to) to.focus();
-    else if (by > 0) $('text').focus();
-    e.preventDefault();
-  }
-
-  #point(node) {
-    if (node?.message && !node.message.deleted) this.#actions.show(node, this.#room, node.message);
-    else this.#actions.hide();
-  }
-
-  #scrolled() {
-    const box = this.#box;
     const room = this.#room;
-    this.#low = box.scrollHeight - box.scrollTop - box.clientHeight < AT_BOTTOM;
-    $('jump').hidden = this.#low;
-    if (!room) return;
-    $('jump').textContent = room.unread ? t('newBelow', { n: room.unread }) : t('newest');
-    if (box.scrollTop < LOAD_ABOVE) this.#chat.older(room.id).catch(() => {}); // the next scroll asks again
-    if (this.#low && !document.hidden && room.joined && room.seq > room.read) this.#read(room);
+    this.#target = seq;
+    this.#low = false;
+    if (room.find(seq)) this.#draw();
+    else this.#load(this.#chat.around(room.id, seq));
   }
 
-  /** Marks the room as read, now or when the last mark is a while ago. */
+  #toNewest() {
+    const room = this.#room;
+    this.#target = 0;
+    const down = () => {
+      if (this.#room !== room || room.later) return;
+      this.#low = true;
+      this.#toEnd();
+      this.#draw();
+    };
+    if (room.later) this.#chat.latest(room.id).then(down, () => {});
+    else down();
+  }
+
+  /** Reads where the reader is, and asks for what that needs. */
+  #scrolled() {
+    const room = this.#room;
+    if (!room) return;
+    const { scrollHeight, scrollTop, clientHeight } = this.#box;
+    const below = scrollHeight - scrollTop - clientHeight;
+    this.#low = below < AT_BOTTOM && !room.later && !this.#target;
+    const last = this.#low ? room.seq : this.#lastVisible();
+    put($('jump'), 'hidden', this.#low);
+    if (!this.#low) write($('jump'), room.unread ? t('newBelow', { n: room.unread }) : t('newest'));
+    if (!room.joined || this.#opening || this.#target) return;
+    if (!document.hidden) this.#seen = Math.max(this.#seen, last);
+    this.#read(room);
+    const up = room.more && scrollTop < LOAD_WITHIN;
+    const down = room.later && below < LOAD_WITHIN;
+    if (!this.#low && room.messages.length > MOST) this.#trim(room, scrollTop > below);
+    if (up) this.#chat.older(room.id).catch(() => {}); // the next scroll asks again
+    else if (down) this.#chat.newer(room.id).catch(() => {});
+  }
+
+  #trim(room, oldest) {
+    if (room.loading) return;
+    room.trim(KEEP, oldest);
+    this.#draw();
+  }
+
+  /** Marks what was seen as read, now or when the last mark is a while ago. */
   #read(room) {
-    if (this.#reading) return;
-    this.#chat.read(room.id);
+    if (this.#reading || this.#seen <= room.read) return;
+    this.#chat.read(room.id, this.#seen);
     this.#reading = setTimeout(() => {
       this.#reading = 0;
       this.#draw();
@@ -227,13 +262,60 @@ export class Timeline {
   }
 
   #toEnd() {
-    this.#box.scrollTop = this.#box.scrollHeight;
+    this.#box.scrollTop = 1e9; // the browser knows where the end is
+  }
+
+  #tabStop() {
+    const rows = this.#list;
+    let last = rows.lastElementChild;
+    while (last && !last.message && !last.classList.contains('pending')) last = last.previousElementSibling;
+    if (last === this.#stop) return;
+    if (this.#stop) this.#stop.tabIndex = -1;
+    if (last) last.tabIndex = 0;
+    this.#stop = last;
   }
 
   #firstVisible() {
-    const top = this.#box.getBoundingClientRect().top;
-    return [...this.#list.querySelectorAll('.message')].find((node) => node.getBoundingClientRect().bottom > top);
+    const { top } = this.#box.getBoundingClientRect();
+    const rows = this.#list.children;
+    return rows[search(rows.length, (i) => rows[i].getBoundingClientRect().bottom > top)];
   }
+
+  /** The seq of the last message whose end is on the screen, 0 if there is none. */
+  #lastVisible() {
+    const { bottom } = this.#box.getBoundingClientRect();
+    const rows = this.#list.children;
+    let at = search(rows.length, (i) => rows[i].getBoundingClientRect().bottom > bottom + 1) - 1;
+    while (at >= 0 && !rows[at].message) at--;
+    return rows[at]?.message.seq ?? 0;
+  }
+}
+
+/** The first index of n for which a condition holds that holds for all after it; n if for none. */
+function search(n, holds) {
+  let low = 0;
+  while (low < n) {
+    const mid = (low + n) >> 1;
+    if (holds(mid)) n = mid;
+    else low = mid + 1;
+  }
+  return low;
+}
+
+const times = new WeakMap(); // message -> {today, ms}: dates are slow to read
+
+function timeOf(m) {
+  let time = times.get(m);
+  if (!time) times.set(m, (time = { today: dayOf(m.time), ms: Date.parse(m.time) }));
+  return time;
+}
+
+const waiting = new WeakMap(); // item of the outbox -> what is drawn of it
+
+function pending(item, user) {
+  let m = waiting.get(item);
+  if (m?.user !== user) waiting.set(item, (m = { ...item, user, item }));
+  return m;
 }
 
 function drawLine(node, { was: [kind, text] }) {

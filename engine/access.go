@@ -1,0 +1,104 @@
+package engine
+
+import (
+	"context"
+	"sync"
+
+	"github.com/roomtide/roomtide/change"
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/internal/limit"
+	"github.com/roomtide/roomtide/internal/lru"
+)
+
+// accessKept is how many users' Access is remembered, at least; an entry has about
+// 150 bytes.
+const accessKept = 64 << 10
+
+// access is what is kept of users for authentication, as this node remembers it. It
+// is right as long as this node makes every change of it.
+type access struct {
+	reads *limit.Limiter // bounds reads of the store, when thousands come back at once
+
+	mu    sync.Mutex
+	known *lru.Map[chat.UserID, chat.Access] // guarded by mu
+}
+
+func newAccess(reads *limit.Limiter) access {
+	return access{reads: reads, known: lru.New[chat.UserID, chat.Access](accessKept)}
+}
+
+func (m *access) get(user chat.UserID) (chat.Access, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.known.Get(user)
+}
+
+// raise makes what is remembered of the user at least a, and returns it. Nothing of
+// an Access is ever taken back, so the order of those that know more does not count.
+func (m *access) raise(a chat.Access) chat.Access {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if was, ok := m.known.Get(a.User); ok {
+		a.NotBefore = max(a.NotBefore, was.NotBefore)
+		a.Claimed = a.Claimed || was.Claimed
+	}
+	m.known.Put(a.User, a)
+	return a
+}
+
+// forget lets the store be asked for the user again.
+func (m *access) forget(user chat.UserID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.known.Delete(user)
+}
+
+// Access returns what is kept of the user; the zero Access if there is nothing.
+// Errors: Busy, Unavailable, Internal.
+func (e *Engine) Access(ctx context.Context, user chat.UserID) (chat.Access, error) {
+	if a, ok := e.access.get(user); ok {
+		return a, nil
+	}
+	if err := e.access.reads.Acquire(ctx); err != nil {
+		return chat.Access{}, err
+	}
+	defer e.access.reads.Release()
+	a, err := e.cfg.Store.User(user).Access(ctx, user)
+	if err != nil && chat.KindOf(err) != chat.NotFound {
+		return chat.Access{}, err
+	}
+	a.User = user
+	return e.access.raise(a), nil
+}
+
+// Claim records that the application has a user with this id, which no guest may
+// use from now on, and ends the connections that guests have under it. It does not
+// wait for the commit: should that fail, the next Claim tries again.
+func (e *Engine) Claim(user chat.UserID) {
+	if a, ok := e.access.get(user); ok && a.Claimed {
+		return
+	}
+	e.access.raise(chat.Access{User: user, Claimed: true})
+	e.cfg.Claimed(user)
+	e.cfg.Lanes.Submit(&change.Access{User: user, Claim: true}, func(_ change.Reply, err error) {
+		if err != nil {
+			e.cfg.Log.Debug("an id will be claimed later", "user", user, "err", err)
+			e.access.forget(user)
+		}
+	})
+}
+
+// EndTokens refuses every token of the user that was made before the returned time,
+// Unix seconds: the next whole second. A token has whole seconds, so one that is to
+// be good at once has that time as its iat. What the tokens have opened is the
+// caller's to end. The id is claimed with it (Claim).
+func (e *Engine) EndTokens(ctx context.Context, user chat.UserID) (notBefore int64, err error) {
+	if err := chat.CheckID("user", string(user), e.cfg.Limits.IDBytes); err != nil {
+		return 0, err
+	}
+	notBefore = e.cfg.Now().Unix() + 1
+	if _, err := e.cfg.Lanes.Do(ctx, &change.Access{User: user, NotBefore: notBefore, Claim: true}); err != nil {
+		return 0, err
+	}
+	return e.access.raise(chat.Access{User: user, NotBefore: notBefore, Claimed: true}).NotBefore, nil
+}

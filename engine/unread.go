@@ -1,0 +1,115 @@
+package engine
+
+import (
+	"context"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/store"
+	"github.com/roomtide/roomtide/wire"
+)
+
+// What is unread of a room is the messages behind the user's mark that others have
+// written and that are not deleted. It is counted when asked for, so that a message
+// writes nothing on the side of its readers, and among the newest
+// store.UnreadWindow messages alone: a mark that lies further back is answered with
+// More.
+
+// mark is how far a user has read in a room, and the room's newest message.
+type mark struct {
+	room       chat.RoomID
+	read, last chat.Seq
+}
+
+// countUnread counts for each of a user's marks, in their order. Rooms with nothing
+// new are not asked; first says whether to find the first message that was counted.
+func (e *Engine) countUnread(ctx context.Context, user chat.UserID, marks []mark, first bool) ([]wire.UnreadCount, error) {
+	out := make([]wire.UnreadCount, len(marks))
+	var ranges []store.Range
+	var at []int
+	for i, m := range marks {
+		if m.read >= m.last {
+			continue
+		}
+		r := store.Range{Room: m.room, User: user, From: m.read, To: m.last, First: first}
+		if oldest := m.last - store.UnreadWindow; r.From < oldest {
+			r.From, out[i].More = oldest, true
+		}
+		ranges, at = append(ranges, r), append(at, i)
+	}
+	if len(ranges) == 0 {
+		return out, nil
+	}
+	counted, err := e.cfg.Store.Others(ctx, ranges)
+	for i, c := range counted {
+		out[at[i]].Count, out[at[i]].From = int64(c.Count), c.First
+	}
+	return out, err
+}
+
+// unreadIn fills in what is unread for the user in reply.Room, and where it begins.
+func (e *Engine) unreadIn(ctx context.Context, user chat.UserID, reply *wire.JoinReply) error {
+	if user == "" {
+		return nil
+	}
+	id := reply.Room.ID
+	u, err := e.cfg.Store.User(user).UserRoom(ctx, user, id)
+	if err != nil && chat.KindOf(err) != chat.NotFound {
+		return err
+	}
+	counted, err := e.countUnread(ctx, user, []mark{{id, u.Read, reply.Seq}}, true)
+	if err != nil {
+		return err
+	}
+	reply.Read, reply.Unread = u.Read, counted[0]
+	if !counted[0].More {
+		return nil
+	}
+	// The first one lies before what was counted.
+	end := u.Read + store.UnreadWindow
+	first, err := e.cfg.Store.Others(ctx, []store.Range{{Room: id, User: user, From: u.Read, To: end, First: true}})
+	if err != nil {
+		return err
+	}
+	if reply.Unread.From = first[0].First; reply.Unread.From == 0 {
+		reply.Unread.From = end + 1
+	}
+	return nil
+}
+
+func (e *Engine) allUnread(ctx context.Context, a *Actor) (*wire.UnreadReply, error) {
+	mine, more, err := e.allRooms(ctx, a.User)
+	if err != nil {
+		return nil, err
+	}
+	rooms, err := e.roomsOf(ctx, mine, false)
+	if err != nil {
+		return nil, err
+	}
+	marks := marksOf(mine, rooms)
+	counted, err := e.countUnread(ctx, a.User, marks, false)
+	if err != nil {
+		return nil, err
+	}
+	reply := &wire.UnreadReply{User: a.User}
+	reply.Unread.More = more
+	for i, u := range counted {
+		if u.Count == 0 && !u.More {
+			continue
+		}
+		reply.Unread.Count += u.Count
+		reply.Unread.More = reply.Unread.More || u.More
+		m := marks[i]
+		reply.Rooms = append(reply.Rooms, wire.UnreadRoom{Room: m.room, Seq: m.last, Read: m.read, Unread: u})
+	}
+	return reply, nil
+}
+
+func marksOf(mine []store.UserRoom, rooms map[chat.RoomID]*chat.Room) []mark {
+	var marks []mark
+	for _, u := range mine {
+		if r := rooms[u.Room]; r != nil {
+			marks = append(marks, mark{u.Room, u.Read, r.LastSeq})
+		}
+	}
+	return marks
+}

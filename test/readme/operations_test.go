@@ -1,0 +1,93 @@
+package readme
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/roomtide/roomtide/internal/markdown"
+)
+
+const unit = root + "/deploy/roomtide.service"
+
+func readFile(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// systemd finds nothing wrong with the unit, and little that it would still allow. The
+// program and the user of the unit, which are not on this machine, are replaced.
+func TestUnitIsSoundAndHardened(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "roomtide.service")
+	text := strings.ReplaceAll(readFile(t, unit), "/usr/local/bin/roomtide", roomtide.Path)
+	text = regexp.MustCompile(`(?m)^(User|Group)=roomtide$`).ReplaceAllString(text, "$1=daemon")
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(t.Context(), "systemd-analyze", "verify", "--man=no", file).CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
+	}
+	out, err := exec.CommandContext(t.Context(), "systemd-analyze", "security", "--offline=yes", "--no-pager", "--threshold=20", file).CombinedOutput()
+	if err != nil {
+		t.Errorf("the exposure of the unit is above 2.0: %v\n%s", err, out)
+	}
+}
+
+// The unit starts the program that the document installs, with flags that it knows, on
+// the directory that the document names; and the settings of the document are sound.
+func TestOperationsFitTheUnit(t *testing.T) {
+	blocks, err := markdown.Blocks(root + "/docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shell, settings string
+	for _, b := range blocks {
+		switch b.Lang {
+		case "sh":
+			shell += b.Text
+		case "toml":
+			settings += b.Text
+		default:
+			t.Errorf("line %d: a block of the kind %q, which nothing reads", b.Line, b.Lang)
+		}
+	}
+	if out, err := exec.CommandContext(t.Context(), "bash", "-n", "-c", shell).CombinedOutput(); err != nil {
+		t.Errorf("the commands: %v\n%s", err, out)
+	}
+	start := regexp.MustCompile(`(?m)^ExecStart=(\S+) serve --data-dir (\S+)$`).FindStringSubmatch(readFile(t, unit))
+	if start == nil {
+		t.Fatal("the unit has no ExecStart of the form: PROGRAM serve --data-dir DIR")
+	}
+	for _, want := range []string{
+		"install -m 755 bin/roomtide " + start[1] + "\n",
+		"install -m 644 deploy/roomtide.service /etc/systemd/system/roomtide.service\n",
+		"--home-dir " + start[2] + " ", "--data-dir " + start[2] + "\n", "rm -r " + start[2] + " ",
+	} {
+		if !strings.Contains(shell, want) {
+			t.Errorf("docs/operations.md has no command with %q", want)
+		}
+	}
+	for line := range strings.Lines(shell) { // verbs that "sudo -u roomtide" runs
+		if _, verb, ok := strings.Cut(line, " -u roomtide roomtide "); ok {
+			help := append(strings.Fields(regexp.MustCompile(` [-"].*`).ReplaceAllString(strings.TrimSpace(verb), "")), "--help")
+			if _, errs, err := roomtide.Run(t.Context(), help...); err != nil {
+				t.Errorf("%q: %v %s", line, err, errs)
+			}
+		}
+	}
+	file := filepath.Join(t.TempDir(), "roomtide.toml")
+	if err := os.WriteFile(file, []byte(settings), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, errs, err := roomtide.Run(t.Context(), "config", "check", "--config", file)
+	if err != nil || strings.Contains(out+errs, "warning") {
+		t.Errorf("the settings: %v\n%s%s", err, out, errs)
+	}
+}

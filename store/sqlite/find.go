@@ -28,7 +28,7 @@ const (
 
 // finds are those that readers use.
 type finds struct {
-	room, member, message, userRoom, user, access, reactions *sql.Stmt
+	room, message, userRoom, user, access, reactions *sql.Stmt
 }
 
 func (f *finds) queries() []query {

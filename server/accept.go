@@ -101,6 +101,9 @@ func newDoor(ln net.Listener, c doorConfig) *door {
 			Name: "roomtide_accept_refused_total", Help: "TCP connections closed as soon as they came, by reason.",
 		}, []string{"reason"}),
 	}
+	for _, reason := range []string{"rate", "files", "full", "per_ip"} {
+		d.refused.WithLabelValues(reason) // is there before the first
+	}
 	if c.Registerer != nil {
 		c.Registerer.MustRegister(d.refused,
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{

@@ -112,7 +112,7 @@ func newDoor(ln net.Listener, c doorConfig) *door {
 		conns: connlimit.New(c.Max, c.PerNetwork), idle: connlimit.NewPending(c.Idle.max, c.Idle.perNetwork),
 		shares: newShares(max(idlePerNetwork, c.PerSecond)),
 		pace: limit.NewPace[netip.Prefix](limit.PaceConfig{
-			Name: "accepts", PerSecond: 1.5 * float64(c.PerSecond), Burst: acceptBurst, Registerer: c.Registerer,
+			Name: "accepts", PerSecond: 1.25 * float64(c.PerSecond), Burst: acceptBurst, Registerer: c.Registerer,
 		}),
 		ready: make(chan net.Conn, readyConns), ended: make(chan struct{}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{

@@ -8,8 +8,10 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -145,15 +147,17 @@ func (d *door) Accept() (net.Conn, error) {
 	}
 }
 
+// passing are the errors of an accept after which the next may succeed.
+var passing = []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED}
+
 // listen accepts until the listener is closed. What waits then is closed when its turn
 // comes, or by HTTP.
 func (d *door) listen() {
 	defer close(d.ended)
 	for {
 		c, err := d.Listener.Accept()
-		var passing net.Error
 		switch {
-		case errors.As(err, &passing) && passing.Temporary(): // such as no descriptor left
+		case slices.ContainsFunc(passing, func(e error) bool { return errors.Is(err, e) }):
 			time.Sleep(acceptPause)
 			continue
 		case err != nil:

@@ -250,6 +250,7 @@ func TestAdmission(t *testing.T) {
 	a.hello()
 	b := s.dial()
 	b.hello()
+	s.await(func() bool { return s.cfg.Conns.InUse() == 2 })
 	if he := s.status(nil); he.Status != http.StatusTooManyRequests || he.Header.Get("Retry-After") == "" {
 		t.Errorf("third from one address: %d", he.Status)
 	}
@@ -280,6 +281,7 @@ func TestFloodOfHandshakes(t *testing.T) {
 		s := newStand(t, Config{Conns: conns, Pending: pending}, useTLS)
 		a := s.dial()
 		a.hello()
+		s.await(func() bool { return conns.InUse() == 1 })
 		old := s.dial()
 		for range 5 {
 			s.dial()
@@ -301,6 +303,7 @@ func TestLastPlace(t *testing.T) {
 	s := newStand(t, Config{Conns: connlimit.New(1, 0)}, false)
 	a, b := s.dial(), s.dial()
 	a.hello()
+	s.await(func() bool { return s.cfg.Conns.InUse() == 1 }) // it is taken behind the ack
 	b.send(`{"type":"hello","id":1,"user":"user1"}`)
 	b.wantBye(chat.ByeBusy)
 	a.send(`{"type":"ping","id":10}`)

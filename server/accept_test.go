@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -173,8 +174,8 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 // There are never more connections than places, of a network and in all, nor than the
 // process has descriptors for.
 func TestDoorIsFull(t *testing.T) {
-	others := 0
-	s := newStage(t, doorConfig{PerSecond: 1000, Max: 4, PerNetwork: 2, Files: filesReserved + 10, Others: func() int { return others }}, hello)
+	var others atomic.Int64
+	s := newStage(t, doorConfig{PerSecond: 1000, Max: 4, PerNetwork: 2, Files: filesReserved + 10, Others: func() int { return int(others.Load()) }}, hello)
 	open := func(from string, want bool) net.Conn {
 		t.Helper()
 		c := s.dial(from)
@@ -197,7 +198,7 @@ func TestDoorIsFull(t *testing.T) {
 			t.Fatal("a place does not come back")
 		}
 	}
-	others = 7
+	others.Store(7)
 	open("127.0.0.1", false)
 	s.wantRefused("files", 1)
 }

@@ -32,7 +32,7 @@ type Config struct {
 	Shards              int      `toml:"shards" default:"4" help:"Number of database files. Counts only at the first start."`
 	MaxConnections      int      `toml:"max_connections" default:"100000" help:"Connections at once; further ones are told to come back later."`
 	MaxConnectionsPerIP int      `toml:"max_connections_per_ip" name:"max-connections-per-ip" default:"10000" help:"Connections at once from one address (of IPv6: from one /64); 0 is no limit. Trusted proxies and 127.0.0.1 have none."`
-	AcceptRate          int      `toml:"accept_rate" default:"0" help:"New WebSockets, Socket.IO sessions and event streams per second; the others wait, in turn between addresses. 0 is 450 for each processor. One address may open a quarter of that as TCP connections."`
+	AcceptRate          int      `toml:"accept_rate" default:"0" help:"New WebSockets, Socket.IO sessions and event streams per second; the others wait, in turn between addresses. 0 is 450 for each processor. One address may open as many TCP connections in four seconds."`
 	Compression         bool     `toml:"compression" default:"false" help:"Compress messages on WebSockets of clients that offer it (permessage-deflate). Takes a third off a usual message and costs 10 microseconds for each event, however many get it."`
 	SocketIORecovery    string   `toml:"socketio_recovery" name:"socketio-recovery" default:"auto" help:"Whether Socket.IO clients resume by themselves, for which events have one more argument: on, off, or auto (on for browsers and Node.js). Clients choose for themselves with recovery in their auth."`
 	DrainTimeout        Duration `toml:"drain_timeout" default:"10s" help:"How long a stopping node waits for work in flight."`

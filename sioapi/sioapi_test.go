@@ -221,11 +221,13 @@ func TestAdmission(t *testing.T) {
 	from := netip.MustParseAddr("192.0.2.1")
 	w := newWorld(t, sioapi.Config{Conns: conns, Network: func(*http.Request) netip.Prefix { return clientaddr.Network(from) }})
 	first, _ := w.connect(kinds[0], ""), w.connect(kinds[3], "")
+	w.settle("both have a place", func() bool { return conns.InUse() == 2 })
 	if p, status := w.dial(kinds[1], nil); p != nil || status != http.StatusTooManyRequests {
 		t.Errorf("a third from one address: %d", status)
 	}
 	from = netip.MustParseAddr("192.0.2.2")
 	w.connect(kinds[2], "")
+	w.settle("three have a place", func() bool { return conns.InUse() == 3 })
 	if p, status := w.dial(kinds[1], nil); p != nil || status != http.StatusServiceUnavailable {
 		t.Errorf("a fourth: %d", status)
 	}
@@ -233,6 +235,7 @@ func TestAdmission(t *testing.T) {
 	first.want("")
 	w.settle("a place again", func() bool { return conns.InUse() == 2 })
 	w.connect(kinds[1], "")
+	w.settle("all places are taken", func() bool { return conns.InUse() == 3 })
 	if reason, _ := conns.Check(clientaddr.Network(from)); reason != "full" {
 		t.Errorf("the limiter says %q", reason)
 	}

@@ -109,6 +109,7 @@ func (c *Config) checkWords() Problems {
 		}
 	}
 	word("guests", c.Guests, "auto", "on", "off")
+	word("socketio_recovery", c.SocketIORecovery, "auto", "on", "off")
 	word("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	word("log.format", c.Log.Format, "text", "json")
 	return ps

@@ -34,6 +34,7 @@ type Config struct {
 	MaxConnectionsPerIP int      `toml:"max_connections_per_ip" name:"max-connections-per-ip" default:"10000" help:"Connections at once from one address; 0 is no limit."`
 	AcceptRate          int      `toml:"accept_rate" default:"0" help:"Connections accepted per second; the others wait their turn. 0 is 450 for each processor."`
 	Compression         bool     `toml:"compression" default:"false" help:"Compress messages on WebSockets of clients that offer it (permessage-deflate). Takes a third off a usual message and costs 10 microseconds for each event, however many get it."`
+	SocketIORecovery    string   `toml:"socketio_recovery" name:"socketio-recovery" default:"auto" help:"Whether Socket.IO clients resume by themselves, for which events have one more argument: on, off, or auto (on for browsers and Node.js). Clients choose for themselves with recovery in their auth."`
 	DrainTimeout        Duration `toml:"drain_timeout" default:"10s" help:"How long a stopping node waits for work in flight."`
 	NoRateLimits        bool     `toml:"no_rate_limits" default:"false" help:"Switch off all of [rates], for benchmarks. No other limit goes with them."`
 	MetricsPublic       bool     `toml:"metrics_public" default:"false" help:"Show /metrics to everybody, not only to loopback and API keys."`

@@ -164,6 +164,7 @@ func TestCheck(t *testing.T) {
 		{"half a certificate", func(c *Config) { c.TLS.Cert = "x" }, "tls: only one"},
 		{"no such certificate", func(c *Config) { c.TLS = TLS{"/nowhere/c", "/nowhere/k"} }, "tls: .*no such file"},
 		{"guests", func(c *Config) { c.Guests = "yes" }, "guests: .*auto, on, off"},
+		{"socketio_recovery", func(c *Config) { c.SocketIORecovery = "yes" }, "socketio_recovery: .*auto, on, off"},
 		{"level", func(c *Config) { c.Log.Level = "loud" }, "log.level: "},
 		{"format", func(c *Config) { c.Log.Format = "xml" }, "log.format: "},
 		{"origin with a path", func(c *Config) { c.Origins = []string{"https://a.example/"} }, "origins: "},

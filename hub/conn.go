@@ -22,7 +22,7 @@ type Conn struct {
 	// Safe for any goroutine.
 	dirty atomic.Bool // on the worker's list
 
-	encodingID uint8 // set by Attach
+	encodingID uint8 // set by Attach, and by SetEncoding before there are subscriptions
 
 	place   int32 // in connSet.conns; guarded by its mu
 	sibling *Conn // the next one of the same user; guarded by userStripe.mu
@@ -48,6 +48,10 @@ type Conn struct {
 
 // encoding is how the connection is written to.
 func (c *Conn) encoding() Encoding { return c.hub.encoding(int(c.encodingID)) }
+
+// SetEncoding chooses another encoding than Attach did. It is called before the
+// first Subscribe or Resume, and not at the same time.
+func (c *Conn) SetEncoding(enc Encoding) { c.encodingID = c.hub.encodingID(enc) }
 
 // SetUser says whose connection it is. It is called once.
 func (c *Conn) SetUser(user chat.UserID) {

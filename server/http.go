@@ -48,7 +48,7 @@ func (s *Server) openHTTP() error {
 		NoGuests: !deps.Guests, Origins: s.cfg.Origins, ClientIP: from.Client,
 		Conns: conns, MaxConns: s.cfg.MaxConnections,
 		FrameBytes: deps.Limits.FrameBytes, Deflate: s.cfg.Compression, Log: s.log, Registerer: s.reg,
-		Secret: s.secret, ResumeFile: filepath.Join(s.cfg.DataDir, resumeFile),
+		Secret: s.secret, ResumeFile: filepath.Join(s.cfg.DataDir, resumeFile), Recovery: s.cfg.SocketIORecovery,
 	})
 	s.onClose(s.socketIO.Close)
 	api := httpapi.New(httpapi.Config{

@@ -30,6 +30,7 @@ type client struct {
 	session *session.Session
 	from    netip.Prefix
 	placed  bool // was admitted by the connection limiter
+	script  bool // its library seems to be the stock one, in JavaScript
 	counted prometheus.Gauge
 
 	// Safe for any goroutine.
@@ -41,19 +42,18 @@ type client struct {
 	late  *time.Timer      // ends a connection without hello
 	bad   int              // bad commands in a row
 
+	// Set by admit, before the socket can be found.
+	resumes bool // by Socket.IO's connection state recovery: it gets offsets
+
 	id string // of the socket, to resume; set before the socket can be found
 }
 
 func newClient(h *Handler, e *engineio.Socket) *client {
-	c := &client{h: h, engine: e, from: h.network(e.Request())}
+	c := &client{h: h, engine: e, from: h.network(e.Request()), script: isScript(e.Request())}
 	e.ForgetRequest()
 	c.counted = h.metrics.connections(e)
 	c.counted.Inc()
-	old := e.Protocol() == 3 // such clients do not resume
-	c.conn = h.cfg.Hub.Attach(link{c}, Encoding{Deflate: e.Deflates(), Plain: old})
-	if !old {
-		c.conn.Track()
-	}
+	c.conn = h.cfg.Hub.Attach(link{c}, Encoding{Deflate: e.Deflates(), Plain: true})
 	c.session = h.cfg.Open(c.conn, Codec{Deflate: e.Deflates()})
 	// The last place may have been taken since check.
 	if reason, _ := h.cfg.Conns.Acquire(c.from); reason == "" {
@@ -81,9 +81,7 @@ func (c *client) admit(s *socketio.Socket) error {
 		if c.session.Authenticated() {
 			c.engine.Trust()
 		}
-		if s.Protocol() > 4 {
-			c.id = s.ID()
-		}
+		c.setResumes(s)
 		return nil
 	}
 	c.count(false)

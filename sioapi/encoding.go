@@ -14,10 +14,10 @@ import (
 // Encoding frames events for Socket.IO (hub.Encoding): `42["message",{…},"7 room"]`
 // in a WebSocket text frame. Over polling the engine takes the frames apart again.
 // The string at the end of durable events is the offset that stock clients resume
-// with; those that do not know of it do not get it.
+// with; the others do not get it.
 type Encoding struct {
 	Deflate bool // for connections that agreed on compression
-	Plain   bool // without offsets
+	Plain   bool // without offsets, for clients that do not resume
 }
 
 func (e Encoding) AppendEvent(dst []byte, ev *chat.Event) []byte {

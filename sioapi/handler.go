@@ -36,6 +36,8 @@ type Config struct {
 	Secret     []byte
 	ResumeFile string
 
+	Recovery string // of clients that do not say in auth whether they resume: RecoveryAuto
+
 	Origins    []string                       // web origins allowed besides the node's own; "*" is all
 	ClientIP   func(*http.Request) netip.Addr // of the client; nil: the peer of the TCP connection
 	Conns      *connlimit.Limiter             // admission of connections; nil is no limit
@@ -61,6 +63,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.Hello <= 0 {
 		c.Hello = 10 * time.Second
+	}
+	if c.Recovery == "" {
+		c.Recovery = RecoveryAuto
 	}
 	if c.Secret == nil {
 		c.Secret = make([]byte, 32)

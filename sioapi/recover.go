@@ -4,7 +4,9 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"log/slog"
+	"net/http"
 	"strings"
 
 	"github.com/roomtide/roomtide/chat"
@@ -19,25 +21,77 @@ type sessions struct{ h *Handler }
 
 // PID is the id and its signature, so that nothing has to be kept for clients
 // that are connected.
-func (ss sessions) PID(id string) string {
+func (ss sessions) PID(s *socketio.Socket) string {
+	if !clientOf(s).resumes {
+		return ""
+	}
+	return ss.pid(s.ID())
+}
+
+func (ss sessions) pid(id string) string {
 	mac := hmac.New(sha256.New, ss.h.cfg.Secret)
 	mac.Write([]byte("come back to "))
 	mac.Write([]byte(id))
 	return id + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:18])
 }
 
+// Values of Config.Recovery.
+const (
+	RecoveryAuto = "auto" // on for libraries that are known to do without help
+	RecoveryOn   = "on"
+	RecoveryOff  = "off"
+)
+
+// setResumes decides whether the client is one that resumes. That costs an argument
+// in its events, on which some libraries choke that do not know it. So a client is
+// asked to say in its auth what it wants, and without is judged by its library.
+func (c *client) setResumes(s *socketio.Socket) {
+	var auth struct {
+		Recovery *bool `json:"recovery"`
+	}
+	switch err := json.Unmarshal(s.Auth(), &auth); {
+	case s.Protocol() == 4: // of that protocol none does
+		return
+	case err == nil && auth.Recovery != nil:
+		c.resumes = *auth.Recovery
+	case c.h.cfg.Recovery == RecoveryAuto:
+		c.resumes = c.script
+	default:
+		c.resumes = c.h.cfg.Recovery == RecoveryOn
+	}
+	if c.resumes {
+		c.id = s.ID()
+		c.conn.SetEncoding(Encoding{Deflate: c.engine.Deflates()})
+		c.conn.Track()
+	}
+}
+
+// isScript reports whether a handshake seems to be that of the stock library, which
+// is in JavaScript: it comes from a browser, or from what runs scripts outside of
+// browsers. The WebSocket of Node.js has no User-Agent; what it offers is its own.
+func isScript(r *http.Request) bool {
+	agent := r.Header.Get("User-Agent")
+	for _, name := range []string{"Mozilla/", "node", "Deno/", "Bun/"} {
+		if strings.HasPrefix(agent, name) {
+			return true
+		}
+	}
+	return agent == "" && r.Header.Get("Origin") == "" &&
+		r.Header.Get("Sec-Websocket-Extensions") == "permessage-deflate; client_max_window_bits"
+}
+
 // Claim resumes a session for the user that it belonged to. For a guest the secret
 // is enough; a token is checked as always.
 func (ss sessions) Claim(s *socketio.Socket, pid, offset string) (id string) {
+	c := clientOf(s)
 	id, _, _ = strings.Cut(pid, ".")
-	if !hmac.Equal([]byte(ss.PID(id)), []byte(pid)) {
+	if !c.resumes || !hmac.Equal([]byte(ss.pid(id)), []byte(pid)) {
 		return ""
 	}
 	r := ss.find(id)
 	if r == nil {
 		return ""
 	}
-	c := clientOf(s)
 	if !c.owns(r) {
 		ss.h.resumable.put(r)
 		return ""

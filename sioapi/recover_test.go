@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -34,7 +35,7 @@ func (w *world) stock(transport, auth string) *stock {
 // reconnect connects the client again, over another connection.
 func (s *stock) reconnect(w *world, transport string) {
 	w.Helper()
-	s.peer, _ = w.dial(kind{transport, 4}, nil)
+	s.peer, _ = w.dial(kind{transport, 4}, http.Header{"User-Agent": {"Mozilla/5.0"}})
 	auth := s.auth
 	if s.pid != "" {
 		auth = fmt.Sprintf(`"pid":%q,"offset":%q`, s.pid, s.offset)
@@ -99,6 +100,49 @@ func (s *stock) cut() {
 	before := s.metric("roomtide_sioapi_resumable")
 	s.ws.NetConn().Close()
 	s.settle("a session is resumable", func() bool { return s.metric("roomtide_sioapi_resumable") > before })
+}
+
+// Clients that do not resume by themselves get no offsets: in some languages the
+// handler of an event fails when it is called with one more argument.
+func TestOnlyWhoResumesGetsOffsets(t *testing.T) {
+	browser := http.Header{"User-Agent": {"Mozilla/5.0 (X11; Linux x86_64)"}}
+	polls := http.Header{"User-Agent": {"node-XMLHttpRequest"}}
+	script := http.Header{"Sec-Websocket-Extensions": {"permessage-deflate; client_max_window_bits"}}
+	python := http.Header{"User-Agent": {"python-requests/2.28.1"}}
+	const auto, on, off = sioapi.RecoveryAuto, sioapi.RecoveryOn, sioapi.RecoveryOff
+	for _, tt := range []struct {
+		setting string
+		header  http.Header
+		auth    string
+		want    bool
+	}{
+		{auto, browser, "", true}, {auto, polls, "", true}, {auto, script, "", true}, {auto, python, "", false}, {auto, nil, "", false},
+		{auto, browser, `,"recovery":false`, false}, {auto, python, `,"recovery":true`, true}, {auto, python, `,"recovery":1`, false},
+		{on, python, "", true}, {on, python, `,"recovery":false`, false},
+		{off, browser, "", false}, {off, browser, `,"recovery":true`, true},
+	} {
+		for _, transport := range []string{"websocket", "polling"} {
+			if transport == "polling" && len(tt.header["Sec-Websocket-Extensions"]) > 0 {
+				continue
+			}
+			w := newWorld(t, sioapi.Config{Recovery: tt.setting})
+			p, status := w.dial(kind{transport, 4}, tt.header.Clone())
+			if p == nil {
+				t.Fatal(status)
+			}
+			p.say(`0{"user":"ann"` + tt.auth + `}`)
+			if got := strings.Contains(p.want("0{"), `"pid":`); got != tt.want {
+				t.Errorf("%+v over %s: can resume %v", tt, transport, got)
+			}
+			p.want(`2["hello",`)
+			p.say(`21["join",{"room":"a"}]`)
+			p.want(`31[`)
+			w.write("a", "text")
+			if got := strings.HasSuffix(p.want(`2["message",`), `"]`); got != tt.want {
+				t.Errorf("%+v over %s: an offset %v", tt, transport, got)
+			}
+		}
+	}
 }
 
 // A client that was disconnected resumes its session, with everything it missed.

@@ -67,8 +67,9 @@ type credentials struct {
 // programs that write frames of their own, and know from an offset in their events
 // what a client has missed. Clients of protocol 4 do not ask.
 type Sessions interface {
-	// PID is the secret with which the client resumes the socket of that id.
-	PID(id string) string
+	// PID is the secret with which the client resumes the socket, known by its id. It
+	// is empty for a client that is not to resume. It runs behind Claim.
+	PID(s *Socket) string
 	// Claim runs behind the middleware, when a client asks to resume with the PID that
 	// it was given and the offset of the newest event it has, which is empty if it has
 	// none and may be older than that PID. It returns the id of the socket that the
@@ -99,7 +100,7 @@ func (s *Socket) resume() {
 // secret is what the client resumes with; empty: it cannot.
 func (s *Socket) secret() string {
 	if s.nsp.sessions != nil {
-		return s.nsp.sessions.PID(s.id)
+		return s.nsp.sessions.PID(s)
 	}
 	return s.pid
 }

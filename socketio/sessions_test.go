@@ -17,7 +17,7 @@ type keeper struct {
 	panics bool
 }
 
-func (k *keeper) PID(id string) string { return "secret of " + id }
+func (k *keeper) PID(s *socketio.Socket) string { return "secret of " + s.ID() }
 
 func (k *keeper) Claim(s *socketio.Socket, pid, offset string) string {
 	k.claims = append(k.claims, pid+" "+offset+" "+string(s.Auth()))

@@ -111,6 +111,10 @@ type Options struct {
 	// by name. Nil allows none.
 	CORS func(origin string) bool
 
+	// Subprotocol chooses one of the WebSocket subprotocols that a client offers, or
+	// "", with which most clients end the connection. Nil takes the first.
+	Subprotocol func(r *http.Request, offered []string) string
+
 	// EscapeText appends text beyond ASCII in another way, for clients of protocol
 	// 3 that asked for base64: among them clients 1 cannot read it, and end their
 	// session. For JSON, which Socket.IO sends, that is EscapeJSON. Nil sends text

@@ -51,6 +51,16 @@ func TestRefusals(t *testing.T) {
 	})
 }
 
+// Clients of Socket.IO before 1.0 are told why they are refused.
+func TestAncientClients(t *testing.T) {
+	inBubble(t, engineio.Options{}, func(t *testing.T, w *world) {
+		for _, path := range []string{"/socket.io/1/?t=1", "/socket.io/1/?jsonp=0&t=1", "/socket.io/1", "/socket.io/1/xhr-polling/abc?t=1", "/socket.io/1/websocket/abc"} {
+			w.request("GET", "http://"+w.addr+path, "").want(t, 400, unsupported)
+		}
+		w.request("GET", "http://"+w.addr+"/socket.io/", "").want(t, 400, unknownTransport)
+	})
+}
+
 func TestOptionsNarrow(t *testing.T) {
 	t.Run("no protocol 3", func(t *testing.T) {
 		inBubble(t, engineio.Options{NoEIO3: true}, func(t *testing.T, w *world) {

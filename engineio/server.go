@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"regexp"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -134,8 +135,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// ancient are the paths of clients of Socket.IO before 1.0, behind that of the server.
+var ancient = regexp.MustCompile(`/1/?$|/1/[a-z-]+/[^/]*$`)
+
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, q query) *refusal {
 	switch {
+	case q.transport == "" && ancient.MatchString(r.URL.Path):
+		return unsupportedVersion
 	case !slices.Contains(s.opts.Transports, q.transport):
 		return unknownTransport
 	case q.sid == "":

@@ -17,7 +17,7 @@ func (s *Socket) serveProbe(w http.ResponseWriter, r *http.Request) *refusal {
 	if !s.srv.opts.upgrades() {
 		return badRequest
 	}
-	c, err := websocket.Upgrade(w, r, websocket.UpgradeOptions{Header: w.Header()})
+	c, err := websocket.Upgrade(w, r, s.srv.upgradeOptions(w, r, false))
 	if err != nil {
 		return nil // it has been answered
 	}

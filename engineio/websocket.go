@@ -12,7 +12,7 @@ import (
 
 // openWebSocket answers the handshake of a session that begins as a WebSocket.
 func (s *Socket) openWebSocket(w http.ResponseWriter, r *http.Request) {
-	c, err := websocket.Upgrade(w, r, websocket.UpgradeOptions{Header: w.Header(), Deflate: s.srv.opts.Deflate})
+	c, err := websocket.Upgrade(w, r, s.srv.upgradeOptions(w, r, s.srv.opts.Deflate))
 	if err != nil { // it has been answered, and the handler never saw the socket
 		s.ended.Store(true)
 		s.closeCalled = true
@@ -35,6 +35,20 @@ func (s *Socket) openWebSocket(w http.ResponseWriter, r *http.Request) {
 	// where reading blocks it would stay so for the life of the connection.
 	l.reader.Start()
 	s.opened()
+}
+
+// upgradeOptions is how a WebSocket begins.
+func (s *Server) upgradeOptions(w http.ResponseWriter, r *http.Request, deflate bool) websocket.UpgradeOptions {
+	o := websocket.UpgradeOptions{Header: w.Header(), Deflate: deflate}
+	offered := websocket.Offered(r)
+	switch {
+	case len(offered) == 0:
+	case s.opts.Subprotocol != nil:
+		o.Protocols = []string{s.opts.Subprotocol(r, offered)}
+	default:
+		o.Protocols = offered[:1]
+	}
+	return o
 }
 
 // takeLink makes a link the transport. Reading begins with Start of its reader,

@@ -95,6 +95,22 @@ func validKey(key string) bool {
 	return err == nil && len(b) == 16
 }
 
+// Offered returns the subprotocols that a client offers, its preferred one first.
+// What cannot be the name of one is left out.
+func Offered(r *http.Request) (names []string) {
+	for name := range tokens(r.Header, "Sec-Websocket-Protocol") {
+		if name != "" && !strings.ContainsFunc(name, separates) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// separates reports whether r cannot be in a token of HTTP.
+func separates(r rune) bool {
+	return r <= ' ' || r >= 0x7f || strings.ContainsRune("()<>@,;:\\\"/[]?={}", r)
+}
+
 func chooseProtocol(h http.Header, spoken []string) string {
 	for _, p := range spoken {
 		for t := range tokens(h, "Sec-Websocket-Protocol") {

@@ -23,7 +23,7 @@ var modes = []mode{
 	{name: "polling", transport: "polling", options: fields{"transports": []string{"polling"}, "upgrade": false}},
 	{name: "websocket", transport: "websocket", options: fields{"transports": []string{"websocket"}}},
 	{name: "upgrade", transport: "websocket", options: fields{"transports": []string{"polling", "websocket"}}},
-	{name: "compressed", transport: "websocket", options: fields{"transports": []string{"websocket"}}, env: []string{"ROOMTIDE_COMPRESSION=true"}},
+	{name: "compressed", transport: "websocket", options: fields{"transports": []string{"websocket"}, "protocols": []string{"chat", "x"}}, env: []string{"ROOMTIDE_COMPRESSION=true"}},
 }
 
 type mode struct {

@@ -175,7 +175,6 @@ func TestTextOfClients1(t *testing.T) {
 			w.rec.events <- string(m.Data)
 			s.Send(m)
 		}
-		c := w.open(3, "&b64=1")
 		twice := func(s string) string {
 			var b strings.Builder
 			for i := range len(s) {
@@ -183,15 +182,56 @@ func TestTextOfClients1(t *testing.T) {
 			}
 			return b.String()
 		}
-		for _, text := range []string{`"é"`, `"é☃😀"`, `"中文"`} {
-			for _, sent := range []string{text, twice(text)} {
-				c.post(c.join("4"+sent)).want(t, 200, "ok")
+		once := func(s string) string { return s }
+		var c *client
+		for _, encode := range []func(string) string{twice, once} {
+			c = w.open(3, "&b64=1")
+			for _, text := range []string{`"é☃😀"`, `"é"`, `"中文"`} {
+				c.post(c.join("4"+encode(text))).want(t, 200, "ok")
 				w.expect(text)
 				answer := "4" + string(engineio.EscapeJSON(nil, []byte(text)))
 				c.get().want(t, 200, fmt.Sprintf("%d:%s", len(answer), answer))
 			}
 		}
+		c = w.open(3, "&b64=1")
 		c.post(c.join("4Ã")).want(t, 200, "ok")
 		w.expect("Ã") // is not UTF-8 in one piece
 	})
+}
+
+// Which client it is, its own text tells: a client 1 is answered as it asks, and once
+// it is certain that it is a client 2, its text is left alone.
+func TestClientsByTheirText(t *testing.T) {
+	once, twice := "4日 é 😀", "4\u00e6\u0097\u00a5 \u00c3\u00a9 \u00f0\u009f\u0098\u0080"
+	var heard string
+	for _, second := range []bool{false, true} {
+		inBubble(t, engineio.Options{}, func(t *testing.T, w *world) {
+			w.rec.onMessage = func(s *engineio.Socket, m engineio.Message) {
+				heard = "4" + string(m.Data)
+				s.Send(m)
+			}
+			c := w.open(3, "&b64=1")
+			say := func(text, want, answer string) {
+				t.Helper()
+				c.post(c.join(text)).want(t, 200, "ok")
+				if heard != want {
+					t.Errorf("%q was heard as %q", text, heard)
+				}
+				c.get().want(t, 200, c.join(answer))
+			}
+			if second { // a client 2, some of whose text looks like that of a client 1
+				say("4plain", "4plain", "4plain")
+				say(once, once, once)
+				say("4Ã¤ Â°C", "4Ã¤ Â°C", "4Ã¤ Â°C")
+				say(twice, twice, twice)
+				return
+			}
+			say("4plain", "4plain", "4plain")
+			say(twice, once, twice)
+			say("4plain", "4plain", "4plain")
+			say(twice+twice[1:], once+once[1:], twice+twice[1:])
+			say(once, once, once) // so it was a client 2 after all
+			say(twice, twice, twice)
+		})
+	}
 }

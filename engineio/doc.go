@@ -55,5 +55,5 @@
 // a payload, unless they asked for base64: in the text form clients 1 and 2
 // disagree about what a length counts. For those that asked for base64 see
 // Options.EscapeText. What clients 1 among them send is encoded twice, which is
-// recognised and undone.
+// recognised and undone; without EscapeText they are answered in the same way.
 package engineio

@@ -167,14 +167,17 @@ func FuzzPollingBody(f *testing.F) {
 			return
 		}
 		var want []packet
+		second := false // it has proven to be a client 2
 		packets, err := decodeAll(t, version, binary, body)
 		for _, p := range packets {
 			if p.kind == kindClose {
 				break
 			}
 			if p.kind == kindMessage {
-				if form%4 == 1 && !p.binary {
-					p.data = undouble(p.data)
+				if form%4 == 1 && !p.binary && !second {
+					text, twice := undouble(p.data)
+					second = !twice && !ascii(text)
+					p.data = text
 				}
 				want = append(want, p)
 			} else if p.kind == kindPing {

@@ -30,18 +30,54 @@ func EscapeJSON(dst, json []byte) []byte {
 	return dst
 }
 
-// undouble takes one of the two encodings of a client 1 off. Text of a client 2
-// is recognised, unless it looks exactly as if it had been encoded twice.
-func undouble(text []byte) []byte {
-	once := make([]byte, 0, len(text))
+// undouble takes one of the two encodings of a client 1 off, and notes what the
+// text tells of the client. Of a client 2 only the first text that looks exactly as
+// if it had been encoded twice is changed, if no other came before.
+func (s *Socket) undouble(text []byte) []byte {
+	if s.marked(markOnce) {
+		return text
+	}
+	once, twice := undouble(text)
+	switch {
+	case twice:
+		s.marks.Or(markTwice)
+	case !ascii(text):
+		s.marks.Or(markOnce)
+	}
+	return once
+}
+
+// escaper is how text beyond ASCII is written for a client that asked for base64; nil:
+// as it is.
+func (s *Socket) escaper() func(dst, text []byte) []byte {
+	if s.srv.opts.EscapeText == nil && s.marked(markTwice) && !s.marked(markOnce) {
+		return double
+	}
+	return s.srv.opts.EscapeText
+}
+
+// double appends text, which is UTF-8, encoded once more.
+func double(dst, text []byte) []byte {
+	for _, c := range text {
+		dst = utf8.AppendRune(dst, rune(c))
+	}
+	return dst
+}
+
+// undouble takes one encoding off text that looks as if it had two, and reports
+// whether it does.
+func undouble(text []byte) (once []byte, twice bool) {
+	once = make([]byte, 0, len(text))
 	for _, r := range string(text) {
 		if r > 0xff {
-			return text
+			return text, false
 		}
 		once = append(once, byte(r))
 	}
 	if len(once) == len(text) || !utf8.Valid(once) {
-		return text
+		return text, false
 	}
-	return once
+	return once, true
 }
+
+func ascii(text []byte) bool { return utf16Len(text) == len(text) }

@@ -162,7 +162,7 @@ func (s *Socket) collect(p *longPoll) (frames []byte, refused *refusal, ready bo
 
 // answer writes frames as the client wants them.
 func (s *Socket) answer(w http.ResponseWriter, q query, frames []byte) {
-	body, binary := encodePayload(s.version, s.asText || q.base64 || q.jsonp != "", s.srv.opts.EscapeText, frames)
+	body, binary := encodePayload(s.version, s.asText || q.base64 || q.jsonp != "", s.escaper(), frames)
 	contentType := "text/plain; charset=UTF-8"
 	switch {
 	case binary:

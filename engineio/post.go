@@ -85,7 +85,7 @@ func (s *Socket) receiveBody(w http.ResponseWriter, r *http.Request, q query) *r
 	}
 	receive := func(p packet) error {
 		if s.asText && !binary && !p.binary {
-			p.data = undouble(p.data)
+			p.data = s.undouble(p.data)
 		}
 		if len(p.data) > s.srv.opts.MaxPayload {
 			return errTooLarge

@@ -99,6 +99,8 @@ func (s *Socket) Request() *http.Request { return s.req.Load() }
 // Marks of a socket.
 const (
 	markTrusted = 1 << iota // Trust was called
+	markTwice               // it seems to be a client 1: see latin.go
+	markOnce                // it is a client 2
 )
 
 func (s *Socket) marked(mark uint32) bool { return s.marks.Load()&mark != 0 }

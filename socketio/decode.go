@@ -185,11 +185,18 @@ func (p *Packet) arguments(b []byte, attachments int) error {
 		return bad("too many arguments")
 	}
 	if p.Type == TypeEvent {
-		if len(args) == 0 || args[0][0] != '"' {
-			return bad("the name of the event is not a string")
+		if len(args) == 0 {
+			return bad("the event has no name")
 		}
-		if err := json.Unmarshal(args[0], &p.Name); err != nil {
-			return bad("the name of the event is not a string")
+		switch c := args[0][0]; {
+		case c == '"':
+			if err := json.Unmarshal(args[0], &p.Name); err != nil {
+				return bad("the name of the event is not a string")
+			}
+		case c == '-', digit(c):
+			p.Name = string(args[0])
+		default:
+			return bad("the name of the event is neither a string nor a number")
 		}
 		args = args[1:]
 		if slices.Contains(reserved, p.Name) {

@@ -45,8 +45,8 @@
 // # Differences from the reference server
 //
 // A packet that is no packet ends its connection with "parse error" (there:
-// "forced close"). Names of events are strings, and each attachment is named
-// by one placeholder. The id of a socket is not a room; see Namespace.ToID.
+// "forced close"). A number as the name of an event is the string of its
+// digits. Each attachment is named by one placeholder. The id of a socket is not a room; see Namespace.ToID.
 // Packets for a namespace that the server has just made the client leave are
 // ignored instead of closing the connection. Recovery keeps its promise also for
 // clients that were quiet, that got nothing yet, that got volatile events, and

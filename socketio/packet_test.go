@@ -97,7 +97,7 @@ func TestDecodeRefuses(t *testing.T) {
 			`51-["a",{"_placeholder":true,"num":0,"num":7}]`, `51-["a",{"_placeholder":true,"num":18446744073709551616}]`,
 		},
 		"CVE-2023-32695: names": {
-			`2[]`, `2[1]`, `2[null]`, `2[{}]`, `2[["a"]]`, `2[true]`, `2[{"toString":"foo"}]`,
+			`2[]`, `2[null]`, `2[{}]`, `2[["a"]]`, `2[true]`, `2[{"toString":"foo"}]`,
 			`2["connect"]`, `2["connect_error"]`, `2["disconnect"]`, `2["disconnecting"]`, `2["newListener"]`, `2["removeListener"]`, `2["\u0063onnect"]`,
 		},
 		"CVE-2026-33151: attachments": {

@@ -51,6 +51,7 @@ var floors = []floor{
 		{"presence", "who is online in a room"},
 		{"internal/limit", "concurrency limiter, and rates by key"},
 		{"consistency", "decides from what clients saw whether promises were kept"},
+		{"socketio/clientfiles", "the browser's client of Socket.IO, embedded"},
 		{"engineio", "the Engine.IO protocol, for anyone"},
 	}},
 	{"drivers", "each passes its contract's suite; only server imports them", []row{

@@ -18,6 +18,7 @@ import (
 	"github.com/roomtide/roomtide/internal/origin"
 	"github.com/roomtide/roomtide/session"
 	"github.com/roomtide/roomtide/socketio"
+	"github.com/roomtide/roomtide/socketio/clientfiles"
 )
 
 // Config is how a Handler is made. Zero values mean the defaults.
@@ -109,6 +110,7 @@ func New(cfg Config) *Handler {
 			MaxBody: maxBody, Distrust: cfg.NoGuests,
 			Check: h.check, CORS: h.origins.Known, Log: cfg.Log,
 		},
+		ServeClient:    clientfiles.Handler(),
 		ConnectTimeout: cfg.Hello,
 		MaxAttached:    cfg.FrameBytes,
 		Writer:         func(e *engineio.Socket) socketio.Writer { return newClient(h, e) },

@@ -286,6 +286,30 @@ func TestBacklogOfOldClients(t *testing.T) {
 	}
 }
 
+// A number as the name of an event is no mistake of the transport.
+func TestNumberAsName(t *testing.T) {
+	everyKind(t, sioapi.Config{}, func(w *world, k kind) {
+		p := w.connect(k, "")
+		p.say(`27[42,{"room":"room1"}]`)
+		p.want(`37[{"type":"error","code":"unknown_type",`)
+		p.say(`2[-1.5e3]`)
+		p.want(`2["error",{"type":"error","code":"unknown_type",`)
+	})
+}
+
+// Pages load the client from where they are going to connect.
+func TestClientIsServed(t *testing.T) {
+	w := newWorld(t, sioapi.Config{})
+	for name, want := range map[string]int{
+		"socket.io.js": 200, "socket.io.min.js": 200, "socket.io.esm.min.js": 200, "socket.io.esm.min.js.map": 200, "socket.io.slim.js": 404,
+	} {
+		p := &peer{world: w, url: w.url + "/socket.io/" + name}
+		if body, status := p.http(http.MethodGet, "", nil); status != want || body == "" {
+			t.Errorf("%s: %d", name, status)
+		}
+	}
+}
+
 func TestNothingButMistakes(t *testing.T) {
 	everyKind(t, sioapi.Config{}, func(w *world, k kind) {
 		p := w.connect(k, "")

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"path"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,6 +44,10 @@ type Options struct {
 	AttachmentTimeout time.Duration // all attachments of a packet must have come within this, 10 s
 	MaxAttached       int           // bytes of all attachments of one packet, 4 MiB
 	MaxAcks           int           // events of one socket that wait for acks, 1,000
+
+	// ServeClient answers requests for files of the client, socket.io.js and those
+	// beside it: clientfiles.Handler(). Nil serves none.
+	ServeClient http.Handler
 
 	// Recovery is off unless it has a Window.
 	Recovery Recovery
@@ -163,7 +169,18 @@ func (s *Server) namespace(name string) *Namespace {
 }
 
 // ServeHTTP answers a request of a client.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.ServeHTTP(w, r) }
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h := s.opts.ServeClient; h != nil && isFile(path.Base(r.URL.Path)) {
+		h.ServeHTTP(w, r)
+		return
+	}
+	s.engine.ServeHTTP(w, r)
+}
+
+// isFile reports whether a name can be that of a file of the client.
+func isFile(name string) bool {
+	return strings.HasPrefix(name, "socket.io.") && (strings.HasSuffix(name, ".js") || strings.HasSuffix(name, ".map"))
+}
 
 // Engine is the server below, for its counters.
 func (s *Server) Engine() *engineio.Server { return s.engine }

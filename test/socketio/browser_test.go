@@ -1,11 +1,13 @@
 package socketio
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"path/filepath"
 	"testing"
 
@@ -14,18 +16,19 @@ import (
 	"github.com/roomtide/roomtide/internal/testprocess"
 )
 
-// page is a web site on another origin, with its own copy of the client.
+// page is a web site on another origin, with a copy of the client, which is its own
+// or the node's.
 const page = `<!doctype html><meta charset="utf-8"><title>site</title>
-<script src="/socket.io.js"></script>
+<script src="%s"></script>
 <script type="module">import { peer } from '/peer.mjs'; window.site = peer(io);</script>`
 
 // TestChromium runs the scenario of TestChat in a page of another origin.
 func TestChromium(t *testing.T) {
 	browser := startChromium(t)
 	files := http.NewServeMux()
-	files.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+	files.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
-		fmt.Fprint(w, page)
+		fmt.Fprintf(w, page, cmp.Or(r.FormValue("client"), "/socket.io.js"))
 	})
 	files.HandleFunc("GET /peer.mjs", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/javascript")
@@ -39,7 +42,11 @@ func TestChromium(t *testing.T) {
 	for _, m := range modes {
 		t.Run(m.name, func(t *testing.T) {
 			w := newFixture(t, append(m.env, "ROOMTIDE_ORIGINS="+site.URL)...)
-			c := &stockClient{object: openPage(t, browser, site.URL), mode: m}
+			address := site.URL
+			if m.name != "polling" {
+				address += "/?client=" + url.QueryEscape(w.node.URL("/socket.io/socket.io.min.js"))
+			}
+			c := &stockClient{object: openPage(t, browser, address), mode: m}
 			c.scenario(w)
 		})
 	}
@@ -78,7 +85,7 @@ func startChromium(t *testing.T) context.Context {
 }
 
 // openPage opens the site in a window and returns its client.
-func openPage(t *testing.T, browser context.Context, url string) *object {
+func openPage(t *testing.T, browser context.Context, address string) *object {
 	t.Helper()
 	window, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
@@ -89,7 +96,7 @@ func openPage(t *testing.T, browser context.Context, url string) *object {
 	}
 	ctx, cancel := context.WithTimeout(window, patience)
 	defer cancel()
-	if err := chromedp.Do(ctx, chromedp.Navigate(url)); err != nil {
+	if err := chromedp.Do(ctx, chromedp.Navigate(address)); err != nil {
 		t.Fatal(err)
 	}
 	return &object{t, func(call string, args []any) (json.RawMessage, error) {

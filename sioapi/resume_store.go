@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -29,14 +30,24 @@ type resumeState struct {
 // weight is how much memory it takes, in positions.
 func (r *resumeState) weight() int { return 1 + len(r.Delivered.Rooms) + len(r.Delivered.Ranges) }
 
-// maxResumable bounds the store, in positions: some 30 MB, for 100,000 clients
-// that were in one room each. The session that ended first is evicted first.
+// maxResumable bounds the store, in positions: some 45 MB, for 100,000 clients
+// that were in one room each. When it is full, users with more than a fair share
+// lose sessions first, those with the most before the others; then the session
+// that ended first goes.
 const maxResumable = 200_000
+
+// fairShare is what a user may hold of a store of that size: a thousandth, and not
+// less than a client or two need.
+func fairShare(most int) int { return max(most/1000, 20) }
+
+// maxPerUser bounds the sessions of one user.
+const maxPerUser = 100
 
 // resumeStore holds the resumable sessions of this node.
 type resumeStore struct {
 	// Set once.
 	max     int
+	share   int // fair for one user
 	evicted prometheus.Counter
 
 	// Guarded by mu.
@@ -44,10 +55,21 @@ type resumeStore struct {
 	byID  map[string]*list.Element // of *resumeState
 	order list.List                // the session that ended first is in front
 	size  int                      // weight of all
+	users map[chat.UserID]*holding
+	heavy map[chat.UserID]*holding // those of users above their share
+}
+
+// holding is what the store has of one user.
+type holding struct {
+	sessions []*list.Element // of *resumeState; the one that ended first is in front
+	weight   int
 }
 
 func newResumeStore(most int, evicted prometheus.Counter) *resumeStore {
-	return &resumeStore{max: most, evicted: evicted, byID: map[string]*list.Element{}}
+	return &resumeStore{
+		max: most, share: fairShare(most), evicted: evicted, byID: map[string]*list.Element{},
+		users: map[chat.UserID]*holding{}, heavy: map[chat.UserID]*holding{},
+	}
 }
 
 // put keeps a session, in place of an earlier one of the same socket.
@@ -55,12 +77,51 @@ func (rs *resumeStore) put(r *resumeState) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	rs.remove(rs.byID[r.ID])
-	rs.byID[r.ID] = rs.order.PushBack(r)
-	rs.size += r.weight()
-	for rs.size > rs.max {
-		rs.remove(rs.order.Front())
-		rs.evicted.Inc()
+	e := rs.order.PushBack(r)
+	rs.byID[r.ID] = e
+	h := rs.users[r.User]
+	if h == nil {
+		h = &holding{}
+		rs.users[r.User] = h
 	}
+	h.sessions = append(h.sessions, e)
+	rs.grow(r, h, r.weight())
+	if len(h.sessions) > maxPerUser {
+		rs.evict(h.sessions[0])
+	}
+	for rs.size > rs.max {
+		rs.evict(rs.victim())
+	}
+}
+
+// grow counts the weight of a session that comes, or that goes. mu is held.
+func (rs *resumeStore) grow(r *resumeState, h *holding, by int) {
+	rs.size += by
+	if h.weight += by; h.weight > rs.share {
+		rs.heavy[r.User] = h
+	} else {
+		delete(rs.heavy, r.User)
+	}
+}
+
+// victim is the session to evict next. There are few heavy users: the store would not
+// hold more. mu is held.
+func (rs *resumeStore) victim() *list.Element {
+	var most *holding
+	for _, h := range rs.heavy {
+		if most == nil || h.weight > most.weight {
+			most = h
+		}
+	}
+	if most != nil {
+		return most.sessions[0]
+	}
+	return rs.order.Front()
+}
+
+func (rs *resumeStore) evict(e *list.Element) {
+	rs.remove(e)
+	rs.evicted.Inc()
 }
 
 // take removes and returns the session of a socket, or nil.
@@ -77,7 +138,12 @@ func (rs *resumeStore) remove(e *list.Element) *resumeState {
 	}
 	r := rs.order.Remove(e).(*resumeState)
 	delete(rs.byID, r.ID)
-	rs.size -= r.weight()
+	h := rs.users[r.User]
+	rs.grow(r, h, -r.weight())
+	i := slices.Index(h.sessions, e)
+	if h.sessions = slices.Delete(h.sessions, i, i+1); len(h.sessions) == 0 {
+		delete(rs.users, r.User)
+	}
 	return r
 }
 

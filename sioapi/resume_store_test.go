@@ -58,6 +58,44 @@ func TestResumeStoreIsBounded(t *testing.T) {
 	}
 }
 
+// Users with large sessions, or many, do not take the place of others.
+func TestResumeStoreIsShared(t *testing.T) {
+	evicted := counter()
+	a := newResumeStore(20_000, evicted)
+	for i := range 1000 {
+		a.put(disconnected(fmt.Sprint("small", i), 1))
+	}
+	for i := range 100 {
+		a.put(disconnected(fmt.Sprint("large", i), 2024))
+	}
+	many := disconnected("", 3)
+	for i := range 500 {
+		one := *many
+		one.ID = fmt.Sprint("many", i)
+		a.put(&one)
+	}
+	for i := range 1000 {
+		if id := fmt.Sprint("small", i); a.take(id) == nil {
+			t.Fatalf("%s was evicted", id)
+		}
+	}
+	kept := 0
+	for i := range 500 {
+		if a.take(fmt.Sprint("many", i)) != nil {
+			kept++
+		}
+	}
+	if kept != maxPerUser {
+		t.Errorf("%d sessions of one user are kept", kept)
+	}
+	for e := a.order.Front(); e != nil; e = a.order.Front() {
+		a.take(e.Value.(*resumeState).ID)
+	}
+	if a.size != 0 || len(a.users) != 0 || len(a.heavy) != 0 || len(a.byID) != 0 {
+		t.Errorf("%d positions of %d users are left", a.size, len(a.users))
+	}
+}
+
 func TestResumeStoreInAFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "resume.json")
 	before := newResumeStore(100, counter())

@@ -76,10 +76,10 @@ export function peer(io) {
 }
 
 // sample runs code of the documentation with another address, and keeps what it prints.
-export function sample(io, code, url) {
+export function sample(io, code, url, token) {
   const printed = [];
-  const console = { log: (s) => printed.push(s) };
-  new Function('io', 'console', code.replace('https://chat.example.org', url))(io, console);
+  const console = { log: (...list) => printed.push(list.join(' ')) };
+  new Function('io', 'console', 'token', code.replace('https://chat.example.org', url))(io, console, token);
   return { printed: (n) => until(() => `${n} lines, printed ${JSON.stringify(printed)}`, () => printed.length >= n && printed) };
 }
 

@@ -36,6 +36,27 @@ func TestSamples(t *testing.T) {
 	}
 }
 
+// TestAuthenticationSamples runs those below "Authentication", with good and bad tokens.
+func TestAuthenticationSamples(t *testing.T) {
+	code := documented(t, "Authentication")
+	if len(code) != 2 {
+		t.Fatalf("%d samples", len(code))
+	}
+	w := newFixture(t, "ROOMTIDE_GUESTS=off")
+	for _, v := range versions {
+		sample, refused := code[0], "unauthenticated" // behind the text
+		if v.name == "io1" || v.name == "io2" {
+			sample = "const socket = io('https://chat.example.org', { forceNew: true });\n"+code[1]
+		}
+		for token, want := range map[string]string{w.token("ada"): "ada", "wrong": refused} {
+			s := newObject(t, "sample", v.name, sample, w.node.URL(""), token)
+			if lines := do[[]string](s, "printed", 1); len(lines) != 1 || !strings.HasSuffix(lines[0], want) {
+				t.Errorf("%s printed %q, want %q", v.version, lines, want)
+			}
+		}
+	}
+}
+
 // TestComingBack runs the samples of the specification over connections that are cut
 // and a server that is killed. Every client sends, and in the end every client has every
 // message once, in order.

@@ -111,6 +111,22 @@ type Options struct {
 	// by name. Nil allows none.
 	CORS func(origin string) bool
 
+	// Headers adds header fields to an answer, before anything is written: to the
+	// handshake of a session, which is first, and to all its other requests that are
+	// served. An *http.Cookie of Cookie's fields, whose value is the session's id, is
+	// set by the handshake, for proxies that choose a server by it.
+	Headers func(h http.Header, r *http.Request, first bool)
+	Cookie  *http.Cookie
+
+	// GenerateID makes the id of a session, in place of 144 random bits. An id is the
+	// only key to a session: it must not be guessed, and never be given twice. A
+	// session whose id is taken is refused.
+	GenerateID func(*http.Request) string
+
+	// Refused is called for every request that is refused, with the code and the text
+	// of the answer.
+	Refused func(r *http.Request, code int, text string)
+
 	// Subprotocol chooses one of the WebSocket subprotocols that a client offers, or
 	// "", with which most clients end the connection. Nil takes the first.
 	Subprotocol func(r *http.Request, offered []string) string

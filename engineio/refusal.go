@@ -26,11 +26,12 @@ var (
 	foreignPage        = &refusal{4, "Forbidden", http.StatusForbidden}
 	serverFull         = &refusal{4, "Too many sockets", http.StatusServiceUnavailable}
 	serverClosed       = &refusal{4, "Server is shutting down", http.StatusServiceUnavailable}
+	idTaken            = &refusal{4, "The session id is taken", http.StatusServiceUnavailable}
 	unsupportedVersion = &refusal{5, "Unsupported protocol version", http.StatusBadRequest}
 	serverBusy         = &refusal{4, "Too many large bodies", http.StatusServiceUnavailable}
 
 	// tooLarge has no body: clients hand it to the program as details of the error.
-	tooLarge = &refusal{status: http.StatusRequestEntityTooLarge}
+	tooLarge = &refusal{Code: 3, status: http.StatusRequestEntityTooLarge}
 )
 
 // CheckError is an error of Options.Check that refuses with a status of its own,
@@ -54,6 +55,14 @@ func refusalOf(err error) *refusal {
 
 // retryAfter is how many seconds a client should stay away from a full server.
 const retryAfter = 5
+
+// text says why, also where the answer has no body.
+func (f *refusal) text() string {
+	if f.Message == "" {
+		return http.StatusText(f.status)
+	}
+	return f.Message
+}
 
 func (f *refusal) write(w http.ResponseWriter) {
 	h := w.Header()

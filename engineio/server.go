@@ -130,6 +130,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if refused != nil {
 		s.counts.refused.Add(1)
+		if s.opts.Refused != nil {
+			s.opts.Refused(r, refused.Code, refused.text())
+		}
 		s.drain(w, r)
 		refused.write(w)
 	}
@@ -153,6 +156,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, q query) *refusal
 	if sock == nil {
 		return unknownSession
 	}
+	if s.opts.Headers != nil {
+		s.opts.Headers(w.Header(), r, false)
+	}
 	return sock.serve(w, r, q)
 }
 
@@ -173,6 +179,7 @@ func (s *Server) handshake(w http.ResponseWriter, r *http.Request, q query) *ref
 	if refused := s.enter(sock); refused != nil {
 		return refused
 	}
+	s.greetHeaders(w.Header(), r, sock.id)
 	if q.transport == webSocket {
 		sock.openWebSocket(w, r)
 	} else {
@@ -181,30 +188,53 @@ func (s *Server) handshake(w http.ResponseWriter, r *http.Request, q query) *ref
 	return nil
 }
 
+// greetHeaders are what the program adds to the answer to a handshake.
+func (s *Server) greetHeaders(h http.Header, r *http.Request, id string) {
+	if s.opts.Cookie != nil {
+		c := *s.opts.Cookie
+		c.Value = id
+		if v := c.String(); v != "" {
+			h.Add("Set-Cookie", v)
+		}
+	}
+	if s.opts.Headers != nil {
+		s.opts.Headers(h, r, true)
+	}
+}
+
 // newSocket makes the socket of a handshake. Its turn is taken until the handler's
 // Open has returned.
 func newSocket(s *Server, r *http.Request, q query) *Socket {
 	sock := &Socket{
-		srv: s, id: newID(), version: q.version, asText: q.base64 || q.jsonp != "",
+		srv: s, id: s.newID(r), version: q.version, asText: q.base64 || q.jsonp != "",
 	}
-	sock.req.Store(keep(r))
+	sock.shake.Store(keep(r))
 	sock.beginHeartbeat(s.now())
 	sock.turn.Lock()
 	return sock
 }
 
 // keep copies what is worth keeping of a request for the life of a socket.
-func keep(r *http.Request) *http.Request {
+func keep(r *http.Request) *handshake {
 	u := *r.URL
-	return &http.Request{
+	return &handshake{time.Now(), http.Request{
 		Method: r.Method, URL: &u, Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor,
 		Header: r.Header, Host: r.Host, RemoteAddr: r.RemoteAddr, RequestURI: r.RequestURI,
-		Body: http.NoBody,
-	}
+		Body: http.NoBody, TLS: r.TLS,
+	}}
 }
 
-// newID returns a session id: 144 random bits.
-func newID() string {
+// handshake is what is kept of the request that began a session.
+type handshake struct {
+	at      time.Time
+	request http.Request
+}
+
+// newID returns a session id: 144 random bits, unless the program makes it.
+func (s *Server) newID(r *http.Request) string {
+	if s.opts.GenerateID != nil {
+		return s.opts.GenerateID(r)
+	}
 	var b [18]byte
 	rand.Read(b[:])
 	return base64.RawURLEncoding.EncodeToString(b[:])
@@ -219,6 +249,8 @@ func (s *Server) enter(sock *Socket) *refusal {
 		return serverClosed
 	case s.opts.MaxSockets > 0 && len(s.sockets) >= s.opts.MaxSockets:
 		return serverFull
+	case sock.id == "" || s.sockets[sock.id] != nil:
+		return idTaken
 	}
 	s.sockets[sock.id] = sock
 	s.work.Add(1)

@@ -22,9 +22,9 @@ type Socket struct {
 	asText  bool // a client of protocol 3 that takes no binary payloads
 
 	// Safe for any goroutine.
-	ended atomic.Bool                  // set once, under mu: the handler gets no more messages
-	marks atomic.Uint32                // what is known of the client: see marks
-	req   atomic.Pointer[http.Request] // nil once it is forgotten
+	ended atomic.Bool               // set once, under mu: the handler gets no more messages
+	marks atomic.Uint32             // what is known of the client: see marks
+	shake atomic.Pointer[handshake] // nil once it is forgotten
 
 	// Guarded by turn, which is held while the handler is called.
 	closeCalled bool // the handler's Close was
@@ -94,7 +94,20 @@ func (s *Socket) Protocol() int { return s.version }
 
 // Request is the handshake: its headers and URL, without body and context. It is
 // nil after ForgetRequest.
-func (s *Socket) Request() *http.Request { return s.req.Load() }
+func (s *Socket) Request() *http.Request {
+	if h := s.shake.Load(); h != nil {
+		return &h.request
+	}
+	return nil
+}
+
+// Began is when the handshake came, the zero time after ForgetRequest.
+func (s *Socket) Began() time.Time {
+	if h := s.shake.Load(); h != nil {
+		return h.at
+	}
+	return time.Time{}
+}
 
 // Marks of a socket.
 const (
@@ -111,7 +124,7 @@ func (s *Socket) Trust() { s.marks.Or(markTrusted) }
 
 // ForgetRequest lets go of the handshake's request, which is a kilobyte or two,
 // for programs that have taken from it what they need.
-func (s *Socket) ForgetRequest() { s.req.Store(nil) }
+func (s *Socket) ForgetRequest() { s.shake.Store(nil) }
 
 // Transport is "polling" or "websocket".
 func (s *Socket) Transport() string {

@@ -18,7 +18,8 @@ type RoomEvent struct {
 }
 
 // OnRoom adds a function that is told which rooms come and go, and who is in them. It
-// runs soon after the change, for one change after the other, in their order.
+// runs soon after the change, for one change after the other, in their order, and
+// should not wait: the changes queue up behind it.
 func (n *Namespace) OnRoom(f func(RoomEvent)) { n.onRoom = append(n.onRoom, f) }
 
 // Rooms are the rooms that have members, in no order.

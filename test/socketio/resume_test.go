@@ -46,7 +46,7 @@ func TestAuthenticationSamples(t *testing.T) {
 	for _, v := range versions {
 		sample, refused := code[0], "unauthenticated" // behind the text
 		if v.name == "io1" || v.name == "io2" {
-			sample = "const socket = io('https://chat.example.org', { forceNew: true });\n"+code[1]
+			sample = "const socket = io('https://chat.example.org', { forceNew: true });\n" + code[1]
 		}
 		for token, want := range map[string]string{w.token("ada"): "ada", "wrong": refused} {
 			s := newObject(t, "sample", v.name, sample, w.node.URL(""), token)

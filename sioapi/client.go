@@ -31,6 +31,7 @@ type client struct {
 	from    netip.Prefix
 	placed  bool // was admitted by the connection limiter
 	script  bool // its library seems to be the stock one, in JavaScript
+	resumes bool // by Socket.IO's connection state recovery: it gets offsets; set by admit, before the socket can be found
 	counted prometheus.Gauge
 
 	// Safe for any goroutine.
@@ -41,9 +42,6 @@ type client struct {
 	hello *wire.HelloReply // sent when the client is connected
 	late  *time.Timer      // ends a connection without hello
 	bad   int              // bad commands in a row
-
-	// Set by admit, before the socket can be found.
-	resumes bool // by Socket.IO's connection state recovery: it gets offsets
 
 	id string // of the socket, to resume; set before the socket can be found
 }

@@ -23,12 +23,13 @@ type Socket struct {
 
 	// Safe for any goroutine.
 	ended atomic.Bool               // set once, under mu: the handler gets no more messages
-	marks atomic.Uint32             // what is known of the client: see marks
 	shake atomic.Pointer[handshake] // nil once it is forgotten
 
 	// Guarded by turn, which is held while the handler is called.
 	closeCalled bool // the handler's Close was
 	turn        sync.Mutex
+
+	marks atomic.Uint32 // safe for any goroutine: what is known of the client; it fits here
 
 	// Data is the program's own. It is read and written inside calls of the
 	// handler only.

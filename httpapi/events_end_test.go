@@ -69,6 +69,8 @@ func TestEventsTakePlaces(t *testing.T) {
 		}
 		n.do("GET", "/healthz", nil)
 	}
+	n.api.streams.mu.Lock()
+	defer n.api.streams.mu.Unlock()
 	if len(n.api.streams.users) != 1 {
 		t.Errorf("users %v", n.api.streams.users)
 	}

@@ -3,6 +3,7 @@ package removal_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,11 +25,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // stopping is lanes that take so many steps of a removal, and fail behind them.
 type stopping struct {
 	*lane.Lanes
-	steps int
+	steps atomic.Int64
 }
 
 func (s *stopping) Do(ctx context.Context, c change.Change) (change.Reply, error) {
-	if s.steps--; s.steps < 0 {
+	if s.steps.Add(-1) < 0 {
 		return change.Reply{}, errors.New("stopped")
 	}
 	return s.Lanes.Do(ctx, c)
@@ -91,7 +92,9 @@ func TestRemovalGoesOnAfterARestart(t *testing.T) {
 		defer cancel()
 		box.Close(ctx)
 	}
-	run(&stopping{lanes, 3})
+	some := &stopping{Lanes: lanes}
+	some.steps.Store(3)
+	run(some)
 	if removals(t, st, "r").Empty() {
 		t.Fatal("three steps were enough")
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -100,8 +101,8 @@ var hello = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.W
 // What one network opens too fast is closed at once. Others, trusted proxies and this
 // machine are served meanwhile.
 func TestFloodOfConnections(t *testing.T) {
-	s := newStage(t, doorConfig{PerSecond: 4, Proxies: clientaddr.Proxies{netip.MustParsePrefix("127.0.0.9/32")}}, hello)
-	refused := 0
+	s := newStage(t, doorConfig{PerSecond: idlePerNetwork, Proxies: clientaddr.Proxies{netip.MustParsePrefix("127.0.0.9/32")}}, hello)
+	refused, begin := 0, time.Now()
 	for range idlePerNetwork + 50 {
 		c := s.dial("127.0.0.2")
 		if s.get(c) != nil {
@@ -109,7 +110,8 @@ func TestFloodOfConnections(t *testing.T) {
 		}
 		c.Close()
 	}
-	if refused < 20 || refused > 50 { // one a second is allowed
+	sameWindow := begin.Unix()/acceptWindow == time.Now().Unix()/acceptWindow
+	if sameWindow && refused != 50 {
 		t.Errorf("%d of 50 too many were refused", refused)
 	}
 	s.wantRefused("rate", refused)
@@ -172,8 +174,8 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 // There are never more connections than places, of a network and in all, nor than the
 // process has descriptors for.
 func TestDoorIsFull(t *testing.T) {
-	others := 0
-	s := newStage(t, doorConfig{PerSecond: 1000, Max: 4, PerNetwork: 2, Files: filesReserved + 10, Others: func() int { return others }}, hello)
+	var others atomic.Int64
+	s := newStage(t, doorConfig{PerSecond: 1000, Max: 4, PerNetwork: 2, Files: filesReserved + 10, Others: func() int { return int(others.Load()) }}, hello)
 	open := func(from string, want bool) net.Conn {
 		t.Helper()
 		c := s.dial(from)
@@ -196,9 +198,25 @@ func TestDoorIsFull(t *testing.T) {
 			t.Fatal("a place does not come back")
 		}
 	}
-	others = 7
+	others.Store(7)
 	open("127.0.0.1", false)
 	s.wantRefused("files", 1)
+}
+
+// A network has its share in each window of time, and others have theirs.
+func TestShares(t *testing.T) {
+	s := newShares(3)
+	a, b := netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("2001:db8::/64")
+	begin := time.Unix(1e9/acceptWindow*acceptWindow, 0)
+	for i, tt := range []struct {
+		from  netip.Prefix
+		after time.Duration
+		want  bool
+	}{{a, 0, true}, {a, 1, true}, {a, time.Second, true}, {a, 2 * time.Second, false}, {b, 2 * time.Second, true}, {a, 4*time.Second - 1, false}, {a, 4 * time.Second, true}} {
+		if got := s.take(tt.from, begin.Add(tt.after)); got != tt.want {
+			t.Errorf("step %d: %t", i, got)
+		}
+	}
 }
 
 func TestHandshakeRate(t *testing.T) {

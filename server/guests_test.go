@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +13,7 @@ import (
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/config"
 	"github.com/roomtide/roomtide/identity"
-	"github.com/roomtide/roomtide/internal/origin"
+	"github.com/roomtide/roomtide/store"
 	"github.com/roomtide/roomtide/websocket"
 )
 
@@ -279,20 +278,86 @@ func TestEndedTokensOnEveryTransport(t *testing.T) {
 	}
 }
 
-// Profiles are for this machine, and not for a page in a browser on it. Figures need a key.
-func TestForeignNamesSeeNoProfilesAndNoFigures(t *testing.T) {
-	h := known(origin.NewHosts("127.0.0.1:6060", nil), http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	for host, want := range map[string]int{"127.0.0.1:6060": 200, "localhost:6060": 200, "evil.example:6060": 421, "evil.example": 421} {
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, &http.Request{Host: host})
-		if w.Code != want {
-			t.Errorf("%s: %d", host, w.Code)
-		}
+// What a token has open is ended with the token, on every transport, with the reason.
+func TestEndOfATokenEndsWhatIsOpen(t *testing.T) {
+	w := running(t, func(c *config.Config) { c.Guests = "off" })
+	const here = "127.0.0.1:8080"
+	token := w.mint("ann")
+
+	ws, err := (&websocket.Dialer{NetDial: w.dial}).Dial(t.Context(), "ws://"+here+"/ws", nil)
+	if err != nil {
+		t.Fatal(err)
 	}
-	node := running(t, func(c *config.Config) { c.Guests = "off" })
-	for host, want := range map[string]int{"127.0.0.1:8080": 401, "localhost": 401, "evil.example": 401} {
-		if got, _ := node.request("GET", host, "/metrics", "", http.Header{}); got != want {
-			t.Errorf("figures under %s: %d", host, got)
+	defer ws.Close()
+	if err := ws.WriteMessage(websocket.Text, []byte(`{"type":"hello","id":1,"token":"`+token+`"}`)); err != nil {
+		t.Fatal(err)
+	}
+	if _, p, err := ws.ReadMessage(1 << 20); err != nil || !strings.Contains(string(p), `"ack"`) {
+		t.Fatalf("%s %v", p, err)
+	}
+	const polling = "/socket.io/?EIO=4&transport=polling"
+	_, text := w.request("GET", here, polling, "", http.Header{})
+	sid := "&sid=" + strings.Split(text, `"`)[3]
+	w.request("POST", here, polling+sid, `40{"token":"`+token+`"}`, http.Header{})
+	if _, text = w.request("GET", here, polling+sid, "", http.Header{}); !strings.Contains(text, `40{"sid"`) {
+		t.Fatal(text)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+here+"/v1/rooms/lobby/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	stream, err := w.web.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Body.Close()
+
+	raw, key, err := identity.NewKey("operator", []string{identity.ScopeUsers})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.s.store.Control.SaveKey(t.Context(), store.APIKey(key)); err != nil {
+		t.Fatal(err)
+	}
+	if status, text := w.request("DELETE", here, "/v1/users/ann/tokens", "", http.Header{"Authorization": {"Bearer " + raw}}); status != 200 || !strings.Contains(text, `"closed":3`) {
+		t.Fatalf("%d %s", status, text)
+	}
+	const revoked = `"code":4403,"reason":"revoked"`
+	if _, p, err := ws.ReadMessage(1 << 20); err != nil || !strings.Contains(string(p), revoked) {
+		t.Errorf("WebSocket: %s %v", p, err)
+	}
+	if _, text := w.request("GET", here, polling+sid, "", http.Header{}); !strings.Contains(text, revoked) {
+		t.Errorf("Socket.IO: %s", text)
+	}
+	if all, err := io.ReadAll(stream.Body); err != nil || !strings.Contains(string(all), revoked) {
+		t.Errorf("event stream: %s %v", all, err)
+	}
+}
+
+// Profiles and figures on loopback are for this machine, and not for a page in a
+// browser on it that points its own name there.
+func TestForeignNamesSeeNoProfilesAndNoFigures(t *testing.T) {
+	s := open(t, settings(t))
+	address, err := s.serveAside("test", "127.0.0.1:0", http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	for host, want := range map[string]int{address: 200, "127.0.0.1:6060": 200, "localhost:6060": 200, "evil.example:6060": 421, "evil.example": 421} {
+		req, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+address+"/metrics", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = host
+		resp, err := transport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("%s: %d", host, resp.StatusCode)
 		}
 	}
 }

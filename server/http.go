@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/config"
 	"github.com/roomtide/roomtide/httpapi"
 	"github.com/roomtide/roomtide/hub"
 	"github.com/roomtide/roomtide/internal/clientaddr"
@@ -104,7 +105,9 @@ func (s *Server) newHTTP(h http.Handler, patience time.Duration) *http.Server {
 // openDoor puts the door in front of the listener.
 func (s *Server) openDoor(from clientaddr.Proxies, conns *connlimit.Limiter) *door {
 	files := maxFiles()
-	if files > 0 && s.cfg.MaxConnections > files-filesReserved {
+	// The default is a bound for large machines: only a number that was chosen and does
+	// not fit is a mistake.
+	if chosen := s.cfg.MaxConnections != config.Default().MaxConnections; chosen && files > 0 && s.cfg.MaxConnections > files-filesReserved {
 		s.log.Warn("max_connections is more than this process may have files open: raise the limit (ulimit -n, LimitNOFILE= of systemd), or lower max_connections",
 			"max_connections", s.cfg.MaxConnections, "files", files, "connections_that_fit", max(0, files-filesReserved))
 	}

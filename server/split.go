@@ -164,7 +164,7 @@ func withConn(ctx context.Context, c net.Conn) context.Context {
 // lossTime is how long a client of an event stream may leave what was sent to it
 // unconfirmed. With the heartbeat of the stream, a client that has lost its network is
 // noticed within a minute; the system alone takes a quarter of an hour.
-const lossTime = 40 * time.Second
+const lossTime = 35 * time.Second
 
 // noticeLoss makes the connection of an event stream end when its client has vanished.
 func noticeLoss(r *http.Request) {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -221,11 +220,13 @@ func TestAdmission(t *testing.T) {
 	from := netip.MustParseAddr("192.0.2.1")
 	w := newWorld(t, sioapi.Config{Conns: conns, Network: func(*http.Request) netip.Prefix { return clientaddr.Network(from) }})
 	first, _ := w.connect(kinds[0], ""), w.connect(kinds[3], "")
+	w.settle("both have a place", func() bool { return conns.InUse() == 2 })
 	if p, status := w.dial(kinds[1], nil); p != nil || status != http.StatusTooManyRequests {
 		t.Errorf("a third from one address: %d", status)
 	}
 	from = netip.MustParseAddr("192.0.2.2")
 	w.connect(kinds[2], "")
+	w.settle("three have a place", func() bool { return conns.InUse() == 3 })
 	if p, status := w.dial(kinds[1], nil); p != nil || status != http.StatusServiceUnavailable {
 		t.Errorf("a fourth: %d", status)
 	}
@@ -233,6 +234,7 @@ func TestAdmission(t *testing.T) {
 	first.want("")
 	w.settle("a place again", func() bool { return conns.InUse() == 2 })
 	w.connect(kinds[1], "")
+	w.settle("all places are taken", func() bool { return conns.InUse() == 3 })
 	if reason, _ := conns.Check(clientaddr.Network(from)); reason != "full" {
 		t.Errorf("the limiter says %q", reason)
 	}
@@ -306,49 +308,6 @@ func TestFrameLimit(t *testing.T) {
 	})
 }
 
-// Clients before 4.5 put everything that waits into one request, which may be larger
-// than a message. Where a token is needed, only behind the hello.
-func TestBacklogOfOldClients(t *testing.T) {
-	for _, noGuests := range []bool{false, true} {
-		everyKindFor(t, !noGuests, sioapi.Config{FrameBytes: 1000}, func(w *world, k kind) {
-			if k.transport != "polling" {
-				return
-			}
-			auth := `{"token":"` + token(w.T, "ada", time.Hour) + `"}`
-			p := w.connect(k, auth)
-			if k.version == 4 {
-				p.want(`2["hello",`)
-			}
-			backlog := func(packet string, n int) string {
-				if packet = "4" + packet; k.version == 4 {
-					return strings.Repeat(packet+"\x1e", n-1) + packet
-				}
-				return strings.Repeat(strconv.Itoa(len(packet))+":"+packet, n)
-			}
-			if k.version == 3 && noGuests {
-				if answer, status := p.http(http.MethodPost, backlog(`2["typing",{"room":"room1"}]`, 100), nil); status != http.StatusRequestEntityTooLarge || answer != "" {
-					w.Errorf("from a stranger: %d %s", status, answer)
-				}
-				p.say(`2["hello",` + auth + `]`)
-			}
-			p.say(`21["join",{"room":"room1"}]`)
-			p.want(`31[{"type":"ack",`)
-			text := strings.Repeat("x", 900)
-			if answer, status := p.http(http.MethodPost, backlog(`2["message",{"room":"room1","message":"`+text+`"}]`, 100), nil); status != http.StatusOK {
-				w.Fatalf("%d %s", status, answer)
-			}
-			for range 100 {
-				p.want(`2["message",`)
-			}
-			if _, status := p.http(http.MethodPost, backlog(`2["typing",{"room":"`+text+`"}]`, 1200), nil); status != http.StatusRequestEntityTooLarge {
-				w.Errorf("more than a megabyte: %d", status)
-			}
-			p.want(`2["goodbye",{"type":"goodbye","code":4401,"reason":"too_large",`)
-			p.want("1")
-		})
-	}
-}
-
 // A number as the name of an event is no mistake of the transport.
 func TestNumberAsName(t *testing.T) {
 	everyKind(t, sioapi.Config{}, func(w *world, k kind) {
@@ -358,19 +317,6 @@ func TestNumberAsName(t *testing.T) {
 		p.say(`2[-1.5e3]`)
 		p.want(`2["error",{"type":"error","command":"-1.5e3","code":"unknown_type",`)
 	})
-}
-
-// Pages load the client from where they are going to connect.
-func TestClientIsServed(t *testing.T) {
-	w := newWorld(t, sioapi.Config{})
-	for name, want := range map[string]int{
-		"socket.io.js": 200, "socket.io.min.js": 200, "socket.io.esm.min.js": 200, "socket.io.esm.min.js.map": 200, "socket.io.slim.js": 404,
-	} {
-		p := &peer{world: w, url: w.url + "/socket.io/" + name}
-		if body, status := p.http(http.MethodGet, "", nil); status != want || body == "" {
-			t.Errorf("%s: %d", name, status)
-		}
-	}
 }
 
 func TestNothingButMistakes(t *testing.T) {

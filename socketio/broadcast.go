@@ -109,7 +109,8 @@ func (n *Namespace) deliver(to *address, m Message, volatile bool) error {
 	n.history.record(to, &out, volatile)
 	var slow []*client
 	var last error
-	for _, s := range n.receivers(to) {
+	receivers := n.receivers(to)
+	for _, s := range receivers {
 		if s.pid != "" && !volatile {
 			s.sent = out.pos // whether it arrives or not
 		}
@@ -124,6 +125,7 @@ func (n *Namespace) deliver(to *address, m Message, volatile bool) error {
 	for _, c := range slow {
 		_ = c.report(ErrFull)
 	}
+	n.tellOutgoing(&m, receivers...)
 	return last
 }
 

@@ -15,7 +15,7 @@
 // # Handlers
 //
 // Handlers belong to a Namespace and are set before the server serves; what
-// belongs to one client is in Socket.SetData. The handlers of one connection
+// belongs to one client is in Socket.SetData, or in Socket.On. The handlers of one connection
 // run one after the other and nothing is read from the client meanwhile, so a
 // slow handler slows down its own client only: backpressure. A panic in a handler
 // ends its socket. Arguments are the JSON that came, byte for byte, and may be
@@ -51,7 +51,7 @@
 // ignored instead of closing the connection. Recovery keeps its promise also for
 // clients that were quiet, that got nothing yet, that got volatile events, and
 // whose old connection lingers; and it asks the middleware again unless told
-// otherwise. There are no namespaces by pattern and no acks of broadcasts.
+// otherwise. There are no namespaces by pattern.
 //
 // # Frames of one's own
 //

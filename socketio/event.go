@@ -49,13 +49,38 @@ func (e *Event) Reply(m Message) error {
 func (s *Socket) handle(p *Packet) {
 	e := &Event{Message: p.Message, socket: s, id: p.ID, wants: p.HasID}
 	s.guard("On", func() {
+		if !s.passes(e) {
+			return
+		}
 		for _, f := range s.nsp.onAny {
 			f(s, e)
 		}
 		for _, f := range s.nsp.on[e.Name] {
 			f(s, e)
 		}
+		for _, f := range s.ownHandlers(e.Name) {
+			f(e)
+		}
 	})
+}
+
+// passes runs the middleware for events.
+func (s *Socket) passes(e *Event) bool {
+	for _, f := range s.nsp.filters {
+		if err := f(s, e); err != nil {
+			for _, told := range s.nsp.onRefused {
+				told(s, e, err)
+			}
+			return false
+		}
+	}
+	return true
+}
+
+// acks are the events of one socket that wait for the client's ack.
+type acks struct {
+	next    uint64
+	pending map[uint64]*pendingAck
 }
 
 // pendingAck is an event of the server that waits for the client's ack.
@@ -89,6 +114,7 @@ func (s *Socket) ask(m Message, timeout time.Duration, done func(Message, error)
 	}
 	p := &Packet{Type: TypeEvent, Namespace: s.nsp.name, ID: id, HasID: true, Message: m}
 	if err = s.client.send(encode(p), false); err == nil {
+		s.nsp.tellOutgoing(&m, s)
 		return id, nil
 	}
 	called := s.takeAck(id) == nil // done was, by the end of the socket
@@ -131,18 +157,18 @@ func (s *Socket) expect(timeout time.Duration, done func(Message, error)) (id ui
 	switch {
 	case s.over:
 		return 0, ErrClosed
-	case len(s.acks) >= s.nsp.srv.opts.MaxAcks:
-		return 0, ErrAcks
 	case s.acks == nil:
-		s.acks = map[uint64]*pendingAck{}
+		s.acks = &acks{pending: map[uint64]*pendingAck{}}
+	case len(s.acks.pending) >= s.nsp.srv.opts.MaxAcks:
+		return 0, ErrAcks
 	}
-	id = s.lastAck
-	s.lastAck++
+	id = s.acks.next
+	s.acks.next++
 	a := &pendingAck{done: done}
 	if timeout > 0 {
 		a.timer = time.AfterFunc(timeout, func() { s.expire(id) })
 	}
-	s.acks[id] = a
+	s.acks.pending[id] = a
 	return id, nil
 }
 
@@ -157,11 +183,14 @@ func (s *Socket) expire(id uint64) {
 func (s *Socket) takeAck(id uint64) *pendingAck {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a := s.acks[id]
+	if s.acks == nil {
+		return nil
+	}
+	a := s.acks.pending[id]
 	if a == nil {
 		return nil
 	}
-	delete(s.acks, id)
+	delete(s.acks.pending, id)
 	if a.timer != nil {
 		a.timer.Stop()
 	}
@@ -178,10 +207,13 @@ func (s *Socket) acked(p *Packet) {
 // dropAcks ends all pending acks with ErrClosed.
 func (s *Socket) dropAcks() {
 	s.mu.Lock()
-	acks := s.acks
+	var pending map[uint64]*pendingAck
+	if s.acks != nil {
+		pending = s.acks.pending
+	}
 	s.acks, s.over = nil, true
 	s.mu.Unlock()
-	for _, a := range acks {
+	for _, a := range pending {
 		if a.timer != nil {
 			a.timer.Stop()
 		}

@@ -108,6 +108,22 @@ func ExampleBroadcast() {
 	// <nil>
 }
 
+// Attachments may be anywhere in a value; Message.Decode puts them back.
+func ExampleBinary() {
+	type picture struct {
+		Name string
+		Data socketio.Binary
+	}
+	m, err := socketio.NewMessage("picture", picture{"a.png", socketio.Binary("\x89PNG")})
+	fmt.Printf("%s %q %v\n", m.Args[0], m.Attachments, err)
+	var p picture
+	err = m.Decode(0, &p)
+	fmt.Printf("%s %q %v\n", p.Name, p.Data, err)
+	// Output:
+	// {"Name":"a.png","Data":{"_placeholder":true,"num":0}} ["\x89PNG"] <nil>
+	// a.png "\x89PNG" <nil>
+}
+
 // A frame that can be given to any number of connections.
 func ExampleAppendEvent() {
 	fmt.Printf("%q\n", socketio.AppendEvent(nil, "/", "message", []byte(`{"message":"hello"}`)))

@@ -20,9 +20,15 @@ type Namespace struct {
 	onConnect    []func(*Socket)
 	onDisconnect []func(*Socket, string)
 	onAny        []func(*Socket, *Event)
+	onOutgoing   []func(*Socket, *Message)
+	onRefused    []func(*Socket, *Event, error)
+	onRoom       []func(RoomEvent)
+	filters      []func(*Socket, *Event) error
 	on           map[string][]func(*Socket, *Event)
 	history      *history // nil without recovery; locked before mu
 	sessions     Sessions // nil without a recovery of the program's own
+
+	roomEvents serial // calls of onRoom
 
 	// Guarded by mu.
 	mu      sync.RWMutex
@@ -66,6 +72,26 @@ func (n *Namespace) On(name string, f func(*Socket, *Event)) { n.on[name] = appe
 
 // OnAny adds a function that runs for every event, before those of On.
 func (n *Namespace) OnAny(f func(*Socket, *Event)) { n.onAny = append(n.onAny, f) }
+
+// UseEvent adds middleware for events: all such functions run, in order, before any
+// other of the event, until one returns an error, which stops the event. OnRefused gets
+// it; the client gets what the function sent it (Event.Ack).
+func (n *Namespace) UseEvent(f func(*Socket, *Event) error) { n.filters = append(n.filters, f) }
+
+// OnRefused adds a function that runs for an event that UseEvent has stopped.
+func (n *Namespace) OnRefused(f func(*Socket, *Event, error)) { n.onRefused = append(n.onRefused, f) }
+
+// OnAnyOutgoing adds a function that runs for every event to every socket when it has
+// been queued for it, on the goroutine that sends. It must not change the message.
+func (n *Namespace) OnAnyOutgoing(f func(*Socket, *Message)) { n.onOutgoing = append(n.onOutgoing, f) }
+
+func (n *Namespace) tellOutgoing(m *Message, to ...*Socket) {
+	for _, f := range n.onOutgoing {
+		for _, s := range to {
+			n.srv.guard("OnAnyOutgoing", func() { f(s, m) })
+		}
+	}
+}
 
 // Name is the name, "/" for the main namespace.
 func (n *Namespace) Name() string { return n.name }
@@ -138,23 +164,6 @@ func (n *Namespace) remove(s *Socket) bool {
 		n.exit(room, s)
 	}
 	return true
-}
-
-// enter and exit keep the members of a room. mu is held.
-func (n *Namespace) enter(room string, s *Socket) {
-	members := n.rooms[room]
-	if members == nil {
-		members = map[*Socket]struct{}{}
-		n.rooms[room] = members
-	}
-	members[s] = struct{}{}
-}
-
-func (n *Namespace) exit(room string, s *Socket) {
-	members := n.rooms[room]
-	if delete(members, s); len(members) == 0 {
-		delete(n.rooms, room)
-	}
 }
 
 // join and leave are the rooms of a socket. A socket that is not connected yet

@@ -63,8 +63,8 @@ type Message struct {
 	Attachments [][]byte
 }
 
-// NewMessage makes a message from Go values: a []byte becomes an attachment, a
-// json.RawMessage stays as it is, anything else is marshalled by encoding/json
+// NewMessage makes a message from Go values: a []byte becomes an attachment, and so
+// does a Binary wherever it is inside of a value; a json.RawMessage stays as it is, anything else is marshalled by encoding/json
 // (without escaping HTML).
 func NewMessage(name string, args ...any) (Message, error) {
 	m := Message{Name: name}
@@ -80,7 +80,10 @@ func NewMessage(name string, args ...any) (Message, error) {
 		case json.RawMessage:
 			m.Args[i] = a
 		default:
-			m.Args[i], err = marshal(a)
+			var text []byte
+			if text, err = marshal(a); err == nil {
+				m.Args[i], err = m.attach(text)
+			}
 		}
 		if err != nil {
 			return Message{}, err

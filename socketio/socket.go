@@ -38,11 +38,11 @@ type Socket struct {
 	data atomic.Pointer[any] // safe for any goroutine
 
 	// Guarded by mu.
-	mu      sync.Mutex
-	auth    json.RawMessage
-	lastAck uint64
-	acks    map[uint64]*pendingAck
-	over    bool // no more acks
+	mu   sync.Mutex
+	auth json.RawMessage
+	acks *acks     // nil before the first
+	own  *handlers // nil before the first
+	over bool      // no more acks
 }
 
 func (n *Namespace) newSocket(c *client, auth json.RawMessage) *Socket {

@@ -44,7 +44,7 @@ type Pace[K comparable] struct {
 // flow is what waits under one key. Guarded by the Pace's mu.
 type flow[K comparable] struct {
 	key     K
-	callers *list.List    // of chan struct{}, the oldest first
+	callers *list.List    // of func(), the oldest first
 	turn    *list.Element // in turns
 }
 
@@ -93,12 +93,7 @@ func (p *Pace[K]) Wait(ctx context.Context, key K) error {
 		return p.reject()
 	}
 	pass := make(chan struct{})
-	caller := f.callers.PushBack(pass)
-	if f.turn == nil {
-		f.turn = p.turns.PushBack(f)
-	}
-	p.waiting++
-	p.tick()
+	caller := p.add(f, func() { close(pass) })
 	p.mu.Unlock()
 	select {
 	case <-pass:
@@ -107,13 +102,41 @@ func (p *Pace[K]) Wait(ctx context.Context, key K) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	select {
-	case <-pass: // at the same moment
+	if taken := caller.Value == nil; taken { // at the same moment
 		return nil
-	default:
 	}
 	p.remove(f, caller)
 	return chat.Wrap(chat.Unavailable, p.cfg.Name, ctx.Err())
+}
+
+// Queue calls pass when it is the caller's turn: at once, or later in a goroutine of the
+// Pace. pass must not block. The error is Busy when too many wait already; then pass is
+// not called.
+func (p *Pace[K]) Queue(key K, pass func()) error {
+	p.mu.Lock()
+	if p.waiting == 0 && p.limiter.Allow() {
+		p.mu.Unlock()
+		pass()
+		return nil
+	}
+	defer p.mu.Unlock()
+	f := p.flow(key)
+	if p.waiting >= p.cfg.MaxWaiting || f.callers.Len() >= p.cfg.PerKey {
+		return p.reject()
+	}
+	p.add(f, pass)
+	return nil
+}
+
+// add lets a caller wait. mu is held.
+func (p *Pace[K]) add(f *flow[K], pass func()) *list.Element {
+	caller := f.callers.PushBack(pass)
+	if f.turn == nil {
+		f.turn = p.turns.PushBack(f)
+	}
+	p.waiting++
+	p.tick()
+	return caller
 }
 
 // flow returns the flow of a key. It is not kept before a caller waits in it, which
@@ -155,6 +178,13 @@ func (p *Pace[K]) tick() {
 // next lets the caller pass whose turn it is, and every other for which there is a
 // token.
 func (p *Pace[K]) next() {
+	for _, pass := range p.due() {
+		pass()
+	}
+}
+
+// due takes those out whose turn it is.
+func (p *Pace[K]) due() (passing []func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.ticking = false
@@ -163,9 +193,11 @@ func (p *Pace[K]) next() {
 		caller := f.callers.Front()
 		p.turns.MoveToBack(f.turn)
 		p.remove(f, caller)
-		close(caller.Value.(chan struct{}))
+		passing = append(passing, caller.Value.(func()))
+		caller.Value = nil
 	}
 	p.tick()
+	return passing
 }
 
 func (p *Pace[K]) reject() error {

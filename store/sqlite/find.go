@@ -27,7 +27,7 @@ const (
 
 // finds are those that readers use.
 type finds struct {
-	room, member, message, userRoom, user, access *sql.Stmt
+	room, message, userRoom, user, access *sql.Stmt
 }
 
 func (f *finds) queries() []query {

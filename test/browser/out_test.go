@@ -107,7 +107,7 @@ func TestTokenUserOnAFreshServer(t *testing.T) {
 	w.wait("what to do", `document.querySelector('#ask-text').textContent.startsWith('You are in no room yet.')
 		&& document.querySelector('#ask-join').hidden && document.querySelector('#room-name').placeholder === 'Join a room'`)
 	w.do(chromedp.SendKeys("#room-name", "nowhere\r"), chromedp.WaitVisible("#ask-join"), chromedp.Click("#ask-join"))
-	w.wait("the refusal", status+` === 'There is no room of this name.' && document.querySelector('#status button').hidden`)
+	w.wait("the refusal", status+` === 'This room is by invitation. Ask one of its members to add you.' && document.querySelector('#status button').hidden`)
 }
 
 // The session ends while something is being written: the page says so, and the text is

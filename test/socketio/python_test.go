@@ -32,7 +32,7 @@ func TestPython(t *testing.T) {
 					}
 				}
 				if f[0].Type != "ack" || f[0].User != "ann" || f[1].Room != "room1" || f[2].Seq != 1 ||
-					f[3].Message != "grüße 😀" || f[3].Seq != 1 || f[4].Code != "not_found" || string(got[5]) != `"`+last+`"` {
+					f[3].Message != "grüße 😀" || f[3].Seq != 1 || f[4].Code != "not_member" || string(got[5]) != `"`+last+`"` {
 					t.Errorf("%s", out)
 				}
 			})

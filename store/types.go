@@ -184,6 +184,10 @@ type Changes struct {
 	Removals  []*Removal
 	Cursors   []Cursor
 	Outbox    []byte // Entry.Encode, for the position the commit moves to; nil: no entry
+
+	// What moves between shards, after everything else and in this order.
+	Drop []RowKey // rows deleted by their keys; those that do not exist are passed over
+	Put  *Rows    // rows inserted or replaced, messages included; nil: none
 }
 
 // RemovalRows is how many rows one Removal names at most.

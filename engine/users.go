@@ -10,7 +10,7 @@ import (
 )
 
 func (e *Engine) prepareSetUser(a *Actor, c *change.SetUser) error {
-	c.At, c.Claim = e.cfg.Now().UnixMilli(), false
+	c.At, c.ByToken = e.cfg.Now().UnixMilli(), false
 	if !a.Server {
 		return chat.E(chat.Forbidden, "only the host's back end says what users are called")
 	}

@@ -15,10 +15,10 @@ func checkPut(t *testing.T, h Harness) {
 	to := newWorld(t, d)
 	for range 2 {
 		to.write(store.Changes{Put: s.all()})
-		alike(t, s.all(), s.d, d)
+		allAlike(t, s.all(), s.d, d)
 	}
 	d = h.Reopen(t, d)
-	alike(t, s.all(), s.d, d)
+	allAlike(t, s.all(), s.d, d)
 
 	s.d, s.at = d, get(d.Acquire(ctx, 0))(t)
 	s.post("A", "ann", "after the move", "a key")

@@ -37,6 +37,11 @@ func allAlike(t rapid.TB, rows *store.Rows, a, b store.Driver) {
 		agree(pair, fmt.Sprint("slot ", slot), func(d store.Driver) (store.Rows, error) {
 			return *slotOf(t, d, slot, store.RowKey{}, 1000, 0), nil
 		})
+		agree(pair, fmt.Sprint("digests of slot ", slot), func(d store.Driver) (map[chat.RoomID]store.Digest, error) {
+			var digests store.Digests
+			err := digests.Add(slotOf(t, d, slot, store.RowKey{}, 1000, 0))
+			return digests.Rooms(), err
+		})
 	}
 	for _, order := range []store.Order{store.ByID, store.ByActivity} {
 		agree(pair, fmt.Sprint("list in order ", order), func(d store.Driver) ([]chat.Room, error) {

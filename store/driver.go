@@ -23,6 +23,7 @@ type Driver interface {
 	RoomLister
 	UserReader
 	OutboxReader
+	RowReader
 
 	// AllMembers returns up to limit member rows of the shard that follow the
 	// given key, in an order of the driver's in which the rows of a room lie

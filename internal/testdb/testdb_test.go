@@ -26,13 +26,15 @@ func TestMain(m *testing.M) {
 	os.Exit(Main(m))
 }
 
-// open opens a URL and closes it when the test ends.
+// open opens a URL and closes it when the test ends. Connections are not kept: they
+// die with the server.
 func open(t testing.TB, e Engine, url string) *sql.DB {
 	t.Helper()
 	db, err := engines[e].open(url)
 	if err != nil {
 		t.Fatal(err)
 	}
+	db.SetMaxIdleConns(-1)
 	t.Cleanup(func() { db.Close() })
 	return db
 }

@@ -47,7 +47,7 @@ type batch struct {
 	e *engine
 }
 
-func (b *batch) add(text string, args ...any) { b.Queue(b.e.sql(text), args...) }
+func (b *batch) add(text string, args ...any) { b.Queue(b.e.sql(text), escapeAll(args)...) }
 
 // addRows adds a statement that takes rows with the columns, unless there are none.
 func addRows[T any](b *batch, text string, columns []sqldb.Column, list []T, values func([]any, *T) []any, more ...any) {

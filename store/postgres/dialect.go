@@ -97,6 +97,7 @@ func (a *array) add(value any) {
 			a.ints = append(a.ints, v)
 		}
 	case string:
+		v = escape(v)
 		if a.Null {
 			a.textsOrNull = append(a.textsOrNull, &v)
 		} else {

@@ -115,7 +115,7 @@ func (e *engine) ask(ctx context.Context, c *pgx.Conn, qs []sqldb.Question, own 
 		b.Queue(snapshot)
 	}
 	for i := range qs {
-		b.Queue(e.sql(qs[i].Text), qs[i].Args...)
+		b.Queue(e.sql(qs[i].Text), escapeAll(qs[i].Args)...)
 	}
 	if own {
 		b.Queue("COMMIT")
@@ -148,7 +148,7 @@ func answer(br pgx.BatchResults, q *sqldb.Question, seen *bool) error {
 	defer rows.Close()
 	for rows.Next() {
 		*seen = true
-		if err := q.Row(rows); err != nil {
+		if err := q.Row(unescaped{rows}); err != nil {
 			return &rowError{err}
 		}
 	}
@@ -195,7 +195,7 @@ func (e *engine) Exec(ctx context.Context, ss ...sqldb.Statement) error {
 	return fail("exec", e.name, e.with(ctx, func(c *pgx.Conn) error {
 		b := &pgx.Batch{}
 		for i := range ss {
-			b.Queue(e.sql(ss[i].Text), ss[i].Args...)
+			b.Queue(e.sql(ss[i].Text), escapeAll(ss[i].Args)...)
 		}
 		return run(ctx, c, b)
 	}))

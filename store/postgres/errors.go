@@ -43,7 +43,7 @@ func fail(op, name string, err error) error {
 	case code == uniqueViolation:
 		kind = chat.Conflict
 	case code == notInRepertoire:
-		kind, text = chat.Invalid, "the text has a NUL character, which PostgreSQL cannot keep"
+		kind, text = chat.Invalid, "the text is not valid UTF-8"
 	case comesBack(code) || code == "" && disconnected(err):
 		kind, text = chat.Unavailable, "the database is not available"
 	}

@@ -12,7 +12,7 @@ import (
 // databases returns the opener of the databases that are configured. No other
 // place picks a driver of the store.
 func databases(cfg *config.Config, log *slog.Logger) store.Opener {
-	return sqlite.NewDir(cfg.DataDir, cfg.Shards, log)
+	return sqlite.NewDir(cfg.DataDir, cfg.SQLiteShards, log)
 }
 
 func (s *Server) openStore(ctx context.Context) (err error) {

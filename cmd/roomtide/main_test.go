@@ -81,8 +81,8 @@ func TestConfigVerbs(t *testing.T) {
 	if err := os.WriteFile(file, []byte(must(t, "config", "doc", "--toml")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out := must(t, "config", "print", "--config", file, "--shards=2")
-	if !regexp.MustCompile(`(?m)^shards = 2 +# --shards$`).MatchString(out) {
+	out := must(t, "config", "print", "--config", file, "--sqlite-shards=2")
+	if !regexp.MustCompile(`(?m)^sqlite_shards = 2 +# --sqlite-shards$`).MatchString(out) {
 		t.Errorf("config print: %s", out)
 	}
 	if out := must(t, "config", "check", "--config", file, "--no-rate-limits"); !strings.Contains(out, "warning: UNSAFE: rate limits are off") || !strings.Contains(out, "sound") {

@@ -54,6 +54,9 @@ var floors = []floor{
 		{"socketio/clientfiles", "the browser's client of Socket.IO, embedded"},
 		{"engineio", "the Engine.IO protocol, for anyone"},
 	}},
+	{"SQL", "what drivers of databases over a network share", []row{
+		{"store/sqldb", "tables, columns, questions and rules of SQL shards, for their engines"},
+	}},
 	{"drivers", "each passes its contract's suite; only server imports them", []row{
 		{"store/sqlite", "one shard in a SQLite file"},
 		{"bus/membus", "the bus of a single node"},

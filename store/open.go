@@ -5,10 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/sync/errgroup"
-
 	"github.com/roomtide/roomtide/chat"
 )
 
@@ -133,18 +132,16 @@ func (p *opening) save(ctx context.Context, c Control, m *Map) error {
 }
 
 // shards opens the shards of the map at the same time, and returns the map without
-// those that are gone. Those that were opened are in undo, also after an error.
+// those that are gone. Those that were opened are in undo, also after an error, which
+// is about all shards that could not be opened.
 func (p *opening) shards(ctx context.Context, m *Map) (*Map, []Driver, error) {
-	opened := make([]Driver, len(m.Shards))
+	opened, errs := make([]Driver, len(m.Shards)), make([]error, len(m.Shards))
 	slots := m.Slots()
-	var g errgroup.Group
+	var wg sync.WaitGroup
 	for i, name := range m.Shards {
-		g.Go(func() (err error) {
-			opened[i], err = p.shard(ctx, name, slots[i] > 0)
-			return err
-		})
+		wg.Go(func() { opened[i], errs[i] = p.shard(ctx, name, slots[i] > 0) })
 	}
-	err := g.Wait()
+	wg.Wait()
 	var shards []Driver
 	var gone []string
 	for i, s := range opened {
@@ -155,7 +152,7 @@ func (p *opening) shards(ctx context.Context, m *Map) (*Map, []Driver, error) {
 		p.undo = append(p.undo, s.Close)
 		shards = append(shards, s)
 	}
-	if err != nil {
+	if err := errors.Join(errs...); err != nil {
 		return nil, nil, err
 	}
 	return m.Without(gone), shards, nil

@@ -62,9 +62,14 @@ func Main(m Tests, tags string, use func(*Program)) int {
 
 // Run runs a verb to its end and returns what it printed.
 func (p *Program) Run(ctx context.Context, args ...string) (stdout, stderr string, err error) {
+	return p.RunWith(ctx, nil, args...)
+}
+
+// RunWith is Run with additions to the environment.
+func (p *Program) RunWith(ctx context.Context, env []string, args ...string) (stdout, stderr string, err error) {
 	cmd := exec.CommandContext(ctx, p.Path, args...)
 	var out, errs log
-	cmd.Env, cmd.Stdout, cmd.Stderr = environment(), &out, &errs
+	cmd.Env, cmd.Stdout, cmd.Stderr = environment(env...), &out, &errs
 	err = cmd.Run()
 	return out.String(), errs.String(), err
 }

@@ -55,7 +55,14 @@ type Database struct {
 	MaxConnections int           // 0: the driver's default
 	ConnectTimeout time.Duration // 0: the driver's default
 
-	place string // two databases with the same one are the same tables
+	place string // two databases with the same one are the same tables, but for the prefix
+}
+
+// overlaps reports whether two databases have tables in common: with the same prefix,
+// or with one that ends in the first word of a table of the other (a_user_ + rooms,
+// a_ + user_rooms).
+func (d *Database) overlaps(o *Database) bool {
+	return d.place == o.place && (d.Prefix == o.Prefix || d.Prefix == o.Prefix+"user_" || o.Prefix == d.Prefix+"user_")
 }
 
 const controlFile = "control.db"
@@ -64,7 +71,6 @@ const controlFile = "control.db"
 func (c *Config) Databases() ([]Database, error) {
 	var out []Database
 	var ps Problems
-	names, places := map[string]string{}, map[string]string{}
 	for i := range c.Shards {
 		where := fmt.Sprintf("shards[%d]", i)
 		d, problem := c.database(&c.Shards[i])
@@ -75,12 +81,11 @@ func (c *Config) Databases() ([]Database, error) {
 		}
 		if d.File == controlFile {
 			ps = append(ps, Problem{where, controlFile + " is the control database of the data dir", "choose another name for the file"})
-		} else if other, ok := places[d.place]; ok {
-			ps = append(ps, Problem{where, "it has the same tables as " + other + ": the shard is listed twice", "take one out, or give it a database or a prefix of its own"})
-		} else if other, ok := names[d.Name]; ok {
-			ps = append(ps, Problem{where, "its name " + strconv.Quote(d.Name) + " is that of " + other, "give each shard a name of its own: name = \"…\" in [[shards]]"})
+		} else if o := slices.IndexFunc(out, func(o Database) bool { return d.overlaps(&o) }); o >= 0 {
+			ps = append(ps, Problem{where, "it has the same tables as " + out[o].Name + ": the shard is listed twice", "take one out, or give it a database or a prefix of its own"})
+		} else if slices.ContainsFunc(out, func(o Database) bool { return d.Name == o.Name }) {
+			ps = append(ps, Problem{where, "another shard has the name " + strconv.Quote(d.Name), "give each shard a name of its own: name = \"…\" in [[shards]]"})
 		}
-		names[d.Name], places[d.place] = where, where
 		out = append(out, *d)
 	}
 	if len(c.Shards) > maxShards {
@@ -216,7 +221,7 @@ func (d *Database) fillURL(c *Config, s *Shard, engine, rest, port string) *Prob
 		}
 	}
 	d.Engine, d.DSN = engine, u.String()
-	d.place = strings.Join([]string{engine, at, port, database, d.Prefix}, "\x00")
+	d.place = strings.Join([]string{engine, at, port, database}, "\x00")
 	return nil
 }
 

@@ -3,10 +3,12 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -284,6 +286,21 @@ func TestToolsFindTheControlDatabase(t *testing.T) {
 	}
 	if err := c.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// What the documentation of settings says of defaults is what the drivers do.
+func TestDefaultsOfDatabases(t *testing.T) {
+	f, _ := reflect.TypeFor[config.Shard]().FieldByName("MaxConnections")
+	if want := fmt.Sprintf("0: %d.", sqldb.DefaultConns); !strings.Contains(f.Tag.Get("help"), want) {
+		t.Errorf("max_connections does not say %q", want)
+	}
+	f, _ = reflect.TypeFor[config.Shard]().FieldByName("ConnectTimeout")
+	if want := fmt.Sprintf("0s: %s.", sqldb.DefaultConnectTimeout); !strings.Contains(f.Tag.Get("help"), want) {
+		t.Errorf("connect_timeout does not say %q", want)
+	}
+	if config.DefaultPrefix != sqldb.DefaultPrefix {
+		t.Errorf("prefixes %s and %s", config.DefaultPrefix, sqldb.DefaultPrefix)
 	}
 }
 

@@ -92,3 +92,5 @@ func (maria) create(name, password string) []string {
 func (maria) drop(name string) []string {
 	return []string{"DROP DATABASE " + name, fmt.Sprintf("DROP USER %s@'%%'", name)}
 }
+
+func (maria) clean(*server) error { return nil }

@@ -2,6 +2,7 @@ package testdb
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -10,9 +11,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+	"golang.org/x/sys/unix"
 )
 
 // postgres is how PostgreSQL is handled.
@@ -81,6 +84,27 @@ func (postgres) create(name, password string) []string {
 
 func (postgres) drop(name string) []string {
 	return []string{fmt.Sprintf("DROP DATABASE %s WITH (FORCE)", name), "DROP ROLE " + name}
+}
+
+// clean removes the segment of shared memory by which a next start would have noticed
+// that processes of the killed one still run.
+func (postgres) clean(s *server) error {
+	text, err := os.ReadFile(filepath.Join(s.dataPath(), "postmaster.pid"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // an orderly end
+	}
+	lines := strings.Split(string(text), "\n")
+	if err != nil || len(lines) < 7 {
+		return err
+	}
+	var key, id int
+	if _, err := fmt.Sscan(lines[6], &key, &id); err != nil {
+		return nil // it did not get that far
+	}
+	if _, err := unix.SysvShmCtl(id, unix.IPC_RMID, nil); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.EIDRM) {
+		return os.NewSyscallError("shmctl", err)
+	}
+	return nil
 }
 
 // binaries returns the directory with the programs of the newest installed version,

@@ -59,37 +59,45 @@ func (p *process) end(signal os.Signal) error {
 	}
 }
 
-// kill ends the program and all it has started with SIGKILL.
+// kill ends the program and all it has started with SIGKILL, and returns when they
+// are gone.
 func (p *process) kill() error {
-	err := p.signal(syscall.SIGSTOP) // it starts no more
-	err = errors.Join(err, p.signal(syscall.SIGKILL))
+	err := p.pause() // it starts no more
+	children := childrenOf(p.pid)
+	err = errors.Join(err, send(syscall.SIGKILL, append(children, p.pid)...))
 	<-p.ended
+	for _, pid := range children {
+		for alive(pid) {
+			time.Sleep(time.Millisecond)
+		}
+	}
 	return err
 }
 
-func (p *process) pause() error { return p.signal(syscall.SIGSTOP) }
-
-func (p *process) resume() error { return p.signal(syscall.SIGCONT) }
-
-// signal sends a signal to the program, and then to the processes it has started. It
-// is no error if there are none any more.
-func (p *process) signal(signal syscall.Signal) error {
-	children := func() []int { return nil }
-	if runtime.GOOS == "linux" {
-		children = func() []int { return childrenOf(p.pid) }
+func (p *process) pause() error {
+	if err := send(syscall.SIGSTOP, p.pid); err != nil {
+		return err
 	}
-	pids := []int{p.pid}
-	if signal == syscall.SIGSTOP {
-		if err := syscall.Kill(p.pid, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
-			return err
-		}
-	}
-	for _, pid := range append(pids, children()...) {
+	return send(syscall.SIGSTOP, childrenOf(p.pid)...)
+}
+
+func (p *process) resume() error { return send(syscall.SIGCONT, append(childrenOf(p.pid), p.pid)...) }
+
+// send sends a signal to processes, some of which may have ended.
+func send(signal syscall.Signal, pids ...int) error {
+	for _, pid := range pids {
 		if err := syscall.Kill(pid, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
 			return err
 		}
 	}
 	return nil
+}
+
+// alive reports whether the process has not ended. A process that waits for its parent
+// to hear of its end has ended.
+func alive(pid int) bool {
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	return err == nil && !bytes.Contains(stat, []byte(") Z "))
 }
 
 // childrenOf are the processes whose parent is the given one.

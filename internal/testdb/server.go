@@ -54,6 +54,8 @@ type rules interface {
 	create(name, password string) []string
 	// drop are the statements that undo create, whatever is connected.
 	drop(name string) []string
+	// clean gives back what a killed server has left outside of its directory.
+	clean(s *server) error
 	// quit and die are the signals that end a server: in order, and at once.
 	signals() (quit, die os.Signal)
 }
@@ -190,7 +192,7 @@ func (s *server) remove() error {
 		s.proc = nil
 	}
 	s.forget()
-	return errors.Join(err, s.dir.remove())
+	return errors.Join(err, s.rules.clean(s), s.dir.remove())
 }
 
 // admin is the URL of the administrator.

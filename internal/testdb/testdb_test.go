@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -205,7 +204,7 @@ func TestServersEndWithTheirTestBinary(t *testing.T) {
 	}
 	deadline := time.Now().Add(patience)
 	for _, pid := range pids {
-		for syscall.Kill(pid, 0) == nil && !zombie(pid) {
+		for alive(pid) {
 			if time.Now().After(deadline) {
 				t.Fatalf("process %d lives on", pid)
 			}
@@ -237,11 +236,4 @@ func TestServersEndWithTheirTestBinary(t *testing.T) {
 	if err := kept.remove(); err != nil {
 		t.Error(err)
 	}
-}
-
-// zombie reports whether the process has ended, and only its number is left because
-// its new parent does not ask for it.
-func zombie(pid int) bool {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	return err == nil && strings.Contains(string(stat), ") Z ")
 }

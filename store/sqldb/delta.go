@@ -3,6 +3,7 @@ package sqldb
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/store"
@@ -46,18 +47,14 @@ type delta struct {
 	under            reactions
 }
 
-// The messages created after a rev are among the newest Rev - after: there is no index
-// on the rev of creation, but it grows with seq, and each rev creates at most one
-// message.
 const (
-	// newest is the seq before the newest rev - ? messages, NULL if these are more than ?.
-	newest = "(SELECT CASE WHEN r.rev - ? <= ? THEN r.last_seq - (r.rev - ?) END FROM {rooms} r WHERE r.slot = ? AND r.room_id = ?)"
-
 	changedAfter = "m.changed_rev > ? ORDER BY m.changed_rev LIMIT ?"
 	membersAfter = "SELECT " + memberColumns + " FROM {members} WHERE slot = ? AND room_id = ? AND rev > ? ORDER BY rev LIMIT ?"
 
-	// underChanged picks the reactions of what changedAfter finds.
-	underChanged = "c.seq IN (SELECT seq FROM (SELECT seq FROM {messages} WHERE slot = ? AND room_id = ? AND changed_rev > ? ORDER BY changed_rev LIMIT ?) x)"
+	// newest is behind the name of a table of messages: the newest rev - ? of them, none
+	// if these are more than ?. Those that were created after a rev are among them: each
+	// rev creates at most one message. There is no index on the rev of creation.
+	newest = ".seq > r.last_seq - (r.rev - ?) AND r.rev - ? <= ?"
 )
 
 func (d *delta) limit() int64 { return int64(d.space.Items) + 1 }
@@ -94,23 +91,20 @@ func (d *delta) common() []Question {
 }
 
 func (d *delta) near(ctx context.Context, db Asker) error {
-	qs := d.common()
-	newestArgs := append([]any{int64(d.from()), d.limit(), int64(d.from())}, roomArgs(d.room)...)
-	changedArgs := append(roomArgs(d.room), int64(d.after), d.limit())
-	return db.Ask(ctx, append(qs,
-		d.created.question("m.seq > "+newest+" AND m.created_rev > ? ORDER BY m.seq LIMIT ?", append(newestArgs, int64(d.after), d.limit())...),
-		d.under.question(d.r.d, d.room, "c.seq > "+newest, newestArgs...),
-		d.beside(newestArgs, changedArgs),
-	)...)
+	args := []any{int64(d.from()), int64(d.from()), d.limit()}
+	changed := reactions{}
+	err := db.Ask(ctx, append(d.common(),
+		d.created.question("m"+newest+" AND m.created_rev > ? ORDER BY m.seq LIMIT ?", append(args, int64(d.after), d.limit())...),
+		d.under.question(d.r.d, d.room, underSome+"c"+newest, append(roomArgs(d.room), args...)...),
+		d.askChanged(changed))...)
+	maps.Copy(d.under, changed)
+	return err
 }
 
-// beside asks for the reactions of changed messages that are not among the newest.
-func (d *delta) beside(newestArgs, changedArgs []any) Question {
-	where, args := underChanged, changedArgs
-	if newestArgs != nil {
-		where, args = "c.seq <= "+newest+" AND "+underChanged, append(newestArgs[:len(newestArgs):len(newestArgs)], changedArgs...)
-	}
-	return d.under.question(d.r.d, d.room, where, args...)
+// askChanged asks for the reactions of changed messages.
+func (d *delta) askChanged(found reactions) Question {
+	room := roomArgs(d.room)
+	return found.question(d.r.d, d.room, underChanged, append(append(room, int64(d.after), d.limit()), room...)...)
 }
 
 // probes is how many revs of creation one round trip looks at.
@@ -133,17 +127,13 @@ func (d *delta) far(ctx context.Context, db Asker) error {
 			return err
 		}
 	}
-	// The reactions of the changed messages come with those of the created ones, and
-	// some twice: those are read once.
-	seen := reactions{}
-	limit := d.limit()
+	changed := reactions{}
+	args := append(roomArgs(d.room), int64(low), int64(high)+d.limit())
 	err := db.Ask(ctx,
-		d.created.question("m.seq > ? AND m.created_rev > ? ORDER BY m.seq LIMIT ?", int64(low), int64(d.after), limit),
-		d.under.question(d.r.d, d.room, "c.seq > ? AND c.seq <= ?", int64(low), int64(high)+limit),
-		seen.question(d.r.d, d.room, underChanged, append(roomArgs(d.room), int64(d.after), limit)...))
-	for seq, list := range seen {
-		d.under[seq] = list
-	}
+		d.created.question("m.seq > ? AND m.created_rev > ? ORDER BY m.seq LIMIT ?", int64(low), int64(d.after), d.limit()),
+		d.under.question(d.r.d, d.room, underSome+"c.seq > ? AND c.seq <= ?", args...),
+		d.askChanged(changed))
+	maps.Copy(d.under, changed)
 	return err
 }
 

@@ -33,11 +33,6 @@ type Scanner interface{ Scan(dest ...any) error }
 type Statement struct {
 	Text string // in the common form
 	Args []any  // int64, string, []byte or nil
-
-	// Affected, unless nil, is called with the number of rows that were inserted,
-	// found by an UPDATE, or deleted, before the transaction ends. Its error rolls
-	// everything back.
-	Affected func(rows int64) error
 }
 
 // Asker answers questions.

@@ -11,7 +11,9 @@ import (
 	"github.com/roomtide/roomtide/store"
 )
 
-const messages = "SELECT " + messageColumns + " FROM {messages} m WHERE m.slot = ? AND m.room_id = ? AND "
+// messages is the beginning of a statement that reads messages of one room r.
+const messages = "SELECT " + messageColumns + " FROM {messages} m JOIN {rooms} r ON r.slot = m.slot AND r.room_id = m.room_id " +
+	"WHERE m.slot = ? AND m.room_id = ? AND "
 
 // run is a list of messages that is read while there is space.
 type run struct {
@@ -52,15 +54,23 @@ type reacted struct {
 	first int64
 }
 
-// question reads the reactions whose seq has the condition. A line end is in no id.
-func (rs reactions) question(d *Dialect, room chat.RoomID, where string, args ...any) Question {
+// The reactions under messages of a room r, and under the messages that have changed
+// after a rev.
+const (
+	underSome    = "JOIN {rooms} r ON r.slot = c.slot AND r.room_id = c.room_id WHERE c.slot = ? AND c.room_id = ? AND "
+	underChanged = "JOIN (SELECT seq FROM {messages} WHERE slot = ? AND room_id = ? AND changed_rev > ? ORDER BY changed_rev LIMIT ?) x " +
+		"ON x.seq = c.seq WHERE c.slot = ? AND c.room_id = ?"
+)
+
+// question reads reactions of one room. A line end is in no id.
+func (rs reactions) question(d *Dialect, room chat.RoomID, which string, args ...any) Question {
 	columns := d.Reacted
 	if columns == "" {
 		columns = "c.first_ts, c.first_users"
 	}
 	return Question{
-		Text: "SELECT c.room_id, c.seq, c.emoji, c.n, " + columns + " FROM {reaction_counts} c WHERE c.slot = ? AND c.room_id = ? AND " + where,
-		Args: append(roomArgs(room), args...),
+		Text: "SELECT c.room_id, c.seq, c.emoji, c.n, " + columns + " FROM {reaction_counts} c " + which,
+		Args: args,
 		Row: func(s Scanner) error {
 			var (
 				of    chat.RoomID
@@ -113,9 +123,6 @@ func inOrder(list []reacted) []chat.Reaction {
 	return out
 }
 
-// lastSeq is the number of the newest message of a room, as part of a statement.
-const lastSeq = "(SELECT r.last_seq FROM {rooms} r WHERE r.slot = ? AND r.room_id = ?)"
-
 // Messages asks for the room, the messages and their reactions at once: messages have
 // numbers without a hole, so that those of the page are known before it is read.
 func (r *Reader) Messages(ctx context.Context, room chat.RoomID, p store.Page) (ms []chat.Message, more bool, err error) {
@@ -128,15 +135,14 @@ func (r *Reader) Messages(ctx context.Context, room chat.RoomID, p store.Page) (
 		after := int64(max(p.After, 0))
 		high := after + min(limit, math.MaxInt64-after)
 		qs = append(qs, page.question("m.seq > ? ORDER BY m.seq LIMIT ?", after, limit),
-			under.question(r.d, room, "c.seq BETWEEN ? AND ?", after+min(1, math.MaxInt64-after), high))
+			under.question(r.d, room, underSome+"c.seq > ? AND c.seq <= ?", append(roomArgs(room), after, high)...))
 	} else {
 		before := int64(p.Before)
 		if before <= 0 {
 			before = math.MaxInt64 // the newest
 		}
 		qs = append(qs, page.question("m.seq < ? ORDER BY m.seq DESC LIMIT ?", before, limit),
-			under.question(r.d, room, "c.seq < ? AND c.seq > LEAST(?, "+lastSeq+") - ?",
-				append(append([]any{before, before - 1}, roomArgs(room)...), limit)...))
+			under.question(r.d, room, underSome+"c.seq < ? AND c.seq > LEAST(?, r.last_seq) - ?", append(roomArgs(room), before, before-1, limit)...))
 	}
 	if err := r.db.Ask(ctx, qs...); err != nil || !found {
 		return nil, false, err

@@ -55,8 +55,13 @@ type Database struct {
 	MaxConnections int           // 0: the driver's default
 	ConnectTimeout time.Duration // 0: the driver's default
 
-	place string // two databases with the same one are the same tables, but for the prefix
+	server string // where its server is
+	place  string // two databases with the same one are the same tables, but for the prefix
 }
+
+// Server is the address of the server that has the database, by its engine; empty for
+// a file.
+func (d *Database) Server() string { return d.server }
 
 // overlaps reports whether two databases have tables in common: with the same prefix,
 // or with one that ends in the first word of a table of the other (a_user_ + rooms,
@@ -221,7 +226,8 @@ func (d *Database) fillURL(c *Config, s *Shard, engine, rest, port string) *Prob
 		}
 	}
 	d.Engine, d.DSN = engine, u.String()
-	d.place = strings.Join([]string{engine, at, port, database}, "\x00")
+	d.server = engine + "://" + net.JoinHostPort(at, port)
+	d.place = d.server + "/" + database
 	return nil
 }
 

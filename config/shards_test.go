@@ -34,7 +34,7 @@ func TestDatabases(t *testing.T) {
 			t.Errorf("%+v: %v", tt.shard, err)
 			continue
 		}
-		got[0].place = ""
+		got[0].server, got[0].place = "", ""
 		if got[0] != tt.want {
 			t.Errorf("%+v is\n%+v, want\n%+v", tt.shard, got[0], tt.want)
 		}

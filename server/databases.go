@@ -10,6 +10,7 @@ import (
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/config"
 	"github.com/roomtide/roomtide/store"
+	"github.com/roomtide/roomtide/store/mysql"
 	"github.com/roomtide/roomtide/store/sqldb"
 	"github.com/roomtide/roomtide/store/sqlite"
 )
@@ -29,10 +30,10 @@ type databases struct {
 	cfg     *config.Config
 	drivers map[string]driver
 	dir     *sqlite.Dir
-	log     *slog.Logger
 	shards  []config.Database          // in the order of the settings
 	byName  map[string]config.Database // the same
 	control *config.Database           // nil: not configured
+	logs    map[string]*slog.Logger    // for each server
 
 	deployment string // set by OpenControl
 }
@@ -42,7 +43,7 @@ var _ store.Opener = (*databases)(nil)
 // newDatabases returns the opener of the databases that are configured.
 func newDatabases(cfg *config.Config, log *slog.Logger) (*databases, error) {
 	d := &databases{
-		cfg: cfg, drivers: drivers, log: log, byName: map[string]config.Database{},
+		cfg: cfg, drivers: drivers, byName: map[string]config.Database{}, logs: map[string]*slog.Logger{},
 		dir: sqlite.NewDir(cfg.DataDir, cfg.SQLiteShards, log),
 	}
 	var err error
@@ -54,6 +55,13 @@ func newDatabases(cfg *config.Config, log *slog.Logger) (*databases, error) {
 	}
 	for _, s := range d.shards {
 		d.byName[s.Name] = s
+		d.logs[s.Server()] = nil
+	}
+	if d.control != nil {
+		d.logs[d.control.Server()] = nil
+	}
+	for server := range d.logs {
+		d.logs[server] = once(log)
 	}
 	return d, nil
 }
@@ -151,7 +159,7 @@ func (d *databases) OpenShard(ctx context.Context, name string, create bool) (st
 func (d *databases) options(db *config.Database) sqldb.Options {
 	return sqldb.Options{
 		Name: db.Name, DSN: db.DSN, Prefix: db.Prefix, MaxConns: db.MaxConnections, ConnectTimeout: db.ConnectTimeout,
-		Node: d.cfg.Node, Deployment: d.deployment, RequireDurable: d.cfg.RequireDurable, Log: d.log,
+		Node: d.cfg.Node, Deployment: d.deployment, RequireDurable: d.cfg.RequireDurable, Log: d.logs[db.Server()],
 	}
 }
 
@@ -186,4 +194,21 @@ func explain(db *config.Database, err error) error {
 }
 
 // drivers are those of databases over a network, by the names that config has for them.
-var drivers = map[string]driver{}
+var drivers = map[string]driver{
+	config.MySQL: {
+		shard: func(ctx context.Context, o sqldb.Options, create bool) (store.Driver, error) {
+			return opened[store.Driver](mysql.Open(ctx, o, create))
+		},
+		control: func(ctx context.Context, o sqldb.Options, create bool) (store.Control, error) {
+			return opened[store.Control](mysql.OpenControl(ctx, o, create))
+		},
+	},
+}
+
+// opened keeps a nil pointer from becoming something that is not nil.
+func opened[I any, T any](v *T, err error) (i I, _ error) {
+	if err != nil {
+		return i, err
+	}
+	return any(v).(I), nil
+}

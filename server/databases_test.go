@@ -208,6 +208,19 @@ func TestFirstStartWithDatabases(t *testing.T) {
 	w.refused(chat.Internal, "db2/b", "missing", "neither in [[shards]] nor a file", "set its name to db2/b")
 }
 
+// Databases of one server share a log, which passes each warning on once.
+func TestOneLogForAServer(t *testing.T) {
+	w := newDBWorld(t, dbA, dbA+"?prefix=x_", dbB)
+	w.starts(1, "db/a", "db/a/x_", "db2/b")
+	logs := map[string]*slog.Logger{}
+	for _, o := range w.farm.opened {
+		logs[o.Name] = o.Log
+	}
+	if logs["db/a"] == nil || logs["db/a"] != logs["db/a/x_"] || logs["db/a"] == logs["db2/b"] {
+		t.Errorf("logs %v", logs)
+	}
+}
+
 // A database under another address is another shard, unless it keeps its name.
 func TestDatabaseMovesToAnotherAddress(t *testing.T) {
 	w := newDBWorld(t, dbA)

@@ -104,16 +104,16 @@ func TestServeOnDatabase(t *testing.T) {
 			if got := texts(t, ann, "room1"); !slices.Equal(got, want) {
 				t.Errorf("on a new disk the room has %q", got)
 			}
-			key := strings.TrimSpace(verb(t, append(shard, "key", "add", "shop", "--data-dir", dir)...))
-			if list := verb(t, append(shard, "key", "list", "--data-dir", dir)...); !strings.Contains(list, "shop") {
+			key := strings.TrimSpace(verb(t, append([]string{"key", "add", "shop", "--data-dir", dir}, shard...)...))
+			if list := verb(t, append([]string{"key", "list", "--data-dir", dir}, shard...)...); !strings.Contains(list, "shop") {
 				t.Errorf("the key %s is not in the list:\n%s", key, list)
 			}
 			n.Terminate(10 * time.Second)
 			name := nameOf(t, dsn)
-			if out := verb(t, append(shard, "check", "--data-dir", dir)...); !strings.Contains(out, name) || !strings.Contains(out, "is whole") {
+			if out := verb(t, append([]string{"check", "--data-dir", dir}, shard...)...); !strings.Contains(out, name) || !strings.Contains(out, "is whole") {
 				t.Errorf("check: %s", out)
 			}
-			if out := verb(t, append(shard, "rebuild", "--data-dir", dir)...); !strings.Contains(out, name+": 1 memberships") {
+			if out := verb(t, append([]string{"rebuild", "--data-dir", dir}, shard...)...); !strings.Contains(out, name+": 1 memberships") {
 				t.Errorf("rebuild: %s", out)
 			}
 		})

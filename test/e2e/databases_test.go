@@ -196,11 +196,14 @@ func TestDatabaseGoesAway(t *testing.T) {
 
 func goesAway(t *testing.T, s *testdb.Server, away func(*testdb.Server) func()) {
 	dir, addr := t.TempDir(), testprocess.FreeAddr(t)
-	n := program.StartWith(t, dir, addr, []string{"--shard", "sqlite:a.db", "--shard", s.Database()})
+	n := program.StartWith(t, dir, addr, []string{"--shard", s.Database(), "--shard", "sqlite:a.db"})
 	n.Ready()
 	rooms := roomsOf()
-	here, there := rooms[0], rooms[1]
+	there, here := rooms[0], rooms[1] // the control database is there too
 	ann, raw := user(t, n, "ann"), dialRaw(t, n)
+	if err := raw.ws.NetConn().SetDeadline(time.Now().Add(4 * time.Minute)); err != nil { // a halted server answers nothing
+		t.Fatal(err)
+	}
 	raw.send(`{"type":"hello","id":1,"user":"bob"}`)
 	raw.receive()
 	for i, r := range rooms {

@@ -12,6 +12,12 @@ type Map struct {
 	Version int64
 	Shards  []string // name of each shard: a file in the data dir, or a configured name
 	Owner   [chat.Slots]uint16
+
+	// Base is the rev on which rooms begin that have never been. It is 0, and raised
+	// with the revs of all rooms when the deployment was put back to an earlier state
+	// (Store.Rebase): no rev that was used before, in a history that is lost, is used
+	// again. A new map has that of the map before it.
+	Base chat.Rev
 }
 
 // NewMap spreads all slots evenly over the shards, in runs.

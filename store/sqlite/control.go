@@ -35,6 +35,7 @@ func (c *Control) Close() error { return c.db.close() }
 type mapBody struct {
 	Shards []string           `json:"shards"`
 	Owner  [chat.Slots]uint16 `json:"owner"`
+	Base   chat.Rev           `json:"base,omitempty"`
 }
 
 func (c *Control) Map(ctx context.Context) (*store.Map, error) {
@@ -53,7 +54,7 @@ func (c *Control) Map(ctx context.Context) (*store.Map, error) {
 	if err != nil {
 		return nil, c.db.fail("map", err)
 	}
-	m.Shards, m.Owner = body.Shards, body.Owner
+	m.Shards, m.Owner, m.Base = body.Shards, body.Owner, body.Base
 	return &m, nil
 }
 
@@ -61,7 +62,7 @@ func (c *Control) SaveMap(ctx context.Context, m *store.Map) error {
 	if err := m.Check(); err != nil {
 		return err
 	}
-	raw, err := json.Marshal(mapBody{m.Shards, m.Owner})
+	raw, err := json.Marshal(mapBody{m.Shards, m.Owner, m.Base})
 	if err != nil {
 		return c.db.fail("save_map", err)
 	}

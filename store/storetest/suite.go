@@ -67,6 +67,7 @@ func Run(t *testing.T, h Harness) {
 		{"Readers", checkReaders},
 		{"Cancelled", checkCancelled},
 		{"Whole", checkWhole},
+		{"RaiseRevs", checkRaiseRevs},
 	}
 	for _, c := range checks {
 		t.Run(c.name, func(t *testing.T) { c.run(t, h.open(t)) })

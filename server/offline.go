@@ -18,11 +18,10 @@ import (
 // if there is none.
 func OpenControl(ctx context.Context, cfg *config.Config) (store.Control, error) {
 	c, err := store.OpenControl(ctx, databases(cfg, slog.New(slog.DiscardHandler)))
-	if chat.KindOf(err) == chat.NotFound {
-		return nil, &chat.Error{Kind: chat.NotFound, Op: "server.control", Err: err,
-			Text: "there is no database in " + cfg.DataDir + " yet: start the server once, or name its --data-dir"}
+	if err != nil {
+		return nil, noData(cfg, err)
 	}
-	return c, err
+	return c, nil
 }
 
 // Check verifies every database of a stopped node and returns what is wrong.

@@ -38,13 +38,15 @@ type mapBody struct {
 	Base   chat.Rev           `json:"base,omitempty"`
 }
 
+const newestMap = "SELECT version, body FROM slot_maps ORDER BY version DESC LIMIT 1"
+
 func (c *Control) Map(ctx context.Context) (*store.Map, error) {
 	var (
 		m    store.Map
 		raw  []byte
 		body mapBody
 	)
-	err := c.db.r.QueryRowContext(ctx, "SELECT version, body FROM slot_maps ORDER BY version DESC LIMIT 1").Scan(&m.Version, &raw)
+	err := c.db.r.QueryRowContext(ctx, newestMap).Scan(&m.Version, &raw)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, notFound("map", "slot map")
 	}

@@ -174,6 +174,9 @@ func (rd *reading) archive(path string) (*Manifest, error) {
 		}
 	}
 	m, err := rd.entries(tar.NewReader(r))
+	if err == nil {
+		_, err = io.Copy(io.Discard, r) // the checksum of the compression is at its end
+	}
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return nil, damaged(path, "is cut off", err)
@@ -181,9 +184,6 @@ func (rd *reading) archive(path string) (*Manifest, error) {
 		return nil, damaged(path, "is no backup, or damaged", err)
 	case err == nil && m == nil:
 		return nil, damaged(path, "is cut off, or no backup: it has no "+ManifestFile, nil)
-	}
-	if err == nil {
-		_, err = io.Copy(io.Discard, r) // the checksum of the compression is at its end
 	}
 	return m, err
 }

@@ -2,6 +2,7 @@ package sqldb
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/roomtide/roomtide/chat"
@@ -31,6 +32,38 @@ func (r *Reader) SlotRows(ctx context.Context, slot chat.Slot, after store.RowKe
 		}
 	}
 	return &c.rows, store.RowKey{}, nil
+}
+
+// RowsByKey asks for everything in one round trip, and tells rows that were asked for
+// from others by their keys.
+func (r *Reader) RowsByKey(ctx context.Context, keys []store.RowKey) (*store.Rows, error) {
+	var (
+		found store.Rows
+		of    = make([][]store.RowKey, len(slotTables))
+		qs    []Question
+	)
+	for _, k := range keys {
+		if k.Table < store.TableRooms || int(k.Table) > len(slotTables) {
+			return nil, fmt.Errorf("there is no table %d", k.Table)
+		}
+		of[k.Table-1] = append(of[k.Table-1], k)
+	}
+	for i := range of {
+		t := &slotTables[i]
+		args := func(k store.RowKey) []any { return append([]any{int64(k.Slot())}, t.values(k)...) }
+		scan := func(s Scanner) (store.RowKey, error) {
+			row, err := t.scan(s)
+			if err == nil {
+				row.add(&found)
+			}
+			return row.key, err
+		}
+		qs = append(qs, pick(r.d, t.columns, t.from, t.columnsOfKey, of[i], args, scan)...)
+	}
+	if err := r.db.Ask(ctx, qs...); err != nil {
+		return nil, err
+	}
+	return &found, nil
 }
 
 // slotReader reads the tables of a slot one after the other.
@@ -115,6 +148,7 @@ type slotTable struct {
 	table         store.Table
 	columns, from string
 	key           []string // the columns behind slot
+	columnsOfKey  []Column // with it
 	scan          func(Scanner) (slotRow, error)
 }
 
@@ -182,7 +216,7 @@ func userRow(id chat.UserID, key store.RowKey, size int) slotRow {
 func tableOf[T any](table store.Table, t *Table, columns, from string, scan func(Scanner, *T) error, row func(*T) slotRow,
 	list func(*store.Rows) *[]T) slotTable {
 	return slotTable{
-		table: table, columns: columns, from: from, key: names(t.Columns[1:t.Key]),
+		table: table, columns: columns, from: from, key: names(t.Columns[1:t.Key]), columnsOfKey: t.Columns[:t.Key],
 		scan: func(s Scanner) (slotRow, error) {
 			var v T
 			if err := scan(s, &v); err != nil {

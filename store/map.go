@@ -2,12 +2,13 @@ package store
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/roomtide/roomtide/chat"
 )
 
 // Map says which shard owns which slot. It is versioned: moving a slot makes a
-// new map.
+// new map, and so does a shard that is added or taken out. A shard may own nothing.
 type Map struct {
 	Version int64
 	Shards  []string // name of each shard: a file in the data dir, or a configured name
@@ -34,4 +35,41 @@ func (m *Map) Check() error {
 		}
 	}
 	return nil
+}
+
+// Slots returns the number of slots that each shard owns, in the order of Shards.
+func (m *Map) Slots() []int {
+	n := make([]int, len(m.Shards))
+	for _, o := range m.Owner {
+		n[o]++
+	}
+	return n
+}
+
+// With returns m with the shards that it does not name added as owners of nothing.
+func (m *Map) With(names []string) *Map {
+	next := *m
+	next.Shards = slices.Clone(m.Shards)
+	for _, name := range names {
+		if !slices.Contains(next.Shards, name) {
+			next.Shards = append(next.Shards, name)
+		}
+	}
+	return &next
+}
+
+// Without returns m without the shards, which own nothing.
+func (m *Map) Without(names []string) *Map {
+	next := &Map{Version: m.Version}
+	index := make([]uint16, len(m.Shards))
+	for i, name := range m.Shards {
+		index[i] = uint16(len(next.Shards))
+		if !slices.Contains(names, name) {
+			next.Shards = append(next.Shards, name)
+		}
+	}
+	for s, o := range m.Owner {
+		next.Owner[s] = index[o]
+	}
+	return next
 }

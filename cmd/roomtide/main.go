@@ -122,8 +122,15 @@ func (a *app) report(err error) int {
 }
 
 // words is the message for an error: its text for clients if it has one, with its
-// cause, as the reader of this output is the operator.
+// cause, as the reader of this output is the operator. Several errors are a line each.
 func words(err error) string {
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		var lines []string
+		for _, e := range many.Unwrap() {
+			lines = append(lines, words(e))
+		}
+		return strings.Join(lines, "\n  ")
+	}
 	var e *chat.Error
 	switch {
 	case !errors.As(err, &e) || e.Text == "":

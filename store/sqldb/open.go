@@ -50,24 +50,38 @@ func (o *Options) Judge(findings []Finding) error {
 	return nil
 }
 
-// Belong compares the deployment of the shard with the stamp in the database, and
-// stamps a database that has none. The table {meta} has names and values.
+// Belong compares the deployment and the name of the shard with the stamps in the
+// database, and stamps a database that has none. The table {meta} has names and values.
 func (o *Options) Belong(ctx context.Context, db Engine) error {
 	if o.Deployment == "" {
 		return nil
 	}
-	stamp, err := Meta(ctx, db, "deployment")
-	if err == nil && stamp == "" {
-		err = db.Exec(ctx, Statement{Text: insert(&meta), Args: []any{"deployment", o.Deployment}})
-		if err == nil || chat.KindOf(err) == chat.Conflict { // another node was first
-			stamp, err = Meta(ctx, db, "deployment")
-		}
+	id, err := o.stamp(ctx, db, "deployment", o.Deployment)
+	if err != nil {
+		return err
 	}
-	if err == nil && stamp != o.Deployment {
-		err = o.Invalid(fmt.Sprintf("the tables with the prefix %s belong to another deployment (%s, this one is %s): use another database or another prefix",
-			o.Prefix, stamp, o.Deployment), nil)
+	if id != o.Deployment {
+		return o.Invalid(fmt.Sprintf("the tables with the prefix %s belong to another deployment (%s, this one is %s): use another database or another prefix",
+			o.Prefix, id, o.Deployment), nil)
+	}
+	name, err := o.stamp(ctx, db, "shard", o.Name)
+	if err == nil && name != o.Name {
+		err = o.Invalid(fmt.Sprintf("the tables with the prefix %s are those of the shard %s: if it is listed twice, under two addresses, take one out; if its address has changed, set name = %q",
+			o.Prefix, name, name), nil)
 	}
 	return err
+}
+
+// stamp notes something unless it is noted already, and returns what is.
+func (o *Options) stamp(ctx context.Context, db Engine, name, value string) (have string, err error) {
+	have, err = Meta(ctx, db, name)
+	if err == nil && have == "" {
+		err = db.Exec(ctx, Statement{Text: insert(&meta), Args: []any{name, value}})
+		if err == nil || chat.KindOf(err) == chat.Conflict { // another node was first
+			have, err = Meta(ctx, db, name)
+		}
+	}
+	return have, err
 }
 
 var meta = Table{"meta", []Column{{Name: "name", Kind: ID}, {Name: "value", Kind: ID}}, 1}

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"encoding/json"
 	"errors"
@@ -30,6 +31,22 @@ func OpenControl(ctx context.Context, path string, log *slog.Logger) (*Control, 
 
 // Close closes the file.
 func (c *Control) Close() error { return c.db.close() }
+
+func (c *Control) Deployment(ctx context.Context) (id string, err error) {
+	const get = "SELECT id FROM deployment"
+	err = c.db.r.QueryRowContext(ctx, get).Scan(&id)
+	if err == nil || !errors.Is(err, sql.ErrNoRows) {
+		return id, c.db.fail("deployment", err)
+	}
+	err = c.db.write(ctx, "deployment", func(w *writer) error {
+		_, err := w.exec("INSERT INTO deployment (one, id) VALUES (1, ?) ON CONFLICT (one) DO NOTHING", rand.Text())
+		return err
+	})
+	if err == nil {
+		err = c.db.fail("deployment", c.db.r.QueryRowContext(ctx, get).Scan(&id))
+	}
+	return id, err
+}
 
 // mapBody is the stored form of a slot map.
 type mapBody struct {

@@ -52,7 +52,7 @@ var floors = []floor{
 		{"internal/limit", "concurrency limiter, and rates by key"},
 		{"consistency", "decides from what clients saw whether promises were kept"},
 		{"socketio/clientfiles", "the browser's client of Socket.IO, embedded"},
-		{"engineio", "the Engine.IO protocol, for anyone"},
+		{"engineio", "the Engine.IO protocol, for any program"},
 	}},
 	{"drivers", "each passes its contract's suite; only server imports them", []row{
 		{"store/sqlite", "one shard in a SQLite file"},
@@ -63,7 +63,7 @@ var floors = []floor{
 	{"speakers", "who talks, and in which protocol", []row{
 		{"identity", "users, guests, back ends and their tokens and keys"},
 		{"client", "the Go client"},
-		{"socketio", "the Socket.IO protocol on top of Engine.IO, for anyone"},
+		{"socketio", "the Socket.IO protocol on top of Engine.IO, for any program"},
 	}},
 	{"write and fan out", "the two halves of a message's road", []row{
 		{"lane", "the only way a durable change enters a room: decide and commit"},

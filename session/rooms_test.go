@@ -71,7 +71,7 @@ func TestDeletedRoomOnConnections(t *testing.T) {
 	for _, p := range []*peer{ann, bob} {
 		p.want("type", "room", "room", "r", "deleted", true, "rev", 3)
 	}
-	bob.ask(`{"type":"message","id":3,"room":"r","message":"x"}`, "type", "error", "code", "not_found")
+	bob.ask(`{"type":"message","id":3,"room":"r","message":"x"}`, "type", "error", "code", "not_member")
 	bob.ask(`{"type":"rooms","id":4}`, "type", "ack", "rooms", "[]")
 	for {
 		cid.say(`{"type":"join","id":1,"user":"cid","room":"r"}`)

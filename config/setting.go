@@ -16,6 +16,7 @@ type Setting struct {
 	Help    string
 
 	mask  string
+	words []string // the only values, nil if there are others
 	value reflect.Value
 }
 
@@ -52,7 +53,7 @@ func walk(prefix string, v reflect.Value) []Setting {
 		default:
 			out = append(out, Setting{
 				Key: prefix + key, Default: f.Tag.Get("default"), Help: f.Tag.Get("help"),
-				mask: f.Tag.Get("mask"), value: v.Field(i),
+				mask: f.Tag.Get("mask"), words: strings.FieldsFunc(f.Tag.Get("words"), func(r rune) bool { return r == ',' }), value: v.Field(i),
 			})
 		}
 	}

@@ -30,6 +30,7 @@ var floors = []floor{
 		{"websocket", "RFC 6455 and 7692"},
 		{"internal/atomicfile", "writes a file whole or not at all"},
 		{"internal/clientaddr", "the client's address behind trusted proxies"},
+		{"internal/completion", "command lines completed by bash, zsh and fish, from kong's model"},
 		{"internal/connlimit", "connections in all and by network"},
 		{"internal/crashpoint", "named places where crash tests kill the process"},
 		{"internal/guard", "panics of handlers, logged and counted in one form"},

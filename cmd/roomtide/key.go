@@ -33,7 +33,7 @@ func (*addKeyVerb) Help() string {
 func (v *addKeyVerb) Run(a *app) error {
 	raw, key, err := identity.NewKey(v.Name, v.Scope)
 	if err != nil {
-		return err
+		return argument(err)
 	}
 	return v.withKeys(a, func(c store.Control) error {
 		if err := c.SaveKey(a.ctx, store.APIKey(key)); err != nil {
@@ -77,10 +77,16 @@ func (v *revokeKeyVerb) Run(a *app) error {
 			if k.ID != v.ID {
 				continue
 			}
-			if k.Revoked == 0 { // the first time stays on record
-				k.Revoked = time.Now().UnixMilli()
+			if k.Revoked != 0 { // the first time stays on record
+				_, err := fmt.Fprintf(a.stdout, "key %s (%q) was revoked on %s already\n", k.ID, k.Name, day(k.Revoked))
+				return err
 			}
-			return c.SaveKey(a.ctx, k)
+			k.Revoked = time.Now().UnixMilli()
+			if err := c.SaveKey(a.ctx, k); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintf(a.stdout, "key %s (%q) is revoked; a running node refuses it within %s\n", k.ID, k.Name, identity.KeysAge)
+			return err
 		}
 		return fmt.Errorf("there is no key %q; \"roomtide key list\" shows them", v.ID)
 	})

@@ -27,16 +27,20 @@ const (
 
 // cli is every verb; kong reads the tags.
 type cli struct {
-	Serve   serveVerb   `cmd:"" help:"Run a node."`
-	Token   tokenVerb   `cmd:"" help:"Make a token for a user, or end those that it has."`
-	Key     keyVerb     `cmd:"" help:"Add, list and revoke API keys of your back end."`
-	Config  configVerb  `cmd:"" help:"Check, print or document the settings."`
-	Send    sendVerb    `cmd:"" help:"Send messages to a room."`
-	Tail    tailVerb    `cmd:"" help:"Print the messages of a room as they come."`
-	Bench   benchVerb   `cmd:"" passthrough:"" help:"Measure a running node."`
-	Check   checkVerb   `cmd:"" help:"Verify the data of a stopped node."`
-	Rebuild rebuildVerb `cmd:"" help:"Rebuild the room lists of users, on a stopped node."`
-	Version versionVerb `cmd:"" help:"Print the version."`
+	Serve      serveVerb      `cmd:"" help:"Run a node."`
+	Token      tokenVerb      `cmd:"" help:"Make a token for a user, or end those that it has."`
+	Key        keyVerb        `cmd:"" help:"Add, list and revoke API keys of your back end."`
+	Config     configVerb     `cmd:"" help:"Check, print or document the settings."`
+	Send       sendVerb       `cmd:"" help:"Send messages to a room."`
+	Tail       tailVerb       `cmd:"" help:"Print the messages of a room as they come."`
+	Bench      benchVerb      `cmd:"" help:"Measure how fast a node is on this machine."`
+	Check      checkVerb      `cmd:"" help:"Verify the data of a stopped node."`
+	Rebuild    rebuildVerb    `cmd:"" help:"Rebuild the room lists of users, on a stopped node."`
+	Version    versionVerb    `cmd:"" help:"Print the version."`
+	Completion completionVerb `cmd:"" help:"Print the script by which a shell completes command lines."`
+	Help       helpVerb       `cmd:"" help:"Explain a verb."`
+
+	VersionFlag versionFlag `name:"version" short:"v" help:"Print the version."`
 }
 
 // app is the environment of a verb.
@@ -54,6 +58,25 @@ type usageError string
 
 func (e usageError) Error() string { return string(e) }
 
+// argument is the error of what was given on the command line: about a value that
+// nothing could make right, it is a usageError.
+func argument(err error) error {
+	switch chat.KindOf(err) {
+	case chat.Invalid, chat.TooLarge:
+		return usageError(words(err))
+	}
+	return err
+}
+
+// checkUser and checkRoom check ids that name what may exist.
+func checkUser(s string) error {
+	return argument(chat.CheckRef("user", s, chat.DefaultLimits().IDBytes))
+}
+
+func checkRoom(s string) error {
+	return argument(chat.CheckRef("room", s, chat.DefaultLimits().IDBytes))
+}
+
 func main() {
 	ctx, stop := untilSignal(os.Exit)
 	code := run(&app{ctx: ctx, env: os.Environ(), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}, os.Args[1:])
@@ -67,7 +90,8 @@ func run(a *app, args []string) int {
 	parser, err := kong.New(&cli{}, kong.Name("roomtide"),
 		kong.Description("Self-hosted real-time chat: one program, no services needed. \"roomtide serve\" is all it takes to begin."),
 		kong.Writers(a.stdout, a.stderr),
-		kong.Exit(func(int) { helped = true }), // called after help was printed
+		kong.Exit(func(int) { helped = true }), // called after help or the version was printed
+		kong.Help(printHelp),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
 		kong.Bind(a))
 	if err != nil {
@@ -107,9 +131,12 @@ func helpFor(err error) string {
 func (a *app) report(err error) int {
 	var problems config.Problems
 	var usage usageError
+	var code exitCode
 	switch {
 	case err == nil:
 		return 0
+	case errors.As(err, &code):
+		return int(code)
 	case errors.As(err, &problems):
 		fmt.Fprintf(a.stderr, "roomtide: the settings are wrong:\n  %s\n", strings.ReplaceAll(problems.Error(), "\n", "\n  "))
 		return exitUsage

@@ -113,7 +113,7 @@ func (s *Server) openDoor(from clientaddr.Proxies, conns *connlimit.Limiter) *do
 	}
 	d := newDoor(s.listener, doorConfig{
 		Proxies: from, Max: s.cfg.MaxConnections, PerNetwork: s.cfg.MaxConnectionsPerIP,
-		PerSecond: handshakeRate(s.cfg.AcceptRate), Files: files, Others: conns.InUse, Registerer: s.reg,
+		PerSecond: handshakeRate(s.cfg.AcceptRate), Files: files, Others: conns.InUse, Greeting: newGreeting(s.log), Registerer: s.reg,
 	})
 	s.listener = d
 	return d

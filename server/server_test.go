@@ -129,7 +129,7 @@ func TestSecondServerIsRefused(t *testing.T) {
 		second.Close()
 		t.Fatal("two servers use one data directory")
 	}
-	if !strings.Contains(err.Error(), cfg.DataDir) || !strings.Contains(err.Error(), "another server") {
+	if !strings.Contains(err.Error(), cfg.DataDir) || !strings.Contains(err.Error(), "in use by another roomtide: stop that one first") {
 		t.Errorf("the error does not help: %v", err)
 	}
 }

@@ -60,6 +60,9 @@ func walk(prefix string, v reflect.Value) []Setting {
 	return out
 }
 
+// Text is the value as "roomtide config print" shows it: what is secret is masked.
+func (s Setting) Text() string { return s.masked() }
+
 // set reads the value from text, as flags, environment and defaults give it.
 func (s Setting) set(text string) error {
 	switch p := s.value.Addr().Interface().(type) {

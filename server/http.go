@@ -79,6 +79,7 @@ func (s *Server) openHTTP() error {
 	watchPending(s.reg, pending)
 	d := s.openDoor(from, conns)
 	h := split(s.sockets, s.socketIO, api, web.New())
+	h = s.tellSelf(g, from, h)
 	h = paced(newHandshakes(handshakeRate(s.cfg.AcceptRate), s.reg), from.ClientNetwork, h)
 	h = warnOfProxies(s.log, from, s.cfg, h)
 	if s.cfg.HTTPS() {

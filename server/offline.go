@@ -25,6 +25,12 @@ func OpenControl(ctx context.Context, cfg *config.Config) (store.Control, error)
 	return c, err
 }
 
+// Examine tells how the databases of a node are, which may be running, and changes
+// nothing.
+func Examine(ctx context.Context, cfg *config.Config) []store.Examined {
+	return store.Examine(ctx, databases(cfg, slog.New(slog.DiscardHandler)))
+}
+
 // Check verifies every database of a stopped node and returns what is wrong.
 func Check(ctx context.Context, cfg *config.Config) (lines []string, err error) {
 	st, err := openExisting(ctx, cfg)

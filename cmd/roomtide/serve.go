@@ -46,6 +46,7 @@ func (v *serveVerb) Run(a *app) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, srv.Close()) }()
+	srv.Version = version()
 	guests := "come with a token: roomtide token --user NAME"
 	if cfg.GuestsWelcome() {
 		guests = "guests are welcome"

@@ -97,6 +97,9 @@ var floors = []floor{
 		{"server", "Open builds a node, Close undoes it in reverse"},
 		{"bench", "the load generator behind roomtide bench"},
 	}},
+	{"operators' tools", "what looks at a node from outside", []row{
+		{"doctor", "findings about settings, files, machine, databases and the way to a node, each with what to do"},
+	}},
 	{"commands", "", []row{
 		{"cmd/roomtide", "the verbs of the binary"},
 		{"examples/socketio-echo", "socketio used as a library"},

@@ -18,7 +18,8 @@ import (
 
 // SelfPath is where a running node tells "roomtide doctor" about itself and about the
 // request. It answers requests with a proof (SelfProof) alone, which only a reader of
-// the data dir can make; for others the address does not exist. With the query stream
+// the data dir can make; for others the address does not exist. More may follow in the
+// path, to see whether a proxy leaves it as it is. With the query stream
 // the answer is an event stream of two events with SelfPause between them.
 const (
 	SelfPath   = "/v1/doctor"
@@ -37,9 +38,11 @@ type Self struct {
 	Connections int               `json:"connections"` // for which they are enough, 0: unknown
 	Settings    map[string]string `json:"settings"`    // in force, by key; what is secret is masked
 
+	Path          string   `json:"path"` // as it was sent
 	Host          string   `json:"host"`
 	Peer          string   `json:"peer"`      // the other end of the connection
 	Client        string   `json:"client"`    // for whom it counts
+	Trusted       bool     `json:"trusted"`   // the peer is one of trusted_proxies
 	Forwarded     []string `json:"forwarded"` // names of the header fields by which a proxy tells that it is one
 	NoGuest       string   `json:"no_guest"`  // why the client has to have a token, "" if it may come as a guest
 	OriginAllowed bool     `json:"origin_allowed"`
@@ -80,7 +83,7 @@ func (s *Server) tellSelf(g *guests, from clientaddr.Proxies, next http.Handler)
 	origins := origin.New(s.cfg.Origins, nil)
 	started := time.Now()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != SelfPath || !selfProven(r, s.secret, time.Now()) {
+		if !strings.HasPrefix(r.URL.Path+"/", SelfPath+"/") || !selfProven(r, s.secret, time.Now()) {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -99,7 +102,8 @@ func (s *Server) tellSelf(g *guests, from clientaddr.Proxies, next http.Handler)
 func (s *Server) self(r *http.Request, g *guests, from clientaddr.Proxies, origins *origin.Policy) *Self {
 	self := &Self{
 		Version: s.Version, Now: time.Now().UnixMilli(), Settings: settingsOf(s.cfg),
-		Host: r.Host, Peer: clientaddr.Peer(r).String(), Client: from.Client(r).String(),
+		Path: r.URL.EscapedPath(), Host: r.Host, Peer: clientaddr.Peer(r).String(), Client: from.Client(r).String(),
+		Trusted:   from.Trust(clientaddr.Peer(r)),
 		Forwarded: []string{}, OriginAllowed: origins.Allow(r),
 	}
 	self.Files, self.Connections = Descriptors()
@@ -125,10 +129,12 @@ func settingsOf(cfg *config.Config) map[string]string {
 	return all
 }
 
-// twoEvents is an event stream by which a proxy shows whether it passes on what comes,
-// or waits for more.
+// twoEvents is an event stream, with the header of those of the API, by which a proxy
+// shows whether it passes on what comes, or waits for more.
 func twoEvents(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store, no-transform")
+	w.Header().Set("X-Accel-Buffering", "no")
 	out := http.NewResponseController(w)
 	for _, event := range []string{"begin", "end"} {
 		if _, err := w.Write([]byte("data: " + event + "\n\n")); err != nil || out.Flush() != nil {

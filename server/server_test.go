@@ -146,7 +146,7 @@ func TestSecret(t *testing.T) {
 	if b, err := Secret(dir, true); err != nil || string(a) != string(b) {
 		t.Fatal("another secret the second time", err)
 	}
-	path := filepath.Join(dir, secretFile)
+	path := filepath.Join(dir, SecretFile)
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatal(info.Mode(), err)
 	}

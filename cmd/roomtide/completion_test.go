@@ -15,7 +15,7 @@ var completions = []struct {
 	line     string
 	has, not string
 }{
-	{"roomtide ", "serve token key config send tail completion help", "--help add"},
+	{"roomtide ", "serve token key config send tail doctor completion help", "--help add"},
 	{"roomtide se", "serve send", "tail"},
 	{"roomtide --v", "--version", "--help serve"},
 	{"roomtide key ", "add list revoke", "serve"},
@@ -29,6 +29,7 @@ var completions = []struct {
 	{"roomtide serve --log-level=debug --log-f", "--log-format", "--log-level"},
 	{"roomtide bench fan", "fanout fanout5k", "rooms"},
 	{"roomtide bench rooms --proto ", "native socketio", ""},
+	{"roomtide doctor --url x --js", "--json", "--url"},
 	{"roomtide tail --kinds t", "typing", "message"},
 	{"roomtide completion ", "bash zsh fish", "serve"},
 	{"roomtide help key ", "add list", "serve"},

@@ -24,7 +24,7 @@ type exitCode int
 func (exitCode) Error() string { return "" }
 
 // settingsVerbs take every flag of serve, which serve explains.
-var settingsVerbs = []string{"config print", "config check"}
+var settingsVerbs = []string{"config print", "config check", "doctor"}
 
 // printHelp is kong's help without the flags that are explained elsewhere: --version
 // after a verb, and the settings after a verb that only takes them.
@@ -40,7 +40,7 @@ func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 	}
 	hide(ctx.Model.Flags, "help")
 	if slices.Contains(settingsVerbs, node.Path()) {
-		hide(node.Flags, "config", "data-dir")
+		hide(node.Flags, "config", "data-dir", "url", "json")
 	}
 	return kong.DefaultHelpPrinter(options, ctx)
 }

@@ -35,6 +35,7 @@ type cli struct {
 	Tail       tailVerb       `cmd:"" help:"Print the messages of a room as they come."`
 	Bench      benchVerb      `cmd:"" help:"Measure how fast a node is on this machine."`
 	Check      checkVerb      `cmd:"" help:"Verify the data of a stopped node."`
+	Doctor     doctorVerb     `cmd:"" help:"Look for what is wrong with a node and its surroundings."`
 	Rebuild    rebuildVerb    `cmd:"" help:"Rebuild the room lists of users, on a stopped node."`
 	Version    versionVerb    `cmd:"" help:"Print the version."`
 	Completion completionVerb `cmd:"" help:"Print the script by which a shell completes command lines."`

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 
 	"github.com/roomtide/roomtide/config"
+	"github.com/roomtide/roomtide/doctor"
 	"github.com/roomtide/roomtide/server"
 )
 
@@ -38,7 +39,7 @@ func (v *serveVerb) Run(a *app) (err error) {
 	if err != nil {
 		return err
 	}
-	for _, w := range cfg.Warnings() {
+	for _, w := range append(cfg.Warnings(), doctor.FileWarnings(cfg)...) {
 		log.Warn(w)
 	}
 	srv, err := server.Open(a.ctx, cfg, log)

@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/identity"
 	"github.com/roomtide/roomtide/server"
 	"github.com/roomtide/roomtide/store"
@@ -31,6 +32,12 @@ func (*addKeyVerb) Help() string {
 }
 
 func (v *addKeyVerb) Run(a *app) error {
+	if strings.TrimSpace(v.Name) == "" {
+		return usageError("the key needs a name: what it is for")
+	}
+	if err := chat.CheckName("name", v.Name, longest); err != nil {
+		return argument(err)
+	}
 	raw, key, err := identity.NewKey(v.Name, v.Scope)
 	if err != nil {
 		return argument(err)

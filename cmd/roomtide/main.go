@@ -69,13 +69,16 @@ func argument(err error) error {
 	return err
 }
 
+// longest bounds arguments whose limit is the node's, which may have been raised.
+const longest = 4 << 10
+
 // checkUser and checkRoom check ids that name what may exist.
 func checkUser(s string) error {
-	return argument(chat.CheckRef("user", s, chat.DefaultLimits().IDBytes))
+	return argument(chat.CheckRef("user", s, longest))
 }
 
 func checkRoom(s string) error {
-	return argument(chat.CheckRef("room", s, chat.DefaultLimits().IDBytes))
+	return argument(chat.CheckRef("room", s, longest))
 }
 
 func main() {

@@ -59,6 +59,9 @@ func (v *sendVerb) check(text string) error {
 	case len(v.Text) > 0 && strings.TrimSpace(text) == "":
 		return usageError("the message is empty")
 	}
+	if err := chat.CheckKey(v.Key, &chat.Limits{KeyBytes: longest}); err != nil {
+		return argument(err)
+	}
 	return checkRoom(v.Room)
 }
 

@@ -79,7 +79,11 @@ func (v *tailVerb) check() error {
 	if slices.Sort(v.Room); len(slices.Compact(slices.Clone(v.Room))) < len(v.Room) {
 		return usageError("--room: a room is named twice")
 	}
-	if v.After != nil && len(v.Room) > 1 {
+	switch {
+	case v.After == nil:
+	case *v.After < 0:
+		return usageError("--after: a rev is not negative")
+	case len(v.Room) > 1:
 		return usageError("--after is a place in one room: give one --room")
 	}
 	return nil

@@ -33,7 +33,23 @@ Examples:
     roomtide token --user alice --room board --room staff --ttl 15m`
 }
 
+// check refuses what the node would refuse in the token.
+func (v *makeTokenVerb) check() error {
+	if err := chat.CheckName("name", v.Name, longest); err != nil {
+		return argument(err)
+	}
+	for _, room := range v.Room {
+		if err := checkRoom(string(room)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (v *makeTokenVerb) Run(a *app) error {
+	if err := v.check(); err != nil {
+		return err
+	}
 	cfg, err := v.load(a)
 	if err != nil {
 		return err

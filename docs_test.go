@@ -257,6 +257,8 @@ func named(text string, exposed []string, unknown func(string)) (names []string)
 		for _, span := range spans(line) {
 			var candidates []string
 			switch {
+			case span == config.DefaultPrefix: // of tables
+				continue
 			case strings.HasPrefix(span, "roomtide_"):
 				before = append(before, span)
 				candidates = []string{span}

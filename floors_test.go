@@ -51,12 +51,17 @@ var floors = []floor{
 		{"bus", "how committed events reach every node"},
 		{"presence", "who is online in a room"},
 		{"internal/limit", "concurrency limiter, and rates by key"},
+		{"backup", "copies of databases with a manifest: written, verified, put back"},
 		{"consistency", "decides from what clients saw whether promises were kept"},
 		{"socketio/clientfiles", "the browser's client of Socket.IO, embedded"},
 		{"engineio", "the Engine.IO protocol, for anyone"},
 	}},
+	{"SQL", "what drivers of databases over a network share", []row{
+		{"store/sqldb", "tables, columns, questions and rules of SQL shards, for their engines"},
+	}},
 	{"drivers", "each passes its contract's suite; only server imports them", []row{
 		{"store/sqlite", "one shard in a SQLite file"},
+		{"store/mysql", "one shard in MySQL or MariaDB, and the control database"},
 		{"bus/membus", "the bus of a single node"},
 		{"presence/mempresence", "presence of a single node"},
 		{"presence/storepresence", "who is online, in the store: the answer of last resort"},

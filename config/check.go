@@ -41,7 +41,7 @@ func (ps Problems) Error() string {
 func (c *Config) Check() Problems {
 	var ps Problems
 	for _, part := range []func() Problems{
-		c.checkNode, c.checkListen, c.checkWords, c.checkNetworks, c.checkTLS, c.checkAuth, c.checkNumbers,
+		c.checkNode, c.checkListen, c.checkWords, c.checkNetworks, c.checkTLS, c.checkAuth, c.checkNumbers, c.checkShards,
 	} {
 		ps = append(ps, part()...)
 	}
@@ -215,8 +215,8 @@ func (c *Config) checkNumbers() Problems {
 			ps = append(ps, Problem{s.Key, s.toml() + " is out of range", fmt.Sprintf("write at least %v", least)})
 		}
 	}
-	if c.Shards > maxShards {
-		ps = append(ps, Problem{"shards", fmt.Sprintf("%d is more than %d", c.Shards, maxShards), "a shard per disk or core is plenty"})
+	if c.SQLiteShards > maxShards {
+		ps = append(ps, Problem{"sqlite_shards", fmt.Sprintf("%d is more than %d", c.SQLiteShards, maxShards), "a shard per disk or core is plenty"})
 	}
 	if c.Limits.FrameBytes < c.Limits.MessageBytes+c.Limits.DataBytes {
 		ps = append(ps, Problem{"limits.frame_bytes", "a frame must have room for message_bytes and data_bytes together", "raise it, or lower the others"})

@@ -18,10 +18,11 @@ import (
 
 // Config is every setting of a node. Tags: toml is the key in the file, from
 // which the flag and the environment variable are derived; default and help are the
-// value without a setting and the description; name and prefix give the parser of
-// the command line the same flag (a test compares the two); words are the only values
-// of a setting, and placeholder says that it names a file or directory, for the shells
-// that complete command lines. Fields of the file's root come
+// value without a setting and the description; flag is the flag where it does not
+// follow from the key; mask says what must not be shown; name and prefix give the
+// parser of the command line the same flag (a test compares the two); words are the only
+// values of a setting, and placeholder says that it names a file or directory, for the
+// shells that complete command lines. Fields of the file's root come
 // before its tables. A Config is read-only once loaded.
 type Config struct {
 	DataDir             string   `toml:"data_dir" placeholder:"DIR" default:"./roomtide-data" help:"Directory for everything the node keeps: databases, keys, roomtide.toml. Made if missing."`
@@ -31,7 +32,7 @@ type Config struct {
 	InsecureHTTP        bool     `toml:"insecure_http" name:"insecure-http" default:"false" help:"Allow plain HTTP on an address that is not loopback. Tokens and messages can then be read on the way."`
 	Origins             []string `toml:"origins" default:"" help:"Web origins whose pages may connect, such as https://www.example.org. The node's own origin is always allowed; * allows all."`
 	TrustedProxies      []string `toml:"trusted_proxies" default:"" help:"Networks (CIDR) of proxies whose X-Forwarded-For names the client."`
-	Shards              int      `toml:"shards" default:"4" help:"Number of database files. Counts only at the first start. While the node runs each may take 64 MiB of disk besides its data (its write-ahead log), less while less than 256 MiB are free."`
+	SQLiteShards        int      `toml:"sqlite_shards" name:"sqlite-shards" default:"4" help:"Number of SQLite files in the data dir. Counts only at a first start without [[shards]]. While the node runs each may take 64 MiB of disk besides its data (its write-ahead log), less while less than 256 MiB are free."`
 	MaxConnections      int      `toml:"max_connections" default:"100000" help:"Connections at once; further ones are told to come back later."`
 	MaxConnectionsPerIP int      `toml:"max_connections_per_ip" name:"max-connections-per-ip" default:"10000" help:"Connections at once from one address (of IPv6: from one /64); 0 is no limit. Trusted proxies and 127.0.0.1 have none."`
 	AcceptRate          int      `toml:"accept_rate" default:"0" help:"New WebSockets, Socket.IO sessions and event streams per second; the others wait, in turn between addresses. 0 is 450 for each processor. One address may open as many TCP connections in four seconds."`
@@ -43,6 +44,9 @@ type Config struct {
 	MetricsListen       string   `toml:"metrics_listen" default:"" help:"Address that serves /metrics without a key, host:port, such as 127.0.0.1:9090. Empty: none."`
 	MetricsPublic       bool     `toml:"metrics_public" default:"false" help:"Show /metrics to everybody, not only to API keys."`
 	Pprof               string   `toml:"pprof" default:"" help:"Loopback address for Go profiles, host:port. Empty: none."`
+	RequireDurable      bool     `toml:"require_durable" default:"false" help:"Do not start while a database could lose messages that were acknowledged, such as MySQL with innodb_flush_log_at_trx_commit = 2. Without it that is a warning."`
+	Control             string   `toml:"control" default:"" mask:"dsn" placeholder:"DSN" help:"Where the slot map and the API keys are: a DSN, or the name of one of [[shards]]. Empty: control.db in the data dir if there is one, else at a first start with [[shards]] the database of the first one."`
+	Shards              []Shard  `toml:"shards" name:"shard" flag:"shard" sep:"none" placeholder:"DSN" mask:"dsn" help:"Databases that hold rooms and users, of any of these kinds: mysql://user:password@host:3306/database (MariaDB as well), postgres://user:password@host:5432/database, sqlite:NAME.db. The flag may be repeated; in the variable a space separates them. Another prefix than roomtide_ is written as ?prefix=. Empty: SQLite files in the data dir."`
 
 	TLS    TLS    `toml:"tls" embed:"" prefix:"tls-" group:"TLS"`
 	Log    Log    `toml:"log" embed:"" prefix:"log-" group:"Logging"`
@@ -53,6 +57,7 @@ type Config struct {
 	origin     map[string]string // key -> where its value came from; absent: default
 	file       string            // the file that was read or would be, see File
 	unknownEnv []string          // ROOMTIDE_ variables that mean nothing here
+	passwords  map[string]string // the environment variables that shards name as password_env
 }
 
 // TLS is the certificate of the node.

@@ -73,11 +73,13 @@ func TestBadSources(t *testing.T) {
 		{"unknown key", "guests = 'off'\nlisen = 'x'\n", nil, `roomtide\.toml:2: there is no setting lisen;`},
 		{"unknown key in a table", "[tls]\n\ncertificate = 'x'\n", nil, `roomtide\.toml:3: there is no setting tls\.certificate;`},
 		{"unknown table", "[tsl]\ncert = 'x'\n", nil, `roomtide\.toml:\d: there is no setting tsl`},
-		{"wrong type", "\nshards = 'four'\n", nil, `roomtide\.toml:2: .*shards`},
+		{"wrong type", "\nsqlite_shards = 'four'\n", nil, `roomtide\.toml:2: .*shards`},
+		{"the number of shards", "\nshards = 4\n", nil, `roomtide\.toml:2: .*the number of SQLite files is sqlite_shards`},
+		{"unknown key of a shard", "[[shards]]\ndns = 'x'\n", nil, `roomtide\.toml:2: there is no setting shards\.dns;`},
 		{"wrong duration", "drain_timeout = 'soon'\n", nil, `roomtide\.toml:1: .*"soon" is not a duration`},
 		{"not TOML", "a = = b\n", nil, `roomtide\.toml:1: `},
 		{"data dir in itself", "data_dir = '/x'\n", nil, `data_dir is set in the file that was found in the data dir`},
-		{"all variables at once", "", []string{"ROOMTIDE_SHARDS=four", "ROOMTIDE_NO_RATE_LIMITS=maybe"}, `(?s)ROOMTIDE_SHARDS: "four" is not a whole number.*ROOMTIDE_NO_RATE_LIMITS: "maybe"`},
+		{"all variables at once", "", []string{"ROOMTIDE_SQLITE_SHARDS=four", "ROOMTIDE_NO_RATE_LIMITS=maybe"}, `(?s)ROOMTIDE_SQLITE_SHARDS: "four" is not a whole number.*ROOMTIDE_NO_RATE_LIMITS: "maybe"`},
 		{"named file is missing", "", []string{"ROOMTIDE_CONFIG=/nowhere/x.toml"}, `/nowhere/x\.toml: .*no such file`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -174,8 +176,8 @@ func TestCheck(t *testing.T) {
 		{"proxy", func(c *Config) { c.TrustedProxies = []string{"proxy"} }, "trusted_proxies: "},
 		{"proxies", func(c *Config) { c.TrustedProxies = []string{"10.0.0.0/8", "::1"} }, ""},
 		{"pprof in the open", func(c *Config) { c.Pprof = ":6060" }, "pprof: "},
-		{"no shards", func(c *Config) { c.Shards = 0 }, "shards: "},
-		{"too many shards", func(c *Config) { c.Shards = 65 }, "shards: "},
+		{"no shards", func(c *Config) { c.SQLiteShards = 0 }, "sqlite_shards: "},
+		{"too many shards", func(c *Config) { c.SQLiteShards = 65 }, "sqlite_shards: "},
 		{"no rate", func(c *Config) { c.Rates.Joins = 0 }, "rates.joins: "},
 		{"slow rate", func(c *Config) { c.Rates.Joins = 0.1 }, ""},
 		{"negative timeout", func(c *Config) { c.DrainTimeout = -1 }, "drain_timeout: "},
@@ -207,7 +209,7 @@ func TestCheck(t *testing.T) {
 
 func TestCheckTellsEverything(t *testing.T) {
 	c := Default()
-	c.Listen, c.Guests, c.Shards, c.Log.Level = "x", "x", -1, "x"
+	c.Listen, c.Guests, c.SQLiteShards, c.Log.Level = "x", "x", -1, "x"
 	if ps := c.Check(); len(ps) != 4 {
 		t.Errorf("%d problems, want 4:\n%v", len(ps), ps)
 	}
@@ -269,6 +271,10 @@ func TestWriteTOML(t *testing.T) {
 	if len(c.Auth.Keys) != 1 {
 		t.Errorf("%d auth.keys, want the one example", len(c.Auth.Keys))
 	}
+	if len(c.Shards) != 1 || c.Shards[0] != (Shard{}) {
+		t.Errorf("shards %v, want the one example", c.Shards)
+	}
+	c.Shards = nil
 	def := Default().Settings()
 	for i, s := range c.Settings() {
 		if s.toml() != def[i].toml() {
@@ -285,20 +291,20 @@ func TestCreateFile(t *testing.T) {
 	if made, err := c.CreateFile(); !made || err != nil {
 		t.Fatal(made, err)
 	}
-	if err := os.WriteFile(c.File(), []byte("shards = 2\n"), 0o600); err != nil {
+	if err := os.WriteFile(c.File(), []byte("sqlite_shards = 2\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if made, err := c.CreateFile(); made || err != nil {
 		t.Fatalf("second start: %v %v", made, err)
 	}
 	again, err := Load(Args{}, []string{"ROOMTIDE_DATA_DIR=" + filepath.Dir(c.File())})
-	if err != nil || again.Shards != 2 {
+	if err != nil || again.SQLiteShards != 2 {
 		t.Errorf("the file was not read again: %v %v", again, err)
 	}
 }
 
 func TestPrint(t *testing.T) {
-	c, err := load(t, "", []string{"ROOMTIDE_AUTH_JWKS_URL=https://me:hunter2@id.example/k?token=hunter2"}, func(c *Config) { c.Shards = 7 }, "shards")
+	c, err := load(t, "", []string{"ROOMTIDE_AUTH_JWKS_URL=https://me:hunter2@id.example/k?token=hunter2"}, func(c *Config) { c.SQLiteShards = 7 }, "sqlite-shards")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -311,11 +317,11 @@ func TestPrint(t *testing.T) {
 	if strings.Contains(out, "hunter2") {
 		t.Error("a secret is shown")
 	}
-	if !regexp.MustCompile(`(?m)^shards = 7 +# --shards$`).MatchString(out) {
+	if !regexp.MustCompile(`(?m)^sqlite_shards = 7 +# --sqlite-shards$`).MatchString(out) {
 		t.Errorf("no shards with its source in:\n%s", out)
 	}
 	var back Config
-	if err := decode("out", b.Bytes(), &back); err != nil || back.Shards != 7 || back.Auth.Keys[0].KID != c.Auth.Keys[0].KID {
+	if err := decode("out", b.Bytes(), &back); err != nil || back.SQLiteShards != 7 || back.Auth.Keys[0].KID != c.Auth.Keys[0].KID {
 		t.Errorf("what is printed cannot be read: %v\n%s", err, out)
 	}
 }
@@ -365,10 +371,12 @@ func TestDocIsUpToDate(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	f.Add("shards = 3\n[tls]\ncert = 'x'\n")
+	f.Add("sqlite_shards = 3\n[tls]\ncert = 'x'\n")
 	f.Add("[[auth.keys]]\nkid = 'a'\n")
 	f.Add("drain_timeout = '1h'\n[limits]\nemojis = -1")
 	f.Add("x = 1")
+	f.Add("shards = ['mysql://a:b@c/d', '']\ncontrol = 'x:y'")
+	f.Add("[[shards]]\nname = 'a'\ndsn = 'postgres://a@b/c?prefix=d_'\n[[shards]]\ndsn = 'sqlite:a.db'")
 	f.Fuzz(func(t *testing.T, text string) {
 		c := Default()
 		if decode("f", []byte(text), c) != nil {
@@ -377,6 +385,9 @@ func FuzzDecode(f *testing.F) {
 		// What was accepted can be judged and printed, and what was printed read.
 		c.Auth.Keys = nil // Check would open the files they name
 		c.TLS = TLS{}
+		for i := range c.Shards {
+			c.Shards[i].PasswordFile = ""
+		}
 		c.Check()
 		var b bytes.Buffer
 		if err := c.Print(&b); err != nil {

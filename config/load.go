@@ -44,6 +44,7 @@ func Load(a Args, env []string) (*Config, error) {
 	}
 	problems := c.readEnv(vars)
 	c.readArgs(a)
+	c.readPasswords(env)
 	if len(problems) > 0 {
 		return nil, problems
 	}
@@ -119,10 +120,14 @@ func decode(name string, data []byte, c *Config) error {
 	case errors.As(err, &bad):
 		line, _ := bad.Position()
 		text := strings.TrimPrefix(bad.Error(), "toml: ")
+		fix := "correct this line"
+		if slices.Equal(bad.Key(), toml.Key{"shards"}) {
+			fix = "write [[shards]] tables with a dsn each; the number of SQLite files is sqlite_shards"
+		}
 		if k := strings.Join(bad.Key(), "."); k != "" {
 			text = k + ": " + text
 		}
-		return Problems{{fmt.Sprintf("%s:%d", name, line), text, "correct this line"}}
+		return Problems{{fmt.Sprintf("%s:%d", name, line), text, fix}}
 	default:
 		return Problems{{name, strings.TrimPrefix(err.Error(), "toml: "), "correct the file"}}
 	}
@@ -171,6 +176,23 @@ func (c *Config) readArgs(a Args) {
 			s.value.Set(from[i].value)
 			c.origin[s.Key] = "--" + s.Flag()
 		}
+	}
+}
+
+// readPasswords takes the variables that shards name, which may be any.
+func (c *Config) readPasswords(env []string) {
+	c.passwords = map[string]string{}
+	for i := range c.Shards {
+		name := c.Shards[i].PasswordEnv
+		if name == "" {
+			continue
+		}
+		for _, e := range env {
+			if have, value, ok := strings.Cut(e, "="); ok && have == name {
+				c.passwords[name] = value
+			}
+		}
+		c.unknownEnv = slices.DeleteFunc(c.unknownEnv, func(v string) bool { return v == name })
 	}
 }
 

@@ -18,19 +18,19 @@ func (c *Config) Print(w io.Writer) error {
 	p := &printer{w: w}
 	table := ""
 	for _, s := range c.Settings() {
-		table = p.table(table, s.Table())
 		from := c.origin[s.Key]
 		if from == "" {
 			from = "default"
 		}
+		if s.isList() && s.value.Len() > 0 {
+			p.tables(s.Key, from, s.value)
+			continue
+		}
+		table = p.table(table, s.Table())
 		p.f("%-34s # %s\n", s.name()+" = "+s.masked(), from)
 	}
-	for _, k := range c.Auth.Keys {
-		p.f("\n[[auth.keys]]\n")
-		v := reflect.ValueOf(k)
-		for i := range v.NumField() {
-			p.f("%s = %s\n", v.Type().Field(i).Tag.Get("toml"), quote(v.Field(i).String()))
-		}
+	if len(c.Auth.Keys) > 0 {
+		p.tables("auth.keys", c.file, reflect.ValueOf(c.Auth.Keys))
 	}
 	return p.err
 }
@@ -45,13 +45,17 @@ func WriteTOML(w io.Writer) error {
 		"# \"roomtide config print\" what is in force.\n")
 	table := ""
 	for _, s := range Default().Settings() {
-		if table != "" && s.Table() != table {
-			p.listOf(table)
+		if s.isList() {
+			p.f("\n%s", wrap(s.Help))
+			p.example(s.Key, s.value.Type().Elem())
+			continue
+		}
+		if table == "auth" && s.Table() != table {
+			p.keys()
 		}
 		table = p.table(table, s.Table())
 		p.f("\n%s#%s = %s\n", wrap(s.Help), s.name(), s.toml())
 	}
-	p.listOf(table)
 	return p.err
 }
 
@@ -90,7 +94,11 @@ func Doc(w io.Writer) error {
 		"| `roomtide config print` | the settings in force and where each came from |\n" +
 		"| `roomtide config doc` | this page |\n")
 	table := "-"
+	var lists []Setting
 	for _, s := range Default().Settings() {
+		if s.isList() {
+			lists = append(lists, s)
+		}
 		if t := s.Table(); t != table {
 			table = t
 			if t != "" {
@@ -102,11 +110,12 @@ func Doc(w io.Writer) error {
 		}
 		p.f("| `%s` | `--%s` | `%s` | %s | %s |\n", s.Key, s.Flag(), s.Env(), code(s.toml()), s.Help)
 	}
-	p.f("\n## [[auth.keys]]\n\nIn the file only; once for each key.\n\n| key | |\n| --- | --- |\n")
-	t := reflect.TypeFor[AuthKey]()
-	for i := range t.NumField() {
-		p.f("| `%s` | %s |\n", t.Field(i).Tag.Get("toml"), t.Field(i).Tag.Get("help"))
+	for _, s := range lists {
+		p.f("\n## [[%s]]\n\nOnce for each of them. The flag and the variable give the dsn alone.\n", s.Key)
+		p.fields(s.value.Type().Elem())
 	}
+	p.f("\n## [[auth.keys]]\n\nIn the file only; once for each key.\n")
+	p.fields(reflect.TypeFor[AuthKey]())
 	return p.err
 }
 
@@ -129,15 +138,41 @@ func (p *printer) table(now, next string) string {
 	return next
 }
 
-// listOf writes the commented list of tables that belongs to a table.
-func (p *printer) listOf(table string) {
-	if table != "auth" {
-		return
+// tables writes a list of tables. What is not set is left out.
+func (p *printer) tables(key, from string, list reflect.Value) {
+	for i := range list.Len() {
+		p.f("\n%-34s # %s\n", "[["+key+"]]", from)
+		v := list.Index(i)
+		for j := range v.NumField() {
+			f := v.Type().Field(j)
+			s := Setting{Key: f.Tag.Get("toml"), mask: f.Tag.Get("mask"), value: v.Field(j)}
+			if !v.Field(j).IsZero() {
+				p.f("%s = %s\n", s.Key, s.masked())
+			}
+		}
 	}
-	p.f("\n# Keys that sign user tokens, as often as there are keys.\n#[[auth.keys]]\n")
-	t := reflect.TypeFor[AuthKey]()
+}
+
+// keys writes the commented list of keys that sign user tokens.
+func (p *printer) keys() {
+	p.f("\n# Keys that sign user tokens, as often as there are keys.\n")
+	p.example("auth.keys", reflect.TypeFor[AuthKey]())
+}
+
+// example writes one table of a list, commented out.
+func (p *printer) example(key string, t reflect.Type) {
+	p.f("#[[%s]]\n", key)
 	for i := range t.NumField() {
-		p.f("#%s = \"\" # %s\n", t.Field(i).Tag.Get("toml"), t.Field(i).Tag.Get("help"))
+		s := Setting{value: reflect.New(t.Field(i).Type).Elem()}
+		p.f("#%s = %s # %s\n", t.Field(i).Tag.Get("toml"), s.toml(), t.Field(i).Tag.Get("help"))
+	}
+}
+
+// fields writes what a table of a list has, for Doc.
+func (p *printer) fields(t reflect.Type) {
+	p.f("\n| key | |\n| --- | --- |\n")
+	for i := range t.NumField() {
+		p.f("| `%s` | %s |\n", t.Field(i).Tag.Get("toml"), t.Field(i).Tag.Get("help"))
 	}
 }
 
@@ -146,8 +181,11 @@ func (s Setting) name() string { return strings.TrimPrefix(s.Key, s.Table()+".")
 
 // masked is toml without secrets.
 func (s Setting) masked() string {
-	if s.mask != "url" || s.value.String() == "" {
+	switch text, ok := s.value.Interface().(string); {
+	case s.mask == "" || !ok || text == "":
 		return s.toml()
+	case s.mask == "dsn":
+		return quote(Mask(text))
 	}
 	u, err := url.Parse(s.value.String())
 	if err != nil {

@@ -17,15 +17,21 @@ type Setting struct {
 
 	mask  string
 	words []string // the only values, nil if there are others
+	flag  string   // the flag, if it does not follow from Key
 	value reflect.Value
 }
 
 // Flag is the setting's flag, without dashes: "tls-cert".
-func (s Setting) Flag() string { return strings.NewReplacer(".", "-", "_", "-").Replace(s.Key) }
+func (s Setting) Flag() string {
+	if s.flag != "" {
+		return s.flag
+	}
+	return strings.NewReplacer(".", "-", "_", "-").Replace(s.Key)
+}
 
 // Env is the setting's environment variable: "ROOMTIDE_TLS_CERT".
 func (s Setting) Env() string {
-	return envPrefix + strings.ToUpper(strings.ReplaceAll(s.Key, ".", "_"))
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(s.Flag(), "-", "_"))
 }
 
 // Table is the setting's table in the file, "" for its root.
@@ -37,8 +43,8 @@ func (s Setting) Table() string {
 	return table
 }
 
-// Settings returns every setting of c that is one value, in order. The lists of
-// tables that only the file can hold (auth.keys) are not among them.
+// Settings returns every setting of c that has a flag, in order. The list of tables
+// that only the file can hold (auth.keys) is not among them.
 func (c *Config) Settings() []Setting { return walk("", reflect.ValueOf(c).Elem()) }
 
 func walk(prefix string, v reflect.Value) []Setting {
@@ -53,7 +59,8 @@ func walk(prefix string, v reflect.Value) []Setting {
 		default:
 			out = append(out, Setting{
 				Key: prefix + key, Default: f.Tag.Get("default"), Help: f.Tag.Get("help"),
-				mask: f.Tag.Get("mask"), words: strings.FieldsFunc(f.Tag.Get("words"), func(r rune) bool { return r == ',' }), value: v.Field(i),
+				mask: f.Tag.Get("mask"), flag: f.Tag.Get("flag"), value: v.Field(i),
+				words: strings.FieldsFunc(f.Tag.Get("words"), func(r rune) bool { return r == ',' }),
 			})
 		}
 	}
@@ -62,6 +69,11 @@ func walk(prefix string, v reflect.Value) []Setting {
 
 // Text is the value as "roomtide config print" shows it: what is secret is masked.
 func (s Setting) Text() string { return s.masked() }
+
+// isList reports whether the setting is a list of tables.
+func (s Setting) isList() bool {
+	return s.value.Kind() == reflect.Slice && s.value.Type().Elem().Kind() == reflect.Struct
+}
 
 // set reads the value from text, as flags, environment and defaults give it.
 func (s Setting) set(text string) error {
@@ -76,6 +88,11 @@ func (s Setting) set(text string) error {
 			if item = strings.TrimSpace(item); item != "" {
 				*p = append(*p, item)
 			}
+		}
+	case *[]Shard:
+		*p = nil
+		for dsn := range strings.FieldsSeq(text) {
+			*p = append(*p, Shard{DSN: dsn})
 		}
 	case *bool:
 		return parse(p, text, "true or false", strconv.ParseBool)
@@ -106,16 +123,26 @@ func (s Setting) toml() string {
 	case Duration:
 		return quote(v.String())
 	case []string:
-		items := make([]string, len(v))
-		for i, item := range v {
-			items[i] = quote(item)
+		return list(v)
+	case []Shard:
+		dsns := make([]string, len(v))
+		for i := range v {
+			dsns[i] = Mask(v[i].DSN)
 		}
-		return "[" + strings.Join(items, ", ") + "]"
+		return list(dsns)
 	case float64:
 		return strings.ToLower(strconv.FormatFloat(v, 'f', -1, 64)) // NaN is nan in TOML
 	default:
 		return fmt.Sprint(v)
 	}
+}
+
+func list(items []string) string {
+	quoted := make([]string, len(items))
+	for i, item := range items {
+		quoted[i] = quote(item)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
 }
 
 // quote writes a basic string of TOML.

@@ -67,10 +67,11 @@ func submit(lanes Lanes, changes []change.Change) error {
 
 // Rebuild brings the users' side of every membership up to the member rows,
 // whatever the outbox says: rows that are missing are made, with everything
-// read. progress is called now and then with the number of rows seen so far.
-func Rebuild(ctx context.Context, st *store.Store, lanes Lanes, progress func(rows int)) error {
-	rows := 0
+// read. progress is called now and then, and at the end of each shard, with the shard
+// and the number of its rows seen so far.
+func Rebuild(ctx context.Context, st *store.Store, lanes Lanes, progress func(shard string, rows int)) error {
 	for _, s := range st.Shards() {
+		rows := 0
 		err := s.EachMember(ctx, func(m chat.Member) error {
 			room, err := s.Room(ctx, m.Room)
 			if chat.KindOf(err) == chat.NotFound { // deleted: its members go with it
@@ -83,14 +84,14 @@ func Rebuild(ctx context.Context, st *store.Store, lanes Lanes, progress func(ro
 				return err
 			}
 			if rows++; rows%1000 == 0 {
-				progress(rows)
+				progress(s.Name(), rows)
 			}
 			return nil
 		})
 		if err != nil {
 			return err
 		}
+		progress(s.Name(), rows)
 	}
-	progress(rows)
 	return nil
 }

@@ -196,9 +196,9 @@ func TestRebuild(t *testing.T) {
 	if rooms := w.rooms("bob"); len(rooms) != 0 {
 		t.Fatalf("before: %+v", rooms)
 	}
-	seen := 0
-	if err := projection.Rebuild(t.Context(), w.store, w.lanes, func(n int) { seen = n }); err != nil || seen != 3 {
-		t.Fatalf("%d rows, %v", seen, err)
+	seen := map[string]int{}
+	if err := projection.Rebuild(t.Context(), w.store, w.lanes, func(shard string, n int) { seen[shard] = n }); err != nil || seen["shard-0.db"]+seen["shard-1.db"] != 3 {
+		t.Fatalf("%v rows, %v", seen, err)
 	}
 	for user, want := range map[chat.UserID]int{"ann": 2, "bob": 1} {
 		rooms := w.rooms(user)

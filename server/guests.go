@@ -59,7 +59,7 @@ func (g *guests) reason(r *http.Request) error {
 		return errToken
 	case !g.hosts.Knows(r):
 		return errHost
-	case g.local && origin.Forwarded(r):
+	case g.local && clientaddr.Forwarded(r.Header):
 		return errForwarded
 	}
 	return nil

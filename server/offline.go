@@ -17,33 +17,45 @@ import (
 // OpenControl opens the control database of a node that may be running. NotFound
 // if there is none.
 func OpenControl(ctx context.Context, cfg *config.Config) (store.Control, error) {
-	c, err := store.OpenControl(ctx, databases(cfg, slog.New(slog.DiscardHandler)))
-	if chat.KindOf(err) == chat.NotFound {
-		return nil, &chat.Error{Kind: chat.NotFound, Op: "server.control", Err: err,
-			Text: "there is no database in " + cfg.DataDir + " yet: start the server once, or name its --data-dir"}
-	}
-	return c, err
-}
-
-// Examine tells how the databases of a node are, which may be running, and changes
-// nothing.
-func Examine(ctx context.Context, cfg *config.Config) []store.Examined {
-	return store.Examine(ctx, databases(cfg, slog.New(slog.DiscardHandler)))
-}
-
-// Check verifies every database of a stopped node and returns what is wrong.
-func Check(ctx context.Context, cfg *config.Config) (lines []string, err error) {
-	st, err := openExisting(ctx, cfg)
+	dbs, err := newDatabases(cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}
+	c, err := store.OpenControl(ctx, dbs)
+	if err != nil {
+		return nil, dbs.noData(err)
+	}
+	return c, nil
+}
+
+// Examine tells how the databases of a node are, which may be running. Files stay as they
+// are; databases over a network are opened to be looked at.
+func Examine(ctx context.Context, cfg *config.Config) []store.Examined {
+	dbs, err := newDatabases(cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return []store.Examined{{Name: "control", Err: err}}
+	}
+	return store.Examine(ctx, dbs)
+}
+
+// Check verifies every database of a stopped node and returns the shards that it has
+// looked at and what is wrong, each line with the shard it is about.
+func Check(ctx context.Context, cfg *config.Config) (shards, lines []string, err error) {
+	st, err := openExisting(ctx, cfg)
+	if err != nil {
+		return nil, nil, err
+	}
 	defer func() { err = errors.Join(err, st.Close()) }()
-	return st.Check(ctx)
+	for _, s := range st.Shards() {
+		shards = append(shards, s.Name())
+	}
+	lines, err = st.Check(ctx)
+	return shards, lines, err
 }
 
 // Rebuild writes the users' side of every membership of a stopped node anew.
-// progress is called now and then with the memberships seen so far.
-func Rebuild(ctx context.Context, cfg *config.Config, progress func(done int)) (err error) {
+// progress is called now and then with the shard and the memberships seen so far.
+func Rebuild(ctx context.Context, cfg *config.Config, progress func(shard string, done int)) (err error) {
 	return withLanes(ctx, cfg, func(st *store.Store, ls *lane.Lanes) error {
 		return projection.Rebuild(ctx, st, ls, progress)
 	})
@@ -85,5 +97,9 @@ func openExisting(ctx context.Context, cfg *config.Config) (*store.Store, error)
 	if err := c.Close(); err != nil {
 		return nil, err
 	}
-	return store.Open(ctx, databases(cfg, slog.New(slog.DiscardHandler)), nil)
+	dbs, err := newDatabases(cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	return store.OpenStopped(ctx, dbs)
 }

@@ -160,10 +160,10 @@ func TestSecret(t *testing.T) {
 
 func TestOfflineVerbsNeedAnExistingNode(t *testing.T) {
 	cfg := settings(t)
-	if _, err := Check(t.Context(), cfg); chat.KindOf(err) != chat.NotFound {
+	if _, _, err := Check(t.Context(), cfg); chat.KindOf(err) != chat.NotFound {
 		t.Errorf("check: %v", err)
 	}
-	if err := Rebuild(t.Context(), cfg, func(int) {}); chat.KindOf(err) != chat.NotFound {
+	if err := Rebuild(t.Context(), cfg, func(string, int) {}); chat.KindOf(err) != chat.NotFound {
 		t.Errorf("rebuild: %v", err)
 	}
 	if _, err := os.Stat(cfg.DataDir); err == nil {

@@ -3,20 +3,18 @@ package server
 import (
 	"context"
 	"log/slog"
+	"strings"
 
-	"github.com/roomtide/roomtide/config"
+	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/store"
-	"github.com/roomtide/roomtide/store/sqlite"
 )
 
-// databases returns the opener of the databases that are configured. No other
-// place picks a driver of the store.
-func databases(cfg *config.Config, log *slog.Logger) store.Opener {
-	return sqlite.NewDir(cfg.DataDir, cfg.Shards, log)
-}
-
-func (s *Server) openStore(ctx context.Context) (err error) {
-	s.store, err = store.Open(ctx, databases(s.cfg, s.log), s.reg)
+func (s *Server) openStore(ctx context.Context) error {
+	dbs, err := newDatabases(s.cfg, s.log)
+	if err != nil {
+		return err
+	}
+	s.store, err = store.Open(ctx, dbs, s.reg)
 	if err != nil {
 		return err
 	}
@@ -25,5 +23,28 @@ func (s *Server) openStore(ctx context.Context) (err error) {
 			s.log.Error("closing the databases", "err", err)
 		}
 	})
+	logShards(s.log, s.store, dbs)
 	return nil
+}
+
+// logShards says which shards there are, and what to do with those that are
+// configured and own nothing.
+func logShards(log *slog.Logger, st *store.Store, dbs *databases) {
+	slots := make([]int, len(st.Shards()))
+	for s := range chat.Slots {
+		slots[st.ShardOf(chat.Slot(s))]++
+	}
+	var owners, empty []string
+	for i, shard := range st.Shards() {
+		log.Debug("shard", "name", shard.Name(), "slots", slots[i])
+		if slots[i] > 0 {
+			owners = append(owners, shard.Name())
+		} else if _, ok := dbs.byName[shard.Name()]; ok {
+			empty = append(empty, shard.Name())
+		}
+	}
+	if len(empty) > 0 {
+		log.Info("shards without rooms; rooms move to them, while the node runs, with: roomtide shards move --from " +
+			strings.Join(owners, ",") + " --to " + strings.Join(empty, ","))
+	}
 }

@@ -6,6 +6,11 @@ import "context"
 // and the leases of nodes. A driver's errors and calls are as Driver says; those of
 // Store.Control have a deadline, are counted, and fail with *chat.Error.
 type Control interface {
+	// Deployment returns the id of the deployment: a random text that the first call
+	// makes and stores. Shards are stamped with it, so that no other deployment
+	// takes them for its own.
+	Deployment(ctx context.Context) (string, error)
+
 	// Map returns the newest slot map. NotFound before the first SaveMap.
 	Map(ctx context.Context) (*Map, error)
 
@@ -56,6 +61,11 @@ func newControl(c Control, m *metrics) Control {
 		return nil
 	}
 	return &control{caller{name: "control", metrics: m}, c}
+}
+
+func (c *control) Deployment(ctx context.Context) (id string, err error) {
+	err = c.do(ctx, "deployment", func(ctx context.Context) (err error) { id, err = c.driver.Deployment(ctx); return err })
+	return id, err
 }
 
 func (c *control) Map(ctx context.Context) (m *Map, err error) {

@@ -51,8 +51,10 @@ func (c *fakeControl) Close() error { c.closed++; return nil }
 // fakeOpener is a deployment in memory. What was opened must be closed, in the
 // right order.
 type fakeOpener struct {
-	names   []string
+	names   []string     // of a first start
+	more    []string     // besides those of the map
 	control *fakeControl // nil: missing
+	fail    error        // of OpenShard for a shard that is not there
 
 	mu     sync.Mutex
 	shards map[string]*fakeDriver
@@ -68,7 +70,12 @@ func newFakeOpener(shards int) *fakeOpener {
 	return o
 }
 
-func (o *fakeOpener) Names() []string { return o.names }
+func (o *fakeOpener) Names(first bool) []string {
+	if first {
+		return o.names
+	}
+	return o.more
+}
 
 func (o *fakeOpener) Lock(context.Context) error {
 	if o.locked {
@@ -92,6 +99,9 @@ func (o *fakeOpener) OpenControl(_ context.Context, create bool) (Control, error
 func (o *fakeOpener) OpenShard(_ context.Context, name string, create bool) (Driver, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.shards[name] == nil && o.fail != nil {
+		return nil, o.fail
+	}
 	if o.shards[name] == nil && !create {
 		return nil, chat.E(chat.NotFound, "")
 	}
@@ -108,6 +118,12 @@ func (o *fakeOpener) Close() error {
 	}
 	o.locked = false
 	return nil
+}
+
+// lose deletes a shard that is closed.
+func (o *fakeOpener) lose(name string) {
+	o.opened -= o.shards[name].closed
+	delete(o.shards, name)
 }
 
 // open is how many databases are open.

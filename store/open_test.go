@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -89,9 +90,7 @@ func TestMissingShard(t *testing.T) {
 	if _, err := opens(t, o); err != nil {
 		t.Fatal(err)
 	}
-	gone := o.shards["s1"]
-	delete(o.shards, "s1")
-	o.opened -= gone.closed
+	o.lose("s1")
 	refused(t, o, chat.Internal, "s1", "missing")
 	if got := o.made(); !slices.Equal(got, []string{"s0"}) {
 		t.Errorf("the shards are %v", got)
@@ -128,5 +127,115 @@ func TestOneServerAtATime(t *testing.T) {
 	}
 	if _, err := OpenControl(t.Context(), newFakeOpener(1)); chat.KindOf(err) != chat.NotFound {
 		t.Errorf("a tool without a server: %v", err)
+	}
+}
+
+// owners is the stored map as "name:slots".
+func (o *fakeOpener) owners() (out []string) {
+	m := o.control.saved
+	for i, n := range m.Slots() {
+		out = append(out, fmt.Sprint(m.Shards[i], ":", n))
+	}
+	return out
+}
+
+func TestShardsAreAddedAndTakenOut(t *testing.T) {
+	o := newFakeOpener(2)
+	if _, err := opens(t, o); err != nil {
+		t.Fatal(err)
+	}
+	o.more = []string{"s0", "new", "newer"}
+	for range 2 { // the second start changes nothing
+		names, err := opens(t, o)
+		if err != nil || !slices.Equal(names, []string{"s0", "s1", "new", "newer"}) {
+			t.Fatal(names, err)
+		}
+		if got := o.owners(); o.control.saved.Version != 2 || !slices.Equal(got, []string{"s0:512", "s1:512", "new:0", "newer:0"}) {
+			t.Fatalf("the map is %v, version %d", got, o.control.saved.Version)
+		}
+	}
+
+	// Everything of s0 moves to newer, and s0 goes away. So does new.
+	m := *o.control.saved
+	m.Version = 3
+	for s, owner := range m.Owner {
+		if owner == 0 {
+			m.Owner[s] = 3
+		}
+	}
+	o.control.saved = &m
+	o.more = []string{"newer"}
+	o.lose("s0")
+	o.lose("new")
+	names, err := opens(t, o)
+	if err != nil || !slices.Equal(names, []string{"s1", "newer"}) {
+		t.Fatal(names, err)
+	}
+	if got := o.owners(); o.control.saved.Version != 4 || !slices.Equal(got, []string{"s1:512", "newer:512"}) {
+		t.Errorf("the map is %v, version %d", got, o.control.saved.Version)
+	}
+	if o.control.saved.Owner[0] != 1 || o.control.saved.Owner[chat.Slots-1] != 0 {
+		t.Error("the slots have other owners than before")
+	}
+	o.lose("newer")
+	refused(t, o, chat.Internal, "newer", "missing")
+}
+
+// A shard that is named but not in the map may be what a lost map named.
+func TestAddedShardWithRooms(t *testing.T) {
+	o := newFakeOpener(1)
+	if _, err := opens(t, o); err != nil {
+		t.Fatal(err)
+	}
+	o.more = []string{"full"}
+	o.shards["full"] = &fakeDriver{rooms: true}
+	refused(t, o, chat.Internal, "full", "does not name it")
+	if o.control.saved.Version != 1 {
+		t.Error("the map was changed")
+	}
+}
+
+// A shard that is to be made and cannot be is not taken for one that is gone.
+func TestAddedShardThatCannotBeMade(t *testing.T) {
+	o := newFakeOpener(1)
+	if _, err := opens(t, o); err != nil {
+		t.Fatal(err)
+	}
+	o.more, o.fail = []string{"new"}, chat.E(chat.NotFound, "there is no such database")
+	refused(t, o, chat.NotFound, "there is no such database")
+}
+
+func TestMapThatWasChangedMeanwhile(t *testing.T) {
+	o := newFakeOpener(1)
+	if _, err := opens(t, o); err != nil {
+		t.Fatal(err)
+	}
+	o.more, o.control.fail = []string{"new"}, chat.E(chat.Conflict, "changed meanwhile")
+	refused(t, o, chat.Conflict, "changed meanwhile")
+}
+
+func TestStoppedServer(t *testing.T) {
+	o := newFakeOpener(2)
+	if _, err := OpenStopped(t.Context(), o); chat.KindOf(err) != chat.NotFound || o.locked || o.control != nil {
+		t.Fatalf("before the first start: %v", err)
+	}
+	o.more = []string{"s0", "s1", "spare"}
+	if _, err := opens(t, o); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := opens(t, o); err != nil { // adds spare
+		t.Fatal(err)
+	}
+	o.lose("spare")
+	o.more = []string{"other"}
+	s, err := OpenStopped(t.Context(), o)
+	if err != nil || len(s.Shards()) != 2 {
+		t.Fatal(s, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if got := o.made(); o.control.saved.Version != 2 || !slices.Equal(got, []string{"s0", "s1"}) {
+		t.Errorf("a tool has left the shards %v and map version %d", got, o.control.saved.Version)
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/roomtide/roomtide/server"
 )
@@ -18,7 +19,7 @@ func (v *checkVerb) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	wrong, err := server.Check(a.ctx, cfg)
+	shards, wrong, err := server.Check(a.ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -26,8 +27,8 @@ func (v *checkVerb) Run(a *app) error {
 		fmt.Fprintln(a.stdout, line)
 	}
 	if len(wrong) > 0 {
-		return fmt.Errorf("%d things are wrong with the data in %s; keep a copy of it before you do anything else", len(wrong), cfg.DataDir)
+		return fmt.Errorf("%d things are wrong with the data in %s; keep a copy of it before you do anything else", len(wrong), strings.Join(shards, ", "))
 	}
-	_, err = fmt.Fprintf(a.stdout, "the data in %s is whole\n", cfg.DataDir)
+	_, err = fmt.Fprintf(a.stdout, "the data in %s is whole\n", strings.Join(shards, ", "))
 	return err
 }

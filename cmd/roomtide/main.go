@@ -37,6 +37,11 @@ type cli struct {
 	Check      checkVerb      `cmd:"" help:"Verify the data of a stopped node."`
 	Doctor     doctorVerb     `cmd:"" help:"Look for what is wrong with a node and its surroundings."`
 	Rebuild    rebuildVerb    `cmd:"" help:"Rebuild the room lists of users, on a stopped node."`
+	Room       roomVerb       `cmd:"" help:"List, make, change and delete rooms of a running node."`
+	Member     memberVerb     `cmd:"" help:"Who is in a room, and as what: add, remove, ban."`
+	User       userVerb       `cmd:"" help:"Profiles, tokens and messages of users."`
+	Backup     backupVerb     `cmd:"" help:"Copy the data of a node, which may be running, or verify a copy."`
+	Restore    restoreVerb    `cmd:"" help:"Put a backup back as a new data dir."`
 	Version    versionVerb    `cmd:"" help:"Print the version."`
 	Completion completionVerb `cmd:"" help:"Print the script by which a shell completes command lines."`
 	Help       helpVerb       `cmd:"" help:"Explain a verb."`
@@ -153,8 +158,15 @@ func (a *app) report(err error) int {
 }
 
 // words is the message for an error: its text for clients if it has one, with its
-// cause, as the reader of this output is the operator.
+// cause, as the reader of this output is the operator. Several errors are a line each.
 func words(err error) string {
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		var lines []string
+		for _, e := range many.Unwrap() {
+			lines = append(lines, words(e))
+		}
+		return strings.Join(lines, "\n  ")
+	}
 	var e *chat.Error
 	switch {
 	case !errors.As(err, &e) || e.Text == "":

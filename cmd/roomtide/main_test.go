@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/server"
 )
 
@@ -37,6 +39,24 @@ func must(t *testing.T, args ...string) string {
 		t.Fatalf("%v: exit code %d: %s", args, code, errs)
 	}
 	return strings.TrimSuffix(out, "\n")
+}
+
+func TestWords(t *testing.T) {
+	one := chat.E(chat.Invalid, "one is wrong")
+	two := &chat.Error{Kind: chat.Invalid, Text: "two is wrong", Err: io.ErrUnexpectedEOF}
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{one, "one is wrong"},
+		{two, "two is wrong (unexpected EOF)"},
+		{io.EOF, "EOF"},
+		{errors.Join(one, nil, errors.Join(two, io.EOF)), "one is wrong\n  two is wrong (unexpected EOF)\n  EOF"},
+	} {
+		if got := words(tt.err); got != tt.want {
+			t.Errorf("%v is %q, want %q", tt.err, got, tt.want)
+		}
+	}
 }
 
 func TestExitCodes(t *testing.T) {
@@ -167,8 +187,8 @@ func TestConfigVerbs(t *testing.T) {
 	if err := os.WriteFile(file, []byte(must(t, "config", "doc", "--toml")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out := must(t, "config", "print", "--config", file, "--shards=2")
-	if !regexp.MustCompile(`(?m)^shards = 2 +# --shards$`).MatchString(out) {
+	out := must(t, "config", "print", "--config", file, "--sqlite-shards=2")
+	if !regexp.MustCompile(`(?m)^sqlite_shards = 2 +# --sqlite-shards$`).MatchString(out) {
 		t.Errorf("config print: %s", out)
 	}
 	if out := must(t, "config", "check", "--config", file, "--no-rate-limits"); !strings.Contains(out, "warning: UNSAFE: rate limits are off") || !strings.Contains(out, "sound") {

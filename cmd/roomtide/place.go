@@ -7,12 +7,16 @@ import "github.com/roomtide/roomtide/config"
 type place struct {
 	File    string `name:"config" placeholder:"FILE" help:"Configuration file. Default: roomtide.toml in the data dir, if it is there."`
 	DataDir string `placeholder:"DIR" help:"Data dir of the node. Default: ./roomtide-data."`
+
+	Shard   []config.Shard `sep:"none" placeholder:"DSN" help:"A database of the node, as serve has it. May be repeated."`
+	Control string         `placeholder:"DSN" help:"The control database of the node, as serve has it."`
 }
 
 // load returns the settings, unchecked: what is missing to serve, such as a
 // certificate, does not stop a verb that works on the data.
 func (p *place) load(a *app) (*config.Config, error) {
-	return config.Load(config.Args{File: p.File, Values: &config.Config{DataDir: p.DataDir}, Given: a.given}, a.env)
+	given := &config.Config{DataDir: p.DataDir, Shards: p.Shard, Control: p.Control}
+	return config.Load(config.Args{File: p.File, Values: given, Given: a.given}, a.env)
 }
 
 // sound makes the problems of loaded settings an error.

@@ -18,8 +18,8 @@ func (v *rebuildVerb) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	err = server.Rebuild(a.ctx, cfg, func(done int) {
-		fmt.Fprintf(a.stderr, "%d memberships\n", done)
+	err = server.Rebuild(a.ctx, cfg, func(shard string, done int) {
+		fmt.Fprintf(a.stderr, "%s: %d memberships\n", shard, done)
 	})
 	if err != nil {
 		return err

@@ -41,8 +41,11 @@ func Build(tags string) (*Program, error) {
 // Remove deletes the program.
 func (p *Program) Remove() error { return os.RemoveAll(p.dir) }
 
+// Tests are those of a package, such as *testing.M.
+type Tests interface{ Run() int }
+
 // Main builds the program, runs the tests and returns the exit code.
-func Main(m *testing.M, tags string, use func(*Program)) int {
+func Main(m Tests, tags string, use func(*Program)) int {
 	p, err := Build(tags)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -59,9 +62,14 @@ func Main(m *testing.M, tags string, use func(*Program)) int {
 
 // Run runs a verb to its end and returns what it printed.
 func (p *Program) Run(ctx context.Context, args ...string) (stdout, stderr string, err error) {
+	return p.RunWith(ctx, nil, args...)
+}
+
+// RunWith is Run with additions to the environment.
+func (p *Program) RunWith(ctx context.Context, env []string, args ...string) (stdout, stderr string, err error) {
 	cmd := exec.CommandContext(ctx, p.Path, args...)
 	var out, errs log
-	cmd.Env, cmd.Stdout, cmd.Stderr = environment(), &out, &errs
+	cmd.Env, cmd.Stdout, cmd.Stderr = environment(env...), &out, &errs
 	err = cmd.Run()
 	return out.String(), errs.String(), err
 }
@@ -119,8 +127,14 @@ type Node struct {
 // is ready. env is added to its environment. The node is killed when the test ends.
 func (p *Program) Start(t testing.TB, dir, addr string, env ...string) *Node {
 	t.Helper()
+	return p.StartWith(t, dir, addr, nil, env...)
+}
+
+// StartWith is Start with further flags.
+func (p *Program) StartWith(t testing.TB, dir, addr string, flags []string, env ...string) *Node {
+	t.Helper()
 	n := &Node{Addr: addr, t: t, exited: make(chan struct{})}
-	n.cmd = exec.Command(p.Path, "serve", "--listen", addr, "--data-dir", dir, "--no-rate-limits")
+	n.cmd = exec.Command(p.Path, append([]string{"serve", "--listen", addr, "--data-dir", dir, "--no-rate-limits"}, flags...)...)
 	n.cmd.Env, n.cmd.Stderr = environment(env...), &n.errs
 	n.Started = time.Now()
 	if err := n.cmd.Start(); err != nil {

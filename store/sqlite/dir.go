@@ -39,7 +39,12 @@ func NewDir(path string, shards int, log *slog.Logger) *Dir {
 	return &Dir{path: path, shards: shards, log: log}
 }
 
-func (d *Dir) Names() []string {
+// Names returns the files that a first start makes. The map names those that there
+// are from then on.
+func (d *Dir) Names(first bool) []string {
+	if !first {
+		return nil
+	}
 	names := make([]string, max(d.shards, 0))
 	for i := range names {
 		names[i] = fmt.Sprintf("shard-%d.db", i)

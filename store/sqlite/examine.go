@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"net/url"
@@ -22,7 +21,7 @@ var _ store.Examiner = (*Dir)(nil)
 func (d *Dir) Examine(ctx context.Context) []store.Examined {
 	control, names := d.examine(ctx, ControlFile, "control")
 	if names == nil {
-		names = d.Names()
+		names = d.Names(true)
 	}
 	all := []store.Examined{control}
 	if control.Err != nil {
@@ -68,16 +67,20 @@ func (d *Dir) examine(ctx context.Context, name, schema string) (e store.Examine
 	if schema != "control" {
 		return e, nil
 	}
+	var version int64
 	var raw []byte
-	var body mapBody
-	err = db.QueryRowContext(ctx, "SELECT body FROM slot_maps ORDER BY version DESC LIMIT 1").Scan(&raw)
-	if err == nil {
-		err = json.Unmarshal(raw, &body)
+	err = db.QueryRowContext(ctx, newestMap).Scan(&version, &raw)
+	if errors.Is(err, sql.ErrNoRows) {
+		return e, nil
 	}
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+	var m *store.Map
+	if err == nil {
+		m, err = store.DecodeMap(version, raw)
+	}
+	if err != nil {
 		return fail(err)
 	}
-	return e, body.Shards
+	return e, m.Shards
 }
 
 // known is the newest version of a schema that this program knows.

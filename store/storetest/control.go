@@ -12,7 +12,7 @@ import (
 // empty control database, and closes it when the test ends.
 func RunControl(t *testing.T, open func(t *testing.T) store.Control) {
 	for name, check := range map[string]func(*testing.T, store.Control){
-		"Map": checkMap, "MapRace": checkMapRace, "Keys": checkAPIKeys, "Nodes": checkNodes,
+		"Deployment": checkDeployment, "Map": checkMap, "MapRace": checkMapRace, "Keys": checkAPIKeys, "Nodes": checkNodes,
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := open(t)
@@ -20,6 +20,27 @@ func RunControl(t *testing.T, open func(t *testing.T) store.Control) {
 			check(t, c)
 		})
 	}
+}
+
+// Calls at the same time, as of two nodes that start together, get one id.
+func checkDeployment(t *testing.T, c store.Control) {
+	ids := make([]string, 6)
+	errs := make([]error, len(ids))
+	var wg sync.WaitGroup
+	for i := range ids {
+		wg.Go(func() { ids[i], errs[i] = c.Deployment(ctx) })
+	}
+	wg.Wait()
+	for i := range ids {
+		must(t, errs[i])
+		same(t, "deployment", ids[i], ids[0])
+	}
+	if len(ids[0]) < 20 || len(ids[0]) > 64 {
+		t.Errorf("the id of the deployment is %q", ids[0])
+	}
+	same(t, "deployment, later", get(c.Deployment(ctx))(t), ids[0])
+	_, err := c.Map(ctx)
+	wantKind(t, err, chat.NotFound) // an id is no first start
 }
 
 func checkMap(t *testing.T, c store.Control) {
@@ -32,7 +53,7 @@ func checkMap(t *testing.T, c store.Control) {
 	must(t, c.SaveMap(ctx, m))
 	same(t, "map", *get(c.Map(ctx))(t), *m)
 	wantKind(t, c.SaveMap(ctx, m), chat.Conflict)
-	m.Version, m.Owner[17] = 2, 0
+	m.Version, m.Owner[17], m.Base = 2, 0, 1<<50+1
 	m.Shards = append(m.Shards, "d")
 	must(t, c.SaveMap(ctx, m))
 	same(t, "newer map", *get(c.Map(ctx))(t), *m)

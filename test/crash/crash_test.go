@@ -9,33 +9,67 @@ import (
 	"time"
 
 	"github.com/roomtide/roomtide/consistency"
+	"github.com/roomtide/roomtide/internal/testdb"
 	"github.com/roomtide/roomtide/internal/testprocess"
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(testprocess.Main(m, "crashpoints", func(p *testprocess.Program) { program = p }))
+	os.Exit(testprocess.Main(withServers{m}, "crashpoints", func(p *testprocess.Program) { program = p }))
 }
+
+// withServers are the tests, with the database servers that they share.
+type withServers struct{ m *testing.M }
+
+func (s withServers) Run() int { return testdb.Main(s.m) }
 
 var points = []string{"before-commit", "after-commit", "before-ack", "after-ack"}
 
-const (
-	timesEachPoint = 6
-	randomKills    = 12
-	terminations   = 4
-	// drainBound is how long a node may take to end after SIGTERM.
-	drainBound = 10 * time.Second
-)
+// drainBound is how long a node may take to end after SIGTERM.
+const drainBound = 10 * time.Second
+
+// crashes are how often a node ends, and how.
+type crashes struct {
+	t            *testing.T
+	eachPoint    int
+	randomKills  int
+	terminations int
+
+	dir, addr string
+	env       []string
+	hits      map[string]int
+}
 
 // Forty runs of one node under one load: most end at a named point, some at a random
 // moment, a few with SIGTERM.
 func TestCrashes(t *testing.T) {
+	c := crashes{t: t, eachPoint: 6, randomKills: 12, terminations: 4}
+	c.run()
+}
+
+// The same, less often, with two shards in a database over a network.
+func TestCrashesOnDatabases(t *testing.T) {
+	for _, e := range testdb.Engines {
+		t.Run(string(e), func(t *testing.T) {
+			dsn := testdb.Database(t, e)
+			other := dsn + "?prefix=b_"
+			if strings.Contains(dsn, "?") {
+				other = dsn + "&prefix=b_"
+			}
+			c := crashes{t: t, eachPoint: 2, randomKills: 4, terminations: 1, env: []string{"ROOMTIDE_SHARD=" + dsn + " " + other}}
+			c.run()
+		})
+	}
+}
+
+func (c *crashes) run() {
+	t := c.t
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 0))
-	dir, addr := t.TempDir(), testprocess.FreeAddr(t)
+	c.dir, c.addr, c.hits = t.TempDir(), testprocess.FreeAddr(t), map[string]int{}
 
-	w := newWorkload(t, addr)
-	n := program.Start(t, dir, addr)
+	w := newWorkload(t, c.addr)
+	n := c.start()
 	n.Ready()
 	w.createRooms()
 	if code := n.Terminate(drainBound); code != 0 {
@@ -43,17 +77,16 @@ func TestCrashes(t *testing.T) {
 	}
 
 	var rounds []func()
-	hits := map[string]int{}
 	for _, point := range points {
-		for range timesEachPoint {
-			rounds = append(rounds, func() { killAtPoint(t, dir, addr, point, 5+rng.IntN(150), hits) })
+		for range c.eachPoint {
+			rounds = append(rounds, func() { c.killAtPoint(point, 5+rng.IntN(150)) })
 		}
 	}
-	for range randomKills {
-		rounds = append(rounds, func() { killAtRandom(t, w, dir, addr, int64(1+rng.IntN(300))) })
+	for range c.randomKills {
+		rounds = append(rounds, func() { c.killAtRandom(w, int64(1+rng.IntN(300))) })
 	}
-	for range terminations {
-		rounds = append(rounds, func() { terminate(t, w, dir, addr) })
+	for range c.terminations {
+		rounds = append(rounds, func() { c.terminate(w) })
 	}
 	rng.Shuffle(len(rounds), func(i, j int) { rounds[i], rounds[j] = rounds[j], rounds[i] })
 
@@ -64,7 +97,7 @@ func TestCrashes(t *testing.T) {
 			t.Fatalf("stopped after round %d of %d", i+1, len(rounds))
 		}
 	}
-	last := program.Start(t, dir, addr)
+	last := c.start()
 	last.Ready()
 	final := w.finish()
 	if code := last.Terminate(drainBound); code != 0 {
@@ -72,8 +105,8 @@ func TestCrashes(t *testing.T) {
 	}
 
 	for _, point := range points {
-		if hits[point] != timesEachPoint {
-			t.Errorf("%s was hit %d times, not %d", point, hits[point], timesEachPoint)
+		if c.hits[point] != c.eachPoint {
+			t.Errorf("%s was hit %d times, not %d", point, c.hits[point], c.eachPoint)
 		}
 	}
 	anomalies := consistency.Check(w.rec.Records(), final)
@@ -83,7 +116,7 @@ func TestCrashes(t *testing.T) {
 	if len(anomalies) > 20 {
 		t.Errorf("and %d more", len(anomalies)-20)
 	}
-	if out, errs, err := program.Run(t.Context(), "check", "--data-dir", dir); err != nil {
+	if out, errs, err := program.RunWith(t.Context(), c.env, "check", "--data-dir", c.dir); err != nil {
 		t.Errorf("the offline check: %v\n%s%s", err, out, errs)
 	}
 	stored := 0
@@ -91,35 +124,42 @@ func TestCrashes(t *testing.T) {
 		stored += len(ms)
 	}
 	t.Logf("%d runs, hits %v, %d messages acknowledged, %d stored, %d records, %d goodbyes, %d joins by position",
-		len(rounds)+2, hits, w.acked.Load(), stored, len(w.rec.Records()), w.goodbyes.Load(), w.resumes.Load())
+		len(rounds)+2, c.hits, w.acked.Load(), stored, len(w.rec.Records()), w.goodbyes.Load(), w.resumes.Load())
 	if w.acked.Load() < int64(10*len(rounds)) {
 		t.Errorf("only %d messages were acknowledged: the load did not continue through the crashes", w.acked.Load())
 	}
 }
 
+// start starts the next node.
+func (c *crashes) start(env ...string) *testprocess.Node {
+	return program.Start(c.t, c.dir, c.addr, append(env, c.env...)...)
+}
+
 // killAtPoint runs a node that kills itself when it passes the point for the nth time.
-func killAtPoint(t *testing.T, dir, addr, point string, n int, hits map[string]int) {
-	node := program.Start(t, dir, addr, fmt.Sprintf("ROOMTIDE_CRASH=%s:%d", point, n))
+func (c *crashes) killAtPoint(point string, n int) {
+	t := c.t
+	node := c.start(fmt.Sprintf("ROOMTIDE_CRASH=%s:%d", point, n))
 	if code := node.Wait(30 * time.Second); code != -1 {
 		t.Errorf("at %s the node ended with %d instead of a signal\n%s", point, code, node.Stderr())
 		return
 	}
 	if strings.Contains(node.Stderr(), "crashpoint: "+point) {
-		hits[point]++
+		c.hits[point]++
 	}
 }
 
 // killAtRandom kills a node after it has acknowledged so many messages.
-func killAtRandom(t *testing.T, w *workload, dir, addr string, acks int64) {
-	node := program.Start(t, dir, addr)
-	waitForAcks(t, w, node, acks)
+func (c *crashes) killAtRandom(w *workload, acks int64) {
+	node := c.start()
+	waitForAcks(c.t, w, node, acks)
 	node.Kill()
 }
 
 // terminate ends a node with SIGTERM under load: it exits with 0 in time, and sends its
 // clients a goodbye.
-func terminate(t *testing.T, w *workload, dir, addr string) {
-	node := program.Start(t, dir, addr)
+func (c *crashes) terminate(w *workload) {
+	t := c.t
+	node := c.start()
 	waitForAcks(t, w, node, 200)
 	if len(w.goodbye) > 0 {
 		<-w.goodbye // of an earlier node

@@ -13,14 +13,20 @@ import (
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/client"
+	"github.com/roomtide/roomtide/internal/testdb"
 	"github.com/roomtide/roomtide/internal/testprocess"
 )
 
 var program *testprocess.Program
 
 func TestMain(m *testing.M) {
-	os.Exit(testprocess.Main(m, "", func(p *testprocess.Program) { program = p }))
+	os.Exit(testprocess.Main(withServers{m}, "", func(p *testprocess.Program) { program = p }))
 }
+
+// withServers are the tests, with the database servers that they share.
+type withServers struct{ m *testing.M }
+
+func (s withServers) Run() int { return testdb.Main(s.m) }
 
 func testContext(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)

@@ -1,0 +1,122 @@
+package mysql
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/store"
+	"github.com/roomtide/roomtide/store/sqldb"
+)
+
+// The counts of reactions are kept in step without triggers, which need a right that
+// hosters seldom give: what a statement is about to add or to remove is counted before.
+// Ids and emoji are sent as bytes here, because they are compared and grouped outside of
+// a column.
+const (
+	// countAdded is followed by the rows as a table v, and countNew.
+	countAdded = "INSERT INTO {reaction_counts} (slot, room_id, seq, emoji, n, first_ts, first_users) " +
+		"SELECT v.slot, v.room_id, v.seq, v.emoji, count(*), 0, '' FROM ("
+	countNew = ") v LEFT JOIN {reactions} r ON r.slot = v.slot AND r.room_id = v.room_id AND r.seq = v.seq AND r.emoji = v.emoji AND r.user_id = v.user_id " +
+		"WHERE r.slot IS NULL GROUP BY v.slot, v.room_id, v.seq, v.emoji ON DUPLICATE KEY UPDATE n = {reaction_counts}.n + VALUES(n)"
+
+	// countRemoved is followed by the condition of the rows, and countLess.
+	countRemoved = "UPDATE {reaction_counts} c JOIN (SELECT slot, room_id, seq, emoji, count(*) gone FROM {reactions} WHERE "
+	countLess    = " GROUP BY slot, room_id, seq, emoji) d ON d.slot = c.slot AND d.room_id = c.room_id AND d.seq = c.seq AND d.emoji = c.emoji SET c.n = c.n - d.gone"
+
+	ofEmoji = " FROM {reactions} WHERE slot = ? AND room_id = ? AND seq = ? AND emoji = ? ORDER BY ts, user_id LIMIT "
+)
+
+// setFirst sets the first users of an emoji, and when the first chose it.
+var setFirst = "UPDATE {reaction_counts} SET first_ts = coalesce((SELECT ts" + ofEmoji + "1), 0), " +
+	"first_users = (SELECT coalesce(GROUP_CONCAT(x.user_id ORDER BY x.ts, x.user_id SEPARATOR '\n'), '') FROM (SELECT user_id, ts" + ofEmoji +
+	strconv.Itoa(chat.ReactionUsers) + ") x) WHERE slot = ? AND room_id = ? AND seq = ? AND emoji = ?"
+
+// emojiKey is the key of a row of {reaction_counts}.
+type emojiKey struct {
+	room  chat.RoomID
+	seq   chat.Seq
+	emoji string
+}
+
+func (k *emojiKey) values(args []any) []any {
+	return append(args, int64(k.room.Slot()), []byte(k.room), int64(k.seq), []byte(k.emoji))
+}
+
+func reactionValues(args []any, k *store.ReactionKey) []any {
+	return append(args, int64(k.Room.Slot()), []byte(k.Room), int64(k.Seq), []byte(k.Emoji), []byte(k.User))
+}
+
+// react adds and removes reactions.
+func (c *commit) react(changes []store.ReactionChange) {
+	var on []store.ReactionChange
+	var off []store.ReactionKey
+	for _, r := range changes {
+		if r.On {
+			on = append(on, r)
+		} else {
+			off = append(off, r.ReactionKey)
+		}
+	}
+	c.unreactKeys(off)
+	c.addReactions(on)
+}
+
+func (c *commit) addReactions(on []store.ReactionChange) {
+	for i := 0; i < len(on); i += keysAtOnce {
+		some := on[i:min(len(on), i+keysAtOnce)]
+		var args []any
+		for i := range some {
+			args = reactionValues(args, &some[i].ReactionKey)
+		}
+		c.add(countAdded+"SELECT ? AS slot, ? AS room_id, ? AS seq, ? AS emoji, ? AS user_id"+
+			strings.Repeat(" UNION ALL SELECT ?, ?, ?, ?, ?", len(some)-1)+countNew, args...)
+	}
+	c.replace(&sqldb.Reactions, len(on), func(args []any, i int) []any { return sqldb.ReactionValues(args, &on[i]) })
+	c.setFirst(len(on), func(i int) *store.ReactionKey { return &on[i].ReactionKey })
+}
+
+// unreactKeys removes reactions, of which some may not be there.
+func (c *commit) unreactKeys(off []store.ReactionKey) {
+	if len(off) == 0 {
+		return
+	}
+	values := func(args []any, i int) []any { return reactionValues(args, &off[i]) }
+	c.byKeys(countRemoved, sqldb.Reactions.Columns[:sqldb.Reactions.Key], len(off), values, countLess)
+	c.delete(&sqldb.Reactions, len(off), values)
+	keys := distinct(len(off), func(i int) *store.ReactionKey { return &off[i] })
+	c.byKeys("DELETE FROM {reaction_counts} WHERE n <= 0 AND (", sqldb.Reactions.Columns[:4], len(keys),
+		func(args []any, i int) []any { return keys[i].values(args) }, ")")
+	c.setFirst(len(off), func(i int) *store.ReactionKey { return &off[i] })
+}
+
+func (c *commit) setFirst(n int, key func(int) *store.ReactionKey) {
+	for _, k := range distinct(n, key) {
+		one := k.values(nil)
+		c.add(setFirst, append(append(one, one...), one...)...)
+	}
+}
+
+// distinct are the emoji under messages among the keys of reactions.
+func distinct(n int, key func(int) *store.ReactionKey) (out []emojiKey) {
+	seen := make(map[emojiKey]bool, n)
+	for i := range n {
+		k := key(i)
+		e := emojiKey{k.Room, k.Seq, k.Emoji}
+		if !seen[e] {
+			seen[e] = true
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// unreact removes all reactions of messages.
+func (c *commit) unreact(refs []store.MessageRef) {
+	values := func(args []any, i int) []any {
+		return append(args, int64(refs[i].Room.Slot()), string(refs[i].Room), int64(refs[i].Seq))
+	}
+	key := sqldb.Messages.Columns[:sqldb.Messages.Key]
+	c.byKeys("DELETE FROM {reactions} WHERE ", key, len(refs), values, "")
+	c.byKeys("DELETE FROM {reaction_counts} WHERE ", key, len(refs), values, "")
+}

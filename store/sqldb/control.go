@@ -1,0 +1,135 @@
+package sqldb
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/store"
+)
+
+// Control is store.Control over an engine. Several nodes may have it open.
+type Control struct {
+	db       Engine
+	name     string
+	findings []Finding
+}
+
+var _ store.Control = (*Control)(nil)
+
+// NewControl returns the control database in db, which has its tables. Closing it
+// closes db.
+func NewControl(name string, db Engine, findings []Finding) *Control {
+	return &Control{db: db, name: name, findings: findings}
+}
+
+// Warnings are what was found when the database was opened.
+func (c *Control) Warnings() []Finding { return c.findings }
+
+func (c *Control) Close() error { return c.db.Close() }
+
+// The tables of the control database.
+var (
+	deployment = Table{"deployment", []Column{{Name: "one"}, {Name: "id", Kind: ID}}, 1}
+	slotMaps   = Table{"slot_maps", []Column{{Name: "version"}, {Name: "body", Kind: Bytes}}, 1}
+	apiKeys    = Table{"api_keys", append([]Column{{Name: "id", Kind: ID}}, columns(Bytes, "hash", Text, "name", Bytes, "scopes",
+		Int, "created", Int, "revoked")...), 1}
+	nodes = Table{"nodes", []Column{node, {Name: "until"}}, 1}
+)
+
+// insert is the statement that inserts one row.
+func insert(t *Table) string { return t.Insert() + Tuple(len(t.Columns)) }
+
+func (c *Control) Deployment(ctx context.Context) (id string, err error) {
+	get := func() error {
+		return c.db.Ask(ctx, Question{Text: "SELECT id FROM {deployment} WHERE one = 1", Row: func(s Scanner) error { return s.Scan(&id) }})
+	}
+	if err := get(); err != nil || id != "" {
+		return id, err
+	}
+	err = c.db.Exec(ctx, Statement{Text: insert(&deployment), Args: []any{int64(1), rand.Text()}})
+	if err == nil || chat.KindOf(err) == chat.Conflict { // another node was first
+		err = get()
+	}
+	return id, err
+}
+
+func (c *Control) Map(ctx context.Context) (*store.Map, error) {
+	var version int64
+	var raw []byte
+	err := c.db.Ask(ctx, Question{
+		Text: "SELECT version, body FROM {slot_maps} ORDER BY version DESC LIMIT 1",
+		Row:  func(s Scanner) error { return s.Scan(&version, &raw) },
+	})
+	if err == nil && raw == nil {
+		err = &chat.Error{Kind: chat.NotFound, Op: "sqldb.map", Subject: c.name, Err: missing("slot map")}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return store.DecodeMap(version, raw)
+}
+
+// SaveMap inserts the map under its version, which is the next one: of several that do
+// so at once, one succeeds.
+func (c *Control) SaveMap(ctx context.Context, m *store.Map) error {
+	if err := m.Check(); err != nil {
+		return err
+	}
+	raw, err := m.Encode()
+	if err != nil {
+		return err
+	}
+	var newest int64
+	err = c.db.Ask(ctx, Question{
+		Text: "SELECT coalesce(max(version), 0) FROM {slot_maps}",
+		Row:  func(s Scanner) error { return s.Scan(&newest) },
+	})
+	if err == nil && m.Version == newest+1 {
+		err = c.db.Exec(ctx, Statement{Text: insert(&slotMaps), Args: []any{m.Version, raw}})
+	} else if err == nil {
+		err = &chat.Error{Kind: chat.Conflict}
+	}
+	if chat.KindOf(err) == chat.Conflict {
+		return &chat.Error{Kind: chat.Conflict, Op: "sqldb.save_map", Subject: c.name, Text: "the slot map has been changed meanwhile", Err: err}
+	}
+	return err
+}
+
+// Keys are in the order in which they were inserted; n counts them.
+func (c *Control) Keys(ctx context.Context) (keys []store.APIKey, err error) {
+	scan := func(s Scanner, k *store.APIKey) error {
+		var scopes []byte
+		if err := s.Scan(&k.ID, &k.Hash, &k.Name, &scopes, &k.Created, &k.Revoked); err != nil {
+			return err
+		}
+		return json.Unmarshal(scopes, &k.Scopes)
+	}
+	err = c.db.Ask(ctx, list(&keys, scan, func(*store.APIKey) bool { return true },
+		"SELECT id, hash, name, scopes, created, revoked FROM {api_keys} ORDER BY created, n"))
+	return keys, err
+}
+
+func (c *Control) SaveKey(ctx context.Context, k store.APIKey) error {
+	scopes, err := json.Marshal(k.Scopes)
+	if err != nil {
+		return err
+	}
+	if k.Hash == nil {
+		k.Hash = []byte{}
+	}
+	return c.db.Exec(ctx, Statement{Text: c.db.Dialect().Put(&apiKeys), Args: []any{k.ID, k.Hash, k.Name, scopes, k.Created, k.Revoked}})
+}
+
+func (c *Control) Renew(ctx context.Context, node string, until int64) error {
+	return c.db.Exec(ctx,
+		Statement{Text: c.db.Dialect().Put(&nodes), Args: []any{node, until}},
+		Statement{Text: "DELETE FROM {nodes} WHERE until < ?", Args: []any{until - store.LeaseKept}})
+}
+
+func (c *Control) Nodes(ctx context.Context, now int64) (alive []string, err error) {
+	err = c.db.Ask(ctx, list(&alive, func(s Scanner, n *string) error { return s.Scan(n) }, func(*string) bool { return true },
+		"SELECT node FROM {nodes} WHERE until > ? ORDER BY node", now))
+	return alive, err
+}

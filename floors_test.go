@@ -30,6 +30,7 @@ var floors = []floor{
 		{"websocket", "RFC 6455 and 7692"},
 		{"internal/atomicfile", "writes a file whole or not at all"},
 		{"internal/clientaddr", "the client's address behind trusted proxies"},
+		{"internal/completion", "command lines completed by bash, zsh and fish, from kong's model"},
 		{"internal/connlimit", "connections in all and by network"},
 		{"internal/crashpoint", "named places where crash tests kill the process"},
 		{"internal/guard", "panics of handlers, logged and counted in one form"},
@@ -100,6 +101,9 @@ var floors = []floor{
 	{"programs", "put everything together", []row{
 		{"server", "Open builds a node, Close undoes it in reverse"},
 		{"bench", "the load generator behind roomtide bench"},
+	}},
+	{"operators' tools", "what looks at a node from outside", []row{
+		{"doctor", "findings about settings, files, machine, databases and the way to a node, each with what to do"},
 	}},
 	{"commands", "", []row{
 		{"cmd/roomtide", "the verbs of the binary"},

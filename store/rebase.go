@@ -42,24 +42,29 @@ func BaseAt(now time.Time) chat.Rev {
 // getting changes of the new history after those of the lost one. Rooms that the backup
 // does not know, and that are made again, begin beyond too.
 //
-// The node is stopped. The Store is used for nothing else, and opened again afterwards.
-// A Rebase that was interrupted is finished by the next one with the same base. Invalid
-// if a shard cannot do it, or the base is not beyond all revs.
+// The node is stopped, and the Store is used for nothing else and opened again
+// afterwards. What was interrupted is finished by the next Rebase, with the base of the
+// first, and until then no lane is opened (Settled). Invalid if a shard cannot do it, or
+// the base is not beyond that of before.
 func (s *Store) Rebase(ctx context.Context, base chat.Rev) error {
 	m := *s.slots
+	if m.Rising != 0 {
+		base = m.Rising
+	}
 	by := base - m.Base
 	if by <= 0 {
 		return &chat.Error{Kind: chat.Invalid, Op: "store.rebase", Subject: "control",
 			Text: fmt.Sprintf("the revs of this deployment begin at %d already: is the clock right?", m.Base)}
 	}
-	raisers := make([]Raiser, len(s.shards))
-	for i, d := range s.shards {
-		r, ok := d.driver.(Raiser)
-		if !ok {
-			return &chat.Error{Kind: chat.Invalid, Op: "store.rebase", Subject: d.name,
-				Text: fmt.Sprintf("the database of the shard %s cannot be moved on after a restore", d.name)}
+	raisers, err := s.raisers()
+	if err != nil {
+		return err
+	}
+	if m.Rising == 0 {
+		m.Version, m.Rising = m.Version+1, base
+		if err := s.Control.SaveMap(ctx, &m); err != nil {
+			return err
 		}
-		raisers[i] = r
 	}
 	for i, r := range raisers {
 		err := s.shards[i].unbounded(ctx, "raise_revs", func(ctx context.Context) error { return r.RaiseRevs(ctx, base, by) })
@@ -67,6 +72,28 @@ func (s *Store) Rebase(ctx context.Context, base chat.Rev) error {
 			return err
 		}
 	}
-	m.Version, m.Base = m.Version+1, base
+	m.Version, m.Base, m.Rising = m.Version+1, base, 0
 	return s.Control.SaveMap(ctx, &m)
+}
+
+func (s *Store) raisers() ([]Raiser, error) {
+	out := make([]Raiser, len(s.shards))
+	for i, d := range s.shards {
+		r, ok := d.driver.(Raiser)
+		if !ok {
+			return nil, &chat.Error{Kind: chat.Invalid, Op: "store.rebase", Subject: d.name,
+				Text: fmt.Sprintf("the database of the shard %s cannot go on from an earlier state", d.name)}
+		}
+		out[i] = r
+	}
+	return out, nil
+}
+
+// Settled is an error while a Rebase was begun and not finished: nothing may be written.
+func (s *Store) Settled() error {
+	if s.slots.Rising == 0 {
+		return nil
+	}
+	return &chat.Error{Kind: chat.Unavailable, Op: "store.open", Subject: "control",
+		Text: "putting these databases back was interrupted: run \"roomtide restore --mark\" again first"}
 }

@@ -74,11 +74,11 @@ type stubborn struct {
 	calls *int
 }
 
-func (s stubborn) RaiseRevs(ctx context.Context, below, by chat.Rev) error {
+func (s stubborn) RaiseRevs(ctx context.Context, from, to chat.Rev) error {
 	if *s.calls++; *s.calls == 2 { // of the second shard
 		return chat.E(chat.Unavailable, "not now")
 	}
-	return s.Driver.(store.Raiser).RaiseRevs(ctx, below, by)
+	return s.Driver.(store.Raiser).RaiseRevs(ctx, from, to)
 }
 
 // A rebase that was interrupted between two shards is finished with the base of the

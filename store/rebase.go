@@ -11,13 +11,27 @@ import (
 // A Raiser is a Driver whose database may have been put back to an earlier state, from
 // a backup.
 type Raiser interface {
-	// RaiseRevs adds by to every rev in the shard that is smaller than below, which all
-	// are beyond afterwards: those of rooms (Floor and InfoRev too), members, messages,
-	// outbox entries, and users' rooms but for rev 0, which is that of no member row. It raises the epochs of the lanes to below at least, so that no owner of
-	// the lost state can commit, and forgets who was online. Everything happens in one
-	// transaction, or what was done is found again: the same call once more changes
-	// nothing. It may take as long as it needs.
-	RaiseRevs(ctx context.Context, below, by chat.Rev) error
+	// RaiseRevs replaces every rev in the shard by Raised: those of rooms (Floor and
+	// InfoRev too, by as much as Rev), members, messages, outbox entries, and users'
+	// rooms but for rev 0, which is that of no member row. It raises the epochs of the
+	// lanes to that number at least, so that no owner of the lost state can commit, and
+	// forgets who was online. Everything happens in one transaction, or what was done is
+	// found again: the same call once more changes nothing. It may take as long as it
+	// needs.
+	RaiseRevs(ctx context.Context, from, to chat.Rev) error
+}
+
+// Raised is the rev in a deployment whose base rises from one to another: as far beyond
+// the new one as it was beyond the old one. Smaller revs are those of rooms that were
+// imported from a deployment of another base, and one that is raised already stays.
+func Raised(rev, from, to chat.Rev) chat.Rev {
+	switch {
+	case rev >= to:
+		return rev
+	case rev < from:
+		return rev + to
+	}
+	return rev + to - from
 }
 
 // revsPerSecond is how many changes of one room a second are allowed for, on average,
@@ -51,8 +65,7 @@ func (s *Store) Rebase(ctx context.Context, base chat.Rev) error {
 	if m.Rising != 0 {
 		base = m.Rising
 	}
-	by := base - m.Base
-	if by <= 0 {
+	if base <= m.Base {
 		return &chat.Error{Kind: chat.Invalid, Op: "store.rebase", Subject: "control",
 			Text: fmt.Sprintf("the revs of this deployment begin at %d already: is the clock right?", m.Base)}
 	}
@@ -67,7 +80,7 @@ func (s *Store) Rebase(ctx context.Context, base chat.Rev) error {
 		}
 	}
 	for i, r := range raisers {
-		err := s.shards[i].unbounded(ctx, "raise_revs", func(ctx context.Context) error { return r.RaiseRevs(ctx, base, by) })
+		err := s.shards[i].unbounded(ctx, "raise_revs", func(ctx context.Context) error { return r.RaiseRevs(ctx, m.Base, base) })
 		if err != nil {
 			return err
 		}

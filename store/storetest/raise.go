@@ -29,6 +29,7 @@ func checkRaiseRevs(t *testing.T, d store.Driver) {
 			Members: []chat.Member{{Room: "a", User: "ann", Role: chat.RoleOwner, Rev: 2}}}}}).Encode(),
 	}
 	w.commit()
+	w.write(store.Changes{Rooms: []chat.Room{{ID: "made", Open: true}}}) // and nothing has happened in it
 	old := w.at
 
 	for range 2 {
@@ -38,6 +39,8 @@ func checkRaiseRevs(t *testing.T, d store.Driver) {
 	w.verify()
 	same(t, "user's room", get(d.UserRoom(ctx, "ann", "a"))(t), store.UserRoom{User: "ann", Room: "a", Role: chat.RoleOwner, Rev: 2 + to, Read: 4})
 	same(t, "user's room that no member row was projected into", get(d.UserRoom(ctx, "cid", "a"))(t), store.UserRoom{User: "cid", Room: "a", Read: 1})
+	made := get(d.Room(ctx, "made"))(t)
+	same(t, "room without a change", []chat.Rev{made.Rev, made.Floor}, []chat.Rev{to, to})
 	same(t, "online", get(d.Online(ctx, "a", 9))(t), nil)
 	entries := get(shard(t, d).Outbox(ctx, 0, 0, 9))(t)
 	same(t, "entries", len(entries), 1)

@@ -51,7 +51,6 @@ var floors = []floor{
 		{"bus", "how committed events reach every node"},
 		{"presence", "who is online in a room"},
 		{"internal/limit", "concurrency limiter, and rates by key"},
-		{"backup", "copies of databases with a manifest: written, verified, put back"},
 		{"consistency", "decides from what clients saw whether promises were kept"},
 		{"socketio/clientfiles", "the browser's client of Socket.IO, embedded"},
 		{"engineio", "the Engine.IO protocol, for any program"},
@@ -75,7 +74,8 @@ var floors = []floor{
 		{"lane", "the only way a durable change enters a room: decide and commit"},
 		{"hub", "the connections of this node and what is written to them"},
 	}},
-	{"beside the lanes", "what follows their commits, and which nodes there are", []row{
+	{"beside the lanes", "what follows their commits, which nodes there are, and copies of it all", []row{
+		{"backup", "databases with a manifest: written, verified, put back"},
 		{"outbox", "named consumers of what lanes committed, each with its own cursor"},
 		{"cluster", "this node's name and lease, and the nodes that are alive"},
 	}},

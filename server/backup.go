@@ -45,6 +45,9 @@ func Backup(ctx context.Context, cfg *config.Config, target string, job backup.J
 		return nil, dbs.noData(err)
 	}
 	defer func() { err = errors.Join(err, job.Snapshot.Close()) }()
+	if job.Snapshot.Map().Rising != 0 {
+		return nil, chat.E(chat.Unavailable, "putting these databases back was interrupted: run \"roomtide restore --mark\" first")
+	}
 	return backup.Write(ctx, target, job)
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/roomtide/roomtide/config"
 	"github.com/roomtide/roomtide/store"
 	"github.com/roomtide/roomtide/store/mysql"
+	"github.com/roomtide/roomtide/store/postgres"
 	"github.com/roomtide/roomtide/store/sqldb"
 	"github.com/roomtide/roomtide/store/sqlite"
 )
@@ -113,16 +114,38 @@ func (d *databases) openControl(ctx context.Context, create bool) (store.Control
 }
 
 // findControl opens the control database in the first of the configured databases
-// that has one. If none has, the first one gets it at a first start.
+// that has one with a slot map, or else one without: a first start that did not get to
+// its end, or was refused, has left it. If none has, the first one gets it at a first
+// start.
 func (d *databases) findControl(ctx context.Context, create bool) (store.Control, error) {
+	var without *config.Database
 	for i := range d.shards {
 		if d.shards[i].Engine == config.SQLite {
 			continue
 		}
 		c, err := d.networkControl(ctx, &d.shards[i], false)
-		if chat.KindOf(err) != chat.NotFound {
-			return c, err
+		if chat.KindOf(err) == chat.NotFound {
+			continue
 		}
+		if err != nil {
+			return nil, err
+		}
+		_, err = c.Map(ctx)
+		if err == nil {
+			return c, nil
+		}
+		if err := c.Close(); err != nil {
+			return nil, err
+		}
+		if chat.KindOf(err) != chat.NotFound {
+			return nil, explain(&d.shards[i], err)
+		}
+		if without == nil {
+			without = &d.shards[i]
+		}
+	}
+	if without != nil {
+		return d.networkControl(ctx, without, create)
 	}
 	if name := d.dir.Names(true)[0]; create && d.exists(name) && d.byName[name].Name == "" {
 		return nil, &chat.Error{Kind: chat.Invalid, Op: "server.control", Subject: name,
@@ -186,8 +209,14 @@ func (d *databases) where() string {
 // explain adds to an error of a driver which database it is about.
 func explain(db *config.Database, err error) error {
 	e := &chat.Error{Kind: chat.KindOf(err), Op: "server.databases", Subject: db.Name, Text: "it cannot be opened", Err: err}
-	if own := (*chat.Error)(nil); errors.As(err, &own) && own.Text != "" {
+	own := (*chat.Error)(nil)
+	switch {
+	case errors.As(err, &own) && own.Text != "":
 		e.Text, e.Err = own.Text, own.Err
+	case e.Kind == chat.Unavailable && errors.Is(err, context.DeadlineExceeded):
+		e.Text = "it does not answer: is it a database server, and does a firewall let the connection through?"
+	case e.Kind == chat.Unavailable:
+		e.Text = "it cannot be reached: does the server run, and is its address right?"
 	}
 	e.Text = "the database " + db.Name + " (" + config.Mask(db.DSN) + "): " + e.Text
 	return e
@@ -195,20 +224,28 @@ func explain(db *config.Database, err error) error {
 
 // drivers are those of databases over a network, by the names that config has for them.
 var drivers = map[string]driver{
-	config.MySQL: {
-		shard: func(ctx context.Context, o sqldb.Options, create bool) (store.Driver, error) {
-			return opened[store.Driver](mysql.Open(ctx, o, create))
-		},
-		control: func(ctx context.Context, o sqldb.Options, create bool) (store.Control, error) {
-			return opened[store.Control](mysql.OpenControl(ctx, o, create))
-		},
-	},
+	config.MySQL:      newDriver(mysql.Open, mysql.OpenControl),
+	config.PostgreSQL: newDriver(postgres.Open, postgres.OpenControl),
 }
 
-// opened keeps a nil pointer from becoming something that is not nil.
-func opened[I any, T any](v *T, err error) (i I, _ error) {
-	if err != nil {
-		return i, err
+// newDriver makes a driver of the functions of its package.
+func newDriver[S store.Driver, C store.Control](
+	shard func(context.Context, sqldb.Options, bool) (S, error), control func(context.Context, sqldb.Options, bool) (C, error),
+) driver {
+	return driver{
+		shard: func(ctx context.Context, o sqldb.Options, create bool) (store.Driver, error) {
+			s, err := shard(ctx, o, create)
+			if err != nil { // a nil pointer in an interface is not nil
+				return nil, err
+			}
+			return s, nil
+		},
+		control: func(ctx context.Context, o sqldb.Options, create bool) (store.Control, error) {
+			c, err := control(ctx, o, create)
+			if err != nil {
+				return nil, err
+			}
+			return c, nil
+		},
 	}
-	return any(v).(I), nil
 }

@@ -3,6 +3,7 @@ package testdb
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"sync"
 	"testing"
 )
@@ -147,6 +148,12 @@ func (s *Server) Database() string {
 		s.t.Fatalf("%s: a database: %v", s.s.engine, err)
 	}
 	return s.s.url(db)
+}
+
+// Run runs a program as the system's user that the server runs as.
+func (s *Server) Run(name string, args ...string) {
+	s.t.Helper()
+	s.check("run "+name, s.s.run(exec.Command(name, args...)))
 }
 
 // Stop ends the server in an orderly way: connections end, and everything is on disk.

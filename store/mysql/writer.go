@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -21,17 +22,17 @@ type writer struct {
 	// Set once.
 	db    *database
 	turn  chan struct{} // holds one value while the writer is idle
+	mark  string        // a lock in the server that the connection of this writer holds
 	claim *claim        // nil: the shard is not claimed
 
 	// Owned by the holder of the turn.
-	conn   conn  // of nil after it has failed
-	id     int64 // of the last connection in the server, 0 before the first
+	conn   conn // of nil after it has failed
 	lanes  map[store.LaneID]bool
 	closed bool
 }
 
 func newWriter(db *database) *writer {
-	w := &writer{db: db, turn: make(chan struct{}, 1), lanes: map[store.LaneID]bool{}}
+	w := &writer{db: db, turn: make(chan struct{}, 1), mark: "roomtide:" + rand.Text(), lanes: map[store.LaneID]bool{}}
 	w.turn <- struct{}{}
 	return w
 }
@@ -91,13 +92,7 @@ func (w *writer) connect(ctx context.Context) error {
 		return err
 	}
 	w.conn.Conn = raw
-	if w.id != 0 {
-		err := w.conn.exec(ctx, "KILL "+strconv.FormatInt(w.id, 10), nil)
-		if err != nil && number(err) != errNoThread {
-			w.db.o.Log.Debug("the connection before cannot be ended", "err", err)
-		}
-	}
-	err = w.one(ctx, "SELECT CONNECTION_ID()", &w.id)
+	err = w.endBefore(ctx)
 	if err == nil && w.claim != nil {
 		err = w.claim.take(ctx, w)
 	}
@@ -105,6 +100,21 @@ func (w *writer) connect(ctx context.Context) error {
 		w.drop()
 	}
 	return err
+}
+
+// endBefore ends a connection of this writer that lives on. Numbers of connections start
+// anew with the server, so that a lock says which it is.
+func (w *writer) endBefore(ctx context.Context) error {
+	var id, got int64
+	if err := w.one(ctx, "SELECT coalesce(IS_USED_LOCK(?), 0)", &id, w.mark); err != nil {
+		return err
+	}
+	if id != 0 {
+		if err := w.conn.exec(ctx, "KILL "+strconv.FormatInt(id, 10), nil); err != nil && number(err) != errNoThread {
+			return err
+		}
+	}
+	return w.one(ctx, "SELECT coalesce(GET_LOCK(?, 2), 0)", &got, w.mark)
 }
 
 // one asks for one value.

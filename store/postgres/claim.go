@@ -70,8 +70,12 @@ func (c *claim) connected(ctx context.Context, conn *pgx.Conn) error {
 	if err != nil {
 		return err
 	}
-	return sqldb.Note(ctx, c.reads, "node", c.o.Node)
+	_, err = conn.Exec(ctx, c.reads.sql(noteNode), c.o.Node)
+	return err
 }
+
+// noteNode notes the name of the node that has the claim.
+const noteNode = "INSERT INTO {meta} (name, value) VALUES ('node', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 
 // claimWait is how long an open waits for the claim: that of a node which was killed
 // ends a moment later.

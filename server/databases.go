@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 
@@ -174,7 +175,7 @@ func (d *databases) OpenShard(ctx context.Context, name string, create bool) (st
 		return s, nil
 	case !ok && !create && !d.exists(name):
 		return nil, &chat.Error{Kind: chat.NotFound, Op: "server.shard", Subject: name,
-			Text: "the shard " + name + " is neither in [[shards]] nor a file of the data dir: put it back; if its address has changed, set its name to " + name}
+			Text: "it is neither in [[shards]] nor a file of the data dir: put it back; if its address has changed, set its name to " + name}
 	}
 	return d.dir.OpenShard(ctx, name, create)
 }
@@ -210,12 +211,15 @@ func (d *databases) where() string {
 func explain(db *config.Database, err error) error {
 	e := &chat.Error{Kind: chat.KindOf(err), Op: "server.databases", Subject: db.Name, Text: "it cannot be opened", Err: err}
 	own := (*chat.Error)(nil)
-	switch {
-	case errors.As(err, &own) && own.Text != "":
+	if errors.As(err, &own) && own.Text != "" {
 		e.Text, e.Err = own.Text, own.Err
-	case e.Kind == chat.Unavailable && errors.Is(err, context.DeadlineExceeded):
+	}
+	network := (net.Error)(nil)
+	switch {
+	case e.Kind != chat.Unavailable:
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
 		e.Text = "it does not answer: is it a database server, and does a firewall let the connection through?"
-	case e.Kind == chat.Unavailable:
+	case network != nil:
 		e.Text = "it cannot be reached: does the server run, and is its address right?"
 	}
 	e.Text = "the database " + db.Name + " (" + config.Mask(db.DSN) + "): " + e.Text

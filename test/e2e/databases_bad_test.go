@@ -180,10 +180,28 @@ func TestBadDatabases(t *testing.T) {
 					t.Errorf("it took %v", took)
 				}
 			})
+			t.Run("no rights", func(t *testing.T) {
+				u, _ := url.Parse(dsn)
+				database := strings.Trim(u.Path, "/")
+				reader := "reader_" + database
+				if e == testdb.Maria {
+					admin(t, e, database, "CREATE USER "+reader+" IDENTIFIED BY 'pw1234'", "GRANT SELECT ON "+database+".* TO "+reader)
+				} else {
+					admin(t, e, database, "CREATE USER "+reader+" PASSWORD 'pw1234'", "GRANT CONNECT ON DATABASE "+database+" TO "+reader)
+				}
+				flags := at(func(u *url.URL) { u.User = url.UserPassword(reader, "pw1234") })
+				refuses(t, t.TempDir(), flags, map[testdb.Engine]string{testdb.Maria: "CREATE", testdb.Postgres: "CREATE"}[e])
+				starts(t, t.TempDir(), "--shard", dsn)
+				refuses(t, t.TempDir(), flags, map[testdb.Engine]string{testdb.Maria: "UPDATE command denied", testdb.Postgres: "roomtide_"}[e])
+				if e == testdb.Postgres {
+					admin(t, e, database, "DROP OWNED BY "+reader, "DROP USER "+reader)
+				}
+			})
 			t.Run("the same tables under two addresses", func(t *testing.T) {
 				u, _ := url.Parse(dsn)
 				other := changed(t, dsn, func(o *url.URL) { o.Host = alias(t, u.Host) })
 				refuses(t, t.TempDir(), []string{"--shard", dsn, "--shard", other}, "listed twice, under two addresses")
+				starts(t, t.TempDir(), "--shard", dsn) // nothing is left of the attempt
 			})
 		})
 	}

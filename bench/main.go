@@ -18,6 +18,7 @@ type options struct {
 	scenarios []Scenario
 	addr      string // "" for a server that the bench starts
 	pid       int
+	database  int // process id of a database server
 	floors    bool
 	node      string // directory of Node packages with socket.io
 	json      bool
@@ -134,6 +135,7 @@ func (o *options) parseFlags(s *Scenario, args []string, stdout io.Writer) (give
 	f.Usage = func() { fmt.Fprint(stdout, usage); f.PrintDefaults() }
 	f.StringVar(&o.addr, "addr", "", "host:port of a running server that welcomes guests, started with --no-rate-limits")
 	f.IntVar(&o.pid, "pid", 0, "process id of that server, for its CPU and memory")
+	f.IntVar(&o.database, "database-pid", 0, "process id of the database server that it uses, for its CPU and that of its children")
 	f.BoolVar(&o.json, "json", false, "print one JSON object for each run")
 	f.BoolVar(&o.floors, "floors", false, "measure the two floors as well, which speak the native protocol")
 	f.StringVar(&o.node, "node", "", "measure Socket.IO on Node as well, which is installed (npm install socket.io) in this `DIRECTORY`")

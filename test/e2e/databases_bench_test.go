@@ -1,14 +1,10 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -27,9 +23,8 @@ func BenchmarkRooms(b *testing.B) {
 			n := program.StartWith(b, b.TempDir(), testprocess.FreeAddr(b), flags)
 			n.Ready()
 			ctx, cancel := context.WithTimeout(b.Context(), 2*time.Minute)
-			before := cpuOf(b, server)
-			out, errs, err := program.Run(ctx, "bench", "rooms", "--json", "--addr", n.Addr, "--pid", strconv.Itoa(n.Pid()))
-			used := cpuOf(b, server) - before
+			out, errs, err := program.Run(ctx, "bench", "rooms", "--json", "--addr", n.Addr,
+				"--pid", strconv.Itoa(n.Pid()), "--database-pid", strconv.Itoa(server))
 			cancel()
 			if err != nil {
 				b.Fatalf("%v\n%s%s", err, out, errs)
@@ -41,8 +36,8 @@ func BenchmarkRooms(b *testing.B) {
 			perMessage := func(d time.Duration) float64 { return float64(d.Microseconds()) / float64(r.Acked) }
 			b.ReportMetric(float64(r.Acked)/r.Elapsed.Seconds(), "messages/s")
 			b.ReportMetric(perMessage(r.CPU()), "node-us/message")
-			b.ReportMetric(perMessage(used), "server-us/message")
-			b.ReportMetric(perMessage(r.CPU()+used), "both-us/message")
+			b.ReportMetric(perMessage(r.DatabaseCPU), "server-us/message")
+			b.ReportMetric(perMessage(r.CPU()+r.DatabaseCPU), "both-us/message")
 			b.ReportMetric(float64(r.Ack.P50.Milliseconds()), "p50-ack-ms")
 			b.ReportMetric(float64(r.Ack.P99.Milliseconds()), "p99-ack-ms")
 			b.ReportMetric(0, "ns/op")
@@ -65,40 +60,4 @@ func BenchmarkRooms(b *testing.B) {
 			run(b, flags, s.Pid())
 		})
 	}
-}
-
-// cpuOf is the CPU time of a process and its children, dead ones included.
-func cpuOf(b *testing.B, pid int) (sum time.Duration) {
-	b.Helper()
-	if pid == 0 {
-		return 0
-	}
-	files, err := filepath.Glob("/proc/[0-9]*/stat")
-	if err != nil {
-		b.Fatal(err)
-	}
-	for _, file := range files {
-		stat, err := os.ReadFile(file)
-		if err != nil {
-			continue // it has ended
-		}
-		// The name in parentheses may contain anything, so count from its end.
-		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-		own := file == "/proc/"+strconv.Itoa(pid)+"/stat"
-		if !own && fields[1] != strconv.Itoa(pid) {
-			continue
-		}
-		times := fields[11:13] // user, system
-		if own {
-			times = fields[11:15] // and those of children that have ended
-		}
-		for _, t := range times {
-			ticks, err := strconv.Atoi(t)
-			if err != nil {
-				b.Fatal(err)
-			}
-			sum += time.Duration(ticks) * 10 * time.Millisecond
-		}
-	}
-	return sum
 }

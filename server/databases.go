@@ -157,7 +157,9 @@ func (d *databases) findControl(ctx context.Context, create bool) (store.Control
 }
 
 func (d *databases) networkControl(ctx context.Context, db *config.Database, create bool) (store.Control, error) {
-	c, err := d.drivers[db.Engine].control(ctx, d.options(db), create)
+	o := d.options(db)
+	o.MaxConns = 2 // it is asked a few questions a minute
+	c, err := d.drivers[db.Engine].control(ctx, o, create)
 	if err != nil {
 		return nil, explain(db, err)
 	}

@@ -52,7 +52,7 @@ bench-fanout: build ## the fan-out figures beside both floors and Socket.IO on N
 
 bench-sql: ## MariaDB and PostgreSQL beside their bare drivers, and the newest page of a long room
 	@scripts/need go mariadb postgresql
-	go test -count=1 -v -timeout 60m -run '^(TestAppends|TestLatest)$$' ./test/sqlbench -args -figures
+	go test -count=1 -v -timeout 60m -run '^Test(Appends|Latest|Rooms)$$' ./test/sqlbench -args -figures
 
 fuzz: go ## run every fuzz target for FUZZTIME
 	scripts/fuzz $(FUZZTIME)

@@ -29,7 +29,7 @@ func checkCopyModel(t *rapid.T, from, to store.Driver, run int) {
 	s := &source{world: newWorld(t, from), id: chat.RoomID(fmt.Sprint("moving ", run)), online: map[store.OnlineEntry]bool{}}
 	target := newWorld(t, to)
 	slots := []chat.Slot{s.id.Slot(), s.user(0).Slot(), s.user(1).Slot()} // a slot may be copied twice
-	var at store.RowKey // in the first of slots
+	var at store.RowKey                                                   // in the first of slots
 	page := func() {
 		rows, next, err := from.SlotRows(ctx, slots[0], at, rapid.IntRange(1, 12).Draw(t, "rows"), rapid.SampledFrom([]int{0, 1, 700}).Draw(t, "bytes"))
 		must(t, err)

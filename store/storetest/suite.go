@@ -74,6 +74,7 @@ func Run(t *testing.T, h Harness) {
 		{"PutKeys", checkPutKeys},
 		{"Drop", checkDrop},
 		{"DropAndPut", checkDropAndPut},
+		{"RaiseRevs", checkRaiseRevs},
 	}
 	for _, c := range checks {
 		t.Run(c.name, func(t *testing.T) { c.run(t, h.open(t)) })

@@ -43,7 +43,7 @@ var golden = []struct {
 	{&change.Online{At: 5, Changes: []change.OnlineChange{{Room: "r", User: "ann", Node: "n", On: true}, {Node: "n"}}},
 		"62160805120d0a01721203616e6e1a016e200112031a016e"},
 	{&change.Cursors{At: 5, Cursors: []change.Cursor{{Consumer: "c", Position: 9}}}, "6a09080512050a01631009"},
-	{&change.SetUser{User: "ann", Name: ptr("Ann"), Avatar: ptr(""), Data: ptr("{}"), At: 1000, Claim: true}, "72150a03616e6e1203416e6e1a0022027b7d28e8073001"},
+	{&change.SetUser{User: "ann", Name: ptr("Ann"), Avatar: ptr(""), Data: ptr("{}"), At: 1000, ByToken: true}, "72150a03616e6e1203416e6e1a0022027b7d28e8073001"},
 	{&change.Rename{Room: "r", User: "ann", Name: "Ann", Avatar: "/a.png"}, "7a150a01721203616e6e1a03416e6e22062f612e706e67"},
 	{&change.Send{Room: "r", User: "ann", Server: true, Draft: chat.Draft{Text: "hi"}, Name: "Ann", Known: "A."}, "12170a01721203616e6e1801220268694203416e6e4a02412e"},
 	{&change.Join{Room: "r", User: "ann", Name: "Ann", Avatar: "/a.png", Rename: true}, "32170a01721203616e6e1a03416e6e3a062f612e706e674001"},

@@ -69,10 +69,10 @@ type SetUser struct {
 	Avatar *string
 	Data   *string
 
-	// At is when the host said so (Unix milliseconds). What a token says (Claim) is
-	// dropped if something newer was said of the user.
-	At    int64
-	Claim bool
+	// At is when the host said so (Unix milliseconds). What a token says is dropped
+	// if something newer was said of the user.
+	At      int64
+	ByToken bool
 }
 
 // Slot is the user's.
@@ -90,7 +90,7 @@ func (c *SetUser) fields(f *coder) {
 	optional(f, 3, &c.Avatar, text[string])
 	optional(f, 4, &c.Data, text[string])
 	number(f, 5, &c.At)
-	flag(f, 6, &c.Claim)
+	flag(f, 6, &c.ByToken)
 }
 
 // Rename gives the member row of a user in a room the display name and the avatar

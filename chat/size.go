@@ -26,8 +26,20 @@ func (r *Reaction) Size() int {
 
 // Size is about how many bytes the member takes in an answer.
 func (m *Member) Size() int {
-	const fixed = 60
-	return fixed + TextSize(string(m.User)) + TextSize(m.Name)
+	const fixed = 100
+	return fixed + TextSize(string(m.User)) + TextSize(m.Name) + TextSize(m.Avatar) + len(m.Data)
+}
+
+// Size is about how many bytes the room takes in an answer.
+func (r *Room) Size() int {
+	const fixed = 200
+	return fixed + TextSize(string(r.ID)) + TextSize(r.Title) + TextSize(r.Topic) + TextSize(r.Avatar) + len(r.Data)
+}
+
+// Size is about how many bytes the user takes in an answer.
+func (u *User) Size() int {
+	const fixed = 50
+	return fixed + TextSize(string(u.ID)) + TextSize(u.Name) + TextSize(u.Avatar) + len(u.Data)
 }
 
 // TextSize is how many bytes s takes in JSON: a control character takes six.

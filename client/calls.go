@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"slices"
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/wire"
@@ -259,11 +260,19 @@ func (c *Client) MembersWith(ctx context.Context, room chat.RoomID, role chat.Ro
 // Users returns what is known of users: name, avatar, data. Those of which nothing was
 // ever said are left out.
 func (c *Client) Users(ctx context.Context, users ...chat.UserID) ([]chat.User, error) {
-	f, err := c.do(ctx, wire.Command{Type: wire.Users, Of: users}, nil)
-	if err != nil {
-		return nil, err
+	var all []chat.User
+	for {
+		f, err := c.do(ctx, wire.Command{Type: wire.Users, Of: users}, nil)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, f.Users...)
+		n := len(f.Users)
+		if !f.More || n == 0 {
+			return all, nil
+		}
+		users = users[slices.Index(users, f.Users[n-1].ID)+1:]
 	}
-	return f.Users, nil
 }
 
 // Online returns users online in a room, up to a page of the server, and the number

@@ -338,3 +338,28 @@ func TestClose(t *testing.T) {
 	}
 	c.Close() // again
 }
+
+// Users asks again for those that did not fit into an answer.
+func TestUsersGoOn(t *testing.T) {
+	f := newFake(t)
+	var asked [][]chat.UserID
+	f.hook = func(c *fakeConn, cmd *wire.Command) bool {
+		if cmd.Type != wire.Users {
+			return false
+		}
+		asked = append(asked, cmd.Of)
+		r := wire.UsersReply{More: len(cmd.Of) > 2}
+		for _, id := range cmd.Of[:min(len(cmd.Of), 2)] {
+			if id != "unknown" {
+				r.Users = append(r.Users, chat.User{ID: id})
+			}
+		}
+		c.ack(cmd, r)
+		return true
+	}
+	c := dial(t, f, nil)
+	us, err := c.Users(t.Context(), "ann", "unknown", "bob", "cid")
+	if err != nil || len(us) != 3 || us[0].ID != "ann" || us[2].ID != "cid" {
+		t.Errorf("%+v, %v after %v", us, err, asked)
+	}
+}

@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	// pageBytes bounds what one answer holds of messages, and of members: as many as
-	// fit, at least one. How many entries a client asks for says little of how large
+	// pageBytes bounds what one answer holds of messages, members, rooms or users: as
+	// many as fit, at least one. How many entries a client asks for says little of how large
 	// they are, and an answer waits in memory for a client that reads slowly.
 	pageBytes = 256 << 10
 	// joinBytes bounds the first page of members and of users online, which come with

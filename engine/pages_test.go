@@ -1,6 +1,8 @@
 package engine_test
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -113,4 +115,92 @@ func TestAnswersAreBoundedInBytes(t *testing.T) {
 
 	mine, err := n.Rooms(ctx, ann, engine.RoomsOptions{})
 	ask("rooms", mine, err)
+}
+
+// Lists of rooms and of users with the largest profiles and newest messages stop
+// where a page does, and go on from there: none is left out, and none of a member's
+// rooms lacks its newest message.
+func TestListsAreBoundedInBytes(t *testing.T) {
+	n := newNode(t, nil)
+	ctx, host, ann := t.Context(), engine.Actor{Server: true}, engine.Actor{User: "ann"}
+	quotes := func(n int) *string { s := strings.Repeat(`"`, n); return &s }
+	data := `"` + strings.Repeat("d", 4096-2) + `"`
+	const count = 150 // rooms and users
+	var of []chat.UserID
+	for i := range count {
+		room := chat.RoomID(fmt.Sprintf("r%03d", i))
+		user := chat.UserID(fmt.Sprintf("u%03d", i))
+		of = append(of, user, user+" of whom nothing is known")
+		for _, c := range []change.Change{
+			&change.SetRoom{Room: room, Title: quotes(250), Topic: quotes(1024), Data: &data},
+			&change.SetMember{Room: room, User: "ann", Role: chat.RoleMember},
+			&change.Send{Room: room, Draft: largest("").Draft, Name: "host"},
+			&change.SetUser{User: user, Name: quotes(250), Data: &data},
+		} {
+			a := host
+			if _, sends := c.(*change.Send); sends {
+				a.User = "ann"
+			}
+			if _, err := n.Do(ctx, a, c); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	check := func(what string, r wire.Reply, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(what, err)
+		}
+		if size := len(wire.AppendReply(nil, r)); size > answerBytes {
+			t.Fatalf("%s: an answer of %d bytes", what, size)
+		}
+	}
+	for _, order := range []string{"id", "activity"} {
+		seen, pages := map[chat.RoomID]bool{}, 0
+		for o := (engine.RoomsOptions{Order: order}); ; pages++ {
+			r, err := n.Rooms(ctx, ann, o)
+			check("rooms by "+order, r, err)
+			for _, m := range r.Rooms {
+				if seen[m.Room.ID] = true; m.Last == nil {
+					t.Errorf("%s lacks its newest message", m.Room.ID)
+				}
+			}
+			if o.After = r.Next; !r.More {
+				break
+			}
+		}
+		if len(seen) != count || pages < 10 {
+			t.Errorf("%d rooms by %s on %d pages and one", len(seen), order, pages)
+		}
+		seen, pages = map[chat.RoomID]bool{}, 0
+		for o := (engine.RoomsOptions{Order: order}); ; pages++ {
+			r, err := n.ListRooms(ctx, host, o)
+			check("all rooms by "+order, r, err)
+			for _, m := range r.Rooms {
+				seen[m.ID] = true
+			}
+			if o.After = r.Next; !r.More {
+				break
+			}
+		}
+		if len(seen) != count || pages < 2 {
+			t.Errorf("%d of all rooms by %s on %d pages and one", len(seen), order, pages)
+		}
+	}
+	seen := map[chat.UserID]bool{}
+	for len(of) > 0 {
+		r, err := n.Users(ctx, ann, of[:min(len(of), 100)])
+		check("users", r, err)
+		if last := r.Users[len(r.Users)-1].ID; r.More {
+			of = of[slices.Index(of, last)+1:]
+		} else {
+			of = of[min(len(of), 100):]
+		}
+		for _, u := range r.Users {
+			seen[u.ID] = true
+		}
+	}
+	if len(seen) != count {
+		t.Errorf("%d users", len(seen))
+	}
 }

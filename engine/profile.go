@@ -111,7 +111,7 @@ func (e *Engine) Greet(ctx context.Context, user chat.UserID, c Claims) (name, a
 	if said.name == now.name && said.avatar == now.avatar || at < now.named {
 		return now.name, now.avatar
 	}
-	r, err := e.cfg.Lanes.Do(ctx, &change.SetUser{User: user, Name: c.Name, Avatar: c.Avatar, At: at, Claim: true})
+	r, err := e.cfg.Lanes.Do(ctx, &change.SetUser{User: user, Name: c.Name, Avatar: c.Avatar, At: at, ByToken: true})
 	if err != nil {
 		e.cfg.Log.Debug("a profile does not follow its user's token", "user", user, "err", err)
 		return said.name, said.avatar

@@ -86,7 +86,7 @@ func (e *Engine) Online(ctx context.Context, a Actor, room chat.RoomID, limit in
 }
 
 // Rooms returns the rooms that the actor is a member of, with what is unread and
-// the newest message, in pages. Newest messages beyond pageBytes are left out.
+// the newest message, in pages.
 func (e *Engine) Rooms(ctx context.Context, a Actor, o RoomsOptions) (*wire.RoomsReply, error) {
 	return question(ctx, e, &a, func() (*wire.RoomsReply, error) { return e.userRooms(ctx, &a, o) })
 }
@@ -103,53 +103,38 @@ func (e *Engine) Unread(ctx context.Context, a Actor) (*wire.UnreadReply, error)
 }
 
 // Users returns what is known of the users, in the order asked; those of which
-// nothing was ever said are left out. Every actor may ask. Errors: Invalid, TooLarge.
+// nothing was ever said are left out. More says that those behind the last one were
+// not looked at. Every actor may ask. Errors: Invalid, TooLarge.
 func (e *Engine) Users(ctx context.Context, a Actor, users []chat.UserID) (*wire.UsersReply, error) {
 	return question(ctx, e, &a, func() (*wire.UsersReply, error) { return e.users(ctx, users) })
 }
 
-// size is about how many bytes a reply has.
+// size is about how many bytes a reply has, or what it costs beyond them.
 func size(r wire.Reply) int {
-	n := 0
-	messages := func(ms []chat.Message) {
-		for i := range ms {
-			n += ms[i].Size()
-		}
-	}
-	members := func(ms []chat.Member) {
-		for i := range ms {
-			n += ms[i].Size()
-		}
-	}
 	switch r := r.(type) {
 	case *wire.HistoryReply:
-		messages(r.Messages)
+		return sum(r.Messages, (*chat.Message).Size)
 	case *wire.ChangesReply:
-		messages(r.Delta.Messages)
-		members(r.Delta.Members)
+		return sum(r.Delta.Messages, (*chat.Message).Size) + sum(r.Delta.Members, (*chat.Member).Size)
 	case *wire.JoinReply:
-		messages(r.Messages)
-		members(r.Members)
+		return sum(r.Messages, (*chat.Message).Size) + sum(r.Members, (*chat.Member).Size)
 	case *wire.MembersReply:
-		members(r.Members)
+		return sum(r.Members, (*chat.Member).Size)
 	case *wire.OnlineReply:
-		for _, u := range r.Users {
-			n += len(u)
-		}
+		return sum(r.Users, func(u *chat.UserID) int { return len(*u) })
 	case *wire.UsersReply:
-		for i := range r.Users {
-			u := &r.Users[i]
-			n += len(u.ID) + len(u.Name) + len(u.Avatar) + len(u.Data)
-		}
+		return sum(r.Users, (*chat.User).Size)
 	case *wire.UnreadReply:
-		n += len(r.Rooms) * roomCost
+		return len(r.Rooms) * roomCost
 	case *wire.RoomsReply:
-		for i := range r.Rooms {
-			n += roomCost
-			if m := r.Rooms[i].Last; m != nil {
-				n += m.Size()
-			}
-		}
+		return sum(r.Rooms, func(m *wire.MyRoom) int { return max(roomCost, entrySize(m)) })
+	}
+	return 0
+}
+
+func sum[T any](list []T, size func(*T) int) (n int) {
+	for i := range list {
+		n += size(&list[i])
 	}
 	return n
 }

@@ -17,6 +17,9 @@ const (
 	// maxRooms is how many rooms of a user are looked at to sort them by activity or
 	// to count what is unread in all of them: the first by id.
 	maxRooms = 10_000
+	// headsAtOnce is how many rooms are read at once with their newest messages, which
+	// bounds what a page has in memory beyond its size.
+	headsAtOnce = 100
 )
 
 // RoomsOptions say which rooms to list.
@@ -49,13 +52,8 @@ func (e *Engine) userRooms(ctx context.Context, a *Actor, o RoomsOptions) (*wire
 		return nil, err
 	}
 	reply.More = reply.Next != ""
-	space := store.Space{Items: len(reply.Rooms), Bytes: pageBytes}
 	for i := range reply.Rooms {
-		r := &reply.Rooms[i]
-		if r.Last != nil && !space.Take(r.Last.Size()) {
-			r.Last = nil
-		}
-		a.hideKey(r.Last)
+		a.hideKey(reply.Rooms[i].Last)
 	}
 	return reply, e.fillUnread(ctx, a.User, reply.Rooms)
 }
@@ -93,10 +91,10 @@ func next(o store.Order, r *chat.Room) string {
 
 // roomsByID returns a page of a user's rooms in ascending id, and where the next
 // one begins.
-func (e *Engine) roomsByID(ctx context.Context, user chat.UserID, f store.RoomFilter) ([]wire.MyRoom, string, error) {
-	var out []wire.MyRoom
+func (e *Engine) roomsByID(ctx context.Context, user chat.UserID, f store.RoomFilter) (out []wire.MyRoom, end string, err error) {
+	space := store.Space{Items: f.Limit, Bytes: pageBytes}
 	for after := f.After.Room; ; {
-		mine, err := e.cfg.Store.User(user).UserRooms(ctx, user, after, f.Limit+1)
+		mine, err := e.cfg.Store.User(user).UserRooms(ctx, user, after, headsAtOnce)
 		if err != nil {
 			return nil, "", err
 		}
@@ -104,16 +102,16 @@ func (e *Engine) roomsByID(ctx context.Context, user chat.UserID, f store.RoomFi
 		if err != nil {
 			return nil, "", err
 		}
-		for _, r := range rooms {
-			if r.Room.Archived && !f.Archived {
+		for i := range rooms {
+			if rooms[i].Room.Archived && !f.Archived {
 				continue
 			}
-			if len(out) == f.Limit {
+			if !space.Take(entrySize(&rooms[i])) {
 				return out, string(out[len(out)-1].Room.ID), nil
 			}
-			out = append(out, r)
+			out = append(out, rooms[i])
 		}
-		if len(mine) <= f.Limit {
+		if len(mine) < headsAtOnce {
 			return out, "", nil
 		}
 		after = mine[len(mine)-1].Room
@@ -121,7 +119,7 @@ func (e *Engine) roomsByID(ctx context.Context, user chat.UserID, f store.RoomFi
 }
 
 // roomsByActivity is roomsByID in the order of the newest message.
-func (e *Engine) roomsByActivity(ctx context.Context, user chat.UserID, f store.RoomFilter) ([]wire.MyRoom, string, error) {
+func (e *Engine) roomsByActivity(ctx context.Context, user chat.UserID, f store.RoomFilter) (out []wire.MyRoom, end string, err error) {
 	mine, _, err := e.allRooms(ctx, user)
 	if err != nil {
 		return nil, "", err
@@ -135,13 +133,31 @@ func (e *Engine) roomsByActivity(ctx context.Context, user chat.UserID, f store.
 		return rooms[u.Room] == nil || f.After.Room != "" && at(u).Compare(f.Order, f.After) <= 0
 	})
 	slices.SortFunc(mine, func(a, b store.UserRoom) int { return at(a).Compare(f.Order, at(b)) })
-	end := ""
-	if len(mine) > f.Limit {
-		mine = mine[:f.Limit]
-		end = next(f.Order, rooms[mine[f.Limit-1].Room])
+	space := store.Space{Items: f.Limit, Bytes: pageBytes}
+	for some := range slices.Chunk(mine, headsAtOnce) {
+		page, err := e.myRooms(ctx, some)
+		if err != nil {
+			return nil, "", err
+		}
+		for i := range page {
+			if !space.Take(entrySize(&page[i])) {
+				// As it was when the rooms were sorted.
+				return out, next(f.Order, rooms[out[len(out)-1].Room.ID]), nil
+			}
+			out = append(out, page[i])
+		}
 	}
-	out, err := e.myRooms(ctx, mine)
-	return out, end, err
+	return out, "", nil
+}
+
+// entrySize is about how many bytes an entry of a list takes in an answer.
+func entrySize(r *wire.MyRoom) int {
+	const fixed = 80
+	n := fixed + r.Room.Size()
+	if r.Last != nil {
+		n += r.Last.Size()
+	}
+	return n
 }
 
 // allRooms returns the first maxRooms of a user's rooms, and whether there are more.
@@ -222,10 +238,9 @@ func (e *Engine) ListRooms(ctx context.Context, a Actor, o RoomsOptions) (*wire.
 	if err != nil {
 		return nil, err
 	}
-	reply := &wire.RoomListReply{Rooms: rooms}
-	if limit := f.Limit - 1; len(rooms) > limit {
-		reply.Rooms = rooms[:limit]
-		reply.More, reply.Next = true, next(f.Order, &rooms[limit-1])
+	reply := &wire.RoomListReply{Rooms: fit(rooms[:min(len(rooms), f.Limit-1)], pageBytes, (*chat.Room).Size)}
+	if n := len(reply.Rooms); n < len(rooms) {
+		reply.More, reply.Next = true, next(f.Order, &rooms[n-1])
 	}
 	return reply, nil
 }

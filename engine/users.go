@@ -6,11 +6,12 @@ import (
 
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/store"
 	"github.com/roomtide/roomtide/wire"
 )
 
 func (e *Engine) prepareSetUser(a *Actor, c *change.SetUser) error {
-	c.At, c.Claim = e.cfg.Now().UnixMilli(), false
+	c.At, c.ByToken = e.cfg.Now().UnixMilli(), false
 	if !a.Server {
 		return chat.E(chat.Forbidden, "only the host's back end says what users are called")
 	}
@@ -39,8 +40,14 @@ func (e *Engine) users(ctx context.Context, users []chat.UserID) (*wire.UsersRep
 		return nil, err
 	}
 	reply := &wire.UsersReply{}
+	space := store.Space{Items: len(users), Bytes: pageBytes}
 	for _, id := range users {
-		if u, ok := found[id]; ok {
+		u, ok := found[id]
+		if ok && !space.Take(u.Size()) {
+			reply.More = true
+			break
+		}
+		if ok {
 			reply.Users = append(reply.Users, u)
 		}
 	}

@@ -93,10 +93,16 @@ func (f fields) has(name string) bool {
 	return ok
 }
 
-// about reads the data that is kept about a user, a room or a member; nil: not given.
-func (f fields) about() (*string, error) {
+// bodyAbout is body, and reads the data that is kept about a user, a room or a member
+// into about; nil: not given.
+func (c *call) bodyAbout(about **string) (fields, error) {
+	f, err := c.body()
+	if err != nil {
+		return f, err
+	}
 	data, err := f.Data("data")
-	return chat.About(data), err
+	*about = chat.About(data)
+	return f, err
 }
 
 // seq reads a field that is a message number, 0 when it is missing.

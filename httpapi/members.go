@@ -1,7 +1,7 @@
 package httpapi
 
 import (
-	"net/http"
+	"cmp"
 	"time"
 
 	"github.com/roomtide/roomtide/change"
@@ -15,18 +15,14 @@ func (c *call) listMembers() (answer, error) {
 		return answer{}, err
 	}
 	q := c.r.URL.Query()
-	role, ok := chat.RoleNone, true
+	role := chat.RoleNone
 	if word := q.Get("role"); word != "" {
-		role, ok = parseRole(word)
+		var known bool
+		if role, known = parseRole(word); !known {
+			return answer{}, errRole
+		}
 	}
-	if !ok {
-		return answer{}, errRole
-	}
-	r, err := c.cfg.Engine.Members(c.ctx, c.actor, c.room, role, chat.UserID(q.Get("after")), limit)
-	if err != nil {
-		return answer{}, err
-	}
-	return reply(http.StatusOK, r), nil
+	return ok(c.cfg.Engine.Members(c.ctx, c.actor, c.room, role, chat.UserID(q.Get("after")), limit))
 }
 
 var errRole = chat.E(chat.Invalid, "role must be member, moderator, owner, banned or muted")
@@ -43,24 +39,18 @@ func (c *call) putMember() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	f, err := c.body()
+	m := &change.SetMember{Room: c.room, User: user}
+	f, err := c.bodyAbout(&m.Data)
 	if err != nil {
 		return answer{}, err
 	}
-	about, err := f.about()
-	if err != nil {
-		return answer{}, err
-	}
-	m := &change.SetMember{Room: c.room, User: user, Data: about}
 	var word string
 	var until *time.Time
-	for _, err := range []error{
+	if err := cmp.Or(
 		f.get("name", "a string", &m.Name), f.get("role", "a string", &word), f.get("until", "a time, as RFC 3339 writes it", &until),
 		f.get("unban", "true or false", &m.Unban),
-	} {
-		if err != nil {
-			return answer{}, err
-		}
+	); err != nil {
+		return answer{}, err
 	}
 	if until != nil {
 		m.Until = until.UnixMilli()

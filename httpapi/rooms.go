@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"net/http"
 
 	"github.com/roomtide/roomtide/change"
@@ -72,31 +73,21 @@ func (c *call) deleteMessages() (answer, error) {
 }
 
 func (c *call) getRoom() (answer, error) {
-	r, err := c.cfg.Engine.GetRoom(c.ctx, c.actor, c.room)
-	if err != nil {
-		return answer{}, err
-	}
-	return reply(http.StatusOK, r), nil
+	return ok(c.cfg.Engine.GetRoom(c.ctx, c.actor, c.room))
 }
 
 func (c *call) putRoom() (answer, error) {
-	f, err := c.body()
+	p := &change.SetRoom{Room: c.room}
+	f, err := c.bodyAbout(&p.Data)
 	if err != nil {
 		return answer{}, err
 	}
-	about, err := f.about()
-	if err != nil {
-		return answer{}, err
-	}
-	p := &change.SetRoom{Room: c.room, Data: about}
-	for _, err := range []error{
+	if err := cmp.Or(
 		f.get("title", "a string", &p.Title), f.get("open", "true or false", &p.Open), f.get("read_only", "true or false", &p.ReadOnly),
 		f.get("archived", "true or false", &p.Archived),
 		f.get("topic", "a string", &p.Topic), f.get("avatar", "a string", &p.Avatar),
-	} {
-		if err != nil {
-			return answer{}, err
-		}
+	); err != nil {
+		return answer{}, err
 	}
 	r, err := c.cfg.Engine.Do(c.ctx, c.actor, p)
 	if err != nil {
@@ -114,9 +105,5 @@ func (c *call) listOnline() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	r, err := c.cfg.Engine.Online(c.ctx, c.actor, c.room, limit)
-	if err != nil {
-		return answer{}, err
-	}
-	return reply(http.StatusOK, r), nil
+	return ok(c.cfg.Engine.Online(c.ctx, c.actor, c.room, limit))
 }

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 
@@ -20,11 +21,7 @@ func (c *call) listUsers() (answer, error) {
 	for i, id := range of {
 		ids[i] = chat.UserID(id)
 	}
-	r, err := c.cfg.Engine.Users(c.ctx, c.actor, ids)
-	if err != nil {
-		return answer{}, err
-	}
-	return reply(http.StatusOK, r), nil
+	return ok(c.cfg.Engine.Users(c.ctx, c.actor, ids))
 }
 
 func (c *call) getUser() (answer, error) {
@@ -32,11 +29,7 @@ func (c *call) getUser() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	r, err := c.cfg.Engine.User(c.ctx, c.actor, user)
-	if err != nil {
-		return answer{}, err
-	}
-	return reply(http.StatusOK, r), nil
+	return ok(c.cfg.Engine.User(c.ctx, c.actor, user))
 }
 
 // putUser says what a user is called. Fields that are missing stay as they are.
@@ -45,19 +38,13 @@ func (c *call) putUser() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	f, err := c.body()
+	u := &change.SetUser{User: user}
+	f, err := c.bodyAbout(&u.Data)
 	if err != nil {
 		return answer{}, err
 	}
-	about, err := f.about()
-	if err != nil {
+	if err := cmp.Or(f.get("name", "a string", &u.Name), f.get("avatar", "a string", &u.Avatar)); err != nil {
 		return answer{}, err
-	}
-	u := &change.SetUser{User: user, Data: about}
-	for _, err := range []error{f.get("name", "a string", &u.Name), f.get("avatar", "a string", &u.Avatar)} {
-		if err != nil {
-			return answer{}, err
-		}
 	}
 	r, err := c.cfg.Engine.Do(c.ctx, c.actor, u)
 	if err != nil {

@@ -23,6 +23,7 @@ type room struct {
 type batch struct {
 	now    int64 // Unix milliseconds
 	limits *chat.Limits
+	base   chat.Rev // store.Map.Base
 	cache  *cache
 	want   store.Need
 	state  *store.State
@@ -49,10 +50,11 @@ type batch struct {
 	renamed []chat.UserID              // users whose name or avatar has changed
 }
 
-func newBatch(now int64, c *cache, l *chat.Limits) *batch {
+func newBatch(now int64, base chat.Rev, c *cache, l *chat.Limits) *batch {
 	return &batch{
 		now:     now,
 		limits:  l,
+		base:    base,
 		cache:   c,
 		state:   &store.State{},
 		rooms:   map[chat.RoomID]*room{},
@@ -106,6 +108,9 @@ func (b *batch) load(ctx context.Context, db store.Writer) error {
 	}
 	for _, id := range b.want.Rooms {
 		r, ok := b.state.Rooms[id]
+		if !ok {
+			r.Rev, r.Floor = b.base, b.base
+		}
 		b.rooms[id] = &room{Room: r, exists: ok && !r.Deleted, from: r.Rev}
 		if ok {
 			b.cache.rooms.Put(id, r)

@@ -181,7 +181,7 @@ func (l *lane) work(items []item) {
 		}
 	}
 	before := l.at.N
-	b := newBatch(l.cfg.Now().UnixMilli(), l.cache, &l.cfg.Limits)
+	b := newBatch(l.cfg.Now().UnixMilli(), l.cfg.Store.Base(), l.cache, &l.cfg.Limits)
 	for _, it := range items {
 		b.need(it.change)
 	}

@@ -72,14 +72,14 @@ func TestNewestWordOfAUserCounts(t *testing.T) {
 		named   int64
 		changed bool
 	}{
-		{change.SetUser{Name: p("A"), At: 1000, Claim: true}, "A", "", 1000, true},
-		{change.SetUser{Name: p("B"), At: 999, Claim: true}, "A", "", 1000, false},
-		{change.SetUser{Name: p("A"), At: 5000, Claim: true}, "A", "", 1000, false}, // nothing to write
-		{change.SetUser{Name: p("B"), Avatar: p("/b"), At: 3000, Claim: true}, "B", "/b", 3000, true},
+		{change.SetUser{Name: p("A"), At: 1000, ByToken: true}, "A", "", 1000, true},
+		{change.SetUser{Name: p("B"), At: 999, ByToken: true}, "A", "", 1000, false},
+		{change.SetUser{Name: p("A"), At: 5000, ByToken: true}, "A", "", 1000, false}, // nothing to write
+		{change.SetUser{Name: p("B"), Avatar: p("/b"), At: 3000, ByToken: true}, "B", "/b", 3000, true},
 		{change.SetUser{Name: p("C"), At: 2000}, "C", "/b", 3000, true}, // the back end is always right
 		{change.SetUser{Data: p("1"), At: 9000}, "C", "/b", 3000, true},
-		{change.SetUser{Name: p(""), At: 4000, Claim: true}, "", "/b", 4000, true},
-		{change.SetUser{At: 9000, Claim: true}, "", "/b", 4000, false},
+		{change.SetUser{Name: p(""), At: 4000, ByToken: true}, "", "/b", 4000, true},
+		{change.SetUser{At: 9000, ByToken: true}, "", "/b", 4000, false},
 	} {
 		c.set.User = "ann"
 		r := w.must(&c.set)

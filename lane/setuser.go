@@ -9,7 +9,7 @@ func (b *batch) needSetUser(c *change.SetUser) { b.want.Users = append(b.want.Us
 
 func (b *batch) applySetUser(c *change.SetUser) (change.Reply, error) {
 	u := b.user(c.User)
-	if c.Claim && c.At < u.Named {
+	if c.ByToken && c.At < u.Named {
 		return change.Reply{User: u}, nil
 	}
 	n := u

@@ -78,7 +78,7 @@ func TestAppliedTwice(t *testing.T) {
 		{"mute for a time", &change.SetMember{Room: "r", By: "owner", User: "ann", Role: chat.RoleMuted, Until: 1 << 50}},
 		{"ban for a time that is over", &change.SetMember{Room: "r", By: "owner", User: "bob", Role: chat.RoleBanned, Until: 1}},
 		{"say what a user is called", &change.SetUser{User: "ann", Name: &name, Avatar: &object, Data: &object, At: 5}},
-		{"say it by a token", &change.SetUser{User: "ann", Name: &name, At: 5, Claim: true}},
+		{"say it by a token", &change.SetUser{User: "ann", Name: &name, At: 5, ByToken: true}},
 		{"rename a member", &change.Rename{Room: "r", User: "ann", Name: "Ann B.", Avatar: "/a"}},
 		{"topic, avatar and data of the room", &change.SetRoom{Room: "r", By: "owner", Topic: &title, Avatar: &name, Data: &object}},
 		{"end a ban", &change.SetMember{Room: "r", By: "owner", User: "ann", Unban: true}},

@@ -108,8 +108,16 @@ func (r *record) Online(context.Context, chat.RoomID, int) ([]chat.UserID, int, 
 	return []chat.UserID{r.stored}, 1, nil
 }
 
+// inBubble runs the test with delays of its own, if cfg has none: those that a node
+// has may change.
 func inBubble(t *testing.T, cfg presence.Config, test func(h *harness)) {
 	t.Helper()
+	if cfg.Grace == 0 {
+		cfg.Grace = 5 * time.Second
+	}
+	if cfg.Tick == 0 {
+		cfg.Tick = time.Second
+	}
 	synctest.Test(t, func(t *testing.T) {
 		h := &harness{T: t, driver: &flaky{Driver: mempresence.New()}, record: &record{}}
 		cfg.Driver = h.driver

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/config"
@@ -207,6 +208,26 @@ func (d *databases) where() string {
 		return d.cfg.DataDir + " and the configured shards"
 	}
 	return d.cfg.DataDir
+}
+
+// noData is the error of OpenControl where there is no control database, in words that
+// say what to do; other errors stay as they are.
+func (d *databases) noData(err error) error {
+	if chat.KindOf(err) != chat.NotFound {
+		return err
+	}
+	return &chat.Error{Kind: chat.NotFound, Op: "server.control", Err: err,
+		Text: "there is no database in " + d.where() + " yet: start the server once, or name its --data-dir (or its --shard)"}
+}
+
+// snapshotter returns what copies the databases while a node uses them, if they are
+// files.
+func (d *databases) snapshotter() (store.Snapshotter, bool) {
+	network := func(db config.Database) bool { return db.Engine != config.SQLite }
+	if slices.ContainsFunc(d.shards, network) || d.control != nil && network(*d.control) {
+		return nil, false
+	}
+	return d.dir, true
 }
 
 // explain adds to an error of a driver which database it is about.

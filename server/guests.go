@@ -51,7 +51,7 @@ func (g *guests) refuse(r *http.Request) error {
 		return errToken
 	case !g.hosts.Knows(r):
 		err = errHost
-	case g.local && origin.Forwarded(r):
+	case g.local && clientaddr.Forwarded(r.Header):
 		err = errForwarded
 	default:
 		return nil

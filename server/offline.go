@@ -22,11 +22,10 @@ func OpenControl(ctx context.Context, cfg *config.Config) (store.Control, error)
 		return nil, err
 	}
 	c, err := store.OpenControl(ctx, dbs)
-	if chat.KindOf(err) == chat.NotFound {
-		return nil, &chat.Error{Kind: chat.NotFound, Op: "server.control", Err: err,
-			Text: "there is no database in " + dbs.where() + " yet: start the server once, or name its --data-dir (or its --shard)"}
+	if err != nil {
+		return nil, dbs.noData(err)
 	}
-	return c, err
+	return c, nil
 }
 
 // Check verifies every database of a stopped node and returns the shards that it has

@@ -23,6 +23,7 @@ type Driver interface {
 	RoomLister
 	UserReader
 	OutboxReader
+	RowReader
 
 	// AllMembers returns up to limit member rows of the shard that follow the
 	// given key, in an order of the driver's in which the rows of a room lie
@@ -57,8 +58,9 @@ type Writer interface {
 	// moves the lane from position at to at.Next(). If the stored position is not
 	// at, nothing is written and the error is Fenced. After an error of kind
 	// ReadOnly nothing was written either. After any other error the outcome may be
-	// unknown, and the caller must Acquire to find out. Changes of a row that does
-	// not exist are an error. Each rev of a room belongs to one change, and Created
+	// unknown, and the caller must Acquire to find out. A lane that was never
+	// acquired stands nowhere: Fenced. Changes of a row that does not exist are an
+	// error, and so is a new message with a number or a key that is taken. Each rev of a room belongs to one change, and Created
 	// grows with Seq: Delta rests on both.
 	Commit(ctx context.Context, lane LaneID, at Position, ch *Changes) error
 }
@@ -139,7 +141,7 @@ type OutboxReader interface {
 	// Outbox returns entries of the lane after the position, ascending, up to limit.
 	Outbox(ctx context.Context, lane LaneID, after int64, limit int) ([]OutboxRow, error)
 
-	// Cursors returns the cursor of every consumer of the lane.
+	// Cursors returns the cursor of every consumer of the lane, by ascending name.
 	Cursors(ctx context.Context, lane LaneID) ([]Cursor, error)
 }
 

@@ -25,6 +25,21 @@ type RoomSpan struct {
 	Members []chat.Member // member rows after the commit, each of those that changed, without Avatar, Data and Until
 }
 
+// Raise adds by to every rev of the entry that is smaller than below (Raiser).
+func (e *Entry) Raise(below, by chat.Rev) {
+	for i := range e.Rooms {
+		s := &e.Rooms[i]
+		if s.From < below {
+			s.From, s.To = s.From+by, s.To+by
+		}
+		for j := range s.Members {
+			if m := &s.Members[j]; m.Rev < below {
+				m.Rev += by
+			}
+		}
+	}
+}
+
 // Run is one or more successive revs of the same kind. The first concerns message
 // Seq, each other one the message after that of the rev before it; or none of them
 // concerns a message, and Seq is 0.

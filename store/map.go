@@ -1,6 +1,7 @@
 package store
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -13,6 +14,12 @@ type Map struct {
 	Version int64
 	Shards  []string // name of each shard: a file in the data dir, or a configured name
 	Owner   [chat.Slots]uint16
+
+	// Base is the rev on which rooms begin that have never been. It is 0, and raised
+	// with the revs of all rooms when the deployment was put back to an earlier state
+	// (Store.Rebase): no rev that was used before, in a history that is lost, is used
+	// again. A new map has that of the map before it.
+	Base chat.Rev
 }
 
 // NewMap spreads all slots evenly over the shards, in runs.
@@ -22,6 +29,25 @@ func NewMap(shards []string) *Map {
 		m.Owner[s] = uint16(s * len(shards) / chat.Slots)
 	}
 	return m
+}
+
+// mapBody is the stored form of a slot map, without its version.
+type mapBody struct {
+	Shards []string           `json:"shards"`
+	Owner  [chat.Slots]uint16 `json:"owner"`
+	Base   chat.Rev           `json:"base,omitempty"`
+}
+
+// Encode returns the map as control databases store it, beside its version.
+func (m *Map) Encode() ([]byte, error) { return json.Marshal(mapBody{m.Shards, m.Owner, m.Base}) }
+
+// DecodeMap reads what Encode has returned.
+func DecodeMap(version int64, body []byte) (*Map, error) {
+	var b mapBody
+	if err := json.Unmarshal(body, &b); err != nil {
+		return nil, fmt.Errorf("slot map %d: %w", version, err)
+	}
+	return &Map{Version: version, Shards: b.Shards, Owner: b.Owner, Base: b.Base}, nil
 }
 
 // Check reports what is wrong with the map, nil if nothing.
@@ -60,7 +86,7 @@ func (m *Map) With(names []string) *Map {
 
 // Without returns m without the shards, which own nothing.
 func (m *Map) Without(names []string) *Map {
-	next := &Map{Version: m.Version}
+	next := &Map{Version: m.Version, Base: m.Base}
 	index := make([]uint16, len(m.Shards))
 	for i, name := range m.Shards {
 		index[i] = uint16(len(next.Shards))

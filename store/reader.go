@@ -106,6 +106,18 @@ func (r *Reader) Cursors(ctx context.Context, lane LaneID) ([]Cursor, error) {
 	return ask(ctx, r, "cursors", func(ctx context.Context) ([]Cursor, error) { return r.driver.Cursors(ctx, lane) })
 }
 
+func (r *Reader) SlotRows(ctx context.Context, slot chat.Slot, after RowKey, limit, bytes int) (rows *Rows, next RowKey, err error) {
+	err = r.do(ctx, "slot_rows", func(ctx context.Context) (err error) {
+		rows, next, err = r.driver.SlotRows(ctx, slot, after, limit, bytes)
+		return err
+	})
+	return rows, next, err
+}
+
+func (r *Reader) RowsByKey(ctx context.Context, keys []RowKey) (*Rows, error) {
+	return ask(ctx, r, "rows_by_key", func(ctx context.Context) (*Rows, error) { return r.driver.RowsByKey(ctx, keys) })
+}
+
 // memberPage is how many rows EachMember reads at a time.
 const memberPage = 500
 

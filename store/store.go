@@ -51,6 +51,9 @@ func (s *Store) Shards() []*Shard { return s.shards }
 // ShardOf returns the number of the shard that owns the slot.
 func (s *Store) ShardOf(slot chat.Slot) int { return int(s.slots.Owner[slot]) }
 
+// Base is Map.Base.
+func (s *Store) Base() chat.Rev { return s.slots.Base }
+
 // Room returns the shard of a room, for reading.
 func (s *Store) Room(id chat.RoomID) *Reader { return &s.shards[s.ShardOf(id.Slot())].Reader }
 

@@ -186,8 +186,17 @@ type Changes struct {
 	Outbox    []byte // Entry.Encode, for the position the commit moves to; nil: no entry
 
 	// What moves between shards, after everything else and in this order.
-	Drop []RowKey // rows deleted by their keys; those that do not exist are passed over
-	Put  *Rows    // rows inserted or replaced, messages included; nil: none
+
+	// Drop deletes rows by their keys. Those that do not exist are passed over, and a
+	// key of no table is an error. A row goes alone: a message without its reactions.
+	Drop []RowKey
+
+	// Put inserts rows or replaces them in every column; nil: none. They are as
+	// SlotRows or RowsByKey have returned them, so that no two messages have the same
+	// room, author and key. A message with the room, author and key of a stored one
+	// with another Seq replaces that one as well: it is of an earlier room of that
+	// id, and the key may not stand twice.
+	Put *Rows
 }
 
 // RemovalRows is how many rows one Removal names at most.

@@ -225,10 +225,14 @@ func appendMyRoom(dst []byte, m *MyRoom) []byte {
 }
 
 func (r UsersReply) appendFields(dst []byte) []byte {
-	return appendArray(appendName(dst, "users"), r.Users, func(dst []byte, u *chat.User) []byte {
+	dst = appendArray(appendName(dst, "users"), r.Users, func(dst []byte, u *chat.User) []byte {
 		start := len(dst)
 		return openObject(UserReply{u}.appendFields(dst), start)
 	})
+	if r.More {
+		dst = appendBoolField(dst, "more", true)
+	}
+	return dst
 }
 
 func (r UserReply) appendFields(dst []byte) []byte {

@@ -265,7 +265,8 @@ func serverCases() []serverCase {
 	addAck("rooms ack with everything", RoomsReply{Rooms: []MyRoom{{Room: chat.Room{ID: "room1", Title: "Lobby", Topic: shop.Topic, Avatar: shop.Avatar, Data: shop.Data}, Role: chat.RoleMember}}},
 		ServerFrame{Rooms: []MyRoom{{Room: chat.Room{ID: "room1", Title: "Lobby", Topic: shop.Topic, Avatar: shop.Avatar, Data: shop.Data}, Role: chat.RoleMember}}})
 	people := []chat.User{{ID: "user1", Name: "User One", Avatar: "/avatars/1.png", Data: `{"vip":true}`}, {ID: "user2"}}
-	addAck("users ack", UsersReply{people}, ServerFrame{Users: people})
+	addAck("users ack", UsersReply{Users: people}, ServerFrame{Users: people})
+	addAck("users ack that is not all", UsersReply{Users: people, More: true}, ServerFrame{Users: people, More: true})
 	addAck("user ack", UserReply{&people[0]}, ServerFrame{User: "user1", Name: "User One", Avatar: "/avatars/1.png"})
 	addAck("room ack", RoomReply{&lobby}, ServerFrame{Room: "room1", Seq: 6, Rev: 12, MemberCount: 2, Info: told(0)})
 	addAck("set_member ack", MemberReply{&mallory}, ServerFrame{Room: "room1", Member: "user3", Name: "Three", Role: chat.RoleOwner, Rev: 11})

@@ -142,7 +142,10 @@ type MyRoom struct {
 }
 
 // UsersReply: what is known of users.
-type UsersReply struct{ Users []chat.User }
+type UsersReply struct {
+	Users []chat.User
+	More  bool // those that were asked for behind the last one are left out
+}
 
 // UserReply: what is known of a user (HTTP).
 type UserReply struct{ User *chat.User }

@@ -36,6 +36,11 @@ type cli struct {
 	Bench   benchVerb   `cmd:"" passthrough:"" help:"Measure a running node."`
 	Check   checkVerb   `cmd:"" help:"Verify the data of a stopped node."`
 	Rebuild rebuildVerb `cmd:"" help:"Rebuild the room lists of users, on a stopped node."`
+	Room    roomVerb    `cmd:"" help:"List, make, change and delete rooms of a running node."`
+	Member  memberVerb  `cmd:"" help:"Who is in a room, and as what: add, remove, ban."`
+	User    userVerb    `cmd:"" help:"Profiles, tokens and messages of users."`
+	Backup  backupVerb  `cmd:"" help:"Copy the data of a node, which may be running, or verify a copy."`
+	Restore restoreVerb `cmd:"" help:"Put a backup back as a new data dir."`
 	Version versionVerb `cmd:"" help:"Print the version."`
 }
 

@@ -45,13 +45,3 @@ func (h *Hosts) Knows(r *http.Request) bool {
 	}
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || h.names[host]
 }
-
-// Forwarded reports whether a proxy says that it has forwarded the request.
-func Forwarded(r *http.Request) bool {
-	for name := range r.Header {
-		if name == "Forwarded" || name == "X-Real-Ip" || name == "Via" || strings.HasPrefix(name, "X-Forwarded-") {
-			return true
-		}
-	}
-	return false
-}

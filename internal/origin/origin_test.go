@@ -133,13 +133,3 @@ func TestHosts(t *testing.T) {
 		}
 	}
 }
-
-func TestForwarded(t *testing.T) {
-	for name, want := range map[string]bool{
-		"Forwarded": true, "X-Forwarded-For": true, "X-Forwarded-Proto": true, "X-Real-Ip": true, "Via": true, "Accept": false,
-	} {
-		if got := Forwarded(&http.Request{Header: http.Header{name: {"x"}}}); got != want {
-			t.Errorf("%s: %v", name, got)
-		}
-	}
-}

@@ -39,7 +39,9 @@ func (db *database) packets(lane store.LaneID, at store.Position, ch *store.Chan
 	c.add(fence, at.Epoch, at.N, at.Next().N, int64(lane))
 	c.put(ch)
 	c.putOutbox(lane, at.Next().N, ch)
-	c.move(ch)
+	if err := c.move(ch); err != nil {
+		return nil, err
+	}
 	c.add(end)
 	return c.packets()
 }
@@ -91,11 +93,16 @@ const (
 
 // rows inserts n rows of a table; suffix says what to do with those that are there.
 func (c *commit) rows(t *sqldb.Table, suffix string, n int, row func(args []any, i int) []any) {
+	c.values(t, t.Insert(), suffix, n, row)
+}
+
+// values is rows with the beginning of the statement.
+func (c *commit) values(t *sqldb.Table, insert, suffix string, n int, row func(args []any, i int) []any) {
 	tuple := sqldb.Tuple(len(t.Columns))
 	for i := 0; i < n; {
 		args := make([]any, 0, min(n-i, rowsAtOnce)*len(t.Columns))
 		var text strings.Builder
-		text.WriteString(t.Insert())
+		text.WriteString(insert)
 		size := 0
 		for first := i; i < n && i < first+rowsAtOnce && size < bytesAtOnce; i++ {
 			if i > first {

@@ -80,13 +80,19 @@ func kindOf(err error) chat.Kind {
 
 var errClosed = errors.New("the database is closed")
 
-// fail makes err a *chat.Error. One that is that already stays as it is, nil stays nil.
+// fail makes err a *chat.Error that names the database. One that does so already stays
+// as it is, nil stays nil.
 func (db *database) fail(op string, err error) error {
 	if err == nil {
 		return nil
 	}
 	var own *chat.Error
 	if errors.As(err, &own) {
+		if own == err && own.Subject == "" {
+			named := *own
+			named.Op, named.Subject = "mysql."+op, db.o.Name
+			return &named
+		}
 		return err
 	}
 	kind := kindOf(err)

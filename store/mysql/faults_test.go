@@ -5,11 +5,13 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/internal/faultproxy"
 	"github.com/roomtide/roomtide/internal/testdb"
 	"github.com/roomtide/roomtide/store"
 	"github.com/roomtide/roomtide/store/sqldb"
@@ -102,32 +104,41 @@ func within(t testing.TB, d time.Duration) context.Context {
 	return c
 }
 
+// proxied is a shard behind a proxy.
+func proxied(t testing.TB) (*faultproxy.Proxy, sqldb.Options) {
+	t.Helper()
+	u, err := url.Parse(testdb.MariaDB(t))
+	must(t, err)
+	p := faultproxy.Start(t, u.Host)
+	u.Host = p.Addr()
+	return p, sqldb.Options{Name: "shard", DSN: u.String(), Node: "n1"}
+}
+
+// committed is in the answer to the last statement of a commit: it succeeded, the
+// transaction is over, and no other answer follows.
+const committed = "\x00\x00\x00\x02\x00\x00\x00"
+
 // TestLostAnswers loses a commit on its way to the server, and the server's answer to
 // one: the lane's owner finds out which it was, and nothing is written twice.
 func TestLostAnswers(t *testing.T) {
-	address := testdb.MariaDB(t)
-	p, dsn := newProxy(t, address)
-	direct := admin(t, address)
-	w := newSender(t, open(t, sqldb.Options{Name: "shard", DSN: dsn, Node: "n1"}))
+	p, o := proxied(t)
+	w := newSender(t, open(t, o))
 	must(t, w.try(ctx))
+	const text = "INSERT INTO roomtide_messages"
 	for range 3 {
-		p.set(loseQuestion)
-		wantKind(t, w.try(ctx), chat.Unavailable)
-		if w.settle() {
-			t.Fatal("a commit that never arrived was done")
+		for _, lose := range []func(string) <-chan struct{}{p.CutBefore, p.CutWithin} {
+			cut := lose(text)
+			wantKind(t, w.try(ctx), chat.Unavailable)
+			<-cut
+			if w.settle() {
+				t.Fatal("a commit that never arrived was done")
+			}
+			must(t, w.try(ctx))
 		}
-		must(t, w.try(ctx))
-
 		before := w.at
-		p.set(silent)
-		done := make(chan error, 1)
-		go func() { done <- w.s.Commit(ctx, 0, before, w.changes()) }()
-		for n := int64(0); n != before.N+1; {
-			must(t, direct.QueryRowContext(within(t, 10*time.Second), "SELECT position FROM roomtide_lanes WHERE lane = 0").Scan(&n))
-		}
-		p.cut()
-		wantKind(t, <-done, chat.Unavailable)
-		p.set(pass)
+		cut := p.CutAfter("COMMIT", committed)
+		wantKind(t, w.try(ctx), chat.Unavailable)
+		<-cut
 		if !w.settle() {
 			t.Fatal("a commit whose answer was lost was not done")
 		}
@@ -137,31 +148,40 @@ func TestLostAnswers(t *testing.T) {
 	w.verify()
 }
 
-// TestCutConnections cuts all connections between calls, which is not noticed, and
-// while readers ask.
+// TestCutConnections cuts all connections between calls, which is not noticed, and one
+// while a reader asks, which asks again.
 func TestCutConnections(t *testing.T) {
-	p, dsn := newProxy(t, testdb.MariaDB(t))
-	w := newSender(t, open(t, sqldb.Options{Name: "shard", DSN: dsn, Node: "n1"}))
+	p, o := proxied(t)
+	w := newSender(t, open(t, o))
 	must(t, w.try(ctx))
 	for range 3 {
-		p.cut()
+		p.Cut()
 		w.verify()
-		must(t, w.s.w.inTurn(ctx, func(conn) error { return nil }))
 		must(t, w.try(ctx))
-		p.set(loseAnswer)
-		w.verify() // asked again
+		cut := p.CutBefore("FROM roomtide_rooms")
+		w.verify()
+		<-cut
 	}
+	p.Refuse(true)
+	p.Cut()
+	_, err := w.s.Room(ctx, "r")
+	wantKind(t, err, chat.Unavailable)
+	wantKind(t, w.try(ctx), chat.Unavailable)
+	p.Refuse(false)
+	w.settle()
+	must(t, w.try(ctx))
+	w.verify()
 }
 
 // TestSilentServer has a server that accepts and never answers: every call ends by its
-// deadline, and work goes on when it is back.
+// deadline. When it is back, what was sent to it arrives late, and work goes on.
 func TestSilentServer(t *testing.T) {
-	p, dsn := newProxy(t, testdb.MariaDB(t))
-	w := newSender(t, open(t, sqldb.Options{Name: "shard", DSN: dsn, Node: "n1"}))
+	p, o := proxied(t)
+	w := newSender(t, open(t, o))
 	must(t, w.try(ctx))
-	p.set(silent)
+	p.Hold()
 	for name, call := range map[string]func(context.Context) error{
-		"Commit": w.try,
+		"Commit": func(c context.Context) error { return w.s.Commit(c, 0, w.at, w.changes()) },
 		"Load": func(c context.Context) error {
 			_, err := w.s.Load(c, &store.Need{Rooms: []chat.RoomID{"r"}})
 			return err
@@ -173,20 +193,24 @@ func TestSilentServer(t *testing.T) {
 	} {
 		began := time.Now()
 		err := call(within(t, 200*time.Millisecond))
-		if took := time.Since(began); took > 3*time.Second {
+		if took := time.Since(began); took > 5*time.Second {
 			t.Errorf("%s took %s", name, took)
 		}
 		wantKind(t, err, chat.Unavailable)
 	}
 	began := time.Now()
-	_, err := Open(ctx, sqldb.Options{Name: "other", DSN: dsn, ConnectTimeout: 200 * time.Millisecond}, true)
+	o.ConnectTimeout, o.Node = 200*time.Millisecond, ""
+	_, err := Open(ctx, o, true)
 	wantKind(t, err, chat.Unavailable)
-	if took := time.Since(began); took > 3*time.Second {
+	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("opening took %s", took)
 	}
-	p.set(pass)
+	p.Release()
 	w.settle()
-	must(t, w.try(ctx))
+	for err := w.try(ctx); err != nil; err = w.try(ctx) {
+		wantKind(t, err, chat.Fenced) // by what arrived late
+		w.settle()
+	}
 	w.verify()
 }
 

@@ -1,25 +1,32 @@
 package mysql
 
 import (
+	"fmt"
+	"strings"
+
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/store"
 	"github.com/roomtide/roomtide/store/sqldb"
 )
 
 // move writes what moves between shards.
-func (c *commit) move(ch *store.Changes) {
-	if len(ch.Drop) > 0 {
-		c.drop(ch.Drop)
+func (c *commit) move(ch *store.Changes) error {
+	if err := c.drop(ch.Drop); err != nil {
+		return err
 	}
 	if ch.Put != nil {
 		c.putRows(ch.Put)
 	}
+	return nil
 }
 
 // drop deletes rows of every table by their keys.
-func (c *commit) drop(keys []store.RowKey) {
+func (c *commit) drop(keys []store.RowKey) error {
 	by := map[store.Table][]store.RowKey{}
 	for _, k := range keys {
+		if k.Table < store.TableRooms || k.Table > store.TableAccess {
+			return fmt.Errorf("a row to delete is of table %d, which there is not", k.Table)
+		}
 		by[k.Table] = append(by[k.Table], k)
 	}
 	room := func(args []any, id string) []any { return append(args, int64(chat.RoomID(id).Slot()), id) }
@@ -46,18 +53,15 @@ func (c *commit) drop(keys []store.RowKey) {
 		off = append(off, store.ReactionKey{Room: chat.RoomID(k.ID), Seq: k.Seq, Emoji: k.A, User: chat.UserID(k.B)})
 	}
 	c.unreactKeys(off)
+	return nil
 }
 
-// putRows inserts or replaces rows. A message has a second unique key, that of its
-// sender: it is deleted and inserted, so that a row with another number and the same
-// key is an error and not what is replaced.
+// putRows inserts or replaces rows. Of messages it is REPLACE, which deletes what has the
+// same number, and what has the same key, before it inserts.
 func (c *commit) putRows(r *store.Rows) {
 	c.put(&store.Changes{
 		Rooms: r.Rooms, Members: r.Members, UserRooms: r.UserRooms, Users: r.Users, Access: r.Access, Reactions: r.Reactions, Online: r.Online,
 	})
-	c.delete(&sqldb.Messages, len(r.Messages), func(args []any, i int) []any {
-		m := &r.Messages[i]
-		return append(args, int64(m.Room.Slot()), string(m.Room), int64(m.Seq))
-	})
-	c.rows(&sqldb.Messages, "", len(r.Messages), func(args []any, i int) []any { return sqldb.MessageValues(args, &r.Messages[i]) })
+	replace := "REPLACE" + strings.TrimPrefix(sqldb.Messages.Insert(), "INSERT")
+	c.values(&sqldb.Messages, replace, "", len(r.Messages), func(args []any, i int) []any { return sqldb.MessageValues(args, &r.Messages[i]) })
 }

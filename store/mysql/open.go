@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -129,7 +128,7 @@ func (db *database) migrate(ctx context.Context, schema string) error {
 	pool := sql.OpenDB(db.connector)
 	err = sqldb.Migrate(ctx, pool, goose.DialectMySQL, db.d, schemas, "schema/"+schema, db.o.Log)
 	_, e := c.ExecContext(ctx, "DO RELEASE_LOCK(?)", name)
-	return errors.Join(err, e, pool.Close())
+	return firstErr(err, e, pool.Close())
 }
 
 // migrateWait is how long a node waits for another one that migrates.

@@ -11,7 +11,7 @@ import (
 
 // newDialect is how statements are written for tables with the prefix.
 func newDialect(prefix string) *sqldb.Dialect {
-	return &sqldb.Dialect{Prefix: prefix, Numbered: true, RowValues: true, Replace: replace, Pick: pick, Reacted: reacted}
+	return &sqldb.Dialect{Prefix: prefix, Numbered: true, RowValues: true, Lateral: true, Replace: replace, Pick: pick, Reacted: reacted}
 }
 
 // reacted finds the first users that chose an emoji by the index reactions_order.

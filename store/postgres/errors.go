@@ -23,6 +23,7 @@ const (
 	invalidPassword    = "28P01"
 	invalidCatalogName = "3D000"
 	insufficientRight  = "42501"
+	undefinedObject    = "42704"
 	diskFull           = "53100"
 	lockNotAvailable   = "55P03"
 	protocolViolation  = "08P01"

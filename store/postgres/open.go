@@ -216,6 +216,8 @@ func settings(config *pgx.ConnConfig) {
 	set("enable_seqscan", "off")
 	set("enable_hashjoin", "off")
 	set("enable_mergejoin", "off")
+	set("enable_bitmapscan", "off")
+	set("enable_sort", "off")
 	set("jit", "off")
 	set("default_transaction_isolation", "read committed")
 	// The server notices by itself that a node is gone, and gives its claim back.
@@ -241,6 +243,8 @@ func openError(o *sqldb.Options, err error) error {
 		return o.Invalid("the server does not accept the user or the password of the DSN", err)
 	case e.Code == invalidCatalogName:
 		return o.Invalid("the database of the DSN does not exist: CREATE DATABASE", err)
+	case e.Code == undefinedObject:
+		return o.Invalid("the server does not know a parameter of the DSN", err)
 	case e.Code == insufficientRight:
 		return o.Invalid("a right is missing", err)
 	case e.Code == protocolViolation && strings.Contains(e.Message, "startup parameter"):

@@ -55,31 +55,20 @@ func (c *Control) Deployment(ctx context.Context) (id string, err error) {
 	return id, err
 }
 
-// mapBody is the stored form of a slot map.
-type mapBody struct {
-	Shards []string           `json:"shards"`
-	Owner  [chat.Slots]uint16 `json:"owner"`
-}
-
 func (c *Control) Map(ctx context.Context) (*store.Map, error) {
-	var m store.Map
+	var version int64
 	var raw []byte
 	err := c.db.Ask(ctx, Question{
 		Text: "SELECT version, body FROM {slot_maps} ORDER BY version DESC LIMIT 1",
-		Row:  func(s Scanner) error { return s.Scan(&m.Version, &raw) },
+		Row:  func(s Scanner) error { return s.Scan(&version, &raw) },
 	})
 	if err == nil && raw == nil {
 		err = &chat.Error{Kind: chat.NotFound, Op: "sqldb.map", Subject: c.name, Err: missing("slot map")}
 	}
-	var body mapBody
-	if err == nil {
-		err = json.Unmarshal(raw, &body)
-	}
 	if err != nil {
 		return nil, err
 	}
-	m.Shards, m.Owner = body.Shards, body.Owner
-	return &m, nil
+	return store.DecodeMap(version, raw)
 }
 
 // SaveMap inserts the map under its version, which is the next one: of several that do
@@ -88,7 +77,7 @@ func (c *Control) SaveMap(ctx context.Context, m *store.Map) error {
 	if err := m.Check(); err != nil {
 		return err
 	}
-	raw, err := json.Marshal(mapBody{m.Shards, m.Owner})
+	raw, err := m.Encode()
 	if err != nil {
 		return err
 	}

@@ -68,8 +68,8 @@ func (d *delta) from() chat.Rev { return max(d.after, 0) }
 // common are the questions that do not depend on how far away the rev is.
 func (d *delta) common() []Question {
 	d.under = reactions{}
-	d.created = run{room: d.room, space: d.space}
-	d.changed = run{room: d.room, space: d.space}
+	d.created = run{d: d.r.d, room: d.room, space: d.space}
+	d.changed = run{d: d.r.d, room: d.room, space: d.space}
 	after, limit := int64(d.after), d.limit()
 	space := d.space
 	members := Question{Text: membersAfter, Args: append(roomArgs(d.room), after, limit), Row: func(s Scanner) error {
@@ -95,7 +95,7 @@ func (d *delta) near(ctx context.Context, db Asker) error {
 	changed := reactions{}
 	err := db.Ask(ctx, append(d.common(),
 		d.created.question("m"+newest+" AND m.created_rev > ? ORDER BY m.seq LIMIT ?", append(args, int64(d.after), d.limit())...),
-		d.under.question(d.r.d, d.room, underSome+"c"+newest, append(roomArgs(d.room), args...)...),
+		d.under.question(d.room, d.r.d.under("c"+newest), append(roomArgs(d.room), args...)...),
 		d.askChanged(changed))...)
 	maps.Copy(d.under, changed)
 	return err
@@ -103,8 +103,8 @@ func (d *delta) near(ctx context.Context, db Asker) error {
 
 // askChanged asks for the reactions of changed messages.
 func (d *delta) askChanged(found reactions) Question {
-	room := roomArgs(d.room)
-	return found.question(d.r.d, d.room, underChanged, append(append(room, int64(d.after), d.limit()), room...)...)
+	text, args := d.r.d.underChanged(d.room, int64(d.after), d.limit())
+	return found.question(d.room, text, args...)
 }
 
 // probes is how many revs of creation one round trip looks at.
@@ -131,7 +131,7 @@ func (d *delta) far(ctx context.Context, db Asker) error {
 	args := append(roomArgs(d.room), int64(low), int64(high)+d.limit())
 	err := db.Ask(ctx,
 		d.created.question("m.seq > ? AND m.created_rev > ? ORDER BY m.seq LIMIT ?", int64(low), int64(d.after), d.limit()),
-		d.under.question(d.r.d, d.room, underSome+"c.seq > ? AND c.seq <= ?", args...),
+		d.under.question(d.room, d.r.d.under("c.seq > ? AND c.seq <= ?"), args...),
 		d.askChanged(changed))
 	maps.Copy(d.under, changed)
 	return err

@@ -15,6 +15,11 @@ type Dialect struct {
 	// RowValues: (a, b) > (?, ?) is one range of an index. Otherwise it is written out.
 	RowValues bool
 
+	// Lateral: what is read for each row of another table is written as a LATERAL
+	// subquery, so that the planner cannot begin with it. Otherwise it is a JOIN, of
+	// which the optimizer knows that one side is one row.
+	Lateral bool
+
 	// Replace is what follows INSERT … VALUES so that a row with the same key gets
 	// the values of the columns.
 	Replace func(key, columns []string) string

@@ -11,12 +11,23 @@ import (
 	"github.com/roomtide/roomtide/store"
 )
 
-// messages is the beginning of a statement that reads messages of one room r.
-const messages = "SELECT " + messageColumns + " FROM {messages} m JOIN {rooms} r ON r.slot = m.slot AND r.room_id = m.room_id " +
-	"WHERE m.slot = ? AND m.room_id = ? AND "
+// messages is the statement that reads messages of one room r, whose key is before the
+// arguments of the condition.
+func (d *Dialect) messages(where string) string {
+	if d.Lateral {
+		return "SELECT x.* FROM " + oneRoom + " CROSS JOIN LATERAL (SELECT " + messageColumns +
+			" FROM {messages} m WHERE m.slot = r.slot AND m.room_id = r.room_id AND " + where + ") x"
+	}
+	return "SELECT " + messageColumns + " FROM {messages} m JOIN {rooms} r ON r.slot = m.slot AND r.room_id = m.room_id " +
+		"WHERE m.slot = ? AND m.room_id = ? AND " + where
+}
+
+// oneRoom is the row r of a room.
+const oneRoom = "(SELECT * FROM {rooms} WHERE slot = ? AND room_id = ?) r"
 
 // run is a list of messages that is read while there is space.
 type run struct {
+	d     *Dialect
 	room  chat.RoomID
 	space store.Space // by their size without reactions
 	ms    []chat.Message
@@ -26,7 +37,7 @@ type run struct {
 // question reads the messages of the room for which the condition holds.
 func (r *run) question(where string, args ...any) Question {
 	space := r.space
-	return Question{Text: messages + where, Args: append(roomArgs(r.room), args...), Row: func(s Scanner) error {
+	return Question{Text: r.d.messages(where), Args: append(roomArgs(r.room), args...), Row: func(s Scanner) error {
 		if r.more {
 			return nil
 		}
@@ -54,22 +65,45 @@ type reacted struct {
 	first int64
 }
 
-// The reactions under messages of a room r, and under the messages that have changed
-// after a rev.
-const (
-	underSome    = "JOIN {rooms} r ON r.slot = c.slot AND r.room_id = c.room_id WHERE c.slot = ? AND c.room_id = ? AND "
-	underChanged = "JOIN (SELECT seq FROM {messages} WHERE slot = ? AND room_id = ? AND changed_rev > ? ORDER BY changed_rev LIMIT ?) x " +
-		"ON x.seq = c.seq WHERE c.slot = ? AND c.room_id = ?"
-)
+// under is the statement that reads the reactions c of one room r, whose key is before
+// the arguments of the condition.
+func (d *Dialect) under(where string) string {
+	if d.Lateral {
+		return "SELECT x.* FROM " + oneRoom + d.lateralReactions(where)
+	}
+	return "SELECT " + d.reacted() + " FROM {reaction_counts} c JOIN {rooms} r ON r.slot = c.slot AND r.room_id = c.room_id " +
+		"WHERE c.slot = ? AND c.room_id = ? AND " + where
+}
+
+// underChanged is the statement that reads the reactions under the messages of a room
+// that have changed after a rev, up to a number of them.
+func (d *Dialect) underChanged(room chat.RoomID, after, limit int64) (string, []any) {
+	const changed = " FROM {messages} WHERE slot = ? AND room_id = ? AND changed_rev > ? ORDER BY changed_rev LIMIT ?)"
+	args := append(roomArgs(room), after, limit)
+	if d.Lateral {
+		return "SELECT x.* FROM (SELECT slot, room_id, seq" + changed + " r" + d.lateralReactions("c.seq = r.seq"), args
+	}
+	return "SELECT " + d.reacted() + " FROM {reaction_counts} c JOIN (SELECT seq" + changed + " x ON x.seq = c.seq " +
+		"WHERE c.slot = ? AND c.room_id = ?", append(args, roomArgs(room)...)
+}
+
+func (d *Dialect) lateralReactions(where string) string {
+	return " CROSS JOIN LATERAL (SELECT " + d.reacted() + " FROM {reaction_counts} c WHERE c.slot = r.slot AND c.room_id = r.room_id AND " +
+		where + " OFFSET 0) x"
+}
+
+// reacted are the columns of a row of {reaction_counts} c.
+func (d *Dialect) reacted() string {
+	if d.Reacted != "" {
+		return "c.room_id, c.seq, c.emoji, c.n, " + d.Reacted
+	}
+	return "c.room_id, c.seq, c.emoji, c.n, c.first_ts, c.first_users"
+}
 
 // question reads reactions of one room. A line end is in no id.
-func (rs reactions) question(d *Dialect, room chat.RoomID, which string, args ...any) Question {
-	columns := d.Reacted
-	if columns == "" {
-		columns = "c.first_ts, c.first_users"
-	}
+func (rs reactions) question(room chat.RoomID, text string, args ...any) Question {
 	return Question{
-		Text: "SELECT c.room_id, c.seq, c.emoji, c.n, " + columns + " FROM {reaction_counts} c " + which,
+		Text: text,
 		Args: args,
 		Row: func(s Scanner) error {
 			var (
@@ -128,21 +162,21 @@ func inOrder(list []reacted) []chat.Reaction {
 func (r *Reader) Messages(ctx context.Context, room chat.RoomID, p store.Page) (ms []chat.Message, more bool, err error) {
 	items := max(p.Limit, 0)
 	limit := int64(items) + 1
-	page := run{room: room, space: store.Space{Items: items, Bytes: p.Bytes}}
+	page := run{d: r.d, room: room, space: store.Space{Items: items, Bytes: p.Bytes}}
 	found, under := false, reactions{}
 	qs := r.pickRooms([]chat.RoomID{room}, func(got *chat.Room) { found = !got.Deleted })
 	if p.After != 0 {
 		after := int64(max(p.After, 0))
 		high := after + min(limit, math.MaxInt64-after)
 		qs = append(qs, page.question("m.seq > ? ORDER BY m.seq LIMIT ?", after, limit),
-			under.question(r.d, room, underSome+"c.seq > ? AND c.seq <= ?", append(roomArgs(room), after, high)...))
+			under.question(room, r.d.under("c.seq > ? AND c.seq <= ?"), append(roomArgs(room), after, high)...))
 	} else {
 		before := int64(p.Before)
 		if before <= 0 {
 			before = math.MaxInt64 // the newest
 		}
 		qs = append(qs, page.question("m.seq < ? ORDER BY m.seq DESC LIMIT ?", before, limit),
-			under.question(r.d, room, underSome+"c.seq < ? AND c.seq > LEAST(?, r.last_seq) - ?", append(roomArgs(room), before, before-1, limit)...))
+			under.question(room, r.d.under("c.seq < ? AND c.seq > LEAST(?, r.last_seq) - ?"), append(roomArgs(room), before, before-1, limit)...))
 	}
 	if err := r.db.Ask(ctx, qs...); err != nil || !found {
 		return nil, false, err

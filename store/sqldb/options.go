@@ -90,7 +90,7 @@ func (o *Options) URL(schemes ...string) (*url.URL, error) {
 // Masked is the DSN without its password, to be shown.
 func Masked(dsn string) string {
 	u, err := url.Parse(dsn)
-	if err != nil {
+	if err != nil || u.Scheme == "" || u.Opaque != "" {
 		scheme, _, ok := strings.Cut(dsn, "://")
 		if !ok {
 			return "…"

@@ -89,8 +89,11 @@ func (r *Reader) Rooms(ctx context.Context, ids []chat.RoomID) ([]chat.Room, err
 func (r *Reader) Heads(ctx context.Context, ids []chat.RoomID) ([]store.Head, error) {
 	rooms, last := map[chat.RoomID]chat.Room{}, map[chat.RoomID]*chat.Message{}
 	qs := r.pickRooms(ids, func(got *chat.Room) { rooms[got.ID] = *got })
-	qs = append(qs, pick(r.d, messageColumns,
-		"{rooms} r JOIN {messages} m ON m.slot = r.slot AND m.room_id = r.room_id AND m.seq = r.last_seq",
+	newest := "{rooms} r JOIN {messages} m ON m.slot = r.slot AND m.room_id = r.room_id AND m.seq = r.last_seq"
+	if r.d.Lateral {
+		newest = "{rooms} r CROSS JOIN LATERAL (SELECT * FROM {messages} m WHERE m.slot = r.slot AND m.room_id = r.room_id AND m.seq = r.last_seq OFFSET 0) m"
+	}
+	qs = append(qs, pick(r.d, messageColumns, newest,
 		[]Column{{Name: "r.slot"}, {Name: "r.room_id", Kind: ID}}, ids, roomArgs, func(s Scanner) (chat.RoomID, error) {
 			m := new(chat.Message)
 			err := scanMessage(s, m)

@@ -10,8 +10,9 @@ import (
 )
 
 const (
-	findAccess = "SELECT not_before, claimed FROM user_access WHERE slot = ? AND user_id = ?"
-	setAccess  = `INSERT INTO user_access (slot, user_id, not_before, claimed) VALUES (?, ?, ?, ?)
+	accessColumns = "not_before, claimed"
+	findAccess    = "SELECT " + accessColumns + " FROM user_access WHERE slot = ? AND user_id = ?"
+	setAccess     = `INSERT INTO user_access (slot, user_id, not_before, claimed) VALUES (?, ?, ?, ?)
 		ON CONFLICT (slot, user_id) DO UPDATE SET not_before = excluded.not_before, claimed = excluded.claimed`
 )
 

@@ -31,7 +31,8 @@ const (
 		ON CONFLICT (slot, user_id, room_id) DO UPDATE SET role = excluded.role, rev = excluded.rev,
 			read_seq = excluded.read_seq`
 
-	insertMessage = `INSERT INTO messages (slot, room_id, seq, created_rev, changed_rev, user_id, ts, text, key, digest,
+	insertMessage     = "INSERT" + insertMessageInto
+	insertMessageInto = ` INTO messages (slot, room_id, seq, created_rev, changed_rev, user_id, ts, text, key, digest,
 		reply_to, data, edited, deleted, name) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	updateMessage = `UPDATE messages SET changed_rev = ?, text = ?, data = ?, edited = ?, deleted = ?
 		WHERE slot = ? AND room_id = ? AND seq = ?`
@@ -72,6 +73,7 @@ func (s *Shard) Commit(ctx context.Context, lane store.LaneID, at store.Position
 		}
 		for _, put := range []func(*writer, *store.Changes) error{
 			putRooms, putMembers, putNew, putChanged, putReactions, putUserRooms, putUsers, putAccess, putOnline, putRemovals,
+			putMoved,
 		} {
 			if err := put(w, ch); err != nil {
 				return err
@@ -106,20 +108,25 @@ func putMembers(w *writer, ch *store.Changes) error {
 
 func putNew(w *writer, ch *store.Changes) error {
 	for i := range ch.Insert {
-		m := &ch.Insert[i]
-		var key, changed any // NULL unless there is one
-		if m.Key != "" {
-			key = m.Key
-		}
-		if m.Rev != m.Created {
-			changed = int64(m.Rev)
-		}
-		if _, err := w.exec(insertMessage, int64(m.Room.Slot()), string(m.Room), int64(m.Seq), int64(m.Created), changed,
-			string(m.User), m.Time, m.Text, key, m.Digest, int64(m.ReplyTo), m.Data, m.Edited, m.Deleted, m.Name); err != nil {
+		if err := putMessage(w, insertMessage, &ch.Insert[i]); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// putMessage runs a statement that writes all of a message.
+func putMessage(w *writer, statement string, m *chat.Message) error {
+	var key, changed any // NULL unless there is one
+	if m.Key != "" {
+		key = m.Key
+	}
+	if m.Rev != m.Created {
+		changed = int64(m.Rev)
+	}
+	_, err := w.exec(statement, int64(m.Room.Slot()), string(m.Room), int64(m.Seq), int64(m.Created), changed,
+		string(m.User), m.Time, m.Text, key, m.Digest, int64(m.ReplyTo), m.Data, m.Edited, m.Deleted, m.Name)
+	return err
 }
 
 func putChanged(w *writer, ch *store.Changes) error {

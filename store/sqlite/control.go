@@ -48,37 +48,27 @@ func (c *Control) Deployment(ctx context.Context) (id string, err error) {
 	return id, err
 }
 
-// mapBody is the stored form of a slot map.
-type mapBody struct {
-	Shards []string           `json:"shards"`
-	Owner  [chat.Slots]uint16 `json:"owner"`
-}
+const newestMap = "SELECT version, body FROM slot_maps ORDER BY version DESC LIMIT 1"
 
 func (c *Control) Map(ctx context.Context) (*store.Map, error) {
-	var (
-		m    store.Map
-		raw  []byte
-		body mapBody
-	)
-	err := c.db.r.QueryRowContext(ctx, "SELECT version, body FROM slot_maps ORDER BY version DESC LIMIT 1").Scan(&m.Version, &raw)
+	var version int64
+	var raw []byte
+	err := c.db.r.QueryRowContext(ctx, newestMap).Scan(&version, &raw)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, notFound("map", "slot map")
 	}
+	var m *store.Map
 	if err == nil {
-		err = json.Unmarshal(raw, &body)
+		m, err = store.DecodeMap(version, raw)
 	}
-	if err != nil {
-		return nil, c.db.fail("map", err)
-	}
-	m.Shards, m.Owner = body.Shards, body.Owner
-	return &m, nil
+	return m, c.db.fail("map", err)
 }
 
 func (c *Control) SaveMap(ctx context.Context, m *store.Map) error {
 	if err := m.Check(); err != nil {
 		return err
 	}
-	raw, err := json.Marshal(mapBody{m.Shards, m.Owner})
+	raw, err := m.Encode()
 	if err != nil {
 		return c.db.fail("save_map", err)
 	}

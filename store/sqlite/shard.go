@@ -17,6 +17,7 @@ package sqlite
 import (
 	"context"
 	"log/slog"
+	"slices"
 
 	"github.com/roomtide/roomtide/store"
 )
@@ -26,6 +27,8 @@ type Shard struct {
 	db   *database
 	find finds // on the reading connections
 	list lists // on the reading connections
+
+	slots slotQueries // on the reading connections
 }
 
 var _ store.Driver = (*Shard)(nil)
@@ -38,7 +41,7 @@ func Open(ctx context.Context, path string, log *slog.Logger) (*Shard, error) {
 		return nil, err
 	}
 	s := &Shard{db: db}
-	if err := prepare(ctx, db.r, append(s.find.queries(), s.list.queries()...)); err != nil {
+	if err := prepare(ctx, db.r, slices.Concat(s.find.queries(), s.list.queries(), s.slots.queries())); err != nil {
 		return nil, db.abandon(err)
 	}
 	return s, nil

@@ -10,8 +10,9 @@ import (
 )
 
 const (
-	findUser = "SELECT name, avatar, data, named FROM users WHERE slot = ? AND user_id = ?"
-	putUser  = `INSERT INTO users (slot, user_id, name, avatar, data, named) VALUES (?, ?, ?, ?, ?, ?)
+	userColumns = "name, avatar, data, named"
+	findUser    = "SELECT " + userColumns + " FROM users WHERE slot = ? AND user_id = ?"
+	putUser     = `INSERT INTO users (slot, user_id, name, avatar, data, named) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT (slot, user_id) DO UPDATE SET name = excluded.name, avatar = excluded.avatar,
 			data = excluded.data, named = excluded.named`
 )

@@ -368,6 +368,8 @@ func cancelledCalls(d *store.Shard, at store.Position) map[string]error {
 	_, errs["UserRoom"] = d.UserRoom(c, "ann", "r")
 	_, errs["Cursors"] = d.Cursors(c, 0)
 	errs["EachMember"] = d.EachMember(c, func(chat.Member) error { return nil })
+	_, _, errs["SlotRows"] = d.SlotRows(c, 1, store.RowKey{}, 1, 0)
+	_, errs["RowsByKey"] = d.RowsByKey(c, []store.RowKey{{Table: store.TableRooms, ID: "r"}})
 	_, errs["Check"] = d.Check(c)
 	return errs
 }

@@ -19,7 +19,8 @@ import (
 
 // Harness is how the suite gets drivers.
 type Harness struct {
-	// Open returns an empty shard, and closes it when the test ends.
+	// Open returns an empty shard, and closes it when the test ends. A test may open
+	// several.
 	Open func(t *testing.T) store.Driver
 	// Reopen closes d and opens the same data again.
 	Reopen func(t *testing.T, d store.Driver) store.Driver
@@ -67,11 +68,27 @@ func Run(t *testing.T, h Harness) {
 		{"Readers", checkReaders},
 		{"Cancelled", checkCancelled},
 		{"Whole", checkWhole},
+		{"SlotRows", checkSlotRows},
+		{"RowsByKey", checkRowsByKey},
+		{"PutReplaces", checkPutReplaces},
+		{"PutKeys", checkPutKeys},
+		{"Drop", checkDrop},
+		{"DropAndPut", checkDropAndPut},
+		{"RaiseRevs", checkRaiseRevs},
 	}
 	for _, c := range checks {
 		t.Run(c.name, func(t *testing.T) { c.run(t, h.open(t)) })
 	}
 	t.Run("Durable", func(t *testing.T) { checkDurable(t, h) })
+	t.Run("Put", func(t *testing.T) { checkPut(t, h) })
+	t.Run("CopyModel", func(t *testing.T) {
+		from, to := h.open(t), h.open(t)
+		n := 0
+		rapid.Check(t, func(rt *rapid.T) {
+			n++
+			checkCopyModel(rt, from, to, n)
+		})
+	})
 	t.Run("DeltaModel", func(t *testing.T) {
 		d := h.open(t)
 		n := 0

@@ -32,6 +32,7 @@ var rooms = []chat.RoomID{"room1", "room2", "room3"}
 type workload struct {
 	t    *testing.T
 	addr string
+	as   string // before the names of its users
 	rec  *consistency.Recorder
 
 	stop     chan struct{} // closed: nothing new is sent
@@ -80,9 +81,9 @@ func (w *workload) dial(user string) *client.Client {
 
 func (w *workload) start() {
 	for i := range writers {
-		name := fmt.Sprint("writer", i)
+		name := fmt.Sprint(w.as, "writer", i)
 		w.writing.Go(func() { w.write(name, uint64(i)) })
-		w.watching.Go(func() { w.watch(fmt.Sprint("watcher", i), i%2 == 1) })
+		w.watching.Go(func() { w.watch(fmt.Sprint(w.as, "watcher", i), i%2 == 1) })
 	}
 }
 
@@ -297,7 +298,7 @@ func (w *workload) finish() consistency.Final {
 	w.sendAgain()
 	final, end := consistency.Final{}, map[chat.RoomID]chat.Seq{}
 	for i := range writers {
-		w.readAs(fmt.Sprint("writer", i), final)
+		w.readAs(fmt.Sprint(w.as, "writer", i), final)
 	}
 	for _, room := range rooms {
 		end[room] = chat.Seq(len(final[room]))
@@ -306,7 +307,7 @@ func (w *workload) finish() consistency.Final {
 	w.watching.Wait()
 	for i := range writers {
 		for _, room := range rooms {
-			w.rec.CaughtUp(fmt.Sprint("watcher", i), room)
+			w.rec.CaughtUp(fmt.Sprint(w.as, "watcher", i), room)
 		}
 	}
 	return final
@@ -318,7 +319,7 @@ func (w *workload) sendAgain() {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	for i := range writers {
-		user := fmt.Sprint("writer", i)
+		user := fmt.Sprint(w.as, "writer", i)
 		c := w.dial(user)
 		for _, s := range w.sent {
 			if s.user != user {
@@ -387,7 +388,7 @@ func (w *workload) createRooms() {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	for i := range writers {
-		c := w.dial(fmt.Sprint("writer", i))
+		c := w.dial(fmt.Sprint(w.as, "writer", i))
 		for _, room := range rooms {
 			if _, err := c.Join(ctx, room, client.JoinOptions{}); err != nil {
 				w.t.Fatal(err)

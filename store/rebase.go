@@ -1,0 +1,72 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/roomtide/roomtide/chat"
+)
+
+// A Raiser is a Driver whose database may have been put back to an earlier state, from
+// a backup.
+type Raiser interface {
+	// RaiseRevs adds by to every rev in the shard that is smaller than below, which all
+	// are beyond afterwards: those of rooms (Floor and InfoRev too), members, messages,
+	// outbox entries, and users' rooms but for rev 0, which is that of no member row. It raises the epochs of the lanes to below at least, so that no owner of
+	// the lost state can commit, and forgets who was online. Everything happens in one
+	// transaction, or what was done is found again: the same call once more changes
+	// nothing. It may take as long as it needs.
+	RaiseRevs(ctx context.Context, below, by chat.Rev) error
+}
+
+// revsPerSecond is how many changes of one room a second are allowed for, on average,
+// between the moment of a backup and the next restore.
+const revsPerSecond = 1 << 14
+
+// baseEpoch is where BaseAt begins to count: 2026-01-01.
+var baseEpoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// BaseAt is the Base of a deployment that is put back to an earlier state at that time.
+// It grows faster than the revs of any room, so that it is beyond all that were
+// handed out before, in whatever history; and it stays below 2^53, up to which
+// JavaScript counts, for as long as anybody can care.
+func BaseAt(now time.Time) chat.Rev {
+	return chat.Rev(now.Sub(baseEpoch)/time.Second) * revsPerSecond
+}
+
+// Rebase makes it safe to go on from an earlier state of the databases, which a backup
+// held: it moves the revs of all rooms up by so much that every rev which a client can
+// have from the lost history, and from before, is behind the beginning of its room
+// (Room.Floor). Such a client is told to start over (chat.Delta.Reset), instead of
+// getting changes of the new history after those of the lost one. Rooms that the backup
+// does not know, and that are made again, begin beyond too.
+//
+// The node is stopped. The Store is used for nothing else, and opened again afterwards.
+// A Rebase that was interrupted is finished by the next one with the same base. Invalid
+// if a shard cannot do it, or the base is not beyond all revs.
+func (s *Store) Rebase(ctx context.Context, base chat.Rev) error {
+	m := *s.slots
+	by := base - m.Base
+	if by <= 0 {
+		return &chat.Error{Kind: chat.Invalid, Op: "store.rebase", Subject: "control",
+			Text: fmt.Sprintf("the revs of this deployment begin at %d already: is the clock right?", m.Base)}
+	}
+	raisers := make([]Raiser, len(s.shards))
+	for i, d := range s.shards {
+		r, ok := d.driver.(Raiser)
+		if !ok {
+			return &chat.Error{Kind: chat.Invalid, Op: "store.rebase", Subject: d.name,
+				Text: fmt.Sprintf("the database of the shard %s cannot be moved on after a restore", d.name)}
+		}
+		raisers[i] = r
+	}
+	for i, r := range raisers {
+		err := s.shards[i].unbounded(ctx, "raise_revs", func(ctx context.Context) error { return r.RaiseRevs(ctx, base, by) })
+		if err != nil {
+			return err
+		}
+	}
+	m.Version, m.Base = m.Version+1, base
+	return s.Control.SaveMap(ctx, &m)
+}

@@ -53,7 +53,7 @@ var floors = []floor{
 		{"backup", "copies of databases with a manifest: written, verified, put back"},
 		{"consistency", "decides from what clients saw whether promises were kept"},
 		{"socketio/clientfiles", "the browser's client of Socket.IO, embedded"},
-		{"engineio", "the Engine.IO protocol, for anyone"},
+		{"engineio", "the Engine.IO protocol, for any program"},
 	}},
 	{"SQL", "what drivers of databases over a network share", []row{
 		{"store/sqldb", "tables, columns, questions and rules of SQL shards, for their engines"},
@@ -68,7 +68,7 @@ var floors = []floor{
 	{"speakers", "who talks, and in which protocol", []row{
 		{"identity", "users, guests, back ends and their tokens and keys"},
 		{"client", "the Go client"},
-		{"socketio", "the Socket.IO protocol on top of Engine.IO, for anyone"},
+		{"socketio", "the Socket.IO protocol on top of Engine.IO, for any program"},
 	}},
 	{"write and fan out", "the two halves of a message's road", []row{
 		{"lane", "the only way a durable change enters a room: decide and commit"},

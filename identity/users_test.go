@@ -112,7 +112,7 @@ func TestEndedTokens(t *testing.T) {
 	}
 }
 
-// What cannot be looked up admits nobody, and says when to come back.
+// What cannot be looked up admits no client, and says when to come back.
 func TestUsersCannotBeLookedUp(t *testing.T) {
 	v, kept := withUsers(t)
 	kept.err = &chat.Error{Kind: chat.Busy, RetryAfter: 7}

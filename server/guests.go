@@ -41,7 +41,7 @@ var (
 // as a guest.
 //
 // With "auto" a node that listens on loopback is open to this machine alone, and a
-// proxy is how everybody else gets there. The name in the Host header is judged too:
+// proxy is how clients of other machines get there. The name in the Host header is judged too:
 // a page whose own name points at this node (DNS rebinding) has a name that is not
 // one of the node's, and so has a proxy that adds no header and passes on its own.
 func (g *guests) refuse(r *http.Request) error {

@@ -56,7 +56,7 @@ func settled(t *testing.T, s *Server) {
 	}
 }
 
-// Who is online is recorded in the store by way of the lanes, and what a node has
+// The users online are recorded in the store by way of the lanes, and what a node has
 // recorded is removed when it starts again.
 func TestOnlineInTheStore(t *testing.T) {
 	cfg := settings(t)
@@ -181,7 +181,7 @@ func TestPutOutIsNotOnline(t *testing.T) {
 	}
 	s.presence.Enter("r", "ann")
 	s.presence.Enter("r", "bob")
-	// Somebody has to sit in the room for the hub to hear of it.
+	// The hub hears of a room only while a connection is in it.
 	c := s.hub.Attach(silent{}, lines{})
 	defer c.Detach()
 	if err := c.Subscribe("r"); err != nil {

@@ -12,7 +12,7 @@ import (
 // Proxies are the networks whose X-Forwarded-For is believed.
 type Proxies []netip.Prefix
 
-// Client returns who is asking: the peer of the TCP connection, or behind
+// Client returns the address of the client: the peer of the TCP connection, or behind
 // trusted proxies the last address in X-Forwarded-For that is not one of them.
 func (ps Proxies) Client(r *http.Request) netip.Addr {
 	addr := Peer(r)

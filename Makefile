@@ -9,7 +9,7 @@ ARGS     ?=
 # Where scripts/need puts Go if the system has none, or an old one.
 export PATH := $(CURDIR)/.tools/go/bin:$(PATH)
 
-.PHONY: help run build test check generate bench bench-fanout fuzz clean go
+.PHONY: help run build test check generate bench bench-fanout bench-sql fuzz clean go
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +49,10 @@ bench-fanout: build ## the fan-out figures beside both floors and Socket.IO on N
 	@scripts/need node npm
 	npm install --no-save --no-package-lock --no-audit --no-fund --silent --prefix .tools/node socket.io@4.8.3
 	./bin/roomtide bench fanout fanout5k rooms rate idle10k storm slow --floors --node .tools/node $(ARGS)
+
+bench-sql: ## MariaDB and PostgreSQL beside their bare drivers, and the newest page of a long room
+	@scripts/need go mariadb postgresql
+	go test -count=1 -v -timeout 60m -run '^Test(Appends|Latest|Rooms)$$' ./test/sqlbench -args -figures
 
 fuzz: go ## run every fuzz target for FUZZTIME
 	scripts/fuzz $(FUZZTIME)

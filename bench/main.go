@@ -13,6 +13,7 @@ type options struct {
 	scenarios []Scenario
 	addr      string // "" for a server that the bench starts
 	pid       int
+	database  int // process id of a database server
 	floors    bool
 	node      string // directory of Node packages with socket.io
 	json      bool

@@ -25,7 +25,7 @@ func run(ctx context.Context, o options, s Scenario, rival string) (*Result, err
 		err = r.onChild(ctx, c, rival)
 		return r, errors.Join(err, c.stop())
 	}
-	return r, r.measure(ctx, newLoad(s, o.addr, ""), o.pid)
+	return r, r.measure(ctx, newLoad(s, o.addr, ""), o.pid, o.database)
 }
 
 func (r *Result) onChild(ctx context.Context, c *child, rival string) error {
@@ -36,11 +36,12 @@ func (r *Result) onChild(ctx context.Context, c *child, rival string) error {
 		return err
 	}
 	first.close()
-	return r.measure(ctx, newLoad(r.Scenario, c.addr, rival), c.cmd.Process.Pid)
+	return r.measure(ctx, newLoad(r.Scenario, c.addr, rival), c.cmd.Process.Pid, 0)
 }
 
 // measure connects all members, runs the scenario and fills in the result.
-func (r *Result) measure(ctx context.Context, l *load, pid int) error {
+// database is the process id of a database server, or 0.
+func (r *Result) measure(ctx context.Context, l *load, pid, database int) error {
 	defer l.close()
 	empty, err := settled(pid)
 	if err != nil {
@@ -62,6 +63,10 @@ func (r *Result) measure(ctx context.Context, l *load, pid int) error {
 	}
 	r.RSSPerConn = max(0, before.rss-empty.rss) / int64(len(l.members))
 	self, err := usageOf(os.Getpid())
+	if err != nil {
+		return err
+	}
+	beforeDB, err := familyCPU(database)
 	if err != nil {
 		return err
 	}
@@ -90,6 +95,11 @@ func (r *Result) measure(ctx context.Context, l *load, pid int) error {
 	if err != nil {
 		return err
 	}
+	afterDB, err := familyCPU(database)
+	if err != nil {
+		return err
+	}
+	r.DatabaseCPU = afterDB - beforeDB
 	r.RSS = after.rss
 	if r.Scenario.Idle {
 		r.RSSPerIdle = max(0, after.rss-empty.rss) / int64(len(l.members))

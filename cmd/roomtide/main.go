@@ -172,7 +172,7 @@ func words(err error) string {
 	case !errors.As(err, &e) || e.Text == "":
 		return err.Error()
 	case e.Err != nil:
-		return e.Text + " (" + e.Err.Error() + ")"
+		return e.Text + " (" + strings.Join(strings.Fields(e.Err.Error()), " ") + ")"
 	}
 	return e.Text
 }

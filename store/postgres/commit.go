@@ -25,7 +25,12 @@ func (s *Shard) Commit(ctx context.Context, lane store.LaneID, at store.Position
 	b := batch{e: s.lane}
 	b.add(advanceLane, int64(lane), at.Epoch, at.N)
 	updates := b.changes(ch)
-	b.rows(ch)
+	if err := b.drop(ch.Drop); err != nil {
+		return fail("commit", s.lane.name, err)
+	}
+	if ch.Put != nil {
+		b.put(ch.Put)
+	}
 	b.outbox(lane, at.Next().N, ch)
 	err := s.lane.with(ctx, func(c *pgx.Conn) error { return run(ctx, c, &b.Batch) })
 	var r *refused
@@ -173,59 +178,6 @@ func (b *batch) removal(r *store.Removal) {
 	addRows(b, removeTexts[&sqldb.Online], key(&sqldb.Online), r.Online, func(row []any, e *store.OnlineEntry) []any {
 		return append(row, int64(r.Room.Slot()), string(r.Room), string(e.User), e.Node)
 	})
-}
-
-// rows adds what moves between shards: what is dropped, then what is put.
-func (b *batch) rows(ch *store.Changes) {
-	drop := map[store.Table][]store.RowKey{}
-	for _, k := range ch.Drop {
-		drop[k.Table] = append(drop[k.Table], k)
-	}
-	for table, t := range slotTables {
-		text := removeTexts[t]
-		if t == &sqldb.Reactions {
-			text = deleteReactions
-		}
-		addRows(b, text, key(t), drop[table], rowKeyValues)
-	}
-	rows := ch.Put
-	if rows == nil {
-		return
-	}
-	putRows(b, &sqldb.Rooms, rows.Rooms, sqldb.RoomValues)
-	putRows(b, &sqldb.Members, rows.Members, sqldb.MemberValues)
-	putRows(b, &sqldb.Messages, rows.Messages, sqldb.MessageValues)
-	b.reactions(rows.Reactions)
-	addRows(b, setOnline, sqldb.Online.Columns, rows.Online, sqldb.OnlineValues)
-	putRows(b, &sqldb.UserRooms, rows.UserRooms, sqldb.UserRoomValues)
-	putRows(b, &sqldb.Users, rows.Users, sqldb.UserValues)
-	putRows(b, &sqldb.Access, rows.Access, sqldb.AccessValues)
-}
-
-var slotTables = map[store.Table]*sqldb.Table{
-	store.TableRooms: &sqldb.Rooms, store.TableMembers: &sqldb.Members, store.TableMessages: &sqldb.Messages,
-	store.TableReactions: &sqldb.Reactions, store.TableOnline: &sqldb.Online, store.TableUserRooms: &sqldb.UserRooms,
-	store.TableUsers: &sqldb.Users, store.TableAccess: &sqldb.Access,
-}
-
-// rowKeyValues are the values of the primary key, slot included.
-func rowKeyValues(row []any, k *store.RowKey) []any {
-	slot := int64(chat.RoomID(k.ID).Slot())
-	switch k.Table {
-	case store.TableMembers:
-		return append(row, slot, k.ID, k.A)
-	case store.TableMessages:
-		return append(row, slot, k.ID, int64(k.Seq))
-	case store.TableReactions:
-		return append(row, slot, k.ID, int64(k.Seq), k.A, k.B)
-	case store.TableOnline:
-		return append(row, slot, k.ID, k.A, k.B)
-	case store.TableUserRooms:
-		return append(row, int64(chat.UserID(k.ID).Slot()), k.ID, k.A)
-	case store.TableUsers, store.TableAccess:
-		return append(row, int64(chat.UserID(k.ID).Slot()), k.ID)
-	}
-	return append(row, slot, k.ID)
 }
 
 // outbox adds the commit's entry and the cursors, and deletes what every consumer has

@@ -11,6 +11,7 @@ import (
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/internal/testdb"
+	"github.com/roomtide/roomtide/store"
 	"github.com/roomtide/roomtide/store/sqldb"
 )
 
@@ -226,9 +227,25 @@ func TestEncoding(t *testing.T) {
 }
 
 // What works with a pooler before the database does not rely on the session.
-func TestSuitePooled(t *testing.T) {
-	for _, mode := range []string{"exec", "simple_protocol", "cache_describe"} {
-		t.Run(mode, func(t *testing.T) { suite(t, "?default_query_exec_mode="+mode) })
+func TestSuitePooled(t *testing.T) { suite(t, "?default_query_exec_mode=exec") }
+
+func TestPooled(t *testing.T) {
+	for _, mode := range []string{"simple_protocol", "cache_describe", "describe_exec"} {
+		t.Run(mode, func(t *testing.T) {
+			s := open(t, sqldb.Options{Name: "main", DSN: testdb.PostgreSQL(t) + "?default_query_exec_mode=" + mode, Node: "one"})
+			if found := s.Warnings(); len(found) != 1 && found[0].Setting != "default_query_exec_mode" {
+				t.Errorf("what was found: %v", found)
+			}
+			w := newWriter(t, s)
+			for range 3 {
+				must(t, w.post(ctx))
+			}
+			old := w.at
+			w.acquire()
+			wantKind(t, s.Commit(ctx, 0, old, &store.Changes{}), chat.Fenced)
+			must(t, w.post(ctx))
+			w.whole()
+		})
 	}
 }
 

@@ -32,6 +32,10 @@ var (
 		"edited = k.edited, deleted = k.deleted FROM " + rowsAs("k", changed.Columns) +
 		" WHERE " + same("m", "k", messageKey) + " RETURNING 1) SELECT 1 / (CASE WHEN count(*) = ? THEN 1 ELSE 0 END) FROM u"
 
+	// Messages whose keys others are about to get.
+	deleteByKey = "DELETE FROM {messages} m USING " + rowsAs("k", keyed) +
+		" WHERE " + same("m", "k", []sqldb.Column{keyed[0], keyed[1], keyed[3], keyed[4]}) + " AND m.seq <> k.seq"
+
 	// A reaction that is there already counts once, and gets the new time.
 	addReactions = "WITH i AS (" + insert(&sqldb.Reactions) + " ON CONFLICT DO NOTHING RETURNING slot, room_id, seq, emoji) " +
 		"INSERT INTO {reaction_counts} AS c (slot, room_id, seq, emoji, n) " +
@@ -48,6 +52,9 @@ var (
 var changed = sqldb.Table{Name: "messages", Key: 3, Columns: append(messageKey[:3:3],
 	sqldb.Column{Name: "changed_rev"}, sqldb.Column{Name: "body", Kind: sqldb.Text}, sqldb.Column{Name: "data", Kind: sqldb.Bytes, Null: true},
 	sqldb.Column{Name: "edited"}, sqldb.Column{Name: "deleted"})}
+
+// keyed are the columns of a message's key, and of the key that its sender gave it.
+var keyed = append(messageKey[:3:3], sqldb.Column{Name: "user_id", Kind: sqldb.ID}, sqldb.Column{Name: "send_key", Kind: sqldb.ID})
 
 var (
 	messageKey = key(&sqldb.Messages)

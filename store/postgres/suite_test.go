@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"testing"
 
@@ -28,11 +29,13 @@ func open(t testing.TB, o sqldb.Options) *Shard {
 	return s
 }
 
+// suite runs the suite in one database, each check with tables of its own.
 func suite(t *testing.T, params string) {
 	opened := map[store.Driver]sqldb.Options{}
+	dsn := testdb.PostgreSQL(t) + params
 	storetest.Run(t, storetest.Harness{
 		Open: func(t *testing.T) store.Driver {
-			o := sqldb.Options{Name: "main", DSN: testdb.PostgreSQL(t) + params, Node: "one"}
+			o := sqldb.Options{Name: "main", DSN: dsn, Prefix: fmt.Sprintf("t%d_", len(opened)), Node: "one"}
 			s := open(t, o)
 			opened[s] = o
 			return s
@@ -41,7 +44,9 @@ func suite(t *testing.T, params string) {
 			if err := d.Close(); err != nil {
 				t.Fatal(err)
 			}
-			return open(t, opened[d])
+			again := open(t, opened[d])
+			opened[again] = opened[d]
+			return again
 		},
 	})
 }

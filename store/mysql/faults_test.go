@@ -345,7 +345,6 @@ func TestDeadlock(t *testing.T) {
 	w.verify()
 }
 
-
 // TestFull fills the server's storage: nothing is written then, and everything is read.
 func TestFull(t *testing.T) {
 	server := testdb.Start(t, testdb.Maria, "innodb-file-per-table=0", "innodb-data-file-path=ibdata1:12M:autoextend:max:32M")

@@ -26,10 +26,10 @@ var rules = []rule{
 	{"no messages, but last_seq is %d", `SELECT r.room_id, r.last_seq FROM {rooms} r
 	WHERE r.last_seq <> 0 AND NOT EXISTS (SELECT 1 FROM {messages} m WHERE m.slot = r.slot AND m.room_id = r.room_id)`},
 
-	{"message %d was created at rev %d, the one before it at %d", `SELECT room_id, seq, created_rev, prev
-	FROM (SELECT room_id, seq, created_rev,
-		lag(created_rev) OVER (PARTITION BY slot, room_id ORDER BY seq) AS prev FROM {messages}) x
-	WHERE created_rev <= prev`},
+	// By the primary key: a window over all messages would be sorted first.
+	{"message %d was created at rev %d, the one before it at %d", `SELECT m.room_id, m.seq, m.created_rev, b.created_rev
+	FROM {messages} m JOIN {messages} b ON b.slot = m.slot AND b.room_id = m.room_id AND b.seq = m.seq - 1
+	WHERE m.created_rev <= b.created_rev`},
 
 	{"a message has rev %d, the room %d", `SELECT r.room_id, m.high, r.rev
 	FROM {rooms} r JOIN (SELECT slot, room_id, max(greatest(created_rev, coalesce(changed_rev, 0))) high

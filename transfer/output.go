@@ -78,7 +78,7 @@ func (o *output) flushShard(ctx context.Context, n int) error {
 	if err := shard.Commit(ctx, 0, s.at, &store.Changes{Drop: s.drop, Put: &s.put}); err != nil {
 		return err
 	}
-	crashpoint.Hit("import/committed")
+	crashpoint.Hit("import-committed")
 	o.rows += int64(rows)
 	*s = shardOutput{acquired: true, at: s.at.Next()}
 	return nil

@@ -78,6 +78,11 @@ func TestExitCodes(t *testing.T) {
 		{"key add name --scope=fly", 1, `unknown scope fly`},
 		{"key list --data-dir=" + empty, 1, `start the server once`},
 		{"check --data-dir=" + empty, 1, `.`},
+		{"export", 2, `--room=ID or --user=ID or --all`},
+		{"export --all --room=r", 2, `--room and --all can't be used together`},
+		{"export --all --data-dir=" + empty, 1, `start the server once`},
+		{"import --existing=merge x", 2, `refuse`},
+		{"import x --data-dir=" + empty, 1, `start the server once`},
 		{"token --user=a --ttl=-1s --data-dir=" + empty, 1, `live`},
 	} {
 		_, stderr, code := roomtide(t, "", strings.Fields(tt.args)...)
@@ -89,7 +94,7 @@ func TestExitCodes(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	for _, verb := range []string{"", "serve", "token", "token revoke", "key add", "key list", "key revoke", "config print", "config check", "config doc",
-		"send", "tail", "check", "rebuild", "version"} {
+		"send", "tail", "check", "rebuild", "export", "import", "version"} {
 		args := append(strings.Fields(verb), "--help")
 		if out := must(t, args...); !strings.HasPrefix(out, "Usage: "+strings.TrimSpace("roomtide "+verb)) {
 			t.Errorf("%v: %q", args, out)

@@ -144,6 +144,25 @@ func TestDeletedRooms(t *testing.T) {
 	}
 }
 
+// TestImportAfterARestore: a room begins behind all revs that clients may know.
+func TestImportAfterARestore(t *testing.T) {
+	const base = 1 << 40
+	from, st := open(t, 1), open(t, 1)
+	put(t, from, aRoom("a", 4))
+	if err := st.Rebase(ctx, base); err != nil {
+		t.Fatal(err)
+	}
+	file := exportAll(t, from)
+	mustImport(t, st, file, transfer.Refuse)
+	whole(t, st)
+	if r := room(t, st, "a"); r.Floor != base || r.Rev != base+room(t, from, "a").Rev {
+		t.Errorf("%+v", r)
+	}
+	if r := mustImport(t, st, file, transfer.Refuse); r.Written != 0 || r.Same != 1 {
+		t.Errorf("again: %+v", r)
+	}
+}
+
 // madeOf is a file of lines.
 func madeOf(holds string, lines ...string) []byte {
 	var b bytes.Buffer

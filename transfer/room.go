@@ -90,6 +90,9 @@ func (im *importer) goTo(ctx context.Context, room *chat.Room) error {
 func (r *roomImport) decide() {
 	old := r.stored
 	if old == nil {
+		if base := r.st.Base(); base > 0 { // clients may know revs of a room that a restore has undone
+			r.shift = max(0, base-r.file.Floor)
+		}
 		return
 	}
 	// As an import of this file has left it, at its end or before.

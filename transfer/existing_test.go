@@ -5,11 +5,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/internal/teststore"
 	"github.com/roomtide/roomtide/store"
 	"github.com/roomtide/roomtide/transfer"
 )
@@ -147,11 +149,14 @@ func TestDeletedRooms(t *testing.T) {
 // TestImportAfterARestore: a room begins behind all revs that clients may know.
 func TestImportAfterARestore(t *testing.T) {
 	const base = 1 << 40
-	from, st := open(t, 1), open(t, 1)
+	from, dir := open(t, 1), t.TempDir()
 	put(t, from, aRoom("a", 4))
-	if err := st.Rebase(ctx, base); err != nil {
+	restored := teststore.Open(t, dir, 1, nil)
+	if err := errors.Join(restored.Rebase(ctx, base), restored.Close()); err != nil {
 		t.Fatal(err)
 	}
+	st := teststore.Open(t, dir, 1, nil)
+	defer st.Close()
 	file := exportAll(t, from)
 	mustImport(t, st, file, transfer.Refuse)
 	whole(t, st)

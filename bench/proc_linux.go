@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -47,6 +48,40 @@ func usageOf(pid int) (u processUsage, err error) {
 	u.user, u.sys = time.Duration(number(11))*tick, time.Duration(number(12))*tick
 	u.rss = number(21) * int64(os.Getpagesize())
 	return u, err
+}
+
+// familyCPU is the CPU time of a process and its children, also of those that it has
+// waited for; zero for pid 0.
+func familyCPU(pid int) (sum time.Duration, err error) {
+	if pid == 0 {
+		return 0, nil
+	}
+	all, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return 0, err
+	}
+	parent := strconv.Itoa(pid)
+	for _, file := range all {
+		stat, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has ended meanwhile
+		}
+		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+		times := fields[11:13] // user and system
+		if file == "/proc/"+parent+"/stat" {
+			times = fields[11:15]
+		} else if fields[1] != parent {
+			continue
+		}
+		for _, t := range times {
+			n, err := strconv.ParseInt(t, 10, 64)
+			if err != nil {
+				return 0, err
+			}
+			sum += time.Duration(n) * tick
+		}
+	}
+	return sum, nil
 }
 
 // dieWithUs makes the child end when this process ends, in whichever way.

@@ -25,6 +25,8 @@ type Result struct {
 	ServerSys  time.Duration `json:"server_sys_ns,omitempty"`
 	ClientCPU  time.Duration `json:"client_cpu_ns,omitempty"`
 
+	DatabaseCPU time.Duration `json:"database_cpu_ns,omitempty"` // of a database server, with --database-pid
+
 	Ack        Latency `json:"ack"`
 	Delivery   Latency `json:"delivery"`
 	FirstReply Latency `json:"start"` // scenario start
@@ -34,6 +36,8 @@ type Result struct {
 	Slow   *Slow    `json:"slow,omitempty"`
 
 	Anomalies Anomalies `json:"anomalies"`
+
+	progress *progress // nil: none is shown
 }
 
 // Anomalies count what should be zero.
@@ -99,6 +103,9 @@ func (r *Result) String() string {
 	if r.CPU() > 0 {
 		line("server CPU", "%.1f us a message, %.3f us a delivery (user %.2f s, system %.2f s; the load itself used %.2f s)",
 			per(r.CPU(), r.Acked), per(r.CPU(), r.Delivered), r.ServerUser.Seconds(), r.ServerSys.Seconds(), r.ClientCPU.Seconds())
+		if r.DatabaseCPU > 0 {
+			line("database CPU", "%.1f us a message, %.1f us with that of the server", per(r.DatabaseCPU, r.Acked), per(r.CPU()+r.DatabaseCPU, r.Acked))
+		}
 		line("memory", "%.1f MB resident at the end", mb(r.RSS))
 	}
 	line("check", "%s", &r.Anomalies)

@@ -27,7 +27,7 @@ func (n *node) again(t testing.TB, a engine.Actor, room chat.RoomID) *wire.JoinR
 	}
 }
 
-// From its deletion on a room does not exist, for anybody and in any list.
+// From its deletion on a room does not exist, for any user and in any list.
 func TestDeletedRoom(t *testing.T) {
 	n := newNode(t, func(c *engine.Config) { c.UsersMakeRooms = false })
 	ctx := t.Context()

@@ -22,7 +22,7 @@ type JoinOptions struct {
 	After *chat.Rev // what changed since; nil: the newest messages
 	Limit int       // how many of the newest messages; 0: 10
 	Around
-	Again bool // only as the member that the actor is already; else NotMember
+	Again bool // only as the member that the actor is already; else NotMember, or Forbidden with a ban
 }
 
 // Join makes the actor a member of the room, makes the room where that is
@@ -88,6 +88,9 @@ func (e *Engine) admit(ctx context.Context, a *Actor, room chat.RoomID, again bo
 		return m.Role, nil
 	}
 	e.cfg.Joins.Release()
+	if again && m.Role == chat.RoleBanned {
+		return 0, chat.CanJoin(&chat.Room{}, m.Role, false)
+	}
 	if again {
 		return 0, chat.E(chat.NotMember, "not a member of this room any more")
 	}

@@ -325,7 +325,7 @@ func TestEverybodySeesTheSameRoom(t *testing.T) {
 			t.Fatalf("\nlive  %+v\naway  %+v\nfresh %+v", live, away, want)
 		}
 	})
-	n.outbox.Close(context.Background()) // lets the rooms of users catch up with who left
+	n.outbox.Close(context.Background()) // lets the rooms of users catch up with the members that left
 	if lines, err := n.store.Check(context.Background()); err != nil || len(lines) != 0 {
 		t.Errorf("the store is not whole: %v %v", lines, err)
 	}

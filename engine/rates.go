@@ -85,7 +85,7 @@ func (r *rates) change(a *Actor, room chat.RoomID) error {
 }
 
 // joins spends a token of the user, and of a guest's network. The answer is charged
-// when it is known; who owes for other answers has to wait.
+// when it is known; a user that owes for other answers has to wait.
 func (r *rates) joins(a *Actor) error {
 	if a.Server {
 		return nil

@@ -173,21 +173,34 @@ func (s *Server) enterLarge(ctx context.Context, most time.Duration) bool {
 
 // refuseBody refuses a body that is larger than limit. A client that is trusted
 // would send it again for ever, so the handler may tell it first. Clients look at
-// nothing that comes behind the refusal, so that waits for the poll that takes the
-// message along.
+// nothing that comes behind the refusal, and what is sent on two connections comes in
+// any order: so the refusal waits for the poll by which the client shows that it has
+// read the message.
 func (s *Socket) refuseBody(limit int) *refusal {
 	if limit < s.srv.opts.MaxBody || !s.enter() {
 		return tooLarge
 	}
-	s.mu.Lock()
-	p := s.poll
-	s.mu.Unlock()
 	told := s.tooLarge()
 	s.leave()
-	if told && p != nil {
-		p.over(context.Background(), tellTime)
+	if told {
+		s.awaitLast()
 	}
 	return tooLarge
+}
+
+// awaitLast returns when the socket has ended and the poll for its close has come,
+// before which everything else was taken (beginPoll), or after tellTime.
+func (s *Socket) awaitLast() {
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for end := time.Now().Add(tellTime); time.Now().Before(end); <-look.C {
+		s.mu.Lock()
+		over := s.ended.Load() && !s.lasts
+		s.mu.Unlock()
+		if over {
+			return
+		}
+	}
 }
 
 // tellTime is how long the end of a socket may take after TooLarge was called.

@@ -93,7 +93,7 @@ func TestGuestsAreNoUsers(t *testing.T) {
 		}
 	}
 	n.want(401, "PUT", "/v1/rooms/closed/members/mallory", `{"role":"owner"}`, "as bob")
-	n.want(204, "DELETE", "/v1/rooms/closed/members/guest7", nil, admin) // names nobody
+	n.want(204, "DELETE", "/v1/rooms/closed/members/guest7", nil, admin) // names no member
 	n.want(200, "GET", "/v1/rooms", nil, "as guest7")
 	var ended bool
 	for f := range guest.frames {

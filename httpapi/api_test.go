@@ -277,7 +277,7 @@ func TestBusyAuthentications(t *testing.T) {
 }
 
 // Only API keys read the metrics. That a request comes from this machine proves nothing:
-// a proxy on it forwards those of everybody, and need not say so.
+// a proxy on it forwards requests from anywhere, and need not say so.
 func TestMetricsAreNotPublic(t *testing.T) {
 	n := newNode(t, nil)
 	public := newNode(t, func(c *Config) { c.PublicMetrics = true })

@@ -23,7 +23,7 @@ func (c *call) postMessage() (answer, error) {
 	}
 	if user != "" {
 		if c.id.Kind != identity.Server && user != c.id.User {
-			return answer{}, chat.E(chat.Forbidden, "only an API key may send as somebody else")
+			return answer{}, chat.E(chat.Forbidden, "only an API key may send as another user")
 		}
 		if err := chat.CheckID("user", string(user), c.cfg.Limits.IDBytes); err != nil {
 			return answer{}, err

@@ -36,7 +36,7 @@ func (a *API) readyz(w http.ResponseWriter, r *http.Request) {
 
 // serveMetrics serves the metrics to API keys and, where that is configured, without
 // authentication. That a request comes from this machine proves nothing: a proxy on it
-// may forward those of everybody. A listener of their own is for scrapers without a key.
+// may forward requests from anywhere. A listener of their own is for scrapers without a key.
 func (a *API) serveMetrics(w http.ResponseWriter, r *http.Request) {
 	if !a.cfg.PublicMetrics {
 		c := &call{API: a, w: w, r: r, ctx: r.Context()}

@@ -96,7 +96,7 @@ func TestIDsAsNumbers(t *testing.T) {
 	n.want(400, "POST", "/v1/rooms/7/messages", `{"message":"a","user":" ann"}`, admin)
 }
 
-// Data that some decoder cannot read reaches nobody, by POST and by PATCH.
+// Data that some decoder cannot read reaches no client, by POST and by PATCH.
 func TestDataThatDecodersRefuse(t *testing.T) {
 	n := newNode(t, nil)
 	n.want(201, "POST", "/v1/rooms/r/messages", `{"message":"a"}`, "as ann")

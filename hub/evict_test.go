@@ -40,7 +40,7 @@ func TestWhoIsPutOutHearsThatAndNothingAfterIt(t *testing.T) {
 	})
 }
 
-// A deleted room is empty on the node: everyone in it hears so, once, and nothing
+// A deleted room is empty on the node: each of its connections hears so, once, and nothing
 // that is published under its name later.
 func TestDeletedRoomIsEmpty(t *testing.T) {
 	evicted := map[chat.UserID]int{}

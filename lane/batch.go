@@ -168,12 +168,14 @@ func (b *batch) bump(r *room, ev *chat.Event) chat.Rev {
 }
 
 // member returns the user's row as it is to be read now, a zero one with RoleNone if
-// there is none. What the cache has of a room that was deleted is none.
+// there is none. A room that is deleted has no members, whether their rows are removed
+// yet or not; nor has what the cache still has of one.
 func (b *batch) member(id chat.RoomID, user chat.UserID) chat.Member {
-	if m := b.members[store.MemberKey{Room: id, User: user}]; m != nil && (b.rooms[id] == nil || m.Rev > b.rooms[id].Floor) {
-		return m.At(b.now)
+	m, r := b.members[store.MemberKey{Room: id, User: user}], b.rooms[id]
+	if m == nil || r != nil && (r.Deleted || m.Rev <= r.Floor) {
+		return chat.Member{Room: id, User: user}
 	}
-	return chat.Member{Room: id, User: user}
+	return m.At(b.now)
 }
 
 func (b *batch) setMember(m chat.Member) {

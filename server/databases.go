@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/roomtide/roomtide/config"
 	"github.com/roomtide/roomtide/store"
 	"github.com/roomtide/roomtide/store/mysql"
+	"github.com/roomtide/roomtide/store/postgres"
 	"github.com/roomtide/roomtide/store/sqldb"
 	"github.com/roomtide/roomtide/store/sqlite"
 )
@@ -78,6 +80,20 @@ func (d *databases) Names(first bool) []string {
 	return names
 }
 
+var _ store.Examiner = (*databases)(nil)
+
+// Examine is store.Examiner: that of the data directory if all is there.
+func (d *databases) Examine(ctx context.Context) []store.Examined {
+	network := d.control != nil && d.control.Engine != config.SQLite
+	for i := range d.shards {
+		network = network || d.shards[i].Engine != config.SQLite
+	}
+	if !network {
+		return d.dir.Examine(ctx)
+	}
+	return store.Examine(ctx, struct{ store.Opener }{d}) // by opening them
+}
+
 // Lock locks the data directory. Databases over a network are claimed by their
 // drivers.
 func (d *databases) Lock(ctx context.Context) error { return d.dir.Lock(ctx) }
@@ -114,16 +130,38 @@ func (d *databases) openControl(ctx context.Context, create bool) (store.Control
 }
 
 // findControl opens the control database in the first of the configured databases
-// that has one. If none has, the first one gets it at a first start.
+// that has one with a slot map, or else one without: a first start that did not get to
+// its end, or was refused, has left it. If none has, the first one gets it at a first
+// start.
 func (d *databases) findControl(ctx context.Context, create bool) (store.Control, error) {
+	var without *config.Database
 	for i := range d.shards {
 		if d.shards[i].Engine == config.SQLite {
 			continue
 		}
 		c, err := d.networkControl(ctx, &d.shards[i], false)
-		if chat.KindOf(err) != chat.NotFound {
-			return c, err
+		if chat.KindOf(err) == chat.NotFound {
+			continue
 		}
+		if err != nil {
+			return nil, err
+		}
+		_, err = c.Map(ctx)
+		if err == nil {
+			return c, nil
+		}
+		if err := c.Close(); err != nil {
+			return nil, err
+		}
+		if chat.KindOf(err) != chat.NotFound {
+			return nil, explain(&d.shards[i], err)
+		}
+		if without == nil {
+			without = &d.shards[i]
+		}
+	}
+	if without != nil {
+		return d.networkControl(ctx, without, create)
 	}
 	if name := d.dir.Names(true)[0]; create && d.exists(name) && d.byName[name].Name == "" {
 		return nil, &chat.Error{Kind: chat.Invalid, Op: "server.control", Subject: name,
@@ -134,7 +172,9 @@ func (d *databases) findControl(ctx context.Context, create bool) (store.Control
 }
 
 func (d *databases) networkControl(ctx context.Context, db *config.Database, create bool) (store.Control, error) {
-	c, err := d.drivers[db.Engine].control(ctx, d.options(db), create)
+	o := d.options(db)
+	o.MaxConns = 2 // it is asked a few questions a minute
+	c, err := d.drivers[db.Engine].control(ctx, o, create)
 	if err != nil {
 		return nil, explain(db, err)
 	}
@@ -152,7 +192,7 @@ func (d *databases) OpenShard(ctx context.Context, name string, create bool) (st
 		return s, nil
 	case !ok && !create && !d.exists(name):
 		return nil, &chat.Error{Kind: chat.NotFound, Op: "server.shard", Subject: name,
-			Text: "the shard " + name + " is neither in [[shards]] nor a file of the data dir: put it back; if its address has changed, set its name to " + name}
+			Text: "it is neither in [[shards]] nor a file of the data dir: put it back; if its address has changed, set its name to " + name}
 	}
 	return d.dir.OpenShard(ctx, name, create)
 }
@@ -207,8 +247,17 @@ func (d *databases) snapshotter() (store.Snapshotter, bool) {
 // explain adds to an error of a driver which database it is about.
 func explain(db *config.Database, err error) error {
 	e := &chat.Error{Kind: chat.KindOf(err), Op: "server.databases", Subject: db.Name, Text: "it cannot be opened", Err: err}
-	if own := (*chat.Error)(nil); errors.As(err, &own) && own.Text != "" {
+	own := (*chat.Error)(nil)
+	if errors.As(err, &own) && own.Text != "" {
 		e.Text, e.Err = own.Text, own.Err
+	}
+	network := (net.Error)(nil)
+	switch {
+	case e.Kind != chat.Unavailable:
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
+		e.Text = "it does not answer: is it a database server, and does a firewall let the connection through?"
+	case network != nil:
+		e.Text = "it cannot be reached: does the server run, and is its address right?"
 	}
 	e.Text = "the database " + db.Name + " (" + config.Mask(db.DSN) + "): " + e.Text
 	return e
@@ -216,20 +265,28 @@ func explain(db *config.Database, err error) error {
 
 // drivers are those of databases over a network, by the names that config has for them.
 var drivers = map[string]driver{
-	config.MySQL: {
-		shard: func(ctx context.Context, o sqldb.Options, create bool) (store.Driver, error) {
-			return opened[store.Driver](mysql.Open(ctx, o, create))
-		},
-		control: func(ctx context.Context, o sqldb.Options, create bool) (store.Control, error) {
-			return opened[store.Control](mysql.OpenControl(ctx, o, create))
-		},
-	},
+	config.MySQL:      newDriver(mysql.Open, mysql.OpenControl),
+	config.PostgreSQL: newDriver(postgres.Open, postgres.OpenControl),
 }
 
-// opened keeps a nil pointer from becoming something that is not nil.
-func opened[I any, T any](v *T, err error) (i I, _ error) {
-	if err != nil {
-		return i, err
+// newDriver makes a driver of the functions of its package.
+func newDriver[S store.Driver, C store.Control](
+	shard func(context.Context, sqldb.Options, bool) (S, error), control func(context.Context, sqldb.Options, bool) (C, error),
+) driver {
+	return driver{
+		shard: func(ctx context.Context, o sqldb.Options, create bool) (store.Driver, error) {
+			s, err := shard(ctx, o, create)
+			if err != nil { // a nil pointer in an interface is not nil
+				return nil, err
+			}
+			return s, nil
+		},
+		control: func(ctx context.Context, o sqldb.Options, create bool) (store.Control, error) {
+			c, err := control(ctx, o, create)
+			if err != nil {
+				return nil, err
+			}
+			return c, nil
+		},
 	}
-	return any(v).(I), nil
 }

@@ -204,6 +204,8 @@ func TestFirstStartWithDatabases(t *testing.T) {
 	w.starts(1, "db/a", "db2/b")
 	w.shards(dbB)
 	w.refused(chat.Invalid, "db2/b") // begins anew, and finds the stamp of the other deployment
+	w.shards(dbB, dbA)
+	w.starts(1, "db/a", "db2/b") // what that has left behind is not taken for the control database
 	w.shards(dbA)
 	w.refused(chat.Internal, "db2/b", "missing", "neither in [[shards]] nor a file", "set its name to db2/b")
 }

@@ -41,25 +41,28 @@ var (
 // as a guest.
 //
 // With "auto" a node that listens on loopback is open to this machine alone, and a
-// proxy is how everybody else gets there. The name in the Host header is judged too:
+// proxy is how clients of other machines get there. The name in the Host header is judged too:
 // a page whose own name points at this node (DNS rebinding) has a name that is not
 // one of the node's, and so has a proxy that adds no header and passes on its own.
 func (g *guests) refuse(r *http.Request) error {
-	var err error
+	err := g.reason(r)
+	if err != nil && g.welcome && g.some.Allow() {
+		g.log.Warn("guests are not welcome for a request", "reason", chat.Public(err).Text, "host", r.Host, "ip", g.from.Client(r))
+	}
+	return err
+}
+
+// reason is refuse without a line in the log.
+func (g *guests) reason(r *http.Request) error {
 	switch {
 	case !g.welcome:
 		return errToken
 	case !g.hosts.Knows(r):
-		err = errHost
+		return errHost
 	case g.local && clientaddr.Forwarded(r.Header):
-		err = errForwarded
-	default:
-		return nil
+		return errForwarded
 	}
-	if g.some.Allow() {
-		g.log.Warn("guests are not welcome for a request", "reason", chat.Public(err).Text, "host", r.Host, "ip", g.from.Client(r))
-	}
-	return err
+	return nil
 }
 
 func (g *guests) caller(r *http.Request) *session.Caller {

@@ -95,7 +95,7 @@ func (w *site) request(method, host, path string, body string, h http.Header) (i
 	return resp.StatusCode, string(text)
 }
 
-// enters reports on which transports somebody comes in with the credentials: the
+// enters reports on which transports a client comes in with the credentials: the
 // fields of hello, and the headers of HTTP.
 func (w *site) enters(host string, hello string, h, creds http.Header) (in []string) {
 	w.Helper()

@@ -7,7 +7,7 @@ import (
 	"github.com/roomtide/roomtide/chat"
 )
 
-// silent is a link to nobody that takes everything.
+// silent is a link without a client that takes everything.
 type silent struct{}
 
 func (silent) TryWrite(bufs net.Buffers) (n int, err error) {
@@ -19,7 +19,7 @@ func (silent) TryWrite(bufs net.Buffers) (n int, err error) {
 func (silent) WaitWritable(time.Duration) error { return nil }
 func (silent) Close(chat.Goodbye)               {}
 
-// lines is an encoding nobody reads.
+// lines is an encoding that is not read.
 type lines struct{}
 
 func (lines) AppendEvent(dst []byte, _ *chat.Event) []byte { return append(dst, '\n') }

@@ -56,7 +56,7 @@ func settled(t *testing.T, s *Server) {
 	}
 }
 
-// Who is online is recorded in the store by way of the lanes, and what a node has
+// The users online are recorded in the store by way of the lanes, and what a node has
 // recorded is removed when it starts again.
 func TestOnlineInTheStore(t *testing.T) {
 	cfg := settings(t)
@@ -129,7 +129,7 @@ func TestSecondServerIsRefused(t *testing.T) {
 		second.Close()
 		t.Fatal("two servers use one data directory")
 	}
-	if !strings.Contains(err.Error(), cfg.DataDir) || !strings.Contains(err.Error(), "another server") {
+	if !strings.Contains(err.Error(), cfg.DataDir) || !strings.Contains(err.Error(), "in use by another roomtide: stop that one first") {
 		t.Errorf("the error does not help: %v", err)
 	}
 }
@@ -146,7 +146,7 @@ func TestSecret(t *testing.T) {
 	if b, err := Secret(dir, true); err != nil || string(a) != string(b) {
 		t.Fatal("another secret the second time", err)
 	}
-	path := filepath.Join(dir, secretFile)
+	path := filepath.Join(dir, SecretFile)
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatal(info.Mode(), err)
 	}
@@ -181,7 +181,7 @@ func TestPutOutIsNotOnline(t *testing.T) {
 	}
 	s.presence.Enter("r", "ann")
 	s.presence.Enter("r", "bob")
-	// Somebody has to sit in the room for the hub to hear of it.
+	// The hub hears of a room only while a connection is in it.
 	c := s.hub.Attach(silent{}, lines{})
 	defer c.Detach()
 	if err := c.Subscribe("r"); err != nil {

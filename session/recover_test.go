@@ -72,7 +72,7 @@ func TestRecover(t *testing.T) {
 	p.want("type", "message", "room", "b", "message", "two")
 }
 
-// Nobody asked to join, so nobody is told to come later: it takes its time.
+// The client did not ask to join, so it is not told to come later: it takes its time.
 func TestRecoverTakesItsTime(t *testing.T) {
 	n := openNode(t, testserver.Config{Identity: identity.Config{Guests: true}, Joins: engine.Rate{PerSecond: 20, Burst: 1}})
 	var have []hub.Position

@@ -40,15 +40,24 @@ func (s *Session) subscribe(ctx context.Context, room chat.RoomID, o engine.Join
 	if in && !s.conn.Subscribed(room) {
 		s.forget(room) // the hub has ended the subscription, with the membership, and presence
 	}
-	if err := s.conn.Subscribe(room); err != nil {
-		return nil, err
+	for {
+		if err := s.conn.Subscribe(room); err != nil {
+			return nil, err
+		}
+		reply, err := s.deps.Engine.Join(ctx, s.actor, room, o)
+		if err != nil {
+			s.unsubscribe(room)
+			return nil, err
+		}
+		if s.conn.Subscribed(room) {
+			return reply, nil
+		}
+		// The hub has ended the subscription: the membership ended while the state was
+		// read. The client has its event already, so the reply would make it believe
+		// that it is in the room. Nor does another join undo what put it out.
+		s.forget(room)
+		o.Again = true
 	}
-	reply, err := s.deps.Engine.Join(ctx, s.actor, room, o)
-	if err != nil {
-		s.unsubscribe(room)
-		return nil, err
-	}
-	return reply, nil
 }
 
 // goLive lets live events follow the reply. A Partial reply is followed by nothing:

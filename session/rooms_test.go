@@ -1,13 +1,18 @@
 package session_test
 
 import (
+	"context"
+	"runtime"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/identity"
 	"github.com/roomtide/roomtide/internal/testserver"
+	"github.com/roomtide/roomtide/presence/mempresence"
 )
 
 // quiet fails the test if anything but presence came before the answer to a ping.
@@ -71,7 +76,7 @@ func TestDeletedRoomOnConnections(t *testing.T) {
 	for _, p := range []*peer{ann, bob} {
 		p.want("type", "room", "room", "r", "deleted", true, "rev", 3)
 	}
-	bob.ask(`{"type":"message","id":3,"room":"r","message":"x"}`, "type", "error", "code", "not_found")
+	bob.ask(`{"type":"message","id":3,"room":"r","message":"x"}`, "type", "error", "code", "not_member")
 	bob.ask(`{"type":"rooms","id":4}`, "type", "ack", "rooms", "[]")
 	for {
 		cid.say(`{"type":"join","id":1,"user":"cid","room":"r"}`)
@@ -119,4 +124,55 @@ func TestRoomsAndPlaces(t *testing.T) {
 	ann.ask(`{"type":"history","id":8,"room":"a","around":1,"limit":2}`, "type", "ack", "more", false, "newer", true)
 	ann.ask(`{"type":"history","id":9,"room":"a","around":"here"}`, "type", "error", "code", "invalid")
 	ann.ask(`{"type":"history","id":10,"room":"a","around":-1}`, "type", "error", "code", "invalid")
+}
+
+// interrupted is a presence driver that calls a function, once, while a join asks it
+// which users are online.
+type interrupted struct {
+	*mempresence.Driver
+	next atomic.Pointer[func()]
+}
+
+func (d *interrupted) Online(ctx context.Context, room chat.RoomID, limit int) ([]chat.UserID, int, error) {
+	if do := d.next.Swap(nil); do != nil {
+		(*do)()
+	}
+	return d.Driver.Online(ctx, room, limit)
+}
+
+// A user whose membership ends while a join reads the room is told so, and neither
+// believes to be in the room nor counts as online; the join does not undo it.
+func TestPutOutWhileJoining(t *testing.T) {
+	driver := &interrupted{Driver: mempresence.New()}
+	n := openNode(t, testserver.Config{Identity: identity.Config{Guests: true}, Driver: driver})
+	for role, code := range map[chat.Role]string{chat.RoleNone: "not_member", chat.RoleBanned: "forbidden"} {
+		bob := n.connect()
+		bob.ask(`{"type":"hello","id":1,"user":"bob"}`, "type", "ack")
+		room := chat.RoomID(role.String())
+		put := func(role chat.Role) {
+			c := &change.SetMember{Room: room, User: "bob", Role: role, Unban: role == chat.RoleNone}
+			if _, err := n.deps.Engine.Do(t.Context(), engine.Actor{Server: true}, c); err != nil {
+				t.Error(err)
+			}
+		}
+		out := func() {
+			put(role)
+			for start := time.Now(); bob.conn.Subscribed(room); runtime.Gosched() {
+				if time.Since(start) > 10*time.Second {
+					t.Error("the hub does not hear of it")
+					return
+				}
+			}
+		}
+		driver.next.Store(&out)
+		join := `{"type":"join","id":2,"room":"` + string(room) + `"}`
+		bob.say(join)
+		bob.want("type", "member", "user", "bob", "role", role.String())
+		bob.want("type", "error", "id", 2, "code", code)
+		if bob.conn.Subscribed(room) {
+			t.Errorf("%s: the connection is subscribed", role)
+		}
+		put(chat.RoleMember) // in again: the next join is an ordinary one
+		bob.ask(join, "type", "ack", "role", "member")
+	}
 }

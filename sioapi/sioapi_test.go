@@ -240,7 +240,7 @@ func TestAdmission(t *testing.T) {
 	}
 }
 
-// A flood of handshakes takes nobody's place: it ends its own oldest sessions, and
+// A flood of handshakes takes no other client's place: it ends its own oldest sessions, and
 // clients that have identified themselves, and others of the same network, come in.
 func TestFloodOfHandshakes(t *testing.T) {
 	conns, pending := connlimit.New(2, 0), connlimit.NewPending(20, 4)

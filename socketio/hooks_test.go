@@ -133,7 +133,7 @@ func TestAcksOfBroadcast(t *testing.T) {
 				rec.note(fmt.Sprint(list, err))
 			}, "sum", 1)
 		}
-		if ask() != nil { // of nobody
+		if ask() != nil { // of no socket
 			t.Error("an error")
 		}
 		rec.want("[] <nil>")

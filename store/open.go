@@ -174,7 +174,12 @@ func (p *opening) shard(ctx context.Context, name string, owns bool) (Driver, er
 	case create, chat.KindOf(err) != chat.NotFound:
 		return nil, err
 	case owns:
-		return nil, fail("the slot map names the shard "+name+", which is missing or empty", err)
+		text := "the slot map names the shard " + name + ", which is missing or empty"
+		if own := (*chat.Error)(nil); errors.As(err, &own) && own.Text != "" {
+			text += ": " + own.Text
+			err = own.Err
+		}
+		return nil, fail(text, err)
 	default:
 		return nil, nil
 	}

@@ -49,7 +49,7 @@ func TestLimiterWithoutNetwork(t *testing.T) {
 	}
 }
 
-// The bounds hold whoever comes at the same time.
+// The bounds hold while connections come at the same time.
 func TestLimiterTogether(t *testing.T) {
 	l := New(10, 0)
 	var in atomic.Int32

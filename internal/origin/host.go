@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Hosts are the names under which a browser may use what a node does for anybody
+// Hosts are the names under which a browser may use what a node does for any client
 // that reaches it (guests, figures, profiles). A page whose own name was made to
 // point at the node (DNS rebinding) has the node's origin, and is told apart by
 // that name in the Host header.

@@ -32,10 +32,11 @@ type Config struct {
 	Limits    chat.Limits
 	Shards    int // 1
 	Bus       bus.Bus
-	LateAfter time.Duration // hub.Config
-	HostRooms bool          // only back ends create rooms
-	Joins     engine.Rate   // of one user; zero: no limit
-	Presence  bool          // presence events are published, by the real clock
+	LateAfter time.Duration   // hub.Config
+	HostRooms bool            // only back ends create rooms
+	Joins     engine.Rate     // of one user; zero: no limit
+	Presence  bool            // presence events are published, by the real clock
+	Driver    presence.Driver // of presence; nil: that of a single node
 }
 
 // Open returns what a transport needs, and closes it when the test ends.
@@ -62,7 +63,10 @@ func Open(t testing.TB, cfg Config) (*session.Deps, *hub.Hub) {
 		t.Fatal(err)
 	}
 	publish := func(ev *chat.Event) { _ = cfg.Bus.Publish(bus.Ephemeral(laneOf(ev.Room), ev)) } // fails when the bus is closed
-	pc := presence.Config{Driver: mempresence.New()}
+	if cfg.Driver == nil {
+		cfg.Driver = mempresence.New()
+	}
+	pc := presence.Config{Driver: cfg.Driver}
 	if cfg.Presence {
 		pc.Publish = publish
 	}

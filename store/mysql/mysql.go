@@ -62,15 +62,15 @@ func (s *Shard) open(ctx context.Context, create bool) (err error) {
 	if s.findings, err = s.db.prepare(ctx, "shard", create); err != nil {
 		return err
 	}
-	if err := s.db.o.Belong(ctx, s.db); err != nil {
-		return err
-	}
 	s.Reader = sqldb.NewReader(s.db.o.Name, s.db, s.w)
-	if s.db.o.Node == "" {
-		return nil
+	claimed := s.db.o.Node != ""
+	if claimed {
+		s.w.claim = &claim{o: &s.db.o, name: lockName(s.db, "shard")}
+		if err := s.w.inTurn(ctx, func(conn) error { return nil }); err != nil {
+			return err
+		}
 	}
-	s.w.claim = &claim{o: &s.db.o, name: lockName(s.db, "shard")}
-	if err := s.w.inTurn(ctx, func(conn) error { return nil }); err != nil {
+	if err := s.db.o.Belong(ctx, s.db, claimed); err != nil || !claimed {
 		return err
 	}
 	err = sqldb.Note(ctx, s.db, "node", s.db.o.Node)

@@ -62,10 +62,10 @@ func Open(ctx context.Context, o sqldb.Options, create bool) (_ *Shard, err erro
 	lane := stdlib.OpenDB(*d.config, stdlib.OptionAfterConnect(s.claim.connected))
 	lane.SetMaxOpenConns(1)
 	s.lane = newEngine(o.Name, lane, d.engine.dialect)
-	if err := o.Belong(ctx, s.reads); err != nil {
+	if err := s.claim.take(ctx, s.lane); err != nil {
 		return nil, err
 	}
-	if err := s.claim.take(ctx, s.lane); err != nil {
+	if err := o.Belong(ctx, s.reads, !s.claim.none); err != nil {
 		return nil, err
 	}
 	s.Reader = sqldb.NewReader(o.Name, s.reads, s.lane)

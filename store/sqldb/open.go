@@ -51,8 +51,10 @@ func (o *Options) Judge(findings []Finding) error {
 }
 
 // Belong compares the deployment and the name of the shard with the stamps in the
-// database, and stamps a database that has none. The table {meta} has names and values.
-func (o *Options) Belong(ctx context.Context, db Engine) error {
+// database, and stamps a database that has none. claimed says that no other node has
+// the shard open; without rooms it may then get another name. The table {meta} has
+// names and values.
+func (o *Options) Belong(ctx context.Context, db Engine, claimed bool) error {
 	if o.Deployment == "" {
 		return nil
 	}
@@ -65,11 +67,18 @@ func (o *Options) Belong(ctx context.Context, db Engine) error {
 			o.Prefix, id, o.Deployment), nil)
 	}
 	name, err := o.stamp(ctx, db, "shard", o.Name)
-	if err == nil && name != o.Name {
-		err = o.Invalid(fmt.Sprintf("the tables with the prefix %s are those of the shard %s: if it is listed twice, under two addresses, take one out; if its address has changed, set name = %q",
-			o.Prefix, name, name), nil)
+	if err != nil || name == o.Name {
+		return err
 	}
-	return err
+	rooms := !claimed
+	if claimed {
+		err = db.Ask(ctx, Question{Text: "SELECT slot FROM {rooms} LIMIT 1", Row: func(s Scanner) error { rooms = true; return s.Scan(new(int64)) }})
+	}
+	if err != nil || !rooms {
+		return errors.Join(err, Note(ctx, db, "shard", o.Name))
+	}
+	return o.Invalid(fmt.Sprintf("the tables with the prefix %s are those of the shard %s: if it is listed twice, under two addresses, take one out; if its address has changed, set name = %q",
+		o.Prefix, name, name), nil)
 }
 
 // stamp notes something unless it is noted already, and returns what is.
@@ -108,6 +117,9 @@ func (o *Options) Claimed(ctx context.Context, db Engine) error {
 		by = "another node"
 	} else {
 		by = "node " + by
+	}
+	if by == "node "+o.Node {
+		by += ", which is this one: the shard is listed twice, under two addresses, or another process of the node still runs"
 	}
 	return &chat.Error{Kind: chat.Unavailable, Op: "sqldb.open", Subject: o.Name,
 		Text: fmt.Sprintf("the tables with the prefix %s are in use by %s", o.Prefix, by), Err: err}

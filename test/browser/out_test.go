@@ -1,12 +1,56 @@
 package browser
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/chromedp/chromedp"
 )
 
 const status = `document.querySelector('#status span').textContent`
+
+// A room that is deleted leaves the list; on the screen it is empty and says why, as long
+// as it is shown.
+func TestDeletedRoom(t *testing.T) {
+	n := startNode(t)
+	owner := enter(t, n, "owner", "#room=work")
+	ada := enter(t, n, "ada", "")
+	ada.do(chromedp.SendKeys("#room-name", "work\r"), chromedp.WaitVisible("#ask-join"), chromedp.Click("#ask-join"))
+	ada.wait("the room", `document.querySelector('#title').textContent === 'work' && !document.querySelector('#composer').hidden`)
+	owner.send("hello")
+	ada.waitMessage("hello")
+	eval[bool](owner, `location.hash = 'room=lobby', true`)
+	owner.wait("the other room", `document.querySelector('#title').textContent === 'lobby' && document.querySelector('#room-list').innerText.includes('work')`)
+
+	n.call("DELETE", "v1/rooms/work", "owner", "", nil)
+	ada.wait("the reason", status+` === 'This room was deleted.' && document.querySelector('#composer').hidden
+		&& document.querySelector('#status button').hidden && !`+texts+`.includes('hello')`)
+	owner.wait("the list without it", `!document.querySelector('#room-list').innerText.includes('work') && document.querySelector('#title').textContent === 'lobby'`)
+	eval[bool](ada, `location.hash = 'room=lobby', true`)
+	ada.wait("the list without it", `!document.querySelector('#room-list').innerText.includes('work')`)
+}
+
+// More unread messages than the server counts are shown with a plus.
+func TestUncountedMessages(t *testing.T) {
+	n := startNode(t)
+	ada := enter(t, n, "ada", "#room=work")
+	ada.wait("the room", `document.querySelector('#title').textContent === 'work'`)
+	eval[bool](ada, `location.hash = 'room=lobby', true`)
+	ada.wait("the other room", `document.querySelector('#title').textContent === 'lobby'`)
+	const deleted = 60 // they do not count, so that what is counted is less than what is looked at
+	for i := range 1010 {
+		n.post("ben", "work", fmt.Sprintf("news %d", i))
+		if i >= 1010-deleted {
+			n.call("DELETE", fmt.Sprintf("v1/rooms/work/messages/%d", i+1), "ben", "", nil)
+		}
+	}
+	ada.do(chromedp.Reload())
+	ada.wait("the badge", fmt.Sprintf(`document.querySelector('#room-list .badge')?.textContent === '%d+'`, 1000-deleted))
+	eval[bool](ada, `location.hash = 'room=work', true`)
+	ada.wait("the room", `document.querySelector('#title').textContent === 'work'`)
+	ada.do(chromedp.Click("#jump"))
+	ada.wait("no badge", `!document.querySelector('#room-list .badge')`)
+}
 
 // The user is put out of the room on the screen, or banned from it: the page stays there,
 // says so, and touches no other room.

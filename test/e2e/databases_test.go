@@ -271,3 +271,45 @@ func goesAway(t *testing.T, s *testdb.Server, away func(*testdb.Server) func()) 
 		t.Errorf("the node ended with %d", code)
 	}
 }
+
+// A node that began with SQLite gets a database: its rooms stay where they are, and the
+// log tells how they move.
+func TestNewcomerAddsDatabases(t *testing.T) {
+	dir, addr := t.TempDir(), testprocess.FreeAddr(t)
+	n := program.Start(t, dir, addr)
+	n.Ready()
+	ann := user(t, n, "ann")
+	rooms := roomsOf()
+	for _, r := range rooms {
+		join(t, ann, r)
+		if _, err := ann.Send(testContext(t), r, chat.Draft{Text: "before"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n.Terminate(10 * time.Second)
+
+	var flags, names []string
+	for _, e := range testdb.Engines {
+		dsn := testdb.Database(t, e)
+		flags, names = append(flags, "--shard", dsn), append(names, nameOf(t, dsn))
+	}
+	n = program.StartWith(t, dir, addr, flags)
+	n.Ready()
+	for _, r := range rooms {
+		if _, err := ann.Send(testContext(t), r, chat.Draft{Text: "after"}); err != nil {
+			t.Fatal(err)
+		}
+		if got := texts(t, ann, r); !slices.Equal(got, []string{"before", "after"}) {
+			t.Errorf("%s has %q", r, got)
+		}
+	}
+	want := "roomtide shards move --from shard-0.db,shard-1.db,shard-2.db,shard-3.db --to " + strings.Join(names, ",")
+	if !strings.Contains(n.Stderr(), want) {
+		t.Errorf("no %q in the log:\n%s", want, n.Stderr())
+	}
+	n.Terminate(10 * time.Second)
+	if out := verb(t, append([]string{"check", "--data-dir", dir}, flags...)...); !strings.Contains(out, names[0]) || !strings.Contains(out, "shard-0.db") {
+		t.Errorf("check: %s", out)
+	}
+	starts(t, dir) // they own nothing, and are not wanted any more
+}

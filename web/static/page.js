@@ -66,7 +66,7 @@ export class Page {
 
   roomsChanged() {
     const room = this.#room;
-    if (room?.code === 'removed' || room?.code === 'banned') keep(local, this.#lastPlace(), ''); // a reload asks before it joins
+    if (['removed', 'banned', 'deleted'].includes(room?.code)) keep(local, this.#lastPlace(), ''); // a reload asks before it joins
     if (!room) this.route();
     else if (!this.#chat.rooms.has(room.id) && !room.code) this.#goTo(this.#next());
     this.#draw();

@@ -27,11 +27,12 @@ export class Room {
   online = new Set();
   onlineCount = 0;
   unread = 0; // by others
+  unreadMore = false; // there may be more: the server did not count all
   read = -1; // the user's own mark as the server has it; -1: not known yet
   marks = new Map(); // user -> read mark, from events since the join
   typing = new Map(); // user -> when it expires
   error = ''; // the reason for which a join was refused
-  code = ''; // the same as a code of errors; 'removed' or 'banned': put out while in the room
+  code = ''; // the same as a code of errors; 'removed', 'banned' or 'deleted': put out while in the room
   last = null; // the newest message, loaded or not
   moved = 0; // rooms in the order of their newest messages' arrival here
 
@@ -101,6 +102,7 @@ export class Room {
     this.role = s.role ?? this.role;
     this.read = s.read ?? 0;
     this.unread = s.unread ?? 0;
+    this.unreadMore = !!s.unread_more;
     this.seq = Math.max(this.seq, s.seq ?? 0);
     this.last = s.last ?? this.last;
   }
@@ -125,6 +127,7 @@ export class Room {
     this.online = new Set(ack.online ?? []);
     this.onlineCount = ack.online_count ?? this.online.size;
     this.unread = ack.unread ?? this.unread;
+    if (ack.unread !== undefined) this.unreadMore = !!ack.unread_more;
     if (this.read < 0) this.read = ack.read ?? this.seq - this.unread;
     this.code = this.error = '';
     this.known = true;
@@ -229,6 +232,14 @@ export class Room {
   }
 
   on_room(f) {
+    if (f.deleted) {
+      this.role = 'none';
+      this.messages = [];
+      this.members.clear();
+      this.last = undefined;
+      this.seq = this.unread = 0;
+      return;
+    }
     this.#info(f);
     this.open = !!f.open;
     this.readOnly = !!f.read_only;
@@ -250,20 +261,21 @@ export class Room {
   }
 
   on_read(f, me) {
-    if (f.user === me) this.marked(f.seq, me, f.unread);
+    if (f.user === me) this.marked(f, me);
     else this.marks.set(f.user, Math.max(f.seq, this.marks.get(f.user) ?? 0));
   }
 
-  /** The user's own mark is at seq, set here or by another device; unread: what the server counts after it. */
-  marked(seq, me, unread) {
+  /** The user's own mark is at seq, set here or by another device; unread: what the server counts after it, if it says. */
+  marked({ seq, unread, unread_more }, me) {
     if (seq < this.read) return;
     const before = this.read;
     this.read = seq;
     const after = this.messages.filter((m) => m.seq > seq && m.user !== me && !m.deleted).length;
-    if (seq >= this.seq) this.unread = 0;
-    else if (!this.later && (!this.more || this.first <= seq + 1)) this.unread = after;
+    const all = seq >= this.seq || (!this.later && (!this.more || this.first <= seq + 1));
+    if (all) this.unread = seq >= this.seq ? 0 : after;
     else if (unread !== undefined) this.unread = unread;
     else this.unread = Math.max(after, Math.min(this.unread - (seq - before), this.seq - seq));
+    if (all || unread !== undefined) this.unreadMore = !all && !!unread_more;
   }
 
   /** What the application says of the room; what is missing is empty. */

@@ -94,6 +94,7 @@ export class Room {
   online: Set<string>;
   onlineCount: number;
   unread: number;
+  unreadMore: boolean;
   read: number;
   marks: Map<string, number>;
   typing: Map<string, number>;

@@ -135,7 +135,7 @@ export class Roomtide extends Connection {
     room.marking = true;
     try {
       const ack = await this.request('read', { room: id, seq });
-      room.marked(ack.seq, this.user, ack.unread);
+      room.marked(ack, this.user);
     } catch {
       // The mark stays where it was: the next call tries again.
     } finally {
@@ -387,15 +387,15 @@ export class Roomtide extends Connection {
     }
     if (f.type === 'message') room.moved = ++this.#moves;
     if (f.type === 'message' && f.user === this.user) this.outbox.remove(f.key);
-    if (f.type === 'member' && f.user === this.user && !room.present) this.#putOut(room);
+    if (!room.present && (f.deleted ? f.type === 'room' : f.type === 'member' && f.user === this.user)) this.#putOut(room, f);
     this.#changed(room, f);
   }
 
   /** The membership has ended: the room stays as it was for those that show it, and says why. */
-  #putOut(room) {
+  #putOut(room, f) {
     room.wanted = room.joined = false;
-    room.code = room.role === 'banned' ? 'banned' : 'removed';
-    room.error = room.role === 'banned' ? 'you are banned from this room' : 'you are not a member of this room any more';
+    room.code = f.deleted ? 'deleted' : room.role === 'banned' ? 'banned' : 'removed';
+    room.error = { deleted: 'this room was deleted', banned: 'you are banned from this room', removed: 'you are not a member of this room any more' }[room.code];
     this.#forget(room.id);
   }
 }

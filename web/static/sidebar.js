@@ -19,7 +19,8 @@ export function drawRooms(chat, current, seen) {
     const waiting = chat.outbox.of(room.id).length;
     const last = room.newest;
     const author = last ? room.authorOf(last) : '';
-    return { id: room.id, room, here, unread, waiting, last, author, was: [room.name, here, unread, waiting, last, author] };
+    const badge = unread > 999 ? '999+' : unread > 0 ? unread + (room.unreadMore ? '+' : '') : '';
+    return { id: room.id, room, here, unread, badge, waiting, last, author, was: [room.name, here, badge, waiting, last, author] };
   });
   const list = $('room-list');
   const focused = list.contains(document.activeElement) ? document.activeElement : null;
@@ -35,10 +36,10 @@ export function revealRoom(id) {
   $('room-list').rows?.get(id)?.scrollIntoView({ block: 'nearest' });
 }
 
-function drawRoom(node, { room, here, unread, waiting, last, author }) {
+function drawRoom(node, { room, here, badge, waiting, last, author }) {
   const link = node.firstChild ?? node.appendChild(el('a', { href: address(room.id) }));
   const preview = !last ? [] : last.deleted ? [t('deleted')] : [bdi(author), ': ', bdi(last.message)];
-  link.className = unread > 0 ? 'unread' : '';
+  link.className = badge ? 'unread' : '';
   if (here) link.setAttribute('aria-current', 'page');
   else link.removeAttribute('aria-current');
   link.replaceChildren(
@@ -46,7 +47,7 @@ function drawRoom(node, { room, here, unread, waiting, last, author }) {
     last ? el('time', {}, whenOf(last.time)) : '',
     el('span', { class: 'preview' }, ...preview),
     waiting > 0 ? el('i', { class: 'badge wait' }, `↑${waiting}`) : '',
-    unread > 0 ? el('i', { class: 'badge' }, unread > 999 ? '999+' : String(unread)) : '',
+    badge && el('i', { class: 'badge' }, badge),
   );
 }
 

@@ -30,6 +30,7 @@ var floors = []floor{
 		{"websocket", "RFC 6455 and 7692"},
 		{"internal/atomicfile", "writes a file whole or not at all"},
 		{"internal/clientaddr", "the client's address behind trusted proxies"},
+		{"internal/completion", "command lines completed by bash, zsh and fish, from kong's model"},
 		{"internal/connlimit", "connections in all and by network"},
 		{"internal/crashpoint", "named places where crash tests kill the process"},
 		{"internal/guard", "panics of handlers, logged and counted in one form"},
@@ -50,7 +51,6 @@ var floors = []floor{
 		{"bus", "how committed events reach every node"},
 		{"presence", "who is online in a room"},
 		{"internal/limit", "concurrency limiter, and rates by key"},
-		{"backup", "copies of databases with a manifest: written, verified, put back"},
 		{"consistency", "decides from what clients saw whether promises were kept"},
 		{"socketio/clientfiles", "the browser's client of Socket.IO, embedded"},
 		{"engineio", "the Engine.IO protocol, for any program"},
@@ -61,6 +61,7 @@ var floors = []floor{
 	{"drivers", "each passes its contract's suite; only server imports them", []row{
 		{"store/sqlite", "one shard in a SQLite file"},
 		{"store/mysql", "one shard in MySQL or MariaDB, and the control database"},
+		{"store/postgres", "one shard in PostgreSQL, and the control database"},
 		{"bus/membus", "the bus of a single node"},
 		{"presence/mempresence", "presence of a single node"},
 		{"presence/storepresence", "who is online, in the store: the answer of last resort"},
@@ -74,7 +75,8 @@ var floors = []floor{
 		{"lane", "the only way a durable change enters a room: decide and commit"},
 		{"hub", "the connections of this node and what is written to them"},
 	}},
-	{"beside the lanes", "what follows their commits, and which nodes there are", []row{
+	{"beside the lanes", "what follows their commits, which nodes there are, and copies of it all", []row{
+		{"backup", "databases with a manifest: written, verified, put back"},
 		{"outbox", "named consumers of what lanes committed, each with its own cursor"},
 		{"cluster", "this node's name and lease, and the nodes that are alive"},
 	}},
@@ -100,6 +102,9 @@ var floors = []floor{
 	{"programs", "put everything together", []row{
 		{"server", "Open builds a node, Close undoes it in reverse"},
 		{"bench", "the load generator behind roomtide bench"},
+	}},
+	{"operators' tools", "what looks at a node from outside", []row{
+		{"doctor", "findings about settings, files, machine, databases and the way to a node, each with what to do"},
 	}},
 	{"commands", "", []row{
 		{"cmd/roomtide", "the verbs of the binary"},

@@ -9,16 +9,21 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/alecthomas/kong"
 )
 
 // TestMain lets the test program be the floor that a bench starts.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "bench" {
-		if err := Main(context.Background(), os.Args[2:], os.Stdout); err != nil {
+		var f Flags
+		kong.Must(&f).Parse(os.Args[2:])
+		if err := Run(context.Background(), &f, os.Stdout, os.Stderr); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -184,18 +189,18 @@ func TestParse(t *testing.T) {
 		{"load --senders 1000", "senders are members"},
 		{"load --window 0", "a window of at least 1"},
 		{"load --duration 0s", "duration"},
-		{"load --speed 1", "not defined"},
+		{"load --speed 1", "unknown flag --speed"},
+		{"--json", "rooms fanout idle start"},
+		{"--addr 127.0.0.1:1", "load"},
+		{"start --addr 127.0.0.1:1", "leave out --addr"},
 		{"load more", "there is no scenario"},
-		{"load --rate 1 more", "what is"},
+		{"load --rate 1 more", "unexpected argument more"},
+		{"--rate 1 fanout", "fanout"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.args, func(t *testing.T) {
-			o, err := parse(strings.Fields(tt.args), &bytes.Buffer{})
-			var names []string
-			for _, s := range o.scenarios {
-				names = append(names, s.Name)
-			}
-			got := strings.Join(names, " ")
+			o, err := parse(strings.Fields(tt.args)...)
+			got := strings.Join(names(o.scenarios), " ")
 			if err != nil {
 				got = err.Error()
 			}
@@ -204,21 +209,77 @@ func TestParse(t *testing.T) {
 			}
 		})
 	}
-	o, err := parse([]string{"fanout", "--members", "5", "--rate", "7"}, &bytes.Buffer{})
+	o, err := parse("fanout", "--members", "5", "--rate", "7")
 	if err != nil || o.scenarios[0].Members != 5 || o.scenarios[0].Rate != 7 || o.scenarios[0].Senders != 1 {
 		t.Errorf("overridden: %+v, %v", o.scenarios, err)
 	}
 }
 
-func TestUsageHelps(t *testing.T) {
-	var out bytes.Buffer
-	if err := Main(t.Context(), []string{"--help"}, &out); err != nil {
+// parse reads a command line as the program does.
+func parse(args ...string) (options, error) {
+	var f Flags
+	p, err := kong.New(&f)
+	if err != nil {
+		return options{}, err
+	}
+	if _, err := p.Parse(args); err != nil {
+		return options{}, err
+	}
+	return f.options()
+}
+
+// The help describes every scenario, and the shells complete every one.
+func TestHelpNamesScenarios(t *testing.T) {
+	var f Flags
+	field, _ := reflect.TypeOf(f).FieldByName("Scenario")
+	words := strings.Split(field.Tag.Get("words"), ",")
+	for _, name := range append([]string{"all", "load"}, names(scenarios)...) {
+		if !strings.Contains(f.Help(), "\n    "+name+" ") || !slices.Contains(words, name) {
+			t.Errorf("the help or the completion does not name %s", name)
+		}
+	}
+	if len(words) != len(scenarios)+2 {
+		t.Errorf("completed are %q", words)
+	}
+}
+
+func names(of []Scenario) (all []string) {
+	for _, s := range of {
+		all = append(all, s.Name)
+	}
+	return all
+}
+
+// A run says what it does and how far it is, on standard error alone.
+func TestProgress(t *testing.T) {
+	var said bytes.Buffer
+	s := Scenario{Name: "load", Rooms: 2, Members: 3, Senders: 2, Window: 1, Pause: time.Millisecond, Size: 50, Duration: 300 * time.Millisecond}
+	p := newProgress(&said)
+	p.every = 20 * time.Millisecond
+	if _, err := run(t.Context(), options{progress: p}, s, floorB); err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range scenarios {
-		if !strings.Contains(out.String(), "  "+s.Name) {
-			t.Errorf("the help does not name %s", s.Name)
+	for _, want := range []string{
+		"load on floor B: starting a server\n", "load on floor B: connecting, ", " of 6\n",
+		"load on floor B: waiting until the server is quiet\n", "load on floor B: working, 0 of 0 s, ", " messages sent, ",
+	} {
+		if !strings.Contains(said.String(), want) {
+			t.Errorf("nothing said %q:\n%s", want, said.String())
 		}
+	}
+	if strings.Contains(said.String(), "\r") {
+		t.Error("what is for a terminal went into a file")
+	}
+	(*progress)(nil).during(func() string { t.Error("a quiet run asked how far it is"); return "" })()
+}
+
+// On a terminal one line is written anew, and gone at the end.
+func TestProgressOnTerminal(t *testing.T) {
+	var said bytes.Buffer
+	p := &progress{w: &said, live: true, every: time.Hour}
+	p.during(func() string { return "working" })()
+	if said.String() != "\r\x1b[Kworking\r\x1b[K" {
+		t.Errorf("%q", said.String())
 	}
 }
 

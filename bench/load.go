@@ -29,6 +29,7 @@ type load struct {
 	figures  atomic.Pointer[figures] // of the phase under way
 	sent     []atomic.Int64          // by room
 	acks     atomic.Int64
+	entered  atomic.Int64 // members whose connection is in its room
 	lost     atomic.Int64
 	gaps     atomic.Int64
 	doubled  atomic.Int64
@@ -48,6 +49,7 @@ func newLoad(s Scenario, addr, server string) *load {
 		s: s, addr: addr, floor: server == floorA || server == floorB, proto: protoOf(server, s), epoch: time.Now(), enough: make(chan struct{}), done: make(chan struct{}),
 		prefix: "bench-" + hex.EncodeToString(run[:]) + "-", role: "user", sent: make([]atomic.Int64, s.Rooms),
 	}
+	l.members = make([]*member, s.Rooms*s.Members)
 	l.figures.Store(new(figures))
 	return l
 }
@@ -84,7 +86,6 @@ const connectAtOnce = 64
 
 // connect opens every connection, spread over the rooms, and starts reading.
 func (l *load) connect(ctx context.Context) error {
-	l.members = make([]*member, l.s.Rooms*l.s.Members)
 	errs := make(chan error, len(l.members))
 	free := make(chan struct{}, connectAtOnce)
 	var wg sync.WaitGroup
@@ -122,6 +123,7 @@ func (l *load) enter(ctx context.Context, i int) error {
 	}
 	m.last, m.rev = int64(f.Seq), int64(f.Rev)
 	l.members[i] = m
+	l.entered.Add(1)
 	go m.live(ctx)
 	return nil
 }

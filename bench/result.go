@@ -36,6 +36,8 @@ type Result struct {
 	Slow   *Slow    `json:"slow,omitempty"`
 
 	Anomalies Anomalies `json:"anomalies"`
+
+	progress *progress // nil: none is shown
 }
 
 // Anomalies count what should be zero.

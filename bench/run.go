@@ -4,14 +4,16 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"strconv"
 	"time"
 )
 
 // run does one scenario: on a rival, or on a roomtide of its own unless there is
 // an address.
 func run(ctx context.Context, o options, s Scenario, rival string) (*Result, error) {
-	r := &Result{Scenario: s, Server: cmp.Or(rival, "roomtide")}
+	r := &Result{Scenario: s, Server: cmp.Or(rival, "roomtide"), progress: o.progress}
 	if s.Start {
 		return r, r.start(ctx, o)
 	}
@@ -27,7 +29,9 @@ func run(ctx context.Context, o options, s Scenario, rival string) (*Result, err
 }
 
 func (r *Result) onChild(ctx context.Context, c *child, rival string) error {
+	end := r.during(func() string { return "starting a server" })
 	first, err := c.ready(ctx, protoOf(rival, r.Scenario))
+	end()
 	if err != nil {
 		return err
 	}
@@ -44,11 +48,16 @@ func (r *Result) measure(ctx context.Context, l *load, pid, database int) error 
 		return err
 	}
 	begin := time.Now()
-	if err := l.connect(ctx); err != nil {
+	end := r.during(func() string { return fmt.Sprintf("connecting, %d of %d", l.entered.Load(), len(l.members)) })
+	err = l.connect(ctx)
+	end()
+	if err != nil {
 		return err
 	}
 	r.Connections, r.Connecting = len(l.members), time.Since(begin)
+	end = r.during(func() string { return "waiting until the server is quiet" })
 	before, err := settled(pid)
+	end()
 	if err != nil {
 		return err
 	}
@@ -63,13 +72,17 @@ func (r *Result) measure(ctx context.Context, l *load, pid, database int) error 
 	}
 	switch s := &r.Scenario; {
 	case s.Idle:
+		end := r.during(l.working("idle", time.Now(), s.Duration))
 		r.Elapsed = l.idle(ctx)
+		end()
 	case s.Storm:
 		err = r.storm(ctx, l, pid)
 	case s.Slow:
 		err = r.slow(ctx, l, pid)
 	default:
+		end := r.during(l.working("working", time.Now(), s.Duration))
 		r.Elapsed = l.work(ctx, s.Duration)
+		end()
 	}
 	if err != nil {
 		return err
@@ -116,9 +129,11 @@ type Phase struct {
 	RSS      int64         `json:"rss_bytes"` // the most there was
 }
 
-// phase lets fn run and notes what the server used meanwhile.
-func (r *Result) phase(name string, pid int, fn func() error) (*Phase, error) {
+// phase lets fn run and notes what the server used meanwhile. of is how long it should
+// take.
+func (r *Result) phase(name string, l *load, pid int, of time.Duration, fn func() error) (*Phase, error) {
 	begin := time.Now()
+	defer r.during(l.working("phase "+strconv.Quote(name), begin, of))()
 	before, err := usageOf(pid)
 	if err != nil {
 		return nil, err

@@ -45,23 +45,23 @@ var few = []string{"rooms", "fanout", "idle", "start"}
 func (s *Scenario) check() error {
 	switch {
 	case protos[s.Proto] == nil:
-		return fmt.Errorf("bench: there is no protocol %q, only native and socketio", s.Proto)
+		return fmt.Errorf("there is no protocol %q, only native and socketio", s.Proto)
 	case s.Start:
 		return nil
 	case s.Rooms < 1 || s.Members < 1:
-		return errors.New("bench: at least one room with one member")
+		return errors.New("at least one room with one member")
 	case s.Idle:
 		return nil
 	case s.Storm && (s.Senders < 1 || s.Senders > s.Rooms):
-		return fmt.Errorf("bench: senders that stay have a room each: 1 to %d of them", s.Rooms)
+		return fmt.Errorf("senders that stay have a room each: 1 to %d of them", s.Rooms)
 	case s.Senders < 1 || s.Senders > s.Rooms*s.Members:
-		return fmt.Errorf("bench: senders are members: 1 to %d of them", s.Rooms*s.Members)
+		return fmt.Errorf("senders are members: 1 to %d of them", s.Rooms*s.Members)
 	case s.Slow && (s.Rooms > 1 || s.Senders == s.Members):
-		return errors.New("bench: slow is about one room, with a member that does not write")
+		return errors.New("slow is about one room, with a member that does not write")
 	case s.Rate == 0 && s.Window < 1 || s.Rate < 0:
-		return errors.New("bench: a window of at least 1, or a rate")
+		return errors.New("a window of at least 1, or a rate")
 	case s.Duration <= 0:
-		return errors.New("bench: the duration is not positive")
+		return errors.New("the duration is not positive")
 	}
 	return nil
 }

@@ -26,14 +26,15 @@ func (r *Result) slow(ctx context.Context, l *load, pid int) error {
 	held := make(chan struct{})
 	for _, p := range []struct {
 		name string
+		of   time.Duration
 		fn   func() error
 	}{
-		{"before", func() error { return wait(ctx, s.Duration) }},
-		{"stopped", func() error {
+		{"before", s.Duration, func() error { return wait(ctx, s.Duration) }},
+		{"stopped", s.Stop, func() error {
 			reader.held.Store(&held)
 			return wait(ctx, s.Stop)
 		}},
-		{"after", func() error {
+		{"after", s.Duration, func() error {
 			reader.held.Store(nil)
 			close(held)
 			r.Slow = &Slow{Missed: l.behind(reader)}
@@ -49,7 +50,7 @@ func (r *Result) slow(ctx context.Context, l *load, pid int) error {
 	} {
 		f := new(figures)
 		l.figures.Store(f)
-		phase, err := r.phase(p.name, pid, p.fn)
+		phase, err := r.phase(p.name, l, pid, p.of, p.fn)
 		if err != nil {
 			return err
 		}

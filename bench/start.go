@@ -3,6 +3,8 @@ package bench
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,11 +15,11 @@ const starts = 5
 // the acknowledgement of a first message in a new room, which is on disk then,
 // and how much memory it has once nothing happens any more.
 func (r *Result) start(ctx context.Context, o options) error {
-	if o.addr != "" {
-		return errors.New("the scenario start needs a server of its own; leave out --addr")
-	}
 	var h histogram
-	for range starts {
+	var n atomic.Int64
+	defer r.during(func() string { return fmt.Sprintf("start %d of %d", n.Load(), starts) })()
+	for i := range starts {
+		n.Store(int64(i) + 1)
 		if err := r.startOnce(ctx, &o, &h); err != nil {
 			return err
 		}

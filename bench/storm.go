@@ -39,9 +39,10 @@ func (r *Result) storm(ctx context.Context, l *load, pid int) error {
 	quiet := func() error { return wait(ctx, l.s.Duration) }
 	for _, p := range []struct {
 		name string
+		of   time.Duration
 		fn   func() error
-	}{{"before", quiet}, {"storm", func() error { return r.cutAll(ctx, l) }}, {"after", quiet}} {
-		phase, err := r.phase(p.name, pid, p.fn)
+	}{{"before", l.s.Duration, quiet}, {"storm", stormTime, func() error { return r.cutAll(ctx, l) }}, {"after", l.s.Duration, quiet}} {
+		phase, err := r.phase(p.name, l, pid, p.of, p.fn)
 		if err != nil {
 			return err
 		}

@@ -339,6 +339,29 @@ func TestClose(t *testing.T) {
 	c.Close() // again
 }
 
+func TestHTTPAddress(t *testing.T) {
+	for in, want := range map[string]string{
+		"127.0.0.1:8080":          "http://127.0.0.1:8080",
+		"localhost:8080":          "http://localhost:8080",
+		"[::1]:8080":              "http://[::1]:8080",
+		"chat.example.org":        "https://chat.example.org",
+		"192.0.2.7:8080":          "https://192.0.2.7:8080",
+		"http://192.0.2.7:8080/":  "http://192.0.2.7:8080",
+		"wss://example.org/chat/": "https://example.org/chat",
+		"ws://localhost?x=1":      "http://localhost",
+		"ftp://example.org":       "",
+		"http://":                 "",
+		"http://:80":              "",
+		"":                        "",
+		"a b":                     "",
+	} {
+		got, err := HTTP(in)
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("%q: %q (%v), want %q", in, got, err, want)
+		}
+	}
+}
+
 // Users asks again for those that did not fit into an answer.
 func TestUsersGoOn(t *testing.T) {
 	f := newFake(t)

@@ -3,9 +3,10 @@ package client
 import (
 	"context"
 	"crypto/tls"
-	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -14,7 +15,7 @@ import (
 // Options are the address of the server and the credentials. Only URL is needed,
 // and User or Token; everything else has a default.
 type Options struct {
-	URL    string      // ws://, wss://, http:// or https://; without a path, /ws
+	URL    string      // ws://, wss://, http:// or https://, or none of them (see HTTP); without a path, /ws
 	Header http.Header // more fields for the handshake
 	TLS    *tls.Config // for wss; nil: the system's roots
 
@@ -35,15 +36,11 @@ type Options struct {
 
 // complete checks o and fills in the defaults.
 func (o Options) complete() (Options, error) {
-	u, err := url.Parse(o.URL)
+	u, err := parseURL(o.URL)
 	if err != nil {
 		return o, err
 	}
-	scheme, ok := map[string]string{"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}[u.Scheme]
-	if !ok || u.Host == "" {
-		return o, errors.New("client: the URL is not ws://, wss://, http:// or https://")
-	}
-	u.Scheme = scheme
+	u.Scheme = map[string]string{"http": "ws", "https": "wss"}[u.Scheme]
 	if strings.Trim(u.Path, "/") == "" {
 		u.Path = "/ws"
 	}
@@ -57,6 +54,51 @@ func (o Options) complete() (Options, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return o, nil
+}
+
+// HTTP returns the base of the HTTP API of a node, without a slash at the end, from
+// any URL that Options take. Without a scheme, as in localhost:8080, that is http for
+// this machine and https for others: a token never leaves it in the open by mistake.
+func HTTP(node string) (string, error) {
+	u, err := parseURL(node)
+	if err != nil {
+		return "", err
+	}
+	u.Path, u.RawPath = strings.TrimSuffix(u.Path, "/"), ""
+	u.RawQuery, u.Fragment = "", ""
+	return u.String(), nil
+}
+
+// parseURL reads the URL of a node; the scheme becomes http or https.
+func parseURL(s string) (*url.URL, error) {
+	if !strings.Contains(s, "://") {
+		guess := "https://" + s
+		if u, err := url.Parse(guess); err == nil && local(u.Hostname()) {
+			guess = "http://" + s
+		}
+		s = guess
+	}
+	u, err := url.Parse(s)
+	if err == nil {
+		switch u.Scheme {
+		case "ws", "http":
+			u.Scheme = "http"
+		case "wss", "https":
+			u.Scheme = "https"
+		default:
+			u = nil
+		}
+	}
+	if u == nil || u.Hostname() == "" {
+		return nil, fmt.Errorf("%q is not the URL of a node, such as http://127.0.0.1:8080 or https://chat.example.org", s)
+	}
+	return u, nil
+}
+
+// local reports whether the host is this machine under a name that says so.
+func local(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return strings.EqualFold(host, "localhost") || err == nil && ip.Unmap().IsLoopback()
 }
 
 func orElse[N int | time.Duration](v *N, def N) {

@@ -109,15 +109,11 @@ func checkAddress(s string) error {
 
 func (c *Config) checkWords() Problems {
 	var ps Problems
-	word := func(key, have string, want ...string) {
-		if !slices.Contains(want, have) {
-			ps = append(ps, Problem{key, strconv.Quote(have) + " is none of its words", "write one of " + strings.Join(want, ", ")})
+	for _, s := range c.Settings() {
+		if have, ok := s.value.Interface().(string); ok && len(s.words) > 0 && !slices.Contains(s.words, have) {
+			ps = append(ps, Problem{s.Key, strconv.Quote(have) + " is none of its words", "write one of " + strings.Join(s.words, ", ")})
 		}
 	}
-	word("guests", c.Guests, "auto", "on", "off")
-	word("socketio_recovery", c.SocketIORecovery, "auto", "on", "off")
-	word("log.level", c.Log.Level, "debug", "info", "warn", "error")
-	word("log.format", c.Log.Format, "text", "json")
 	return ps
 }
 

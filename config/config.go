@@ -20,13 +20,15 @@ import (
 // which the flag and the environment variable are derived; default and help are the
 // value without a setting and the description; flag is the flag where it does not
 // follow from the key; mask says what must not be shown; name and prefix give the
-// parser of the command line the same flag (a test compares the two). Fields of the file's root come
+// parser of the command line the same flag (a test compares the two); words are the only
+// values of a setting, and placeholder says that it names a file or directory, for the
+// shells that complete command lines. Fields of the file's root come
 // before its tables. A Config is read-only once loaded.
 type Config struct {
-	DataDir             string   `toml:"data_dir" default:"./roomtide-data" help:"Directory for everything the node keeps: databases, keys, roomtide.toml. Made if missing."`
+	DataDir             string   `toml:"data_dir" placeholder:"DIR" default:"./roomtide-data" help:"Directory for everything the node keeps: databases, keys, roomtide.toml. Made if missing."`
 	Node                string   `toml:"node" default:"local" help:"Name of this node: up to 63 letters, digits, - and _. Nodes that work together need names of their own, and a node keeps its name when it starts again."`
 	Listen              string   `toml:"listen" default:"127.0.0.1:8080" help:"Address to listen on, host:port. Port 0 takes any free port."`
-	Guests              string   `toml:"guests" default:"auto" help:"Whether users may come without a token, under the name they give: on, off, or auto (on only while listening on loopback with no trusted_proxies and no [auth] keys, and only for requests that no proxy has forwarded). Guests have to use a name of the node: localhost, an address, that of listen, or one in origins."`
+	Guests              string   `toml:"guests" words:"auto,on,off" default:"auto" help:"Whether users may come without a token, under the name they give: on, off, or auto (on only while listening on loopback with no trusted_proxies and no [auth] keys, and only for requests that no proxy has forwarded). Guests have to use a name of the node: localhost, an address, that of listen, or one in origins."`
 	InsecureHTTP        bool     `toml:"insecure_http" name:"insecure-http" default:"false" help:"Allow plain HTTP on an address that is not loopback. Tokens and messages can then be read on the way."`
 	Origins             []string `toml:"origins" default:"" help:"Web origins whose pages may connect, such as https://www.example.org. The node's own origin is always allowed; * allows all."`
 	TrustedProxies      []string `toml:"trusted_proxies" default:"" help:"Networks (CIDR) of proxies whose X-Forwarded-For names the client."`
@@ -35,7 +37,7 @@ type Config struct {
 	MaxConnectionsPerIP int      `toml:"max_connections_per_ip" name:"max-connections-per-ip" default:"10000" help:"Connections at once from one address (of IPv6: from one /64); 0 is no limit. Trusted proxies and 127.0.0.1 have none."`
 	AcceptRate          int      `toml:"accept_rate" default:"0" help:"New WebSockets, Socket.IO sessions and event streams per second; the others wait, in turn between addresses. 0 is 450 for each processor. One address may open as many TCP connections in four seconds."`
 	Compression         bool     `toml:"compression" default:"false" help:"Compress messages on WebSockets of clients that offer it (permessage-deflate). Takes a third off a usual message and costs 10 microseconds for each event, however many get it."`
-	SocketIORecovery    string   `toml:"socketio_recovery" name:"socketio-recovery" default:"auto" help:"Whether Socket.IO clients resume by themselves, for which events have one more argument: on, off, or auto (on for browsers and Node.js). Clients choose for themselves with recovery in their auth."`
+	SocketIORecovery    string   `toml:"socketio_recovery" name:"socketio-recovery" words:"auto,on,off" default:"auto" help:"Whether Socket.IO clients resume by themselves, for which events have one more argument: on, off, or auto (on for browsers and Node.js). Clients choose for themselves with recovery in their auth."`
 	DrainTimeout        Duration `toml:"drain_timeout" default:"10s" help:"How long a stopping node waits for work in flight."`
 	HSTS                Duration `toml:"hsts" name:"hsts" default:"168h" help:"With a certificate of its own: for how long browsers use nothing but HTTPS for this host, on all its ports (Strict-Transport-Security). 0s: not told."`
 	NoRateLimits        bool     `toml:"no_rate_limits" default:"false" help:"Switch off all of [rates], for benchmarks. No other limit goes with them."`
@@ -60,14 +62,14 @@ type Config struct {
 
 // TLS is the certificate of the node.
 type TLS struct {
-	Cert string `toml:"cert" default:"" help:"Certificate chain, PEM file. With key: serve HTTPS and wss."`
-	Key  string `toml:"key" default:"" help:"Private key of the certificate, PEM file."`
+	Cert string `toml:"cert" placeholder:"FILE" default:"" help:"Certificate chain, PEM file. With key: serve HTTPS and wss."`
+	Key  string `toml:"key" placeholder:"FILE" default:"" help:"Private key of the certificate, PEM file."`
 }
 
 // Log says what is logged and how.
 type Log struct {
-	Level  string `toml:"level" default:"info" help:"Least level that is logged: debug, info, warn or error."`
-	Format string `toml:"format" default:"text" help:"Form of log lines: text or json."`
+	Level  string `toml:"level" words:"debug,info,warn,error" default:"info" help:"Least level that is logged: debug, info, warn or error."`
+	Format string `toml:"format" words:"text,json" default:"text" help:"Form of log lines: text or json."`
 }
 
 // Auth says which user tokens (JWT) are accepted, besides those that

@@ -19,7 +19,7 @@ const FileName = "roomtide.toml"
 const envPrefix = "ROOMTIDE_"
 
 // clientEnv are the variables that only the client verbs read.
-var clientEnv = []string{"ROOMTIDE_URL", "ROOMTIDE_TOKEN"}
+var clientEnv = []string{"ROOMTIDE_URL", "ROOMTIDE_TOKEN", "ROOMTIDE_KEY"}
 
 // Args is what the command line gave.
 type Args struct {

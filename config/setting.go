@@ -16,7 +16,8 @@ type Setting struct {
 	Help    string
 
 	mask  string
-	flag  string // the flag, if it does not follow from Key
+	words []string // the only values, nil if there are others
+	flag  string   // the flag, if it does not follow from Key
 	value reflect.Value
 }
 
@@ -59,11 +60,15 @@ func walk(prefix string, v reflect.Value) []Setting {
 			out = append(out, Setting{
 				Key: prefix + key, Default: f.Tag.Get("default"), Help: f.Tag.Get("help"),
 				mask: f.Tag.Get("mask"), flag: f.Tag.Get("flag"), value: v.Field(i),
+				words: strings.FieldsFunc(f.Tag.Get("words"), func(r rune) bool { return r == ',' }),
 			})
 		}
 	}
 	return out
 }
+
+// Text is the value as "roomtide config print" shows it: what is secret is masked.
+func (s Setting) Text() string { return s.masked() }
 
 // isList reports whether the setting is a list of tables.
 func (s Setting) isList() bool {

@@ -18,8 +18,9 @@ import (
 )
 
 const (
-	keyPrefix   = "rtk_"
-	keysAge     = 5 * time.Second // how long a revoked key may still work
+	keyPrefix = "rtk_"
+	// KeysAge is how long a revoked key may still work.
+	KeysAge     = 5 * time.Second
 	keysTimeout = 5 * time.Second
 )
 
@@ -118,7 +119,7 @@ func (a *apiKeys) get(ctx context.Context, id string) (Key, error) {
 func (a *apiKeys) cached(id string) (k Key, fresh bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.byID[id], a.byID != nil && a.now().Sub(a.read) < keysAge
+	return a.byID[id], a.byID != nil && a.now().Sub(a.read) < KeysAge
 }
 
 // load reads the list, with a deadline of its own and not that of a request.

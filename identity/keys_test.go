@@ -251,7 +251,7 @@ func TestAPIKeys(t *testing.T) {
 		t.Errorf("before it exists: %v", err)
 	}
 	list = []Key{key}
-	c.pass(keysAge)
+	c.pass(KeysAge)
 	id, err := ask()
 	if err != nil || id.Kind != Server || id.Name != key.Name || id.User != "" {
 		t.Fatalf("%+v, %v", id, err)
@@ -277,12 +277,12 @@ func TestAPIKeys(t *testing.T) {
 	mu.Lock()
 	list[0].Revoked = 1
 	mu.Unlock()
-	c.pass(keysAge)
+	c.pass(KeysAge)
 	if _, err := ask(); chat.KindOf(err) != chat.Unauthed {
 		t.Errorf("revoked: %v", err)
 	}
 	fail = errors.New("disk")
-	c.pass(keysAge)
+	c.pass(KeysAge)
 	if _, err := ask(); chat.KindOf(err) != chat.Unavailable {
 		t.Errorf("the list cannot be read: %v", err)
 	}

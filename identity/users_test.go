@@ -139,7 +139,7 @@ func TestRevokedAPIKeyIsNotGoodAnyMore(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, after := range map[string][]Key{"revoked": {{ID: key.ID, Hash: key.Hash, Revoked: 1}}, "removed": {}} {
-		keys, now = after, now.Add(keysAge)
+		keys, now = after, now.Add(KeysAge)
 		if err := v.Still(t.Context(), id); chat.KindOf(err) != chat.Unauthed {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -1,10 +1,17 @@
 package lane_test
 
 import (
+	"context"
+	"fmt"
+	"strings"
 	"testing"
 
+	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/internal/teststore"
+	"github.com/roomtide/roomtide/lane"
+	"github.com/roomtide/roomtide/store"
 )
 
 // After a restore (store.Rebase) the revs of every room go on beyond those of all that
@@ -58,5 +65,65 @@ func TestRoomsBeginBeyondTheBase(t *testing.T) {
 	}
 	if lines, err := w.store.Check(t.Context()); err != nil || lines != nil {
 		t.Errorf("%v %v", lines, err)
+	}
+}
+
+// stubborn is a driver that cannot raise its revs at first.
+type stubborn struct {
+	store.Driver
+	calls *int
+}
+
+func (s stubborn) RaiseRevs(ctx context.Context, from, to chat.Rev) error {
+	if *s.calls++; *s.calls == 2 { // of the second shard
+		return chat.E(chat.Unavailable, "not now")
+	}
+	return s.Driver.(store.Raiser).RaiseRevs(ctx, from, to)
+}
+
+// A rebase that was interrupted between two shards is finished with the base of the
+// first one, however late, and nothing is written before.
+func TestInterruptedRebase(t *testing.T) {
+	w := newWorld(t)
+	calls := 0
+	w.break_ = func(d store.Driver) store.Driver { return stubborn{d, &calls} }
+	for i := range 20 { // of both shards
+		w.join(chat.RoomID(fmt.Sprint("r", i)), "ann", chat.UserID(fmt.Sprint("user", i)))
+	}
+	w.close()
+	w.open()
+	w.lanes.Close()
+	if err := w.store.Rebase(t.Context(), 1<<40); chat.KindOf(err) != chat.Unavailable {
+		t.Fatal(err)
+	}
+	if err := w.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	st := teststore.Open(t, w.dir, 2, w.break_)
+	if _, err := lane.Open(t.Context(), lane.Config{Store: st, Publish: func(*bus.Batch) error { return nil }}); err == nil || !strings.Contains(err.Error(), "restore --mark") {
+		t.Errorf("lanes of half a restore: %v", err)
+	}
+	if err := st.Rebase(t.Context(), 1<<50); err != nil {
+		t.Fatal(err)
+	}
+	if err := st.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w.open()
+	if w.store.Base() != 1<<40 {
+		t.Errorf("the base is %d", w.store.Base())
+	}
+	for i := range 20 {
+		room := chat.RoomID(fmt.Sprint("r", i))
+		r, err := w.store.Room(room).Room(t.Context(), room)
+		if err != nil || r.Rev != 1<<40+2 || r.Floor != 1<<40 {
+			t.Errorf("%+v %v", r, err)
+		}
+		for _, user := range []chat.UserID{"ann", chat.UserID(fmt.Sprint("user", i))} {
+			m, err := w.store.Room(room).Member(t.Context(), room, user)
+			if err != nil || m.Rev <= 1<<40 || m.Rev > r.Rev {
+				t.Errorf("%+v %v", m, err)
+			}
+		}
 	}
 }

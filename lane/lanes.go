@@ -86,9 +86,12 @@ type Lanes struct {
 }
 
 // Open takes ownership of the lane of every shard and starts them all. Close ends
-// them.
+// them. It fails if the Store is not settled.
 func Open(ctx context.Context, cfg Config) (*Lanes, error) {
 	cfg.fill()
+	if err := cfg.Store.Settled(); err != nil {
+		return nil, err
+	}
 	ls := &Lanes{store: cfg.Store}
 	m := newMetrics(cfg.Registerer)
 	for i, d := range cfg.Store.Shards() {

@@ -65,6 +65,7 @@ type doorConfig struct {
 	Files      int        // descriptors of the process; 0: unknown
 	Others     func() int // connections that are no longer HTTP's, and hold a descriptor each
 	Idle       *idle      // nil: idleConns and idlePerNetwork
+	Greeting   *greeting  // looks at the first bytes; nil: nothing does
 	Registerer prometheus.Registerer
 }
 
@@ -141,7 +142,7 @@ func newDoor(ln net.Listener, c doorConfig) *door {
 func (d *door) Accept() (net.Conn, error) {
 	select {
 	case c := <-d.ready:
-		return c, nil
+		return d.cfg.Greeting.watch(c), nil
 	case <-d.ended:
 		return nil, d.err
 	}
@@ -231,6 +232,7 @@ func (d *door) stateChanged(c net.Conn, state http.ConnState) {
 	if secure, ok := c.(*tls.Conn); ok {
 		c = secure.NetConn()
 	}
+	c = underlying(c)
 	d.mu.Lock()
 	v := d.open[c]
 	if v == nil { // a listener of its own, in tests

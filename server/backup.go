@@ -31,7 +31,7 @@ func Backup(ctx context.Context, cfg *config.Config, target string, job backup.J
 	if !ok {
 		return nil, errOwnTools
 	}
-	for _, o := range []backup.Other{{Name: secretFile, Kind: backup.Key}, {Name: config.FileName, Kind: backup.Settings}} {
+	for _, o := range []backup.Other{{Name: SecretFile, Kind: backup.Key}, {Name: config.FileName, Kind: backup.Settings}} {
 		var err error
 		if o.Text, err = os.ReadFile(filepath.Join(cfg.DataDir, o.Name)); err == nil {
 			job.Others = append(job.Others, o)
@@ -45,6 +45,9 @@ func Backup(ctx context.Context, cfg *config.Config, target string, job backup.J
 		return nil, dbs.noData(err)
 	}
 	defer func() { err = errors.Join(err, job.Snapshot.Close()) }()
+	if job.Snapshot.Map().Rising != 0 {
+		return nil, chat.E(chat.Unavailable, "putting these databases back was interrupted: run \"roomtide restore --mark\" first")
+	}
 	return backup.Write(ctx, target, job)
 }
 

@@ -80,6 +80,20 @@ func (d *databases) Names(first bool) []string {
 	return names
 }
 
+var _ store.Examiner = (*databases)(nil)
+
+// Examine is store.Examiner: that of the data directory if all is there.
+func (d *databases) Examine(ctx context.Context) []store.Examined {
+	network := d.control != nil && d.control.Engine != config.SQLite
+	for i := range d.shards {
+		network = network || d.shards[i].Engine != config.SQLite
+	}
+	if !network {
+		return d.dir.Examine(ctx)
+	}
+	return store.Examine(ctx, struct{ store.Opener }{d}) // by opening them
+}
+
 // Lock locks the data directory. Databases over a network are claimed by their
 // drivers.
 func (d *databases) Lock(ctx context.Context) error { return d.dir.Lock(ctx) }

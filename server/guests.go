@@ -45,21 +45,24 @@ var (
 // a page whose own name points at this node (DNS rebinding) has a name that is not
 // one of the node's, and so has a proxy that adds no header and passes on its own.
 func (g *guests) refuse(r *http.Request) error {
-	var err error
+	err := g.reason(r)
+	if err != nil && g.welcome && g.some.Allow() {
+		g.log.Warn("guests are not welcome for a request", "reason", chat.Public(err).Text, "host", r.Host, "ip", g.from.Client(r))
+	}
+	return err
+}
+
+// reason is refuse without a line in the log.
+func (g *guests) reason(r *http.Request) error {
 	switch {
 	case !g.welcome:
 		return errToken
 	case !g.hosts.Knows(r):
-		err = errHost
+		return errHost
 	case g.local && clientaddr.Forwarded(r.Header):
-		err = errForwarded
-	default:
-		return nil
+		return errForwarded
 	}
-	if g.some.Allow() {
-		g.log.Warn("guests are not welcome for a request", "reason", chat.Public(err).Text, "host", r.Host, "ip", g.from.Client(r))
-	}
-	return err
+	return nil
 }
 
 func (g *guests) caller(r *http.Request) *session.Caller {

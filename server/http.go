@@ -79,6 +79,7 @@ func (s *Server) openHTTP() error {
 	watchPending(s.reg, pending)
 	d := s.openDoor(from, conns)
 	h := split(s.sockets, s.socketIO, api, web.New())
+	h = s.tellSelf(g, from, h)
 	h = paced(newHandshakes(handshakeRate(s.cfg.AcceptRate), s.reg), from.ClientNetwork, h)
 	h = warnOfProxies(s.log, from, s.cfg, h)
 	if s.cfg.HTTPS() {
@@ -113,7 +114,7 @@ func (s *Server) openDoor(from clientaddr.Proxies, conns *connlimit.Limiter) *do
 	}
 	d := newDoor(s.listener, doorConfig{
 		Proxies: from, Max: s.cfg.MaxConnections, PerNetwork: s.cfg.MaxConnectionsPerIP,
-		PerSecond: handshakeRate(s.cfg.AcceptRate), Files: files, Others: conns.InUse, Registerer: s.reg,
+		PerSecond: handshakeRate(s.cfg.AcceptRate), Files: files, Others: conns.InUse, Greeting: newGreeting(s.log), Registerer: s.reg,
 	})
 	s.listener = d
 	return d

@@ -28,6 +28,16 @@ func OpenControl(ctx context.Context, cfg *config.Config) (store.Control, error)
 	return c, nil
 }
 
+// Examine tells how the databases of a node are, which may be running. Files stay as they
+// are; databases over a network are opened to be looked at.
+func Examine(ctx context.Context, cfg *config.Config) []store.Examined {
+	dbs, err := newDatabases(cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return []store.Examined{{Name: "control", Err: err}}
+	}
+	return store.Examine(ctx, dbs)
+}
+
 // Check verifies every database of a stopped node and returns the shards that it has
 // looked at and what is wrong, each line with the shard it is about.
 func Check(ctx context.Context, cfg *config.Config) (shards, lines []string, err error) {

@@ -13,15 +13,15 @@ import (
 	"github.com/roomtide/roomtide/internal/atomicfile"
 )
 
-const (
-	secretFile  = "token.key"
-	secretBytes = 32
-)
+// SecretFile is the file in the data dir that Secret reads.
+const SecretFile = "token.key"
+
+const secretBytes = 32
 
 // Secret returns the key that signs the tokens of "roomtide token", from the
 // data dir. With create it is made if there is none; else that is NotFound.
 func Secret(dataDir string, create bool) ([]byte, error) {
-	path := filepath.Join(dataDir, secretFile)
+	path := filepath.Join(dataDir, SecretFile)
 	text, err := os.ReadFile(path)
 	switch {
 	case err == nil:

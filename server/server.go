@@ -42,6 +42,9 @@ import (
 
 // Server is one running node.
 type Server struct {
+	// Version of the program, for "roomtide doctor". Set before Run.
+	Version string
+
 	// Set by Open.
 	cfg      *config.Config
 	log      *slog.Logger

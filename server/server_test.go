@@ -129,7 +129,7 @@ func TestSecondServerIsRefused(t *testing.T) {
 		second.Close()
 		t.Fatal("two servers use one data directory")
 	}
-	if !strings.Contains(err.Error(), cfg.DataDir) || !strings.Contains(err.Error(), "another server") {
+	if !strings.Contains(err.Error(), cfg.DataDir) || !strings.Contains(err.Error(), "in use by another roomtide: stop that one first") {
 		t.Errorf("the error does not help: %v", err)
 	}
 }
@@ -146,7 +146,7 @@ func TestSecret(t *testing.T) {
 	if b, err := Secret(dir, true); err != nil || string(a) != string(b) {
 		t.Fatal("another secret the second time", err)
 	}
-	path := filepath.Join(dir, secretFile)
+	path := filepath.Join(dir, SecretFile)
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatal(info.Mode(), err)
 	}

@@ -25,17 +25,15 @@ type RoomSpan struct {
 	Members []chat.Member // member rows after the commit, each of those that changed, without Avatar, Data and Until
 }
 
-// Raise adds by to every rev of the entry that is smaller than below (Raiser).
-func (e *Entry) Raise(below, by chat.Rev) {
+// Raise replaces every rev of the entry by Raised.
+func (e *Entry) Raise(from, to chat.Rev) {
 	for i := range e.Rooms {
 		s := &e.Rooms[i]
-		if s.From < below {
-			s.From, s.To = s.From+by, s.To+by
-		}
+		revs := s.To - s.From
+		s.From = Raised(s.From, from, to)
+		s.To = s.From + revs
 		for j := range s.Members {
-			if m := &s.Members[j]; m.Rev < below {
-				m.Rev += by
-			}
+			s.Members[j].Rev = Raised(s.Members[j].Rev, from, to)
 		}
 	}
 }

@@ -20,6 +20,10 @@ type Map struct {
 	// (Store.Rebase): no rev that was used before, in a history that is lost, is used
 	// again. A new map has that of the map before it.
 	Base chat.Rev
+
+	// Rising is the Base to come while the revs are raised, else 0. Some shards may
+	// have raised them and others not: nothing is written until the next Rebase.
+	Rising chat.Rev
 }
 
 // NewMap spreads all slots evenly over the shards, in runs.
@@ -36,10 +40,11 @@ type mapBody struct {
 	Shards []string           `json:"shards"`
 	Owner  [chat.Slots]uint16 `json:"owner"`
 	Base   chat.Rev           `json:"base,omitempty"`
+	Rising chat.Rev           `json:"rising,omitempty"`
 }
 
 // Encode returns the map as control databases store it, beside its version.
-func (m *Map) Encode() ([]byte, error) { return json.Marshal(mapBody{m.Shards, m.Owner, m.Base}) }
+func (m *Map) Encode() ([]byte, error) { return json.Marshal(mapBody{m.Shards, m.Owner, m.Base, m.Rising}) }
 
 // DecodeMap reads what Encode has returned.
 func DecodeMap(version int64, body []byte) (*Map, error) {
@@ -47,7 +52,7 @@ func DecodeMap(version int64, body []byte) (*Map, error) {
 	if err := json.Unmarshal(body, &b); err != nil {
 		return nil, fmt.Errorf("slot map %d: %w", version, err)
 	}
-	return &Map{Version: version, Shards: b.Shards, Owner: b.Owner, Base: b.Base}, nil
+	return &Map{Version: version, Shards: b.Shards, Owner: b.Owner, Base: b.Base, Rising: b.Rising}, nil
 }
 
 // Check reports what is wrong with the map, nil if nothing.
@@ -86,7 +91,7 @@ func (m *Map) With(names []string) *Map {
 
 // Without returns m without the shards, which own nothing.
 func (m *Map) Without(names []string) *Map {
-	next := &Map{Version: m.Version, Base: m.Base}
+	next := &Map{Version: m.Version, Base: m.Base, Rising: m.Rising}
 	index := make([]uint16, len(m.Shards))
 	for i, name := range m.Shards {
 		index[i] = uint16(len(next.Shards))

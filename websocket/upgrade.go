@@ -60,6 +60,9 @@ func Upgrade(w http.ResponseWriter, r *http.Request, opts UpgradeOptions) (*Conn
 		http.Error(w, "this connection cannot become a WebSocket", http.StatusNotImplemented)
 		return nil, err
 	}
+	if w, ok := nc.(interface{ Underlying() net.Conn }); ok { // of a listener that looked at the first bytes
+		nc = w.Underlying()
+	}
 	if err := answer(nc, r.Header.Get("Sec-Websocket-Key"), protocol, extension, opts.Header); err != nil {
 		nc.Close()
 		return nil, err

@@ -2,8 +2,6 @@ package main
 
 import "github.com/roomtide/roomtide/bench"
 
-type benchVerb struct {
-	Args []string `arg:"" optional:"" help:"Flags of the benchmark; \"roomtide bench --help\" lists them."`
-}
+type benchVerb struct{ bench.Flags }
 
-func (v *benchVerb) Run(a *app) error { return bench.Main(a.ctx, v.Args, a.stdout) }
+func (v *benchVerb) Run(a *app) error { return bench.Run(a.ctx, &v.Flags, a.stdout, a.stderr) }

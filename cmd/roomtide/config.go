@@ -14,9 +14,14 @@ type configVerb struct {
 
 // The flags are those of serve, so that a command line can be tried out.
 type printConfigVerb struct {
-	File          string `name:"config" placeholder:"FILE" help:"Configuration file."`
+	File          string `name:"config" placeholder:"FILE" help:"Configuration file. Default: roomtide.toml in the data dir."`
 	config.Config `embed:""`
 }
+
+const allSettings = `Takes every flag of serve besides, so that a command line can be tried out: "roomtide serve --help"
+lists them.`
+
+func (*printConfigVerb) Help() string { return allSettings }
 
 func (v *printConfigVerb) Run(a *app) error {
 	cfg, err := config.Load(config.Args{File: v.File, Values: &v.Config, Given: a.given}, a.env)
@@ -27,9 +32,11 @@ func (v *printConfigVerb) Run(a *app) error {
 }
 
 type checkConfigVerb struct {
-	File          string `name:"config" placeholder:"FILE" help:"Configuration file."`
+	File          string `name:"config" placeholder:"FILE" help:"Configuration file. Default: roomtide.toml in the data dir."`
 	config.Config `embed:""`
 }
+
+func (*checkConfigVerb) Help() string { return allSettings }
 
 func (v *checkConfigVerb) Run(a *app) error {
 	cfg, err := sound(config.Load(config.Args{File: v.File, Values: &v.Config, Given: a.given}, a.env))

@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/identity"
 	"github.com/roomtide/roomtide/server"
 	"github.com/roomtide/roomtide/store"
@@ -31,9 +32,15 @@ func (*addKeyVerb) Help() string {
 }
 
 func (v *addKeyVerb) Run(a *app) error {
+	if strings.TrimSpace(v.Name) == "" {
+		return usageError("the key needs a name: what it is for")
+	}
+	if err := chat.CheckName("name", v.Name, longest); err != nil {
+		return argument(err)
+	}
 	raw, key, err := identity.NewKey(v.Name, v.Scope)
 	if err != nil {
-		return err
+		return argument(err)
 	}
 	return v.withKeys(a, func(c store.Control) error {
 		if err := c.SaveKey(a.ctx, store.APIKey(key)); err != nil {
@@ -77,10 +84,16 @@ func (v *revokeKeyVerb) Run(a *app) error {
 			if k.ID != v.ID {
 				continue
 			}
-			if k.Revoked == 0 { // the first time stays on record
-				k.Revoked = time.Now().UnixMilli()
+			if k.Revoked != 0 { // the first time stays on record
+				_, err := fmt.Fprintf(a.stdout, "key %s (%q) was revoked on %s already\n", k.ID, k.Name, day(k.Revoked))
+				return err
 			}
-			return c.SaveKey(a.ctx, k)
+			k.Revoked = time.Now().UnixMilli()
+			if err := c.SaveKey(a.ctx, k); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintf(a.stdout, "key %s (%q) is revoked; a running node refuses it within %s\n", k.ID, k.Name, identity.KeysAge)
+			return err
 		}
 		return fmt.Errorf("there is no key %q; \"roomtide key list\" shows them", v.ID)
 	})

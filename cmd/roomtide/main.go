@@ -27,21 +27,26 @@ const (
 
 // cli is every verb; kong reads the tags.
 type cli struct {
-	Serve   serveVerb   `cmd:"" help:"Run a node."`
-	Token   tokenVerb   `cmd:"" help:"Make a token for a user, or end those that it has."`
-	Key     keyVerb     `cmd:"" help:"Add, list and revoke API keys of your back end."`
-	Config  configVerb  `cmd:"" help:"Check, print or document the settings."`
-	Send    sendVerb    `cmd:"" help:"Send messages to a room."`
-	Tail    tailVerb    `cmd:"" help:"Print the messages of a room as they come."`
-	Bench   benchVerb   `cmd:"" passthrough:"" help:"Measure a running node."`
-	Check   checkVerb   `cmd:"" help:"Verify the data of a stopped node."`
-	Rebuild rebuildVerb `cmd:"" help:"Rebuild the room lists of users, on a stopped node."`
-	Room    roomVerb    `cmd:"" help:"List, make, change and delete rooms of a running node."`
-	Member  memberVerb  `cmd:"" help:"Who is in a room, and as what: add, remove, ban."`
-	User    userVerb    `cmd:"" help:"Profiles, tokens and messages of users."`
-	Backup  backupVerb  `cmd:"" help:"Copy the data of a node, which may be running, or verify a copy."`
-	Restore restoreVerb `cmd:"" help:"Put a backup back as a new data dir."`
-	Version versionVerb `cmd:"" help:"Print the version."`
+	Serve      serveVerb      `cmd:"" help:"Run a node."`
+	Token      tokenVerb      `cmd:"" help:"Make a token for a user, or end those that it has."`
+	Key        keyVerb        `cmd:"" help:"Add, list and revoke API keys of your back end."`
+	Config     configVerb     `cmd:"" help:"Check, print or document the settings."`
+	Send       sendVerb       `cmd:"" help:"Send messages to a room."`
+	Tail       tailVerb       `cmd:"" help:"Print the messages of a room as they come."`
+	Bench      benchVerb      `cmd:"" help:"Measure how fast a node is on this machine."`
+	Check      checkVerb      `cmd:"" help:"Verify the data of a stopped node."`
+	Doctor     doctorVerb     `cmd:"" help:"Look for what is wrong with a node and its surroundings."`
+	Rebuild    rebuildVerb    `cmd:"" help:"Rebuild the room lists of users, on a stopped node."`
+	Room       roomVerb       `cmd:"" help:"List, make, change and delete rooms of a running node."`
+	Member     memberVerb     `cmd:"" help:"Who is in a room, and as what: add, remove, ban."`
+	User       userVerb       `cmd:"" help:"Profiles, tokens and messages of users."`
+	Backup     backupVerb     `cmd:"" help:"Copy the data of a node, which may be running, or verify a copy."`
+	Restore    restoreVerb    `cmd:"" help:"Put a backup back as a new data dir."`
+	Version    versionVerb    `cmd:"" help:"Print the version."`
+	Completion completionVerb `cmd:"" help:"Print the script by which a shell completes command lines."`
+	Help       helpVerb       `cmd:"" help:"Explain a verb."`
+
+	VersionFlag versionFlag `name:"version" short:"v" help:"Print the version."`
 }
 
 // app is the environment of a verb.
@@ -59,6 +64,28 @@ type usageError string
 
 func (e usageError) Error() string { return string(e) }
 
+// argument is the error of what was given on the command line: about a value that
+// nothing could make right, it is a usageError.
+func argument(err error) error {
+	switch chat.KindOf(err) {
+	case chat.Invalid, chat.TooLarge:
+		return usageError(words(err))
+	}
+	return err
+}
+
+// longest bounds arguments whose limit is the node's, which may have been raised.
+const longest = 4 << 10
+
+// checkUser and checkRoom check ids that name what may exist.
+func checkUser(s string) error {
+	return argument(chat.CheckRef("user", s, longest))
+}
+
+func checkRoom(s string) error {
+	return argument(chat.CheckRef("room", s, longest))
+}
+
 func main() {
 	ctx, stop := untilSignal(os.Exit)
 	code := run(&app{ctx: ctx, env: os.Environ(), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}, os.Args[1:])
@@ -72,7 +99,8 @@ func run(a *app, args []string) int {
 	parser, err := kong.New(&cli{}, kong.Name("roomtide"),
 		kong.Description("Self-hosted real-time chat: one program, no services needed. \"roomtide serve\" is all it takes to begin."),
 		kong.Writers(a.stdout, a.stderr),
-		kong.Exit(func(int) { helped = true }), // called after help was printed
+		kong.Exit(func(int) { helped = true }), // called after help or the version was printed
+		kong.Help(printHelp),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
 		kong.Bind(a))
 	if err != nil {
@@ -112,9 +140,12 @@ func helpFor(err error) string {
 func (a *app) report(err error) int {
 	var problems config.Problems
 	var usage usageError
+	var code exitCode
 	switch {
 	case err == nil:
 		return 0
+	case errors.As(err, &code):
+		return int(code)
 	case errors.As(err, &problems):
 		fmt.Fprintf(a.stderr, "roomtide: the settings are wrong:\n  %s\n", strings.ReplaceAll(problems.Error(), "\n", "\n  "))
 		return exitUsage

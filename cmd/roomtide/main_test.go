@@ -10,12 +10,14 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/server"
 )
 
 // roomtide runs a command line to its end.
@@ -58,7 +60,10 @@ func TestWords(t *testing.T) {
 }
 
 func TestExitCodes(t *testing.T) {
-	empty := t.TempDir()
+	empty, made := t.TempDir(), t.TempDir()
+	if _, err := server.Secret(made, true); err != nil {
+		t.Fatal(err)
+	}
 	for _, tt := range []struct {
 		args   string
 		code   int
@@ -75,10 +80,32 @@ func TestExitCodes(t *testing.T) {
 		{"send --room=a --user=b --key=k", 2, `--key is for one message`},
 		{"tail --user=b", 2, `missing flags: --room`},
 		{"key add", 2, `<name>`},
-		{"key add name --scope=fly", 1, `unknown scope fly`},
+		{"key add name --scope=fly", 2, `unknown scope fly`},
 		{"key list --data-dir=" + empty, 1, `start the server once`},
 		{"check --data-dir=" + empty, 1, `.`},
-		{"token --user=a --ttl=-1s --data-dir=" + empty, 1, `live`},
+		{"token --user=a --data-dir=" + empty, 1, `start the server once, or name its --data-dir`},
+		{"token --user=a --ttl=-1s --data-dir=" + made, 2, `live`},
+		{"token --user= --data-dir=" + made, 2, `user is missing`},
+		{"token --user=a --room= --data-dir=" + made, 2, `room is missing`},
+		{"token --user=a --name=a\x01 --data-dir=" + made, 2, `name has`},
+		{"key add \u200b --data-dir=" + made, 2, `name has`},
+		{"send --room=a --user=b --key=a\x01 hello", 2, `key has`},
+		{"tail --room=a --user=b --after=-1", 2, `not negative`},
+		{"token revoke --user= --data-dir=" + made, 2, `user is missing`},
+		{"token revoke --user=a --key=k --url=ftp://x", 2, `--url: .*not the URL of a node`},
+		{"send --room= --user=b hello", 2, `room is missing`},
+		{"send --room=a --user=b --url=ftp://x hello", 2, `--url: .*not the URL of a node`},
+		{"tail --room=a --user=b --kinds=songs", 2, `no kind of event "songs"`},
+		{"tail --room=a --user=b --kinds=typing", 2, `with --json only`},
+		{"tail --room=a --room=b --user=b --after=3", 2, `one --room`},
+		{"tail --room=a --room=a --user=b", 2, `named twice`},
+		{"help sned", 2, `did you mean "send"`},
+		{"bench nope", 2, `no scenario "nope"`},
+		{"bench --rooms=x", 2, `--rooms`},
+		{"bench --bogus", 2, `unknown flag --bogus`},
+		{"bench load --members=0", 2, `at least one room with one member`},
+		{"bench start --addr=127.0.0.1:1", 2, `leave out --addr`},
+		{"completion tcsh", 2, `must be one of`},
 	} {
 		_, stderr, code := roomtide(t, "", strings.Fields(tt.args)...)
 		if code != tt.code || !regexp.MustCompile(tt.stderr).MatchString(stderr) {
@@ -87,13 +114,71 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
+// What has no data dir is told so, and nothing is made there.
+func TestTokenMakesNoSecret(t *testing.T) {
+	empty := t.TempDir()
+	_, forToken, code := roomtide(t, "", "token", "--user=a", "--data-dir="+empty)
+	if code != 1 {
+		t.Errorf("exit code %d", code)
+	}
+	_, forKey, code := roomtide(t, "", "key", "add", "shop", "--data-dir="+empty)
+	if code != 1 {
+		t.Errorf("exit code %d", code)
+	}
+	const remedy = "yet: start the server once, or name its --data-dir"
+	for _, said := range []string{forToken, forKey} {
+		if !strings.Contains(said, remedy) || !strings.Contains(said, empty) {
+			t.Errorf("said %q", said)
+		}
+	}
+	if made, err := os.ReadDir(empty); err != nil || len(made) > 0 {
+		t.Errorf("made %v (%v)", made, err)
+	}
+}
+
+// A second node on one data dir names the directory, the process that has it, and the remedy.
+func TestDataDirInUse(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	n := serve(t, dir)
+	for _, verb := range []string{"serve --listen=127.0.0.1:0", "check", "rebuild"} {
+		_, stderr, code := roomtide(t, "", append(strings.Fields(verb), "--data-dir="+dir)...)
+		want := "roomtide: the data directory " + dir + " is in use by another roomtide: stop that one first, or choose another directory with --data-dir (its lock is held by process " + strconv.Itoa(os.Getpid()) + ")\n"
+		if code != 1 || !strings.HasSuffix(stderr, want) {
+			t.Errorf("%s: exit code %d, said %q", verb, code, stderr)
+		}
+	}
+	if stderr, code := n.stop(); code != 0 {
+		t.Fatal(stderr)
+	}
+}
+
 func TestHelp(t *testing.T) {
 	for _, verb := range []string{"", "serve", "token", "token revoke", "key add", "key list", "key revoke", "config print", "config check", "config doc",
-		"send", "tail", "check", "rebuild", "version"} {
+		"send", "tail", "bench", "check", "rebuild", "doctor", "version", "help", "completion"} {
 		args := append(strings.Fields(verb), "--help")
-		if out := must(t, args...); !strings.HasPrefix(out, "Usage: "+strings.TrimSpace("roomtide "+verb)) {
+		out := must(t, args...)
+		if !strings.HasPrefix(out, "Usage: "+strings.TrimSpace("roomtide "+verb)) {
 			t.Errorf("%v: %q", args, out)
 		}
+		if again := must(t, append([]string{"help"}, strings.Fields(verb)...)...); again != out {
+			t.Errorf("help %s: %q", verb, again)
+		}
+		if has := strings.Contains(out, "--version"); has != (verb == "") {
+			t.Errorf("%v: names --version: %v", args, has)
+		}
+	}
+}
+
+// Verbs that only take the settings do not explain all of them.
+func TestHelpOfConfigIsShort(t *testing.T) {
+	for _, verb := range []string{"config print", "config check", "doctor"} {
+		out := must(t, append(strings.Fields(verb), "--help")...)
+		if lines := strings.Count(out, "\n"); lines > 25 || (!strings.Contains(out, "flag of serve") && !strings.Contains(out, "flags of serve")) || !strings.Contains(out, "--data-dir") {
+			t.Errorf("%s --help has %d lines:\n%s", verb, lines, out)
+		}
+	}
+	if out := must(t, "serve", "--help"); !strings.Contains(out, "--rates-user-messages") {
+		t.Errorf("serve --help: %s", out)
 	}
 }
 
@@ -117,8 +202,10 @@ func TestConfigVerbs(t *testing.T) {
 func TestVersion(t *testing.T) {
 	defer func(was string) { stamp = was }(stamp)
 	stamp = "v9.8.7"
-	if out := must(t, "version"); !strings.HasPrefix(out, "roomtide v9.8.7 (go1.") {
-		t.Error(out)
+	for _, args := range [][]string{{"version"}, {"--version"}, {"-v"}, {"send", "--version"}} {
+		if out := must(t, args...); !strings.HasPrefix(out, "roomtide v9.8.7 (go1.") || strings.Contains(out, "\n") {
+			t.Errorf("%v: %q", args, out)
+		}
 	}
 	stamp = ""
 	if v := version(); v == "" {
@@ -215,6 +302,9 @@ func TestFirstDay(t *testing.T) {
 	if got := tail(t, 3, "--url="+n.url, "--user=cleo", "--room=a", "--after=0"); got != "ann: hello you|bob: one|bob: two" {
 		t.Errorf("tail printed %q", got)
 	}
+	if bare := strings.TrimSuffix(strings.TrimPrefix(n.url, "http://"), "/"); must(t, "send", "--url="+bare, "--user=ann", "--room=b", "hi") != "1" {
+		t.Errorf("--url=%s does not do", bare)
+	}
 	testKeys(t, here)
 
 	stderr, code := n.stop()
@@ -272,7 +362,12 @@ func testKeys(t *testing.T, here string) {
 	if secret := raw[strings.LastIndex(raw, "_"):]; strings.Contains(list, secret) {
 		t.Error("the list shows the secret")
 	}
-	must(t, "key", "revoke", here, id[1])
+	if out := must(t, "key", "revoke", here, id[1]); out != "key "+id[1]+` ("shop back end") is revoked; a running node refuses it within 5s` {
+		t.Errorf("key revoke: %s", out)
+	}
+	if out := must(t, "key", "revoke", here, id[1]); !strings.HasPrefix(out, "key "+id[1]+` ("shop back end") was revoked on 2`) {
+		t.Errorf("key revoke again: %s", out)
+	}
 	if list := must(t, "key", "list", here); strings.HasSuffix(list, " -") {
 		t.Errorf("the key is not revoked: %s", list)
 	}

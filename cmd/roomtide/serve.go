@@ -7,6 +7,7 @@ import (
 	"log/slog"
 
 	"github.com/roomtide/roomtide/config"
+	"github.com/roomtide/roomtide/doctor"
 	"github.com/roomtide/roomtide/server"
 )
 
@@ -38,7 +39,7 @@ func (v *serveVerb) Run(a *app) (err error) {
 	if err != nil {
 		return err
 	}
-	for _, w := range cfg.Warnings() {
+	for _, w := range append(cfg.Warnings(), doctor.FileWarnings(cfg)...) {
 		log.Warn(w)
 	}
 	srv, err := server.Open(a.ctx, cfg, log)
@@ -46,6 +47,7 @@ func (v *serveVerb) Run(a *app) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, srv.Close()) }()
+	srv.Version = version()
 	guests := "come with a token: roomtide token --user NAME"
 	if cfg.GuestsWelcome() {
 		guests = "guests are welcome"

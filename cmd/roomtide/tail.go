@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -14,31 +15,89 @@ import (
 
 type tailVerb struct {
 	remote
-	After *chat.Rev `placeholder:"REV" help:"Begin after this rev. Default: with the newest messages."`
-	JSON  bool      `name:"json" help:"Print every event as one line of JSON, as clients receive it."`
+	Room  []string      `required:"" sep:"none" placeholder:"ROOM" help:"The room. May be repeated."`
+	After *chat.Rev     `placeholder:"REV" help:"Begin after this rev. Default: with the newest messages."`
+	From  []chat.UserID `sep:"none" placeholder:"USER" help:"Only what this user did. May be repeated."`
+	Kinds []string      `placeholder:"KIND" words:"message,edited,deleted,reacted,member,members,room,presence,typing,read" help:"Only these kinds of events: message, edited, deleted; with --json also reacted, member, members, room, presence, typing, read."`
+	Dates bool          `help:"Print the date beside the time of day."`
+	JSON  bool          `name:"json" help:"Print every event as one line of JSON, as clients receive it."`
+
+	kinds []chat.EventKind // of Kinds
 }
 
 func (*tailVerb) Help() string {
 	return `Prints until it is interrupted. When the connection is lost it is made again, and nothing is
-missed or printed twice.
+missed or printed twice. A line has the time, the room if there are several, the number of the
+message, and the name of its author with the user id if that differs.
 
 Examples:
 
     roomtide tail --room ops --user me
-    roomtide tail --room ops --user me --after 0 --json | jq .message`
+    roomtide tail --room ops --room board --user me --dates --from deploy
+    roomtide tail --room ops --user me --after 0 --json --kinds message,edited | jq .message`
 }
 
 func (v *tailVerb) Run(a *app) error {
+	if err := v.check(); err != nil {
+		return err
+	}
 	c, err := v.dial(a)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
+	for _, room := range v.Room {
+		if err := v.join(a, c, chat.RoomID(room)); err != nil {
+			return err
+		}
+	}
+	return v.follow(a, c)
+}
+
+// check refuses flags that do not go together, and reads Kinds.
+func (v *tailVerb) check() error {
+	for _, room := range v.Room {
+		if err := checkRoom(room); err != nil {
+			return err
+		}
+	}
+	for _, user := range v.From {
+		if err := checkUser(string(user)); err != nil {
+			return err
+		}
+	}
+	for _, name := range v.Kinds {
+		kind, ok := chat.ParseEventKind(name)
+		if !ok {
+			return usageError(fmt.Sprintf("--kinds: there is no kind of event %q", name))
+		}
+		if !v.JSON && !slices.Contains(printed, kind) {
+			return usageError(fmt.Sprintf("--kinds: events of the kind %s are printed with --json only", name))
+		}
+		v.kinds = append(v.kinds, kind)
+	}
+	if slices.Sort(v.Room); len(slices.Compact(slices.Clone(v.Room))) < len(v.Room) {
+		return usageError("--room: a room is named twice")
+	}
+	switch {
+	case v.After == nil:
+	case *v.After < 0:
+		return usageError("--after: a rev is not negative")
+	case len(v.Room) > 1:
+		return usageError("--after is a place in one room: give one --room")
+	}
+	return nil
+}
+
+// printed are the kinds that are lines of text.
+var printed = []chat.EventKind{chat.EventMessage, chat.EventEdited, chat.EventDeleted}
+
+func (v *tailVerb) join(a *app, c *client.Client, room chat.RoomID) error {
 	var opts client.JoinOptions
 	if v.After != nil {
 		opts.After = &client.Position{Rev: *v.After}
 	}
-	joined, err := c.Join(a.ctx, chat.RoomID(v.Room), opts)
+	joined, err := c.Join(a.ctx, room, opts)
 	if err != nil {
 		return err
 	}
@@ -48,7 +107,7 @@ func (v *tailVerb) Run(a *app) error {
 			return err
 		}
 	}
-	return v.follow(a, c)
+	return nil
 }
 
 // follow prints until a signal or the server ends it.
@@ -71,9 +130,15 @@ func (v *tailVerb) follow(a *app, c *client.Client) error {
 	}
 }
 
-// print writes the event, as a line of text or as JSON.
+// print writes the event, as a line of text or as JSON, unless a filter leaves it out.
 func (v *tailVerb) print(w io.Writer, ev client.Event) error {
 	if ev.Kind == 0 { // news of the connection, which the log has
+		return nil
+	}
+	if len(v.kinds) > 0 && !slices.Contains(v.kinds, ev.Kind) {
+		return nil
+	}
+	if len(v.From) > 0 && !slices.Contains(v.From, author(&ev.Event)) {
 		return nil
 	}
 	if v.JSON {
@@ -84,19 +149,48 @@ func (v *tailVerb) print(w io.Writer, ev client.Event) error {
 	switch {
 	case m == nil:
 	case m.Deleted || ev.Kind == chat.EventDeleted:
-		return line(w, m, "(deleted)")
+		return v.line(w, m, "(deleted)")
 	case ev.Kind == chat.EventMessage:
-		return line(w, m, m.Text)
+		return v.line(w, m, m.Text)
 	case ev.Kind == chat.EventEdited:
-		return line(w, m, m.Text+" (edited)")
+		return v.line(w, m, m.Text+" (edited)")
 	}
 	return nil
 }
 
-// line writes one message on one line; control characters, which could move the
-// cursor or change the colours of a terminal, are taken out.
-func line(w io.Writer, m *chat.Message, text string) error {
-	clean := strings.Map(func(r rune) rune {
+// author is the user that an event is about: whose message, membership, reaction or
+// mark it is. It is empty for what is about the room.
+func author(ev *chat.Event) chat.UserID {
+	switch {
+	case ev.Message != nil:
+		return ev.Message.User
+	case ev.Member != nil:
+		return ev.Member.User
+	}
+	return ev.User
+}
+
+// line writes one message on one line.
+func (v *tailVerb) line(w io.Writer, m *chat.Message, text string) error {
+	layout := time.TimeOnly
+	if v.Dates {
+		layout = time.DateTime
+	}
+	room, name := "", plain(string(m.User))
+	if len(v.Room) > 1 {
+		room = plain(string(m.Room)) + " "
+	}
+	if m.Name != "" && m.Name != string(m.User) {
+		name = plain(m.Name) + " (" + name + ")"
+	}
+	_, err := fmt.Fprintf(w, "%s %s%d %s: %s\n", time.UnixMilli(m.Time).Local().Format(layout), room, m.Seq, name, plain(text))
+	return err
+}
+
+// plain is a text for one line of a terminal: control characters, which could move the
+// cursor or change the colours, are taken out.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '\n' || r == '\t':
 			return ' '
@@ -105,7 +199,4 @@ func line(w io.Writer, m *chat.Message, text string) error {
 		}
 		return r
 	}, text)
-	at := time.UnixMilli(m.Time).Local().Format("15:04:05")
-	_, err := fmt.Fprintf(w, "%s %d %s: %s\n", at, m.Seq, m.User, clean)
-	return err
 }

@@ -23,8 +23,9 @@ type makeTokenVerb struct {
 }
 
 func (*makeTokenVerb) Help() string {
-	return `Signs with the secret in the data dir, which is made if there is none. Your application makes
-such tokens itself, with that secret or with keys of its own (see auth in "roomtide config doc").
+	return `Signs with the secret in the data dir, which the first start of the node has made. Your
+application makes such tokens itself, with that secret or with keys of its own (see auth in
+"roomtide config doc").
 
 Examples:
 
@@ -32,18 +33,34 @@ Examples:
     roomtide token --user alice --room board --room staff --ttl 15m`
 }
 
+// check refuses what the node would refuse in the token.
+func (v *makeTokenVerb) check() error {
+	if err := chat.CheckName("name", v.Name, longest); err != nil {
+		return argument(err)
+	}
+	for _, room := range v.Room {
+		if err := checkRoom(string(room)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (v *makeTokenVerb) Run(a *app) error {
+	if err := v.check(); err != nil {
+		return err
+	}
 	cfg, err := v.load(a)
 	if err != nil {
 		return err
 	}
-	secret, err := server.Secret(cfg.DataDir, true)
+	secret, err := server.Secret(cfg.DataDir, false)
 	if err != nil {
 		return err
 	}
 	token, err := identity.Mint(secret, chat.UserID(v.User), v.Name, v.Room, v.TTL)
 	if err != nil {
-		return err
+		return argument(err)
 	}
 	_, err = fmt.Fprintln(a.stdout, token)
 	return err

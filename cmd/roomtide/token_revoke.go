@@ -6,10 +6,10 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/client"
 	"github.com/roomtide/roomtide/server"
 )
 
@@ -37,6 +37,9 @@ func (v *revokeTokenVerb) Run(a *app) error {
 		closed    int
 		err       error
 	)
+	if err := checkUser(v.User); err != nil {
+		return err
+	}
 	if v.Key != "" {
 		notBefore, closed, err = v.ask(a)
 	} else {
@@ -65,10 +68,13 @@ func (v *revokeTokenVerb) offline(a *app) (notBefore int64, err error) {
 
 // ask has the running node do it.
 func (v *revokeTokenVerb) ask(a *app) (notBefore int64, closed int, err error) {
-	address := strings.TrimSuffix(v.URL, "/") + "/v1/users/" + url.PathEscape(v.User) + "/tokens"
-	req, err := http.NewRequestWithContext(a.ctx, http.MethodDelete, address, nil)
+	base, err := client.HTTP(v.URL)
 	if err != nil {
-		return 0, 0, usageError("--url is not a URL such as http://127.0.0.1:8080")
+		return 0, 0, usageError("--url: " + err.Error())
+	}
+	req, err := http.NewRequestWithContext(a.ctx, http.MethodDelete, base+"/v1/users/"+url.PathEscape(v.User)+"/tokens", nil)
+	if err != nil {
+		return 0, 0, err
 	}
 	req.Header.Set("Authorization", "Bearer "+v.Key)
 	resp, err := http.DefaultClient.Do(req)

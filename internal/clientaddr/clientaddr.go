@@ -16,7 +16,7 @@ type Proxies []netip.Prefix
 // trusted proxies the last address in X-Forwarded-For that is not one of them.
 func (ps Proxies) Client(r *http.Request) netip.Addr {
 	addr := Peer(r)
-	if !ps.trust(addr) {
+	if !ps.Trust(addr) {
 		return addr
 	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
@@ -25,7 +25,7 @@ func (ps Proxies) Client(r *http.Request) netip.Addr {
 		if !ok {
 			return addr
 		}
-		if addr = a.Unmap(); !ps.trust(addr) {
+		if addr = a.Unmap(); !ps.Trust(addr) {
 			return addr
 		}
 	}
@@ -45,7 +45,8 @@ func parseHop(s string) (netip.Addr, bool) {
 	return a.WithZone(""), err == nil
 }
 
-func (ps Proxies) trust(a netip.Addr) bool {
+// Trust reports whether the address is one of the proxies.
+func (ps Proxies) Trust(a netip.Addr) bool {
 	return slices.ContainsFunc(ps, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
@@ -54,7 +55,7 @@ func (ps Proxies) trust(a netip.Addr) bool {
 // that of a trusted proxy, and 127.0.0.1 and ::1, from which a proxy on this machine
 // connects.
 func (ps Proxies) Network(a netip.Addr) netip.Prefix {
-	if a = a.Unmap(); ps.trust(a) || a == localIPv4 || a == netip.IPv6Loopback() {
+	if a = a.Unmap(); ps.Trust(a) || a == localIPv4 || a == netip.IPv6Loopback() {
 		return netip.Prefix{}
 	}
 	return Network(a)

@@ -14,6 +14,9 @@ func SetUserTimeout(c net.Conn, d time.Duration) {
 	if secure, ok := c.(*tls.Conn); ok {
 		c = secure.NetConn()
 	}
+	if w, ok := c.(interface{ Underlying() net.Conn }); ok { // of a listener that looked at the first bytes
+		c = w.Underlying()
+	}
 	tcp, ok := c.(*net.TCPConn)
 	if !ok {
 		return

@@ -2,6 +2,8 @@ package sqldb
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/store"
@@ -9,43 +11,52 @@ import (
 
 var _ store.Raiser = (*Reader)(nil)
 
-// raises are the statements that move revs up, by the first argument, from those below
-// the last one. What is one message or one room is decided by one of its revs: they are
-// raised together.
-var raises = []struct {
-	text  string
-	moved int // columns
-}{
-	{"UPDATE {members} SET rev = rev + ? WHERE rev < ?", 1},
-	{"UPDATE {messages} SET changed_rev = changed_rev + ?, created_rev = created_rev + ? WHERE created_rev < ?", 2},
-	{"UPDATE {user_rooms} SET rev = rev + ? WHERE rev > 0 AND rev < ?", 1},
-	{"UPDATE {rooms} SET info_rev = info_rev + ?, floor = floor + ?, rev = rev + ? WHERE rev < ?", 3},
+// raise is the statement that raises revs of some slots from one base to another, by as
+// much as store.Raised does. What is one message or one room is decided by one of its
+// revs, by: it is the last to be set, as engines look at what they have set already.
+// Numbers are in the text, as engines do not agree on the type of a placeholder there.
+func raise(table, by string, from, to chat.Rev, more ...string) string {
+	var set []string
+	for _, column := range append(more, by) {
+		set = append(set, fmt.Sprintf("%[1]s = %[1]s + CASE WHEN %[2]s < %[3]d THEN %[4]d ELSE %[5]d END", column, by, from, to, to-from))
+	}
+	return fmt.Sprintf("UPDATE {%s} SET %s WHERE slot >= ? AND slot < ? AND %s < %d", table, strings.Join(set, ", "), by, to)
 }
 
-// RaiseRevs raises the rows in one transaction, then the outbox in pages: an entry says
-// itself whether it was raised.
-func (r *Reader) RaiseRevs(ctx context.Context, below, by chat.Rev) error {
-	var ss []Statement
-	for _, raise := range raises {
-		var args []any
-		for range raise.moved {
-			args = append(args, int64(by))
-		}
-		ss = append(ss, Statement{Text: raise.text, Args: append(args, int64(below))})
+// raiseSlots is how many slots are raised in one transaction: it does not grow with all
+// that is in the shard.
+const raiseSlots = 16
+
+// RaiseRevs takes some slots at a time. Every row says itself whether it was raised.
+func (r *Reader) RaiseRevs(ctx context.Context, from, to chat.Rev) error {
+	texts := []string{
+		raise("members", "rev", from, to),
+		raise("messages", "created_rev", from, to, "changed_rev"),
+		raise("user_rooms", "rev", from, to) + " AND rev > 0",
+		raise("rooms", "rev", from, to, "info_rev", "floor"),
 	}
-	ss = append(ss,
-		Statement{Text: "UPDATE {lanes} SET epoch = ? WHERE epoch < ?", Args: []any{int64(below), int64(below)}},
+	for slot := int64(0); slot < chat.Slots; slot += raiseSlots {
+		var ss []Statement
+		for _, text := range texts {
+			ss = append(ss, Statement{Text: text, Args: []any{slot, slot + raiseSlots}})
+		}
+		if err := r.db.Exec(ctx, ss...); err != nil {
+			return err
+		}
+	}
+	err := r.db.Exec(ctx,
+		Statement{Text: "UPDATE {lanes} SET epoch = ? WHERE epoch < ?", Args: []any{int64(to), int64(to)}},
 		Statement{Text: "DELETE FROM {online}"})
-	if err := r.db.Exec(ctx, ss...); err != nil {
+	if err != nil {
 		return err
 	}
-	return r.raiseOutbox(ctx, below, by)
+	return r.raiseOutbox(ctx, from, to)
 }
 
 // raisePage is how many entries of the outbox are read at a time.
 const raisePage = 500
 
-func (r *Reader) raiseOutbox(ctx context.Context, below, by chat.Rev) error {
+func (r *Reader) raiseOutbox(ctx context.Context, from, to chat.Rev) error {
 	type row struct {
 		lane, position int64
 		body           []byte
@@ -65,7 +76,7 @@ func (r *Reader) raiseOutbox(ctx context.Context, below, by chat.Rev) error {
 			if err != nil {
 				return err
 			}
-			e.Raise(below, by)
+			e.Raise(from, to)
 			ss = append(ss, Statement{Text: "UPDATE {outbox} SET body = ? WHERE lane = ? AND position = ?", Args: []any{e.Encode(), v.lane, v.position}})
 		}
 		if len(ss) > 0 {

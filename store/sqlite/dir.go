@@ -15,7 +15,7 @@ import (
 // ControlFile is the name of the control database in a data directory.
 const ControlFile = "control.db"
 
-var errLocked = errors.New("another server is using it")
+var errLocked = errors.New("its lock is held")
 
 // dirLock is held by the one server that uses a data directory.
 type dirLock struct{ release func() error }
@@ -59,10 +59,24 @@ func (d *Dir) Lock(context.Context) error {
 	}
 	lock, err := takeLock(filepath.Join(d.path, "lock"))
 	if err != nil {
-		return chat.Wrap(chat.Unavailable, "sqlite.lock", &fileError{d.path, err})
+		return d.lockFailed(err)
 	}
 	d.lock = lock
 	return nil
+}
+
+// lockFailed says which directory cannot be locked, and what to do if it is in use.
+func (d *Dir) lockFailed(err error) error {
+	path := d.path
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	e := &chat.Error{Kind: kindOf(err), Op: "sqlite.lock", Err: &fileError{path, err}}
+	if errors.Is(err, errLocked) {
+		e.Kind, e.Err = chat.Unavailable, err
+		e.Text = "the data directory " + path + " is in use by another roomtide: stop that one first, or choose another directory with --data-dir"
+	}
+	return e
 }
 
 func (d *Dir) OpenControl(ctx context.Context, create bool) (store.Control, error) {

@@ -4,7 +4,10 @@ package sqlite
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -16,11 +19,25 @@ func takeLock(path string) (*dirLock, error) {
 		return nil, err
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		f.Close()
+		defer f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, errLocked
+			return nil, lockedBy(f)
 		}
 		return nil, err
 	}
+	// For the message of the next one; the lock holds without it.
+	if f.Truncate(0) == nil {
+		_, _ = f.WriteString(strconv.Itoa(os.Getpid()) + "\n")
+	}
 	return &dirLock{f.Close}, nil
+}
+
+// lockedBy is errLocked with the process that the lock file names, if it does.
+func lockedBy(f *os.File) error {
+	b := make([]byte, 16)
+	n, _ := f.Read(b) // nothing read names no process
+	if pid, err := strconv.Atoi(strings.TrimSpace(string(b[:n]))); err == nil {
+		return fmt.Errorf("%w by process %d", errLocked, pid)
+	}
+	return errLocked
 }

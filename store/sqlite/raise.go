@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"strings"
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/store"
@@ -9,40 +10,49 @@ import (
 
 var _ store.Raiser = (*Shard)(nil)
 
-// raises are the statements that move revs up, from those below ?1, by ?2. What is one
-// message or one room is decided by one of its revs: they are raised together.
+// raises are the statements that raise revs from one base, ?1, to another, ?2, by as much
+// as store.Raised does. What is one message or one room is decided by one of its revs:
+// they are raised together.
 var raises = []string{
-	"UPDATE rooms SET rev = rev + ?2, info_rev = info_rev + ?2, floor = floor + ?2 WHERE rev < ?1",
-	"UPDATE members SET rev = rev + ?2 WHERE rev < ?1",
-	"UPDATE messages SET created_rev = created_rev + ?2, changed_rev = changed_rev + ?2 WHERE created_rev < ?1",
-	"UPDATE user_rooms SET rev = rev + ?2 WHERE rev BETWEEN 1 AND ?1 - 1",
+	raise("rooms", "rev", "rev", "info_rev", "floor"),
+	raise("members", "rev", "rev"),
+	raise("messages", "created_rev", "created_rev", "changed_rev"),
+	raise("user_rooms", "rev", "rev") + " AND rev <> 0",
+}
+
+func raise(table, by string, columns ...string) string {
+	var set []string
+	for _, c := range columns {
+		set = append(set, c+" = "+c+" + ?2 - CASE WHEN "+by+" < ?1 THEN 0 ELSE ?1 END")
+	}
+	return "UPDATE " + table + " SET " + strings.Join(set, ", ") + " WHERE " + by + " < ?2"
 }
 
 // RaiseRevs writes every message anew, in one transaction.
-func (s *Shard) RaiseRevs(ctx context.Context, below, by chat.Rev) error {
+func (s *Shard) RaiseRevs(ctx context.Context, from, to chat.Rev) error {
 	return s.db.write(ctx, "raise_revs", func(w *writer) error {
 		for _, text := range raises {
-			if _, err := w.exec(text, int64(below), int64(by)); err != nil {
+			if _, err := w.exec(text, int64(from), int64(to)); err != nil {
 				return err
 			}
 			if err := ctx.Err(); err != nil {
 				return err
 			}
 		}
-		if _, err := w.exec("UPDATE lanes SET epoch = ?1 WHERE epoch < ?1", int64(below)); err != nil {
+		if _, err := w.exec("UPDATE lanes SET epoch = ?1 WHERE epoch < ?1", int64(to)); err != nil {
 			return err
 		}
 		if _, err := w.exec("DELETE FROM online"); err != nil {
 			return err
 		}
-		return raiseOutbox(w, below, by)
+		return raiseOutbox(w, from, to)
 	})
 }
 
 // raisePage is how many entries of the outbox are read at a time.
 const raisePage = 500
 
-func raiseOutbox(w *writer, below, by chat.Rev) error {
+func raiseOutbox(w *writer, from, to chat.Rev) error {
 	const (
 		read  = "SELECT lane, position, body FROM outbox WHERE (lane, position) > (?, ?) ORDER BY lane, position " + upTo
 		write = "UPDATE outbox SET body = ? WHERE lane = ? AND position = ?"
@@ -67,7 +77,7 @@ func raiseOutbox(w *writer, below, by chat.Rev) error {
 			if err != nil {
 				return err
 			}
-			e.Raise(below, by)
+			e.Raise(from, to)
 			if _, err := w.exec(write, e.Encode(), r.lane, r.position); err != nil {
 				return err
 			}

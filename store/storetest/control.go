@@ -53,7 +53,7 @@ func checkMap(t *testing.T, c store.Control) {
 	must(t, c.SaveMap(ctx, m))
 	same(t, "map", *get(c.Map(ctx))(t), *m)
 	wantKind(t, c.SaveMap(ctx, m), chat.Conflict)
-	m.Version, m.Owner[17], m.Base = 2, 0, 1<<50+1
+	m.Version, m.Owner[17], m.Base, m.Rising = 2, 0, 1<<50+1, 1<<51+1
 	m.Shards = append(m.Shards, "d")
 	must(t, c.SaveMap(ctx, m))
 	same(t, "newer map", *get(c.Map(ctx))(t), *m)

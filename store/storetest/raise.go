@@ -13,7 +13,7 @@ func checkRaiseRevs(t *testing.T, d store.Driver) {
 	if !ok {
 		t.Fatalf("%T is no store.Raiser: a deployment in it cannot be put back from a backup", d)
 	}
-	const below, by = 1 << 50, 1 << 50
+	const to = 1 << 50
 	w := newWorld(t, d)
 	w.member("a", "ann", chat.RoleOwner)
 	for range 5 {
@@ -29,42 +29,62 @@ func checkRaiseRevs(t *testing.T, d store.Driver) {
 			Members: []chat.Member{{Room: "a", User: "ann", Role: chat.RoleOwner, Rev: 2}}}}}).Encode(),
 	}
 	w.commit()
+	w.write(store.Changes{Rooms: []chat.Room{{ID: "made", Open: true}}}) // and nothing has happened in it
 	old := w.at
 
-	raise := func(r *chat.Rev) { *r += by }
 	for range 2 {
-		must(t, raiser.RaiseRevs(ctx, below, by))
+		must(t, raiser.RaiseRevs(ctx, 0, to))
 	}
-	for _, r := range w.rooms {
-		raise(&r.Rev)
-		raise(&r.InfoRev)
-		raise(&r.Floor)
-		for i := range r.messages {
-			raise(&r.messages[i].Rev)
-			raise(&r.messages[i].Created)
-		}
-		for user, m := range r.members {
-			raise(&m.Rev)
-			r.members[user] = m
-		}
-	}
+	raiseAll(w.rooms["a"], to)
 	w.verify()
-	same(t, "user's room", get(d.UserRoom(ctx, "ann", "a"))(t), store.UserRoom{User: "ann", Room: "a", Role: chat.RoleOwner, Rev: 2 + by, Read: 4})
+	same(t, "user's room", get(d.UserRoom(ctx, "ann", "a"))(t), store.UserRoom{User: "ann", Room: "a", Role: chat.RoleOwner, Rev: 2 + to, Read: 4})
 	same(t, "user's room that no member row was projected into", get(d.UserRoom(ctx, "cid", "a"))(t), store.UserRoom{User: "cid", Room: "a", Read: 1})
+	made := get(d.Room(ctx, "made"))(t)
+	same(t, "room without a change", []chat.Rev{made.Rev, made.Floor}, []chat.Rev{to, to})
 	same(t, "online", get(d.Online(ctx, "a", 9))(t), nil)
 	entries := get(shard(t, d).Outbox(ctx, 0, 0, 9))(t)
 	same(t, "entries", len(entries), 1)
 	span := entries[0].Rooms[0]
-	same(t, "span", []chat.Rev{span.From, span.To, span.Members[0].Rev}, []chat.Rev{3 + by, 4 + by, 2 + by})
+	same(t, "span", []chat.Rev{span.From, span.To, span.Members[0].Rev}, []chat.Rev{3 + to, 4 + to, 2 + to})
 	same(t, "findings", get(d.Check(ctx))(t), nil)
 
 	wantKind(t, d.Commit(ctx, 0, old, &store.Changes{}), chat.Fenced) // the owner of the lost state
 	w.at = get(d.Acquire(ctx, 0))(t)
-	if w.at.Epoch <= below || w.at.N != old.N {
+	if w.at.Epoch <= to || w.at.N != old.N {
 		t.Errorf("the lane stands at %+v, before at %+v", w.at, old)
 	}
 	w.post("a", "ann", "goes on", "") // and what is new stays as it is
+	w.member("imported", "ann", chat.RoleOwner)
+	w.post("imported", "ann", "of a deployment with a smaller base", "")
 	w.commit()
-	must(t, raiser.RaiseRevs(ctx, below, by))
+	must(t, raiser.RaiseRevs(ctx, 0, to))
+	imported := w.rooms["imported"]
+	raiseAll(imported, to)
 	w.verify()
+
+	must(t, raiser.RaiseRevs(ctx, to, 3*to)) // and once more, from there
+	raiseAll(w.rooms["a"], 2*to)
+	raiseAll(imported, 2*to)
+	w.at = get(d.Acquire(ctx, 0))(t)
+	w.member("smaller", "ann", chat.RoleOwner)
+	w.commit()
+	must(t, raiser.RaiseRevs(ctx, 3*to, 4*to))
+	raiseAll(w.rooms["a"], to)
+	raiseAll(imported, to)
+	raiseAll(w.rooms["smaller"], 4*to)
+	w.verify()
+	same(t, "findings", get(d.Check(ctx))(t), nil)
+}
+
+// raiseAll raises what should be stored of a room.
+func raiseAll(r *room, by chat.Rev) {
+	r.Rev, r.InfoRev, r.Floor = r.Rev+by, r.InfoRev+by, r.Floor+by
+	for i := range r.messages {
+		r.messages[i].Rev += by
+		r.messages[i].Created += by
+	}
+	for user, m := range r.members {
+		m.Rev += by
+		r.members[user] = m
+	}
 }

@@ -3,6 +3,7 @@ package proxies
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/client"
+	"github.com/roomtide/roomtide/doctor"
 	"github.com/roomtide/roomtide/internal/clientaddr"
 	"github.com/roomtide/roomtide/internal/markdown"
 	"github.com/roomtide/roomtide/internal/testprocess"
@@ -59,12 +61,13 @@ const room = "team/a" // its slash is %2F in a path
 // site is a node without guests that trusts its proxy, as docs/proxies.md starts it.
 type site struct {
 	node       *testprocess.Node
+	dir        string // its data dir
 	key, token string
 }
 
 func startSite(t *testing.T) *site {
 	dir := filepath.Join(t.TempDir(), "data")
-	s := &site{node: roomtide.Start(t, dir, testprocess.FreeAddr(t), "ROOMTIDE_GUESTS=off", "ROOMTIDE_TRUSTED_PROXIES=127.0.0.1/32")}
+	s := &site{dir: dir, node: roomtide.Start(t, dir, testprocess.FreeAddr(t), "ROOMTIDE_GUESTS=off", "ROOMTIDE_TRUSTED_PROXIES=127.0.0.1/32")}
 	s.node.Ready()
 	verb := func(args ...string) string {
 		out, errs, err := roomtide.Run(t.Context(), append(args, "--data-dir="+dir)...)
@@ -172,6 +175,40 @@ func (s *site) everyTransport(t *testing.T, origin, prefix string) {
 	s.socketIO(t, origin, prefix)
 	for _, path := range []string{"/ws", "/socket.io/?EIO=4&transport=polling", "/socket.io/?EIO=4&transport=websocket"} {
 		foreignPage(t, base+path)
+	}
+	s.doctor(t, base)
+}
+
+// doctor finds nothing wrong with the way through the proxy.
+func (s *site) doctor(t *testing.T, base string) {
+	t.Helper()
+	out, errs, err := roomtide.Run(t.Context(), "doctor", "--json", "--data-dir="+s.dir, "--listen="+s.node.Addr, "--guests=off",
+		"--trusted-proxies=127.0.0.1/32", "--no-rate-limits", "--url="+base)
+	if err != nil {
+		t.Errorf("doctor: %v %s%s", err, out, errs)
+		return
+	}
+	var report struct{ Findings []doctor.Finding }
+	if err := json.Unmarshal([]byte(out), &report); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, f := range report.Findings {
+		if f.Section != "public address" {
+			continue
+		}
+		seen[f.Check] = true
+		if f.Level != doctor.OK {
+			t.Errorf("doctor: %+v", f)
+		}
+		if f.Check == "proxy" && !strings.Contains(f.Text, "is trusted") {
+			t.Errorf("doctor sees no proxy: %s", f.Text)
+		}
+	}
+	for _, check := range []string{"reached", "origin", "proxy", "guests", "path", "websocket", "event stream"} {
+		if !seen[check] {
+			t.Errorf("doctor did not look at %s", check)
+		}
 	}
 }
 

@@ -61,7 +61,7 @@ var floors = []floor{
 	{"drivers", "each passes its contract's suite; only server imports them", []row{
 		{"store/sqlite", "one shard in a SQLite file"},
 		{"store/mysql", "one shard in MySQL or MariaDB, and the control database"},
-		{"store/postgres", "one shard in PostgreSQL, and the control database"},
+		{"store/postgres", "one shard, or the control database, in PostgreSQL"},
 		{"bus/membus", "the bus of a single node"},
 		{"presence/mempresence", "presence of a single node"},
 		{"presence/storepresence", "who is online, in the store: the answer of last resort"},

@@ -56,12 +56,13 @@ type Writer interface {
 
 	// Commit applies ch in one durable transaction (fsync before it returns) and
 	// moves the lane from position at to at.Next(). If the stored position is not
-	// at, nothing is written and the error is Fenced. After an error of kind
-	// ReadOnly nothing was written either. After any other error the outcome may be
-	// unknown, and the caller must Acquire to find out. A lane that was never
-	// acquired stands nowhere: Fenced. Changes of a row that does not exist are an
-	// error, and so is a new message with a number or a key that is taken. Each rev of a room belongs to one change, and Created
-	// grows with Seq: Delta rests on both.
+	// at, nothing is written and the error is Fenced; a lane that was never acquired
+	// stands nowhere. If a new message has a number or a key that is taken, nothing is
+	// written and the error is Conflict: the lane stands at at, and its owner may
+	// commit something else. After an error of kind ReadOnly nothing was written
+	// either. After any other error the outcome may be unknown, and the caller must
+	// Acquire to find out. Changes of a row that does not exist are an error. Each rev
+	// of a room belongs to one change, and Created grows with Seq: Delta rests on both.
 	Commit(ctx context.Context, lane LaneID, at Position, ch *Changes) error
 }
 

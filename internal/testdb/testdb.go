@@ -97,10 +97,11 @@ func (o *once) stop() error {
 
 // hasty are settings that do not wait for the disk. What a client sees of the
 // settings of durability stays as it is in MariaDB, where the driver of files can be
-// told to ignore the wish; in PostgreSQL fsync is off.
+// told to ignore the wish; in PostgreSQL fsync is off, and nothing is done beside the
+// statements of the tests.
 var hasty = map[Engine][]string{
 	Maria:    {"innodb_flush_method=nosync"},
-	Postgres: {"fsync=off"},
+	Postgres: {"fsync=off", "wal_level=minimal", "max_wal_senders=0", "checkpoint_timeout=1h", "autovacuum=off"},
 }
 
 // Server is a server of a test's own.

@@ -344,3 +344,21 @@ func TestDeadlock(t *testing.T) {
 	must(t, <-done)
 	w.verify()
 }
+
+// TestFull fills the server's storage: nothing is written then, and everything is read.
+func TestFull(t *testing.T) {
+	server := testdb.Start(t, testdb.Maria, "innodb-file-per-table=0", "innodb-data-file-path=ibdata1:12M:autoextend:max:32M")
+	w := newSender(t, open(t, sqldb.Options{Name: "shard", DSN: server.Database(), Node: "n1"}))
+	must(t, w.try(ctx))
+	var err error
+	for i := 0; err == nil && i < 100; i++ {
+		ch := w.changes()
+		ch.Outbox = make([]byte, 1<<20)
+		if err = w.s.Commit(ctx, 0, w.at, ch); err == nil {
+			w.done()
+		}
+	}
+	wantKind(t, err, chat.ReadOnly)
+	w.verify()
+	wantKind(t, w.s.Commit(ctx, 0, store.Position{Epoch: w.at.Epoch, N: w.at.N + 1}, &store.Changes{}), chat.Fenced) // the lane stands where it stood
+}

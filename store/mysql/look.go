@@ -121,7 +121,7 @@ func judge(s *server) (found []sqldb.Finding) {
 	if s.on("log_bin") && s.vars["sync_binlog"] != "1" {
 		loses("sync_binlog", crash+"acknowledged messages are rolled back that are not in the binary log, and replicas lack them", "set it to 1")
 	}
-	if v := s.vars["innodb_doublewrite"]; v == "OFF" || v == "0" {
+	if v := s.vars["innodb_doublewrite"]; v == "OFF" || v == "0" || v == "DETECT_ONLY" {
 		loses("innodb_doublewrite", crash+"pages that were half written cannot be repaired", "set it to ON")
 	}
 	if strings.EqualFold(s.vars["innodb_flush_method"], "nosync") {

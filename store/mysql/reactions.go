@@ -120,3 +120,21 @@ func (c *commit) unreact(refs []store.MessageRef) {
 	c.byKeys("DELETE FROM {reactions} WHERE ", key, len(refs), values, "")
 	c.byKeys("DELETE FROM {reaction_counts} WHERE ", key, len(refs), values, "")
 }
+
+// rules hold the first users beside a count to the reactions: the first of them, when
+// that one chose, and how many they are. Which the others are cannot be asked without
+// reading all reactions.
+var rules = []sqldb.Rule{
+	{Text: "message %d has an emoji with the time %d of its first use, which was %d", Query: `SELECT room_id, seq, first_ts, ts FROM (
+		SELECT c.room_id, c.seq, c.first_ts, (SELECT min(r.ts) FROM {reactions} r
+			WHERE r.slot = c.slot AND r.room_id = c.room_id AND r.seq = c.seq AND r.emoji = c.emoji) ts FROM {reaction_counts} c) x
+		WHERE first_ts <> ts`},
+	{Text: "message %d has an emoji of which another user was the first", Query: `SELECT room_id, seq FROM (
+		SELECT c.room_id, c.seq, c.first_users, (SELECT r.user_id FROM {reactions} r
+			WHERE r.slot = c.slot AND r.room_id = c.room_id AND r.seq = c.seq AND r.emoji = c.emoji ORDER BY r.ts, r.user_id LIMIT 1) user_id
+			FROM {reaction_counts} c) x
+		WHERE SUBSTRING_INDEX(first_users, '\n', 1) <> user_id`},
+	{Text: "message %d has an emoji that %d users chose, with %d names", Query: `SELECT room_id, seq, n, names FROM (
+		SELECT room_id, seq, n, LENGTH(first_users) - LENGTH(REPLACE(first_users, '\n', '')) + 1 names FROM {reaction_counts}) x
+		WHERE names <> LEAST(n, ` + strconv.Itoa(chat.ReactionUsers) + ")"},
+}

@@ -27,6 +27,8 @@ const (
 	diskFull           = "53100"
 	lockNotAvailable   = "55P03"
 	protocolViolation  = "08P01"
+	dataCorrupted      = "XX001"
+	indexCorrupted     = "XX002"
 )
 
 // fail gives an error the kind that store.Driver names.

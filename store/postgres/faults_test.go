@@ -1,11 +1,14 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -343,6 +346,30 @@ func TestTooManyConnections(t *testing.T) {
 	w.settle()
 	must(t, w.post(ctx))
 	w.whole()
+}
+
+// A page of a table that was written over is found, and said.
+func TestCheckFindsDamage(t *testing.T) {
+	server := testdb.Start(t, testdb.Postgres)
+	o := sqldb.Options{Name: "main", DSN: server.Database(), Node: "one"}
+	s := open(t, o)
+	w := newWriter(t, s)
+	must(t, w.post(ctx))
+	w.whole()
+	var dir, file string
+	must(t, admin(t, server.Admin()).QueryRow("SHOW data_directory").Scan(&dir))
+	must(t, admin(t, o.DSN).QueryRow("SELECT pg_relation_filepath('roomtide_messages')").Scan(&file))
+	server.Stop()
+	f, err := os.OpenFile(filepath.Join(dir, file), os.O_WRONLY, 0)
+	must(t, err)
+	_, err = f.WriteAt(bytes.Repeat([]byte{0xA5}, 8192), 0)
+	must(t, errors.Join(err, f.Close()))
+	server.Restart()
+	found, err := s.Check(ctx)
+	must(t, err)
+	if len(found) != 1 || !strings.Contains(found[0], "not everything can be read") {
+		t.Errorf("found %q", found)
+	}
 }
 
 // A connection whose answer is not one to the question is not used again.

@@ -31,7 +31,7 @@ type Shard struct {
 	reads    *engine // many connections
 	lane     *engine // one connection
 	claim    *claim
-	config   *pgx.ConnConfig
+	plain    *pgx.ConnConfig // see Check
 	findings []sqldb.Finding
 }
 
@@ -53,7 +53,7 @@ func Open(ctx context.Context, o sqldb.Options, create bool) (_ *Shard, err erro
 	if err != nil {
 		return nil, err
 	}
-	s := &Shard{reads: d.engine, config: d.config, findings: d.findings, claim: newClaim(&o, d)}
+	s := &Shard{reads: d.engine, plain: d.plain, findings: d.findings, claim: newClaim(&o, d)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
@@ -94,7 +94,8 @@ func OpenControl(ctx context.Context, o sqldb.Options, create bool) (store.Contr
 // database is an open database with its tables.
 type database struct {
 	engine   *engine
-	config   *pgx.ConnConfig
+	plain    *pgx.ConnConfig // as the DSN has it
+	config   *pgx.ConnConfig // with settings
 	findings []sqldb.Finding
 	pooled   bool // there is a pooler before it
 }
@@ -105,15 +106,16 @@ func openDatabase(ctx context.Context, o *sqldb.Options, schema string, create b
 	if *o, err = o.WithDefaults(); err != nil {
 		return nil, err
 	}
-	config, err := parse(o)
+	plain, err := parse(o)
 	if err != nil {
 		return nil, err
 	}
+	config := settings(plain)
 	db := stdlib.OpenDB(*config)
 	db.SetMaxOpenConns(o.MaxConns)
 	db.SetMaxIdleConns(o.MaxConns)
 	db.SetConnMaxIdleTime(5 * time.Minute)
-	d := &database{engine: newEngine(o.Name, db, newDialect(o.Prefix)), config: config, pooled: pooled(config)}
+	d := &database{engine: newEngine(o.Name, db, newDialect(o.Prefix)), plain: plain, config: config, pooled: pooled(config)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(openError(o, err), d.engine.Close())
@@ -140,8 +142,7 @@ func openDatabase(ctx context.Context, o *sqldb.Options, schema string, create b
 // migrate holds a lock that ends with a transaction, and so is one through a pooler as
 // well.
 func migrate(ctx context.Context, o *sqldb.Options, d *database, schema string) (err error) {
-	config := d.config.Copy()
-	db := stdlib.OpenDB(*config)
+	db := stdlib.OpenDB(*d.plain)
 	defer db.Close()
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
@@ -182,7 +183,9 @@ func parse(o *sqldb.Options) (*pgx.ConnConfig, error) {
 	config.ConnectTimeout = o.ConnectTimeout
 	dialer := &net.Dialer{KeepAlive: keepAlive, Timeout: o.ConnectTimeout}
 	config.DialFunc = dialer.DialContext
-	settings(config)
+	if _, ok := config.RuntimeParams["application_name"]; !ok {
+		config.RuntimeParams["application_name"] = "roomtide"
+	}
 	return config, nil
 }
 
@@ -200,16 +203,16 @@ func parseReason(err error) error {
 
 const keepAlive = 15 * time.Second
 
-// settings sets what the session is to have, unless the DSN sets it.
-func settings(config *pgx.ConnConfig) {
+// settings is the configuration with what a session is to have, unless the DSN sets it.
+func settings(plain *pgx.ConnConfig) *pgx.ConnConfig {
+	config := plain.Copy()
+	if pooled(config) {
+		return config
+	}
 	set := func(name, value string) {
 		if _, ok := config.RuntimeParams[name]; !ok {
 			config.RuntimeParams[name] = value
 		}
-	}
-	set("application_name", "roomtide")
-	if pooled(config) {
-		return
 	}
 	// Each question has its index, whatever the statistics say: see package comment.
 	set("plan_cache_mode", "force_generic_plan")
@@ -224,6 +227,7 @@ func settings(config *pgx.ConnConfig) {
 	set("tcp_keepalives_idle", "15")
 	set("tcp_keepalives_interval", "5")
 	set("tcp_keepalives_count", "3")
+	return config
 }
 
 // pooled reports whether the DSN says that sessions are not to be relied on.

@@ -3,6 +3,7 @@ package sqldb
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/roomtide/roomtide/chat"
@@ -11,11 +12,11 @@ import (
 // maxFindings bounds the answer of Check. One fault can show in every row.
 const maxFindings = 100
 
-// rule is a rule that rows keep with each other, as a statement that finds what breaks
+// Rule is a rule that rows keep with each other, as a statement that finds what breaks
 // it: the room, and the figures of the text.
-type rule struct{ text, query string }
+type Rule struct{ Text, Query string }
 
-var rules = []rule{
+var rules = []Rule{
 	// Messages are numbered 1..last_seq without a hole; a primary key has no doubles,
 	// so that three figures say it.
 	{"%d messages numbered %d to %d, but last_seq is %d", `SELECT r.room_id, m.n, m.low, m.high, r.last_seq
@@ -26,10 +27,10 @@ var rules = []rule{
 	{"no messages, but last_seq is %d", `SELECT r.room_id, r.last_seq FROM {rooms} r
 	WHERE r.last_seq <> 0 AND NOT EXISTS (SELECT 1 FROM {messages} m WHERE m.slot = r.slot AND m.room_id = r.room_id)`},
 
-	{"message %d was created at rev %d, the one before it at %d", `SELECT room_id, seq, created_rev, prev
-	FROM (SELECT room_id, seq, created_rev,
-		lag(created_rev) OVER (PARTITION BY slot, room_id ORDER BY seq) AS prev FROM {messages}) x
-	WHERE created_rev <= prev`},
+	// By the primary key: a window over all messages would be sorted first.
+	{"message %d was created at rev %d, the one before it at %d", `SELECT m.room_id, m.seq, m.created_rev, b.created_rev
+	FROM {messages} m JOIN {messages} b ON b.slot = m.slot AND b.room_id = m.room_id AND b.seq = m.seq - 1
+	WHERE m.created_rev <= b.created_rev`},
 
 	{"a message has rev %d, the room %d", `SELECT r.room_id, m.high, r.rev
 	FROM {rooms} r JOIN (SELECT slot, room_id, max(greatest(created_rev, coalesce(changed_rev, 0))) high
@@ -76,8 +77,9 @@ func (r *Reader) Check(ctx context.Context) (found []string, err error) {
 			}
 			return err
 		}})
-		for i := 0; i < len(rules) && err == nil; i++ {
-			err = db.Ask(ctx, c.question(&rules[i]))
+		all := slices.Concat(rules, r.d.Rules)
+		for i := 0; i < len(all) && err == nil; i++ {
+			err = db.Ask(ctx, c.question(&all[i]))
 		}
 		found = c.found
 		return err
@@ -99,9 +101,9 @@ func (c *checker) add(line string) {
 	}
 }
 
-func (c *checker) question(rule *rule) Question {
-	figures := make([]int64, strings.Count(rule.text, "%d"))
-	return Question{Text: rule.query, Row: func(s Scanner) error {
+func (c *checker) question(rule *Rule) Question {
+	figures := make([]int64, strings.Count(rule.Text, "%d"))
+	return Question{Text: rule.Query, Row: func(s Scanner) error {
 		var room string
 		dest, args := []any{&room}, make([]any, len(figures))
 		for i := range figures {
@@ -113,7 +115,7 @@ func (c *checker) question(rule *rule) Question {
 		for i := range figures {
 			args[i] = figures[i]
 		}
-		c.add(fmt.Sprintf("room %q: ", room) + fmt.Sprintf(rule.text, args...))
+		c.add(fmt.Sprintf("room %q: ", room) + fmt.Sprintf(rule.Text, args...))
 		return nil
 	}}
 }

@@ -33,6 +33,9 @@ type Dialect struct {
 	// reaction, and the first chat.ReactionUsers users in their order, with a line end
 	// between them; empty: first_ts and first_users of the row.
 	Reacted string
+
+	// Rules are those of the engine's own, which Check looks at after the others.
+	Rules []Rule
 }
 
 // SQL makes the engine's form of a statement in the common form.

@@ -15,19 +15,25 @@ import (
 const (
 	chunkRows = 1000
 	peekRows  = 16
+
+	leastRow = 100 // store.SizeOf is more
 )
 
 // SlotRows asks every table that is left, in one round trip. The answer ends with the
 // first table that has more rows than were asked for.
 func (r *Reader) SlotRows(ctx context.Context, slot chat.Slot, after store.RowKey, limit, bytes int) (*store.Rows, store.RowKey, error) {
 	limit = max(limit, 1)
+	most := min(limit, chunkRows)
+	if bytes > 0 {
+		most = min(most, bytes/leastRow+1)
+	}
 	c := slotReader{d: r.d, slot: slot, space: store.Space{Items: limit, Bytes: bytes}}
 	after.Table = max(after.Table, store.TableRooms)
 	var qs []Question
 	for t := after.Table; int(t) <= len(slotTables); t++ {
-		n := min(limit, peekRows)
+		n := min(most, peekRows)
 		if t == after.Table {
-			n = min(limit, chunkRows)
+			n = most
 		} else {
 			after = store.RowKey{Table: t}
 		}

@@ -74,6 +74,8 @@ func kindOf(err error) chat.Kind {
 		return chat.ReadOnly // over a quota, or no room for the -shm file
 	case sqlite3.SQLITE_IOERR_DATA, sqlite3.SQLITE_IOERR_CORRUPTFS:
 		return chat.Internal
+	case sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE:
+		return chat.Conflict // a number or a key that is taken
 	}
 	switch code & 0xff {
 	case sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY:

@@ -114,7 +114,7 @@ func checkAtomic(t *testing.T, d store.Driver) {
 			Outbox:    []byte("entry"),
 		}
 		err := d.Commit(ctx, 0, w.at, &ch)
-		if err == nil || chat.KindOf(err) == chat.Fenced {
+		if chat.KindOf(err) != chat.Conflict {
 			t.Fatalf("insert of %s: %v", name, err)
 		}
 		w.verify()

@@ -59,7 +59,7 @@ func addRows[T any](b *batch, text string, columns []sqldb.Column, list []T, val
 	if len(list) == 0 {
 		return
 	}
-	as := newArrays(columns)
+	as := newArrays(columns).grow(len(list))
 	row := make([]any, 0, len(columns))
 	for i := range list {
 		row = values(row[:0], &list[i])

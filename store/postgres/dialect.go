@@ -43,7 +43,7 @@ func pick(columns, from string, key []sqldb.Column, keys [][]any) (string, []any
 	for i, c := range key {
 		conditions[i] = fmt.Sprintf("%s = k.k%d", c.Name, i)
 	}
-	as := newArrays(key)
+	as := newArrays(key).grow(len(keys))
 	for _, k := range keys {
 		as.add(k)
 	}
@@ -77,6 +77,25 @@ func newArrays(columns []sqldb.Column) arrays {
 	as := make(arrays, len(columns))
 	for i := range columns {
 		as[i].Column = columns[i]
+	}
+	return as
+}
+
+// grow makes space for n rows.
+func (as arrays) grow(n int) arrays {
+	for i := range as {
+		switch a := &as[i]; {
+		case a.Kind == sqldb.Bytes:
+			a.bytes = make([][]byte, 0, n)
+		case a.Kind == sqldb.Int && a.Null:
+			a.intsOrNull = make([]*int64, 0, n)
+		case a.Kind == sqldb.Int:
+			a.ints = make([]int64, 0, n)
+		case a.Null:
+			a.textsOrNull = make([]*string, 0, n)
+		default:
+			a.texts = make([]string, 0, n)
+		}
 	}
 	return as
 }

@@ -87,6 +87,7 @@ var floors = []floor{
 		{"projection", "the rooms of each user, in step with memberships; names, in step with profiles"},
 		{"removal", "the rows of deleted rooms, in small steps"},
 		{"transfer", "rooms and users as a file, out of one deployment and into another"},
+		{"mover", "slots from one shard to another, while the node serves"},
 	}},
 	{"conversations", "", []row{
 		{"session", "one client's conversation, whatever the transport"},

@@ -59,6 +59,7 @@ type Config struct {
 	Registry *prometheus.Registry // what /metrics shows; the API registers its own metrics here
 
 	Limits        chat.Limits                                     // zero: the defaults
+	Mover         Mover                                           // moves slots between shards
 	Presence      Presence                                        // counts users with event streams; nil: none
 	Origins       []string                                        // web origins besides the node's own, or "*"
 	PublicMetrics bool                                            // /metrics without authentication, not for loopback and API keys alone

@@ -17,6 +17,7 @@ type route struct {
 	do      func(*call) (answer, error)
 
 	tokenInQuery bool // a token may be in the query instead of a header
+	trusted      bool // without a credential: of Admin
 }
 
 var routes = []route{
@@ -45,6 +46,11 @@ var routes = []route{
 	{pattern: "DELETE /v1/users/{user}/messages", scope: identity.ScopeUsers, do: (*call).deleteMessages},
 	{pattern: "DELETE /v1/users/{user}/connections", scope: identity.ScopeUsers, do: (*call).closeConnections},
 	{pattern: "DELETE /v1/users/{user}/tokens", scope: identity.ScopeUsers, do: (*call).endTokens},
+	{pattern: "GET /v1/shards", scope: identity.ScopeAdmin, do: (*call).listShards},
+	{pattern: "GET /v1/moves", scope: identity.ScopeAdmin, do: (*call).listMoves},
+	{pattern: "POST /v1/moves", scope: identity.ScopeAdmin, do: (*call).startMove},
+	{pattern: "PATCH /v1/moves", scope: identity.ScopeAdmin, do: (*call).changeMoves},
+	{pattern: "DELETE /v1/moves", scope: identity.ScopeAdmin, do: (*call).abortMoves},
 }
 
 func (a *API) routes() *http.ServeMux {
@@ -107,8 +113,13 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, rt route, op operati
 }
 
 func (c *call) run(rt route) (answer, error) {
-	if err := c.authenticate(rt.scope); err != nil {
+	if rt.trusted {
+		c.trust()
+	} else if err := c.authenticate(rt.scope); err != nil {
 		return answer{}, err
+	}
+	if rt.scope == identity.ScopeAdmin && c.id.Kind != identity.Server {
+		return answer{}, chat.E(chat.Forbidden, "this is for API keys with the scope "+rt.scope)
 	}
 	if err := c.checkQuery(); err != nil {
 		return answer{}, err

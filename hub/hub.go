@@ -18,7 +18,8 @@ import (
 type Config struct {
 	Bus bus.Bus // required; New calls its Listen
 
-	// Lane returns the lane of a room, always the same. nil: lane 0 has all rooms.
+	// Lane returns the lane of a room. When that of some rooms has changed, Reroute
+	// is called. nil: lane 0 has all rooms.
 	Lane func(room chat.RoomID) bus.Lane
 
 	// Evicted is told that a user was taken out of a room on all connections,

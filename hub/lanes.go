@@ -75,6 +75,35 @@ func (h *Hub) listenTo(id bus.Lane) error {
 	return nil
 }
 
+// Listen has the hub listen to a lane to which rooms are about to change.
+func (h *Hub) Listen(lane bus.Lane) error { return h.listenTo(lane) }
+
+// Reroute looks at the lane of every room again (Config.Lane). It is called when rooms
+// have changed to another lane: the last batches about them have come from the old lane,
+// and the new one publishes the first behind this call. So no subscription has a gap.
+func (h *Hub) Reroute() error {
+	for _, r := range h.rooms.all() {
+		if err := h.reroute(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reroute moves the room to the lane that it has now.
+func (h *Hub) reroute(r *room) error {
+	for {
+		now := h.cfg.Lane(r.id)
+		if bus.Lane(r.lane.Load()) == now {
+			return nil
+		}
+		if err := h.listenTo(now); err != nil {
+			return err
+		}
+		r.lane.Store(int64(now))
+	}
+}
+
 // leaveLanes ends all subscriptions.
 func (h *Hub) leaveLanes() {
 	h.lanes.mu.RLock()

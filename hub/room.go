@@ -14,13 +14,13 @@ import (
 // subscribed to.
 type room struct {
 	// Set once.
-	hub  *Hub
-	id   chat.RoomID
-	lane bus.Lane
+	hub *Hub
+	id  chat.RoomID
 
 	refs int // subscriptions, and those being made or ended; guarded by roomStripe.mu
 
 	// Safe for any goroutine.
+	lane      atomic.Int64                // bus.Lane
 	encodings atomic.Uint32               // bit by number, of those in use; changed under mu
 	flowing   atomic.Int32                // subscriptions in state flowing
 	shares    []atomic.Pointer[roomShare] // by worker, each made when first needed
@@ -34,7 +34,9 @@ type room struct {
 }
 
 func newRoom(h *Hub, id chat.RoomID, lane bus.Lane) *room {
-	return &room{hub: h, id: id, lane: lane, rev: unknownRev, shares: make([]atomic.Pointer[roomShare], len(h.workers))}
+	r := &room{hub: h, id: id, rev: unknownRev, shares: make([]atomic.Pointer[roomShare], len(h.workers))}
+	r.lane.Store(int64(lane))
+	return r
 }
 
 // share returns the subscriptions that belong to worker w.

@@ -43,7 +43,7 @@ func (rs *rooms) get(id chat.RoomID) *room {
 
 // ofLane returns the rooms of a lane.
 func (rs *rooms) ofLane(id bus.Lane) []*room {
-	return slices.DeleteFunc(rs.all(), func(r *room) bool { return r.lane != id })
+	return slices.DeleteFunc(rs.all(), func(r *room) bool { return bus.Lane(r.lane.Load()) != id })
 }
 
 // all returns the rooms.
@@ -67,6 +67,16 @@ func (h *Hub) hold(id chat.RoomID) (*room, error) {
 	if err := h.listenTo(lane); err != nil {
 		return nil, chat.Wrap(chat.Unavailable, "hub.Subscribe", err)
 	}
+	r := h.add(id, lane)
+	if err := h.reroute(r); err != nil { // the lane may be another one by now
+		h.release(r)
+		return nil, chat.Wrap(chat.Unavailable, "hub.Subscribe", err)
+	}
+	return r, nil
+}
+
+// add returns the room, which it makes if there is none, and counts a reference.
+func (h *Hub) add(id chat.RoomID, lane bus.Lane) *room {
 	st := h.rooms.stripe(id)
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -77,7 +87,7 @@ func (h *Hub) hold(id chat.RoomID) (*room, error) {
 		h.metrics.rooms.Inc()
 	}
 	r.refs++
-	return r, nil
+	return r
 }
 
 // release undoes hold.

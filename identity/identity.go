@@ -45,12 +45,13 @@ const (
 	ScopeRooms = "rooms" // create and change rooms, add and remove members
 	ScopeUsers = "users" // say what users are called, end a user's connections
 
+	ScopeAdmin   = "admin"   // move data between databases
 	ScopeMetrics = "metrics" // read the node's metrics, and nothing else
 )
 
 // KnownScope reports whether s is one of the scopes above.
 func KnownScope(s string) bool {
-	return slices.Contains([]string{ScopeAll, ScopeSend, ScopeRead, ScopeRooms, ScopeUsers, ScopeMetrics}, s)
+	return slices.Contains([]string{ScopeAll, ScopeSend, ScopeRead, ScopeRooms, ScopeUsers, ScopeAdmin, ScopeMetrics}, s)
 }
 
 // AllRooms in a token's rooms grants every room.

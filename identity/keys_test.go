@@ -289,7 +289,7 @@ func TestAPIKeys(t *testing.T) {
 }
 
 func TestNewKeyRefused(t *testing.T) {
-	for _, scopes := range [][]string{nil, {"admin"}, {ScopeSend, ""}} {
+	for _, scopes := range [][]string{nil, {"administer"}, {ScopeSend, ""}} {
 		if _, _, err := NewKey("x", scopes); chat.KindOf(err) != chat.Invalid {
 			t.Errorf("%v: %v", scopes, err)
 		}

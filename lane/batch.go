@@ -48,6 +48,10 @@ type batch struct {
 
 	users   map[chat.UserID]*chat.User // to write
 	renamed []chat.UserID              // users whose name or avatar has changed
+
+	moving *store.SlotSet // slots whose written rows are named in the outbox; nil: none
+	drop   []store.RowKey // rows that move
+	put    *store.Rows
 }
 
 func newBatch(now int64, base chat.Rev, c *cache, l *chat.Limits) *batch {
@@ -243,7 +247,7 @@ func (b *batch) remember(ref store.MessageRef, m *chat.Message) {
 // up to date (a failed commit forgets it).
 func (b *batch) changes() *store.Changes {
 	ch := &store.Changes{
-		Online: b.online, Cursors: b.cursors, Unreact: b.unreact,
+		Online: b.online, Cursors: b.cursors, Unreact: b.unreact, Drop: b.drop, Put: b.put,
 		Rooms: make([]chat.Room, 0, len(b.touched)), Insert: make([]chat.Message, 0, len(b.inserted)),
 	}
 	for _, r := range b.touched {
@@ -276,10 +280,10 @@ func (b *batch) changes() *store.Changes {
 	for _, a := range b.access {
 		ch.Access = append(ch.Access, a)
 	}
-	if len(ch.Rooms)+len(ch.UserRooms)+len(ch.Users)+len(ch.Access)+len(ch.Online)+len(ch.Cursors) == 0 {
+	if len(ch.Rooms)+len(ch.UserRooms)+len(ch.Users)+len(ch.Access)+len(ch.Online)+len(ch.Cursors)+len(ch.Drop) == 0 && ch.Put == nil {
 		return nil
 	}
-	if e := b.entry(); e != nil {
+	if e := b.entry(writtenKeys(ch, b.moving)); e != nil {
 		ch.Outbox = e.Encode()
 	}
 	return ch

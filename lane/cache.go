@@ -72,3 +72,9 @@ func (c *cache) clear() {
 	c.rooms.Clear()
 	c.members.Clear()
 }
+
+// forget drops what is cached of the rooms of the slots.
+func (c *cache) forget(slots *store.SlotSet) {
+	c.rooms.DeleteFunc(func(id chat.RoomID) bool { return slots.Has(id.Slot()) })
+	c.members.DeleteFunc(func(k store.MemberKey) bool { return slots.Has(k.Room.Slot()) })
+}

@@ -24,8 +24,10 @@ const (
 
 // item is a change that waits for its outcome.
 type item struct {
-	change change.Change
+	change change.Change // a Nop beside step
 	done   change.Done
+	size   int
+	step   *step // what it does beside the change; nil for most
 }
 
 // outcome is what came of a change.
@@ -43,10 +45,12 @@ type lane struct {
 	log     *slog.Logger
 	metrics *metrics
 	woken   chan struct{} // cap 1: something waits, or closed is set
+	putting chan struct{} // holds one token while rows that move wait or are written
 	ended   chan struct{} // closed when run returns
 
 	// Safe for any goroutine.
-	writeErr  atomic.Pointer[error] // why writing does not work, nil if it does
+	writeErr  atomic.Pointer[error]         // why writing does not work, nil if it does
+	moving    atomic.Pointer[store.SlotSet] // slots whose written rows are named in the outbox; nil: none
 	committed committed
 
 	mu sync.Mutex
@@ -55,6 +59,7 @@ type lane struct {
 	waiting []item
 	bytes   int // of what waits
 	closed  bool
+	hold    *hold // changes of some slots wait there; nil at most times
 
 	// Owned by run.
 	at              store.Position
@@ -72,6 +77,7 @@ func newLane(shard int, db store.Writer, at store.Position, cfg *Config, m *metr
 		log:     cfg.Log.With("shard", shard),
 		metrics: m,
 		woken:   make(chan struct{}, 1),
+		putting: make(chan struct{}, 1),
 		ended:   make(chan struct{}),
 		at:      at,
 		cache:   newCache(),
@@ -80,26 +86,47 @@ func newLane(shard int, db store.Writer, at store.Position, cfg *Config, m *metr
 	return l
 }
 
-func (l *lane) submit(c change.Change, done change.Done) {
-	size := c.Size()
+// submit hands a change to the lane, or to the hold of its slots. It reports false,
+// and nothing was done, if the slots belong to another lane by now, or if some of them
+// are held and others are not. A change without slots concerns the whole shard.
+func (l *lane) submit(it item, slots slotsOf) bool {
 	l.mu.Lock()
+	held, here := l.place(slots)
+	if !here {
+		l.mu.Unlock()
+		return false
+	}
 	var err *chat.Error
 	switch {
 	case l.closed:
 		err = &chat.Error{Kind: chat.Unavailable, Op: "lane.submit", Text: "the server is stopping, try again", RetryAfter: 1000}
-	case len(l.waiting) >= l.cfg.MaxWaiting || l.bytes+size > l.cfg.MaxBytes && len(l.waiting) > 0:
-		err = &chat.Error{Kind: chat.Busy, Op: "lane.submit", RetryAfter: retryAfterBusy}
+	case held:
+		err = l.hold.add(it, l.cfg)
+	case full(len(l.waiting), l.bytes, it.size, l.cfg):
+		err = busy()
 	default:
-		l.waiting = append(l.waiting, item{c, done})
-		l.bytes += size
+		l.waiting = append(l.waiting, it)
+		l.bytes += it.size
 	}
 	l.mu.Unlock()
 	if err != nil {
 		l.metrics.refused.Inc()
-		done(change.Reply{}, err)
-		return
+		it.done(change.Reply{}, err)
+		return true
 	}
-	l.wake()
+	if !held {
+		l.wake()
+	}
+	return true
+}
+
+// full reports whether so much waits that an item of the size has no space.
+func full(items, bytes, size int, cfg *Config) bool {
+	return items >= cfg.MaxWaiting || bytes+size > cfg.MaxBytes && items > 0
+}
+
+func busy() *chat.Error {
+	return &chat.Error{Kind: chat.Busy, Op: "lane.submit", RetryAfter: retryAfterBusy}
 }
 
 // wake has run look for what waits.
@@ -133,7 +160,7 @@ func (l *lane) take() (items []item, end bool) {
 		clear(l.waiting[rest:])
 		l.waiting = l.waiting[:rest]
 		for _, it := range items {
-			l.bytes -= it.change.Size()
+			l.bytes -= it.size
 		}
 	}
 	return items, l.closed && len(items) == 0
@@ -160,7 +187,7 @@ func (l *lane) run() {
 		case <-l.woken:
 		case <-probe.C:
 			if l.writeErr.Load() != nil && !l.fenced {
-				l.work([]item{{&change.Nop{}, func(change.Reply, error) {}}})
+				l.work([]item{{change: &change.Nop{}, done: func(change.Reply, error) {}}})
 			}
 		}
 	}
@@ -182,8 +209,10 @@ func (l *lane) work(items []item) {
 	}
 	before := l.at.N
 	b := newBatch(l.cfg.Now().UnixMilli(), l.cfg.Store.Base(), l.cache, &l.cfg.Limits)
+	b.moving = l.moving.Load()
 	for _, it := range items {
 		b.need(it.change)
+		b.addRows(it.step)
 	}
 	if err := b.load(ctx, l.db); err != nil {
 		l.writeFailed(err)
@@ -213,6 +242,9 @@ func (l *lane) work(items []item) {
 	l.cfg.AfterBatch()
 	crashpoint.Hit("after-ack")
 	l.metrics.batch(len(items))
+	for _, it := range items {
+		l.finish(it.step)
+	}
 }
 
 // commit writes the batch and moves the position. On an error nothing was

@@ -12,6 +12,10 @@
 // rooms and members between batches cannot be stale: if another owner had
 // written, the commit would fail.
 //
+// Slots can move to another lane while changes come (moving.go). The map of the Store
+// says which lane a change belongs to, and is looked at once more under the lane's lock,
+// so that a change never enters a lane that has given its slot away.
+//
 // A change is data (package change). What is decided of it is in the file named
 // after it, and found by its kind (rules.go).
 package lane
@@ -20,6 +24,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -81,12 +86,16 @@ func (c *Config) fill() {
 
 // Lanes are the lanes of all shards of this process. Safe for concurrent use.
 type Lanes struct {
+	// Set once.
 	store *store.Store
 	lanes []*lane // by shard
+
+	hold atomic.Pointer[hold] // as in the two lanes that it concerns, nil at most times
 }
 
 // Open takes ownership of the lane of every shard and starts them all. Close ends
-// them. It fails if the Store is not settled.
+// them. It fails if the Store is not settled. Lanes whose slots move, as the records in
+// the control database say, note what they write from the first commit on.
 func Open(ctx context.Context, cfg Config) (*Lanes, error) {
 	cfg.fill()
 	if err := cfg.Store.Settled(); err != nil {
@@ -101,6 +110,9 @@ func Open(ctx context.Context, cfg Config) (*Lanes, error) {
 		}
 		ls.lanes = append(ls.lanes, newLane(i, d, at, &cfg, m))
 	}
+	if err := ls.noteMoves(ctx); err != nil {
+		return nil, err
+	}
 	for _, l := range ls.lanes {
 		go l.run()
 	}
@@ -111,12 +123,19 @@ func Open(ctx context.Context, cfg Config) (*Lanes, error) {
 // closed, done runs before Submit returns, with Busy or Unavailable; then nothing
 // was or will be done. The change belongs to the lane until done runs.
 func (ls *Lanes) Submit(c change.Change, done change.Done) {
-	ls.lanes[ls.store.ShardOf(c.Slot())].submit(c, done)
+	it := item{change: c, done: done, size: c.Size()}
+	slot := c.Slot()
+	for !ls.lanes[ls.store.ShardOf(slot)].submit(it, slotsOf{one: true, slot: slot}) {
+	}
 }
 
 // SubmitTo is Submit for a change that concerns a whole shard.
 func (ls *Lanes) SubmitTo(shard int, c change.Change, done change.Done) {
-	ls.lanes[shard].submit(c, done)
+	if online, ok := c.(*change.Online); ok {
+		ls.submitOnline(shard, online, done)
+		return
+	}
+	ls.lanes[shard].submit(item{change: c, done: done, size: c.Size()}, slotsOf{})
 }
 
 // Do is Submit and wait. If ctx ends first, the error is Unavailable and the
@@ -128,25 +147,32 @@ func (ls *Lanes) Do(ctx context.Context, c change.Change) (change.Reply, error) 
 	case o := <-ch:
 		return o.reply, o.err
 	case <-ctx.Done():
-		return change.Reply{}, &chat.Error{Kind: chat.Unavailable, Op: "lane.do", Text: "gave up waiting", Err: ctx.Err()}
+		return change.Reply{}, gaveUp(ctx, "lane.do")
 	}
 }
 
 // Err is why writing does not work at the moment, nil if it does.
 func (ls *Lanes) Err() error {
 	var errs []error
-	for _, l := range ls.lanes {
-		if p := l.writeErr.Load(); p != nil {
-			errs = append(errs, *p)
-		}
+	for shard := range ls.lanes {
+		errs = append(errs, ls.ErrOf(shard))
 	}
 	return errors.Join(errs...)
+}
+
+// ErrOf is Err for one shard.
+func (ls *Lanes) ErrOf(shard int) error {
+	if p := ls.lanes[shard].writeErr.Load(); p != nil {
+		return *p
+	}
+	return nil
 }
 
 // Close refuses new changes, commits what waits, and returns when all goroutines have
 // ended. Consumers of the outbox that shall see all of it end before (Flush). It
 // may be called again.
 func (ls *Lanes) Close() {
+	ls.Release()
 	for _, l := range ls.lanes {
 		l.close()
 	}

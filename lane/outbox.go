@@ -30,7 +30,7 @@ func (ls *Lanes) SaveCursors(ctx context.Context, shard int, cursors ...store.Cu
 	for i, cursor := range cursors {
 		c.Cursors[i] = change.Cursor(cursor)
 	}
-	ls.lanes[shard].submit(c, func(_ change.Reply, err error) { done <- err })
+	ls.SubmitTo(shard, c, func(_ change.Reply, err error) { done <- err })
 	select {
 	case err := <-done:
 		return err
@@ -41,9 +41,9 @@ func (ls *Lanes) SaveCursors(ctx context.Context, shard int, cursors ...store.Cu
 
 // Flush returns when everything submitted before it is decided, or when ctx ends.
 func (ls *Lanes) Flush(ctx context.Context) {
-	for _, l := range ls.lanes {
+	for shard := range ls.lanes {
 		done := make(chan struct{})
-		l.submit(&change.Nop{}, func(change.Reply, error) { close(done) })
+		ls.SubmitTo(shard, &change.Nop{}, func(change.Reply, error) { close(done) })
 		select {
 		case <-done:
 		case <-ctx.Done():
@@ -77,13 +77,13 @@ func (c *committed) signal() {
 	}
 }
 
-// entry returns what the batch tells the consumers of the outbox, nil if no room and
-// no name has changed.
-func (b *batch) entry() *store.Entry {
-	if len(b.touched)+len(b.renamed) == 0 {
+// entry returns what the batch tells the consumers of the outbox, nil if no room, no
+// name and no row of a slot that moves (keys) has changed.
+func (b *batch) entry(keys []store.RowKey) *store.Entry {
+	if len(b.touched)+len(b.renamed)+len(keys) == 0 {
 		return nil
 	}
-	e := &store.Entry{Rooms: make([]store.RoomSpan, len(b.touched)), Users: b.renamed}
+	e := &store.Entry{Rooms: make([]store.RoomSpan, len(b.touched)), Users: b.renamed, Keys: keys}
 	for i, r := range b.touched {
 		r.span = &e.Rooms[i]
 		*r.span = store.RoomSpan{Room: r.ID, From: r.from + 1, To: r.from, Seq: r.LastSeq}

@@ -24,6 +24,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -66,6 +67,7 @@ type Config struct {
 	Store     *store.Store
 	Lanes     Lanes
 	Consumers []Consumer
+	Apart     []string // names of cursors that are moved elsewhere, and not by this package
 
 	MinBackoff time.Duration // the first pause after an error; default 250 ms
 	MaxBackoff time.Duration // the longest; default one minute
@@ -155,6 +157,9 @@ func (o *Outbox) register(ctx context.Context, shard int, m *metrics) error {
 		o.workers = append(o.workers, newWorker(o, k, shard, reader, at, m))
 	}
 	for name, at := range stored {
+		if slices.Contains(o.cfg.Apart, name) {
+			continue
+		}
 		o.cfg.Log.Warn("a consumer that is not registered keeps entries of the outbox",
 			"consumer", name, "shard", reader.Name(), "position", at)
 	}
@@ -162,6 +167,18 @@ func (o *Outbox) register(ctx context.Context, shard int, m *metrics) error {
 		return nil
 	}
 	return o.cfg.Lanes.SaveCursors(ctx, shard, fresh...)
+}
+
+// Lag is how many commits of the shard the consumer that is furthest behind has still
+// to work on.
+func (o *Outbox) Lag(shard int) int64 {
+	lag := int64(0)
+	for _, w := range o.workers {
+		if w.shard == shard {
+			lag = max(lag, w.lag())
+		}
+	}
+	return lag
 }
 
 // Drop forgets a consumer that is not registered any more: its cursors are deleted,

@@ -28,6 +28,7 @@ import (
 	"github.com/roomtide/roomtide/identity"
 	"github.com/roomtide/roomtide/internal/memtune"
 	"github.com/roomtide/roomtide/lane"
+	"github.com/roomtide/roomtide/mover"
 	"github.com/roomtide/roomtide/outbox"
 	"github.com/roomtide/roomtide/presence"
 	"github.com/roomtide/roomtide/presence/mempresence"
@@ -54,6 +55,7 @@ type Server struct {
 	hub      *hub.Hub
 	lanes    *lane.Lanes
 	outbox   *outbox.Outbox
+	mover    *mover.Mover
 	node     *cluster.Node
 	presence *presence.Tracker
 	engine   *engine.Engine
@@ -137,6 +139,9 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 	if err := s.openPresence(); err != nil {
 		return err
 	}
+	if err := s.openMover(ctx); err != nil {
+		return err
+	}
 	s.onClose(memtune.Start(s.hub.Len))
 
 	rates := engine.Rates{}
@@ -154,7 +159,7 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 // openOutbox starts everything that works on what lanes committed.
 func (s *Server) openOutbox(ctx context.Context) (err error) {
 	s.outbox, err = outbox.Open(ctx, outbox.Config{
-		Store: s.store, Lanes: s.lanes, Log: s.log, Registerer: s.reg,
+		Store: s.store, Lanes: s.lanes, Log: s.log, Registerer: s.reg, Apart: []string{mover.Cursor},
 		Consumers: []outbox.Consumer{projection.UserRooms(s.lanes), projection.Names(s.store, s.lanes), removal.DeletedRooms(s.lanes)},
 	})
 	if err != nil {
@@ -166,6 +171,15 @@ func (s *Server) openOutbox(ctx context.Context) (err error) {
 		s.outbox.Close(ctx)
 	})
 	return nil
+}
+
+// openMover goes on with slots that are moving.
+func (s *Server) openMover(ctx context.Context) (err error) {
+	s.mover, err = mover.Open(ctx, mover.Config{Store: s.store, Lanes: s.lanes, Hub: s.hub, Lag: s.outbox.Lag, Log: s.log, Registerer: s.reg})
+	if err == nil {
+		s.onClose(s.mover.Close)
+	}
+	return err
 }
 
 // openPresence joins the cluster and begins to track who is online.
@@ -211,7 +225,8 @@ func (s *Server) rates() engine.Rates {
 	}
 }
 
-// laneOf returns the lane that orders a room: there is one for each shard.
+// laneOf returns the lane that orders a room: there is one for each shard. It changes
+// when the slot of the room moves.
 func (s *Server) laneOf(room chat.RoomID) bus.Lane { return bus.Lane(s.store.ShardOf(room.Slot())) }
 
 // publish publishes one event that is not stored.
@@ -317,6 +332,7 @@ func (s *Server) drain() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(s.cfg.DrainTimeout))
 	defer cancel()
 	s.listener.Close()
+	s.mover.Close()     // goes on at the next start; lets go of changes that it holds back
 	s.outbox.Close(ctx) // consumers see what was accepted
 	s.lanes.Close()     // commits and answers what was accepted, refuses the rest
 	s.hub.Drain(chat.ByeDraining)

@@ -14,13 +14,19 @@ import (
 // bytes, a list its length and its items.
 //
 //	entry   2, list of rooms, list of user ids
+//	        or 3, list of rooms, list of user ids, list of keys
 //	room    room id, From, number of revs, Seq, list of runs, list of members
 //	run     kind, Count, Seq
 //	member  user id, name, role, Rev, Since
+//	key     table, or 128 + table and ID is that of the key before; ID otherwise;
+//	        those of Seq, A, B which keys of the table have
 //
 // The runs of a room make up its number of revs, or there are none. Version 1 had
 // no users. Before it entries were JSON, which starts with another byte.
-const entryVersion = 2
+const (
+	entryVersion = 2
+	keysVersion  = 3 // with keys, which few entries have
+)
 
 // Encode returns the entry as it is stored, as Changes.Outbox.
 func (e *Entry) Encode() []byte {
@@ -28,7 +34,12 @@ func (e *Entry) Encode() []byte {
 	for i := range e.Rooms {
 		size += 32 + len(e.Rooms[i].Room) + 8*len(e.Rooms[i].Runs) + 64*len(e.Rooms[i].Members)
 	}
-	b := append(make([]byte, 0, size), entryVersion)
+	version := byte(entryVersion)
+	if len(e.Keys) > 0 {
+		version = keysVersion
+		size += 16 * len(e.Keys)
+	}
+	b := append(make([]byte, 0, size), version)
 	b = binary.AppendUvarint(b, uint64(len(e.Rooms)))
 	for i := range e.Rooms {
 		b = appendSpan(b, &e.Rooms[i])
@@ -36,6 +47,9 @@ func (e *Entry) Encode() []byte {
 	b = binary.AppendUvarint(b, uint64(len(e.Users)))
 	for _, u := range e.Users {
 		b = appendText(b, string(u))
+	}
+	if len(e.Keys) > 0 {
+		b = appendKeyList(b, e.Keys)
 	}
 	return b
 }
@@ -72,11 +86,14 @@ func DecodeEntry(position int64, body []byte) (Entry, error) {
 	e := Entry{Position: position}
 	var err error
 	switch {
-	case len(body) > 0 && (body[0] == entryVersion || body[0] == 1):
+	case len(body) > 0 && 1 <= body[0] && body[0] <= keysVersion:
 		d := decoder{rest: body[1:]}
 		e.Rooms = d.spans()
-		if body[0] != 1 {
+		if body[0] > 1 {
 			e.Users = list(&d, 1, func(u *chat.UserID) { *u = chat.UserID(d.text()) })
+		}
+		if body[0] == keysVersion {
+			e.Keys = d.keys()
 		}
 		err = d.end()
 	case len(body) > 0 && body[0] == '{':
@@ -100,6 +117,7 @@ type decoder struct {
 var (
 	errShort = errors.New("it is cut off")
 	errRuns  = errors.New("its runs do not make up its revs")
+	errKeys  = errors.New("it has the key of a row of no table, or none")
 )
 
 func (d *decoder) fail(err error) {

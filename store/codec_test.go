@@ -55,6 +55,44 @@ func TestEntryGolden(t *testing.T) {
 	}
 }
 
+// everyKey is a key of each table, and some of the same room.
+func everyKey() []RowKey {
+	return []RowKey{
+		{Table: TableRooms, ID: "r"}, {Table: TableMembers, ID: "r", A: "ann"}, {Table: TableMessages, ID: "r", Seq: 300},
+		{Table: TableReactions, ID: "r", Seq: 300, A: "x", B: "bob"}, {Table: TableReactions, ID: "r", Seq: 300},
+		{Table: TableOnline, ID: "q", A: "ann", B: "n1"}, {Table: TableUserRooms, ID: "ann", A: "r"},
+		{Table: TableUsers, ID: "ann"}, {Table: TableAccess, ID: "ann"},
+	}
+}
+
+// goldenKeys is what follows in an entry of version 3.
+const goldenKeys = "09" + "01" + "0172" + "82" + "03616e6e" + "83" + "ac02" + "84" + "ac02" + "0178" + "03626f62" +
+	"84" + "ac02" + "00" + "00" + "05" + "0171" + "03616e6e" + "026e31" + "06" + "03616e6e" + "0172" + "87" + "88"
+
+func TestEntryWithKeysGolden(t *testing.T) {
+	e := everything()
+	e.Keys = everyKey()
+	want := "03" + golden[2:] + goldenKeys
+	if got := hex.EncodeToString(e.Encode()); got != want {
+		t.Errorf("the entry is stored as\n%s, want\n%s", got, want)
+	}
+	raw := e.Encode()
+	if got, err := DecodeEntry(7, raw); err != nil || !reflect.DeepEqual(got, e) {
+		t.Errorf("read\n%+v\n%v, want\n%+v", got, err, e)
+	}
+	for n := len(golden) / 2; n < len(raw); n++ {
+		if got, err := DecodeEntry(7, raw[:n]); err == nil {
+			t.Errorf("cut off after %d it was read as %+v", n, got)
+		}
+	}
+	for name, bad := range map[string]string{"no table": "0100", "table 9": "01090172", "no keys": "00"} {
+		raw, _ := hex.DecodeString("03" + golden[2:] + bad)
+		if got, err := DecodeEntry(7, raw); err == nil {
+			t.Errorf("%s was read as %+v", name, got)
+		}
+	}
+}
+
 // An entry of version 1 is the same without the users.
 func TestEntryOfVersion1(t *testing.T) {
 	raw, err := hex.DecodeString("01" + golden[2:len(golden)-2*11])
@@ -135,10 +173,12 @@ func TestEntriesThatCannotBeRead(t *testing.T) {
 func FuzzDecodeEntry(f *testing.F) {
 	e := everything()
 	f.Add(e.Encode())
+	e.Keys = everyKey()
+	f.Add(e.Encode())
 	f.Add([]byte(`{"r":[{"r":"b","f":1,"t":1}],"m":[{"r":"b","u":"ann","n":"Ann","o":3,"v":1,"s":5}]}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		e, err := DecodeEntry(1, body)
-		if err != nil || body[0] != entryVersion {
+		if err != nil || body[0] != entryVersion && body[0] != keysVersion {
 			return
 		}
 		again, err := DecodeEntry(1, e.Encode())

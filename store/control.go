@@ -2,8 +2,8 @@ package store
 
 import "context"
 
-// Control is the small database beside the shards: the slot map, the API keys
-// and the leases of nodes. A driver's errors and calls are as Driver says; those of
+// Control is the small database beside the shards: the slot map, the moves of slots,
+// the API keys and the leases of nodes. A driver's errors and calls are as Driver says; those of
 // Store.Control have a deadline, are counted, and fail with *chat.Error.
 type Control interface {
 	// Deployment returns the id of the deployment: a random text that the first call
@@ -30,6 +30,8 @@ type Control interface {
 
 	// Nodes returns the nodes whose lease ends after now (Unix milliseconds).
 	Nodes(ctx context.Context, now int64) ([]string, error)
+
+	MoveLog
 
 	Close() error
 }

@@ -36,8 +36,10 @@ type Driver interface {
 
 	// Check verifies that the database is whole: structure, and every room's
 	// messages numbered 1..LastSeq without a hole. It returns what is wrong,
-	// one line each, nil if nothing. It may take as long as it needs.
-	Check(ctx context.Context) ([]string, error)
+	// one line each, nil if nothing. Rooms of slots that the shard does not own, as
+	// owns says, are passed over: they may be half copied or half deleted. nil: it owns
+	// all. It may take as long as it needs.
+	Check(ctx context.Context, owns func(chat.Slot) bool) ([]string, error)
 
 	Close() error
 }

@@ -12,6 +12,11 @@ type Entry struct {
 	Position int64
 	Rooms    []RoomSpan
 	Users    []chat.UserID // users whose name or avatar has changed
+
+	// Keys are the rows of slots that move which the commit has written or deleted,
+	// for package mover. The key of a reaction without emoji and user means all
+	// reactions of the message.
+	Keys []RowKey
 }
 
 // RoomSpan is what one commit changed in a room: the revs From..To, none if To is

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 
 	"github.com/roomtide/roomtide/chat"
 )
@@ -9,9 +10,14 @@ import (
 // Reader reads one shard. Its methods are those of Driver with the same names,
 // where they are specified, unless they say something else here. Errors are
 // *chat.Error and name the shard. A call takes no longer than half a minute.
+//
+// While slots move, a shard holds rows of slots that it does not own: a copy that is
+// not in force yet, or what is left of slots that are elsewhere now. ListRooms,
+// MessagesBy, EachMember and Check pass over them.
 type Reader struct {
 	caller
 	driver Driver
+	owns   func(chat.Slot) bool // whether the shard owns the slot now
 }
 
 // Name is the name of the shard in the slot map.
@@ -30,7 +36,27 @@ func (r *Reader) Rooms(ctx context.Context, rooms []chat.RoomID) ([]chat.Room, e
 }
 
 func (r *Reader) ListRooms(ctx context.Context, f RoomFilter) ([]chat.Room, error) {
-	return ask(ctx, r, "list_rooms", func(ctx context.Context) ([]chat.Room, error) { return r.driver.ListRooms(ctx, f) })
+	var out []chat.Room
+	for {
+		page, err := ask(ctx, r, "list_rooms", func(ctx context.Context) ([]chat.Room, error) { return r.driver.ListRooms(ctx, f) })
+		if err != nil {
+			return nil, err
+		}
+		whole := len(page)
+		if whole > 0 {
+			f.After = CursorOf(&page[whole-1])
+		}
+		page = slices.DeleteFunc(page, func(room chat.Room) bool { return !r.owns(room.ID.Slot()) })
+		switch f.Limit -= len(page); {
+		case out == nil:
+			out = page
+		default:
+			out = append(out, page...)
+		}
+		if len(page) == whole || f.Limit <= 0 {
+			return out, nil
+		}
+	}
 }
 
 func (r *Reader) Others(ctx context.Context, ranges []Range) ([]Others, error) {
@@ -42,6 +68,7 @@ func (r *Reader) MessagesBy(ctx context.Context, user chat.UserID, after Message
 		found, last, err = r.driver.MessagesBy(ctx, user, after, limit)
 		return err
 	})
+	found = slices.DeleteFunc(found, func(m MessageRef) bool { return !r.owns(m.Room.Slot()) })
 	return found, last, err
 }
 
@@ -135,6 +162,9 @@ func (r *Reader) EachMember(ctx context.Context, fn func(chat.Member) error) err
 			return err
 		}
 		for _, m := range page {
+			if !r.owns(m.Room.Slot()) {
+				continue
+			}
 			if err := fn(m); err != nil {
 				return err
 			}
@@ -150,7 +180,7 @@ func (r *Reader) EachMember(ctx context.Context, fn func(chat.Member) error) err
 // Check takes as long as it needs: it reads the whole database.
 func (r *Reader) Check(ctx context.Context) (lines []string, err error) {
 	err = r.unbounded(ctx, "check", func(ctx context.Context) (err error) {
-		lines, err = r.driver.Check(ctx)
+		lines, err = r.driver.Check(ctx, r.owns)
 		return err
 	})
 	return lines, err

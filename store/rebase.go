@@ -61,7 +61,7 @@ func BaseAt(now time.Time) chat.Rev {
 // first, and until then no lane is opened (Settled). Invalid if a shard cannot do it, or
 // the base is not beyond that of before.
 func (s *Store) Rebase(ctx context.Context, base chat.Rev) error {
-	m := *s.slots
+	m := *s.slots.Load()
 	if m.Rising != 0 {
 		base = m.Rising
 	}
@@ -104,7 +104,7 @@ func (s *Store) raisers() ([]Raiser, error) {
 
 // Settled is an error while a Rebase was begun and not finished: nothing may be written.
 func (s *Store) Settled() error {
-	if s.slots.Rising == 0 {
+	if s.slots.Load().Rising == 0 {
 		return nil
 	}
 	return &chat.Error{Kind: chat.Unavailable, Op: "store.open", Subject: "control",

@@ -12,6 +12,9 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -24,8 +27,10 @@ type Store struct {
 
 	// Set once.
 	shards []*Shard
-	slots  *Map
 	opener Opener // nil if the Store was not made by Open
+
+	slots   atomic.Pointer[Map] // in force; a Map is never changed
+	mapping sync.Mutex          // held while slots is replaced
 }
 
 // New makes a Store of opened shards, one for each name in m, in its order.
@@ -38,9 +43,11 @@ func New(m *Map, shards []Driver, c Control, reg prometheus.Registerer) (*Store,
 		return nil, chat.E(chat.Invalid, "the slot map names another number of shards than were opened")
 	}
 	metrics := newMetrics(reg)
-	s := &Store{Control: newControl(c, metrics), slots: m}
+	s := &Store{Control: newControl(c, metrics)}
+	s.slots.Store(m)
 	for i, d := range shards {
-		s.shards = append(s.shards, &Shard{Reader{caller{m.Shards[i], metrics}, d}})
+		owns := func(slot chat.Slot) bool { return s.ShardOf(slot) == i }
+		s.shards = append(s.shards, &Shard{Reader{caller{m.Shards[i], metrics}, d, owns}})
 	}
 	return s, nil
 }
@@ -48,11 +55,52 @@ func New(m *Map, shards []Driver, c Control, reg prometheus.Registerer) (*Store,
 // Shards returns every shard, in the map's order.
 func (s *Store) Shards() []*Shard { return s.shards }
 
-// ShardOf returns the number of the shard that owns the slot.
-func (s *Store) ShardOf(slot chat.Slot) int { return int(s.slots.Owner[slot]) }
+// ShardOf returns the number of the shard that owns the slot. It changes when slots
+// move; a shard that was the owner answers for them some time longer (package mover).
+func (s *Store) ShardOf(slot chat.Slot) int { return int(s.slots.Load().Owner[slot]) }
+
+// MapVersion is the version of the slot map in force.
+func (s *Store) MapVersion() int64 { return s.slots.Load().Version }
+
+// Assign makes a shard the owner of the slots: a new version of the map is saved, and
+// then in force. After an error it may have been saved; Reload finds out. Nothing is
+// said of the rows and the lanes of the slots, which is the caller's part.
+func (s *Store) Assign(ctx context.Context, slots *SlotSet, shard int) error {
+	s.mapping.Lock()
+	defer s.mapping.Unlock()
+	next := *s.slots.Load()
+	next.Version++
+	for slot := range slots.All() {
+		next.Owner[slot] = uint16(shard)
+	}
+	if err := s.Control.SaveMap(ctx, &next); err != nil {
+		return err
+	}
+	s.slots.Store(&next)
+	return nil
+}
+
+// Reload puts the stored map in force. Conflict if it has other shards than this
+// Store.
+func (s *Store) Reload(ctx context.Context) error {
+	s.mapping.Lock()
+	defer s.mapping.Unlock()
+	m, err := s.Control.Map(ctx)
+	if err != nil {
+		return err
+	}
+	if err := m.Check(); err != nil {
+		return err
+	}
+	if !slices.Equal(m.Shards, s.slots.Load().Shards) {
+		return &chat.Error{Kind: chat.Conflict, Op: "store.reload", Text: "the stored slot map names other shards than are open"}
+	}
+	s.slots.Store(m)
+	return nil
+}
 
 // Base is Map.Base.
-func (s *Store) Base() chat.Rev { return s.slots.Base }
+func (s *Store) Base() chat.Rev { return s.slots.Load().Base }
 
 // Room returns the shard of a room, for reading.
 func (s *Store) Room(id chat.RoomID) *Reader { return &s.shards[s.ShardOf(id.Slot())].Reader }

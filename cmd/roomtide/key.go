@@ -22,7 +22,7 @@ type keyVerb struct {
 type addKeyVerb struct {
 	place
 	Name  string   `arg:"" help:"What the key is for, in your words."`
-	Scope []string `default:"*" help:"What it may do: send, read, rooms, users, or * for all."`
+	Scope []string `default:"*" help:"What it may do: send, read, rooms, users, metrics, admin, or * for all."`
 }
 
 func (*addKeyVerb) Help() string {

@@ -1,6 +1,8 @@
 // Package lru has a map of bounded size that keeps what is used.
 package lru
 
+import "maps"
+
 // Map holds at most 2*max entries: those put or got lately are in a young
 // generation; when it is full it becomes the old one, and what was in the
 // former old generation and not used since is dropped. The zero value is not
@@ -42,6 +44,13 @@ func (m *Map[K, V]) Put(k K, v V) {
 func (m *Map[K, V]) Delete(k K) {
 	delete(m.young, k)
 	delete(m.old, k)
+}
+
+// DeleteFunc forgets the entries whose keys drop reports true for.
+func (m *Map[K, V]) DeleteFunc(drop func(K) bool) {
+	for _, g := range []map[K]V{m.young, m.old} {
+		maps.DeleteFunc(g, func(k K, _ V) bool { return drop(k) })
+	}
 }
 
 // Clear forgets everything.

@@ -45,13 +45,13 @@ func TestCheckFinds(t *testing.T) {
 		{"UPDATE roomtide_members SET room_id = 'other'", "UPDATE roomtide_members SET room_id = 'r'", "1 members without a room"},
 	} {
 		run(t, s.db.pool, c.breaks)
-		found, err := s.Check(ctx)
+		found, err := s.Check(ctx, nil)
 		must(t, err)
 		if !strings.Contains(strings.Join(found, "\n"), c.finding) {
 			t.Errorf("after %s is found %q", c.breaks, found)
 		}
 		run(t, s.db.pool, c.mends)
-		found, err = s.Check(ctx)
+		found, err = s.Check(ctx, nil)
 		must(t, err)
 		if len(found) > 0 {
 			t.Fatalf("after %s is found %q", c.mends, found)

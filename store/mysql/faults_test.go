@@ -77,7 +77,7 @@ func (w *sender) verify() {
 	w.t.Helper()
 	r, err := w.s.Room(ctx, "r")
 	must(w.t, err)
-	faults, err := w.s.Check(ctx)
+	faults, err := w.s.Check(ctx, nil)
 	must(w.t, err)
 	if r != w.room || len(faults) > 0 {
 		w.t.Fatalf("stored is %+v, it should be %+v; faults %q", r, w.room, faults)
@@ -189,7 +189,7 @@ func TestSilentServer(t *testing.T) {
 		"Acquire":  func(c context.Context) error { _, err := w.s.Acquire(c, 0); return err },
 		"Room":     func(c context.Context) error { _, err := w.s.Room(c, "r"); return err },
 		"Messages": func(c context.Context) error { _, _, err := w.s.Messages(c, "r", store.Page{Limit: 3}); return err },
-		"Check":    func(c context.Context) error { _, err := w.s.Check(c); return err },
+		"Check":    func(c context.Context) error { _, err := w.s.Check(c, nil); return err },
 	} {
 		began := time.Now()
 		err := call(within(t, 200*time.Millisecond))

@@ -93,12 +93,12 @@ func (s *Shard) Commit(ctx context.Context, lane store.LaneID, at store.Position
 }
 
 // Check looks at the structure of the tables too.
-func (s *Shard) Check(ctx context.Context) ([]string, error) {
+func (s *Shard) Check(ctx context.Context, owns func(chat.Slot) bool) ([]string, error) {
 	broken, err := s.db.checkTables(ctx)
 	if err != nil {
 		return nil, s.db.fail("check", err)
 	}
-	found, err := s.Reader.Check(ctx)
+	found, err := s.Reader.Check(ctx, owns)
 	if err != nil {
 		return nil, err
 	}

@@ -109,7 +109,7 @@ func (w *writer) whole() {
 	if len(ms) != int(w.n) {
 		w.t.Fatalf("%d messages are stored, %d were acknowledged", len(ms), w.n)
 	}
-	faults, err := w.d.Check(ctx)
+	faults, err := w.d.Check(ctx, nil)
 	must(w.t, err)
 	if faults != nil {
 		w.t.Fatal(faults)
@@ -365,7 +365,7 @@ func TestCheckFindsDamage(t *testing.T) {
 	_, err = f.WriteAt(bytes.Repeat([]byte{0xA5}, 8192), 0)
 	must(t, errors.Join(err, f.Close()))
 	server.Restart()
-	found, err := s.Check(ctx)
+	found, err := s.Check(ctx, nil)
 	must(t, err)
 	if len(found) != 1 || !strings.Contains(found[0], "not everything can be read") {
 		t.Errorf("found %q", found)

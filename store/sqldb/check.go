@@ -65,9 +65,9 @@ var rules = []Rule{
 
 // Check reads the whole database in one snapshot: it is for an operator's question, not
 // for every start. The engine looks at the structure.
-func (r *Reader) Check(ctx context.Context) (found []string, err error) {
+func (r *Reader) Check(ctx context.Context, owns func(chat.Slot) bool) (found []string, err error) {
 	err = r.db.Snapshot(ctx, func(db Asker) error {
-		c := checker{}
+		c := checker{owns: owns}
 		err := db.Ask(ctx, Question{Text: "SELECT slot, room_id FROM {rooms}", Row: func(s Scanner) error {
 			var slot int64
 			var room chat.RoomID
@@ -90,7 +90,10 @@ func (r *Reader) Check(ctx context.Context) (found []string, err error) {
 	return found, nil
 }
 
-type checker struct{ found []string }
+type checker struct {
+	owns  func(chat.Slot) bool // nil: all
+	found []string
+}
 
 func (c *checker) add(line string) {
 	switch {
@@ -111,6 +114,9 @@ func (c *checker) question(rule *Rule) Question {
 		}
 		if err := s.Scan(dest...); err != nil {
 			return err
+		}
+		if c.owns != nil && !c.owns(chat.RoomID(room).Slot()) {
+			return nil
 		}
 		for i := range figures {
 			args[i] = figures[i]

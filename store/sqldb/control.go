@@ -36,6 +36,7 @@ var (
 	apiKeys    = Table{"api_keys", append([]Column{{Name: "id", Kind: ID}}, columns(Bytes, "hash", Text, "name", Bytes, "scopes",
 		Int, "created", Int, "revoked")...), 1}
 	nodes = Table{"nodes", []Column{node, {Name: "until"}}, 1}
+	moves = Table{"moves", []Column{{Name: "id"}, {Name: "body", Kind: Bytes}}, 1}
 )
 
 // insert is the statement that inserts one row.
@@ -132,4 +133,14 @@ func (c *Control) Nodes(ctx context.Context, now int64) (alive []string, err err
 	err = c.db.Ask(ctx, list(&alive, func(s Scanner, n *string) error { return s.Scan(n) }, func(*string) bool { return true },
 		"SELECT node FROM {nodes} WHERE until > ? ORDER BY node", now))
 	return alive, err
+}
+
+func (c *Control) Moves(ctx context.Context) (rows []store.MoveRow, err error) {
+	err = c.db.Ask(ctx, list(&rows, func(s Scanner, m *store.MoveRow) error { return s.Scan(&m.ID, &m.Body) }, func(*store.MoveRow) bool { return true },
+		"SELECT id, body FROM {moves} ORDER BY id"))
+	return rows, err
+}
+
+func (c *Control) SaveMove(ctx context.Context, m store.MoveRow) error {
+	return c.db.Exec(ctx, Statement{Text: c.db.Dialect().Put(&moves), Args: []any{m.ID, m.Body}})
 }

@@ -64,8 +64,8 @@ var rules = []string{
 // Check reads the whole file, in one read transaction: it is for an operator's
 // question, not for every start. Damage that keeps rows from being read is a
 // finding, not an error.
-func (s *Shard) Check(ctx context.Context) ([]string, error) {
-	c := checker{ctx: ctx}
+func (s *Shard) Check(ctx context.Context, owns func(chat.Slot) bool) ([]string, error) {
+	c := checker{ctx: ctx, owns: owns}
 	err := s.db.snapshot(ctx, "check", c.run)
 	if code := resultCode(err) & 0xff; err != nil && (code == sqlite3.SQLITE_CORRUPT || code == sqlite3.SQLITE_NOTADB) {
 		c.add("not everything can be read: " + err.Error())
@@ -79,6 +79,7 @@ func (s *Shard) Check(ctx context.Context) ([]string, error) {
 
 type checker struct {
 	ctx   context.Context
+	owns  func(chat.Slot) bool
 	found []string
 }
 
@@ -120,7 +121,7 @@ func (c *checker) run(tx *sql.Tx) error {
 			var slot int
 			var room, what string
 			err := rows.Scan(&slot, &room, &what)
-			if err == nil {
+			if err == nil && (c.owns == nil || c.owns(chat.RoomID(room).Slot())) {
 				c.add(fmt.Sprintf("room %q: %s", room, what))
 			}
 			return err

@@ -133,3 +133,19 @@ func (c *Control) Nodes(ctx context.Context, now int64) ([]string, error) {
 	nodes, err := collect(rows, 0, func(n *string) error { return rows.Scan(n) })
 	return nodes, c.db.fail("nodes", err)
 }
+
+func (c *Control) Moves(ctx context.Context) ([]store.MoveRow, error) {
+	rows, err := c.db.r.QueryContext(ctx, "SELECT id, body FROM moves ORDER BY id")
+	if err != nil {
+		return nil, c.db.fail("moves", err)
+	}
+	moves, err := collect(rows, 0, func(m *store.MoveRow) error { return rows.Scan(&m.ID, &m.Body) })
+	return moves, c.db.fail("moves", err)
+}
+
+func (c *Control) SaveMove(ctx context.Context, m store.MoveRow) error {
+	return c.db.write(ctx, "save_move", func(w *writer) error {
+		_, err := w.exec("INSERT INTO moves (id, body) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body", m.ID, m.Body)
+		return err
+	})
+}

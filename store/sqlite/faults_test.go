@@ -51,7 +51,7 @@ func TestDiskFull(t *testing.T) {
 	}
 	limit(1 << 30)
 	must(t, s.Commit(ctx, 0, at, big("big", 50)))
-	found, err := s.Check(ctx)
+	found, err := s.Check(ctx, nil)
 	must(t, err)
 	if len(found) > 0 {
 		t.Error(found)
@@ -170,14 +170,14 @@ func TestCheckFinds(t *testing.T) {
 				ch.Insert = append(ch.Insert, chat.Message{Room: "r", Seq: chat.Seq(i + 1), Rev: chat.Rev(i + 2), Created: chat.Rev(i + 2), User: "ann"})
 			}
 			must(t, s.Commit(ctx, 0, at, ch))
-			found, err := s.Check(ctx)
+			found, err := s.Check(ctx, nil)
 			must(t, err)
 			if len(found) > 0 {
 				t.Fatalf("before the damage: %v", found)
 			}
 			onWriter(t, s, "PRAGMA writable_schema = on; "+plant)
 			must(t, s.Close())
-			found, err = open(t, path).Check(ctx)
+			found, err = open(t, path).Check(ctx, nil)
 			must(t, err)
 			if !strings.Contains(strings.Join(found, "\n"), word) {
 				t.Errorf("%s: found %q", plant, found)

@@ -49,7 +49,7 @@ func TestUpgradeFrom1(t *testing.T) {
 		fmt.Sprintf("INSERT INTO seats VALUES (%d, 'r', 'ann', 'n1'), (%d, 'r', 'ann', 'n2')", r, r),
 	)
 	s := open(t, path)
-	found, err := s.Check(ctx)
+	found, err := s.Check(ctx, nil)
 	must(t, err)
 	if len(found) > 0 {
 		t.Error(found)

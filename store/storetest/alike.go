@@ -60,8 +60,8 @@ func allAlike(t rapid.TB, rows *store.Rows, a, b store.Driver) {
 		return pickRows(ms, every), err
 	})
 	agree(pair, "any room", func(d store.Driver) (bool, error) { return d.HasRooms(ctx) })
-	same(t, "faults", get(a.Check(ctx))(t), nil)
-	same(t, "faults", get(b.Check(ctx))(t), nil)
+	same(t, "faults", get(a.Check(ctx, nil))(t), nil)
+	same(t, "faults", get(b.Check(ctx, nil))(t), nil)
 }
 
 // drivers are two shards that should be alike.

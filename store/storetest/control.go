@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"bytes"
 	"sync"
 	"testing"
 
@@ -12,7 +13,7 @@ import (
 // empty control database, and closes it when the test ends.
 func RunControl(t *testing.T, open func(t *testing.T) store.Control) {
 	for name, check := range map[string]func(*testing.T, store.Control){
-		"Deployment": checkDeployment, "Map": checkMap, "MapRace": checkMapRace, "Keys": checkAPIKeys, "Nodes": checkNodes,
+		"Deployment": checkDeployment, "Map": checkMap, "MapRace": checkMapRace, "Keys": checkAPIKeys, "Nodes": checkNodes, "Moves": checkMoves,
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := open(t)
@@ -111,4 +112,16 @@ func checkNodes(t *testing.T, c store.Control) {
 	same(t, "leases of a day ago are kept", get(c.Nodes(ctx, 0))(t), []string{"n1", "n2", "n3"})
 	must(t, c.Renew(ctx, "n3", 201+store.LeaseKept))
 	same(t, "older ones are not", get(c.Nodes(ctx, 0))(t), []string{"n1", "n3"})
+}
+
+func checkMoves(t *testing.T, c store.Control) {
+	same(t, "moves at first", get(c.Moves(ctx))(t), nil)
+	rows := []store.MoveRow{{ID: 1, Body: []byte("{}")}, {ID: 2, Body: []byte{0, 255, '\''}}, {ID: 1 << 40, Body: []byte("3")}}
+	for _, i := range []int{2, 0, 1} {
+		must(t, c.SaveMove(ctx, rows[i]))
+	}
+	same(t, "moves", get(c.Moves(ctx))(t), rows)
+	rows[1].Body = bytes.Repeat([]byte("long "), 20_000)
+	must(t, c.SaveMove(ctx, rows[1]))
+	same(t, "moves, one replaced", get(c.Moves(ctx))(t), rows)
 }

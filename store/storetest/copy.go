@@ -73,7 +73,7 @@ func (s *source) compare(to store.Driver) {
 	same(s.t, "rows", copied, all)
 	alike(s.t, &all, s.d, to)
 	for _, d := range []store.Driver{s.d, to} {
-		faults := slices.DeleteFunc(get(d.Check(ctx))(s.t), func(line string) bool {
+		faults := slices.DeleteFunc(get(d.Check(ctx, nil))(s.t), func(line string) bool {
 			return !strings.Contains(line, fmt.Sprintf("%q", s.id))
 		})
 		same(s.t, "faults", faults, nil)

@@ -209,5 +209,5 @@ func checkDeletedRoom(t *testing.T, d store.Driver) {
 	same(t, "members", get(d.Members(ctx, "r", chat.RoleNone, "", 9))(t), nil)
 	same(t, "heads", get(d.Heads(ctx, []chat.RoomID{"r"}))(t), nil)
 	same(t, "rooms", roomIDs(get(d.ListRooms(ctx, store.RoomFilter{Limit: 9}))(t)), []chat.RoomID{"s"})
-	same(t, "faults", get(d.Check(ctx))(t), nil)
+	same(t, "faults", get(d.Check(ctx, nil))(t), nil)
 }

@@ -36,7 +36,7 @@ func checkPutReplaces(t *testing.T, d store.Driver) {
 	same(t, "before", *pick(get(d.RowsByKey(ctx, before.Keys()))(t), every), before)
 	w.write(store.Changes{Put: &after})
 	same(t, "after", *pick(get(d.RowsByKey(ctx, before.Keys()))(t), every), after)
-	same(t, "faults", get(d.Check(ctx))(t), nil)
+	same(t, "faults", get(d.Check(ctx, nil))(t), nil)
 	w.write(store.Changes{Put: &before}) // back
 	same(t, "before again", *pick(get(d.RowsByKey(ctx, before.Keys()))(t), every), before)
 
@@ -122,13 +122,13 @@ func checkDrop(t *testing.T, d store.Driver) {
 		left = pick(left, func(k store.RowKey) bool { return !gone[k] })
 		same(t, fmt.Sprint("rows without half of table ", table), *pick(get(d.RowsByKey(ctx, s.all().Keys()))(t), every), *left)
 		if table == store.TableReactions {
-			same(t, "faults", get(d.Check(ctx))(t), nil) // such as a count that is wrong
+			same(t, "faults", get(d.Check(ctx, nil))(t), nil) // such as a count that is wrong
 		}
 	}
 	s.write(store.Changes{Drop: left.Keys()})
 	same(t, "rows", *pick(get(d.RowsByKey(ctx, s.all().Keys()))(t), every), store.Rows{})
 	same(t, "any room", get(d.HasRooms(ctx))(t), false)
-	same(t, "faults", get(d.Check(ctx))(t), nil)
+	same(t, "faults", get(d.Check(ctx, nil))(t), nil)
 }
 
 // checkDropAndPut holds what moves to the order in which a commit writes, and to the
@@ -172,7 +172,7 @@ func checkDropAndPut(t *testing.T, d store.Driver) {
 	ch.Drop, ch.Put = append(worldRows(w).Keys(), put.Keys()...), &put
 	w.write(*ch)
 	same(t, "rows", *pick(get(d.RowsByKey(ctx, append(worldRows(w).Keys(), put.Keys()...)))(t), every), put)
-	same(t, "faults", get(d.Check(ctx))(t), nil)
+	same(t, "faults", get(d.Check(ctx, nil))(t), nil)
 }
 
 func worldRows(w *world) *store.Rows { return pick((&stock{world: w}).all(), every) }

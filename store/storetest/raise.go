@@ -46,7 +46,7 @@ func checkRaiseRevs(t *testing.T, d store.Driver) {
 	same(t, "entries", len(entries), 1)
 	span := entries[0].Rooms[0]
 	same(t, "span", []chat.Rev{span.From, span.To, span.Members[0].Rev}, []chat.Rev{3 + to, 4 + to, 2 + to})
-	same(t, "findings", get(d.Check(ctx))(t), nil)
+	same(t, "findings", get(d.Check(ctx, nil))(t), nil)
 
 	wantKind(t, d.Commit(ctx, 0, old, &store.Changes{}), chat.Fenced) // the owner of the lost state
 	w.at = get(d.Acquire(ctx, 0))(t)
@@ -73,7 +73,7 @@ func checkRaiseRevs(t *testing.T, d store.Driver) {
 	raiseAll(imported, to)
 	raiseAll(w.rooms["smaller"], 4*to)
 	w.verify()
-	same(t, "findings", get(d.Check(ctx))(t), nil)
+	same(t, "findings", get(d.Check(ctx, nil))(t), nil)
 }
 
 // raiseAll raises what should be stored of a room.

@@ -434,10 +434,10 @@ func readWhile(d store.Driver, done <-chan struct{}) error {
 
 func checkWhole(t *testing.T, d store.Driver) {
 	w := newWorld(t, d)
-	same(t, "faults of nothing", get(d.Check(ctx))(t), nil)
+	same(t, "faults of nothing", get(d.Check(ctx, nil))(t), nil)
 	fill(w)
 	w.commit()
-	same(t, "faults", get(d.Check(ctx))(t), nil)
+	same(t, "faults", get(d.Check(ctx, nil))(t), nil)
 	for _, c := range []struct {
 		what string
 		room chat.Room
@@ -447,7 +447,7 @@ func checkWhole(t *testing.T, d store.Driver) {
 		{"right again", chat.Room{ID: "bad", Rev: 1}},
 	} {
 		w.write(store.Changes{Rooms: []chat.Room{c.room}})
-		if n := len(get(d.Check(ctx))(t)); (n == 0) != (c.what == "right again") {
+		if n := len(get(d.Check(ctx, nil))(t)); (n == 0) != (c.what == "right again") {
 			t.Errorf("%s: %d faults found", c.what, n)
 		}
 	}

@@ -255,5 +255,5 @@ func (w *world) verify() {
 		same(w.t, "members", get(w.d.Members(ctx, id, chat.RoleNone, "", len(r.members)+1))(w.t),
 			r.sorted(func(m chat.Member) bool { return m.Role.Present() }))
 	}
-	same(w.t, "faults", get(w.d.Check(ctx))(w.t), nil)
+	same(w.t, "faults", get(w.d.Check(ctx, nil))(w.t), nil)
 }

@@ -1,0 +1,211 @@
+package lane
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/roomtide/roomtide/change"
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/store"
+)
+
+// hold is where the changes of some slots wait, in order, in front of two lanes: the
+// one that the slots leave and the one that they go to. It is in both, so that a
+// change finds it by the old and by the new map.
+type hold struct {
+	// Set once.
+	slots    *store.SlotSet
+	from, to *lane
+
+	mu      sync.Mutex // under lane.mu
+	items   []item
+	bytes   int
+	refused bool // by Refuse
+}
+
+// add puts a change behind the others, or returns Busy.
+func (h *hold) add(it item, cfg *Config) *chat.Error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.refused {
+		return undecided()
+	}
+	if full(len(h.items), h.bytes, it.size, cfg) {
+		return busy()
+	}
+	h.items = append(h.items, it)
+	h.bytes += it.size
+	return nil
+}
+
+// Hold has the changes of the slots wait, from now on, until Release. The lane from
+// works on those that it has. As many may wait as in a lane; more are refused with
+// Busy. There is one hold at a time: Hold waits for none, and panics if there is one.
+func (ls *Lanes) Hold(slots *store.SlotSet, from, to int) {
+	h := &hold{slots: slots, from: ls.lanes[from], to: ls.lanes[to]}
+	if !ls.hold.CompareAndSwap(nil, h) {
+		panic("lane: a hold is on already")
+	}
+	h.locked(func() { h.from.hold, h.to.hold = h, h })
+}
+
+// Release ends the hold, if there is one. What waits goes on, in its order, to the
+// lane that owns the slots by now.
+func (ls *Lanes) Release() {
+	h := ls.hold.Load()
+	if h == nil {
+		return
+	}
+	to, released := h.from, false
+	h.locked(func() {
+		if released = h.from.hold == h && !h.refused; !released {
+			return
+		}
+		if ls.ownsAll(h.to.shard, h.slots) {
+			to = h.to
+		}
+		h.from.hold, h.to.hold = nil, nil
+		to.waiting = append(to.waiting, h.items...)
+		to.bytes += h.bytes
+		h.items = nil
+	})
+	if released {
+		ls.hold.CompareAndSwap(h, nil)
+		to.wake()
+	}
+}
+
+// Refuse ends what waits in the hold, and what comes, with Unavailable: it is not known
+// which lane owns the slots. Nothing of it was or will be done. That is final.
+func (ls *Lanes) Refuse() {
+	h := ls.hold.Load()
+	if h == nil {
+		return
+	}
+	h.mu.Lock()
+	items := h.items
+	h.items, h.bytes, h.refused = nil, 0, true
+	h.mu.Unlock()
+	for _, it := range items {
+		it.done(change.Reply{}, undecided())
+	}
+}
+
+func undecided() *chat.Error {
+	return &chat.Error{Kind: chat.Unavailable, Op: "lane.submit", Text: "the room is changing its place, try again", RetryAfter: 1000}
+}
+
+// Held is how many changes wait in the hold.
+func (ls *Lanes) Held() int {
+	h := ls.hold.Load()
+	if h == nil {
+		return 0
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.items)
+}
+
+func (ls *Lanes) ownsAll(shard int, slots *store.SlotSet) bool {
+	for slot := range slots.All() {
+		if ls.store.ShardOf(slot) != shard {
+			return false
+		}
+	}
+	return true
+}
+
+// locked runs f under the locks of both lanes, which are taken in the order of shards.
+func (h *hold) locked(f func()) {
+	first, second := h.from, h.to
+	if first.shard > second.shard {
+		first, second = second, first
+	}
+	first.mu.Lock()
+	defer first.mu.Unlock()
+	second.mu.Lock()
+	defer second.mu.Unlock()
+	f()
+}
+
+// slotsOf is the slots that a change concerns: one, those of some changes of who is
+// online, or none.
+type slotsOf struct {
+	one    bool
+	slot   chat.Slot
+	online []change.OnlineChange
+}
+
+// place reports whether the slots belong to the lane, and whether they are held. Slots
+// of which some are held and others are not are reported as not belonging to it.
+// l.mu is held.
+func (l *lane) place(slots slotsOf) (held, here bool) {
+	if slots.one {
+		held = l.hold != nil && l.hold.slots.Has(slots.slot)
+		return held, held || l.owns(slots.slot)
+	}
+	for i, c := range slots.online {
+		if c.Room == "" { // concerns the shard
+			continue
+		}
+		slot := c.Room.Slot()
+		now := l.hold != nil && l.hold.slots.Has(slot)
+		if !now && !l.owns(slot) || i > 0 && now != held {
+			return false, false
+		}
+		held = now
+	}
+	return held, true
+}
+
+func (l *lane) owns(slot chat.Slot) bool { return l.cfg.Store.ShardOf(slot) == l.shard }
+
+// submitOnline submits a change of online entries that was made for a shard by a map that may be old by
+// now. It is taken apart only if its rooms do not belong together any more.
+func (ls *Lanes) submitOnline(shard int, c *change.Online, done change.Done) {
+	if ls.lanes[shard].submit(item{change: c, done: done, size: c.Size()}, slotsOf{online: c.Changes}) {
+		return
+	}
+	type place struct {
+		shard int
+		held  bool
+	}
+	h := ls.hold.Load()
+	parts := map[place]*change.Online{}
+	for _, o := range c.Changes {
+		p := place{shard: shard}
+		if o.Room != "" {
+			p = place{ls.store.ShardOf(o.Room.Slot()), h != nil && h.slots.Has(o.Room.Slot())}
+		}
+		if parts[p] == nil {
+			parts[p] = &change.Online{At: c.At}
+		}
+		parts[p].Changes = append(parts[p].Changes, o)
+	}
+	each := joined(len(parts), done)
+	for _, p := range slices.Collect(maps.Keys(parts)) {
+		ls.submitOnline(p.shard, parts[p], each)
+	}
+}
+
+// joined returns a function to be called n times that calls done at the last one, with
+// an error if there was one.
+func joined(n int, done change.Done) change.Done {
+	var left atomic.Int64
+	var failed atomic.Pointer[error]
+	left.Store(int64(n))
+	return func(r change.Reply, err error) {
+		if err != nil {
+			failed.Store(&err)
+		}
+		if left.Add(-1) > 0 {
+			return
+		}
+		if p := failed.Load(); p != nil {
+			r, err = change.Reply{}, *p
+		}
+		done(r, err)
+	}
+}

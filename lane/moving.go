@@ -1,0 +1,178 @@
+package lane
+
+import (
+	"context"
+
+	"github.com/roomtide/roomtide/change"
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/store"
+)
+
+// What package mover needs of lanes: rows are written to the lane of the target as
+// everything else is, the lane of the source notes what it writes in slots that move,
+// and the changes of slots wait while they pass from one lane to the other.
+
+// step is what an item does beside its change.
+type step struct {
+	drop   []store.RowKey
+	put    *store.Rows
+	forget *store.SlotSet // rows that the cache forgets, after the batch
+	after  func()         // runs at the end of the batch, which was published; it does not block
+}
+
+// addRows adds the rows of an item to the batch. There are those of one item at most
+// (lane.putting).
+func (b *batch) addRows(s *step) {
+	if s != nil && (len(s.drop) > 0 || s.put != nil) {
+		b.drop, b.put = s.drop, s.put
+	}
+}
+
+// finish does what an item has left to do at the end of a batch.
+func (l *lane) finish(s *step) {
+	if s == nil {
+		return
+	}
+	if s.forget != nil {
+		l.cache.forget(s.forget)
+	}
+	if s.after != nil {
+		s.after()
+	}
+}
+
+// PutRows deletes and then writes rows of slots that the shard does not own, in one
+// commit, and returns when it is durable. They count as size bytes while they wait. If
+// ctx ends first, the rows may still be written, before those of a later call; Busy
+// says that nothing was or will be.
+func (ls *Lanes) PutRows(ctx context.Context, shard int, drop []store.RowKey, put *store.Rows, size int) error {
+	const op = "lane.put_rows"
+	l := ls.lanes[shard]
+	select {
+	case l.putting <- struct{}{}:
+	case <-ctx.Done():
+		return gaveUp(ctx, op)
+	}
+	done := make(chan error, 1)
+	it := item{change: &change.Nop{}, size: size, step: &step{drop: drop, put: put}}
+	it.done = func(_ change.Reply, err error) { <-l.putting; done <- err }
+	l.submit(it, slotsOf{})
+	return wait(ctx, op, done)
+}
+
+// Barrier returns when everything that was submitted to the lane of the shard before
+// is committed, answered and published, and the lane remembers nothing of the slots
+// (nil: none) from before.
+func (ls *Lanes) Barrier(ctx context.Context, shard int, forget *store.SlotSet) error {
+	done := make(chan error, 1)
+	it := item{change: &change.Nop{}, step: &step{forget: forget, after: func() { done <- nil }}}
+	it.done = func(_ change.Reply, err error) {
+		if err != nil {
+			done <- err
+		}
+	}
+	ls.lanes[shard].submit(it, slotsOf{})
+	return wait(ctx, "lane.barrier", done)
+}
+
+func wait(ctx context.Context, op string, done <-chan error) error {
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return gaveUp(ctx, op)
+	}
+}
+
+func gaveUp(ctx context.Context, op string) error {
+	return &chat.Error{Kind: chat.Unavailable, Op: op, Text: "gave up waiting", Err: ctx.Err()}
+}
+
+// Note has the lane of the shard name the rows that it writes in the slots in its
+// outbox entries, or nothing any more if slots is nil. It returns when all commits
+// without these names are there to read.
+func (ls *Lanes) Note(ctx context.Context, shard int, slots *store.SlotSet) error {
+	ls.lanes[shard].moving.Store(slots)
+	return ls.Barrier(ctx, shard, nil)
+}
+
+// noteMoves is Note before the lanes run, by the records of moves.
+func (ls *Lanes) noteMoves(ctx context.Context) error {
+	moves, err := ls.store.Moves(ctx)
+	if err != nil {
+		return err
+	}
+	for _, m := range moves {
+		if !m.Phase.Follows() {
+			continue
+		}
+		for i, s := range ls.store.Shards() {
+			if s.Name() == m.From {
+				ls.lanes[i].moving.Store(&m.Slots)
+			}
+		}
+	}
+	return nil
+}
+
+// writtenKeys are the keys of rows of the slots that ch writes or deletes; nil without
+// any.
+func writtenKeys(ch *store.Changes, slots *store.SlotSet) []store.RowKey {
+	if slots == nil {
+		return nil
+	}
+	w := written{slots: slots}
+	addKeys(&w, ch.Rooms)
+	addKeys(&w, ch.Members)
+	addKeys(&w, ch.Insert)
+	addKeys(&w, ch.Update)
+	addKeys(&w, ch.Reactions)
+	for _, m := range ch.Unreact {
+		w.add(store.RowKey{Table: store.TableReactions, ID: string(m.Room), Seq: m.Seq})
+	}
+	addKeys(&w, ch.UserRooms)
+	addKeys(&w, ch.Users)
+	addKeys(&w, ch.Access)
+	for i := range ch.Online {
+		if ch.Online[i].Room != "" { // else all entries of a node, which every shard gets
+			w.add(store.KeyOf(&ch.Online[i]))
+		}
+	}
+	for _, r := range ch.Removals {
+		w.addRemoval(r)
+	}
+	return w.keys
+}
+
+// written collects keys of some slots.
+type written struct {
+	slots *store.SlotSet
+	keys  []store.RowKey
+}
+
+func (w *written) add(k store.RowKey) {
+	if w.slots.Has(k.Slot()) {
+		w.keys = append(w.keys, k)
+	}
+}
+
+func addKeys[R store.Row](w *written, rows []R) {
+	for i := range rows {
+		w.add(store.KeyOf(&rows[i]))
+	}
+}
+
+func (w *written) addRemoval(r *store.Removal) {
+	addKeys(w, r.Members)
+	for _, k := range r.Reactions {
+		w.add(store.RowKey{Table: store.TableReactions, ID: string(k.Room), Seq: k.Seq, A: k.Emoji, B: string(k.User)})
+	}
+	if r.To > 0 {
+		for seq := r.From; seq <= r.To; seq++ {
+			w.add(store.RowKey{Table: store.TableMessages, ID: string(r.Room), Seq: seq})
+		}
+	}
+	for _, e := range r.Online {
+		w.add(store.RowKey{Table: store.TableOnline, ID: string(r.Room), A: string(e.User), B: e.Node})
+	}
+}

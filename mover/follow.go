@@ -1,0 +1,164 @@
+package mover
+
+import (
+	"context"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/internal/crashpoint"
+	"github.com/roomtide/roomtide/store"
+)
+
+const (
+	theLane    store.LaneID = 0  // a shard has one
+	readAtOnce              = 64 // entries
+	// saveEvery is how many positions are followed before the cursor is saved, and
+	// what was kept for the mover is deleted.
+	saveEvery = 256
+)
+
+// catchUp follows until nothing is left, and goes on to compare.
+func (j *job) catchUp(ctx context.Context) error {
+	j.unequal = nil
+	if err := j.follow(ctx, nil); err != nil {
+		return err
+	}
+	return j.enter(store.MoveVerifying)
+}
+
+// follow brings the target up to what the lane of the source has committed. Rows for
+// which skip reports false are left out; nil: none are.
+func (j *job) follow(ctx context.Context, due func(store.RowKey) bool) error {
+	for {
+		// Read first: every entry up to here is seen below.
+		committed := j.cfg.Lanes.Position(j.from)
+		entries, err := j.source.Outbox(ctx, theLane, j.followed, readAtOnce)
+		if err != nil {
+			return err
+		}
+		if err := j.apply(ctx, j.keysOf(entries, due)); err != nil {
+			return err
+		}
+		if n := len(entries); n > 0 {
+			j.followed = entries[n-1].Position
+		}
+		if len(entries) < readAtOnce {
+			j.followed = max(j.followed, committed) // the rest left no entries
+		}
+		if j.followed-j.saved >= saveEvery {
+			if err := j.cfg.Lanes.SaveCursors(ctx, j.from, store.Cursor{Consumer: Cursor, Position: j.followed}); err != nil {
+				return err
+			}
+			j.saved = j.followed
+		}
+		if len(entries) < readAtOnce {
+			return nil
+		}
+	}
+}
+
+// keysOf are the different keys that entries name, of rows in the slots of the move.
+// The key of all reactions of a message comes with those that the target has.
+func (j *job) keysOf(entries []store.Entry, due func(store.RowKey) bool) []store.RowKey {
+	var keys []store.RowKey
+	seen := map[store.RowKey]bool{}
+	for i := range entries {
+		for _, k := range entries[i].Keys {
+			if seen[k] || !j.mv.Slots.Has(k.Slot()) || due != nil && !due(k) {
+				continue
+			}
+			seen[k] = true
+			keys = append(keys, k)
+			if j.unequal != nil {
+				j.unequal[k] = 0
+			}
+		}
+	}
+	return keys
+}
+
+// apply brings rows of the target in step with the source, as they are now.
+func (j *job) apply(ctx context.Context, keys []store.RowKey) error {
+	for len(keys) > 0 {
+		n := min(len(keys), j.cfg.PageRows)
+		rows, drop, err := j.readKeys(ctx, keys[:n])
+		if err != nil {
+			return err
+		}
+		if err := j.pace(ctx, n); err != nil {
+			return err
+		}
+		crashpoint.Hit("move-before-follow")
+		if err := j.put(ctx, j.to, drop, rows, rows.Size()); err != nil {
+			return err
+		}
+		crashpoint.Hit("move-after-follow")
+		j.mu.Lock()
+		j.mv.Followed += int64(n)
+		j.mu.Unlock()
+		keys = keys[n:]
+	}
+	return nil
+}
+
+// readKeys reads rows of the source; drop are those that it does not have.
+func (j *job) readKeys(ctx context.Context, keys []store.RowKey) (rows *store.Rows, drop []store.RowKey, err error) {
+	keys, err = j.spelledOut(ctx, keys)
+	if err != nil {
+		return nil, nil, err
+	}
+	if rows, err = j.source.RowsByKey(ctx, keys); err != nil {
+		return nil, nil, err
+	}
+	have := map[store.RowKey]bool{}
+	for _, k := range rows.Keys() {
+		have[k] = true
+	}
+	for _, k := range keys {
+		if !have[k] {
+			drop = append(drop, k)
+		}
+	}
+	return rows, drop, nil
+}
+
+// spelledOut replaces the key of all reactions of a message by those that either shard
+// has.
+func (j *job) spelledOut(ctx context.Context, keys []store.RowKey) ([]store.RowKey, error) {
+	var out []store.RowKey
+	for _, k := range keys {
+		if !allReactions(k) {
+			out = append(out, k)
+			continue
+		}
+		for _, s := range []*store.Shard{j.source, j.target} {
+			var err error
+			if out, err = appendReactions(ctx, out, s, k, j.cfg.PageRows); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return out, nil
+}
+
+// allReactions reports whether k means all reactions of a message.
+func allReactions(k store.RowKey) bool { return k.Table == store.TableReactions && k.A == "" }
+
+// appendReactions appends the keys of the reactions of a message that a shard has.
+func appendReactions(ctx context.Context, keys []store.RowKey, s *store.Shard, message store.RowKey, limit int) ([]store.RowKey, error) {
+	slot := chat.RoomID(message.ID).Slot()
+	for after := message; ; {
+		rows, next, err := s.SlotRows(ctx, slot, after, limit, 0)
+		if err != nil {
+			return nil, err
+		}
+		for _, k := range rows.Keys() {
+			if k.Table != store.TableReactions || k.ID != message.ID || k.Seq != message.Seq {
+				return keys, nil
+			}
+			keys = append(keys, k)
+		}
+		if after = next; next == (store.RowKey{}) {
+			return keys, nil
+		}
+	}
+}

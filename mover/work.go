@@ -1,0 +1,301 @@
+package mover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/internal/crashpoint"
+	"github.com/roomtide/roomtide/store"
+)
+
+// job is the work on one move. Owned by run.
+type job struct {
+	*Mover
+	mv       *store.Move
+	from, to int
+	source   *store.Shard
+	target   *store.Shard
+
+	followed int64 // position of the source up to which the target has what was written
+	saved    int64 // the stored cursor
+
+	// unequal are rows that are still to be compared, or again, with how often they
+	// differed since they were named in the outbox; nil before verifying.
+	unequal map[store.RowKey]int
+}
+
+// mismatch is why a move stops: rows differ though nothing has changed them.
+type mismatch struct{ key store.RowKey }
+
+func (e *mismatch) Error() string {
+	return fmt.Sprintf("the copy differs from the source, in table %d of %q", e.key.Table, e.key.ID)
+}
+
+// work works on a move until it is over or an order comes. What fails is tried again,
+// after pauses that grow.
+func (m *Mover) work(mv *store.Move) {
+	j := &job{Mover: m, mv: mv, followed: -1}
+	for failed := 0; ; {
+		ctx, cancel := m.begin()
+		err := j.advance(ctx)
+		interrupted := ctx.Err() != nil
+		cancel()
+		switch {
+		case m.ctx.Err() != nil || m.next() != mv:
+			return
+		case err == nil:
+			failed = 0
+			continue
+		case interrupted: // by an order, which the next round sees
+			continue
+		}
+		if j.fatal(err) {
+			m.pause(mv, err)
+			return
+		}
+		failed++
+		m.failed(mv, err)
+		pause := m.cfg.Retry << min(failed-1, 7)
+		m.log.Warn("moving slots: a step has failed and is tried again", "move", mv.ID, "phase", j.phase(), "in", pause, "err", err)
+		m.sleep(pause)
+	}
+}
+
+// sleep waits, or until an order comes.
+func (m *Mover) sleep(d time.Duration) {
+	ctx, cancel := m.begin()
+	defer cancel()
+	wait(ctx, d)
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// fatal reports whether trying again does not help.
+func (j *job) fatal(err error) bool {
+	var m *mismatch
+	switch chat.KindOf(err) {
+	case chat.ReadOnly, chat.NotFound, chat.Invalid:
+		return true
+	}
+	return errors.As(err, &m)
+}
+
+// pause stops a move because of err, until an operator resumes or aborts it.
+func (m *Mover) pause(mv *store.Move, err error) {
+	m.log.Error("moving slots: the move is paused, the shards serve as before", "move", mv.ID, "err", err)
+	text := words(err)
+	if chat.KindOf(err) == chat.ReadOnly {
+		text = "a shard of this move is full or read-only: make space, then \"roomtide shards resume\", or give up with \"roomtide shards abort\" (" + text + ")"
+	}
+	if err := m.update(mv, func() { mv.Paused, mv.Error = true, text }); err != nil && m.ctx.Err() == nil {
+		m.log.Warn("moving slots: the record was not saved", "move", mv.ID, "err", err)
+	}
+}
+
+// failed notes why the last step failed.
+func (m *Mover) failed(mv *store.Move, err error) {
+	m.metrics.failures.Inc()
+	m.mu.Lock()
+	mv.Error = words(err)
+	m.mu.Unlock()
+}
+
+// words is the message for an error and its cause.
+func words(err error) string {
+	var e *chat.Error
+	if errors.As(err, &e) && e.Text != "" {
+		if e.Err != nil {
+			return e.Text + " (" + e.Err.Error() + ")"
+		}
+		return e.Text
+	}
+	return err.Error()
+}
+
+// phase is what there is to do, by the record and the slot map.
+func (j *job) phase() store.MovePhase {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.mv.Phase
+}
+
+// enter begins a phase. It is recorded before anything of it is done.
+func (j *job) enter(p store.MovePhase) error {
+	crashpoint.Hit("move-before-" + string(p))
+	err := j.update(j.mv, func() {
+		j.mv.Phase, j.mv.Error = p, ""
+		switch p {
+		case store.MoveCopying, store.MoveCleaning, store.MoveAborting:
+			j.mv.At, j.mv.After = 0, store.RowKey{}
+		case store.MoveFlipped:
+			j.mv.Flipped = j.cfg.Now().UnixMilli()
+		case store.MoveDone, store.MoveAborted:
+			j.mv.Ended = j.cfg.Now().UnixMilli()
+		}
+	})
+	if err == nil {
+		j.log.Info("moving slots", "move", j.mv.ID, "phase", p, "from", j.mv.From, "to", j.mv.To, "slots", j.mv.Slots.Len())
+	}
+	crashpoint.Hit("move-in-" + string(p))
+	return err
+}
+
+// advance does the next piece of work.
+func (j *job) advance(ctx context.Context) error {
+	if err := j.orient(ctx); err != nil {
+		return err
+	}
+	switch j.phase() {
+	case store.MoveWaiting:
+		return j.start(ctx)
+	case store.MoveCopying:
+		return j.copy(ctx)
+	case store.MoveFollowing:
+		return j.catchUp(ctx)
+	case store.MoveVerifying:
+		return j.verify(ctx)
+	case store.MoveHolding:
+		return j.takeOver(ctx)
+	case store.MoveFlipped:
+		return j.settle(ctx)
+	case store.MoveCleaning:
+		return j.tidy(ctx)
+	case store.MoveAborting:
+		return j.abort(ctx)
+	}
+	return chat.E(chat.Invalid, "this program does not know the phase "+string(j.phase()))
+}
+
+// orient finds the shards, and brings the record in step with the slot map and with
+// the order to abort.
+func (j *job) orient(ctx context.Context) (err error) {
+	if j.from, j.to, err = j.shards(j.mv); err != nil {
+		return err
+	}
+	shards := j.cfg.Store.Shards()
+	j.source, j.target = shards[j.from], shards[j.to]
+	p, abort := j.phase(), j.takeAbort()
+	switch before := p.Follows() || p == store.MoveWaiting; {
+	case before && j.ownsAll(j.to):
+		return j.enter(store.MoveFlipped)
+	case before && abort:
+		return j.enter(store.MoveAborting)
+	case p.Follows() && j.followed < 0:
+		if j.followed, err = j.cursor(ctx); err != nil {
+			return err
+		}
+		j.saved = j.followed
+		if p != store.MoveCopying { // what was compared was in memory
+			return j.enter(store.MoveFollowing)
+		}
+	}
+	return nil
+}
+
+// takeAbort reports whether there is an order to abort, and forgets it.
+func (j *job) takeAbort() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	was := j.aborting
+	j.aborting = false
+	return was
+}
+
+func (j *job) ownsAll(shard int) bool {
+	for slot := range j.mv.Slots.All() {
+		if j.cfg.Store.ShardOf(slot) != shard {
+			return false
+		}
+	}
+	return true
+}
+
+// cursor is the position up to which the source was followed, as it is stored.
+func (j *job) cursor(ctx context.Context) (int64, error) {
+	cursors, err := j.source.Cursors(ctx, 0)
+	if err != nil {
+		return 0, err
+	}
+	for _, c := range cursors {
+		if c.Consumer == Cursor {
+			return c.Position, nil
+		}
+	}
+	return 0, chat.E(chat.Invalid, `the cursor of the move is gone from the outbox of the source: "roomtide shards abort", and begin anew`)
+}
+
+// start has the lane of the source name what it writes, and its outbox be kept, before
+// anything is read.
+func (j *job) start(ctx context.Context) error {
+	if !j.ownsAll(j.from) {
+		return chat.E(chat.Invalid, j.mv.From+` does not own the slots any more: "roomtide shards abort"`)
+	}
+	if err := j.drop(ctx, j.to); err != nil { // what an earlier attempt may have left
+		return err
+	}
+	if err := j.cfg.Lanes.Note(ctx, j.from, &j.mv.Slots); err != nil {
+		return err
+	}
+	at := j.cfg.Lanes.Position(j.from)
+	if err := j.cfg.Lanes.SaveCursors(ctx, j.from, store.Cursor{Consumer: Cursor, Position: at}); err != nil {
+		return err
+	}
+	total, err := j.estimate(ctx)
+	if err != nil {
+		return err
+	}
+	j.followed, j.saved = at, at
+	j.mu.Lock()
+	j.mv.Total = total
+	j.mu.Unlock()
+	return j.enter(store.MoveCopying)
+}
+
+// leave undoes what start has done.
+func (j *job) leave(ctx context.Context) error {
+	if err := j.cfg.Lanes.Note(ctx, j.from, nil); err != nil {
+		return err
+	}
+	return j.cfg.Lanes.SaveCursors(ctx, j.from, store.Cursor{Consumer: Cursor, Drop: true})
+}
+
+// abort deletes the copy.
+func (j *job) abort(ctx context.Context) error {
+	if err := j.leave(ctx); err != nil {
+		return err
+	}
+	return j.clean(ctx, j.to, store.MoveAborted)
+}
+
+// settle ends what the source had to do with the slots.
+func (j *job) settle(ctx context.Context) error {
+	if err := j.leave(ctx); err != nil {
+		return err
+	}
+	if err := j.cfg.Lanes.Barrier(ctx, j.from, &j.mv.Slots); err != nil {
+		return err
+	}
+	return j.enter(store.MoveCleaning)
+}
+
+// tidy deletes what is left in the source, when it was kept for long enough.
+func (j *job) tidy(ctx context.Context) error {
+	j.mu.Lock()
+	left := time.UnixMilli(j.mv.Flipped + j.mv.Keep).Sub(j.cfg.Now())
+	j.mu.Unlock()
+	if left > 0 {
+		wait(ctx, left)
+		return ctx.Err()
+	}
+	return j.clean(ctx, j.from, store.MoveDone)
+}

@@ -1,0 +1,194 @@
+package crash
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/consistency"
+	"github.com/roomtide/roomtide/internal/testprocess"
+	"github.com/roomtide/roomtide/store"
+)
+
+// movePoints are the places where moving slots can be cut off, with how often each is
+// passed before it is.
+var movePoints = map[string]int{
+	"move-before-copying": 1, "move-in-copying": 1, "move-before-page": 2, "move-after-page": 2,
+	"move-before-follow": 1, "move-after-follow": 1,
+	"move-before-following": 1, "move-in-following": 1, "move-before-verifying": 1, "move-in-verifying": 1,
+	"move-before-holding": 1, "move-in-holding": 1, "move-before-hold": 1, "move-in-hold": 1,
+	"move-before-map": 1, "move-after-map": 1, "move-before-release": 1,
+	"move-before-flipped": 1, "move-in-flipped": 1, "move-before-cleaning": 1, "move-in-cleaning": 1,
+	"move-before-drop": 2, "move-after-drop": 2, "move-before-done": 1, "move-in-done": 1,
+	"move-before-aborting": 1, "move-in-aborting": 1, "move-before-aborted": 1, "move-in-aborted": 1,
+}
+
+// One node under load is killed at every step of moving the slots of its rooms and users
+// from one shard to another. After the next start the move ends by itself, or can be given up; nothing that
+// was acknowledged is lost, and clients receive everything in order.
+func TestCrashesWhileMoving(t *testing.T) {
+	dir, addr := t.TempDir(), testprocess.FreeAddr(t)
+	w := newWorkload(t, addr)
+	n := program.Start(t, dir, addr)
+	n.Ready()
+	w.createRooms()
+	if code := n.Terminate(drainBound); code != 0 {
+		t.Fatalf("the first node ended with %d", code)
+	}
+	w.start()
+	hits, done, aborted := 0, 0, 0
+	slots := usedSlots()
+	for _, point := range shuffled(movePoints) {
+		node := program.Start(t, dir, addr, fmt.Sprintf("ROOMTIDE_CRASH=%s:%d", point, movePoints[point]))
+		waitForAcks(t, w, node, 30)
+		order := []string{"shards", "move", "--data-dir", dir, "--yes", "--slots", slots.String(), "--to", target(t, dir), "--keep", "0"}
+		abort := strings.Contains(point, "abort")
+		if abort {
+			order = append(order, "--rate", "20") // there is time to give up
+		}
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			_, _, _ = program.Run(t.Context(), order...) // fails when the node dies
+		}()
+		if abort {
+			abortSoon(t, dir)
+		}
+		if code := node.Wait(60 * time.Second); code != -1 || !strings.Contains(node.Stderr(), "crashpoint: "+point) {
+			t.Fatalf("at %s the node ended with %d\n%s", point, code, node.Stderr())
+		}
+		hits++
+		<-ended
+
+		node = program.Start(t, dir, addr)
+		waitForAcks(t, w, node, 30)
+		if abort {
+			_, _, _ = program.Run(t.Context(), "shards", "abort", "--data-dir", dir) // it may be over
+		}
+		switch waitMoves(t, dir) {
+		case "done":
+			done++
+		case "aborted":
+			aborted++
+		}
+		if code := node.Terminate(drainBound); code != 0 {
+			t.Fatalf("after %s the node ended with %d\n%s", point, code, node.Stderr())
+		}
+		if out, errs, err := program.Run(t.Context(), "check", "--data-dir", dir); err != nil {
+			t.Fatalf("after %s: %v\n%s%s", point, err, out, errs)
+		}
+	}
+	last := program.Start(t, dir, addr)
+	last.Ready()
+	final := w.finish()
+	if code := last.Terminate(drainBound); code != 0 {
+		t.Errorf("the last node ended with %d", code)
+	}
+	for _, a := range consistency.Check(w.rec.Records(), final) {
+		t.Error(a)
+	}
+	t.Logf("%d crashes at %d points, %d moves done, %d aborted, %d messages acknowledged", hits, len(movePoints), done, aborted, w.acked.Load())
+	if hits != len(movePoints) || aborted == 0 || done+aborted != hits {
+		t.Errorf("%d hits, %d done, %d aborted", hits, done, aborted)
+	}
+}
+
+func shuffled(points map[string]int) (names []string) {
+	for name := range points {
+		names = append(names, name)
+	}
+	rand.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+	return names
+}
+
+// usedSlots are the slots of the rooms and users of the workload.
+func usedSlots() *store.SlotSet {
+	s := &store.SlotSet{}
+	for _, room := range rooms {
+		s.Add(room.Slot())
+	}
+	for i := range writers {
+		s.Add(chat.UserID(fmt.Sprint("writer", i)).Slot())
+		s.Add(chat.UserID(fmt.Sprint("watcher", i)).Slot())
+	}
+	return s
+}
+
+// target is a shard that does not own the first room.
+func target(t *testing.T, dir string) string {
+	t.Helper()
+	var answer struct {
+		Shards []struct {
+			Name  string        `json:"name"`
+			Slots store.SlotSet `json:"slots"`
+		} `json:"shards"`
+	}
+	orders(t, &answer, "shards", "list", "--json", "--data-dir", dir)
+	for _, s := range answer.Shards {
+		if !s.Slots.Has(rooms[0].Slot()) {
+			return s.Name
+		}
+	}
+	t.Fatalf("%+v", answer)
+	return ""
+}
+
+// orders runs a verb and reads its JSON.
+func orders(t *testing.T, answer any, args ...string) {
+	t.Helper()
+	out, errs, err := program.Run(t.Context(), args...)
+	if err == nil {
+		err = json.Unmarshal([]byte(out), answer)
+	}
+	if err != nil {
+		t.Fatalf("%v: %v\n%s%s", args, err, out, errs)
+	}
+}
+
+type movesAnswer struct {
+	Moves []struct {
+		Phase string `json:"phase"`
+		Error string `json:"error"`
+	} `json:"moves"`
+}
+
+// abortSoon gives up as soon as rows are copied.
+func abortSoon(t *testing.T, dir string) {
+	t.Helper()
+	for range 1000 {
+		var answer movesAnswer
+		orders(t, &answer, "shards", "status", "--json", "--data-dir", dir)
+		for _, m := range answer.Moves {
+			if m.Phase == "copying" {
+				_, _, _ = program.Run(t.Context(), "shards", "abort", "--data-dir", dir) // fails when the node dies
+				return
+			}
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+	t.Fatal("there was nothing to abort")
+}
+
+// waitMoves waits until nothing is moving and returns how the last move ended.
+func waitMoves(t *testing.T, dir string) string {
+	t.Helper()
+	for deadline := time.Now().Add(60 * time.Second); ; {
+		var answer movesAnswer
+		orders(t, &answer, "shards", "status", "--json", "--data-dir", dir)
+		if len(answer.Moves) == 0 {
+			return "none"
+		}
+		last := answer.Moves[len(answer.Moves)-1]
+		if last.Phase == "done" || last.Phase == "aborted" {
+			return last.Phase
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the move does not end: %+v", last)
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+}

@@ -45,9 +45,6 @@ func keyValues(args, key []any) []any {
 
 // pick is sqldb.Dialect.Pick.
 func pick(columns, from string, key []sqldb.Column, keys [][]any) (string, []any) {
-	if len(keys) == 1 {
-		return "SELECT " + columns + " FROM " + from + " WHERE " + sqldb.AnyOf(key, 1), keys[0]
-	}
 	args := make([]any, 0, len(keys)*len(key))
 	for _, k := range keys {
 		args = keyValues(args, k)

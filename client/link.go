@@ -58,6 +58,7 @@ func connect(ctx context.Context, o *Options) (*link, error) {
 		return nil, err
 	}
 	l := &link{ws: ws, begun: time.Now(), wake: make(chan struct{}, 1), ended: make(chan struct{})}
+	ws.OnPing = l.pong
 	stop := context.AfterFunc(ctx, l.close)
 	l.hello, err = l.greet(&cmd)
 	if !stop() && err == nil {
@@ -146,11 +147,21 @@ func (l *link) write(ping time.Duration, poke func(*link)) {
 	}
 }
 
-func (l *link) writeOne(frame []byte) error {
+func (l *link) writeOne(frame []byte) error { return l.writeMessage(websocket.Text, frame) }
+
+// pong answers a ping. The last command may be long ago, and with it the deadline of
+// what was written then.
+func (l *link) pong(payload []byte) {
+	if l.writeMessage(websocket.Pong, payload) != nil {
+		l.close() // which ends the reader
+	}
+}
+
+func (l *link) writeMessage(op websocket.Op, p []byte) error {
 	if err := l.ws.NetConn().SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 		return err
 	}
-	return l.ws.WriteMessage(websocket.Text, frame)
+	return l.ws.WriteMessage(op, p)
 }
 
 func (l *link) close() {

@@ -86,6 +86,7 @@ var floors = []floor{
 	{"consumers", "work that follows a commit; they do not know each other", []row{
 		{"projection", "the rooms of each user, in step with memberships; names, in step with profiles"},
 		{"removal", "the rows of deleted rooms, in small steps"},
+		{"transfer", "rooms and users as a file, out of one deployment and into another"},
 	}},
 	{"conversations", "", []row{
 		{"session", "one client's conversation, whatever the transport"},

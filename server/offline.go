@@ -70,6 +70,15 @@ func EndTokens(ctx context.Context, cfg *config.Config, user chat.UserID) (notBe
 	return notBefore, err
 }
 
+// WithStore runs f with the databases of a stopped node.
+func WithStore(ctx context.Context, cfg *config.Config, f func(*store.Store) error) error {
+	st, err := openExisting(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(st), st.Close())
+}
+
 // withLanes runs f with the databases of a stopped node and their lanes.
 func withLanes(ctx context.Context, cfg *config.Config, f func(*store.Store, *lane.Lanes) error) (err error) {
 	st, err := openExisting(ctx, cfg)

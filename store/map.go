@@ -44,7 +44,9 @@ type mapBody struct {
 }
 
 // Encode returns the map as control databases store it, beside its version.
-func (m *Map) Encode() ([]byte, error) { return json.Marshal(mapBody{m.Shards, m.Owner, m.Base, m.Rising}) }
+func (m *Map) Encode() ([]byte, error) {
+	return json.Marshal(mapBody{m.Shards, m.Owner, m.Base, m.Rising})
+}
 
 // DecodeMap reads what Encode has returned.
 func DecodeMap(version int64, body []byte) (*Map, error) {

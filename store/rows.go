@@ -26,6 +26,31 @@ func (r *Rows) Len() int {
 		len(r.UserRooms) + len(r.Users) + len(r.Access)
 }
 
+// Add appends rows.
+func (r *Rows) Add(o *Rows) {
+	r.Rooms = append(r.Rooms, o.Rooms...)
+	r.Members = append(r.Members, o.Members...)
+	r.Messages = append(r.Messages, o.Messages...)
+	r.Reactions = append(r.Reactions, o.Reactions...)
+	r.Online = append(r.Online, o.Online...)
+	r.UserRooms = append(r.UserRooms, o.UserRooms...)
+	r.Users = append(r.Users, o.Users...)
+	r.Access = append(r.Access, o.Access...)
+}
+
+// Size is about how many bytes the rows take (SizeOf).
+func (r *Rows) Size() int {
+	return sizes(r.Rooms) + sizes(r.Members) + sizes(r.Messages) + sizes(r.Reactions) + sizes(r.Online) +
+		sizes(r.UserRooms) + sizes(r.Users) + sizes(r.Access)
+}
+
+func sizes[R Row](rows []R) (n int) {
+	for i := range rows {
+		n += SizeOf(&rows[i])
+	}
+	return n
+}
+
 // Keys are the keys of the rows, in the order of their tables.
 func (r *Rows) Keys() []RowKey {
 	keys := make([]RowKey, 0, r.Len())

@@ -106,3 +106,15 @@ func (c RoomCursor) Compare(o Order, d RoomCursor) int {
 	}
 	return cmp.Compare(c.Room, d.Room)
 }
+
+// RowsByKey is RowReader.RowsByKey for keys of all shards.
+func (s *Store) RowsByKey(ctx context.Context, keys []RowKey) (*Rows, error) {
+	var out Rows
+	err := spread(s, keys, func(k *RowKey) chat.Slot { return k.Slot() },
+		func(r *Reader, keys []RowKey) ([]*Rows, error) {
+			rows, err := r.RowsByKey(ctx, keys)
+			return []*Rows{rows}, err
+		},
+		func(rows []*Rows, _ []int) { out.Add(rows[0]) })
+	return &out, err
+}

@@ -43,7 +43,7 @@ func TestBackupAndRestore(t *testing.T) {
 			t.Errorf("over a running node: %d %s", code, errs)
 		}
 	}
-	if _, errs, code := roomtide(t, "", "restore", "--mark", "--data-dir="+dir); code != 1 || !strings.Contains(errs, "another server is using it") {
+	if _, errs, code := roomtide(t, "", "restore", "--mark", "--data-dir="+dir); code != 1 || !strings.Contains(errs, "in use by another roomtide") {
 		t.Errorf("marking a running node: %d %s", code, errs)
 	}
 	n.stop()

@@ -42,6 +42,8 @@ type cli struct {
 	User       userVerb       `cmd:"" help:"Profiles, tokens and messages of users."`
 	Backup     backupVerb     `cmd:"" help:"Copy the data of a node, which may be running, or verify a copy."`
 	Restore    restoreVerb    `cmd:"" help:"Put a backup back as a new data dir."`
+	Export     exportVerb     `cmd:"" help:"Write rooms and users of a stopped node to a file."`
+	Import     importVerb     `cmd:"" help:"Read an export into a stopped node."`
 	Version    versionVerb    `cmd:"" help:"Print the version."`
 	Completion completionVerb `cmd:"" help:"Print the script by which a shell completes command lines."`
 	Help       helpVerb       `cmd:"" help:"Explain a verb."`

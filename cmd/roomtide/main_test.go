@@ -106,6 +106,11 @@ func TestExitCodes(t *testing.T) {
 		{"bench load --members=0", 2, `at least one room with one member`},
 		{"bench start --addr=127.0.0.1:1", 2, `leave out --addr`},
 		{"completion tcsh", 2, `must be one of`},
+		{"export", 2, `--room=ID or --user=ID or --all`},
+		{"export --all --room=r", 2, `--room and --all can't be used together`},
+		{"export --all --data-dir=" + empty, 1, `start the server once`},
+		{"import --existing=merge x", 2, `refuse`},
+		{"import x --data-dir=" + empty, 1, `start the server once`},
 	} {
 		_, stderr, code := roomtide(t, "", strings.Fields(tt.args)...)
 		if code != tt.code || !regexp.MustCompile(tt.stderr).MatchString(stderr) {
@@ -154,7 +159,9 @@ func TestDataDirInUse(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	for _, verb := range []string{"", "serve", "token", "token revoke", "key add", "key list", "key revoke", "config print", "config check", "config doc",
-		"send", "tail", "bench", "check", "rebuild", "doctor", "version", "help", "completion"} {
+		"send", "tail", "bench", "check", "rebuild", "doctor", "room", "room list", "room show", "room create", "room set", "room archive",
+		"room delete", "member list", "member add", "member remove", "member role", "member ban", "member unban", "user show", "user set",
+		"backup", "restore", "export", "import", "version", "help", "completion"} {
 		args := append(strings.Fields(verb), "--help")
 		out := must(t, args...)
 		if !strings.HasPrefix(out, "Usage: "+strings.TrimSpace("roomtide "+verb)) {

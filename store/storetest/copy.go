@@ -67,8 +67,8 @@ func (s *source) compare(to store.Driver) {
 	var all, copied store.Rows
 	for _, id := range []string{string(s.id), string(s.user(0)), string(s.user(1))} {
 		mine := func(k store.RowKey) bool { return k.ID == id }
-		add(&all, pick(slotOf(s.t, s.d, chat.RoomID(id).Slot(), store.RowKey{}, 1000, 0), mine))
-		add(&copied, pick(slotOf(s.t, to, chat.RoomID(id).Slot(), store.RowKey{}, 1000, 0), mine))
+		all.Add(pick(slotOf(s.t, s.d, chat.RoomID(id).Slot(), store.RowKey{}, 1000, 0), mine))
+		copied.Add(pick(slotOf(s.t, to, chat.RoomID(id).Slot(), store.RowKey{}, 1000, 0), mine))
 	}
 	same(s.t, "rows", copied, all)
 	alike(s.t, &all, s.d, to)

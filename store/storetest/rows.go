@@ -120,25 +120,6 @@ func filedUnder(r *store.Rows, slot chat.Slot) *store.Rows {
 	return pick(r, func(k store.RowKey) bool { return k.Slot() == slot })
 }
 
-// add appends rows to rows.
-func add(to, rows *store.Rows) {
-	to.Rooms, to.Members, to.Messages = append(to.Rooms, rows.Rooms...), append(to.Members, rows.Members...), append(to.Messages, rows.Messages...)
-	to.Reactions, to.Online = append(to.Reactions, rows.Reactions...), append(to.Online, rows.Online...)
-	to.UserRooms, to.Users, to.Access = append(to.UserRooms, rows.UserRooms...), append(to.Users, rows.Users...), append(to.Access, rows.Access...)
-}
-
-// bytesOf is what a bound in bytes counts.
-func bytesOf(r *store.Rows) int {
-	return sum(r.Rooms) + sum(r.Members) + sum(r.Messages) + sum(r.Reactions) + sum(r.Online) + sum(r.UserRooms) + sum(r.Users) + sum(r.Access)
-}
-
-func sum[R store.Row](rows []R) (n int) {
-	for i := range rows {
-		n += store.SizeOf(&rows[i])
-	}
-	return n
-}
-
 // slotOf reads a slot from a key on, and looks at each page.
 func slotOf(t rapid.TB, d store.Driver, slot chat.Slot, after store.RowKey, limit, bytes int) *store.Rows {
 	t.Helper()
@@ -150,7 +131,7 @@ func slotOf(t rapid.TB, d store.Driver, slot chat.Slot, after store.RowKey, limi
 		if rows.Len() > max(limit, 1) {
 			t.Fatalf("%d rows, the limit is %d", rows.Len(), limit)
 		}
-		if n := bytesOf(rows); bytes > 0 && n > bytes && len(keys) > 1 {
+		if n := rows.Size(); bytes > 0 && n > bytes && len(keys) > 1 {
 			t.Fatalf("%d rows of %d bytes, the bound is %d", len(keys), n, bytes)
 		}
 		for i, k := range keys {
@@ -158,7 +139,7 @@ func slotOf(t rapid.TB, d store.Driver, slot chat.Slot, after store.RowKey, limi
 				t.Fatalf("%+v follows %+v", k, before)
 			}
 		}
-		add(&all, rows)
+		all.Add(rows)
 		if next == (store.RowKey{}) {
 			return pick(&all, every)
 		}

@@ -36,6 +36,9 @@ type batch struct {
 	updated  []store.MessageRef
 	keys     map[store.MessageKey]chat.Seq
 
+	askKeys    bool // messages with the keys of new ones are loaded
+	keyMatters bool // a message was refused that has a key: if it is stored, it was a repeat
+
 	touched   []*room // rooms to write, in order of first change
 	reactions map[store.ReactionKey]store.ReactionChange
 	emoji     map[store.MessageRef]map[string]int // how many chose each, of messages that are reacted to

@@ -2,6 +2,7 @@ package lane
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -20,6 +21,8 @@ const (
 	retryAfterBusy = 250
 	// probeEvery is how often a lane that cannot write tries again.
 	probeEvery = time.Second
+	// askKeysFor is for how long keys are looked up first when one was a repeat.
+	askKeysFor = time.Second
 )
 
 // item is a change that waits for its outcome.
@@ -52,6 +55,8 @@ type lane struct {
 	writeErr  atomic.Pointer[error]         // why writing does not work, nil if it does
 	moving    atomic.Pointer[store.SlotSet] // slots whose written rows are named in the outbox; nil: none
 	committed committed
+	// Set by run: it acquires before the next batch, which the probe makes at the latest.
+	positionUnknown atomic.Bool
 
 	mu sync.Mutex
 
@@ -62,11 +67,11 @@ type lane struct {
 	hold    *hold // changes of some slots wait there; nil at most times
 
 	// Owned by run.
-	at              store.Position
-	fenced          bool // another process owns the lane
-	positionUnknown bool // Acquire before the next batch
-	cache           *cache
-	spare           []item // the slice that waiting is swapped with
+	at           store.Position
+	fenced       bool // another process owns the lane
+	askKeysUntil time.Time
+	cache        *cache
+	spare        []item // the slice that waiting is swapped with
 }
 
 func newLane(shard int, db store.Writer, at store.Position, cfg *Config, m *metrics) *lane {
@@ -102,6 +107,8 @@ func (l *lane) submit(it item, slots slotsOf) bool {
 		err = &chat.Error{Kind: chat.Unavailable, Op: "lane.submit", Text: "the server is stopping, try again", RetryAfter: 1000}
 	case held:
 		err = l.hold.add(it, l.cfg)
+	case l.positionUnknown.Load(): // the database hangs: nothing is made to wait for it
+		err = &chat.Error{Kind: chat.Unavailable, Op: "lane.submit", Text: "the database of the room does not answer, try again", RetryAfter: 1000}
 	case full(len(l.waiting), l.bytes, it.size, l.cfg):
 		err = busy()
 	default:
@@ -201,36 +208,17 @@ func (l *lane) work(items []item) {
 		l.fail(items, &chat.Error{Kind: chat.Unavailable, Op: "lane.commit", Text: "this server no longer owns the room"})
 		return
 	}
-	if l.positionUnknown {
+	if l.positionUnknown.Load() {
 		if err := l.acquire(); err != nil {
 			l.fail(items, err)
 			return
 		}
 	}
 	before := l.at.N
-	b := newBatch(l.cfg.Now().UnixMilli(), l.cfg.Store.Base(), l.cache, &l.cfg.Limits)
-	b.moving = l.moving.Load()
-	for _, it := range items {
-		b.need(it.change)
-		b.addRows(it.step)
-	}
-	if err := b.load(ctx, l.db); err != nil {
-		l.writeFailed(err)
+	b, outcomes, err := l.decideAndCommit(ctx, items)
+	if err != nil {
 		l.fail(items, err)
 		return
-	}
-	outcomes := make([]outcome, len(items))
-	for i, it := range items {
-		outcomes[i].reply, outcomes[i].err = b.apply(it.change)
-	}
-	if ch := b.changes(); ch != nil || l.writeErr.Load() != nil {
-		if ch == nil {
-			ch = &store.Changes{} // a probe: moves the position, writes nothing else
-		}
-		if err := l.commit(ctx, ch); err != nil {
-			l.fail(items, err)
-			return
-		}
 	}
 	crashpoint.Hit("before-ack")
 	for i, it := range items {
@@ -247,14 +235,77 @@ func (l *lane) work(items []item) {
 	}
 }
 
+// decideAndCommit decides the changes and writes what follows from them.
+//
+// Almost every key of a message is new, so that the database is not asked for keys
+// before the messages are written: over a network that would be a round trip, and a
+// third of the work (decision 15). It refuses a key that it has, and then everything is
+// decided again with what is stored. For a while after that keys are asked for at
+// once: repeats come in crowds, when clients come back.
+func (l *lane) decideAndCommit(ctx context.Context, items []item) (*batch, []outcome, error) {
+	now := l.cfg.Now()
+	keys := now.Before(l.askKeysUntil)
+	for {
+		b, outcomes, err := l.decide(ctx, items, keys)
+		if err != nil {
+			return nil, nil, err
+		}
+		if b.keyMatters && !keys {
+			keys = true
+			continue
+		}
+		ch := b.changes()
+		if ch == nil && l.writeErr.Load() == nil {
+			return b, outcomes, nil
+		}
+		if ch == nil {
+			ch = &store.Changes{} // a probe: moves the position, writes nothing else
+		}
+		err = l.commit(ctx, ch, keys)
+		if err == errTaken {
+			keys, l.askKeysUntil = true, now.Add(askKeysFor)
+			l.metrics.repeats.Inc()
+			continue
+		}
+		return b, outcomes, err
+	}
+}
+
+// decide loads what the changes depend on, with the messages of their keys or without,
+// and decides them in memory.
+func (l *lane) decide(ctx context.Context, items []item, keys bool) (*batch, []outcome, error) {
+	b := newBatch(l.cfg.Now().UnixMilli(), l.cfg.Store.Base(), l.cache, &l.cfg.Limits)
+	b.moving, b.askKeys = l.moving.Load(), keys
+	for _, it := range items {
+		b.need(it.change)
+		b.addRows(it.step)
+	}
+	if err := b.load(ctx, l.db); err != nil {
+		l.writeFailed(err)
+		return nil, nil, err
+	}
+	outcomes := make([]outcome, len(items))
+	for i, it := range items {
+		outcomes[i].reply, outcomes[i].err = b.apply(it.change)
+	}
+	return b, outcomes, nil
+}
+
+// errTaken is the error of a commit that wrote nothing because a key is there already.
+var errTaken = errors.New("a key is taken")
+
 // commit writes the batch and moves the position. On an error nothing was
-// written, and the cache is cleared.
-func (l *lane) commit(ctx context.Context, ch *store.Changes) error {
+// written, and the cache is cleared. asked says that the keys in ch were looked up.
+func (l *lane) commit(ctx context.Context, ch *store.Changes, asked bool) error {
 	start := time.Now()
 	crashpoint.Hit("before-commit")
 	err := l.db.Commit(ctx, 0, l.at, ch)
 	crashpoint.Hit("after-commit")
 	l.metrics.commit.Observe(time.Since(start).Seconds())
+	if err != nil && chat.KindOf(err) == chat.Conflict && !asked {
+		l.cache.clear()
+		return errTaken
+	}
 	if err != nil && chat.KindOf(err) != chat.Fenced && chat.KindOf(err) != chat.ReadOnly {
 		err = l.resolveCommit(err)
 	}
@@ -293,7 +344,7 @@ func (l *lane) resolveCommit(err error) error {
 // position.
 func (l *lane) acquire() error {
 	at, err := l.db.Acquire(context.Background(), 0)
-	l.positionUnknown = err != nil
+	l.positionUnknown.Store(err != nil)
 	if err == nil {
 		l.at = at
 		l.committed.position.Store(at.N)

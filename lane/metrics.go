@@ -7,6 +7,7 @@ type metrics struct {
 	refused     prometheus.Counter
 	failed      prometheus.Counter
 	unpublished prometheus.Counter
+	repeats     prometheus.Counter
 	size        prometheus.Histogram
 	commit      prometheus.Histogram
 }
@@ -20,6 +21,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		refused:     counter("roomtide_lane_refused_total", "Changes refused because a lane was full or closed."),
 		failed:      counter("roomtide_lane_failed_total", "Changes that failed because storage did not work."),
 		unpublished: counter("roomtide_lane_unpublished_total", "Events the bus could not carry; clients resume."),
+		repeats:     counter("roomtide_lane_repeats_total", "Batches decided once more because the key of a message was there already."),
 		size: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "roomtide_lane_batch_changes", Help: "Changes in one commit.",
 			Buckets: []float64{1, 2, 4, 8, 16, 32, 64, 128, 256, 512},
@@ -30,7 +32,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.changes, m.refused, m.failed, m.unpublished, m.size, m.commit)
+		reg.MustRegister(m.changes, m.refused, m.failed, m.unpublished, m.repeats, m.size, m.commit)
 	}
 	return m
 }

@@ -11,7 +11,7 @@ import (
 func (b *batch) needSend(c *change.Send) {
 	b.needRoom(c.Room)
 	b.needMember(c.Room, c.User)
-	if c.Draft.Key != "" {
+	if c.Draft.Key != "" && b.askKeys {
 		b.needKey(c.Room, c.User, c.Draft.Key)
 	}
 }
@@ -28,18 +28,17 @@ func (b *batch) applySend(c *change.Send) (change.Reply, error) {
 			return change.Reply{Seq: m.Seq, Rev: m.Created, Time: m.Time, Repeated: true}, nil
 		}
 	}
+	if err == nil && !c.Server {
+		err = chat.CanPost(&r.Room, role)
+	}
+	if err == nil && c.Draft.ReplyTo > r.LastSeq {
+		err = chat.E(chat.Invalid, "reply_to names no message of this room")
+	}
 	if err != nil {
+		b.keyMatters = b.keyMatters || c.Draft.Key != ""
 		return change.Reply{}, err
 	}
 	author := b.member(c.Room, c.User)
-	if !c.Server {
-		if err := chat.CanPost(&r.Room, role); err != nil {
-			return change.Reply{}, err
-		}
-	}
-	if c.Draft.ReplyTo > r.LastSeq {
-		return change.Reply{}, chat.E(chat.Invalid, "reply_to names no message of this room")
-	}
 	r.LastSeq++
 	r.Active = b.now
 	m := &chat.Message{

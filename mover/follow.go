@@ -8,9 +8,10 @@ import (
 	"github.com/roomtide/roomtide/store"
 )
 
+const theLane store.LaneID = 0 // a shard has one
+
 const (
-	theLane    store.LaneID = 0  // a shard has one
-	readAtOnce              = 64 // entries
+	readAtOnce = 64 // entries
 	// saveEvery is how many positions are followed before the cursor is saved, and
 	// what was kept for the mover is deleted.
 	saveEvery = 256

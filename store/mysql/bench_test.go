@@ -167,3 +167,31 @@ func BenchmarkLatest(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkLoad looks up the keys of a batch of sends, which are new, as a lane does
+// before it commits them.
+func BenchmarkLoad(b *testing.B) {
+	s := open(b, sqldb.Options{Name: "shard", DSN: testdb.MariaDB(b)})
+	at, err := s.Acquire(ctx, 0)
+	must(b, err)
+	batch := newBenchBatch(50)
+	for range 100 {
+		must(b, s.Commit(ctx, 0, at, batch.next(500)))
+		at = at.Next()
+	}
+	for _, size := range []int{1, 16, 128, 512} {
+		b.Run(fmt.Sprintf("keys=%d", size), func(b *testing.B) {
+			var need store.Need
+			for i := range size {
+				need.Keys = append(need.Keys, store.MessageKey{Room: batch.rooms[i%50].ID, User: chat.UserID(fmt.Sprintf("user-%d", i%50)), Key: fmt.Sprint("new ", i)})
+			}
+			for b.Loop() {
+				st, err := s.Load(ctx, &need)
+				if err != nil || len(st.Keys) > 0 {
+					b.Fatal(st, err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*size), "us/key")
+		})
+	}
+}

@@ -127,24 +127,27 @@ func (c *commit) replace(t *sqldb.Table, n int, row func(args []any, i int) []an
 	}
 }
 
-// keysAtOnce is how many keys one condition has.
+// keysAtOnce is how many keys are looked up in one statement.
 const keysAtOnce = 200
 
-// byKeys adds statements that end in the condition that a row has one of n keys.
-func (c *commit) byKeys(text string, key []sqldb.Column, n int, values func(args []any, i int) []any, tail string) {
+// byKeys adds statements about the rows of a table t with n keys: before, the join of
+// the keys with the table, and after.
+func (c *commit) byKeys(before string, t *sqldb.Table, key []sqldb.Column, n int, values func(args []any, i int) []any, after string) {
 	for i := 0; i < n; {
 		last := min(n, i+keysAtOnce)
-		condition := sqldb.AnyOf(key, last-i)
-		var args []any
+		text := before + keyTable(key, last-i) + " STRAIGHT_JOIN {" + t.Name + "} t ON " + isKey("t.", key) + after
+		var args, one []any
 		for ; i < last; i++ {
-			args = values(args, i)
+			one = values(one[:0], i)
+			args = keyValues(args, one)
 		}
-		c.add(text+condition+tail, args...)
+		c.add(text, args...)
 	}
 }
 
+// delete deletes the rows with n keys.
 func (c *commit) delete(t *sqldb.Table, n int, values func(args []any, i int) []any) {
-	c.byKeys("DELETE FROM {"+t.Name+"} WHERE ", t.Columns[:t.Key], n, values, "")
+	c.byKeys("DELETE t FROM ", t, t.Columns[:t.Key], n, values, "")
 }
 
 // put writes the rows of everything but the outbox and what moves between shards.
@@ -167,11 +170,11 @@ func (c *commit) put(ch *store.Changes) {
 // update changes messages. Before that, the statement exist fails if one of them is
 // missing: its subquery has a second row then.
 func (c *commit) update(ms []chat.Message) {
-	const exist = "SET @roomtide = (SELECT 1 UNION ALL SELECT 1 FROM (SELECT count(*) n FROM {messages} WHERE "
+	const exist = "SET @roomtide = (SELECT 1 UNION ALL SELECT 1 FROM (SELECT count(*) n FROM "
 	key := sqldb.Messages.Columns[:sqldb.Messages.Key]
 	for i := 0; i < len(ms); i += keysAtOnce {
 		some := ms[i:min(len(ms), i+keysAtOnce)]
-		c.byKeys(exist, key, len(some), func(args []any, i int) []any {
+		c.byKeys(exist, &sqldb.Messages, key, len(some), func(args []any, i int) []any {
 			return append(args, int64(some[i].Room.Slot()), string(some[i].Room), int64(some[i].Seq))
 		}, fmt.Sprintf(") x WHERE x.n <> %d)", len(some)))
 	}

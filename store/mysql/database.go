@@ -44,7 +44,7 @@ func connect(o sqldb.Options) (*database, error) {
 		return nil, o.Invalid("the DSN cannot be used", err)
 	}
 	db := &database{o: o, name: c.DBName, connector: &connector{made, o.ConnectTimeout}}
-	db.d = &sqldb.Dialect{Prefix: o.Prefix, Replace: replace, Rules: rules}
+	db.d = &sqldb.Dialect{Prefix: o.Prefix, Replace: replace, Pick: pick, Rules: rules}
 	db.pool = sql.OpenDB(db.connector)
 	db.pool.SetMaxOpenConns(o.MaxConns)
 	db.pool.SetMaxIdleConns(o.MaxConns)

@@ -20,9 +20,9 @@ const (
 	countNew = ") v LEFT JOIN {reactions} r ON r.slot = v.slot AND r.room_id = v.room_id AND r.seq = v.seq AND r.emoji = v.emoji AND r.user_id = v.user_id " +
 		"WHERE r.slot IS NULL GROUP BY v.slot, v.room_id, v.seq, v.emoji ON DUPLICATE KEY UPDATE n = {reaction_counts}.n + VALUES(n)"
 
-	// countRemoved is followed by the condition of the rows, and countLess.
-	countRemoved = "UPDATE {reaction_counts} c JOIN (SELECT slot, room_id, seq, emoji, count(*) gone FROM {reactions} WHERE "
-	countLess    = " GROUP BY slot, room_id, seq, emoji) d ON d.slot = c.slot AND d.room_id = c.room_id AND d.seq = c.seq AND d.emoji = c.emoji SET c.n = c.n - d.gone"
+	// countRemoved is followed by the rows as a table t, and countLess.
+	countRemoved = "UPDATE {reaction_counts} c JOIN (SELECT t.slot, t.room_id, t.seq, t.emoji, count(*) gone FROM "
+	countLess    = " GROUP BY t.slot, t.room_id, t.seq, t.emoji) d ON d.slot = c.slot AND d.room_id = c.room_id AND d.seq = c.seq AND d.emoji = c.emoji SET c.n = c.n - d.gone"
 
 	ofEmoji = " FROM {reactions} WHERE slot = ? AND room_id = ? AND seq = ? AND emoji = ? ORDER BY ts, user_id LIMIT "
 )
@@ -31,6 +31,9 @@ const (
 var setFirst = "UPDATE {reaction_counts} SET first_ts = coalesce((SELECT ts" + ofEmoji + "1), 0), " +
 	"first_users = (SELECT coalesce(GROUP_CONCAT(x.user_id ORDER BY x.ts, x.user_id SEPARATOR '\n'), '') FROM (SELECT user_id, ts" + ofEmoji +
 	strconv.Itoa(chat.ReactionUsers) + ") x) WHERE slot = ? AND room_id = ? AND seq = ? AND emoji = ?"
+
+// counts is the table of counts, with its key.
+var counts = sqldb.Table{Name: "reaction_counts", Columns: sqldb.Reactions.Columns[:4], Key: 4}
 
 // emojiKey is the key of a row of {reaction_counts}.
 type emojiKey struct {
@@ -82,11 +85,11 @@ func (c *commit) unreactKeys(off []store.ReactionKey) {
 		return
 	}
 	values := func(args []any, i int) []any { return reactionValues(args, &off[i]) }
-	c.byKeys(countRemoved, sqldb.Reactions.Columns[:sqldb.Reactions.Key], len(off), values, countLess)
+	c.byKeys(countRemoved, &sqldb.Reactions, sqldb.Reactions.Columns[:sqldb.Reactions.Key], len(off), values, countLess)
 	c.delete(&sqldb.Reactions, len(off), values)
 	keys := distinct(len(off), func(i int) *store.ReactionKey { return &off[i] })
-	c.byKeys("DELETE FROM {reaction_counts} WHERE n <= 0 AND (", sqldb.Reactions.Columns[:4], len(keys),
-		func(args []any, i int) []any { return keys[i].values(args) }, ")")
+	c.byKeys("DELETE t FROM ", &counts, counts.Columns, len(keys),
+		func(args []any, i int) []any { return keys[i].values(args) }, " WHERE t.n <= 0")
 	c.setFirst(len(off), func(i int) *store.ReactionKey { return &off[i] })
 }
 
@@ -117,8 +120,8 @@ func (c *commit) unreact(refs []store.MessageRef) {
 		return append(args, int64(refs[i].Room.Slot()), string(refs[i].Room), int64(refs[i].Seq))
 	}
 	key := sqldb.Messages.Columns[:sqldb.Messages.Key]
-	c.byKeys("DELETE FROM {reactions} WHERE ", key, len(refs), values, "")
-	c.byKeys("DELETE FROM {reaction_counts} WHERE ", key, len(refs), values, "")
+	c.byKeys("DELETE t FROM ", &sqldb.Reactions, key, len(refs), values, "")
+	c.byKeys("DELETE t FROM ", &counts, key, len(refs), values, "")
 }
 
 // rules hold the first users beside a count to the reactions: the first of them, when

@@ -24,9 +24,8 @@ type Dialect struct {
 	// the values of the columns.
 	Replace func(key, columns []string) string
 
-	// Pick is the statement that reads columns of the rows with some keys, in any
-	// order, in the common form; nil: one condition for each key, with OR between
-	// them. keys has a value for each column of key.
+	// Pick is the statement that reads columns of the rows with several keys, in any
+	// order, in the common form. keys has a value for each column of key.
 	Pick func(columns, from string, key []Column, keys [][]any) (text string, args []any)
 
 	// Reacted are two columns of a row of {reaction_counts} c: the time of the first
@@ -112,14 +111,10 @@ func pick[K comparable](d *Dialect, columns, from string, key []Column, keys []K
 }
 
 func (d *Dialect) pickText(columns, from string, key []Column, keys [][]any) (string, []any) {
-	if d.Pick != nil {
+	if len(keys) > 1 {
 		return d.Pick(columns, from, key, keys)
 	}
-	args := make([]any, 0, len(keys)*len(key))
-	for _, k := range keys {
-		args = append(args, k...)
-	}
-	return "SELECT " + columns + " FROM " + from + " WHERE " + AnyOf(key, len(keys)), args
+	return "SELECT " + columns + " FROM " + from + " WHERE " + AnyOf(key, 1), keys[0]
 }
 
 // AnyOf is the condition that the columns have one of n keys, with placeholders for

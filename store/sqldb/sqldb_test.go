@@ -3,6 +3,7 @@ package sqldb
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -49,7 +50,10 @@ func TestPick(t *testing.T) {
 		ids = append(ids, chat.RoomID(fmt.Sprint("room ", i)), chat.RoomID(fmt.Sprint("room ", i)))
 	}
 	args := 0
-	qs := pick(&Dialect{}, "room_id", "{rooms}", roomKey, ids, roomArgs, func(s Scanner) (chat.RoomID, error) {
+	d := Dialect{Pick: func(columns, from string, key []Column, keys [][]any) (string, []any) {
+		return "SELECT " + columns + " FROM " + from + " WHERE " + AnyOf(key, len(keys)), slices.Concat(keys...)
+	}}
+	qs := pick(&d, "room_id", "{rooms}", roomKey, ids, roomArgs, func(s Scanner) (chat.RoomID, error) {
 		var id chat.RoomID
 		return id, s.Scan((*string)(&id))
 	})

@@ -6,6 +6,7 @@
 // a number, "before-ack:17": the 17th time that point is passed the process
 // sends itself SIGKILL. No deferred call runs and no buffer is flushed.
 //
-// The points are before-commit, after-commit, before-ack and after-ack in the lane,
+// The points are before-commit, after-commit, before-ack and after-ack in the lane, those
+// of package mover, which begin with "move-",
 // and import-committed in package transfer.
 package crashpoint

@@ -51,9 +51,11 @@ func TestMovingASite(t *testing.T) {
 	maria, pg := nameOf(t, dsns[0])+","+nameOf(t, dsns[1]), nameOf(t, dsns[2])
 	stop := site.open(n)
 	for _, step := range [][2]string{{files, maria}, {maria, pg}, {pg, files}} {
-		out := verb(t, "shards", "move", "--data-dir", dir, "--yes", "--from", step[0], "--to", step[1], "--keep", "1")
-		if !strings.Contains(out, "done") {
-			t.Fatal(out)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+		out, errs, err := program.Run(ctx, "shards", "move", "--data-dir", dir, "--yes", "--from", step[0], "--to", step[1], "--keep", "1")
+		cancel()
+		if err != nil || !strings.Contains(out, "done") {
+			t.Fatalf("%v\n%s%s", err, out, errs)
 		}
 		t.Logf("%d messages, after the move to %s", site.sent.Load(), step[1])
 	}

@@ -290,7 +290,7 @@ func (p *pair) compareReads(t *rapid.T) {
 		for after := range chat.Rev(3) {
 			a, err1 := p.moving.store.Room(room).Delta(ctx, room, after, 50, 0)
 			b, err2 := p.still.store.Room(room).Delta(ctx, room, after, 50, 0)
-			if chat.KindOf(err1) != chat.KindOf(err2) || !reflect.DeepEqual(a, b) {
+			if chat.KindOf(err1) != chat.KindOf(err2) || fmt.Sprintf("%+v", a) != fmt.Sprintf("%+v", b) { // no rows and nil are the same
 				t.Fatalf("delta: %v %v\n got %+v\nwant %+v", err1, err2, a, b)
 			}
 		}

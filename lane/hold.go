@@ -60,6 +60,8 @@ func (ls *Lanes) Release() {
 	}
 	to, released := h.from, false
 	h.locked(func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
 		if released = h.from.hold == h && !h.refused; !released {
 			return
 		}

@@ -284,13 +284,13 @@ func (p *pair) compareReads(t *rapid.T) {
 	for _, room := range p.rooms {
 		a, _, err1 := p.moving.store.Room(room).Messages(ctx, room, store.Page{Limit: 100})
 		b, _, err2 := p.still.store.Room(room).Messages(ctx, room, store.Page{Limit: 100})
-		if err := errors.Join(err1, err2); err != nil || !reflect.DeepEqual(a, b) {
+		if err := errors.Join(err1, err2); err != nil || len(a)+len(b) > 0 && !reflect.DeepEqual(a, b) {
 			t.Fatalf("messages: %v\n got %+v\nwant %+v", err, a, b)
 		}
 		for after := range chat.Rev(3) {
 			a, err1 := p.moving.store.Room(room).Delta(ctx, room, after, 50, 0)
 			b, err2 := p.still.store.Room(room).Delta(ctx, room, after, 50, 0)
-			if chat.KindOf(err1) != chat.KindOf(err2) || !reflect.DeepEqual(a, b) {
+			if chat.KindOf(err1) != chat.KindOf(err2) || fmt.Sprintf("%+v", a) != fmt.Sprintf("%+v", b) { // no rows and nil are the same
 				t.Fatalf("delta: %v %v\n got %+v\nwant %+v", err1, err2, a, b)
 			}
 		}

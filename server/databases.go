@@ -38,6 +38,7 @@ type databases struct {
 	control *config.Database           // nil: not configured
 	logs    map[string]*slog.Logger    // for each server
 
+	look       bool   // another node may use the databases: they stay as they are
 	deployment string // set by OpenControl
 }
 
@@ -82,7 +83,8 @@ func (d *databases) Names(first bool) []string {
 
 var _ store.Examiner = (*databases)(nil)
 
-// Examine is store.Examiner: that of the data directory if all is there.
+// Examine is store.Examiner: that of the data directory if all is there. Databases over a
+// network are looked at beside the node that uses them.
 func (d *databases) Examine(ctx context.Context) []store.Examined {
 	network := d.control != nil && d.control.Engine != config.SQLite
 	for i := range d.shards {
@@ -91,6 +93,7 @@ func (d *databases) Examine(ctx context.Context) []store.Examined {
 	if !network {
 		return d.dir.Examine(ctx)
 	}
+	d.look = true
 	return store.Examine(ctx, struct{ store.Opener }{d}) // by opening them
 }
 
@@ -198,10 +201,14 @@ func (d *databases) OpenShard(ctx context.Context, name string, create bool) (st
 }
 
 func (d *databases) options(db *config.Database) sqldb.Options {
-	return sqldb.Options{
+	o := sqldb.Options{
 		Name: db.Name, DSN: db.DSN, Prefix: db.Prefix, MaxConns: db.MaxConnections, ConnectTimeout: db.ConnectTimeout,
 		Node: d.cfg.Node, Deployment: d.deployment, RequireDurable: d.cfg.RequireDurable, Log: d.logs[db.Server()],
 	}
+	if d.look {
+		o.Node, o.Look = "", true
+	}
+	return o
 }
 
 // exists reports whether the data dir has the file.

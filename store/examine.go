@@ -19,8 +19,8 @@ type Examined struct {
 	Err     error  // why it cannot be read, nil if it can
 }
 
-// Examine tells how the databases are. An Opener that is no Examiner opens them, which
-// may bring their schema up to date; versions are not known then.
+// Examine tells how the databases are. An Opener that is no Examiner opens them; versions
+// are not known then.
 func Examine(ctx context.Context, o Opener) []Examined {
 	if e, ok := o.(Examiner); ok {
 		return e.Examine(ctx)

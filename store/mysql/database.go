@@ -29,6 +29,10 @@ type database struct {
 
 var _ sqldb.Engine = (*database)(nil)
 
+// tableBytes has what the server knows of its tables, which may be some minutes old.
+const tableBytes = `SELECT CAST(coalesce(sum(data_length + index_length), 0) AS SIGNED) FROM information_schema.tables
+	WHERE table_schema = database() AND table_name IN (names)`
+
 // connect makes the pool; no connection is opened yet.
 func connect(o sqldb.Options) (*database, error) {
 	o, err := o.WithDefaults()
@@ -44,7 +48,8 @@ func connect(o sqldb.Options) (*database, error) {
 		return nil, o.Invalid("the DSN cannot be used", err)
 	}
 	db := &database{o: o, name: c.DBName, connector: &connector{made, o.ConnectTimeout}}
-	db.d = &sqldb.Dialect{Prefix: o.Prefix, Replace: replace, Pick: pick, Rules: rules}
+	db.d = &sqldb.Dialect{Prefix: o.Prefix, Replace: replace, Pick: pick, Rules: rules,
+		Integer: "SIGNED", TableBytes: tableBytes}
 	db.pool = sql.OpenDB(db.connector)
 	db.pool.SetMaxOpenConns(o.MaxConns)
 	db.pool.SetMaxIdleConns(o.MaxConns)

@@ -36,6 +36,9 @@ func (db *database) prepare(ctx context.Context, schema string, create bool) ([]
 	if err := db.o.Judge(findings); err != nil {
 		return nil, err
 	}
+	if db.o.Look {
+		return findings, nil
+	}
 	if err := db.migrate(ctx, schema); err != nil {
 		return nil, db.explain(err)
 	}

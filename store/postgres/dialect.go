@@ -11,8 +11,12 @@ import (
 
 // newDialect is how statements are written for tables with the prefix.
 func newDialect(prefix string) *sqldb.Dialect {
-	return &sqldb.Dialect{Prefix: prefix, Numbered: true, RowValues: true, Lateral: true, Replace: replace, Pick: pick, Reacted: reacted}
+	return &sqldb.Dialect{Prefix: prefix, Numbered: true, RowValues: true, Lateral: true, Replace: replace, Pick: pick, Reacted: reacted,
+		Integer: "BIGINT", TableBytes: tableBytes}
 }
+
+const tableBytes = `SELECT CAST(coalesce(sum(pg_total_relation_size(c.oid)), 0) AS BIGINT) FROM pg_class c
+	WHERE c.relnamespace = current_schema()::regnamespace AND c.relname IN (names)`
 
 // reacted finds the first users that chose an emoji by the index reactions_order.
 var reacted = `(SELECT r.ts FROM {reactions} r

@@ -132,7 +132,9 @@ func openDatabase(ctx context.Context, o *sqldb.Options, schema string, create b
 	if err := o.Judge(found.findings); err != nil {
 		return nil, err
 	}
-	d.findings = found.findings
+	if d.findings = found.findings; o.Look {
+		return d, nil
+	}
 	if err := migrate(ctx, o, d, schema); err != nil {
 		return nil, err
 	}

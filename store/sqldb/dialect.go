@@ -28,6 +28,13 @@ type Dialect struct {
 	// order, in the common form. keys has a value for each column of key.
 	Pick func(columns, from string, key []Column, keys [][]any) (text string, args []any)
 
+	// Integer is the type of CAST for an integer of 64 bits.
+	Integer string
+
+	// TableBytes is the statement that tells how many bytes the tables take with (names)
+	// in the current schema.
+	TableBytes string
+
 	// Reacted are two columns of a row of {reaction_counts} c: the time of the first
 	// reaction, and the first chat.ReactionUsers users in their order, with a line end
 	// between them; empty: first_ts and first_users of the row.

@@ -55,7 +55,7 @@ func (o *Options) Judge(findings []Finding) error {
 // the shard open; without rooms it may then get another name. The table {meta} has
 // names and values.
 func (o *Options) Belong(ctx context.Context, db Engine, claimed bool) error {
-	if o.Deployment == "" {
+	if o.Deployment == "" || o.Look {
 		return nil
 	}
 	id, err := o.stamp(ctx, db, "deployment", o.Deployment)

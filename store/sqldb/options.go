@@ -29,6 +29,10 @@ type Options struct {
 	// RequireDurable makes settings that can lose what was acknowledged an error.
 	RequireDurable bool
 
+	// Look opens a database that another node may use: nothing is claimed, stamped or
+	// brought up to date.
+	Look bool
+
 	Log *slog.Logger // nil: none
 }
 

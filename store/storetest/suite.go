@@ -75,6 +75,7 @@ func Run(t *testing.T, h Harness) {
 		{"Drop", checkDrop},
 		{"DropAndPut", checkDropAndPut},
 		{"RaiseRevs", checkRaiseRevs},
+		{"Size", checkSize},
 	}
 	for _, c := range checks {
 		t.Run(c.name, func(t *testing.T) { c.run(t, h.open(t)) })

@@ -25,9 +25,11 @@ func (maria) initialise(s *server) error {
 	if err != nil {
 		return err
 	}
-	err = s.run(exec.Command(program, "--no-defaults", "--datadir="+s.dataPath(), "--skip-test-db",
-		"--auth-root-authentication-method=normal", "--innodb-flush-method=nosync"))
-	if err != nil {
+	cmd := exec.Command(program, "--no-defaults", "--datadir="+s.dataPath(), "--skip-test-db",
+		"--auth-root-authentication-method=normal", "--innodb-flush-method=nosync")
+	// A server that starts deletes the temporary tables it finds, also those of another.
+	cmd.Env = append(os.Environ(), "TMPDIR="+s.dir.path)
+	if err = s.run(cmd); err != nil {
 		return err
 	}
 	// The users that are there have no password.

@@ -81,7 +81,7 @@ func TestExportAndImport(t *testing.T) {
 	want := map[*client.Client][]any{ann: seenBy(t, ann, "room1"), bob: seenBy(t, bob, "room1")}
 
 	file := filepath.Join(t.TempDir(), "chat.jsonl")
-	fails(t, 1, "another server", "export", "--all", "--out", file, "--data-dir", from)
+	fails(t, 1, "in use by another roomtide", "export", "--all", "--out", file, "--data-dir", from)
 	if code := n.Terminate(10 * time.Second); code != 0 {
 		t.Fatalf("the node ended with %d", code)
 	}
@@ -98,9 +98,9 @@ func TestExportAndImport(t *testing.T) {
 	fails(t, 1, "there is no room", "export", "--room", "absent", "--data-dir", from)
 
 	// The new node has one shard.
-	n = program.Start(t, to, other, "ROOMTIDE_SHARDS=1")
+	n = program.Start(t, to, other, "ROOMTIDE_SQLITE_SHARDS=1")
 	n.Ready()
-	fails(t, 1, "another server", "import", file, "--data-dir", to)
+	fails(t, 1, "in use by another roomtide", "import", file, "--data-dir", to)
 	if code := n.Terminate(10 * time.Second); code != 0 {
 		t.Fatalf("the node ended with %d", code)
 	}

@@ -273,8 +273,12 @@ export class Room {
     const after = this.messages.filter((m) => m.seq > seq && m.user !== me && !m.deleted).length;
     const all = seq >= this.seq || (!this.later && (!this.more || this.first <= seq + 1));
     if (all) this.unread = seq >= this.seq ? 0 : after;
-    else if (unread !== undefined) this.unread = unread;
-    else this.unread = Math.max(after, Math.min(this.unread - (seq - before), this.seq - seq));
+    else {
+      // At least what was unread before without what is read now: the server may have counted
+      // before messages that have come meanwhile.
+      const least = Math.min(this.unread - (seq - before), this.seq - seq);
+      this.unread = Math.max(unread ?? 0, after, least);
+    }
     if (all || unread !== undefined) this.unreadMore = !all && !!unread_more;
   }
 

@@ -1,6 +1,7 @@
 package engineio_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,8 +27,8 @@ func TestBodyOfManyPackets(t *testing.T) {
 			w.expect("close: transport error")
 
 			c = w.open(version)
-			c.post(c.join(append(many, packet, packet)...)).want(t, 413, "") // all together are
-			c.post("").want(t, 400, badRequest)                              // the session went on until here
+			c.post(c.join(slices.Concat(many, []string{packet, packet})...)).want(t, 413, "") // all together are
+			c.post("").want(t, 400, badRequest)                                               // the session went on until here
 			w.expect("close: parse error")
 		})
 	}

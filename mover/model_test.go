@@ -307,7 +307,7 @@ func TestModel(t *testing.T) {
 		p.end(t)
 	})
 	t.Logf("%d moves were done, %d aborted, in %d runs", p.moved, p.aborted, p.run)
-	if p.moved < p.run/2 || p.aborted == 0 {
+	if p.moved < p.run/4 || p.aborted == 0 { // about half of the runs move something
 		t.Errorf("too little was moved (%d) or aborted (%d)", p.moved, p.aborted)
 	}
 }

@@ -167,8 +167,14 @@ func TestPutOutWhileJoining(t *testing.T) {
 		driver.next.Store(&out)
 		join := `{"type":"join","id":2,"room":"` + string(room) + `"}`
 		bob.say(join)
-		bob.want("type", "member", "user", "bob", "role", role.String())
-		bob.want("type", "error", "id", 2, "code", code)
+		for range 2 { // the event and the answer, in any order
+			switch f := bob.hear(); {
+			case f["type"] == "member" && f["user"] == "bob" && f["role"] == role.String():
+			case f["type"] == "error" && f["id"] == 2.0 && f["code"] == code:
+			default:
+				t.Errorf("%s: heard %v", role, f)
+			}
+		}
 		if bob.conn.Subscribed(room) {
 			t.Errorf("%s: the connection is subscribed", role)
 		}

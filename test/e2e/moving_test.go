@@ -105,8 +105,10 @@ func (s *site) open(n *testprocess.Node) (stop func()) {
 	done := make(chan struct{})
 	var writing, reading sync.WaitGroup
 	var last sync.Map
-	for i, room := range s.rooms {
+	for _, room := range s.rooms {
 		s.said[room] = map[chat.Seq]string{}
+	}
+	for i, room := range s.rooms {
 		w, r := user(s.t, n, fmt.Sprint("writer ", i)), user(s.t, n, fmt.Sprint("reader ", i))
 		join(s.t, w, room)
 		join(s.t, r, room)

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -55,6 +56,14 @@ type Leases interface {
 	Nodes(ctx context.Context, now int64) ([]string, error)
 }
 
+// Info is a node, as others see it.
+type Info struct {
+	Name  string   `json:"name"`
+	This  bool     `json:"this,omitempty"` // the one that was asked
+	Alive bool     `json:"alive"`
+	Lanes []string `json:"lanes"` // names of the shards whose lanes it owns
+}
+
 // Config is how a Node is made.
 type Config struct {
 	Name   string // see CheckName
@@ -74,6 +83,8 @@ type Node struct {
 	stop     context.CancelFunc
 
 	renewing sync.WaitGroup
+
+	alive atomic.Int64 // nodes, when last seen; 0: not seen yet
 
 	// Owned by run.
 	failing bool // the last renewal failed
@@ -116,6 +127,14 @@ func (n *Node) Nodes(ctx context.Context) ([]string, error) {
 	return n.cfg.Leases.Nodes(ctx, n.cfg.Now().UnixMilli())
 }
 
+// Alive is how many nodes were alive at the last renewal, this one included.
+func (n *Node) Alive() int { return max(1, int(n.alive.Load())) }
+
+// Leave ends the lease at once, for other nodes to know. It comes behind Close.
+func (n *Node) Leave(ctx context.Context) error {
+	return n.cfg.Leases.Renew(ctx, n.cfg.Name, n.cfg.Now().UnixMilli()-1)
+}
+
 // Close ends the renewing and returns when it has ended. The lease runs out by
 // itself. Close may be called again.
 func (n *Node) Close() {
@@ -153,4 +172,17 @@ func (n *Node) renew(ctx context.Context, limit time.Duration) {
 		n.cfg.Log.Info("this node's lease is renewed again", "node", n.cfg.Name)
 	}
 	n.failing = err != nil
+	if err == nil {
+		n.count(ctx)
+	}
+}
+
+// count notes how many nodes are alive.
+func (n *Node) count(ctx context.Context) {
+	nodes, err := n.Nodes(ctx)
+	if err != nil {
+		n.cfg.Log.Debug("cannot see which nodes are alive", "err", err)
+		return
+	}
+	n.alive.Store(int64(len(nodes)))
 }

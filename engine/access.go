@@ -15,7 +15,8 @@ import (
 const accessKept = 64 << 10
 
 // access is what is kept of users for authentication, as this node remembers it. It
-// is right as long as this node makes every change of it.
+// is right as long as this node makes every change of it, or hears of those that other
+// nodes make (Engine.ForgetUser).
 type access struct {
 	reads *limit.Limiter // bounds reads of the store, when thousands come back at once
 
@@ -84,7 +85,9 @@ func (e *Engine) Claim(user chat.UserID) {
 		if err != nil {
 			e.cfg.Log.Debug("an id will be claimed later", "user", user, "err", err)
 			e.access.forget(user)
+			return
 		}
+		e.cfg.UserChanged(user)
 	})
 }
 
@@ -100,5 +103,15 @@ func (e *Engine) EndTokens(ctx context.Context, user chat.UserID) (notBefore int
 	if _, err := e.cfg.Lanes.Do(ctx, &change.Access{User: user, NotBefore: notBefore, Claim: true}); err != nil {
 		return 0, err
 	}
+	defer e.cfg.UserChanged(user)
 	return e.access.raise(chat.Access{User: user, NotBefore: notBefore, Claimed: true}).NotBefore, nil
+}
+
+// ForgetUser has the store asked for the user again: another node has changed what is
+// kept of them. It returns whether the user was known to be the application's.
+func (e *Engine) ForgetUser(user chat.UserID) (claimed bool) {
+	a, _ := e.access.get(user)
+	e.access.forget(user)
+	e.profiles.forget(user)
+	return a.Claimed
 }

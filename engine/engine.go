@@ -76,6 +76,11 @@ type Config struct {
 	Lookups *limit.Limiter
 	Claimed func(chat.UserID)
 
+	// UserChanged is called when this node has changed what is kept of a user (profile,
+	// access), for other nodes to forget what they remember (ForgetUser). It does not
+	// block. nil: nothing is done.
+	UserChanged func(chat.UserID)
+
 	// UsersMakeRooms lets users make a room by joining it; otherwise only the
 	// host's back end makes rooms.
 	UsersMakeRooms bool
@@ -114,6 +119,9 @@ func New(cfg Config) *Engine {
 	}
 	if cfg.Claimed == nil {
 		cfg.Claimed = func(chat.UserID) {}
+	}
+	if cfg.UserChanged == nil {
+		cfg.UserChanged = func(chat.UserID) {}
 	}
 	return &Engine{
 		cfg: cfg, rates: newRates(cfg.Rates, cfg.Now, cfg.Registerer),

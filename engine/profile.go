@@ -54,6 +54,12 @@ func (p *profiles) set(user chat.UserID, v profile) {
 	}
 }
 
+func (p *profiles) forget(user chat.UserID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.byUser.Delete(user)
+}
+
 func (p *profiles) get(user chat.UserID, now time.Time) (profile, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -117,6 +123,7 @@ func (e *Engine) Greet(ctx context.Context, user chat.UserID, c Claims) (name, a
 		return said.name, said.avatar
 	}
 	e.profiles.put(&r.User, e.cfg.Now())
+	e.cfg.UserChanged(user)
 	return r.User.Name, r.User.Avatar
 }
 

@@ -47,9 +47,8 @@ type lane struct {
 	cfg     *Config
 	log     *slog.Logger
 	metrics *metrics
-	woken   chan struct{} // cap 1: something waits, or closed is set
+	woken   chan struct{} // cap 1: something waits, or closed or leaving is set
 	putting chan struct{} // holds one token while rows that move wait or are written
-	ended   chan struct{} // closed when run returns
 
 	// Safe for any goroutine.
 	writeErr  atomic.Pointer[error]         // why writing does not work, nil if it does
@@ -57,6 +56,7 @@ type lane struct {
 	committed committed
 	// Set by run: it acquires before the next batch, which the probe makes at the latest.
 	positionUnknown atomic.Bool
+	leaving         atomic.Bool // run hands on what waits, and ends
 
 	mu sync.Mutex
 
@@ -64,18 +64,22 @@ type lane struct {
 	waiting []item
 	bytes   int // of what waits
 	closed  bool
-	hold    *hold // changes of some slots wait there; nil at most times
+	away    bool          // another node owns the lane, or none
+	handing bool          // run hands on what waits, and ends
+	ended   chan struct{} // closed when run returns; nil before the first begin
+	hold    *hold         // changes of some slots wait there; nil at most times
 
 	// Owned by run.
 	at           store.Position
 	fenced       bool // another process owns the lane
+	quiet        bool // nothing was published since the last tick
 	askKeysUntil time.Time
 	cache        *cache
 	spare        []item // the slice that waiting is swapped with
 }
 
-func newLane(shard int, db store.Writer, at store.Position, cfg *Config, m *metrics) *lane {
-	l := &lane{
+func newLane(shard int, db store.Writer, cfg *Config, m *metrics) *lane {
+	return &lane{
 		shard:   shard,
 		db:      db,
 		cfg:     cfg,
@@ -83,23 +87,47 @@ func newLane(shard int, db store.Writer, at store.Position, cfg *Config, m *metr
 		metrics: m,
 		woken:   make(chan struct{}, 1),
 		putting: make(chan struct{}, 1),
-		ended:   make(chan struct{}),
-		at:      at,
+		away:    true,
 		cache:   newCache(),
 	}
-	l.committed.position.Store(at.N)
-	return l
 }
 
-// submit hands a change to the lane, or to the hold of its slots. It reports false,
-// and nothing was done, if the slots belong to another lane by now, or if some of them
-// are held and others are not. A change without slots concerns the whole shard.
-func (l *lane) submit(it item, slots slotsOf) bool {
+// begin starts the lane from where it was acquired. It has ended, or never begun.
+func (l *lane) begin(at store.Position) {
+	l.at, l.fenced, l.askKeysUntil = at, false, time.Time{}
+	l.cache.clear()
+	l.committed.position.Store(at.N)
+	l.positionUnknown.Store(false)
+	l.leaving.Store(false)
+	l.writeErr.Store(nil)
+	ended := make(chan struct{})
+	l.mu.Lock()
+	l.away, l.handing, l.ended = false, false, ended
+	l.mu.Unlock()
+	go l.run(ended)
+}
+
+// verdict is what submit did with a change.
+type verdict int
+
+const (
+	taken     verdict = iota // it has its outcome, or will have
+	astray                   // nothing: its slots belong to another lane by now, or some are held and others are not
+	elsewhere                // nothing: this node does not own the lane
+)
+
+// submit hands a change to the lane, or to the hold of its slots. A change without
+// slots concerns the whole shard.
+func (l *lane) submit(it item, slots slotsOf) verdict {
 	l.mu.Lock()
 	held, here := l.place(slots)
 	if !here {
 		l.mu.Unlock()
-		return false
+		return astray
+	}
+	if l.away && !l.closed && !held {
+		l.mu.Unlock()
+		return elsewhere
 	}
 	var err *chat.Error
 	switch {
@@ -119,12 +147,19 @@ func (l *lane) submit(it item, slots slotsOf) bool {
 	if err != nil {
 		l.metrics.refused.Inc()
 		it.done(change.Reply{}, err)
-		return true
+		return taken
 	}
 	if !held {
 		l.wake()
 	}
-	return true
+	return taken
+}
+
+// submitHere is submit for what only the owner of the lane does.
+func (l *lane) submitHere(it item, slots slotsOf) {
+	if l.submit(it, slots) != taken {
+		it.done(change.Reply{}, &chat.Error{Kind: chat.Unavailable, Op: "lane.submit", Text: "another node owns the shard", RetryAfter: 1000})
+	}
 }
 
 // full reports whether so much waits that an item of the size has no space.
@@ -173,12 +208,17 @@ func (l *lane) take() (items []item, end bool) {
 	return items, l.closed && len(items) == 0
 }
 
-// run is the goroutine of the lane. It ends behind close.
-func (l *lane) run() {
-	defer close(l.ended)
+// run is the goroutine of the lane. It ends behind close, or when the lane is another
+// node's.
+func (l *lane) run(ended chan struct{}) {
+	defer close(ended)
 	probe := time.NewTicker(probeEvery)
 	defer probe.Stop()
 	for {
+		if l.lost() {
+			l.handOn()
+			return
+		}
 		items, end := l.take()
 		if end {
 			return
@@ -196,6 +236,7 @@ func (l *lane) run() {
 			if l.writeErr.Load() != nil && !l.fenced {
 				l.work([]item{{change: &change.Nop{}, done: func(change.Reply, error) {}}})
 			}
+			l.sayPosition()
 		}
 	}
 }
@@ -216,6 +257,10 @@ func (l *lane) work(items []item) {
 	}
 	before := l.at.N
 	b, outcomes, err := l.decideAndCommit(ctx, items)
+	if l.fenced && l.cfg.Cluster != nil { // nothing was written
+		l.putBack(items)
+		return
+	}
 	if err != nil {
 		l.fail(items, err)
 		return
@@ -326,14 +371,15 @@ func (l *lane) commit(ctx context.Context, ch *store.Changes, asked bool) error 
 }
 
 // resolveCommit finds out whether a commit that ended in err has happened: the
-// stored position says so. It returns nil if it has.
+// stored position says so, if nobody else has acquired the lane meanwhile. It returns
+// nil if it has.
 func (l *lane) resolveCommit(err error) error {
-	before := l.at.N
+	before, epoch := l.at.N, l.at.Epoch
 	if acquireErr := l.acquire(); acquireErr != nil {
 		l.log.Error("the position of the lane is unknown", "err", acquireErr)
 		return err
 	}
-	if l.at.N == before+1 {
+	if l.at.N == before+1 && l.at.Epoch == epoch+1 {
 		l.at.N = before // commit moves it on
 		return nil
 	}
@@ -356,6 +402,10 @@ func (l *lane) acquire() error {
 func (l *lane) writeFailed(err error) {
 	if chat.KindOf(err) == chat.Fenced && !l.fenced {
 		l.fenced = true
+		if l.cfg.Cluster != nil {
+			l.log.Info("another node has taken over this shard", "err", err)
+			return
+		}
 		l.log.Error("another process has taken over this shard", "err", err)
 		l.cfg.OnFenced(l.shard)
 	}
@@ -376,6 +426,7 @@ func (l *lane) fail(items []item, err error) {
 // publish tells the bus what was committed behind position before: the events of
 // all rooms, or that there are none, so that receivers see no hole.
 func (l *lane) publish(b *batch, before int64) {
+	l.quiet = false
 	out := &bus.Batch{Lane: bus.Lane(l.shard), After: before, Position: l.at.N}
 	events := 0
 	for _, r := range b.touched {

@@ -45,8 +45,11 @@ type Config struct {
 	// AfterBatch runs when the acks and events of a batch are all handed on, for
 	// acks that wait for it (hub.Kick).
 	AfterBatch func()
-	// OnFenced runs once for each lane that another process has taken over.
+	// OnFenced runs once for each lane that another process has taken over, without
+	// Cluster.
 	OnFenced func(shard int)
+	// Cluster is set if several nodes share the lanes.
+	Cluster *Cluster
 
 	Limits     chat.Limits
 	MaxBatch   int // changes in one commit; default 512
@@ -82,39 +85,52 @@ func (c *Config) fill() {
 	if c.Limits == (chat.Limits{}) {
 		c.Limits = chat.DefaultLimits()
 	}
+	if c.Cluster != nil {
+		c.Cluster.fill()
+	}
 }
 
 // Lanes are the lanes of all shards of this process. Safe for concurrent use.
 type Lanes struct {
 	// Set once.
-	store *store.Store
-	lanes []*lane // by shard
+	cfg     *Config
+	store   *store.Store
+	lanes   []*lane  // by shard
+	tenures *tenures // nil without Config.Cluster
 
 	hold atomic.Pointer[hold] // as in the two lanes that it concerns, nil at most times
 }
 
-// Open takes ownership of the lane of every shard and starts them all. Close ends
-// them. It fails if the Store is not settled. Lanes whose slots move, as the records in
-// the control database say, note what they write from the first commit on.
+// Open takes ownership of the lane of every shard and starts them all; with
+// Config.Cluster it begins to ask for them. Close ends them. It fails if the Store is
+// not settled. Lanes whose slots move, as the records in the control database say, note
+// what they write from the first commit on.
 func Open(ctx context.Context, cfg Config) (*Lanes, error) {
 	cfg.fill()
 	if err := cfg.Store.Settled(); err != nil {
 		return nil, err
 	}
-	ls := &Lanes{store: cfg.Store}
+	ls := &Lanes{cfg: &cfg, store: cfg.Store}
 	m := newMetrics(cfg.Registerer)
 	for i, d := range cfg.Store.Shards() {
-		at, err := d.Acquire(ctx, 0)
-		if err != nil {
+		ls.lanes = append(ls.lanes, newLane(i, d, &cfg, m))
+	}
+	if cfg.Cluster != nil {
+		ls.tenures = openTenures(ls)
+		return ls, nil
+	}
+	at := make([]store.Position, len(ls.lanes))
+	for i, l := range ls.lanes {
+		var err error
+		if at[i], err = l.db.Acquire(ctx, 0); err != nil {
 			return nil, err
 		}
-		ls.lanes = append(ls.lanes, newLane(i, d, at, &cfg, m))
 	}
-	if err := ls.noteMoves(ctx); err != nil {
+	if err := ls.noteMoves(ctx, ls.lanes...); err != nil {
 		return nil, err
 	}
-	for _, l := range ls.lanes {
-		go l.run()
+	for i, l := range ls.lanes {
+		l.begin(at[i])
 	}
 	return ls, nil
 }
@@ -125,17 +141,26 @@ func Open(ctx context.Context, cfg Config) (*Lanes, error) {
 func (ls *Lanes) Submit(c change.Change, done change.Done) {
 	it := item{change: c, done: done, size: c.Size()}
 	slot := c.Slot()
-	for !ls.lanes[ls.store.ShardOf(slot)].submit(it, slotsOf{one: true, slot: slot}) {
+	for {
+		shard := ls.store.ShardOf(slot)
+		switch ls.lanes[shard].submit(it, slotsOf{one: true, slot: slot}) {
+		case taken:
+			return
+		case elsewhere:
+			ls.cfg.Cluster.Forward(shard, c, done)
+			return
+		}
 	}
 }
 
-// SubmitTo is Submit for a change that concerns a whole shard.
+// SubmitTo is Submit for a change that concerns a whole shard. Cursors are the owner's
+// alone to save: another node is refused with Unavailable.
 func (ls *Lanes) SubmitTo(shard int, c change.Change, done change.Done) {
 	if online, ok := c.(*change.Online); ok {
 		ls.submitOnline(shard, online, done)
 		return
 	}
-	ls.lanes[shard].submit(item{change: c, done: done, size: c.Size()}, slotsOf{})
+	ls.lanes[shard].submitHere(item{change: c, done: done, size: c.Size()}, slotsOf{})
 }
 
 // Do is Submit and wait. If ctx ends first, the error is Unavailable and the
@@ -176,7 +201,8 @@ func (ls *Lanes) Close() {
 	for _, l := range ls.lanes {
 		l.close()
 	}
+	ls.tenures.close()
 	for _, l := range ls.lanes {
-		<-l.ended
+		l.wait()
 	}
 }

@@ -8,6 +8,7 @@ type metrics struct {
 	failed      prometheus.Counter
 	unpublished prometheus.Counter
 	repeats     prometheus.Counter
+	tenures     prometheus.Counter
 	size        prometheus.Histogram
 	commit      prometheus.Histogram
 }
@@ -22,6 +23,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		failed:      counter("roomtide_lane_failed_total", "Changes that failed because storage did not work."),
 		unpublished: counter("roomtide_lane_unpublished_total", "Events the bus could not carry; clients resume."),
 		repeats:     counter("roomtide_lane_repeats_total", "Batches decided once more because the key of a message was there already."),
+		tenures:     counter("roomtide_lane_tenures_total", "Lanes that this node of a cluster has taken over."),
 		size: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "roomtide_lane_batch_changes", Help: "Changes in one commit.",
 			Buckets: []float64{1, 2, 4, 8, 16, 32, 64, 128, 256, 512},
@@ -32,7 +34,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.changes, m.refused, m.failed, m.unpublished, m.repeats, m.size, m.commit)
+		reg.MustRegister(m.changes, m.refused, m.failed, m.unpublished, m.repeats, m.tenures, m.size, m.commit)
 	}
 	return m
 }

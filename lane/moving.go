@@ -56,7 +56,7 @@ func (ls *Lanes) PutRows(ctx context.Context, shard int, drop []store.RowKey, pu
 	done := make(chan error, 1)
 	it := item{change: &change.Nop{}, size: size, step: &step{drop: drop, put: put}}
 	it.done = func(_ change.Reply, err error) { <-l.putting; done <- err }
-	l.submit(it, slotsOf{})
+	l.submitHere(it, slotsOf{})
 	return wait(ctx, op, done)
 }
 
@@ -71,7 +71,7 @@ func (ls *Lanes) Barrier(ctx context.Context, shard int, forget *store.SlotSet) 
 			done <- err
 		}
 	}
-	ls.lanes[shard].submit(it, slotsOf{})
+	ls.lanes[shard].submitHere(it, slotsOf{})
 	return wait(ctx, "lane.barrier", done)
 }
 
@@ -96,8 +96,8 @@ func (ls *Lanes) Note(ctx context.Context, shard int, slots *store.SlotSet) erro
 	return ls.Barrier(ctx, shard, nil)
 }
 
-// noteMoves is Note before the lanes run, by the records of moves.
-func (ls *Lanes) noteMoves(ctx context.Context) error {
+// noteMoves is Note before the lanes begin, by the records of moves.
+func (ls *Lanes) noteMoves(ctx context.Context, lanes ...*lane) error {
 	moves, err := ls.store.Moves(ctx)
 	if err != nil {
 		return err
@@ -106,9 +106,9 @@ func (ls *Lanes) noteMoves(ctx context.Context) error {
 		if !m.Phase.Follows() {
 			continue
 		}
-		for i, s := range ls.store.Shards() {
-			if s.Name() == m.From {
-				ls.lanes[i].moving.Store(&m.Slots)
+		for _, l := range lanes {
+			if ls.store.Shards()[l.shard].Name() == m.From {
+				l.moving.Store(&m.Slots)
 			}
 		}
 	}

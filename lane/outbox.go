@@ -2,6 +2,7 @@ package lane
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -17,6 +18,9 @@ import (
 // now on. The lane does not wait: a signal that does not fit into c is dropped, so
 // that c, with room for one, says that there was a commit since it was last read.
 func (ls *Lanes) Notify(shard int, c chan<- struct{}) { ls.lanes[shard].committed.add(c) }
+
+// Forget undoes Notify.
+func (ls *Lanes) Forget(shard int, c chan<- struct{}) { ls.lanes[shard].committed.remove(c) }
 
 // Position returns how far the shard's lane has committed: an entry at or before
 // it is there to read.
@@ -63,6 +67,12 @@ func (c *committed) add(listener chan<- struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.listeners = append(c.listeners, listener)
+}
+
+func (c *committed) remove(listener chan<- struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.listeners = slices.DeleteFunc(c.listeners, func(l chan<- struct{}) bool { return l == listener })
 }
 
 // signal tells every listener that there is an entry to read.

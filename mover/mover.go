@@ -32,6 +32,7 @@ package mover
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -81,6 +82,7 @@ type Config struct {
 	HoldFor   time.Duration // for how long changes may be held back; default 1 s
 	Grace     time.Duration // from the flip to the deletion: longer than a question takes; default 35 s
 	Retry     time.Duration // the first pause after a failure; default 250 ms. It grows up to a hundred times that
+	Shared    bool          // other nodes may own the lanes: nothing is moved
 	Now       func() time.Time
 
 	Log        *slog.Logger
@@ -143,12 +145,17 @@ type interrupt struct {
 }
 
 // Open reads the records and goes on with what is left to do. The lanes note what they
-// write in slots that move since they were opened. Close ends it.
+// write in slots that move since they were opened. Close ends it. Conflict if something
+// is left to do and the lanes are shared.
 func Open(ctx context.Context, cfg Config) (*Mover, error) {
 	cfg.fill()
 	moves, err := cfg.Store.Moves(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if cfg.Shared && slices.ContainsFunc(moves, func(mv *store.Move) bool { return !mv.Phase.Over() }) {
+		return nil, &chat.Error{Kind: chat.Conflict, Op: "mover.open",
+			Text: "slots are moving, which one node alone does: start it without nats.url until \"roomtide shards status\" says that the move is over"}
 	}
 	m := &Mover{
 		cfg: cfg, log: cfg.Log, moves: moves, metrics: newMetrics(cfg.Registerer),

@@ -21,6 +21,9 @@ type Order struct {
 // Start records the moves that an order makes: one for each source and target, which
 // are done one after the other. Invalid, NotFound; Conflict while another is going on.
 func (m *Mover) Start(ctx context.Context, o Order) ([]Status, error) {
+	if m.cfg.Shared {
+		return nil, chat.E(chat.Conflict, "slots are moved by one node alone: stop the other nodes, and start this one without nats.url until the move is over")
+	}
 	m.ordering.Lock()
 	defer m.ordering.Unlock()
 	m.mu.Lock()

@@ -20,21 +20,21 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 }
 
 // watch registers the lag of every worker.
-func (m *metrics) watch(workers []*worker) {
+func (m *metrics) watch(o *Outbox) {
 	if m.reg != nil {
-		m.reg.MustRegister(lags(workers))
+		m.reg.MustRegister(lags{o})
 	}
 }
 
 // lags collects the lag of each worker when it is asked for.
-type lags []*worker
+type lags struct{ outbox *Outbox }
 
 var lagDesc = prometheus.NewDesc("roomtide_outbox_lag", "Commits of a lane that the consumer has not worked on yet.", labels, nil)
 
 func (lags) Describe(c chan<- *prometheus.Desc) { c <- lagDesc }
 
-func (ws lags) Collect(c chan<- prometheus.Metric) {
-	for _, w := range ws {
+func (l lags) Collect(c chan<- prometheus.Metric) {
+	l.outbox.each(func(w *worker) {
 		c <- prometheus.MustNewConstMetric(lagDesc, prometheus.GaugeValue, float64(w.lag()), w.Name, w.reader.Name())
-	}
+	})
 }

@@ -24,6 +24,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -57,6 +58,7 @@ type Consumer struct {
 // Lanes is what the outbox needs of lane.Lanes, where the methods are specified.
 type Lanes interface {
 	Notify(shard int, c chan<- struct{})
+	Forget(shard int, c chan<- struct{})
 	Position(shard int) int64
 	SaveCursors(ctx context.Context, shard int, cursors ...store.Cursor) error
 	Flush(ctx context.Context)
@@ -68,6 +70,7 @@ type Config struct {
 	Lanes     Lanes
 	Consumers []Consumer
 	Apart     []string // names of cursors that are moved elsewhere, and not by this package
+	Stopped   bool     // Open starts nothing: Start does, for the lanes that this node owns
 
 	MinBackoff time.Duration // the first pause after an error; default 250 ms
 	MaxBackoff time.Duration // the longest; default one minute
@@ -99,11 +102,24 @@ func (c *Config) fill() error {
 type Outbox struct {
 	// Set once.
 	cfg     Config
-	workers []*worker
+	metrics *metrics
 	ctx     context.Context // ends when consumers have to give up
 	giveUp  context.CancelFunc
+	stop    sync.Once
 
-	stopping chan struct{} // closed by Close: workers do what is there, and end
+	mu sync.Mutex
+
+	// Guarded by mu.
+	shards map[int]*crew // those that are started
+	closed bool
+}
+
+// crew is the workers of one shard.
+type crew struct {
+	workers  []*worker
+	ctx      context.Context // ends when the workers have to give up
+	giveUp   context.CancelFunc
+	stopping chan struct{} // closed by stop: workers do what is there, and end
 	stop     sync.Once
 	working  sync.WaitGroup
 }
@@ -114,35 +130,92 @@ func Open(ctx context.Context, cfg Config) (*Outbox, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
-	o := &Outbox{cfg: cfg, stopping: make(chan struct{})}
+	o := &Outbox{cfg: cfg, metrics: newMetrics(cfg.Registerer), shards: map[int]*crew{}}
 	o.ctx, o.giveUp = context.WithCancel(context.Background())
-	m := newMetrics(cfg.Registerer)
+	o.metrics.watch(o)
+	if cfg.Stopped {
+		return o, nil
+	}
 	for shard := range cfg.Store.Shards() {
-		if err := o.register(ctx, shard, m); err != nil {
-			o.giveUp()
+		if err := o.Start(ctx, shard); err != nil {
+			o.halt()
 			return nil, err
 		}
 	}
-	m.watch(o.workers)
-	for _, w := range o.workers {
-		cfg.Lanes.Notify(w.shard, w.wake)
-		o.working.Go(func() { w.run(o.ctx, o.stopping) })
-	}
 	return o, nil
+}
+
+// Start registers the consumers in a shard whose lane this node owns, and starts them.
+// A shard that is started stays as it is. Calls for one shard do not overlap.
+func (o *Outbox) Start(ctx context.Context, shard int) error {
+	o.mu.Lock()
+	started := o.closed || o.shards[shard] != nil
+	o.mu.Unlock()
+	if started {
+		return nil
+	}
+	c := &crew{stopping: make(chan struct{})}
+	if err := o.register(ctx, shard, c); err != nil {
+		return err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed {
+		return nil
+	}
+	c.ctx, c.giveUp = context.WithCancel(o.ctx)
+	o.shards[shard] = c
+	for _, w := range c.workers {
+		o.cfg.Lanes.Notify(w.shard, w.wake)
+		c.working.Go(func() { w.run(c.ctx, c.stopping) })
+	}
+	return nil
+}
+
+// Stop ends the consumers of a shard whose lane this node does not own any more. They go
+// on where the lane is owned, from the cursors that were saved.
+func (o *Outbox) Stop(shard int) {
+	o.mu.Lock()
+	c := o.shards[shard]
+	delete(o.shards, shard)
+	o.mu.Unlock()
+	if c == nil {
+		return
+	}
+	c.giveUp()
+	c.end()
+	for _, w := range c.workers {
+		o.cfg.Lanes.Forget(shard, w.wake)
+	}
+}
+
+// end has the workers end, and returns when they have. It may be called again.
+func (c *crew) end() {
+	c.stop.Do(func() { close(c.stopping) })
+	c.working.Wait()
+	c.giveUp()
+}
+
+// halt ends everything without another attempt.
+func (o *Outbox) halt() {
+	o.giveUp()
+	for shard := range o.cfg.Store.Shards() {
+		o.Stop(shard)
+	}
 }
 
 // register makes the workers of a shard. Cursors of new consumers are written
 // before any worker runs, and all in one commit: each commit of a cursor trims what
 // all cursors have passed, and must not miss one.
-func (o *Outbox) register(ctx context.Context, shard int, m *metrics) error {
+func (o *Outbox) register(ctx context.Context, shard int, c *crew) error {
 	reader := &o.cfg.Store.Shards()[shard].Reader
 	cursors, err := reader.Cursors(ctx, theLane)
 	if err != nil {
 		return err
 	}
 	stored := make(map[string]int64, len(cursors))
-	for _, c := range cursors {
-		stored[c.Consumer] = c.Position
+	for _, cursor := range cursors {
+		stored[cursor.Consumer] = cursor.Position
 	}
 	var fresh []store.Cursor
 	for _, k := range o.cfg.Consumers {
@@ -154,7 +227,7 @@ func (o *Outbox) register(ctx context.Context, shard int, m *metrics) error {
 			}
 			fresh = append(fresh, store.Cursor{Consumer: k.Name, Position: at})
 		}
-		o.workers = append(o.workers, newWorker(o, k, shard, reader, at, m))
+		c.workers = append(c.workers, newWorker(o, k, shard, reader, at, o.metrics))
 	}
 	for name, at := range stored {
 		if slices.Contains(o.cfg.Apart, name) {
@@ -173,12 +246,25 @@ func (o *Outbox) register(ctx context.Context, shard int, m *metrics) error {
 // to work on.
 func (o *Outbox) Lag(shard int) int64 {
 	lag := int64(0)
-	for _, w := range o.workers {
-		if w.shard == shard {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if c := o.shards[shard]; c != nil {
+		for _, w := range c.workers {
 			lag = max(lag, w.lag())
 		}
 	}
 	return lag
+}
+
+// each calls f with every worker.
+func (o *Outbox) each(f func(*worker)) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, c := range o.shards {
+		for _, w := range c.workers {
+			f(w)
+		}
+	}
 }
 
 // Drop forgets a consumer that is not registered any more: its cursors are deleted,
@@ -200,15 +286,25 @@ func (o *Outbox) Drop(ctx context.Context, consumer string) error {
 // Close lets the consumers work on everything that was submitted to the lanes
 // before, as far as ctx allows, saves their cursors, and returns when all
 // goroutines have ended. It comes before Lanes.Close, and may be called again.
-func (o *Outbox) Close(ctx context.Context) {
-	o.stop.Do(func() {
-		if ctx.Err() != nil {
-			o.giveUp()
-		}
-		defer context.AfterFunc(ctx, o.giveUp)()
-		o.cfg.Lanes.Flush(ctx)
-		close(o.stopping)
-		o.working.Wait()
+func (o *Outbox) Close(ctx context.Context) { o.stop.Do(func() { o.close(ctx) }) }
+
+func (o *Outbox) close(ctx context.Context) {
+	o.mu.Lock()
+	o.closed = true
+	crews := slices.Collect(maps.Values(o.shards))
+	o.mu.Unlock()
+	if ctx.Err() != nil {
 		o.giveUp()
-	})
+	}
+	defer context.AfterFunc(ctx, o.giveUp)()
+	if len(crews) > 0 {
+		o.cfg.Lanes.Flush(ctx)
+	}
+	for _, c := range crews {
+		c.stop.Do(func() { close(c.stopping) })
+	}
+	for _, c := range crews {
+		c.end()
+	}
+	o.giveUp()
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"github.com/roomtide/roomtide/chat"
 )
@@ -66,6 +67,16 @@ type Writer interface {
 	// Acquire to find out. Changes of a row that does not exist are an error. Each rev
 	// of a room belongs to one change, and Created grows with Seq: Delta rests on both.
 	Commit(ctx context.Context, lane LaneID, at Position, ch *Changes) error
+
+	// Lease makes node the holder of the lane's lease for life from now, by the clock of
+	// the database, if it is the holder, whether or not the lease has run out, or if the
+	// lease has run out. Of several nodes that try at once one succeeds. It returns the
+	// lease as it is then. An empty node only looks. It waits for no commit, and changes
+	// neither position nor epoch.
+	Lease(ctx context.Context, lane LaneID, node string, life time.Duration) (Lease, error)
+
+	// Unlease ends the lease now if node is its holder.
+	Unlease(ctx context.Context, lane LaneID, node string) error
 }
 
 // RoomReader answers questions about one room. Each answer is one consistent

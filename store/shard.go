@@ -20,6 +20,16 @@ func (s *Shard) Acquire(ctx context.Context, lane LaneID) (Position, error) {
 	return ask(ctx, &s.Reader, "acquire", func(ctx context.Context) (Position, error) { return s.driver.Acquire(ctx, lane) })
 }
 
+// Lease is Writer.Lease.
+func (s *Shard) Lease(ctx context.Context, lane LaneID, node string, life time.Duration) (Lease, error) {
+	return ask(ctx, &s.Reader, "lease", func(ctx context.Context) (Lease, error) { return s.driver.Lease(ctx, lane, node, life) })
+}
+
+// Unlease is Writer.Unlease.
+func (s *Shard) Unlease(ctx context.Context, lane LaneID, node string) error {
+	return s.do(ctx, "unlease", func(ctx context.Context) error { return s.driver.Unlease(ctx, lane, node) })
+}
+
 // Load is Writer.Load.
 func (s *Shard) Load(ctx context.Context, need *Need) (*State, error) {
 	return ask(ctx, &s.Reader, "load", func(ctx context.Context) (*State, error) { return s.driver.Load(ctx, need) })

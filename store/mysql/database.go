@@ -49,7 +49,7 @@ func connect(o sqldb.Options) (*database, error) {
 	}
 	db := &database{o: o, name: c.DBName, connector: &connector{made, o.ConnectTimeout}}
 	db.d = &sqldb.Dialect{Prefix: o.Prefix, Replace: replace, Pick: pick, Rules: rules,
-		Integer: "SIGNED", TableBytes: tableBytes}
+		Integer: "SIGNED", Now: "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000", TableBytes: tableBytes}
 	db.pool = sql.OpenDB(db.connector)
 	db.pool.SetMaxOpenConns(o.MaxConns)
 	db.pool.SetMaxIdleConns(o.MaxConns)

@@ -63,7 +63,12 @@ func (s *Shard) open(ctx context.Context, create bool) (err error) {
 		return err
 	}
 	s.Reader = sqldb.NewReader(s.db.o.Name, s.db, s.w)
-	claimed := s.db.o.Node != ""
+	claimed := s.db.o.Node != "" && !s.db.o.Shared
+	if s.db.o.Shared {
+		if err := s.db.unclaimed(ctx); err != nil {
+			return err
+		}
+	}
 	if claimed {
 		s.w.claim = &claim{o: &s.db.o, name: lockName(s.db, "shard")}
 		if err := s.w.inTurn(ctx, func(conn) error { return nil }); err != nil {
@@ -71,6 +76,9 @@ func (s *Shard) open(ctx context.Context, create bool) (err error) {
 		}
 	}
 	if err := s.db.o.Belong(ctx, s.db, claimed); err != nil || !claimed {
+		return err
+	}
+	if err := s.db.o.Alone(ctx, s.db); err != nil {
 		return err
 	}
 	err = sqldb.Note(ctx, s.db, "node", s.db.o.Node)

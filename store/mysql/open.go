@@ -184,6 +184,19 @@ func (cl *claim) take(ctx context.Context, w *writer) error {
 	return nil
 }
 
+// unclaimed is the error of Claimed if a node has the shard for itself.
+func (db *database) unclaimed(ctx context.Context) error {
+	var used int64
+	err := db.Ask(ctx, sqldb.Question{
+		Text: "SELECT coalesce(IS_USED_LOCK(?), 0)", Args: []any{lockName(db, "shard")},
+		Row: func(s sqldb.Scanner) error { return s.Scan(&used) },
+	})
+	if err == nil && used != 0 {
+		err = db.o.Claimed(ctx, db)
+	}
+	return err
+}
+
 // checkTables has the server look at the structure of the tables.
 func (db *database) checkTables(ctx context.Context) (found []string, err error) {
 	var tables []string

@@ -142,10 +142,10 @@ func TestTogether(t *testing.T) {
 	for range cap(errs) {
 		must(t, <-errs)
 	}
-	var steps int
-	must(t, admin(t, o.DSN).QueryRowContext(ctx, "SELECT count(*) FROM roomtide_shard_version WHERE version_id > 0").Scan(&steps))
-	if steps != 1 {
-		t.Errorf("the schema was made %d times", steps)
+	var steps, known int
+	must(t, admin(t, o.DSN).QueryRowContext(ctx, "SELECT count(*), max(version_id) FROM roomtide_shard_version WHERE version_id > 0").Scan(&steps, &known))
+	if steps != known || known == 0 {
+		t.Errorf("%d steps of a schema that has %d", steps, known)
 	}
 }
 

@@ -12,7 +12,8 @@ import (
 )
 
 // claim keeps other nodes from opening the shard while this one has it: a lock of the
-// session that is the lane's connection. It is a courtesy; a second owner is kept from
+// session that is the lane's connection, which nodes that use the shard together share.
+// It is a courtesy; a second owner is kept from
 // writing by the epoch in each commit.
 type claim struct {
 	// Set once.
@@ -55,19 +56,23 @@ func (c *claim) connected(ctx context.Context, conn *pgx.Conn) error {
 	taken := c.taken
 	c.mu.Unlock()
 	var err error
+	together := ""
+	if c.o.Shared {
+		together = "_shared"
+	}
 	if taken {
 		var locked bool
-		err = conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", c.id).Scan(&locked)
+		err = conn.QueryRow(ctx, "SELECT pg_try_advisory_lock"+together+"($1)", c.id).Scan(&locked)
 		if err == nil && !locked {
 			return c.compare(ctx)
 		}
 	} else {
-		_, err = conn.Exec(ctx, fmt.Sprintf("BEGIN; SET LOCAL lock_timeout = %d; SELECT pg_advisory_lock(%d); COMMIT", claimWait.Milliseconds(), c.id))
+		_, err = conn.Exec(ctx, fmt.Sprintf("BEGIN; SET LOCAL lock_timeout = %d; SELECT pg_advisory_lock%s(%d); COMMIT", claimWait.Milliseconds(), together, c.id))
 		if sqlState(err) == lockNotAvailable {
 			return c.o.Claimed(ctx, c.reads)
 		}
 	}
-	if err != nil {
+	if err != nil || c.o.Shared {
 		return err
 	}
 	_, err = conn.Exec(ctx, c.reads.sql(noteNode), c.o.Node)

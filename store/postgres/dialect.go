@@ -12,7 +12,7 @@ import (
 // newDialect is how statements are written for tables with the prefix.
 func newDialect(prefix string) *sqldb.Dialect {
 	return &sqldb.Dialect{Prefix: prefix, Numbered: true, RowValues: true, Lateral: true, Replace: replace, Pick: pick, Reacted: reacted,
-		Integer: "BIGINT", TableBytes: tableBytes}
+		Integer: "BIGINT", Now: "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)", TableBytes: tableBytes}
 }
 
 const tableBytes = `SELECT CAST(coalesce(sum(pg_total_relation_size(c.oid)), 0) AS BIGINT) FROM pg_class c

@@ -65,7 +65,7 @@ func Open(ctx context.Context, o sqldb.Options, create bool) (_ *Shard, err erro
 	if err := s.claim.take(ctx, s.lane); err != nil {
 		return nil, err
 	}
-	if err := o.Belong(ctx, s.reads, !s.claim.none); err != nil {
+	if err := o.Belong(ctx, s.reads, !s.claim.none && !o.Shared); err != nil {
 		return nil, err
 	}
 	s.Reader = sqldb.NewReader(o.Name, s.reads, s.lane)

@@ -31,6 +31,9 @@ type Dialect struct {
 	// Integer is the type of CAST for an integer of 64 bits.
 	Integer string
 
+	// Now is the time of the database in Unix milliseconds, whatever its time zone.
+	Now string
+
 	// TableBytes is the statement that tells how many bytes the tables take with (names)
 	// in the current schema.
 	TableBytes string

@@ -109,6 +109,16 @@ func Note(ctx context.Context, db Engine, name, value string) error {
 	return db.Exec(ctx, Statement{Text: db.Dialect().Put(&meta), Args: []any{name, value}})
 }
 
+// Alone is an error if nodes that share the shard use it now, as their leases say.
+func (o *Options) Alone(ctx context.Context, db Engine) error {
+	holder, err := LeasedTo(ctx, db, o.Node)
+	if err != nil || holder == "" {
+		return err
+	}
+	return &chat.Error{Kind: chat.Unavailable, Op: "sqldb.open", Subject: o.Name,
+		Text: fmt.Sprintf("the tables with the prefix %s are in use by node %s, which shares them with other nodes: set nats.url to be one of them", o.Prefix, holder)}
+}
+
 // Claimed is the error for a database that another node has claimed, whose name is in
 // {meta} under "node".
 func (o *Options) Claimed(ctx context.Context, db Engine) error {
@@ -118,7 +128,10 @@ func (o *Options) Claimed(ctx context.Context, db Engine) error {
 	} else {
 		by = "node " + by
 	}
-	if by == "node "+o.Node {
+	if o.Shared {
+		by += ", which uses them alone: nodes that work together all have the setting nats.url"
+	}
+	if by == "node "+o.Node && !o.Shared {
 		by += ", which is this one: the shard is listed twice, under two addresses, or another process of the node still runs"
 	}
 	return &chat.Error{Kind: chat.Unavailable, Op: "sqldb.open", Subject: o.Name,

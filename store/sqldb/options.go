@@ -29,6 +29,10 @@ type Options struct {
 	// RequireDurable makes settings that can lose what was acknowledged an error.
 	RequireDurable bool
 
+	// Shared says that Node is one of several which use the database together: it is
+	// not claimed, and not opened where a node uses it alone.
+	Shared bool
+
 	// Look opens a database that another node may use: nothing is claimed, stamped or
 	// brought up to date.
 	Look bool

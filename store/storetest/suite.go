@@ -36,6 +36,7 @@ func Run(t *testing.T, h Harness) {
 		{"Fencing", checkFencing},
 		{"OnePositionOneCommit", checkRace},
 		{"LanesAreApart", checkLanes},
+		{"Leases", checkLeases},
 		{"Atomic", checkAtomic},
 		{"Load", checkLoad},
 		{"LoadKeys", checkKeys},

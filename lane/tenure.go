@@ -1,0 +1,404 @@
+package lane
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/roomtide/roomtide/bus"
+	"github.com/roomtide/roomtide/change"
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/store"
+)
+
+const (
+	defaultLife = 3 * time.Second
+	renewals    = 3 // of a lease in its life
+	attempts    = 6 // at another's lease in its life
+)
+
+// Cluster is how the lanes of a node are owned where several nodes share them.
+// Decision 25 has the reasons.
+type Cluster struct {
+	Node string // holds the leases; see cluster.CheckName
+
+	// Forward hands a change on to the node that owns the lane, whichever it is, and
+	// keeps the order of the changes of a lane. It does not block.
+	Forward func(shard int, c change.Change, done change.Done)
+	// Owned runs when this node has become the owner of a lane, and is repeated until
+	// it succeeds; and when it is the owner no more, before anybody else can be by the
+	// lease. One call at a time for a shard.
+	Owned func(shard int, owned bool) error
+	// Left runs when this node has given up a lane for others to take.
+	Left func(shard int)
+	// Nodes is how many nodes are alive, this one included. It does not block.
+	Nodes func() int
+
+	Life time.Duration // of a lease; 0: 3 s
+}
+
+func (c *Cluster) fill() {
+	if c.Life <= 0 {
+		c.Life = defaultLife
+	}
+	if c.Nodes == nil {
+		c.Nodes = func() int { return 1 }
+	}
+	if c.Left == nil {
+		c.Left = func(int) {}
+	}
+}
+
+// tenures take, renew and give up the leases of all lanes.
+type tenures struct {
+	// Set once.
+	all  []*tenure
+	stop context.CancelFunc
+	work sync.WaitGroup
+
+	held atomic.Int64 // leases that this node has, or is asking for
+}
+
+// tenure has a goroutine that asks for the lease of one lane, and owns the lane while
+// it has it.
+type tenure struct {
+	// Set once.
+	*lane
+	lanes *Lanes
+	all   *tenures
+	db    *store.Shard
+	again chan struct{} // cap 1: the lease may be free
+
+	// Owned by run.
+	counted bool      // in tenures.held
+	running bool      // the lane has begun, and its end was not seen
+	told    bool      // Cluster.Owned has succeeded
+	renewed time.Time // when the last successful renewal was sent
+}
+
+func openTenures(ls *Lanes) *tenures {
+	ctx, stop := context.WithCancel(context.Background())
+	ts := &tenures{stop: stop}
+	for i, l := range ls.lanes {
+		t := &tenure{lane: l, lanes: ls, all: ts, db: ls.store.Shards()[i], again: make(chan struct{}, 1)}
+		ts.all = append(ts.all, t)
+	}
+	for _, t := range ts.all {
+		ts.work.Go(func() { t.run(ctx) })
+	}
+	return ts
+}
+
+// close gives up all lanes: what waits in them is handed on. It may be called again, and
+// for nil.
+func (ts *tenures) close() {
+	if ts == nil {
+		return
+	}
+	ts.stop()
+	ts.work.Wait()
+}
+
+// Leave gives up all lanes of a node in a cluster, so that others serve them at once,
+// and returns when that is done. Changes are handed on until Close.
+func (ls *Lanes) Leave() { ls.tenures.close() }
+
+// Try asks for the lease of a lane at once, which another node has given up.
+func (ls *Lanes) Try(shard int) {
+	if ls.tenures == nil || shard < 0 || shard >= len(ls.lanes) {
+		return
+	}
+	select {
+	case ls.tenures.all[shard].again <- struct{}{}:
+	default:
+	}
+}
+
+// Owns reports whether this node owns the lane of the shard.
+func (ls *Lanes) Owns(shard int) bool {
+	l := ls.lanes[shard]
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.away && !l.handing
+}
+
+// Offer submits a change that another node has handed on to the owner of a lane. owned
+// is false if that is not this node, here if the slot of the change is not of the lane
+// by this node's map. If one of them is false nothing was or will be done.
+func (ls *Lanes) Offer(shard int, c change.Change, done change.Done) (owned, here bool) {
+	if shard < 0 || shard >= len(ls.lanes) || !ls.Owns(shard) {
+		return false, true
+	}
+	if online, ok := c.(*change.Online); ok {
+		ls.submitOnline(shard, online, done)
+		return true, true
+	}
+	it := item{change: c, done: done, size: c.Size()}
+	switch ls.lanes[shard].submit(it, slotsOf{one: true, slot: c.Slot()}) {
+	case elsewhere:
+		return false, true
+	case astray:
+		return true, false
+	}
+	return true, true
+}
+
+func (t *tenure) run(ctx context.Context) {
+	for {
+		every := t.life() / attempts
+		if t.running {
+			every = t.life() / renewals
+		}
+		t.step(ctx)
+		timer := time.NewTimer(every)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			t.giveUp()
+			return
+		case <-timer.C:
+		case <-t.again:
+		case <-t.end():
+		}
+		timer.Stop()
+		t.seeEnd()
+	}
+}
+
+func (t *tenure) life() time.Duration { return t.cfg.Cluster.Life }
+
+// end is closed when the lane has ended by itself; nil while it does not run.
+func (t *tenure) end() <-chan struct{} {
+	if !t.running {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.lane.ended
+}
+
+// seeEnd notes that the lane has ended by itself: it was fenced, or its database went
+// away.
+func (t *tenure) seeEnd() {
+	select {
+	case <-t.end():
+		t.over()
+	default:
+	}
+}
+
+// over tells that the lane does not run here any more.
+func (t *tenure) over() {
+	t.running, t.told = false, false
+	t.count(false)
+	if err := t.cfg.Cluster.Owned(t.shard, false); err != nil {
+		t.log.Warn("leaving a lane", "err", err)
+	}
+}
+
+// step renews the lease, or tries to get it, and acts on what came of it.
+func (t *tenure) step(ctx context.Context) {
+	sent := time.Now()
+	lease, err := t.ask(ctx)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return
+	case err != nil:
+		if t.running && sent.Sub(t.renewed) > t.life() {
+			t.log.Warn("the lease of a lane could not be renewed in time", "err", err)
+			t.drop()
+		}
+		t.count(t.running)
+		return
+	case lease.Holder != t.cfg.Cluster.Node || lease.Left <= 0:
+		if t.running {
+			t.log.Info("another node has the lease of this lane", "holder", lease.Holder)
+			t.drop()
+		}
+		t.count(false)
+		return
+	}
+	t.renewed = sent
+	t.count(true)
+	switch {
+	case !t.running:
+		t.start(ctx)
+	case t.tooMany():
+		t.log.Info("a lane is left to another node, which has fewer")
+		t.drop()
+		t.unlease()
+		return
+	}
+	if t.running && !t.told {
+		if err := t.cfg.Cluster.Owned(t.shard, true); err != nil {
+			t.log.Warn("other nodes do not know yet that this one owns the lane", "err", err)
+			return
+		}
+		t.told = true
+	}
+}
+
+// ask asks for the lease if this node should have it, and otherwise looks at it: beyond
+// its share a node takes a lane that nobody has taken for some time.
+func (t *tenure) ask(ctx context.Context) (store.Lease, error) {
+	ctx, cancel := context.WithTimeout(ctx, t.life()/renewals)
+	defer cancel()
+	node := t.cfg.Cluster.Node
+	if t.running || t.reserve() {
+		return t.db.Lease(ctx, 0, node, t.life())
+	}
+	lease, err := t.db.Lease(ctx, 0, "", t.life())
+	if err != nil || lease.Left > -t.life()/attempts {
+		return lease, err
+	}
+	return t.db.Lease(ctx, 0, node, t.life())
+}
+
+// share is how many lanes each node has if they are spread evenly.
+func (t *tenure) share() int64 {
+	nodes := max(1, t.cfg.Cluster.Nodes())
+	return int64((len(t.all.all) + nodes - 1) / nodes)
+}
+
+// reserve counts the lane as held if this node has fewer than its share.
+func (t *tenure) reserve() bool {
+	for !t.counted {
+		n := t.all.held.Load()
+		if n >= t.share() {
+			return false
+		}
+		t.counted = t.all.held.CompareAndSwap(n, n+1)
+	}
+	return true
+}
+
+// tooMany reports whether this lane is one too many for this node, and then counts it as
+// held no more.
+func (t *tenure) tooMany() bool {
+	n := t.all.held.Load()
+	if n <= t.share() || !t.all.held.CompareAndSwap(n, n-1) {
+		return false
+	}
+	t.counted = false
+	return true
+}
+
+// count counts the lane as held, or not.
+func (t *tenure) count(held bool) {
+	if held == t.counted {
+		return
+	}
+	t.counted = held
+	if held {
+		t.all.held.Add(1)
+	} else {
+		t.all.held.Add(-1)
+	}
+}
+
+// start acquires the lane and begins to decide and commit its changes.
+func (t *tenure) start(ctx context.Context) {
+	if err := t.lanes.noteMoves(ctx, t.lane); err != nil {
+		t.log.Warn("cannot take over a lane", "err", err)
+		return
+	}
+	at, err := t.db.Acquire(ctx, 0)
+	if err != nil {
+		t.log.Warn("cannot take over a lane", "err", err)
+		return
+	}
+	t.begin(at)
+	t.running = true
+	t.metrics.tenures.Inc()
+	t.log.Info("this node has taken over a lane", "position", at.N)
+}
+
+// drop ends the lane on this node; what waits is handed on.
+func (t *tenure) drop() {
+	t.leaving.Store(true)
+	t.wake()
+	t.lane.wait()
+	t.over()
+}
+
+// unlease gives the lease back, for others to take at once.
+func (t *tenure) unlease() {
+	ctx, cancel := context.WithTimeout(context.Background(), t.life()/renewals)
+	defer cancel()
+	if err := t.db.Unlease(ctx, 0, t.cfg.Cluster.Node); err != nil {
+		t.log.Warn("a lease was not given back, and runs out", "err", err)
+		return
+	}
+	t.cfg.Cluster.Left(t.shard)
+}
+
+// giveUp ends the tenure for good.
+func (t *tenure) giveUp() {
+	t.seeEnd()
+	if t.running {
+		t.drop()
+	}
+	t.unlease()
+}
+
+// lost reports whether run has to end because the lane is another node's, or may be.
+// Without a cluster a lane stays, and tells why it does not work.
+func (l *lane) lost() bool {
+	return l.cfg.Cluster != nil && (l.fenced || l.leaving.Load() || l.positionUnknown.Load())
+}
+
+// handOn forwards what waits, in its order, and then has submit forward by itself.
+func (l *lane) handOn() {
+	for {
+		l.mu.Lock()
+		l.handing = true
+		items := l.waiting
+		l.waiting, l.bytes = nil, 0
+		if len(items) == 0 {
+			l.away = true
+			l.mu.Unlock()
+			return
+		}
+		l.mu.Unlock()
+		for _, it := range items {
+			if it.step != nil || it.change.Kind() == change.KindCursors || it.change.Kind() == change.KindNop {
+				it.done(change.Reply{}, &chat.Error{Kind: chat.Unavailable, Op: "lane.hand_on", Text: "another node owns the shard", RetryAfter: 1000})
+				continue
+			}
+			l.cfg.Cluster.Forward(l.shard, it.change, it.done)
+		}
+	}
+}
+
+// putBack puts changes of which nothing was written before those that wait.
+func (l *lane) putBack(items []item) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.waiting = append(append([]item(nil), items...), l.waiting...)
+}
+
+// wait returns when run has ended.
+func (l *lane) wait() {
+	l.mu.Lock()
+	ended := l.ended
+	l.mu.Unlock()
+	if ended != nil {
+		<-ended
+	}
+}
+
+// sayPosition repeats where an idle lane of a cluster stands, so that other nodes see
+// what they have missed also while nothing happens.
+func (l *lane) sayPosition() {
+	if l.cfg.Cluster == nil || l.lost() {
+		return
+	}
+	if !l.quiet { // something was published a moment ago
+		l.quiet = true
+		return
+	}
+	if err := l.cfg.Publish(&bus.Batch{Lane: bus.Lane(l.shard), After: l.at.N, Position: l.at.N}); err != nil {
+		l.log.Debug("the position of an idle lane did not reach every node", "err", err)
+	}
+}

@@ -31,6 +31,7 @@ type item struct {
 	done   change.Done
 	size   int
 	step   *step // what it does beside the change; nil for most
+	other  bool  // another node has handed it on, and hears of Fenced
 }
 
 // outcome is what came of a change.

@@ -125,7 +125,8 @@ func (ls *Lanes) Owns(shard int) bool {
 
 // Offer submits a change that another node has handed on to the owner of a lane. owned
 // is false if that is not this node, here if the slot of the change is not of the lane
-// by this node's map. If one of them is false nothing was or will be done.
+// by this node's map. If one of them is false nothing was or will be done. Otherwise done
+// gets the outcome, or Fenced if the lane has become another node's before anything was done.
 func (ls *Lanes) Offer(shard int, c change.Change, done change.Done) (owned, here bool) {
 	if shard < 0 || shard >= len(ls.lanes) || !ls.Owns(shard) {
 		return false, true
@@ -134,7 +135,7 @@ func (ls *Lanes) Offer(shard int, c change.Change, done change.Done) (owned, her
 		ls.submitOnline(shard, online, done)
 		return true, true
 	}
-	it := item{change: c, done: done, size: c.Size()}
+	it := item{change: c, done: done, size: c.Size(), other: true}
 	switch ls.lanes[shard].submit(it, slotsOf{one: true, slot: c.Slot()}) {
 	case elsewhere:
 		return false, true
@@ -362,6 +363,10 @@ func (l *lane) handOn() {
 		}
 		l.mu.Unlock()
 		for _, it := range items {
+			if it.other {
+				it.done(change.Reply{}, &chat.Error{Kind: chat.Fenced, Op: "lane.hand_on", Text: "another node owns the shard"})
+				continue
+			}
 			if it.step != nil || it.change.Kind() == change.KindCursors || it.change.Kind() == change.KindNop {
 				it.done(change.Reply{}, &chat.Error{Kind: chat.Unavailable, Op: "lane.hand_on", Text: "another node owns the shard", RetryAfter: 1000})
 				continue

@@ -122,7 +122,13 @@ func (s *several) others(name string) (others []*lane.Lanes) {
 func (s *several) forward(shard int, c change.Change, done change.Done) {
 	s.mu.Lock()
 	s.wait[shard] = append(s.wait[shard], func(ls *lane.Lanes) bool {
-		owned, here := ls.Offer(shard, c, done)
+		owned, here := ls.Offer(shard, c, func(r change.Reply, err error) {
+			if chat.KindOf(err) == chat.Fenced { // another node has it by now
+				s.forward(shard, c, done)
+				return
+			}
+			done(r, err)
+		})
 		return owned && here
 	})
 	s.mu.Unlock()

@@ -102,7 +102,7 @@ type Lanes struct {
 }
 
 // Open takes ownership of the lane of every shard and starts them all; with
-// Config.Cluster it begins to ask for them. Close ends them. It fails if the Store is
+// Config.Cluster it owns none until Begin. Close ends them. It fails if the Store is
 // not settled. Lanes whose slots move, as the records in the control database say, note
 // what they write from the first commit on.
 func Open(ctx context.Context, cfg Config) (*Lanes, error) {

@@ -54,6 +54,7 @@ func (c *Cluster) fill() {
 type tenures struct {
 	// Set once.
 	all  []*tenure
+	ctx  context.Context // ends with close
 	stop context.CancelFunc
 	work sync.WaitGroup
 
@@ -79,15 +80,20 @@ type tenure struct {
 
 func openTenures(ls *Lanes) *tenures {
 	ctx, stop := context.WithCancel(context.Background())
-	ts := &tenures{stop: stop}
+	ts := &tenures{ctx: ctx, stop: stop}
 	for i, l := range ls.lanes {
 		t := &tenure{lane: l, lanes: ls, all: ts, db: ls.store.Shards()[i], again: make(chan struct{}, 1)}
 		ts.all = append(ts.all, t)
 	}
-	for _, t := range ts.all {
-		ts.work.Go(func() { t.run(ctx) })
-	}
 	return ts
+}
+
+// Begin has a node in a cluster ask for lanes. It comes when everything is there that
+// Config.Cluster calls, once.
+func (ls *Lanes) Begin() {
+	for _, t := range ls.tenures.all {
+		ls.tenures.work.Go(func() { t.run(ls.tenures.ctx) })
+	}
 }
 
 // close gives up all lanes: what waits in them is handed on. It may be called again, and

@@ -91,6 +91,7 @@ func (s *several) start(name string) *lane.Lanes {
 	s.mu.Lock()
 	s.nodes[name] = ls
 	s.mu.Unlock()
+	ls.Begin()
 	return ls
 }
 

@@ -181,9 +181,18 @@ func (s Setting) name() string { return strings.TrimPrefix(s.Key, s.Table()+".")
 
 // masked is toml without secrets.
 func (s Setting) masked() string {
+	if texts, ok := s.value.Interface().([]string); ok && s.mask != "" {
+		shown := make([]string, len(texts))
+		for i, text := range texts {
+			shown[i] = Mask(text)
+		}
+		return list(shown)
+	}
 	switch text, ok := s.value.Interface().(string); {
 	case s.mask == "" || !ok || text == "":
 		return s.toml()
+	case s.mask == "secret":
+		return quote("xxxxx")
 	case s.mask == "dsn":
 		return quote(Mask(text))
 	}

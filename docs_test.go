@@ -2,6 +2,7 @@ package roomtide_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -13,8 +14,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/roomtide/roomtide/bench"
+	"github.com/roomtide/roomtide/bus/natsbus"
 	"github.com/roomtide/roomtide/config"
+	"github.com/roomtide/roomtide/internal/natslink"
+	"github.com/roomtide/roomtide/internal/testnats"
 	"github.com/roomtide/roomtide/server"
 )
 
@@ -231,7 +237,7 @@ const architecture = "docs/architecture.md"
 // counts stands in the table of queues. A metric with labels has its series from
 // the start, or it does not exist for this test.
 func TestDocumentsNameMetricsThatExist(t *testing.T) {
-	exposed := metrics(t)
+	exposed := append(metrics(t), clusterMetrics(t)...)
 	documented := map[string][]string{}
 	for file, text := range documents(t) {
 		if file == "CHANGELOG.md" {
@@ -320,6 +326,26 @@ func metrics(t *testing.T) (names []string) {
 	}
 	for _, m := range regexp.MustCompile(`(?m)^# TYPE (roomtide_\S+) `).FindAllStringSubmatch(string(text), -1) {
 		names = append(names, m[1])
+	}
+	return names
+}
+
+// clusterMetrics returns the names of the metrics that only a node of a cluster has.
+func clusterMetrics(t *testing.T) (names []string) {
+	t.Helper()
+	reg := prometheus.NewRegistry()
+	conn, err := natslink.Dial(natslink.Config{URLs: testnats.Start(t, 1, nil).URLs(0), Node: "a", Registerer: reg})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	bus := natsbus.New(conn.NATS(), "rt.test", nil, reg)
+	families, err := reg.Gather()
+	if err = errors.Join(err, bus.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		names = append(names, f.GetName())
 	}
 	return names
 }

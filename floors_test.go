@@ -55,6 +55,9 @@ var floors = []floor{
 		{"socketio/clientfiles", "the browser's client of Socket.IO, embedded"},
 		{"engineio", "the Engine.IO protocol, for any program"},
 	}},
+	{"links", "connections to servers that several drivers share", []row{
+		{"internal/natslink", "the connection to NATS: made once, back by itself, what goes wrong in words"},
+	}},
 	{"SQL", "what drivers of databases over a network share", []row{
 		{"store/sqldb", "tables, columns, questions and rules of SQL shards, for their engines"},
 	}},
@@ -63,6 +66,7 @@ var floors = []floor{
 		{"store/mysql", "one shard in MySQL or MariaDB, and the control database"},
 		{"store/postgres", "one shard, or the control database, in PostgreSQL"},
 		{"bus/membus", "the bus of a single node"},
+		{"bus/natsbus", "the bus between nodes, over NATS core"},
 		{"presence/mempresence", "presence of a single node"},
 		{"presence/storepresence", "who is online, in the store: the answer of last resort"},
 	}},

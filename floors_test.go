@@ -83,6 +83,7 @@ var floors = []floor{
 		{"backup", "databases with a manifest: written, verified, put back"},
 		{"outbox", "named consumers of what lanes committed, each with its own cursor"},
 		{"cluster", "this node's name and lease, and the nodes that are alive"},
+		{"relay", "changes to the node that owns their lane, and outcomes back"},
 	}},
 	{"use cases", "", []row{
 		{"engine", "what a user can do, one file per verb"},

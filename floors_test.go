@@ -64,6 +64,7 @@ var floors = []floor{
 		{"store/postgres", "one shard, or the control database, in PostgreSQL"},
 		{"bus/membus", "the bus of a single node"},
 		{"presence/mempresence", "presence of a single node"},
+		{"presence/redispresence", "presence of several nodes, in Redis or Valkey"},
 		{"presence/storepresence", "who is online, in the store: the answer of last resort"},
 	}},
 	{"speakers", "who talks, and in which protocol", []row{

@@ -68,6 +68,7 @@ var floors = []floor{
 		{"bus/membus", "the bus of a single node"},
 		{"bus/natsbus", "the bus between nodes, over NATS core"},
 		{"presence/mempresence", "presence of a single node"},
+		{"presence/redispresence", "presence of several nodes, in Redis or Valkey"},
 		{"presence/storepresence", "who is online, in the store: the answer of last resort"},
 	}},
 	{"speakers", "who talks, and in which protocol", []row{

@@ -62,7 +62,7 @@ func Examine(ctx context.Context, o Options) []Finding {
 		section string
 		at      func()
 	}{
-		{sectionProgram, e.program}, {sectionSettings, e.settings}, {sectionFiles, e.files}, {sectionDatabases, e.databases},
+		{sectionProgram, e.program}, {sectionSettings, e.settings}, {sectionFiles, e.files}, {sectionDatabases, e.databases}, {sectionDatabases, e.redis},
 		{sectionNode, e.node}, {sectionMachine, e.machine}, {sectionWay, e.way},
 	} {
 		e.section = look.section
@@ -156,6 +156,19 @@ func (e *examination) origins() {
 func localName(host string) bool {
 	name := strings.ToLower(strings.Split(host, ":")[0])
 	return name == "localhost" || strings.HasPrefix(name, "127.") || strings.HasPrefix(host, "[::1]")
+}
+
+// redis tells whether Redis lets the node in, if one is configured.
+func (e *examination) redis() {
+	ctx, cancel := context.WithTimeout(e.ctx, patience)
+	defer cancel()
+	switch there, err := server.PingRedis(ctx, e.cfg); {
+	case !there: // or the settings are wrong, which they have said
+	case err != nil:
+		e.add(Warn, "redis", err.Error(), "until it does, the databases are asked who is online; start it, or correct redis in the settings")
+	default:
+		e.ok("redis", "%s answers", config.Mask(e.cfg.Redis))
+	}
 }
 
 // databases tells whether each can be read, and by which program.

@@ -32,6 +32,7 @@ import (
 	"github.com/roomtide/roomtide/outbox"
 	"github.com/roomtide/roomtide/presence"
 	"github.com/roomtide/roomtide/presence/mempresence"
+	"github.com/roomtide/roomtide/presence/redispresence"
 	"github.com/roomtide/roomtide/presence/storepresence"
 	"github.com/roomtide/roomtide/projection"
 	"github.com/roomtide/roomtide/removal"
@@ -194,11 +195,42 @@ func (s *Server) openPresence() (err error) {
 		Log: s.log, Registerer: s.reg,
 	})
 	s.onClose(s.online.Close)
+	driver, err := s.presenceDriver()
+	if err != nil {
+		return err
+	}
+	s.onClose(func() {
+		if err := driver.Close(); err != nil {
+			s.log.Warn("presence: the driver did not close", "err", err)
+		}
+	})
 	s.presence = presence.New(presence.Config{
-		Driver: mempresence.New(), Record: s.online, Publish: s.publish, Log: s.log, Registerer: s.reg,
+		Driver: driver, Record: s.online, Publish: s.publish, Log: s.log, Registerer: s.reg,
 	})
 	s.onClose(s.presence.Close)
 	return nil
+}
+
+// presenceDriver is Redis if one is configured, whether or not it answers now, else the
+// node's own memory.
+func (s *Server) presenceDriver() (presence.Driver, error) {
+	url, err := s.cfg.RedisURL()
+	if err != nil || url == "" {
+		return mempresence.New(), err
+	}
+	return redispresence.New(redispresence.Config{
+		URL: url, Prefix: s.cfg.RedisPrefix, Node: s.node.Name(), Log: s.log, Registerer: s.reg,
+	})
+}
+
+// PingRedis asks the Redis that is configured whether it lets this program in. It
+// reports false if none is.
+func PingRedis(ctx context.Context, cfg *config.Config) (bool, error) {
+	url, err := cfg.RedisURL()
+	if err != nil || url == "" {
+		return url != "", err
+	}
+	return true, redispresence.Ping(ctx, url)
 }
 
 // submitOnline hands changes of who is online to the lane of their shard.

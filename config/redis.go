@@ -1,0 +1,49 @@
+package config
+
+import (
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+)
+
+const formOfRedis = "write redis://user:password@host:6379/0, or rediss:// with TLS; in the password, write / as %2F, ? as %3F, # as %23, % as %25, or use redis_password_file"
+
+// RedisURL returns the setting redis with the password in it, which is not to be shown;
+// "" if there is no Redis.
+func (c *Config) RedisURL() (string, error) {
+	if c.Redis == "" {
+		if c.RedisPasswordFile != "" {
+			return "", Problems{{"redis_password_file", "it has no effect without redis", "set redis, or take it out"}}
+		}
+		return "", nil
+	}
+	u, err := url.Parse(c.Redis) // the error would show the password
+	if err != nil || u.Scheme != "redis" && u.Scheme != "rediss" || u.Hostname() == "" {
+		return "", Problems{{"redis", "it is not the URL of a Redis server", formOfRedis}}
+	}
+	if n, err := strconv.ParseUint(strings.TrimPrefix(u.Path, "/"), 10, 16); len(u.Path) > 1 && (err != nil || n > 65535) {
+		return "", Problems{{"redis", strconv.Quote(u.Path[1:]) + " is not the number of a database", formOfRedis}}
+	}
+	if u.RawQuery != "" || u.Fragment != "" {
+		return "", Problems{{"redis", "there is something behind the database", formOfRedis}}
+	}
+	if c.RedisPasswordFile != "" {
+		if _, inside := u.User.Password(); inside {
+			return "", Problems{{"redis", "it has a password, and redis_password_file has one as well", "keep one of them"}}
+		}
+		data, err := os.ReadFile(c.RedisPasswordFile)
+		if err != nil {
+			return "", Problems{{"redis_password_file", c.RedisPasswordFile + " cannot be read: " + cause(err), "check the path and the permissions"}}
+		}
+		u.User = url.UserPassword(u.User.Username(), strings.TrimRight(string(data), "\r\n"))
+	}
+	return u.String(), nil
+}
+
+func (c *Config) checkRedis() Problems {
+	if _, err := c.RedisURL(); err != nil {
+		return err.(Problems)
+	}
+	return nil
+}

@@ -3,7 +3,8 @@ package cluster
 import (
 	"encoding/json"
 	"log/slog"
-	"sync"
+
+	"github.com/nats-io/nats.go"
 
 	"github.com/roomtide/roomtide/chat"
 )
@@ -28,36 +29,24 @@ type Notice struct {
 	User  chat.UserID `json:"user,omitempty"`
 }
 
-// Messenger carries bytes to every node, the sender included (natslink.Conn).
-type Messenger interface {
-	// Publish hands data to all that subscribe to the subject. It does not block.
-	Publish(subject string, data []byte) error
-	// Subscribe has f called with what is published on the subject, one call at a time.
-	// It returns when that is so, and what ends it.
-	Subscribe(subject string, f func(data []byte)) (end func(), err error)
-}
-
 // Notices sends notices to other nodes and receives theirs. Safe for concurrent use.
 type Notices struct {
 	// Set once.
-	m       Messenger
+	nc      *nats.Conn
+	sub     *nats.Subscription
 	subject string
 	node    string
 	handle  func(Notice)
 	log     *slog.Logger
-	end     func()
-
-	ending sync.Once
 }
 
 // OpenNotices begins to receive notices. handle does not block.
-func OpenNotices(m Messenger, prefix, node string, handle func(Notice), log *slog.Logger) (*Notices, error) {
-	n := &Notices{m: m, subject: prefix + ".note", node: node, handle: handle, log: log}
-	end, err := m.Subscribe(n.subject, n.receive)
+func OpenNotices(nc *nats.Conn, prefix, node string, handle func(Notice), log *slog.Logger) (_ *Notices, err error) {
+	n := &Notices{nc: nc, subject: prefix + ".note", node: node, handle: handle, log: log}
+	n.sub, err = nc.Subscribe(n.subject, func(m *nats.Msg) { n.receive(m.Data) })
 	if err != nil {
-		return nil, err
+		return nil, chat.Wrap(chat.Unavailable, "cluster.notices", err)
 	}
-	n.end = end
 	return n, nil
 }
 
@@ -80,16 +69,19 @@ func (n *Notices) Send(notice Notice) {
 	notice.Node = n.node
 	data, err := json.Marshal(notice)
 	if err == nil {
-		err = n.m.Publish(n.subject, data)
+		err = n.nc.Publish(n.subject, data)
 	}
 	if err != nil {
 		n.log.Debug("a notice did not reach other nodes", "kind", notice.Kind, "err", err)
 	}
 }
 
-// Close ends receiving. It may be called again, and for nil.
+// Close ends receiving. It may be called for nil.
 func (n *Notices) Close() {
-	if n != nil {
-		n.ending.Do(n.end)
+	if n == nil {
+		return
+	}
+	if err := n.sub.Unsubscribe(); err != nil {
+		n.log.Debug("notices of other nodes", "err", err)
 	}
 }

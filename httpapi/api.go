@@ -26,6 +26,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/cluster"
 	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/hub"
 	"github.com/roomtide/roomtide/identity"
@@ -60,6 +61,7 @@ type Config struct {
 
 	Limits        chat.Limits                                     // zero: the defaults
 	Mover         Mover                                           // moves slots between shards
+	Nodes         func(context.Context) ([]cluster.Info, error)   // which nodes there are
 	Presence      Presence                                        // counts users with event streams; nil: none
 	Origins       []string                                        // web origins besides the node's own, or "*"
 	PublicMetrics bool                                            // /metrics without authentication, not for loopback and API keys alone

@@ -96,6 +96,7 @@ func TestContract(t *testing.T) {
 	n.want(200, "PUT", room, `{"archived":true}`, admin)
 	n.want(204, "DELETE", room, nil, admin)
 	n.want(404, "GET", room, nil, admin)
+	n.want(200, "GET", "/v1/nodes", nil, admin)
 	n.want(200, "GET", "/v1/shards", nil, admin)
 	n.want(202, "POST", "/v1/moves", `{"from":["a"],"to":["b"]}`, admin)
 	n.want(200, "GET", "/v1/moves", nil, admin)

@@ -26,6 +26,7 @@ import (
 	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/bus/membus"
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/cluster"
 	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/hub"
 	"github.com/roomtide/roomtide/identity"
@@ -87,6 +88,9 @@ func newNode(t *testing.T, change func(*Config)) *node {
 	n.engine, n.hub = deps.Engine, h
 	cfg := Config{
 		Engine: n.engine, Hub: n.hub, Verifier: deps.Verifier, Registry: prometheus.NewRegistry(),
+		Nodes: func(context.Context) ([]cluster.Info, error) {
+			return []cluster.Info{{Name: "one", This: true, Alive: true, Lanes: []string{"a", "b"}}}, nil
+		},
 		Presence: deps.Presence, Origins: []string{"https://app.example.com"},
 		Log: slog.New(slog.NewJSONHandler(&n.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}

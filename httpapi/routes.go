@@ -46,6 +46,7 @@ var routes = []route{
 	{pattern: "DELETE /v1/users/{user}/messages", scope: identity.ScopeUsers, do: (*call).deleteMessages},
 	{pattern: "DELETE /v1/users/{user}/connections", scope: identity.ScopeUsers, do: (*call).closeConnections},
 	{pattern: "DELETE /v1/users/{user}/tokens", scope: identity.ScopeUsers, do: (*call).endTokens},
+	{pattern: "GET /v1/nodes", scope: identity.ScopeAdmin, do: (*call).listNodes},
 	{pattern: "GET /v1/shards", scope: identity.ScopeAdmin, do: (*call).listShards},
 	{pattern: "GET /v1/moves", scope: identity.ScopeAdmin, do: (*call).listMoves},
 	{pattern: "POST /v1/moves", scope: identity.ScopeAdmin, do: (*call).startMove},

@@ -48,6 +48,14 @@ func object(status int, v any) (answer, error) {
 	return answer{status, body}, err
 }
 
+func (c *call) listNodes() (answer, error) {
+	nodes, err := c.cfg.Nodes(c.ctx)
+	if err != nil {
+		return answer{}, err
+	}
+	return object(http.StatusOK, map[string]any{"nodes": nodes})
+}
+
 func (c *call) listShards() (answer, error) {
 	return object(http.StatusOK, map[string]any{"shards": c.cfg.Mover.Shards(c.ctx)})
 }

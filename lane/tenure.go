@@ -363,6 +363,7 @@ func (l *lane) handOn() {
 		items := l.waiting
 		l.waiting, l.bytes = nil, 0
 		if len(items) == 0 {
+			l.writeErr.Store(nil)
 			l.away = true
 			l.mu.Unlock()
 			return

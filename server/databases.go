@@ -38,6 +38,7 @@ type databases struct {
 	control *config.Database           // nil: not configured
 	logs    map[string]*slog.Logger    // for each server
 
+	shared     bool   // nodes of a cluster use the databases together; set before anything is opened
 	look       bool   // another node may use the databases: they stay as they are
 	deployment string // set by OpenControl
 }
@@ -203,7 +204,7 @@ func (d *databases) OpenShard(ctx context.Context, name string, create bool) (st
 func (d *databases) options(db *config.Database) sqldb.Options {
 	o := sqldb.Options{
 		Name: db.Name, DSN: db.DSN, Prefix: db.Prefix, MaxConns: db.MaxConnections, ConnectTimeout: db.ConnectTimeout,
-		Node: d.cfg.Node, Deployment: d.deployment, RequireDurable: d.cfg.RequireDurable, Log: d.logs[db.Server()],
+		Node: d.cfg.Node, Shared: d.shared, Deployment: d.deployment, RequireDurable: d.cfg.RequireDurable, Log: d.logs[db.Server()],
 	}
 	if d.look {
 		o.Node, o.Look = "", true

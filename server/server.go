@@ -58,6 +58,7 @@ type Server struct {
 	outbox   *outbox.Outbox
 	mover    *mover.Mover
 	node     *cluster.Node
+	peers    *peers // nil on a single node
 	presence *presence.Tracker
 	engine   *engine.Engine
 	verifier *identity.Verifier
@@ -115,6 +116,9 @@ func (s *Server) onClose(f func()) { s.undo = append(s.undo, f) }
 func (s *Server) openRoad(ctx context.Context) (err error) {
 	limits := s.cfg.ChatLimits()
 	s.bus = membus.New()
+	if err := s.openPeers(ctx); err != nil {
+		return err
+	}
 	s.onClose(func() { s.bus.Close() })
 	s.hub = hub.New(hub.Config{
 		Bus: s.bus, Lane: s.laneOf, Log: s.log, Registerer: s.reg,
@@ -127,7 +131,7 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 		OnFenced: func(shard int) {
 			s.fail(chat.E(chat.Fenced, "another process has taken over this node's data"))
 		},
-		Limits: limits, Log: s.log, Registerer: s.reg,
+		Cluster: s.laneCluster(), Limits: limits, Log: s.log, Registerer: s.reg,
 	})
 	if err != nil {
 		return err
@@ -136,7 +140,6 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 	if err := s.openOutbox(ctx); err != nil {
 		return err
 	}
-
 	if err := s.openPresence(); err != nil {
 		return err
 	}
@@ -151,16 +154,16 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 	}
 	s.engine = engine.New(engine.Config{
 		Store: s.store, Lanes: s.lanes, Presence: s.presence, Publish: s.publish,
-		Limits: limits, Rates: rates, UsersMakeRooms: s.cfg.GuestsWelcome(), Claimed: s.endGuests,
+		Limits: limits, Rates: rates, UsersMakeRooms: s.cfg.GuestsWelcome(), Claimed: s.endGuests, UserChanged: s.userChanged,
 		Log: s.log, Registerer: s.reg,
 	})
-	return nil
+	return s.startPeers()
 }
 
 // openOutbox starts everything that works on what lanes committed.
 func (s *Server) openOutbox(ctx context.Context) (err error) {
 	s.outbox, err = outbox.Open(ctx, outbox.Config{
-		Store: s.store, Lanes: s.lanes, Log: s.log, Registerer: s.reg, Apart: []string{mover.Cursor},
+		Store: s.store, Lanes: s.lanes, Log: s.log, Registerer: s.reg, Apart: []string{mover.Cursor}, Stopped: s.peers != nil,
 		Consumers: []outbox.Consumer{projection.UserRooms(s.lanes), projection.Names(s.store, s.lanes), removal.DeletedRooms(s.lanes)},
 	})
 	if err != nil {
@@ -176,7 +179,7 @@ func (s *Server) openOutbox(ctx context.Context) (err error) {
 
 // openMover goes on with slots that are moving.
 func (s *Server) openMover(ctx context.Context) (err error) {
-	s.mover, err = mover.Open(ctx, mover.Config{Store: s.store, Lanes: s.lanes, Hub: s.hub, Lag: s.outbox.Lag, Log: s.log, Registerer: s.reg})
+	s.mover, err = mover.Open(ctx, mover.Config{Store: s.store, Lanes: s.lanes, Hub: s.hub, Lag: s.outbox.Lag, Shared: s.peers != nil, Log: s.log, Registerer: s.reg})
 	if err == nil {
 		s.onClose(s.mover.Close)
 	}
@@ -185,7 +188,7 @@ func (s *Server) openMover(ctx context.Context) (err error) {
 
 // openPresence joins the cluster and begins to track who is online.
 func (s *Server) openPresence() (err error) {
-	s.node, err = cluster.Join(cluster.Config{Name: s.cfg.Node, Leases: s.store.Control, Log: s.log, Registerer: s.reg})
+	s.node, err = cluster.Join(cluster.Config{Name: s.cfg.Node, Leases: s.store.Control, Life: s.nodeLife(), Log: s.log, Registerer: s.reg})
 	if err != nil {
 		return err
 	}
@@ -215,8 +218,13 @@ func (s *Server) openPresence() (err error) {
 // node's own memory.
 func (s *Server) presenceDriver() (presence.Driver, error) {
 	url, err := s.cfg.RedisURL()
-	if err != nil || url == "" {
-		return mempresence.New(), err
+	switch {
+	case err != nil:
+		return nil, err
+	case url == "" && s.peers != nil:
+		return s.online.Driver(), nil // the store is what nodes share
+	case url == "":
+		return mempresence.New(), nil
 	}
 	return redispresence.New(redispresence.Config{
 		URL: url, Prefix: s.cfg.RedisPrefix, Node: s.node.Name(), Log: s.log, Registerer: s.reg,
@@ -366,6 +374,7 @@ func (s *Server) drain() {
 	s.listener.Close()
 	s.mover.Close()     // goes on at the next start; lets go of changes that it holds back
 	s.outbox.Close(ctx) // consumers see what was accepted
+	s.leave(ctx)        // other nodes of a cluster take the lanes
 	s.lanes.Close()     // commits and answers what was accepted, refuses the rest
 	s.hub.Drain(chat.ByeDraining)
 	if err := s.http.Shutdown(ctx); err != nil {

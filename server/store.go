@@ -14,6 +14,7 @@ func (s *Server) openStore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	dbs.shared = s.cfg.Cluster() // verbs for stopped nodes have the databases for themselves
 	s.store, err = store.Open(ctx, dbs, s.reg)
 	if err != nil {
 		return err

@@ -34,6 +34,7 @@ type cli struct {
 	Send       sendVerb       `cmd:"" help:"Send messages to a room."`
 	Tail       tailVerb       `cmd:"" help:"Print the messages of a room as they come."`
 	Bench      benchVerb      `cmd:"" help:"Measure how fast a node is on this machine."`
+	Nodes      nodesVerb      `cmd:"" help:"List the nodes that work together, and whose lanes each of them has."`
 	Shards     shardsVerb     `cmd:"" help:"List the databases of a running node, and move rooms between them."`
 	Check      checkVerb      `cmd:"" help:"Verify the data of a stopped node."`
 	Doctor     doctorVerb     `cmd:"" help:"Look for what is wrong with a node and its surroundings."`

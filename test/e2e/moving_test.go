@@ -98,9 +98,10 @@ type site struct {
 	said map[chat.RoomID]map[chat.Seq]string // as acknowledged
 }
 
-// open connects a writer and a reader for each room. stop ends them when each reader has
-// all that was written.
-func (s *site) open(n *testprocess.Node) (stop func()) {
+// open connects a writer and a reader for each room, to one node or to one each. stop
+// ends them when each reader has all that was written.
+func (s *site) open(n *testprocess.Node, readers ...*testprocess.Node) (stop func()) {
+	reads := append(readers, n)[0]
 	s.said = map[chat.RoomID]map[chat.Seq]string{}
 	done := make(chan struct{})
 	var writing, reading sync.WaitGroup
@@ -109,7 +110,7 @@ func (s *site) open(n *testprocess.Node) (stop func()) {
 		s.said[room] = map[chat.Seq]string{}
 	}
 	for i, room := range s.rooms {
-		w, r := user(s.t, n, fmt.Sprint("writer ", i)), user(s.t, n, fmt.Sprint("reader ", i))
+		w, r := user(s.t, n, fmt.Sprint("writer ", i)), user(s.t, reads, fmt.Sprint("reader ", i))
 		join(s.t, w, room)
 		join(s.t, r, room)
 		go func() {

@@ -1,0 +1,238 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"github.com/roomtide/roomtide/bus/natsbus"
+	"github.com/roomtide/roomtide/change"
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/cluster"
+	"github.com/roomtide/roomtide/internal/natslink"
+	"github.com/roomtide/roomtide/lane"
+	"github.com/roomtide/roomtide/relay"
+)
+
+const (
+	peerLife   = 6 * time.Second // of a node's lease, where several nodes share the lanes
+	startLimit = time.Second     // for the consumers of a shard to begin; the lease is not renewed meanwhile
+	mapReload  = 5 * time.Second // how often the slot map is read again without a notice
+)
+
+// peers is what a node of a cluster has beside a single one; nil for that one.
+type peers struct {
+	// Set once.
+	s       *Server
+	link    *natslink.Conn
+	relay   *relay.Relay
+	prefix  string           // of all subjects
+	notices *cluster.Notices // from startPeers on
+	reload  chan struct{}    // cap 1: there may be a newer slot map
+}
+
+// openPeers connects to NATS, if the node is one of several.
+func (s *Server) openPeers(ctx context.Context) (err error) {
+	if !s.cfg.Cluster() {
+		return nil
+	}
+	p := &peers{s: s, reload: make(chan struct{}, 1)}
+	link, err := s.natsConfig()
+	if err != nil {
+		return err
+	}
+	if p.link, err = natslink.Dial(link); err != nil {
+		return err
+	}
+	s.onClose(p.link.Close)
+	deployment, err := s.store.Control.Deployment(ctx)
+	if err != nil {
+		return err
+	}
+	p.prefix = "rt." + deployment
+	s.bus = natsbus.New(p.link.NATS(), p.prefix, s.log, s.reg)
+	p.relay, err = relay.New(relay.Config{
+		NATS: p.link.NATS(), Prefix: p.prefix, Node: s.cfg.Node, Lanes: len(s.store.Shards()),
+		Submit: p.offer, MapVersion: s.store.MapVersion, Stale: p.stale,
+		Again: func(c change.Change, done change.Done) { s.lanes.Submit(c, done) },
+		Log:   s.log, Registerer: s.reg,
+	})
+	if err != nil {
+		return err
+	}
+	s.onClose(p.relay.Close)
+	p.link.OnReconnect(p.relay.Reconnected)
+	s.peers = p
+	return nil
+}
+
+// startPeers takes part in the cluster, when everything is there that other nodes ask for.
+func (s *Server) startPeers() (err error) {
+	p := s.peers
+	if p == nil {
+		return nil
+	}
+	p.notices, err = cluster.OpenNotices(p.link.NATS(), p.prefix, s.cfg.Node, p.heard, s.log)
+	if err != nil {
+		return err
+	}
+	s.onClose(p.notices.Close)
+	watch, stop := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { defer close(ended); p.watchMap(watch) }()
+	s.onClose(func() { stop(); <-ended })
+	s.lanes.Begin()
+	return nil
+}
+
+// natsConfig is how the node reaches NATS.
+func (s *Server) natsConfig() (natslink.Config, error) {
+	n := &s.cfg.NATS
+	password, err := n.Secret()
+	return natslink.Config{
+		URLs: n.URL, Node: s.cfg.Node, User: n.User, Password: password, Credentials: n.Credentials,
+		TLSCA: n.TLSCA, TLSCert: n.TLSCert, TLSKey: n.TLSKey, Log: s.log, Registerer: s.reg,
+	}, err
+}
+
+// laneCluster is how lanes are owned; nil on a single node.
+func (s *Server) laneCluster() *lane.Cluster {
+	p := s.peers
+	if p == nil {
+		return nil
+	}
+	return &lane.Cluster{
+		Node: s.cfg.Node, Forward: p.relay.Forward, Owned: p.owned, Nodes: p.nodes,
+		Left: func(shard int) { p.notices.Send(cluster.Notice{Kind: cluster.NoticeLane, Shard: shard}) },
+	}
+}
+
+// offer hands a change of another node to the lane.
+func (p *peers) offer(shard int, c change.Change, done change.Done) relay.Taken {
+	owned, here := p.s.lanes.Offer(shard, c, done)
+	switch {
+	case !owned:
+		return relay.NotOwner
+	case !here:
+		return relay.OtherMap
+	}
+	return relay.Took
+}
+
+// owned starts what works where the lane is owned, and ends it.
+func (p *peers) owned(shard int, owned bool) error {
+	if !owned {
+		p.s.outbox.Stop(shard)
+		return p.relay.Own(shard, false)
+	}
+	if err := p.relay.Own(shard, true); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	return p.s.outbox.Start(ctx, shard)
+}
+
+// nodes is how many nodes are alive.
+func (p *peers) nodes() int {
+	return p.s.node.Alive()
+}
+
+// heard acts on what another node says.
+func (p *peers) heard(n cluster.Notice) {
+	switch n.Kind {
+	case cluster.NoticeLane:
+		p.s.lanes.Try(n.Shard)
+	case cluster.NoticeMap:
+		p.wakeReload()
+	case cluster.NoticeUser:
+		p.s.engine.ForgetUser(n.User)
+	case cluster.NoticeRevoke:
+		p.s.engine.ForgetUser(n.User)
+		p.s.hub.CloseUser(n.User, chat.ByeRevoked)
+	}
+}
+
+func (p *peers) wakeReload() {
+	select {
+	case p.reload <- struct{}{}:
+	default:
+	}
+}
+
+// watchMap reads the slot map again when it may be another one, until ctx ends.
+func (p *peers) watchMap(ctx context.Context) {
+	tick := time.NewTicker(mapReload)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-p.reload:
+		}
+		p.readMap(ctx)
+	}
+}
+
+// stale reads the slot map if there is a newer one.
+func (p *peers) stale(version int64) {
+	if p.s.store.MapVersion() >= version {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), mapReload)
+	defer cancel()
+	p.readMap(ctx)
+}
+
+// readMap puts the stored slot map in force.
+func (p *peers) readMap(ctx context.Context) {
+	was := p.s.store.MapVersion()
+	if err := p.s.store.Reload(ctx); err != nil {
+		if ctx.Err() == nil {
+			p.s.log.Warn("cannot read the slot map", "err", err)
+		}
+		return
+	}
+	if p.s.store.MapVersion() == was {
+		return
+	}
+	p.s.log.Info("there is a new slot map", "version", p.s.store.MapVersion())
+	if err := p.s.hub.Reroute(); err != nil {
+		p.s.log.Warn("rooms that have changed to another lane", "err", err)
+	}
+}
+
+// leave hands the lanes of a node that stops to others.
+func (s *Server) leave(ctx context.Context) {
+	if s.peers == nil {
+		return
+	}
+	s.node.Close()
+	if err := s.node.Leave(ctx); err != nil {
+		s.log.Warn("other nodes learn late that this one has stopped", "err", err)
+	}
+	s.lanes.Leave()
+}
+
+// nodeLife is how long this node's lease lasts; 0: the default.
+func (s *Server) nodeLife() time.Duration {
+	if s.peers == nil {
+		return 0
+	}
+	return peerLife
+}
+
+// userChanged tells other nodes to forget what they remember of a user.
+func (s *Server) userChanged(user chat.UserID) {
+	if s.peers != nil {
+		s.peers.notices.Send(cluster.Notice{Kind: cluster.NoticeUser, User: user})
+	}
+}
+
+// revoke ends a user's connections on all nodes. It counts those of this one.
+func (s *Server) revoke(_ context.Context, user chat.UserID) (int, error) {
+	if s.peers != nil {
+		s.peers.notices.Send(cluster.Notice{Kind: cluster.NoticeRevoke, User: user})
+	}
+	return s.hub.CloseUser(user, chat.ByeRevoked), nil
+}

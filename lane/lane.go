@@ -73,6 +73,7 @@ type lane struct {
 	// Owned by run.
 	at           store.Position
 	fenced       bool // another process owns the lane
+	unsure       bool // it is not known whether the last commit has happened
 	quiet        bool // nothing was published since the last tick
 	askKeysUntil time.Time
 	cache        *cache
@@ -258,12 +259,8 @@ func (l *lane) work(items []item) {
 	}
 	before := l.at.N
 	b, outcomes, err := l.decideAndCommit(ctx, items)
-	if l.fenced && l.cfg.Cluster != nil { // nothing was written
-		l.putBack(items)
-		return
-	}
 	if err != nil {
-		l.fail(items, err)
+		l.failed(items, err)
 		return
 	}
 	crashpoint.Hit("before-ack")
@@ -343,6 +340,7 @@ var errTaken = errors.New("a key is taken")
 // commit writes the batch and moves the position. On an error nothing was
 // written, and the cache is cleared. asked says that the keys in ch were looked up.
 func (l *lane) commit(ctx context.Context, ch *store.Changes, asked bool) error {
+	l.unsure = false
 	start := time.Now()
 	crashpoint.Hit("before-commit")
 	err := l.db.Commit(ctx, 0, l.at, ch)
@@ -377,10 +375,12 @@ func (l *lane) commit(ctx context.Context, ch *store.Changes, asked bool) error 
 func (l *lane) resolveCommit(err error) error {
 	before, epoch := l.at.N, l.at.Epoch
 	if acquireErr := l.acquire(); acquireErr != nil {
+		l.unsure = true
 		l.log.Error("the position of the lane is unknown", "err", acquireErr)
 		return err
 	}
-	if l.at.N == before+1 && l.at.Epoch == epoch+1 {
+	l.unsure = l.at.Epoch != epoch+1
+	if l.at.N == before+1 && !l.unsure {
 		l.at.N = before // commit moves it on
 		return nil
 	}

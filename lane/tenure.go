@@ -383,11 +383,28 @@ func (l *lane) handOn() {
 	}
 }
 
-// putBack puts changes of which nothing was written before those that wait.
-func (l *lane) putBack(items []item) {
+// failed ends a batch that was not committed. In a cluster, where the database is away or
+// the lane another node's, its changes are not refused: behind them others of the same
+// senders wait, which would overtake them. The tenure ends, and all are handed on in their
+// order. Only a message without a key is refused if it may have been written.
+func (l *lane) failed(items []item, err error) {
+	kind := chat.KindOf(err)
+	if l.cfg.Cluster == nil || kind != chat.Fenced && kind != chat.Unavailable {
+		l.fail(items, err)
+		return
+	}
+	l.fenced = true
+	var back []item
+	for i, it := range items {
+		if s, ok := it.change.(*change.Send); ok && s.Draft.Key == "" && l.unsure {
+			l.fail(items[i:i+1], err)
+			continue
+		}
+		back = append(back, it)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.waiting = append(append([]item(nil), items...), l.waiting...)
+	l.waiting = append(back, l.waiting...)
 }
 
 // wait returns when run has ended.

@@ -51,6 +51,10 @@ type Config struct {
 	// refused it.
 	Again func(c change.Change, done change.Done)
 
+	// AfterOutcomes runs when the outcomes that came together are all handed on, for acks
+	// that wait for it (hub.Kick); may be nil.
+	AfterOutcomes func()
+
 	MaxWaiting int           // changes of one lane without an outcome; default 4096
 	MaxBytes   int           // bytes of them; default 32 MiB
 	GiveUp     time.Duration // after which a change is answered Unavailable; default 10 s
@@ -74,6 +78,9 @@ func (c *Config) fill() error {
 	}
 	if c.MapVersion == nil {
 		c.MapVersion = func() int64 { return 0 }
+	}
+	if c.AfterOutcomes == nil {
+		c.AfterOutcomes = func() {}
 	}
 	if c.Stale == nil {
 		c.Stale = func(int64) {}

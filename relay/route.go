@@ -42,6 +42,7 @@ func (r *Relay) reroute(v *verdict) {
 	r.router.mu.Unlock()
 	if err != nil {
 		v.done(change.Reply{}, err)
+		r.cfg.AfterOutcomes()
 		return
 	}
 	signal(r.router.wake)
@@ -87,6 +88,7 @@ func (r *Relay) routeOnce() bool {
 		default:
 			r.count.givenUp.Inc()
 			v.done(change.Reply{}, unreachable())
+			r.cfg.AfterOutcomes()
 		}
 	}
 	if len(left) == 0 {

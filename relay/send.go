@@ -131,6 +131,9 @@ func (r *Relay) tell(vs []verdict) {
 			v.done(change.DecodeReply(v.reply))
 		}
 	}
+	if len(vs) > 0 {
+		r.cfg.AfterOutcomes()
+	}
 }
 
 func (r *Relay) garbage(what string, size int) {

@@ -53,8 +53,8 @@ func (s *Server) openPeers(ctx context.Context) (err error) {
 	p.relay, err = relay.New(relay.Config{
 		NATS: p.link.NATS(), Prefix: p.prefix, Node: s.cfg.Node, Lanes: len(s.store.Shards()),
 		Submit: p.offer, MapVersion: s.store.MapVersion, Stale: p.stale,
-		Again: func(c change.Change, done change.Done) { s.lanes.Submit(c, done) },
-		Log:   s.log, Registerer: s.reg,
+		AfterOutcomes: func() { s.hub.Kick() }, Again: func(c change.Change, done change.Done) { s.lanes.Submit(c, done) },
+		Log: s.log, Registerer: s.reg,
 	})
 	if err != nil {
 		return err

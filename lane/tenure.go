@@ -6,9 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/change"
-	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/store"
 )
 
@@ -347,87 +345,4 @@ func (t *tenure) giveUp() {
 		t.drop()
 	}
 	t.unlease()
-}
-
-// lost reports whether run has to end because the lane is another node's, or may be.
-// Without a cluster a lane stays, and tells why it does not work.
-func (l *lane) lost() bool {
-	return l.cfg.Cluster != nil && (l.fenced || l.leaving.Load() || l.positionUnknown.Load())
-}
-
-// handOn forwards what waits, in its order, and then has submit forward by itself.
-func (l *lane) handOn() {
-	for {
-		l.mu.Lock()
-		l.handing = true
-		items := l.waiting
-		l.waiting, l.bytes = nil, 0
-		if len(items) == 0 {
-			l.writeErr.Store(nil)
-			l.away = true
-			l.mu.Unlock()
-			return
-		}
-		l.mu.Unlock()
-		for _, it := range items {
-			if it.other {
-				it.done(change.Reply{}, &chat.Error{Kind: chat.Fenced, Op: "lane.hand_on", Text: "another node owns the shard"})
-				continue
-			}
-			if it.step != nil || it.change.Kind() == change.KindCursors || it.change.Kind() == change.KindNop {
-				it.done(change.Reply{}, &chat.Error{Kind: chat.Unavailable, Op: "lane.hand_on", Text: "another node owns the shard", RetryAfter: 1000})
-				continue
-			}
-			l.cfg.Cluster.Forward(l.shard, it.change, it.done)
-		}
-	}
-}
-
-// failed ends a batch that was not committed. In a cluster, where the database is away or
-// the lane another node's, its changes are not refused: behind them others of the same
-// senders wait, which would overtake them. The tenure ends, and all are handed on in their
-// order. Only a message without a key is refused if it may have been written.
-func (l *lane) failed(items []item, err error) {
-	kind := chat.KindOf(err)
-	if l.cfg.Cluster == nil || kind != chat.Fenced && kind != chat.Unavailable {
-		l.fail(items, err)
-		return
-	}
-	l.fenced = true
-	var back []item
-	for i, it := range items {
-		if s, ok := it.change.(*change.Send); ok && s.Draft.Key == "" && l.unsure {
-			l.fail(items[i:i+1], err)
-			continue
-		}
-		back = append(back, it)
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.waiting = append(back, l.waiting...)
-}
-
-// wait returns when run has ended.
-func (l *lane) wait() {
-	l.mu.Lock()
-	ended := l.ended
-	l.mu.Unlock()
-	if ended != nil {
-		<-ended
-	}
-}
-
-// sayPosition repeats where an idle lane of a cluster stands, so that other nodes see
-// what they have missed also while nothing happens.
-func (l *lane) sayPosition() {
-	if l.cfg.Cluster == nil || l.lost() {
-		return
-	}
-	if !l.quiet { // something was published a moment ago
-		l.quiet = true
-		return
-	}
-	if err := l.cfg.Publish(&bus.Batch{Lane: bus.Lane(l.shard), After: l.at.N, Position: l.at.N}); err != nil {
-		l.log.Debug("the position of an idle lane did not reach every node", "err", err)
-	}
 }

@@ -115,9 +115,11 @@ func (s *Server) onClose(f func()) { s.undo = append(s.undo, f) }
 // openRoad builds what a message passes on its way: lanes, bus, hub.
 func (s *Server) openRoad(ctx context.Context) (err error) {
 	limits := s.cfg.ChatLimits()
-	s.bus = membus.New()
 	if err := s.openPeers(ctx); err != nil {
 		return err
+	}
+	if s.bus == nil {
+		s.bus = membus.New()
 	}
 	s.onClose(func() { s.bus.Close() })
 	s.hub = hub.New(hub.Config{

@@ -51,7 +51,7 @@ func (c *cell) skipped() bool {
 
 func TestPermissions(t *testing.T) {
 	n := start(t)
-	scopes := []string{"send", "read", "rooms", "users"}
+	scopes := []string{"send", "read", "rooms", "users", "admin"}
 	keys := map[string]string{}
 	for _, s := range scopes {
 		keys[s] = n.key(s)

@@ -3,6 +3,7 @@ package cluster
 import (
 	"encoding/json"
 	"log/slog"
+	"math/rand/v2"
 
 	"github.com/nats-io/nats.go"
 
@@ -17,6 +18,9 @@ const (
 	NoticeMap    NoticeKind = "map"    // there is a newer slot map
 	NoticeUser   NoticeKind = "user"   // what is kept of a user has changed: User
 	NoticeRevoke NoticeKind = "revoke" // the connections of a user have ended: User
+
+	noticeHere  NoticeKind = "here"  // a node has started
+	noticeTaken NoticeKind = "taken" // the name of the node To is that of one which has started before
 )
 
 // Notice is what a node tells the others at once. Notices come at most once, in any
@@ -25,6 +29,8 @@ const (
 type Notice struct {
 	Kind  NoticeKind  `json:"kind"`
 	Node  string      `json:"node"`
+	From  uint64      `json:"from"` // the process
+	To    uint64      `json:"to,omitempty"`
 	Shard int         `json:"shard,omitempty"`
 	User  chat.UserID `json:"user,omitempty"`
 }
@@ -36,17 +42,21 @@ type Notices struct {
 	sub     *nats.Subscription
 	subject string
 	node    string
+	from    uint64 // random: nodes of one name differ in it
 	handle  func(Notice)
+	taken   func()
 	log     *slog.Logger
 }
 
-// OpenNotices begins to receive notices. handle does not block.
-func OpenNotices(nc *nats.Conn, prefix, node string, handle func(Notice), log *slog.Logger) (_ *Notices, err error) {
-	n := &Notices{nc: nc, subject: prefix + ".note", node: node, handle: handle, log: log}
+// OpenNotices begins to receive notices, and says that the node is there. taken is called
+// if another node that runs has its name. Neither function blocks.
+func OpenNotices(nc *nats.Conn, prefix, node string, handle func(Notice), taken func(), log *slog.Logger) (_ *Notices, err error) {
+	n := &Notices{nc: nc, subject: prefix + ".note", node: node, from: rand.Uint64(), handle: handle, taken: taken, log: log}
 	n.sub, err = nc.Subscribe(n.subject, func(m *nats.Msg) { n.receive(m.Data) })
 	if err != nil {
 		return nil, chat.Wrap(chat.Unavailable, "cluster.notices", err)
 	}
+	n.Send(Notice{Kind: noticeHere})
 	return n, nil
 }
 
@@ -56,8 +66,15 @@ func (n *Notices) receive(data []byte) {
 		n.log.Warn("a notice of another node cannot be read", "err", err)
 		return
 	}
-	if got.Node != n.node {
+	switch {
+	case got.From == n.from:
+	case got.Node != n.node:
 		n.handle(got)
+	case got.Kind == noticeHere:
+		n.log.Error("another node has started under the name of this one", "node", n.node)
+		n.Send(Notice{Kind: noticeTaken, To: got.From})
+	case got.Kind == noticeTaken && got.To == n.from:
+		n.taken()
 	}
 }
 
@@ -66,7 +83,7 @@ func (n *Notices) Send(notice Notice) {
 	if n == nil {
 		return
 	}
-	notice.Node = n.node
+	notice.Node, notice.From = n.node, n.from
 	data, err := json.Marshal(notice)
 	if err == nil {
 		err = n.nc.Publish(n.subject, data)

@@ -14,9 +14,10 @@ import (
 )
 
 const (
-	peerLife   = 6 * time.Second // of a node's lease, where several nodes share the lanes
-	startLimit = time.Second     // for the consumers of a shard to begin; the lease is not renewed meanwhile
-	mapReload  = 5 * time.Second // how often the slot map is read again without a notice
+	peerLife   = 6 * time.Second        // of a node's lease, where several nodes share the lanes
+	startLimit = time.Second            // for the consumers of a shard to begin; the lease is not renewed meanwhile
+	nameLimit  = 300 * time.Millisecond // for a node of the same name to say that it is there
+	mapReload  = 5 * time.Second        // how often the slot map is read again without a notice
 )
 
 // peers is what a node of a cluster has beside a single one; nil for that one.
@@ -66,16 +67,28 @@ func (s *Server) openPeers(ctx context.Context) (err error) {
 }
 
 // startPeers takes part in the cluster, when everything is there that other nodes ask for.
+// A second node of a name fails here: it would have the leases of the first.
 func (s *Server) startPeers() (err error) {
 	p := s.peers
 	if p == nil {
 		return nil
 	}
-	p.notices, err = cluster.OpenNotices(p.link.NATS(), p.prefix, s.cfg.Node, p.heard, s.log)
+	taken := make(chan struct{}, 1)
+	p.notices, err = cluster.OpenNotices(p.link.NATS(), p.prefix, s.cfg.Node, p.heard, func() {
+		select {
+		case taken <- struct{}{}:
+		default:
+		}
+	}, s.log)
 	if err != nil {
 		return err
 	}
 	s.onClose(p.notices.Close)
+	select {
+	case <-taken:
+		return chat.E(chat.Conflict, "a node with the name "+s.cfg.Node+" runs already: give every node a name of its own, with --node or the setting node")
+	case <-time.After(nameLimit):
+	}
 	watch, stop := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() { defer close(ended); p.watchMap(watch) }()

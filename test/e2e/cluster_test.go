@@ -119,6 +119,11 @@ func TestSeveralNodes(t *testing.T) {
 	site.compare(a)
 	site.compare(b)
 
+	twin := program.Start(t, t.TempDir(), testprocess.FreeAddr(t), append(ns.env, "ROOMTIDE_NODE=a")...)
+	if code := twin.Wait(20 * time.Second); code == 0 || !strings.Contains(twin.Stderr(), "runs already") {
+		t.Errorf("a second node of the name a ends with %d", code)
+	}
+	site.compare(a)
 	for _, n := range []*testprocess.Node{a, b} {
 		if code := n.Terminate(20 * time.Second); code != 0 {
 			t.Errorf("a node ends with %d", code)

@@ -1,0 +1,76 @@
+package cluster
+
+import (
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/roomtide/roomtide/internal/testnats"
+)
+
+// member is one node's part in the notices of a test.
+type member struct {
+	*Notices
+	heard chan Notice
+	taken chan struct{}
+}
+
+func openNotices(t *testing.T, servers *testnats.Servers, node string) *member {
+	t.Helper()
+	m := &member{heard: make(chan Notice, 16), taken: make(chan struct{}, 16)}
+	nc := servers.Connect(0)
+	var err error
+	m.Notices, err = OpenNotices(nc, "rt.test", node, func(n Notice) { m.heard <- n }, func() { m.taken <- struct{}{} }, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func receive[V any](t *testing.T, what string, c <-chan V) (v V) {
+	t.Helper()
+	select {
+	case v = <-c:
+	case <-time.After(10 * time.Second):
+		t.Fatalf("no %s came", what)
+	}
+	return v
+}
+
+// Notices come to all other nodes, and a second node of a name learns that there is one.
+func TestNotices(t *testing.T) {
+	servers := testnats.Start(t, 1, nil)
+	a, b := openNotices(t, servers, "a"), openNotices(t, servers, "b")
+	if n := receive(t, "notice", a.heard); n.Kind != noticeHere || n.Node != "b" {
+		t.Errorf("%+v", n)
+	}
+	if err := a.nc.Publish(a.subject, []byte("no notice")); err != nil {
+		t.Fatal(err)
+	}
+	a.Send(Notice{Kind: NoticeUser, User: "ann"})
+	a.Send(Notice{Kind: NoticeLane, Shard: 3})
+	if n := receive(t, "notice", b.heard); n.Kind != NoticeUser || n.User != "ann" || n.Node != "a" {
+		t.Errorf("%+v", n)
+	}
+	if n := receive(t, "notice", b.heard); n.Kind != NoticeLane || n.Shard != 3 {
+		t.Errorf("%+v", n)
+	}
+
+	twin := openNotices(t, servers, "b")
+	receive(t, "answer to the second b", twin.taken)
+	select {
+	case <-b.taken:
+		t.Error("the first b is told to stop")
+	case n := <-b.heard:
+		t.Errorf("b hears its own notices, or those of its name: %+v", n)
+	default:
+	}
+	twin.Close()
+	b.Close()
+	a.Close()
+	(*Notices)(nil).Send(Notice{})
+	(*Notices)(nil).Close()
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -85,8 +86,8 @@ func TestRoomsBeyondAPage(t *testing.T) {
 }
 
 func TestRoomsByActivity(t *testing.T) {
-	now := time.UnixMilli(1_700_000_000_000)
-	n := newNodeAt(t, func() time.Time { now = now.Add(time.Second); return now })
+	var ticks atomic.Int64 // two lanes ask for the time
+	n := newNodeAt(t, func() time.Time { return time.UnixMilli(1_700_000_000_000 + 1000*ticks.Add(1)) })
 	n.join(t, "a", "ann")
 	n.join(t, "b", "ann")
 	n.join(t, "c", "ann")

@@ -27,8 +27,11 @@ func (r *Reader) Lease(ctx context.Context, lane store.LaneID, node string, life
 		}
 	}
 	l, known, err := r.lookAtLease(ctx, lane)
-	if err != nil || known || node == "" {
+	if err != nil || node == "" || l.Holder != "" {
 		return l, err
+	}
+	if known { // it was made by another node meanwhile, which has not taken it yet
+		return r.Lease(ctx, lane, node, life)
 	}
 	err = r.db.Exec(ctx, Statement{Text: insert(&leases), Args: []any{int64(lane), "", int64(0)}})
 	if err != nil && chat.KindOf(err) != chat.Conflict { // another node was first

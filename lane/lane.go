@@ -75,6 +75,7 @@ type lane struct {
 	fenced       bool // another process owns the lane
 	unsure       bool // it is not known whether the last commit has happened
 	quiet        bool // nothing was published since the last tick
+	unheard      bool // the last batch did not reach every node
 	askKeysUntil time.Time
 	cache        *cache
 	spare        []item // the slice that waiting is swapped with
@@ -436,8 +437,12 @@ func (l *lane) publish(b *batch, before int64) {
 			events += len(r.events)
 		}
 	}
-	if err := l.cfg.Publish(out); err != nil {
+	err := l.cfg.Publish(out)
+	if err != nil {
 		l.metrics.unpublished.Add(float64(events))
-		l.log.Warn("a batch did not reach every node; clients will resume", "position", out.Position, "events", events, "err", err)
 	}
+	if err != nil && !l.unheard { // the first of many
+		l.log.Warn("batches do not reach every node; clients will resume", "position", out.Position, "events", events, "err", err)
+	}
+	l.unheard = err != nil
 }

@@ -27,13 +27,16 @@ func (m *Mover) Start(ctx context.Context, o Order) ([]Status, error) {
 	m.ordering.Lock()
 	defer m.ordering.Unlock()
 	m.mu.Lock()
-	running, next := m.current(), int64(1)
+	busy, next := int64(0), int64(1)
+	if mv := m.current(); mv != nil && mv.Phase != store.MoveCleaning {
+		busy = mv.ID
+	}
 	if n := len(m.moves); n > 0 {
 		next = m.moves[n-1].ID + 1
 	}
 	m.mu.Unlock()
-	if running != nil && running.Phase != store.MoveCleaning {
-		return nil, chat.E(chat.Conflict, fmt.Sprintf(`move %d is not over: wait for it ("roomtide shards status"), or end it with "roomtide shards abort"`, running.ID))
+	if busy != 0 {
+		return nil, chat.E(chat.Conflict, fmt.Sprintf(`move %d is not over: wait for it ("roomtide shards status"), or end it with "roomtide shards abort"`, busy))
 	}
 	moves, err := m.plan(o)
 	if err != nil {

@@ -14,6 +14,14 @@ func (l *lane) lost() bool {
 	return l.cfg.Cluster != nil && (l.fenced || l.leaving.Load() || l.positionUnknown.Load())
 }
 
+// isHanding reports whether run hands on what waits just now: what is submitted
+// meanwhile waits behind it.
+func (l *lane) isHanding() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.handing && !l.away
+}
+
 // handOn forwards what waits, in its order, and then has submit forward by itself.
 func (l *lane) handOn() {
 	for {

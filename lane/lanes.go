@@ -143,6 +143,10 @@ func (ls *Lanes) Submit(c change.Change, done change.Done) {
 	slot := c.Slot()
 	for {
 		shard := ls.store.ShardOf(slot)
+		if cl := ls.cfg.Cluster; cl != nil && cl.Pending(shard) && !ls.lanes[shard].isHanding() {
+			cl.Forward(shard, c, done)
+			return
+		}
 		switch ls.lanes[shard].submit(it, slotsOf{one: true, slot: slot}) {
 		case taken:
 			return

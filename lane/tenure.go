@@ -24,6 +24,10 @@ type Cluster struct {
 	// Forward hands a change on to the node that owns the lane, whichever it is, and
 	// keeps the order of the changes of a lane. It does not block.
 	Forward func(shard int, c change.Change, done change.Done)
+	// Pending reports whether changes that were forwarded have no outcome yet. They come
+	// back here if this node has become the owner of the lane meanwhile, and what is
+	// submitted goes the same way until then, behind them. It does not block.
+	Pending func(shard int) bool
 	// Owned runs when this node has become the owner of a lane, and is repeated until
 	// it succeeds; and when it is the owner no more, before anybody else can be by the
 	// lease. One call at a time for a shard.

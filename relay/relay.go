@@ -230,6 +230,16 @@ func (r *Relay) keyed(c change.Change) change.Change {
 	return &with
 }
 
+// Pending reports whether changes that were handed on to the lane have no outcome yet. A
+// node that has become the owner of the lane goes on handing on while there are any, or
+// later changes of a sender would overtake them.
+func (r *Relay) Pending(lane int) bool {
+	q := r.queues[lane]
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.open > 0
+}
+
 // Reconnected says that the connection works again: what is open is asked for at once, and
 // owned lanes are announced again.
 func (r *Relay) Reconnected() {

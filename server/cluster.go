@@ -114,7 +114,7 @@ func (s *Server) laneCluster() *lane.Cluster {
 		return nil
 	}
 	return &lane.Cluster{
-		Node: s.cfg.Node, Forward: p.relay.Forward, Owned: p.owned, Nodes: p.nodes,
+		Node: s.cfg.Node, Forward: p.relay.Forward, Pending: p.relay.Pending, Owned: p.owned, Nodes: p.nodes,
 		Left: func(shard int) { p.notices.Send(cluster.Notice{Kind: cluster.NoticeLane, Shard: shard}) },
 	}
 }

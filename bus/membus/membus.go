@@ -2,79 +2,24 @@
 // straight to the handler, in the publisher's goroutine.
 package membus
 
-import (
-	"sync"
-
-	"github.com/roomtide/roomtide/bus"
-	"github.com/roomtide/roomtide/chat"
-)
+import "github.com/roomtide/roomtide/bus"
 
 // Bus is an in-process bus.Bus. It loses nothing.
-type Bus struct {
-	mu      sync.RWMutex
-	handler bus.Handler
-	lanes   map[bus.Lane]struct{} // subscribed
-	closed  bool
-}
+type Bus struct{ bus.Local }
 
 var _ bus.Bus = (*Bus)(nil)
 
 // New returns a bus with one node.
-func New() *Bus { return &Bus{lanes: map[bus.Lane]struct{}{}} }
+func New() *Bus { return &Bus{} }
 
 // Publish implements bus.Bus. The handler has returned when it returns.
 func (b *Bus) Publish(batch *bus.Batch) error {
-	b.mu.RLock()
-	handler, closed := b.handler, b.closed
-	_, subscribed := b.lanes[batch.Lane]
-	b.mu.RUnlock()
-	if closed {
-		return errClosed("bus.Publish")
+	handler, err := b.Handler(batch.Lane)
+	if err != nil {
+		return err
 	}
-	if subscribed && handler != nil {
+	if handler != nil {
 		handler(batch)
 	}
 	return nil
-}
-
-// Subscribe implements bus.Bus.
-func (b *Bus) Subscribe(lane bus.Lane) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.closed {
-		return errClosed("bus.Subscribe")
-	}
-	b.lanes[lane] = struct{}{}
-	return nil
-}
-
-// Unsubscribe implements bus.Bus.
-func (b *Bus) Unsubscribe(lane bus.Lane) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.closed {
-		return errClosed("bus.Unsubscribe")
-	}
-	delete(b.lanes, lane)
-	return nil
-}
-
-// Listen implements bus.Bus.
-func (b *Bus) Listen(h bus.Handler) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.handler = h
-}
-
-// Close implements bus.Bus.
-func (b *Bus) Close() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.closed = true
-	clear(b.lanes)
-	return nil
-}
-
-func errClosed(op string) error {
-	return &chat.Error{Kind: chat.Unavailable, Op: op, Text: "the bus is closed"}
 }

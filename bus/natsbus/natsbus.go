@@ -15,15 +15,14 @@
 package natsbus
 
 import (
-	"encoding/binary"
 	"log/slog"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -48,6 +47,8 @@ const (
 // Bus is a bus.Bus over a connection to NATS that it does not own. Safe for concurrent
 // use.
 type Bus struct {
+	bus.Local
+
 	// Set once.
 	nc     *nats.Conn
 	prefix string // of subjects, with the dot behind "ev"
@@ -60,10 +61,7 @@ type Bus struct {
 
 	proven atomic.Uint64 // connections made, when the subscription was last proven; 0: never
 
-	mu      sync.RWMutex
-	handler bus.Handler
-	lanes   map[bus.Lane]struct{} // subscribed
-	closed  bool
+	closing sync.Once
 
 	// Guarded by parting: parts of one batch are not mixed with those of another.
 	parting sync.Mutex
@@ -79,11 +77,9 @@ var _ bus.Bus = (*Bus)(nil)
 // answers (natslink), or batches come late instead of not at all. A nil log discards, a
 // nil reg registers nothing.
 func New(nc *nats.Conn, prefix string, log *slog.Logger, reg prometheus.Registerer) *Bus {
-	id := uuid.New()
 	b := &Bus{
-		nc: nc, prefix: prefix + ".ev.", origin: binary.BigEndian.Uint64(id[8:]) ^ binary.BigEndian.Uint64(id[:8]), log: log,
-		ended: make(chan struct{}), lanes: map[bus.Lane]struct{}{},
-		parts: assembly{unfinished: map[uint64]*pieces{}},
+		nc: nc, prefix: prefix + ".ev.", origin: rand.Uint64(), log: log,
+		ended: make(chan struct{}), parts: assembly{unfinished: map[uint64]*pieces{}},
 	}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
@@ -143,14 +139,11 @@ func (b *Bus) prove() error {
 // Publish implements bus.Bus. The handler of this node has returned when it returns.
 // The error is Unavailable if NATS has not taken all of the batch.
 func (b *Bus) Publish(batch *bus.Batch) error {
-	b.mu.RLock()
-	handler, closed := b.handler, b.closed
-	_, subscribed := b.lanes[batch.Lane]
-	b.mu.RUnlock()
-	if closed {
-		return errClosed("bus.Publish")
+	handler, err := b.Handler(batch.Lane)
+	if err != nil {
+		return err
 	}
-	if subscribed && handler != nil {
+	if handler != nil {
 		handler(batch)
 	}
 	if err := b.send(batch); err != nil {
@@ -207,8 +200,8 @@ func (b *Bus) receive(m *nats.Msg) {
 		b.ignored.Inc()
 		return
 	}
-	handler := b.wanted(bus.Lane(lane))
-	if f.origin == b.origin || handler == nil {
+	handler, err := b.Handler(bus.Lane(lane))
+	if f.origin == b.origin || handler == nil || err != nil { // an error: it is closed
 		return
 	}
 	if f.kind == part {
@@ -227,71 +220,30 @@ func (b *Bus) receive(m *nats.Msg) {
 	handler(batch)
 }
 
-// wanted returns the handler if the lane is subscribed.
-func (b *Bus) wanted(lane bus.Lane) bus.Handler {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	if _, subscribed := b.lanes[lane]; !subscribed || b.closed {
-		return nil
-	}
-	return b.handler
-}
-
 // Subscribe implements bus.Bus. It is local, but for the first one behind a new
 // connection, which waits until the server has the subscription of the node. Without a
 // connection it is done: what this node publishes comes at once, the rest later.
 func (b *Bus) Subscribe(lane bus.Lane) error {
-	b.mu.Lock()
-	if b.closed {
-		b.mu.Unlock()
-		return errClosed("bus.Subscribe")
+	if err := b.Local.Subscribe(lane); err != nil {
+		return err
 	}
-	b.lanes[lane] = struct{}{}
-	b.mu.Unlock()
 	if err := b.prove(); err != nil {
 		return &chat.Error{Kind: chat.Unavailable, Op: "bus.Subscribe", Text: "NATS does not confirm the subscription", Err: err}
 	}
 	return nil
 }
 
-// Unsubscribe implements bus.Bus.
-func (b *Bus) Unsubscribe(lane bus.Lane) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.closed {
-		return errClosed("bus.Unsubscribe")
-	}
-	delete(b.lanes, lane)
-	return nil
-}
-
-// Listen implements bus.Bus.
-func (b *Bus) Listen(h bus.Handler) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.handler = h
-}
-
 // Close implements bus.Bus. It does not wait for a handler that is running, and leaves
 // the connection as it is.
-func (b *Bus) Close() error {
-	b.mu.Lock()
-	closed := b.closed
-	b.closed = true
-	clear(b.lanes)
-	b.mu.Unlock()
-	if closed {
-		return nil
-	}
-	b.keepDropped()
-	close(b.ended)
-	b.nc.RemoveStatusListener(b.states)
-	if b.sub != nil && b.sub.IsValid() && !b.nc.IsClosed() {
-		return b.sub.Unsubscribe()
-	}
-	return nil
-}
-
-func errClosed(op string) error {
-	return &chat.Error{Kind: chat.Unavailable, Op: op, Text: "the bus is closed"}
+func (b *Bus) Close() (err error) {
+	b.closing.Do(func() {
+		err = b.Local.Close()
+		b.keepDropped()
+		close(b.ended)
+		b.nc.RemoveStatusListener(b.states)
+		if b.sub != nil && b.sub.IsValid() && !b.nc.IsClosed() {
+			err = b.sub.Unsubscribe()
+		}
+	})
+	return err
 }

@@ -185,7 +185,7 @@ func (k AuthKey) check(where string) Problems {
 	data, err := os.ReadFile(file)
 	switch {
 	case err != nil:
-		return Problems{{where, file + " cannot be read: " + cause(err), "check the path and the permissions"}}
+		return Problems{*unreadable(where, file, err)}
 	case k.Alg == "HS256" && len(strings.TrimSpace(string(data))) < 32:
 		return Problems{{where, "the secret in " + file + " is shorter than 32 bytes", "make a longer one: openssl rand -hex 32"}}
 	}

@@ -206,6 +206,19 @@ func roomtideVars(env []string) map[string]string {
 	return vars
 }
 
+// readPassword returns the password that a file holds, in its line.
+func readPassword(where, file string) (string, *Problem) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return "", unreadable(where, file, err)
+	}
+	return strings.TrimRight(string(data), "\r\n"), nil
+}
+
+func unreadable(where, file string, err error) *Problem {
+	return &Problem{where, file + " cannot be read: " + cause(err), "check the path and the permissions"}
+}
+
 // cause is the error without the path, which the problem names already.
 func cause(err error) string {
 	var pe *fs.PathError

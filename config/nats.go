@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 )
 
 // NATS says where the servers are through which nodes speak to each other.
@@ -32,15 +31,11 @@ func (n *NATS) Secret() (string, error) {
 	if n.PasswordFile == "" {
 		return n.Password, nil
 	}
-	data, err := os.ReadFile(n.PasswordFile)
-	if err != nil {
-		return "", Problems{unreadable("nats.password_file", n.PasswordFile, err)}
+	password, problem := readPassword("nats.password_file", n.PasswordFile)
+	if problem != nil {
+		return "", Problems{*problem}
 	}
-	return strings.TrimRight(string(data), "\r\n"), nil
-}
-
-func unreadable(where, file string, err error) Problem {
-	return Problem{where, file + " cannot be read: " + cause(err), "check the path and the permissions"}
+	return password, nil
 }
 
 // checkNATS reports what is wrong with [nats], and what a node of a cluster may not
@@ -102,7 +97,7 @@ func (n *NATS) checkFiles() Problems {
 			continue
 		}
 		if _, err := os.ReadFile(file); err != nil {
-			ps = append(ps, unreadable(where, file, err))
+			ps = append(ps, *unreadable(where, file, err))
 		}
 	}
 	if (n.TLSCert == "") != (n.TLSKey == "") {

@@ -2,7 +2,6 @@ package config
 
 import (
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 )
@@ -32,11 +31,11 @@ func (c *Config) RedisURL() (string, error) {
 		if _, inside := u.User.Password(); inside {
 			return "", Problems{{"redis", "it has a password, and redis_password_file has one as well", "keep one of them"}}
 		}
-		data, err := os.ReadFile(c.RedisPasswordFile)
-		if err != nil {
-			return "", Problems{{"redis_password_file", c.RedisPasswordFile + " cannot be read: " + cause(err), "check the path and the permissions"}}
+		password, problem := readPassword("redis_password_file", c.RedisPasswordFile)
+		if problem != nil {
+			return "", Problems{*problem}
 		}
-		u.User = url.UserPassword(u.User.Username(), strings.TrimRight(string(data), "\r\n"))
+		u.User = url.UserPassword(u.User.Username(), password)
 	}
 	return u.String(), nil
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -262,11 +261,11 @@ func (c *Config) fillPassword(s *Shard, u *url.URL) *Problem {
 	}
 	password, ok := c.passwords[s.PasswordEnv]
 	if s.PasswordFile != "" {
-		data, err := os.ReadFile(s.PasswordFile)
-		if err != nil {
-			return &Problem{"", s.PasswordFile + " cannot be read: " + cause(err), "check the path and the permissions of password_file"}
+		var problem *Problem
+		if password, problem = readPassword("", s.PasswordFile); problem != nil {
+			problem.Fix += " of password_file"
+			return problem
 		}
-		password = strings.TrimRight(string(data), "\r\n")
 	} else if !ok {
 		return &Problem{"", "the environment variable " + s.PasswordEnv + " is not set", "set it to the password, or take password_env out"}
 	}

@@ -15,7 +15,6 @@ type NoticeKind string
 
 const (
 	NoticeLane   NoticeKind = "lane"   // a node has given up a lane: Shard
-	NoticeMap    NoticeKind = "map"    // there is a newer slot map
 	NoticeUser   NoticeKind = "user"   // what is kept of a user has changed: User
 	NoticeRevoke NoticeKind = "revoke" // the connections of a user have ended: User
 

@@ -108,10 +108,8 @@ func (e *Engine) EndTokens(ctx context.Context, user chat.UserID) (notBefore int
 }
 
 // ForgetUser has the store asked for the user again: another node has changed what is
-// kept of them. It returns whether the user was known to be the application's.
-func (e *Engine) ForgetUser(user chat.UserID) (claimed bool) {
-	a, _ := e.access.get(user)
+// kept of them.
+func (e *Engine) ForgetUser(user chat.UserID) {
 	e.access.forget(user)
 	e.profiles.forget(user)
-	return a.Claimed
 }

@@ -17,7 +17,7 @@ const (
 	peerLife   = 6 * time.Second        // of a node's lease, where several nodes share the lanes
 	startLimit = time.Second            // for the consumers of a shard to begin; the lease is not renewed meanwhile
 	nameLimit  = 300 * time.Millisecond // for a node of the same name to say that it is there
-	mapReload  = 5 * time.Second        // how often the slot map is read again without a notice
+	mapLimit   = 5 * time.Second        // for reading the slot map
 )
 
 // peers is what a node of a cluster has beside a single one; nil for that one.
@@ -28,7 +28,6 @@ type peers struct {
 	relay   *relay.Relay
 	prefix  string           // of all subjects
 	notices *cluster.Notices // from startPeers on
-	reload  chan struct{}    // cap 1: there may be a newer slot map
 }
 
 // openPeers connects to NATS, if the node is one of several.
@@ -36,7 +35,7 @@ func (s *Server) openPeers(ctx context.Context) (err error) {
 	if !s.cfg.Cluster() {
 		return nil
 	}
-	p := &peers{s: s, reload: make(chan struct{}, 1)}
+	p := &peers{s: s}
 	link, err := s.natsConfig()
 	if err != nil {
 		return err
@@ -89,10 +88,6 @@ func (s *Server) startPeers() (err error) {
 		return chat.E(chat.Conflict, "a node with the name "+s.cfg.Node+" runs already: give every node a name of its own, with --node or the setting node")
 	case <-time.After(nameLimit):
 	}
-	watch, stop := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	go func() { defer close(ended); p.watchMap(watch) }()
-	s.onClose(func() { stop(); <-ended })
 	s.lanes.Begin()
 	return nil
 }
@@ -114,8 +109,9 @@ func (s *Server) laneCluster() *lane.Cluster {
 		return nil
 	}
 	return &lane.Cluster{
-		Node: s.cfg.Node, Forward: p.relay.Forward, Pending: p.relay.Pending, Owned: p.owned, Nodes: p.nodes,
-		Left: func(shard int) { p.notices.Send(cluster.Notice{Kind: cluster.NoticeLane, Shard: shard}) },
+		Node: s.cfg.Node, Forward: p.relay.Forward, Pending: p.relay.Pending, Owned: p.owned,
+		Nodes: func() int { return s.node.Alive() },
+		Left:  func(shard int) { p.notices.Send(cluster.Notice{Kind: cluster.NoticeLane, Shard: shard}) },
 	}
 }
 
@@ -145,18 +141,11 @@ func (p *peers) owned(shard int, owned bool) error {
 	return p.s.outbox.Start(ctx, shard)
 }
 
-// nodes is how many nodes are alive.
-func (p *peers) nodes() int {
-	return p.s.node.Alive()
-}
-
 // heard acts on what another node says.
 func (p *peers) heard(n cluster.Notice) {
 	switch n.Kind {
 	case cluster.NoticeLane:
 		p.s.lanes.Try(n.Shard)
-	case cluster.NoticeMap:
-		p.wakeReload()
 	case cluster.NoticeUser:
 		p.s.engine.ForgetUser(n.User)
 	case cluster.NoticeRevoke:
@@ -165,45 +154,16 @@ func (p *peers) heard(n cluster.Notice) {
 	}
 }
 
-func (p *peers) wakeReload() {
-	select {
-	case p.reload <- struct{}{}:
-	default:
-	}
-}
-
-// watchMap reads the slot map again when it may be another one, until ctx ends.
-func (p *peers) watchMap(ctx context.Context) {
-	tick := time.NewTicker(mapReload)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		case <-p.reload:
-		}
-		p.readMap(ctx)
-	}
-}
-
-// stale reads the slot map if there is a newer one.
+// stale puts the stored slot map in force if another node has a newer one.
 func (p *peers) stale(version int64) {
-	if p.s.store.MapVersion() >= version {
+	was := p.s.store.MapVersion()
+	if was >= version {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), mapReload)
+	ctx, cancel := context.WithTimeout(context.Background(), mapLimit)
 	defer cancel()
-	p.readMap(ctx)
-}
-
-// readMap puts the stored slot map in force.
-func (p *peers) readMap(ctx context.Context) {
-	was := p.s.store.MapVersion()
 	if err := p.s.store.Reload(ctx); err != nil {
-		if ctx.Err() == nil {
-			p.s.log.Warn("cannot read the slot map", "err", err)
-		}
+		p.s.log.Warn("cannot read the slot map", "err", err)
 		return
 	}
 	if p.s.store.MapVersion() == was {

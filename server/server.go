@@ -217,7 +217,7 @@ func (s *Server) openPresence() (err error) {
 }
 
 // presenceDriver is Redis if one is configured, whether or not it answers now, else the
-// node's own memory.
+// store where nodes share it, else the node's own memory.
 func (s *Server) presenceDriver() (presence.Driver, error) {
 	url, err := s.cfg.RedisURL()
 	switch {

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
@@ -174,7 +175,7 @@ func (w *world) own(owner int, fence bool) {
 	w.owner, w.tenure = owner, len(w.taken)
 	w.taken = append(w.taken, nil)
 	o := w.owners[owner]
-	o.lane = &tenure{relay: o.relay, id: random(), streams: map[uint64]*stream{}, swept: w.now}
+	o.lane = &tenure{relay: o.relay, id: rand.Uint64(), streams: map[uint64]*stream{}, swept: w.now}
 	o.lane.announce()
 }
 

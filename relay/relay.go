@@ -1,10 +1,9 @@
 package relay
 
 import (
-	"crypto/rand"
-	"encoding/binary"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 	"sync"
@@ -146,7 +145,7 @@ func New(cfg Config) (*Relay, error) {
 // newRelay makes a relay that is not started.
 func newRelay(cfg Config) *Relay {
 	r := &Relay{
-		cfg: cfg, from: random(), count: newCounters(cfg.Registerer), publish: cfg.NATS.Publish,
+		cfg: cfg, from: rand.Uint64(), count: newCounters(cfg.Registerer), publish: cfg.NATS.Publish,
 		stop: make(chan struct{}), wake: make(chan struct{}, 1), tenures: make([]*tenure, cfg.Lanes),
 	}
 	r.mouth.wake, r.router.wake = make(chan struct{}, 1), make(chan struct{}, 1)
@@ -167,13 +166,6 @@ func (r *Relay) start() error {
 	r.working.Go(r.say)
 	r.working.Go(r.route)
 	return nil
-}
-
-// random returns a number that no other relay has.
-func random() uint64 {
-	var b [8]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return binary.BigEndian.Uint64(b[:])
 }
 
 func (r *Relay) subject(kind, last string) string { return r.cfg.Prefix + "." + kind + "." + last }

@@ -42,7 +42,6 @@ func (r *Relay) reroute(v *verdict) {
 	r.router.mu.Unlock()
 	if err != nil {
 		v.done(change.Reply{}, err)
-		r.cfg.AfterOutcomes()
 		return
 	}
 	signal(r.router.wake)
@@ -79,6 +78,7 @@ func (r *Relay) routeOnce() bool {
 	}
 	mine, now := r.cfg.MapVersion(), r.cfg.Now()
 	var left []verdict
+	defer r.cfg.AfterOutcomes() // of those that are given up or refused here
 	for _, v := range moved {
 		switch {
 		case mine >= v.slots:
@@ -88,7 +88,6 @@ func (r *Relay) routeOnce() bool {
 		default:
 			r.count.givenUp.Inc()
 			v.done(change.Reply{}, unreachable())
-			r.cfg.AfterOutcomes()
 		}
 	}
 	if len(left) == 0 {

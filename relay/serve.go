@@ -2,6 +2,7 @@ package relay
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -79,7 +80,7 @@ func (r *Relay) begin(lane int) (*tenure, error) {
 		return nil, err
 	}
 	limit(sub)
-	t := &tenure{relay: r, lane: lane, id: random(), sub: sub, ended: make(chan struct{}), streams: map[uint64]*stream{}, swept: r.cfg.Now()}
+	t := &tenure{relay: r, lane: lane, id: rand.Uint64(), sub: sub, ended: make(chan struct{}), streams: map[uint64]*stream{}, swept: r.cfg.Now()}
 	go func() {
 		defer close(t.ended)
 		receive(sub, t.handle, t.sweep)

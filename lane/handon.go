@@ -36,18 +36,26 @@ func (l *lane) handOn() {
 			return
 		}
 		l.mu.Unlock()
-		for _, it := range items {
-			if it.other {
-				it.done(change.Reply{}, &chat.Error{Kind: chat.Fenced, Op: "lane.hand_on", Text: "another node owns the shard"})
-				continue
-			}
-			if it.step != nil || it.change.Kind() == change.KindCursors || it.change.Kind() == change.KindNop {
-				it.done(change.Reply{}, &chat.Error{Kind: chat.Unavailable, Op: "lane.hand_on", Text: "another node owns the shard", RetryAfter: 1000})
-				continue
-			}
-			l.cfg.Cluster.Forward(l.shard, it.change, it.done)
+		for i := range items {
+			l.handOnItem(&items[i])
 		}
 	}
+}
+
+func (l *lane) handOnItem(it *item) {
+	kind := it.change.Kind()
+	switch {
+	case it.other: // its node turns to the next owner
+		it.done(change.Reply{}, notOwner(chat.Fenced))
+	case it.step != nil || kind == change.KindCursors || kind == change.KindNop: // only the owner's to do
+		it.done(change.Reply{}, notOwner(chat.Unavailable))
+	default:
+		l.cfg.Cluster.Forward(l.shard, it.change, it.done)
+	}
+}
+
+func notOwner(kind chat.Kind) *chat.Error {
+	return &chat.Error{Kind: kind, Op: "lane.submit", Text: "another node owns the shard", RetryAfter: 1000}
 }
 
 // failed ends a batch that was not committed. In a cluster, where the database is away or

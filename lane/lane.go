@@ -161,7 +161,7 @@ func (l *lane) submit(it item, slots slotsOf) verdict {
 // submitHere is submit for what only the owner of the lane does.
 func (l *lane) submitHere(it item, slots slotsOf) {
 	if l.submit(it, slots) != taken {
-		it.done(change.Reply{}, &chat.Error{Kind: chat.Unavailable, Op: "lane.submit", Text: "another node owns the shard", RetryAfter: 1000})
+		it.done(change.Reply{}, notOwner(chat.Unavailable))
 	}
 }
 

@@ -117,9 +117,8 @@ type Outbox struct {
 // crew is the workers of one shard.
 type crew struct {
 	workers  []*worker
-	ctx      context.Context // ends when the workers have to give up
-	giveUp   context.CancelFunc
-	stopping chan struct{} // closed by stop: workers do what is there, and end
+	giveUp   context.CancelFunc // ends what the workers do
+	stopping chan struct{}      // closed by stop: workers do what is there, and end
 	stop     sync.Once
 	working  sync.WaitGroup
 }
@@ -163,11 +162,11 @@ func (o *Outbox) Start(ctx context.Context, shard int) error {
 	if o.closed {
 		return nil
 	}
-	c.ctx, c.giveUp = context.WithCancel(o.ctx)
+	ctx, c.giveUp = context.WithCancel(o.ctx)
 	o.shards[shard] = c
 	for _, w := range c.workers {
 		o.cfg.Lanes.Notify(w.shard, w.wake)
-		c.working.Go(func() { w.run(c.ctx, c.stopping) })
+		c.working.Go(func() { w.run(ctx, c.stopping) })
 	}
 	return nil
 }

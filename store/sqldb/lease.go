@@ -26,12 +26,9 @@ func (r *Reader) Lease(ctx context.Context, lane store.LaneID, node string, life
 			return store.Lease{}, err
 		}
 	}
-	l, known, err := r.lookAtLease(ctx, lane)
+	l, err := r.lookAtLease(ctx, lane)
 	if err != nil || node == "" || l.Holder != "" {
 		return l, err
-	}
-	if known { // it was made by another node meanwhile, which has not taken it yet
-		return r.Lease(ctx, lane, node, life)
 	}
 	err = r.db.Exec(ctx, Statement{Text: insert(&leases), Args: []any{int64(lane), "", int64(0)}})
 	if err != nil && chat.KindOf(err) != chat.Conflict { // another node was first
@@ -40,19 +37,18 @@ func (r *Reader) Lease(ctx context.Context, lane store.LaneID, node string, life
 	return r.Lease(ctx, lane, node, life)
 }
 
-func (r *Reader) lookAtLease(ctx context.Context, lane store.LaneID) (l store.Lease, known bool, err error) {
+func (r *Reader) lookAtLease(ctx context.Context, lane store.LaneID) (l store.Lease, err error) {
 	l.Left = -freeLongest
 	err = r.db.Ask(ctx, Question{
 		Text: "SELECT holder, until - " + r.d.Now + " FROM {leases} WHERE lane = ?", Args: []any{int64(lane)},
 		Row: func(s Scanner) error {
 			var left int64
-			known = true
 			err := s.Scan(&l.Holder, &left)
 			l.Left = time.Duration(max(left, -freeLongest.Milliseconds())) * time.Millisecond
 			return err
 		},
 	})
-	return l, known, err
+	return l, err
 }
 
 // Unlease is store.Writer.Unlease.

@@ -69,9 +69,7 @@ func (b *balancer) serve(c net.Conn) {
 		return
 	}
 	defer node.Close()
-	if !b.keep(c, node) {
-		return
-	}
+	b.keep(c, node)
 	defer b.forget(c, node)
 	go func() {
 		_, _ = io.Copy(node, c) // ends with either side
@@ -97,13 +95,12 @@ func (b *balancer) dial() net.Conn {
 	return nil
 }
 
-func (b *balancer) keep(conns ...net.Conn) bool {
+func (b *balancer) keep(conns ...net.Conn) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, c := range conns {
 		b.conns[c] = true
 	}
-	return true
 }
 
 func (b *balancer) forget(conns ...net.Conn) {

@@ -3,13 +3,14 @@ package postgres
 import (
 	"context"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/internal/testdb"
+	"github.com/roomtide/roomtide/store"
 	"github.com/roomtide/roomtide/store/sqldb"
+	"github.com/roomtide/roomtide/store/storetest"
 )
 
 // endConnections ends every connection of the database but that of the test.
@@ -94,33 +95,14 @@ func TestSharedPooled(t *testing.T) {
 // Nodes of a new cluster start together on an empty database.
 func TestSharedTogether(t *testing.T) {
 	dsn := testdb.PostgreSQL(t)
-	var work sync.WaitGroup
-	ids := make([]string, 3)
-	for i, node := range []string{"one", "two", "three"} {
-		work.Go(func() {
-			c, err := OpenControl(ctx, sqldb.Options{Name: "control", DSN: dsn, Node: node, Shared: true}, true)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			defer c.Close()
-			if ids[i], err = c.Deployment(ctx); err != nil {
-				t.Error(err)
-			}
-			s, err := Open(ctx, sqldb.Options{Name: "main", DSN: dsn, Node: node, Shared: true, Deployment: ids[i]}, true)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			if err := s.Close(); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	work.Wait()
-	if ids[0] == "" || ids[1] != ids[0] || ids[2] != ids[0] {
-		t.Errorf("deployments %q", ids)
-	}
+	storetest.Together{
+		Control: func(ctx context.Context, node string) (store.Control, error) {
+			return OpenControl(ctx, sqldb.Options{Name: "control", DSN: dsn, Node: node, Shared: true}, true)
+		},
+		Shard: func(ctx context.Context, node, name, deployment string) (store.Driver, error) {
+			return Open(ctx, sqldb.Options{Name: name, DSN: dsn, Prefix: name + "_", Node: node, Shared: true, Deployment: deployment}, true)
+		},
+	}.Run(t)
 }
 
 // A commit that takes long does not keep the lease of its lane from being renewed.

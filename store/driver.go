@@ -71,8 +71,9 @@ type Writer interface {
 	// Lease makes node the holder of the lane's lease for life from now, by the clock of
 	// the database, if it is the holder, whether or not the lease has run out, or if the
 	// lease has run out. Of several nodes that try at once one succeeds. It returns the
-	// lease as it is then. An empty node only looks. It waits for no commit, and changes
-	// neither position nor epoch.
+	// lease as it is then. An empty node only looks. It changes neither position nor epoch,
+	// and in databases that several nodes use it waits for no commit. Life is counted in
+	// whole milliseconds.
 	Lease(ctx context.Context, lane LaneID, node string, life time.Duration) (Lease, error)
 
 	// Unlease ends the lease now if node is its holder.

@@ -28,7 +28,8 @@ func (d *fakeDriver) Room(ctx context.Context, _ chat.RoomID) (chat.Room, error)
 type fakeControl struct {
 	Control
 	saved  *Map
-	fail   error // of SaveMap
+	fail   error      // of SaveMap
+	before func(*Map) // called by SaveMap
 	closed int
 }
 
@@ -40,6 +41,9 @@ func (c *fakeControl) Map(context.Context) (*Map, error) {
 }
 
 func (c *fakeControl) SaveMap(_ context.Context, m *Map) error {
+	if c.before != nil {
+		c.before(m)
+	}
 	if c.fail == nil {
 		c.saved = m
 	}

@@ -91,7 +91,7 @@ func (p *opening) open(ctx context.Context, reg prometheus.Registerer) (_ *Store
 	if err != nil {
 		return nil, err
 	}
-	if err := p.save(ctx, c, m); err != nil {
+	if m, err = p.save(ctx, c, m); err != nil {
 		return nil, err
 	}
 	s, err := New(m, shards, c, reg)
@@ -119,16 +119,23 @@ func (p *opening) plan(ctx context.Context, c Control) (*Map, error) {
 	return nil, err
 }
 
-// save stores the map if it is another one than the stored one.
-func (p *opening) save(ctx context.Context, c Control, m *Map) error {
-	switch {
-	case p.first:
-		return c.SaveMap(ctx, m)
-	case p.serve && !slices.Equal(m.Shards, p.stale.Shards):
+// save stores the map if it is another one than the stored one, and returns the one that
+// is stored then. Nodes that share the databases may start together: where another has
+// stored a map of the same shards meanwhile, that one is it.
+func (p *opening) save(ctx context.Context, c Control, m *Map) (*Map, error) {
+	if !p.first {
+		if !p.serve || slices.Equal(m.Shards, p.stale.Shards) {
+			return m, nil
+		}
 		m.Version++
-		return c.SaveMap(ctx, m)
 	}
-	return nil
+	err := c.SaveMap(ctx, m)
+	if chat.KindOf(err) == chat.Conflict {
+		if now, e := c.Map(ctx); e == nil && slices.Equal(now.Shards, m.Shards) {
+			return now, nil
+		}
+	}
+	return m, err
 }
 
 // shards opens the shards of the map at the same time, and returns the map without

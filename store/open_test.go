@@ -214,6 +214,39 @@ func TestMapThatWasChangedMeanwhile(t *testing.T) {
 	refused(t, o, chat.Conflict, "changed meanwhile")
 }
 
+// Nodes of a cluster start together, the first time or with a shard that is added: the
+// map of one of them is that of all.
+func TestMapThatAnotherNodeStored(t *testing.T) {
+	o := newFakeOpener(2)
+	o.control = &fakeControl{}
+	for _, want := range [][]string{{"s0", "s1"}, {"s0", "s1", "new"}} {
+		o.control.before = func(m *Map) {
+			first := *m
+			first.Owner[7] = 1 // it has moved a slot already
+			o.control.saved, o.control.fail = &first, chat.E(chat.Conflict, "changed meanwhile")
+		}
+		s, err := Open(t.Context(), o, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.MapVersion() != o.control.saved.Version || s.ShardOf(7) != 1 || !slices.Equal(o.control.saved.Shards, want) {
+			t.Errorf("version %d is used, and slot 7 is that of shard %d; stored is version %d of %v",
+				s.MapVersion(), s.ShardOf(7), o.control.saved.Version, o.control.saved.Shards)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		o.more, o.control.fail = []string{"new"}, nil
+	}
+
+	o.more = []string{"newer"}
+	o.control.before = func(m *Map) { // the other one has other settings
+		other := m.With([]string{"another"})
+		o.control.saved, o.control.fail = other, chat.E(chat.Conflict, "changed meanwhile")
+	}
+	refused(t, o, chat.Conflict, "changed meanwhile")
+}
+
 func TestStoppedServer(t *testing.T) {
 	o := newFakeOpener(2)
 	if _, err := OpenStopped(t.Context(), o); chat.KindOf(err) != chat.NotFound || o.locked || o.control != nil {

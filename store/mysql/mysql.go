@@ -78,9 +78,6 @@ func (s *Shard) open(ctx context.Context, create bool) (err error) {
 	if err := s.db.o.Belong(ctx, s.db, claimed); err != nil || !claimed {
 		return err
 	}
-	if err := s.db.o.Alone(ctx, s.db); err != nil {
-		return err
-	}
 	err = sqldb.Note(ctx, s.db, "node", s.db.o.Node)
 	if err != nil && chat.KindOf(err) != chat.ReadOnly {
 		return err

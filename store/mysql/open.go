@@ -181,17 +181,19 @@ func (cl *claim) take(ctx context.Context, w *writer) error {
 	if got != 1 {
 		return cl.o.Claimed(ctx, w.db)
 	}
-	return nil
+	return cl.o.Alone(ctx, w.db) // nodes that share the shard have no lock, but leases
 }
 
-// unclaimed is the error of Claimed if a node has the shard for itself.
+// unclaimed is the error of Claimed if a node has the shard for itself. The lock cannot
+// be shared: it is held for a moment, to see that it is free.
 func (db *database) unclaimed(ctx context.Context) error {
-	var used int64
-	err := db.Ask(ctx, sqldb.Question{
-		Text: "SELECT coalesce(IS_USED_LOCK(?), 0)", Args: []any{lockName(db, "shard")},
-		Row: func(s sqldb.Scanner) error { return s.Scan(&used) },
-	})
-	if err == nil && used != 0 {
+	name := lockName(db, "shard")
+	var got int64
+	err := db.Ask(ctx,
+		// A connection that was just ended, of this node when it was alone, may take a moment.
+		sqldb.Question{Text: "SELECT coalesce(GET_LOCK(?, 2), 0)", Args: []any{name}, Row: func(s sqldb.Scanner) error { return s.Scan(&got) }},
+		sqldb.Question{Text: "SELECT coalesce(RELEASE_LOCK(?), 0)", Args: []any{name}, Row: func(s sqldb.Scanner) error { return s.Scan(new(int64)) }})
+	if err == nil && got != 1 {
 		err = db.o.Claimed(ctx, db)
 	}
 	return err

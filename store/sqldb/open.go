@@ -109,7 +109,8 @@ func Note(ctx context.Context, db Engine, name, value string) error {
 	return db.Exec(ctx, Statement{Text: db.Dialect().Put(&meta), Args: []any{name, value}})
 }
 
-// Alone is an error if nodes that share the shard use it now, as their leases say.
+// Alone is an error if nodes that share the shard use it now, as their leases say. It is
+// for a node that does not share it, before it writes anything.
 func (o *Options) Alone(ctx context.Context, db Engine) error {
 	holder, err := LeasedTo(ctx, db, o.Node)
 	if err != nil || holder == "" {

@@ -6,7 +6,6 @@ import (
 
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
-	"github.com/roomtide/roomtide/internal/limit"
 	"github.com/roomtide/roomtide/internal/lru"
 )
 
@@ -18,14 +17,12 @@ const accessKept = 64 << 10
 // is right as long as this node makes every change of it, or hears of those that other
 // nodes make (Engine.ForgetUser).
 type access struct {
-	reads *limit.Limiter // bounds reads of the store, when thousands come back at once
-
 	mu    sync.Mutex
 	known *lru.Map[chat.UserID, chat.Access] // guarded by mu
 }
 
-func newAccess(reads *limit.Limiter) access {
-	return access{reads: reads, known: lru.New[chat.UserID, chat.Access](accessKept)}
+func newAccess() access {
+	return access{known: lru.New[chat.UserID, chat.Access](accessKept)}
 }
 
 func (m *access) get(user chat.UserID) (chat.Access, bool) {
@@ -60,10 +57,11 @@ func (e *Engine) Access(ctx context.Context, user chat.UserID) (chat.Access, err
 	if a, ok := e.access.get(user); ok {
 		return a, nil
 	}
-	if err := e.access.reads.Acquire(ctx); err != nil {
+	slots := e.lookups.of(user.Slot())
+	if err := slots.Acquire(ctx); err != nil {
 		return chat.Access{}, err
 	}
-	defer e.access.reads.Release()
+	defer slots.Release()
 	a, err := e.cfg.Store.User(user).Access(ctx, user)
 	if err != nil && chat.KindOf(err) != chat.NotFound {
 		return chat.Access{}, err

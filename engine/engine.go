@@ -68,12 +68,9 @@ type Config struct {
 
 	Limits chat.Limits
 	Rates  Rates
-	Joins  *limit.Limiter // bounds joins that read the store at the same time; nil: the defaults
 
-	// Lookups bounds reads of what is kept of users for authentication; nil: the
-	// defaults. Claimed is called when an id has become one of the application's users
+	// Claimed is called when an id has become one of the application's users
 	// (Claim), to end the connections of guests; nil: nothing is done.
-	Lookups *limit.Limiter
 	Claimed func(chat.UserID)
 
 	// UserChanged is called when this node has changed what is kept of a user (profile,
@@ -92,10 +89,12 @@ type Config struct {
 
 // Engine does what users ask. Safe for concurrent use.
 type Engine struct {
-	cfg    Config
-	rates  *rates
-	reads  *limit.Keyed[chat.UserID] // questions that are answered now
-	access access
+	cfg     Config
+	rates   *rates
+	reads   *limit.Keyed[chat.UserID] // questions that are answered now
+	joins   *byShard                  // joins that read the room
+	lookups *byShard                  // reads of what is kept of a user, to authenticate or to join
+	access  access
 
 	profiles profiles
 }
@@ -111,12 +110,6 @@ func New(cfg Config) *Engine {
 	if cfg.Limits == (chat.Limits{}) {
 		cfg.Limits = chat.DefaultLimits()
 	}
-	if cfg.Joins == nil {
-		cfg.Joins = limit.New(limit.Config{Name: "joins", Registerer: cfg.Registerer})
-	}
-	if cfg.Lookups == nil {
-		cfg.Lookups = limit.New(limit.Config{Name: "user_lookups", Registerer: cfg.Registerer})
-	}
 	if cfg.Claimed == nil {
 		cfg.Claimed = func(chat.UserID) {}
 	}
@@ -125,8 +118,9 @@ func New(cfg Config) *Engine {
 	}
 	return &Engine{
 		cfg: cfg, rates: newRates(cfg.Rates, cfg.Now, cfg.Registerer),
-		reads:  limit.NewKeyed[chat.UserID](readsAtOnce, readsWaiting, "you are asking too much at once"),
-		access: newAccess(cfg.Lookups), profiles: newProfiles(),
+		reads: limit.NewKeyed[chat.UserID](readsAtOnce, readsWaiting, "you are asking too much at once"),
+		joins: newByShard(&cfg, "joins"), lookups: newByShard(&cfg, "user_lookups"),
+		access: newAccess(), profiles: newProfiles(),
 	}
 }
 

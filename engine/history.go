@@ -43,7 +43,7 @@ func (e *Engine) historyAround(ctx context.Context, a *Actor, room chat.RoomID, 
 			return nil, err
 		}
 		place := wire.JoinReply{Room: &r, Seq: r.LastSeq}
-		if err := e.unreadIn(ctx, a.User, &place); err != nil {
+		if err := e.unreadIn(ctx, nil, a.User, &place); err != nil {
 			return nil, err
 		}
 		if at.Seq = place.Unread.From; at.Seq == 0 {

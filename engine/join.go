@@ -6,6 +6,7 @@ import (
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/identity"
+	"github.com/roomtide/roomtide/internal/limit"
 	"github.com/roomtide/roomtide/store"
 	"github.com/roomtide/roomtide/wire"
 )
@@ -39,11 +40,12 @@ func (e *Engine) Join(ctx context.Context, a Actor, room chat.RoomID, o JoinOpti
 	if o.After != nil && o.Around != (Around{}) || o.Seq < 0 {
 		return nil, chat.E(chat.Invalid, "give after or around; around is a message number or \"read\"")
 	}
-	role, err := e.admit(ctx, &a, room, o.Again)
+	slots := e.joins.of(room.Slot())
+	role, err := e.admit(ctx, slots, &a, room, o.Again)
 	if err != nil {
 		return nil, err
 	}
-	defer e.cfg.Joins.Release()
+	defer slots.Release()
 	reply := &wire.JoinReply{Role: role}
 	if o.After != nil {
 		err = e.since(ctx, room, *o.After, o.Limit, reply)
@@ -53,7 +55,7 @@ func (e *Engine) Join(ctx context.Context, a Actor, room chat.RoomID, o JoinOpti
 	if err != nil {
 		return nil, err
 	}
-	if err := e.unreadIn(ctx, a.User, reply); err != nil {
+	if err := e.unreadIn(ctx, slots, a.User, reply); err != nil {
 		return nil, err
 	}
 	if o.After == nil && o.Around != (Around{}) {
@@ -68,26 +70,25 @@ func (e *Engine) Join(ctx context.Context, a Actor, room chat.RoomID, o JoinOpti
 	return reply, err
 }
 
-// admit waits for a slot of Joins and returns the actor's role, making the actor
+// admit waits for a slot of the room's shard and returns the actor's role, making the actor
 // a member if need be. The lane is asked only when there is something to change,
 // so that members come back even while writing does not work; and no slot is held
-// during its commit. Without an error the slot is the caller's, until
-// Joins.Release.
-func (e *Engine) admit(ctx context.Context, a *Actor, room chat.RoomID, again bool) (chat.Role, error) {
-	if err := e.cfg.Joins.Acquire(ctx); err != nil {
+// during its commit. Without an error the slot is the caller's, to be released.
+func (e *Engine) admit(ctx context.Context, slots *limit.Limiter, a *Actor, room chat.RoomID, again bool) (chat.Role, error) {
+	if err := slots.Acquire(ctx); err != nil {
 		return 0, err
 	}
 	m, err := e.cfg.Store.Room(room).Member(ctx, room, a.User)
 	m = m.At(e.cfg.Now().UnixMilli())
 	known := m.Role.Present() && (again || !a.ownName() || a.Name == m.Name) || a.Server && a.User == ""
 	if err != nil && chat.KindOf(err) != chat.NotFound {
-		e.cfg.Joins.Release()
+		slots.Release()
 		return 0, err
 	}
 	if known {
 		return m.Role, nil
 	}
-	e.cfg.Joins.Release()
+	slots.Release()
 	if again && m.Role == chat.RoleBanned {
 		return 0, chat.CanJoin(&chat.Room{}, m.Role, false)
 	}
@@ -98,7 +99,7 @@ func (e *Engine) admit(ctx context.Context, a *Actor, room chat.RoomID, again bo
 	if err != nil {
 		return 0, err
 	}
-	return role, e.cfg.Joins.Acquire(ctx)
+	return role, slots.Acquire(ctx)
 }
 
 // becomeMember joins by the lane and returns the actor's role.

@@ -43,13 +43,13 @@ func (nobody) Online(context.Context, chat.RoomID, int) ([]chat.UserID, int, err
 
 func newNode(t testing.TB, configure func(*engine.Config)) *node {
 	t.Helper()
-	return makeNode(t, time.Now, configure)
+	return makeNode(t, time.Now, nil, configure)
 }
 
 // newNodeAt is newNode with another clock for the lanes.
 func newNodeAt(t testing.TB, now func() time.Time) *node {
 	t.Helper()
-	return makeNode(t, now, nil)
+	return makeNode(t, now, nil, nil)
 }
 
 func (n *node) openOutbox(t testing.TB) {
@@ -63,9 +63,9 @@ func (n *node) openOutbox(t testing.TB) {
 	}
 }
 
-func makeNode(t testing.TB, now func() time.Time, configure func(*engine.Config)) *node {
+func makeNode(t testing.TB, now func() time.Time, wrap func(store.Driver) store.Driver, configure func(*engine.Config)) *node {
 	t.Helper()
-	st := teststore.Open(t, t.TempDir(), 2, nil)
+	st := teststore.Open(t, t.TempDir(), 2, wrap)
 	n := &node{store: st, events: map[chat.RoomID][]*chat.Event{}}
 	var err error
 	n.lanes, err = lane.Open(t.Context(), lane.Config{Store: st, Publish: n.publish, Now: now})

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/internal/limit"
 	"github.com/roomtide/roomtide/store"
 	"github.com/roomtide/roomtide/wire"
 )
@@ -46,13 +47,14 @@ func (e *Engine) countUnread(ctx context.Context, user chat.UserID, marks []mark
 	return out, err
 }
 
-// unreadIn fills in what is unread for the user in reply.Room, and where it begins.
-func (e *Engine) unreadIn(ctx context.Context, user chat.UserID, reply *wire.JoinReply) error {
+// unreadIn fills in what is unread for the user in reply.Room, and where it begins. The
+// caller has one of the slots of the room's shard, or slots is nil.
+func (e *Engine) unreadIn(ctx context.Context, slots *limit.Limiter, user chat.UserID, reply *wire.JoinReply) error {
 	if user == "" {
 		return nil
 	}
 	id := reply.Room.ID
-	u, err := e.cfg.Store.User(user).UserRoom(ctx, user, id)
+	u, err := e.userRoom(ctx, slots, user, id)
 	if err != nil && chat.KindOf(err) != chat.NotFound {
 		return err
 	}
@@ -74,6 +76,27 @@ func (e *Engine) unreadIn(ctx context.Context, user chat.UserID, reply *wire.Joi
 		reply.Unread.From = end + 1
 	}
 	return nil
+}
+
+// userRoom reads what a user keeps of a room. Where that is in another shard than the
+// room, it may be down while the room's is not: the slot is given to others meanwhile.
+func (e *Engine) userRoom(ctx context.Context, slots *limit.Limiter, user chat.UserID, room chat.RoomID) (u store.UserRoom, err error) {
+	db := e.cfg.Store.User(user)
+	other := e.lookups.of(user.Slot())
+	if slots == nil || slots == e.joins.of(user.Slot()) {
+		return db.UserRoom(ctx, user, room)
+	}
+	busy := slots.Yield(func() {
+		if err = other.Acquire(ctx); err != nil {
+			return
+		}
+		defer other.Release()
+		u, err = db.UserRoom(ctx, user, room)
+	})
+	if busy != nil {
+		return u, busy
+	}
+	return u, err
 }
 
 func (e *Engine) allUnread(ctx context.Context, a *Actor) (*wire.UnreadReply, error) {

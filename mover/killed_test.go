@@ -23,7 +23,7 @@ func TestServersKilledWhileMoving(t *testing.T) {
 	k := &killer{w: w, reached: make(chan struct{}), goOn: make(chan struct{}), servers: map[string]*testdb.Server{
 		maria: testdb.Start(t, testdb.Maria), postgresql: testdb.Start(t, testdb.Postgres),
 	}}
-	w.cfg.PageRows = 100
+	w.cfg.PageRows = 200
 	w.via = k.open(map[string]string{maria: k.servers[maria].Database(), postgresql: k.servers[postgresql].Database()})
 	w.open()
 	l := newCarefulLoad(w)
@@ -125,7 +125,7 @@ func (l *carefulLoad) start() (stop func()) {
 			select {
 			case <-done:
 				return
-			case <-time.After(10 * time.Millisecond):
+			case <-time.After(30 * time.Millisecond):
 			}
 		}
 	}

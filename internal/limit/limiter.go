@@ -22,9 +22,11 @@ import (
 
 // Config is how a Limiter is made. Zero values mean the defaults.
 type Config struct {
-	Name       string // of the work, in the plural, as metrics and errors have it: joins
-	Slots      int    // how much is done at the same time; GOMAXPROCS
-	MaxWaiting int    // how many callers wait for a slot, and how many have yielded theirs; 1024. Negative: none
+	Name       string            // of the work, in the plural, as metrics and errors have it: joins
+	Slots      int               // how much is done at the same time; GOMAXPROCS
+	MaxWaiting int               // how many callers wait for a slot; 1024. Negative: none
+	MaxYielded int               // how many callers have yielded theirs; as MaxWaiting
+	Labels     prometheus.Labels // of the metrics, when there are several of one name; may be nil
 	Registerer prometheus.Registerer
 }
 
@@ -44,7 +46,8 @@ type Limiter struct {
 	// Set once.
 	name     string
 	slots    chan struct{} // holds a token for each slot in use; senders are served in order
-	bound    int64         // of waiting, and of yielded
+	bound    int64         // of waiting
+	mayYield int64         // bound of yielded
 	rejected prometheus.Counter
 
 	// Safe for any goroutine.
@@ -59,11 +62,14 @@ func New(c Config) *Limiter {
 	if c.MaxWaiting == 0 {
 		c.MaxWaiting = defaultWaiting
 	}
+	if c.MaxYielded == 0 {
+		c.MaxYielded = c.MaxWaiting
+	}
 	opts := func(name, help string) prometheus.Opts {
-		return prometheus.Opts{Namespace: "roomtide", Subsystem: c.Name, Name: name, Help: help}
+		return prometheus.Opts{Namespace: "roomtide", Subsystem: c.Name, Name: name, Help: help, ConstLabels: c.Labels}
 	}
 	l := &Limiter{
-		name: c.Name, slots: make(chan struct{}, c.Slots), bound: int64(max(0, c.MaxWaiting)),
+		name: c.Name, slots: make(chan struct{}, c.Slots), bound: int64(max(0, c.MaxWaiting)), mayYield: int64(max(0, c.MaxYielded)),
 		rejected: prometheus.NewCounter(prometheus.CounterOpts(opts("rejected_total", "How many "+c.Name+" were rejected because too many waited."))),
 	}
 	if c.Registerer != nil {
@@ -100,13 +106,13 @@ func (l *Limiter) Acquire(ctx context.Context) error {
 func (l *Limiter) Release() { <-l.slots }
 
 // Yield gives the caller's slot to others while wait waits for something that is
-// no work of this machine, such as the answer of another server. Only a caller
+// no work in this Limiter, such as the answer of another server. Only a caller
 // that has acquired a slot may call it, and has a slot again when Yield returns:
 // at once or nearly, since slots are held for work only. When too many have
 // yielded already the error is Busy, wait is not called, and the slot is kept.
 func (l *Limiter) Yield(wait func()) error {
 	defer l.yielded.Add(-1)
-	if l.yielded.Add(1) > l.bound {
+	if l.yielded.Add(1) > l.mayYield {
 		return l.reject()
 	}
 	l.Release()

@@ -1,5 +1,8 @@
 /** The DOM helpers of the page. Data is inserted as text, never as markup. */
 
+const SLOW = 4; // milliseconds of drawing that leave a frame in time
+const LONGEST = 300; // milliseconds between two frames drawn, at most
+
 export const $ = (id) => document.getElementById(id);
 
 /** Makes an element. Attributes named on… are listeners; false and undefined leave one out. */
@@ -69,20 +72,31 @@ export function avatar(user, name) {
   return node;
 }
 
-/** Runs draw once soon, however often it is asked; also while the page is hidden. */
+/**
+ * Runs draw once soon, however often it is asked; also while the page is hidden. Where
+ * drawing is slow it happens less often, so that most frames are free for the user:
+ * after a frame that took n ms there is no other for three times as long.
+ */
 export function soon(draw) {
   let due = false;
+  let free = 0; // when the next frame may be drawn
   const run = () => {
     if (!due) return;
     due = false;
+    const start = performance.now();
     draw();
+    const took = performance.now() - start;
+    free = took < SLOW ? 0 : start + took + Math.min(3 * took, LONGEST);
   };
+  const frame = () => requestAnimationFrame(run);
   document.addEventListener('visibilitychange', () => document.hidden && run()); // there will be no frame
   return () => {
     if (due) return;
     due = true;
+    const wait = free - performance.now();
     if (document.hidden) setTimeout(run, 100);
-    else requestAnimationFrame(run);
+    else if (wait > 0) setTimeout(frame, wait);
+    else frame();
   };
 }
 

@@ -3,6 +3,8 @@ package browser
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"sync"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -204,4 +206,37 @@ func TestBurst(t *testing.T) {
 		t.Errorf("in the end there are %q", got)
 	}
 	ada.wait("the newest on the screen", visible+`.includes('burst 119') && document.querySelector('#jump').hidden`)
+}
+
+// The first unread message is where a room opens, also far behind what the server counts.
+func TestThousandsUnread(t *testing.T) {
+	n := startNode(t)
+	n.post("ben", "lobby", "before")
+	ada := enter(t, n, "ada", "")
+	ada.waitMessage("before")
+	ada.do(chromedp.Navigate("about:blank"))
+	n.post("ben", "lobby", "news")
+	var posting sync.WaitGroup
+	for user := range 8 {
+		posting.Go(func() {
+			for i := range 300 {
+				n.post(fmt.Sprintf("user%d", user), "lobby", fmt.Sprintf("more %d", i))
+			}
+		})
+	}
+	posting.Wait()
+	n.post("ben", "lobby", "newest")
+	first := strconv.Quote(n.texts(t)[n.mark("ada", "lobby")])
+	ada.do(chromedp.Navigate(n.url()))
+	ada.wait("the line above the first unread message", `document.querySelector('.new + .message p').textContent === `+first+`
+		&& `+visible+`.includes(`+first+`)`)
+	ada.wait("how many there are", `/^↓ \d+\+ new$/.test(document.querySelector('#jump').textContent)`)
+	if got := n.mark("ada", "lobby"); got > 60 {
+		t.Errorf("read up to %d of 2402", got)
+	}
+	if got := eval[int](ada, `document.querySelectorAll('.message').length`); got > 70 {
+		t.Errorf("%d messages were loaded", got)
+	}
+	ada.do(chromedp.Click("#jump"))
+	ada.wait("the newest", visible+`.includes('newest') && document.querySelector('#jump').hidden`)
 }

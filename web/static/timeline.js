@@ -269,7 +269,7 @@ export class Timeline {
     this.#low = below < AT_BOTTOM && !room.later && !this.#target;
     const last = this.#low ? room.seq : this.#lastVisible();
     put($('jump'), 'hidden', this.#low);
-    if (!this.#low) write($('jump'), room.unread ? t('newBelow', { n: room.unread }) : t('newest'));
+    if (!this.#low) write($('jump'), room.unread ? t('newBelow', { n: `${room.unread}${room.unreadMore ? '+' : ''}` }) : t('newest'));
     if (!room.joined || this.#opening || this.#target) return;
     if (!document.hidden) this.#seen = Math.max(this.#seen, last);
     this.#read(room);

@@ -62,13 +62,22 @@ export function sync(parent, items, draw) {
   return changed;
 }
 
-/** A round badge with the first letter of a name, in a colour of its own. */
-export function avatar(user, name) {
+/**
+ * A round badge: the picture at the address that the host has given for the user, or the first
+ * letter of a name, in a colour of its own, if there is none or it cannot be shown.
+ */
+export function avatar(user, name, picture) {
   let hash = 0x811c9dc5;
   for (const c of user) hash = Math.imul(hash ^ c.codePointAt(0), 0x01000193);
   hash ^= hash >>> 15;
   const node = el('i', { class: 'avatar', 'aria-hidden': 'true' }, [...name][0]?.toUpperCase() ?? '?');
   node.style.setProperty('--hue', (hash >>> 0) % 360);
+  if (picture) {
+    const img = el('img', { alt: '', width: 32, height: 32, loading: 'lazy', decoding: 'async', referrerpolicy: 'no-referrer' });
+    img.addEventListener('error', () => img.remove());
+    img.src = picture; // the last: what is above holds for the request
+    node.append(img);
+  }
   return node;
 }
 

@@ -196,8 +196,9 @@ export class Timeline {
       const quoted = m.reply_to ? this.#quote(room, m.reply_to) : undefined;
       const name = room.authorOf(m);
       const quotedName = quoted ? room.authorOf(quoted) : '';
-      const was = [m.item ?? m, follows, name, quoted, quotedName, own];
-      items.push({ id: this.#idOf(m), m, own, follows, quoted, quotedName, name, was, draw: this.#row.draw });
+      const picture = own || follows ? '' : room.avatarOf(m.user);
+      const was = [m.item ?? m, follows, name, quoted, quotedName, own, picture];
+      items.push({ id: this.#idOf(m), m, own, follows, quoted, quotedName, name, picture, was, draw: this.#row.draw });
       previous = m;
     }
     if (room.later) line('end', 'note', t('loading'));

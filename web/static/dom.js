@@ -1,7 +1,7 @@
 /** The DOM helpers of the page. Data is inserted as text, never as markup. */
 
 const SLOW = 4; // milliseconds of drawing that leave a frame in time
-const LONGEST = 300; // milliseconds between two frames drawn, at most
+const LONGEST = 500; // milliseconds between two frames drawn, at most
 
 export const $ = (id) => document.getElementById(id);
 

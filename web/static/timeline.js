@@ -8,8 +8,8 @@ const AT_BOTTOM = 60; // pixels that still count as the end
 const LOAD_WITHIN = 600; // pixels from an end where more messages are fetched
 const KEEP = 150; // messages kept when there are too many
 const MOST = 200; // messages drawn
-const ROW = 36; // pixels of the smallest message
-const SPARE = 250; // pixels above the screen that are drawn in a burst, to scroll into
+const ROW = [36, 64]; // pixels of a message in a burst, at least and at most
+const SPARE = 150; // pixels above the screen that are drawn in a burst, to scroll into
 const PART = 30; // messages drawn at a time when the burst is over
 const CALM = 500; // milliseconds after which a burst is over
 const READ_EVERY = 1_000;
@@ -24,6 +24,7 @@ export class Timeline {
   #newFrom = 0; // the first seq that was unread when the room was opened; 0: not known yet
   #opening = false; // the first unread message is still to be found and shown
   #low = true; // the reader is at the end and stays there
+  #later = false; // there are messages behind those that were drawn
   #target = 0; // a seq to be shown as soon as it is there
   #seen = 0; // the newest message that was on the screen
   #reading = 0;
@@ -33,6 +34,7 @@ export class Timeline {
   #drawn = 0; // the newest message that was drawn
   #calm = 0; // the timer that ends a burst
   #height = 0; // of the box
+  #rowHeight = ROW[0]; // on the average
   #box = $('timeline');
   #list = $('messages');
 
@@ -63,6 +65,7 @@ export class Timeline {
     this.#room = room;
     this.#row.room = room;
     this.#low = true;
+    this.#later = false;
     this.#opening = true;
     this.#newFrom = this.#target = this.#seen = this.#from = this.#drawn = 0;
     this.#quotes.clear();
@@ -82,6 +85,7 @@ export class Timeline {
     if (this.#opening && room.joined) this.#open(room);
     if (this.#low && !this.#opening && room.messages.length > MOST) room.trim(KEEP);
     this.#window(room);
+    this.#later = room.later;
     const anchor = this.#low || this.#target ? null : this.#firstVisible();
     const before = anchor?.getBoundingClientRect().bottom;
     const changed = sync(this.#list, this.#items(room), (node, item) => item.draw(node, item));
@@ -99,7 +103,7 @@ export class Timeline {
    */
   #window(room) {
     const { messages } = room;
-    const at = messages.length - Math.ceil((this.#height + SPARE) / ROW);
+    const at = messages.length - Math.ceil((this.#height + SPARE) / this.#rowHeight);
     const drawn = this.#drawn;
     this.#drawn = room.end;
     if (this.#low && !this.#opening && drawn && at > 0 && messages[at].seq > drawn + 1) {
@@ -138,7 +142,7 @@ export class Timeline {
       .catch(() => {})
       .then(() => {
         if (this.#room === room && this.#target && !room.find(this.#target)) {
-          this.#low = !room.later;
+          this.#low = !(this.#later = room.later);
           this.#target = 0;
         }
         this.#draw();
@@ -254,6 +258,7 @@ export class Timeline {
     const down = () => {
       if (this.#room !== room || room.later) return;
       this.#low = true;
+      this.#later = false;
       this.#toEnd();
       this.#draw();
     };
@@ -267,7 +272,10 @@ export class Timeline {
     if (!room) return;
     const { scrollHeight, scrollTop, clientHeight } = this.#box;
     const below = scrollHeight - scrollTop - clientHeight;
-    this.#low = below < AT_BOTTOM && !room.later && !this.#target;
+    if (scrollHeight > clientHeight) {
+      this.#rowHeight = Math.min(Math.max(scrollHeight / this.#list.childElementCount, ROW[0]), ROW[1]);
+    }
+    this.#low = below < AT_BOTTOM && !this.#later && !this.#target;
     const last = this.#low ? room.seq : this.#lastVisible();
     put($('jump'), 'hidden', this.#low);
     if (!this.#low) write($('jump'), room.unread ? t('newBelow', { n: `${room.unread}${room.unreadMore ? '+' : ''}` }) : t('newest'));

@@ -57,10 +57,7 @@ func measureFrames(b *testing.B, slower, rate int, where string) {
 		b.Fatal(err)
 	}
 	if where == "scrolled up" {
-		eval[bool](w, `new Promise((done) => {
-			document.querySelector('#timeline').scrollTop = 0;
-			setTimeout(() => done(true), 1000);
-		})`)
+		w.wait("the oldest message", `(document.querySelector('#timeline').scrollTop = 0, `+texts+`[0].startsWith('message 0 '))`)
 	}
 	threadTime := performance.EnableParams{TimeDomain: performance.EnableTimeDomainThreadTicks}
 	if _, err := chromedp.Call(w.ctx, performance.Enable, threadTime); err != nil {

@@ -39,7 +39,8 @@ const (
 	requestTime   = 30 * time.Second // for everything but the event stream
 	keyTime       = time.Second      // between looks at the API key of an event stream
 	heartbeatTime = 15 * time.Second // between heartbeats on an event stream
-	writeTime     = 20 * time.Second // for an event stream to take one write
+	writeTime     = 20 * time.Second // for an event stream to take one write, or writeBytes of it
+	writeBytes    = 64 << 10         // 3 KB a second
 	lifeTime      = 10 * time.Minute // of an event stream, on average
 	maxStreams    = 10_000           // event streams at once, unless configured
 )

@@ -99,10 +99,7 @@ func (s *stream) Write(p []byte) (int, error) {
 		s.w.WriteHeader(http.StatusOK)
 	}
 	n, gap := s.cutAtGap(p)
-	_, err := s.w.Write(p[:n])
-	if err == nil {
-		err = s.rc.Flush()
-	}
+	err := s.writePieces(p[:n])
 	if err == nil && gap {
 		err = errOver
 	}
@@ -110,6 +107,23 @@ func (s *stream) Write(p []byte) (int, error) {
 		s.abandon()
 	}
 	return n, err
+}
+
+// writePieces writes and flushes. What is long has a deadline for each piece: the page of
+// a catch-up comes to a reader that is slow, and not to one that hardly reads.
+func (s *stream) writePieces(p []byte) error {
+	for {
+		piece := p[:min(len(p), writeBytes)]
+		if _, err := s.w.Write(piece); err != nil {
+			return err
+		}
+		if p = p[len(piece):]; len(p) == 0 {
+			return s.rc.Flush()
+		}
+		if _, ok := s.enter(); !ok {
+			return errOver
+		}
+	}
 }
 
 // enter begins a write: it sets the deadline and reports whether there may be

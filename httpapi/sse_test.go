@@ -88,3 +88,40 @@ func TestCloseDoesNotWaitForReader(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// slowly takes what is written at some bytes a second of a clock of its own, and fails at a
+// deadline.
+type slowly struct {
+	http.ResponseWriter
+	rate  int
+	taken time.Duration // by the clock
+	until time.Duration
+}
+
+func (s *slowly) Header() http.Header { return http.Header{} }
+func (s *slowly) WriteHeader(int)     {}
+func (s *slowly) Flush()              {}
+
+func (s *slowly) SetWriteDeadline(t time.Time) error {
+	s.until = s.taken + time.Until(t)
+	return nil
+}
+
+func (s *slowly) Write(p []byte) (int, error) {
+	s.taken += time.Duration(len(p)) * time.Second / time.Duration(s.rate)
+	if s.taken > s.until {
+		return 0, os.ErrDeadlineExceeded
+	}
+	return len(p), nil
+}
+
+// A page of a catch-up, which may take a slow reader longer than a single event may, comes
+// to it whole; a reader that hardly reads ends it.
+func TestSlowReadersOfPages(t *testing.T) {
+	page := make([]byte, 256<<10)
+	for rate, want := range map[int]error{4 << 10: nil, 1 << 10: os.ErrDeadlineExceeded} {
+		if n, err := newStream(&slowly{rate: rate}).Write(page); !errors.Is(err, want) || n != len(page) && want == nil {
+			t.Errorf("%d bytes a second: %d, %v", rate, n, err)
+		}
+	}
+}

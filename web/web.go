@@ -21,10 +21,11 @@ import (
 //go:embed static
 var files embed.FS
 
-// policy lets the page load its own files and connect to its own server, nothing
-// else: a script injected through a message would not run.
+// policy lets the page load its own files and connect to its own server, and show
+// pictures of users, whose addresses the host has given. Nothing else: a script injected
+// through a message would not run.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; " +
-	"img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+	"img-src 'self' data: https:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 
 // types are the content types of what is embedded. They are not left to the
 // machine's mime tables: a module served as text/plain does not run.

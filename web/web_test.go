@@ -80,7 +80,7 @@ func TestSecurityHeaders(t *testing.T) {
 			csp := head.Get("Content-Security-Policy")
 			for _, want := range []string{
 				"default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'",
-				"img-src 'self' data:", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'self'",
+				"img-src 'self' data: https:", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'self'",
 			} {
 				if !strings.Contains(csp+";", want+";") {
 					t.Errorf("%s %s: policy %q lacks %q", method, target, csp, want)

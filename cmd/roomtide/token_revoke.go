@@ -23,7 +23,8 @@ type revokeTokenVerb struct {
 func (*revokeTokenVerb) Help() string {
 	return `Tokens that were made until now are refused from now on, whoever signed them, and what they have
 opened is ended. Make sure first that your application makes no new ones. It does not end API keys
-("roomtide key revoke").
+("roomtide key revoke"). For a running node it is the same as "roomtide user revoke"; this one
+works on the data of a stopped node too.
 
 Examples:
 

@@ -3,6 +3,8 @@ package browser
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"sync"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -164,4 +166,77 @@ func TestDocumentIsBounded(t *testing.T) {
 	if got := eval[int](ada, rows); got > 260 {
 		t.Errorf("after 100 more below the screen, %d messages are in the document", got)
 	}
+}
+
+// In a burst only what fits on the screen is drawn; the rest follows when it is over.
+func TestBurst(t *testing.T) {
+	n := startNode(t)
+	ada := enter(t, n, "ada", "")
+	n.post("ben", "lobby", "before")
+	ada.waitMessage("before")
+	posted := make(chan struct{})
+	go func() {
+		defer close(posted)
+		for i := range 120 {
+			n.post("ben", "lobby", fmt.Sprintf("burst %d", i))
+		}
+	}()
+	// The page is busy until all are posted, and so finds them in one frame, or a few.
+	drawn := eval[[]int](ada, `new Promise((done) => {
+		for (let newest = ''; newest !== 'burst 119'; ) {
+			const ask = new XMLHttpRequest();
+			ask.open('GET', 'v1/rooms/lobby/messages?limit=1', false);
+			ask.setRequestHeader('Roomtide-User', 'ben');
+			ask.send();
+			newest = JSON.parse(ask.responseText).messages.at(-1)?.message;
+		}
+		requestAnimationFrame(function look() {
+			const texts = `+texts+`;
+			if (texts.at(-1) !== 'burst 119') requestAnimationFrame(look);
+			else done([texts.length, document.querySelector('#timeline').clientHeight]);
+		});
+	})`)
+	<-posted
+	if rows, height := drawn[0], drawn[1]; rows*36 > height+250+36 {
+		t.Errorf("%d messages were drawn on a screen of %d pixels", rows, height)
+	}
+	want := n.texts(t)
+	ada.wait("all of them", texts+`.length === `+fmt.Sprint(len(want)))
+	if got := ada.messages(); !slices.Equal(got, want) {
+		t.Errorf("in the end there are %q", got)
+	}
+	ada.wait("the newest on the screen", visible+`.includes('burst 119') && document.querySelector('#jump').hidden`)
+}
+
+// The first unread message is where a room opens, also far behind what the server counts.
+func TestThousandsUnread(t *testing.T) {
+	n := startNode(t)
+	n.post("ben", "lobby", "before")
+	ada := enter(t, n, "ada", "")
+	ada.waitMessage("before")
+	ada.do(chromedp.Navigate("about:blank"))
+	n.post("ben", "lobby", "news")
+	var posting sync.WaitGroup
+	for user := range 8 {
+		posting.Go(func() {
+			for i := range 300 {
+				n.post(fmt.Sprintf("user%d", user), "lobby", fmt.Sprintf("more %d", i))
+			}
+		})
+	}
+	posting.Wait()
+	n.post("ben", "lobby", "newest")
+	first := strconv.Quote(n.texts(t)[n.mark("ada", "lobby")])
+	ada.do(chromedp.Navigate(n.url()))
+	ada.wait("the line above the first unread message", `document.querySelector('.new + .message p').textContent === `+first+`
+		&& `+visible+`.includes(`+first+`)`)
+	ada.wait("how many there are", `/^↓ \d+\+ new$/.test(document.querySelector('#jump').textContent)`)
+	if got := n.mark("ada", "lobby"); got > 60 {
+		t.Errorf("read up to %d of 2402", got)
+	}
+	if got := eval[int](ada, `document.querySelectorAll('.message').length`); got > 70 {
+		t.Errorf("%d messages were loaded", got)
+	}
+	ada.do(chromedp.Click("#jump"))
+	ada.wait("the newest", visible+`.includes('newest') && document.querySelector('#jump').hidden`)
 }

@@ -1,5 +1,8 @@
 /** The DOM helpers of the page. Data is inserted as text, never as markup. */
 
+const SLOW = 4; // milliseconds of drawing that leave a frame in time
+const LONGEST = 500; // milliseconds between two frames drawn, at most
+
 export const $ = (id) => document.getElementById(id);
 
 /** Makes an element. Attributes named on… are listeners; false and undefined leave one out. */
@@ -59,30 +62,50 @@ export function sync(parent, items, draw) {
   return changed;
 }
 
-/** A round badge with the first letter of a name, in a colour of its own. */
-export function avatar(user, name) {
+/**
+ * A round badge: the picture at the address that the host has given for the user, or the first
+ * letter of a name, in a colour of its own, if there is none or it cannot be shown.
+ */
+export function avatar(user, name, picture) {
   let hash = 0x811c9dc5;
   for (const c of user) hash = Math.imul(hash ^ c.codePointAt(0), 0x01000193);
   hash ^= hash >>> 15;
   const node = el('i', { class: 'avatar', 'aria-hidden': 'true' }, [...name][0]?.toUpperCase() ?? '?');
   node.style.setProperty('--hue', (hash >>> 0) % 360);
+  if (picture) {
+    const img = el('img', { alt: '', width: 32, height: 32, loading: 'lazy', decoding: 'async', referrerpolicy: 'no-referrer' });
+    img.addEventListener('error', () => img.remove());
+    img.src = picture; // the last: what is above holds for the request
+    node.append(img);
+  }
   return node;
 }
 
-/** Runs draw once soon, however often it is asked; also while the page is hidden. */
+/**
+ * Runs draw once soon, however often it is asked; also while the page is hidden. Where
+ * drawing is slow it happens less often, so that most frames are free for the user:
+ * after a frame that took n ms there is no other for three times as long.
+ */
 export function soon(draw) {
   let due = false;
+  let free = 0; // when the next frame may be drawn
   const run = () => {
     if (!due) return;
     due = false;
+    const start = performance.now();
     draw();
+    const took = performance.now() - start;
+    free = took < SLOW ? 0 : start + took + Math.min(3 * took, LONGEST);
   };
+  const frame = () => requestAnimationFrame(run);
   document.addEventListener('visibilitychange', () => document.hidden && run()); // there will be no frame
   return () => {
     if (due) return;
     due = true;
+    const wait = free - performance.now();
     if (document.hidden) setTimeout(run, 100);
-    else requestAnimationFrame(run);
+    else if (wait > 0) setTimeout(frame, wait);
+    else frame();
   };
 }
 

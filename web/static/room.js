@@ -90,6 +90,11 @@ export class Room {
     return plain(this.members.get(m.user)?.name || m.name || m.user);
   }
 
+  /** The address of a user's picture, if the host has given one. */
+  avatarOf(user) {
+    return this.members.get(user)?.avatar ?? '';
+  }
+
   find(seq) {
     const m = this.messages[this.#index(seq)];
     return m?.seq === seq ? m : undefined;

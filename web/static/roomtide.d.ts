@@ -117,6 +117,7 @@ export class Room {
   get writable(): boolean;
   get moderates(): boolean;
   nameOf(user: string): string;
+  avatarOf(user: string): string;
   authorOf(message: Message): string;
   find(seq: number): Message | undefined;
 }

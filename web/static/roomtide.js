@@ -173,9 +173,8 @@ export class Roomtide extends Connection {
   /** Loads the messages around one, instead of those that are loaded. */
   around(id, seq) {
     return this.#load(id, () => true, async (room) => {
-      const parts = [this.#history(id, { before: seq, limit: 20 }), this.#history(id, { after: seq - 1, limit: 50 })];
-      const [up, down] = await Promise.all(parts);
-      return () => room.jump([...up.messages, ...down.messages], up.more);
+      const ack = await this.#history(id, { around: seq, limit: 60 });
+      return () => room.jump(ack.messages, ack.more);
     });
   }
 

@@ -17,7 +17,7 @@ export class Row {
     this.#reveal = reveal;
   }
 
-  draw = (node, { m, own, follows, quoted, quotedName, name }) => {
+  draw = (node, { m, own, follows, quoted, quotedName, name, picture }) => {
     const focused = node.contains(document.activeElement);
     const { item } = m;
     const kinds = { own, follows, pending: item, failed: item?.error, emoji: !m.deleted && onlyEmoji(m.message) };
@@ -27,7 +27,7 @@ export class Row {
     const meta = this.#meta(m);
     node.ariaLabel = `${name}, ${meta}: ${m.deleted ? t('deleted') : m.message}`;
     node.replaceChildren(
-      ...(own || follows ? [] : [avatar(m.user, name), el('b', { class: 'author' }, bdi(name))]),
+      ...(own || follows ? [] : [avatar(m.user, name, picture), el('b', { class: 'author' }, bdi(name))]),
       el(
         'div',
         { class: 'bubble' },

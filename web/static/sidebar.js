@@ -52,9 +52,9 @@ function drawRoom(node, { room, here, badge, waiting, last, author }) {
 }
 
 export function drawPeople(chat, room) {
-  const people = [...room.online].slice(0, MOST).map((user) => ({ user, name: room.nameOf(user) }));
+  const people = [...room.online].slice(0, MOST).map((user) => ({ user, name: room.nameOf(user), picture: room.avatarOf(user) }));
   people.sort((a, b) => compare(a.name, b.name));
-  const items = people.map(({ user, name }) => ({ id: `u${user}`, user, name, was: [name] }));
+  const items = people.map((p) => ({ id: `u${p.user}`, ...p, was: [p.name, p.picture] }));
   const rest = room.onlineCount - items.length;
   if (rest > 0) items.push({ id: 'rest', was: [rest] });
   write($('count'), String(room.onlineCount));
@@ -65,6 +65,6 @@ export function drawPeople(chat, room) {
       return;
     }
     const you = item.user === chat.user && el('small', {}, ` (${t('you')})`);
-    node.replaceChildren(avatar(item.user, item.name), el('span', {}, bdi(item.name), you || ''));
+    node.replaceChildren(avatar(item.user, item.name, item.picture), el('span', {}, bdi(item.name), you || ''));
   });
 }

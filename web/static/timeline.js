@@ -8,6 +8,10 @@ const AT_BOTTOM = 60; // pixels that still count as the end
 const LOAD_WITHIN = 600; // pixels from an end where more messages are fetched
 const KEEP = 150; // messages kept when there are too many
 const MOST = 200; // messages drawn
+const ROW = [36, 64]; // pixels of a message in a burst, at least and at most
+const SPARE = 150; // pixels above the screen that are drawn in a burst, to scroll into
+const PART = 30; // messages drawn at a time when the burst is over
+const CALM = 500; // milliseconds after which a burst is over
 const READ_EVERY = 1_000;
 const GROUP = 5 * 60_000; // a sender's messages closer than this stand together
 
@@ -20,11 +24,17 @@ export class Timeline {
   #newFrom = 0; // the first seq that was unread when the room was opened; 0: not known yet
   #opening = false; // the first unread message is still to be found and shown
   #low = true; // the reader is at the end and stays there
+  #later = false; // there are messages behind those that were drawn
   #target = 0; // a seq to be shown as soon as it is there
   #seen = 0; // the newest message that was on the screen
   #reading = 0;
   #quotes = new Map(); // seq -> message, null: gone or on its way
   #stop = null; // the message that Tab comes to
+  #from = 0; // the first seq that is drawn, 0: all; behind it only in a burst
+  #drawn = 0; // the newest message that was drawn
+  #calm = 0; // the timer that ends a burst
+  #height = 0; // of the box
+  #rowHeight = ROW[0]; // on the average
   #box = $('timeline');
   #list = $('messages');
 
@@ -36,7 +46,7 @@ export class Timeline {
     this.#row = new Row(chat, this.#actions, (seq) => this.#reveal(seq));
     this.#box.addEventListener('scroll', () => this.#scrolled(), { passive: true });
     arrows(this.#box, '.message', (by) => by > 0 && $('text').focus());
-    new ResizeObserver(() => this.#low && this.#toEnd()).observe(this.#box);
+    new ResizeObserver(() => this.#resized()).observe(this.#box);
     for (const type of ['pointerover', 'focusin', 'click']) {
       this.#list.addEventListener(type, (e) => this.#row.point(e.target.closest('.message')));
     }
@@ -55,8 +65,9 @@ export class Timeline {
     this.#room = room;
     this.#row.room = room;
     this.#low = true;
+    this.#later = false;
     this.#opening = true;
-    this.#newFrom = this.#target = this.#seen = 0;
+    this.#newFrom = this.#target = this.#seen = this.#from = this.#drawn = 0;
     this.#quotes.clear();
     sync(this.#list, [], () => {});
   }
@@ -73,6 +84,8 @@ export class Timeline {
     if (!room) return;
     if (this.#opening && room.joined) this.#open(room);
     if (this.#low && !this.#opening && room.messages.length > MOST) room.trim(KEEP);
+    this.#window(room);
+    this.#later = room.later;
     const anchor = this.#low || this.#target ? null : this.#firstVisible();
     const before = anchor?.getBoundingClientRect().bottom;
     const changed = sync(this.#list, this.#items(room), (node, item) => item.draw(node, item));
@@ -81,6 +94,31 @@ export class Timeline {
     else if (anchor?.isConnected) this.#box.scrollTop += anchor.getBoundingClientRect().bottom - before;
     if (this.#target) this.#toTarget(room);
     this.#scrolled();
+  }
+
+  /**
+   * Leaves out what would be drawn above the screen only: in a burst, when more messages
+   * have come since the last frame than fit on the screen, the last ones are drawn. When
+   * it is over, or the reader scrolls up, the others follow in parts.
+   */
+  #window(room) {
+    const { messages } = room;
+    const at = messages.length - Math.ceil((this.#height + SPARE) / this.#rowHeight);
+    const drawn = this.#drawn;
+    this.#drawn = room.end;
+    if (this.#low && !this.#opening && drawn && at > 0 && messages[at].seq > drawn + 1) {
+      this.#from = messages[at].seq;
+      clearTimeout(this.#calm);
+      this.#calm = setTimeout(() => {
+        this.#calm = 0;
+        this.#draw();
+      }, CALM);
+    } else if (this.#from && (!this.#low || !this.#calm)) {
+      const start = messages.findIndex((m) => m.seq >= this.#from);
+      const far = this.#target && this.#target < this.#from;
+      this.#from = start > PART && !far ? messages[start - PART].seq : 0;
+      if (this.#from) this.#draw();
+    }
   }
 
   /** Shows the first unread message, or the end if there is none. */
@@ -104,7 +142,7 @@ export class Timeline {
       .catch(() => {})
       .then(() => {
         if (this.#room === room && this.#target && !room.find(this.#target)) {
-          this.#low = !room.later;
+          this.#low = !(this.#later = room.later);
           this.#target = 0;
         }
         this.#draw();
@@ -137,14 +175,15 @@ export class Timeline {
   #items(room) {
     const items = [];
     const line = (id, kind, text) => items.push({ id, was: [kind, text], draw: drawLine });
-    if (room.more) line('top', 'note', t('loading'));
+    if (room.more || this.#from) line('top', 'note', t('loading'));
     else if (room.rev) line('top', 'note', t('beginning', { room: room.name }));
     let day = 0;
     let previous = null;
     let marked = false;
     const me = this.#chat.user;
     const waiting = room.later ? [] : this.#chat.outbox.of(room.id).map((item) => pending(item, me));
-    for (const m of [...room.messages, ...waiting]) {
+    const shown = this.#from ? room.messages.filter((m) => m.seq >= this.#from) : room.messages;
+    for (const m of [...shown, ...waiting]) {
       const own = m.user === me;
       const { today, ms } = timeOf(m);
       if (today !== day) {
@@ -161,8 +200,9 @@ export class Timeline {
       const quoted = m.reply_to ? this.#quote(room, m.reply_to) : undefined;
       const name = room.authorOf(m);
       const quotedName = quoted ? room.authorOf(quoted) : '';
-      const was = [m.item ?? m, follows, name, quoted, quotedName, own];
-      items.push({ id: this.#idOf(m), m, own, follows, quoted, quotedName, name, was, draw: this.#row.draw });
+      const picture = own || follows ? '' : room.avatarOf(m.user);
+      const was = [m.item ?? m, follows, name, quoted, quotedName, own, picture];
+      items.push({ id: this.#idOf(m), m, own, follows, quoted, quotedName, name, picture, was, draw: this.#row.draw });
       previous = m;
     }
     if (room.later) line('end', 'note', t('loading'));
@@ -218,6 +258,7 @@ export class Timeline {
     const down = () => {
       if (this.#room !== room || room.later) return;
       this.#low = true;
+      this.#later = false;
       this.#toEnd();
       this.#draw();
     };
@@ -231,14 +272,17 @@ export class Timeline {
     if (!room) return;
     const { scrollHeight, scrollTop, clientHeight } = this.#box;
     const below = scrollHeight - scrollTop - clientHeight;
-    this.#low = below < AT_BOTTOM && !room.later && !this.#target;
+    if (scrollHeight > clientHeight) {
+      this.#rowHeight = Math.min(Math.max(scrollHeight / this.#list.childElementCount, ROW[0]), ROW[1]);
+    }
+    this.#low = below < AT_BOTTOM && !this.#later && !this.#target;
     const last = this.#low ? room.seq : this.#lastVisible();
     put($('jump'), 'hidden', this.#low);
-    if (!this.#low) write($('jump'), room.unread ? t('newBelow', { n: room.unread }) : t('newest'));
+    if (!this.#low) write($('jump'), room.unread ? t('newBelow', { n: `${room.unread}${room.unreadMore ? '+' : ''}` }) : t('newest'));
     if (!room.joined || this.#opening || this.#target) return;
     if (!document.hidden) this.#seen = Math.max(this.#seen, last);
     this.#read(room);
-    const up = room.more && scrollTop < LOAD_WITHIN;
+    const up = room.more && !this.#from && scrollTop < LOAD_WITHIN;
     const down = room.later && below < LOAD_WITHIN;
     if (!this.#low && room.messages.length > MOST) this.#trim(room, scrollTop > below);
     if (up) this.#chat.older(room.id).catch(() => {}); // the next scroll asks again
@@ -259,6 +303,11 @@ export class Timeline {
       this.#reading = 0;
       this.#draw();
     }, READ_EVERY);
+  }
+
+  #resized() {
+    this.#height = this.#box.clientHeight;
+    if (this.#low) this.#toEnd();
   }
 
   #toEnd() {

@@ -4,7 +4,6 @@ package bustest
 
 import (
 	"errors"
-	"fmt"
 	"reflect"
 	"slices"
 	"sync"
@@ -27,10 +26,12 @@ func Run(t *testing.T, open func(t *testing.T) []bus.Bus) {
 		{"gives the batch back to the publisher", givesBack},
 		{"keeps lanes apart", keepsApart},
 		{"keeps each publisher's order", keepsOrder},
+		{"comes once, to its publisher as well", comesOnce},
 		{"subscribes once", subscribesOnce},
 		{"unsubscribes", unsubscribes},
 		{"subscribes again", subscribesAgain},
 		{"is not held up by other nodes", isNotHeldUp},
+		{"goes on without a node that has ended", goesOn},
 		{"ends with Close", ends},
 	}
 	for _, tc := range tests {
@@ -127,34 +128,6 @@ func (n *nodes) publish(node int, b *bus.Batch) {
 	n.Helper()
 	if err := n.buses[node].Publish(b); err != nil {
 		n.Fatalf("Publish: %v", err)
-	}
-}
-
-// commit is a batch of one message.
-func commit(lane bus.Lane, position int64) *bus.Batch {
-	room, rev := chat.RoomID(fmt.Sprint("room of ", lane)), chat.Rev(position)
-	return &bus.Batch{Lane: lane, After: position - 1, Position: position, Rooms: []bus.RoomEvents{{
-		Room: room, Events: []*chat.Event{{Kind: chat.EventMessage, Room: room, Rev: rev, Message: &chat.Message{
-			Room: room, Seq: chat.Seq(rev), Rev: rev, Created: rev, User: "ann", Text: fmt.Sprint("text ", rev),
-		}}},
-	}}}
-}
-
-// EveryKind returns an event of every kind with every field that the kind has.
-func EveryKind(room chat.RoomID) []*chat.Event {
-	return []*chat.Event{
-		{Kind: chat.EventMessage, Room: room, Rev: 1, Message: &chat.Message{
-			Room: room, Seq: 1, Rev: 1, Created: 1, User: "ann", Text: "héllo\x00\"", Time: 1700000000123, Key: "k",
-			Digest: -5, ReplyTo: 7, Data: []byte(`{"a":1}`), Edited: 3, Reactions: []chat.Reaction{{Emoji: "👍", Count: 51, Users: []chat.UserID{"bob"}}}}},
-		{Kind: chat.EventEdited, Room: room, Rev: 2, Message: &chat.Message{Room: room, Seq: 1, Rev: 2, Text: "new"}},
-		{Kind: chat.EventDeleted, Room: room, Rev: 3, Message: &chat.Message{Room: room, Seq: 1, Rev: 3, Deleted: true}},
-		{Kind: chat.EventReacted, Room: room, Rev: 4, Seq: 1, User: "ann", Emoji: "👍", On: true},
-		{Kind: chat.EventMember, Room: room, Rev: 5, Member: &chat.Member{Room: room, User: "bob", Name: "Bob", Role: chat.RoleModerator, Rev: 5, Since: 9}},
-		{Kind: chat.EventRoom, Room: room, Rev: 6, Info: &chat.Room{ID: room, Title: "t", Open: true, ReadOnly: true, LastSeq: 1, Rev: 6, InfoRev: 6, Members: 2, Created: 4}},
-		{Kind: chat.EventMembers, Room: room, First: 7, Rev: 9, Count: 5000},
-		{Kind: chat.EventPresence, Room: room, Presence: &chat.Presence{Online: 2, Came: []chat.UserID{"a"}, Went: []chat.UserID{"b"}}},
-		{Kind: chat.EventTyping, Room: room, User: "ann", On: true},
-		{Kind: chat.EventRead, Room: room, User: "ann", Seq: 1},
 	}
 }
 
@@ -255,6 +228,32 @@ func keepsOrder(n *nodes) {
 	}
 }
 
+// comesOnce lets every node publish after what the one before it has published has
+// come, so that a copy that is on its way back to its publisher comes before what
+// follows.
+func comesOnce(n *nodes) {
+	const rounds = 5
+	for i := range n.buses {
+		n.subscribe(i, 1)
+	}
+	position := int64(0)
+	for range rounds * len(n.buses) {
+		position++
+		from := int(position) % len(n.buses)
+		n.publish(from, commit(1, position))
+		for i := range n.buses {
+			n.await(i, 1, int(position))
+		}
+	}
+	for i := range n.buses {
+		for k, b := range n.inbox[i].of(1) {
+			if b.Position != int64(k+1) {
+				n.Fatalf("node %d got position %d as batch %d", i, b.Position, k+1)
+			}
+		}
+	}
+}
+
 func subscribesOnce(n *nodes) {
 	last := len(n.buses) - 1
 	n.subscribe(last, 1)
@@ -335,6 +334,29 @@ func isNotHeldUp(n *nodes) {
 		n.publish(0, commit(1, i+1))
 	}
 	n.await(0, 1, 100)
+}
+
+func goesOn(n *nodes) {
+	last := len(n.buses) - 1
+	if last == 0 {
+		return // there is no other node
+	}
+	for i := range n.buses {
+		n.subscribe(i, 1)
+	}
+	if err := n.buses[last].Close(); err != nil {
+		n.Fatalf("Close: %v", err)
+	}
+	n.buses = n.buses[:last]
+	for i := range n.buses {
+		n.publish(i, commit(1, int64(i+1)))
+		for to := range n.buses {
+			n.await(to, 1, i+1)
+		}
+	}
+	if len(n.inbox[last].of(1)) != 0 {
+		n.Error("a batch came after Close")
+	}
 }
 
 func ends(n *nodes) {

@@ -52,6 +52,10 @@ type Writer interface {
 	// stands.
 	Acquire(ctx context.Context, lane LaneID) (Position, error)
 
+	// Taken returns what the lane has committed last as Changes.Taken, zero if it never
+	// has. Asked after Acquire it is final: no earlier owner commits any more.
+	Taken(ctx context.Context, lane LaneID) (Taken, error)
+
 	// Load returns the rows that need names, as of the last commit. What does
 	// not exist is absent from the answer. Rooms that are deleted are in it, and each
 	// room of Removals has an entry.

@@ -15,7 +15,8 @@ type Raiser interface {
 	// InfoRev too, by as much as Rev), members, messages, outbox entries, and users'
 	// rooms but for rev 0, which is that of no member row. It raises the epochs of the
 	// lanes to that number at least, so that no owner of the lost state can commit, and
-	// forgets who was online. Everything happens in one transaction, or what was done is
+	// forgets who was online, and what the lanes have taken (Taken): a queue that goes on
+	// is read from its first entry, and one that is new has other numbers. Everything happens in one transaction, or what was done is
 	// found again: the same call once more changes nothing. It may take as long as it
 	// needs.
 	RaiseRevs(ctx context.Context, from, to chat.Rev) error

@@ -30,6 +30,11 @@ func (s *Shard) Unlease(ctx context.Context, lane LaneID, node string) error {
 	return s.do(ctx, "unlease", func(ctx context.Context) error { return s.driver.Unlease(ctx, lane, node) })
 }
 
+// Taken is Writer.Taken.
+func (s *Shard) Taken(ctx context.Context, lane LaneID) (Taken, error) {
+	return ask(ctx, &s.Reader, "taken", func(ctx context.Context) (Taken, error) { return s.driver.Taken(ctx, lane) })
+}
+
 // Load is Writer.Load.
 func (s *Shard) Load(ctx context.Context, need *Need) (*State, error) {
 	return ask(ctx, &s.Reader, "load", func(ctx context.Context) (*State, error) { return s.driver.Load(ctx, need) })

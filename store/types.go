@@ -14,6 +14,22 @@ type Position struct {
 // Next is the position after one more commit.
 func (p Position) Next() Position { return Position{p.Epoch, p.N + 1} }
 
+// Taken is how far a lane has taken what was handed to it from outside: so a new owner
+// passes over what an earlier one has decided, whichever way it came. The store does not
+// look into it.
+type Taken struct {
+	// Queue is a number of the lane's queue: its entries up to this one are decided.
+	// What follows is numbered as the queue numbers it; up to 2^63-1.
+	Queue uint64
+
+	// Senders has the number that is next of each sender, as the lane encodes them. At
+	// most TakenBytes.
+	Senders []byte
+}
+
+// TakenBytes bounds Taken.Senders.
+const TakenBytes = 16 << 10
+
 // Page asks for messages of a room. At most one of Before and After is set;
 // with neither it asks for the newest.
 type Page struct {
@@ -184,6 +200,7 @@ type Changes struct {
 	Removals  []*Removal
 	Cursors   []Cursor
 	Outbox    []byte // Entry.Encode, for the position the commit moves to; nil: no entry
+	Taken     *Taken // replaces what is stored of the lane that commits; nil: it stays
 
 	// What moves between shards, after everything else and in this order.
 

@@ -37,6 +37,9 @@ func (db *database) packets(lane store.LaneID, at store.Position, ch *store.Chan
 	c := commit{db: db}
 	c.add("START TRANSACTION")
 	c.add(fence, at.Epoch, at.N, at.Next().N, int64(lane))
+	if ch.Taken != nil {
+		c.replace(&sqldb.Taken, 1, func(args []any, _ int) []any { return sqldb.TakenValues(args, lane, ch.Taken) })
+	}
 	c.put(ch)
 	c.putOutbox(lane, at.Next().N, ch)
 	if err := c.move(ch); err != nil {

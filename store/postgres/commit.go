@@ -32,6 +32,9 @@ func (s *Shard) Commit(ctx context.Context, lane store.LaneID, at store.Position
 		b.put(ch.Put)
 	}
 	b.outbox(lane, at.Next().N, ch)
+	if ch.Taken != nil {
+		b.add(s.lane.dialect.Put(&sqldb.Taken), sqldb.TakenValues(nil, lane, ch.Taken)...)
+	}
 	err := s.lane.with(ctx, func(c *pgx.Conn) error { return run(ctx, c, &b.Batch) })
 	var r *refused
 	if errors.As(err, &r) && sqlState(err) == divisionByZero {

@@ -46,7 +46,7 @@ func (r *Reader) RaiseRevs(ctx context.Context, from, to chat.Rev) error {
 	}
 	err := r.db.Exec(ctx,
 		Statement{Text: "UPDATE {lanes} SET epoch = ? WHERE epoch < ?", Args: []any{int64(to), int64(to)}},
-		Statement{Text: "DELETE FROM {online}"})
+		Statement{Text: "DELETE FROM {online}"}, Statement{Text: "DELETE FROM {taken}"})
 	if err != nil {
 		return err
 	}

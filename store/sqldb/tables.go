@@ -59,6 +59,7 @@ var (
 	Access    = Table{"user_access", []Column{slot, userID, {Name: "not_before"}, {Name: "claimed"}}, 2}
 	Outbox    = Table{"outbox", []Column{{Name: "lane"}, {Name: "position"}, {Name: "body", Kind: Bytes}}, 2}
 	Cursors   = Table{"cursors", []Column{{Name: "lane"}, {Name: "consumer", Kind: ID}, {Name: "position"}}, 2}
+	Taken     = Table{"taken", []Column{{Name: "lane"}, {Name: "queue"}, {Name: "senders", Kind: Bytes}}, 1}
 )
 
 // columns makes columns of kinds and names by turns.

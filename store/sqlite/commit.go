@@ -79,6 +79,9 @@ func (s *Shard) Commit(ctx context.Context, lane store.LaneID, at store.Position
 				return err
 			}
 		}
+		if err := putTaken(w, lane, ch.Taken); err != nil {
+			return err
+		}
 		return putOutbox(w, lane, at.Next().N, ch)
 	})
 }

@@ -42,8 +42,10 @@ func (s *Shard) RaiseRevs(ctx context.Context, from, to chat.Rev) error {
 		if _, err := w.exec("UPDATE lanes SET epoch = ?1 WHERE epoch < ?1", int64(to)); err != nil {
 			return err
 		}
-		if _, err := w.exec("DELETE FROM online"); err != nil {
-			return err
+		for _, text := range []string{"DELETE FROM online", "DELETE FROM taken"} {
+			if _, err := w.exec(text); err != nil {
+				return err
+			}
 		}
 		return raiseOutbox(w, from, to)
 	})

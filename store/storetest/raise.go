@@ -25,6 +25,7 @@ func checkRaiseRevs(t *testing.T, d store.Driver) {
 	w.batch.more = store.Changes{
 		UserRooms: []store.UserRoom{{User: "ann", Room: "a", Role: chat.RoleOwner, Rev: 2, Read: 4}, {User: "cid", Room: "a", Read: 1}},
 		Online:    []store.OnlineChange{{Room: "a", OnlineEntry: store.OnlineEntry{User: "ann", Node: "n"}, On: true}},
+		Taken:     &store.Taken{Queue: 9, Senders: []byte("sender")},
 		Outbox: (&store.Entry{Rooms: []store.RoomSpan{{Room: "a", From: 3, To: 4, Seq: 2, Runs: []store.Run{{Kind: chat.EventMessage, Count: 2, Seq: 1}},
 			Members: []chat.Member{{Room: "a", User: "ann", Role: chat.RoleOwner, Rev: 2}}}}}).Encode(),
 	}
@@ -42,6 +43,7 @@ func checkRaiseRevs(t *testing.T, d store.Driver) {
 	made := get(d.Room(ctx, "made"))(t)
 	same(t, "room without a change", []chat.Rev{made.Rev, made.Floor}, []chat.Rev{to, to})
 	same(t, "online", get(d.Online(ctx, "a", 9))(t), nil)
+	sameTaken(t, d, 0, store.Taken{})
 	entries := get(shard(t, d).Outbox(ctx, 0, 0, 9))(t)
 	same(t, "entries", len(entries), 1)
 	span := entries[0].Rooms[0]

@@ -348,6 +348,7 @@ func cancelledCalls(d *store.Shard, at store.Position) map[string]error {
 	cancel()
 	errs := map[string]error{}
 	_, errs["Acquire"] = d.Acquire(c, 3)
+	_, errs["Taken"] = d.Taken(c, 0)
 	_, errs["Load"] = d.Load(c, &store.Need{Rooms: []chat.RoomID{"r"}})
 	errs["Commit"] = d.Commit(c, 0, at, &store.Changes{})
 	_, errs["Room"] = d.Room(c, "r")

@@ -37,6 +37,7 @@ func Run(t *testing.T, h Harness) {
 		{"OnePositionOneCommit", checkRace},
 		{"LanesAreApart", checkLanes},
 		{"Leases", checkLeases},
+		{"Taken", checkTaken},
 		{"Atomic", checkAtomic},
 		{"Load", checkLoad},
 		{"LoadKeys", checkKeys},

@@ -142,6 +142,7 @@ func checkDurable(t *testing.T, h Harness) {
 		Online:    []store.OnlineChange{{Room: "r", OnlineEntry: store.OnlineEntry{User: "ann", Node: "n1"}, On: true}},
 		Cursors:   []store.Cursor{{Consumer: "c", Position: 1}},
 		Outbox:    []byte("entry"),
+		Taken:     &store.Taken{Queue: 9, Senders: []byte("sender")},
 	}
 	w.commit()
 	w.verify()
@@ -153,6 +154,7 @@ func checkDurable(t *testing.T, h Harness) {
 	same(t, "online", get(w.d.Online(ctx, "r", 9))(t), []store.OnlineEntry{{User: "ann", Node: "n1"}})
 	same(t, "cursors", get(w.d.Cursors(ctx, 0))(t), []store.Cursor{{Consumer: "c", Position: 1}})
 	same(t, "outbox", len(get(w.d.Outbox(ctx, 0, 0, 9))(t)), 1)
+	sameTaken(t, w.d, 0, store.Taken{Queue: 9, Senders: []byte("sender")})
 	at := get(w.d.Acquire(ctx, 0))(t)
 	if at.N != w.at.N || at.Epoch <= w.at.Epoch {
 		t.Fatalf("the lane stands at %+v, it stood at %+v", at, w.at)

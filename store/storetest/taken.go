@@ -1,0 +1,76 @@
+package storetest
+
+import (
+	"bytes"
+	"math"
+	"testing"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/store"
+)
+
+// checkTaken holds what a lane has taken against Changes.Taken and Writer.Taken.
+func checkTaken(t *testing.T, d store.Driver) {
+	sameTaken(t, d, 0, store.Taken{}) // of a lane that does not exist
+	w := newWorld(t, d)
+	sameTaken(t, d, 0, store.Taken{})
+
+	const odd = "\x00'\\\xff one" // bytes that text has not
+	senders := []byte(odd)
+	w.write(store.Changes{Taken: &store.Taken{Queue: 7, Senders: senders}}) // alone
+	stands := store.Taken{Queue: 7, Senders: []byte(odd)}
+	senders[1] = 'X' // the driver keeps nothing it was given
+	sameTaken(t, d, 0, stands)
+	get(d.Taken(ctx, 0))(t).Senders[1] = 'Y' // and shares nothing it returns
+	sameTaken(t, d, 0, stands)
+
+	w.post("r", "ann", "hello", "key")
+	w.commit() // nil: it stays
+	sameTaken(t, d, 0, stands)
+	for _, stands = range []store.Taken{ // all of it is replaced, also by less
+		{Queue: math.MaxInt64, Senders: bytes.Repeat([]byte{0, 0xff, '\'', '\\'}, store.TakenBytes/4)},
+		{Queue: 3},
+		{Queue: 1<<53 + 1, Senders: []byte("three")},
+	} {
+		w.post("r", "ann", "hello", "")
+		w.batch.more.Taken = &stands
+		w.commit()
+		sameTaken(t, d, 0, stands)
+		w.verify()
+	}
+	takenByOthers(t, d, w, stands)
+	same(t, "faults", get(d.Check(ctx, nil))(t), nil)
+}
+
+// takenByOthers goes on with another owner, and with another lane.
+func takenByOthers(t *testing.T, d store.Driver, w *world, stands store.Taken) {
+	t.Helper()
+	next := get(d.Acquire(ctx, 0))(t)
+	sameTaken(t, d, 0, stands)
+	bad := &store.Changes{Taken: &store.Taken{Queue: 99, Senders: []byte("bad")}}
+	wantKind(t, d.Commit(ctx, 0, w.at, bad), chat.Fenced) // and nothing is written
+	sameTaken(t, d, 0, stands)
+	bad.Insert = []chat.Message{w.message("r", 1)}
+	wantKind(t, d.Commit(ctx, 0, next, bad), chat.Conflict)
+	sameTaken(t, d, 0, stands)
+
+	at := get(d.Acquire(ctx, 1))(t)
+	sameTaken(t, d, 1, store.Taken{})
+	own := store.Taken{Queue: 1, Senders: []byte("of another lane")}
+	must(t, d.Commit(ctx, 1, at, &store.Changes{Taken: &own}))
+	sameTaken(t, d, 1, own)
+	sameTaken(t, d, 0, stands)
+	w.at = next
+	w.post("r", "ann", "goes on", "")
+	w.commit()
+	w.verify()
+}
+
+// sameTaken compares what is stored of a lane. No senders and nil are the same thing.
+func sameTaken(t *testing.T, d store.Driver, lane store.LaneID, want store.Taken) {
+	t.Helper()
+	got := get(d.Taken(ctx, lane))(t)
+	if got.Queue != want.Queue || !bytes.Equal(got.Senders, want.Senders) {
+		t.Fatalf("lane %d has taken %d and %.40q, want %d and %.40q", lane, got.Queue, got.Senders, want.Queue, want.Senders)
+	}
+}

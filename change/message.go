@@ -21,6 +21,11 @@ type Send struct {
 	// row, and Known where that has none or there is no such row.
 	Name  string
 	Known string
+
+	// Accepted runs, once at most and before Done, when the message is in a durable queue
+	// and waits there to be decided; nil: the caller does not want to know. It must not
+	// block. It is the caller's own, and not carried to other nodes.
+	Accepted func()
 }
 
 // Slot is the room's.

@@ -6,7 +6,8 @@ import (
 	"github.com/roomtide/roomtide/chat"
 )
 
-// How a lane of a cluster ends on this node: what waits goes to the node that owns it next.
+// How a lane of a cluster ends on this node: what waits goes back to its senders, which
+// hand it to the node that owns the lane next.
 
 // lost reports whether run has to end because the lane is another node's, or may be.
 // Without a cluster a lane stays, and tells why it does not work.
@@ -14,43 +15,25 @@ func (l *lane) lost() bool {
 	return l.cfg.Cluster != nil && (l.fenced || l.leaving.Load() || l.positionUnknown.Load())
 }
 
-// isHanding reports whether run hands on what waits just now: what is submitted
-// meanwhile waits behind it.
-func (l *lane) isHanding() bool {
+// giveBack ends the lane on this node.
+func (l *lane) giveBack() {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.handing && !l.away
+	items := l.waiting
+	l.waiting, l.bytes, l.away = nil, 0, true
+	l.writeErr.Store(nil)
+	l.mu.Unlock()
+	returned(items)
 }
 
-// handOn forwards what waits, in its order, and then has submit forward by itself.
-func (l *lane) handOn() {
-	for {
-		l.mu.Lock()
-		l.handing = true
-		items := l.waiting
-		l.waiting, l.bytes = nil, 0
-		if len(items) == 0 {
-			l.writeErr.Store(nil)
-			l.away = true
-			l.mu.Unlock()
-			return
+// returned gives changes back to their senders, or refuses those that only the owner of
+// the lane can do.
+func returned(items []item) {
+	for i := range items {
+		kind := chat.Unavailable
+		if items[i].origin.Sender != 0 {
+			kind = chat.Fenced
 		}
-		l.mu.Unlock()
-		for i := range items {
-			l.handOnItem(&items[i])
-		}
-	}
-}
-
-func (l *lane) handOnItem(it *item) {
-	kind := it.change.Kind()
-	switch {
-	case it.other: // its node turns to the next owner
-		it.done(change.Reply{}, notOwner(chat.Fenced))
-	case it.step != nil || kind == change.KindCursors || kind == change.KindNop: // only the owner's to do
-		it.done(change.Reply{}, notOwner(chat.Unavailable))
-	default:
-		l.cfg.Cluster.Forward(l.shard, it.change, it.done)
+		items[i].done(change.Reply{}, notOwner(kind))
 	}
 }
 
@@ -60,8 +43,8 @@ func notOwner(kind chat.Kind) *chat.Error {
 
 // failed ends a batch that was not committed. In a cluster, where the database is away or
 // the lane another node's, its changes are not refused: behind them others of the same
-// senders wait, which would overtake them. The tenure ends, and all are handed on in their
-// order. Only a message without a key is refused if it may have been written.
+// senders wait, which would overtake them. The tenure ends, and all go back to their
+// senders. Whether the batch was written may be unknown; its keys tell the next owner.
 func (l *lane) failed(items []item, err error) {
 	kind := chat.KindOf(err)
 	if l.cfg.Cluster == nil || kind != chat.Fenced && kind != chat.Unavailable {
@@ -69,17 +52,7 @@ func (l *lane) failed(items []item, err error) {
 		return
 	}
 	l.fenced = true
-	var back []item
-	for i, it := range items {
-		if s, ok := it.change.(*change.Send); ok && s.Draft.Key == "" && l.unsure {
-			l.fail(items[i:i+1], err)
-			continue
-		}
-		back = append(back, it)
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.waiting = append(back, l.waiting...)
+	returned(items)
 }
 
 // wait returns when run has ended.

@@ -167,11 +167,7 @@ func (l *lane) owns(slot chat.Slot) bool { return l.cfg.Store.ShardOf(slot) == l
 // submitOnline submits a change of online entries that was made for a shard by a map that may be old by
 // now. It is taken apart only if its rooms do not belong together any more.
 func (ls *Lanes) submitOnline(shard int, c *change.Online, done change.Done) {
-	switch ls.lanes[shard].submit(item{change: c, done: done, size: c.Size()}, slotsOf{online: c.Changes}) {
-	case taken:
-		return
-	case elsewhere:
-		ls.cfg.Cluster.Forward(shard, c, done)
+	if ls.lanes[shard].submit(item{change: c, done: done, size: c.Size()}, slotsOf{online: c.Changes}) == taken {
 		return
 	}
 	type place struct {

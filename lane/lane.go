@@ -30,8 +30,8 @@ type item struct {
 	change change.Change // a Nop beside step
 	done   change.Done
 	size   int
-	step   *step // what it does beside the change; nil for most
-	other  bool  // another node has handed it on, and hears of Fenced
+	step   *step         // what it does beside the change; nil for most
+	origin change.Origin // with a sender in a cluster, which hears of Fenced and turns to the next owner
 }
 
 // outcome is what came of a change.
@@ -57,7 +57,7 @@ type lane struct {
 	committed committed
 	// Set by run: it acquires before the next batch, which the probe makes at the latest.
 	positionUnknown atomic.Bool
-	leaving         atomic.Bool // run hands on what waits, and ends
+	leaving         atomic.Bool // run gives back what waits, and ends
 
 	mu sync.Mutex
 
@@ -66,14 +66,13 @@ type lane struct {
 	bytes   int // of what waits
 	closed  bool
 	away    bool          // another node owns the lane, or none
-	handing bool          // run hands on what waits, and ends
 	ended   chan struct{} // closed when run returns; nil before the first begin
 	hold    *hold         // changes of some slots wait there; nil at most times
 
 	// Owned by run.
 	at           store.Position
+	progress     progress
 	fenced       bool // another process owns the lane
-	unsure       bool // it is not known whether the last commit has happened
 	quiet        bool // nothing was published since the last tick
 	unheard      bool // the last batch did not reach every node
 	askKeysUntil time.Time
@@ -96,8 +95,8 @@ func newLane(shard int, db store.Writer, cfg *Config, m *metrics) *lane {
 }
 
 // begin starts the lane from where it was acquired. It has ended, or never begun.
-func (l *lane) begin(at store.Position) {
-	l.at, l.fenced, l.askKeysUntil = at, false, time.Time{}
+func (l *lane) begin(at store.Position, from progress) {
+	l.at, l.progress, l.fenced, l.askKeysUntil = at, from, false, time.Time{}
 	l.cache.clear()
 	l.committed.position.Store(at.N)
 	l.positionUnknown.Store(false)
@@ -105,7 +104,7 @@ func (l *lane) begin(at store.Position) {
 	l.writeErr.Store(nil)
 	ended := make(chan struct{})
 	l.mu.Lock()
-	l.away, l.handing, l.ended = false, false, ended
+	l.away, l.ended = false, ended
 	l.mu.Unlock()
 	go l.run(ended)
 }
@@ -219,7 +218,7 @@ func (l *lane) run(ended chan struct{}) {
 	defer probe.Stop()
 	for {
 		if l.lost() {
-			l.handOn()
+			l.giveBack()
 			return
 		}
 		items, end := l.take()
@@ -298,7 +297,7 @@ func (l *lane) decideAndCommit(ctx context.Context, items []item) (*batch, []out
 			keys = true
 			continue
 		}
-		ch := b.changes()
+		ch, next := l.note(b.changes(), items)
 		if ch == nil && l.writeErr.Load() == nil {
 			return b, outcomes, nil
 		}
@@ -306,6 +305,9 @@ func (l *lane) decideAndCommit(ctx context.Context, items []item) (*batch, []out
 			ch = &store.Changes{} // a probe: moves the position, writes nothing else
 		}
 		err = l.commit(ctx, ch, keys)
+		if err == nil {
+			l.progress = next
+		}
 		if err == errTaken {
 			keys, l.askKeysUntil = true, now.Add(askKeysFor)
 			l.metrics.repeats.Inc()
@@ -341,7 +343,6 @@ var errTaken = errors.New("a key is taken")
 // commit writes the batch and moves the position. On an error nothing was
 // written, and the cache is cleared. asked says that the keys in ch were looked up.
 func (l *lane) commit(ctx context.Context, ch *store.Changes, asked bool) error {
-	l.unsure = false
 	start := time.Now()
 	crashpoint.Hit("before-commit")
 	err := l.db.Commit(ctx, 0, l.at, ch)
@@ -376,12 +377,10 @@ func (l *lane) commit(ctx context.Context, ch *store.Changes, asked bool) error 
 func (l *lane) resolveCommit(err error) error {
 	before, epoch := l.at.N, l.at.Epoch
 	if acquireErr := l.acquire(); acquireErr != nil {
-		l.unsure = true
 		l.log.Error("the position of the lane is unknown", "err", acquireErr)
 		return err
 	}
-	l.unsure = l.at.Epoch != epoch+1
-	if l.at.N == before+1 && !l.unsure {
+	if l.at.N == before+1 && l.at.Epoch == epoch+1 {
 		l.at.N = before // commit moves it on
 		return nil
 	}

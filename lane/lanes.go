@@ -130,30 +130,23 @@ func Open(ctx context.Context, cfg Config) (*Lanes, error) {
 		return nil, err
 	}
 	for i, l := range ls.lanes {
-		l.begin(at[i])
+		l.begin(at[i], progress{})
 	}
 	return ls, nil
 }
 
 // Submit hands the change to its lane and returns at once. If the lane is full or
 // closed, done runs before Submit returns, with Busy or Unavailable; then nothing
-// was or will be done. The change belongs to the lane until done runs.
+// was or will be done. The change belongs to the lane until done runs. In a cluster it goes
+// by Cluster.Forward, whichever node owns the lane.
 func (ls *Lanes) Submit(c change.Change, done change.Done) {
-	it := item{change: c, done: done, size: c.Size()}
 	slot := c.Slot()
-	for {
-		shard := ls.store.ShardOf(slot)
-		if cl := ls.cfg.Cluster; cl != nil && cl.Pending(shard) && !ls.lanes[shard].isHanding() {
-			cl.Forward(shard, c, done)
-			return
-		}
-		switch ls.lanes[shard].submit(it, slotsOf{one: true, slot: slot}) {
-		case taken:
-			return
-		case elsewhere:
-			ls.cfg.Cluster.Forward(shard, c, done)
-			return
-		}
+	if cl := ls.cfg.Cluster; cl != nil {
+		cl.Forward(ls.store.ShardOf(slot), c, done)
+		return
+	}
+	it := item{change: c, done: done, size: c.Size()}
+	for ls.lanes[ls.store.ShardOf(slot)].submit(it, slotsOf{one: true, slot: slot}) == astray {
 	}
 }
 
@@ -161,6 +154,10 @@ func (ls *Lanes) Submit(c change.Change, done change.Done) {
 // alone to save: another node is refused with Unavailable.
 func (ls *Lanes) SubmitTo(shard int, c change.Change, done change.Done) {
 	if online, ok := c.(*change.Online); ok {
+		if cl := ls.cfg.Cluster; cl != nil {
+			cl.Forward(shard, c, done)
+			return
+		}
 		ls.submitOnline(shard, online, done)
 		return
 	}

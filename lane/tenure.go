@@ -21,17 +21,16 @@ const (
 type Cluster struct {
 	Node string // holds the leases; see cluster.CheckName
 
-	// Forward hands a change on to the node that owns the lane, whichever it is, and
-	// keeps the order of the changes of a lane. It does not block.
+	// Forward hands a change on to the node that owns the lane, whichever it is, this one
+	// included, and keeps the order of the changes of a lane. It does not block.
 	Forward func(shard int, c change.Change, done change.Done)
-	// Pending reports whether changes that were forwarded have no outcome yet. They come
-	// back here if this node has become the owner of the lane meanwhile, and what is
-	// submitted goes the same way until then, behind them. It does not block.
-	Pending func(shard int) bool
-	// Owned runs when this node has become the owner of a lane, and is repeated until
-	// it succeeds; and when it is the owner no more, before anybody else can be by the
-	// lease. One call at a time for a shard.
-	Owned func(shard int, owned bool) error
+	// Queue says that there is a durable queue beside the direct way of Forward. Then
+	// each commit holds how far the lane has taken both.
+	Queue bool
+	// Owned runs when this node has become the owner of a lane that has taken so much, and
+	// is repeated until it succeeds; and with nil when it is the owner no more, before
+	// another node can be by the lease. One call at a time for a shard.
+	Owned func(shard int, from *change.Progress) error
 	// Left runs when this node has given up a lane for others to take.
 	Left func(shard int)
 	// Nodes is how many nodes are alive, this one included. It does not block.
@@ -74,10 +73,11 @@ type tenure struct {
 	again chan struct{} // cap 1: the lease may be free
 
 	// Owned by run.
-	counted bool      // in tenures.held
-	running bool      // the lane has begun, and its end was not seen
-	told    bool      // Cluster.Owned has succeeded
-	renewed time.Time // when the last successful renewal was sent
+	counted bool             // in tenures.held
+	running bool             // the lane has begun, and its end was not seen
+	began   *change.Progress // where it has begun
+	told    bool             // Cluster.Owned has succeeded
+	renewed time.Time        // when the last successful renewal was sent
 }
 
 func openTenures(ls *Lanes) *tenures {
@@ -98,7 +98,7 @@ func (ls *Lanes) Begin() {
 	}
 }
 
-// close gives up all lanes: what waits in them is handed on. It may be called again, and
+// close gives up all lanes: what waits in them goes back to its senders. It may be called again, and
 // for nil.
 func (ts *tenures) close() {
 	if ts == nil {
@@ -128,23 +128,27 @@ func (ls *Lanes) Owns(shard int) bool {
 	l := ls.lanes[shard]
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return !l.away && !l.handing
+	return !l.away
 }
 
-// Offer submits a change that another node has handed on to the owner of a lane. owned
+// Offer submits a change that a sender has handed to the owner of a lane. owned
 // is false if that is not this node, here if the slot of the change is not of the lane
 // by this node's map. If one of them is false nothing was or will be done. Otherwise done
-// gets the outcome, or Fenced if the lane has become another node's before anything was done.
-func (ls *Lanes) Offer(shard int, c change.Change, done change.Done) (owned, here bool) {
+// gets the outcome, or Fenced if the lane has become another node's; then the change may
+// have been done. The origin has a sender.
+func (ls *Lanes) Offer(shard int, c change.Change, from change.Origin, done change.Done) (owned, here bool) {
 	if shard < 0 || shard >= len(ls.lanes) || !ls.Owns(shard) {
 		return false, true
 	}
-	if online, ok := c.(*change.Online); ok {
-		ls.submitOnline(shard, online, done)
-		return true, true
+	slots := slotsOf{one: true, slot: c.Slot()}
+	switch c := c.(type) {
+	case *change.Online:
+		slots = slotsOf{online: c.Changes}
+	case *change.Nop: // of no slot
+		slots = slotsOf{}
 	}
-	it := item{change: c, done: done, size: c.Size(), other: true}
-	switch ls.lanes[shard].submit(it, slotsOf{one: true, slot: c.Slot()}) {
+	it := item{change: c, done: done, size: c.Size(), origin: from}
+	switch ls.lanes[shard].submit(it, slots) {
 	case elsewhere:
 		return false, true
 	case astray:
@@ -201,7 +205,7 @@ func (t *tenure) seeEnd() {
 func (t *tenure) over() {
 	t.running, t.told = false, false
 	t.count(false)
-	if err := t.cfg.Cluster.Owned(t.shard, false); err != nil {
+	if err := t.cfg.Cluster.Owned(t.shard, nil); err != nil {
 		t.log.Warn("leaving a lane", "err", err)
 	}
 }
@@ -240,7 +244,7 @@ func (t *tenure) step(ctx context.Context) {
 		return
 	}
 	if t.running && !t.told {
-		if err := t.cfg.Cluster.Owned(t.shard, true); err != nil {
+		if err := t.cfg.Cluster.Owned(t.shard, t.began); err != nil {
 			t.log.Warn("other nodes do not know yet that this one owns the lane", "err", err)
 			return
 		}
@@ -317,13 +321,23 @@ func (t *tenure) start(ctx context.Context) {
 		t.log.Warn("cannot take over a lane", "err", err)
 		return
 	}
-	t.begin(at)
-	t.running = true
+	row, err := t.db.Taken(ctx, 0) // final: no earlier owner can commit any more
+	if err != nil {
+		t.log.Warn("cannot take over a lane", "err", err)
+		return
+	}
+	from, err := decodeProgress(row)
+	if err != nil {
+		t.log.Error("cannot take over a lane", "err", err)
+		return
+	}
+	t.begin(at, from)
+	t.running, t.began = true, from.known()
 	t.metrics.tenures.Inc()
 	t.log.Info("this node has taken over a lane", "position", at.N)
 }
 
-// drop ends the lane on this node; what waits is handed on.
+// drop ends the lane on this node; what waits goes back to its senders.
 func (t *tenure) drop() {
 	t.leaving.Store(true)
 	t.wake()

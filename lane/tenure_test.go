@@ -43,13 +43,12 @@ type several struct {
 	nodes map[string]*lane.Lanes
 	wait  map[int][]func(*lane.Lanes) bool // handed on, not taken yet, by shard
 	owned map[int]string
-	open  map[int]int // handed on, without an outcome, by shard
 }
 
 const testLife = 600 * time.Millisecond
 
 func newSeveral(t testing.TB, shards int) *several {
-	s := &several{t: t, nodes: map[string]*lane.Lanes{}, wait: map[int][]func(*lane.Lanes) bool{}, owned: map[int]string{}, open: map[int]int{}}
+	s := &several{t: t, nodes: map[string]*lane.Lanes{}, wait: map[int][]func(*lane.Lanes) bool{}, owned: map[int]string{}}
 	s.store = teststore.Open(t, t.TempDir(), shards, func(d store.Driver) store.Driver { return &leased{d, &s.cut} })
 	t.Cleanup(func() {
 		for _, name := range s.names() {
@@ -77,8 +76,8 @@ func (s *several) start(name string) *lane.Lanes {
 	ls, err := lane.Open(s.t.Context(), lane.Config{
 		Store: s.store, Publish: func(*bus.Batch) error { return nil },
 		Cluster: &lane.Cluster{
-			Node: name, Life: testLife, Forward: s.forward, Pending: s.pending, Nodes: func() int { return int(s.alive.Load()) },
-			Owned: func(shard int, owned bool) error { return s.own(name, shard, owned) },
+			Node: name, Life: testLife, Forward: s.forward, Nodes: func() int { return int(s.alive.Load()) },
+			Owned: func(shard int, from *change.Progress) error { return s.own(name, shard, from != nil) },
 			Left: func(shard int) {
 				for _, other := range s.others(name) {
 					other.Try(shard)
@@ -120,29 +119,15 @@ func (s *several) others(name string) (others []*lane.Lanes) {
 	return others
 }
 
-// pending reports whether something handed on has no outcome yet.
-func (s *several) pending(shard int) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.open[shard] > 0
-}
-
 // forward offers the change to the owner of the lane, and keeps it until there is one.
 func (s *several) forward(shard int, c change.Change, done change.Done) {
-	s.count(shard, 1)
-	s.hand(shard, c, func(r change.Reply, err error) { s.count(shard, -1); done(r, err) })
-}
-
-func (s *several) count(shard, n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.open[shard] += n
+	s.hand(shard, c, done)
 }
 
 func (s *several) hand(shard int, c change.Change, done change.Done) {
 	s.mu.Lock()
 	s.wait[shard] = append(s.wait[shard], func(ls *lane.Lanes) bool {
-		owned, here := ls.Offer(shard, c, func(r change.Reply, err error) {
+		owned, here := ls.Offer(shard, c, change.Origin{Sender: 1}, func(r change.Reply, err error) {
 			if chat.KindOf(err) == chat.Fenced { // another node has it by now
 				s.hand(shard, c, done)
 				return

@@ -21,7 +21,7 @@ func BenchmarkForward(b *testing.B) {
 			s := startNATS(b, -1)
 			from := newNode(b, dial(b, s), "a", Config{Repeat: time.Second})
 			to := newNode(b, dial(b, s), "b", Config{Repeat: time.Second}, func(r *Relay) { r.cfg.Submit = batches(b) })
-			if err := to.Own(0, true); err != nil {
+			if err := to.Own(0, &change.Progress{}); err != nil {
 				b.Fatal(err)
 			}
 			c := message("a", 1)
@@ -58,7 +58,7 @@ func calls(b *testing.B, from *node, c change.Change, n int) {
 }
 
 // batches is a Submit whose goroutine answers all that waits, as a lane does.
-func batches(b *testing.B) func(int, change.Change, change.Done) Taken {
+func batches(b *testing.B) func(int, change.Change, change.Origin, change.Done) Taken {
 	var mu sync.Mutex
 	var waiting []change.Done
 	wake, stop, ended := make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
@@ -80,7 +80,7 @@ func batches(b *testing.B) func(int, change.Change, change.Done) Taken {
 		}
 	}()
 	b.Cleanup(func() { close(stop); <-ended })
-	return func(_ int, _ change.Change, done change.Done) Taken {
+	return func(_ int, _ change.Change, _ change.Origin, done change.Done) Taken {
 		mu.Lock()
 		waiting = append(waiting, done)
 		mu.Unlock()

@@ -13,6 +13,7 @@ type counters struct {
 
 	forwarded, repeated, givenUp, packets, failures prometheus.Counter // as a sender
 	served, servedPackets, holes, answers           prometheus.Counter // as an owner
+	overflows, accepted, unkept, kept, queueHoles   prometheus.Counter // of the durable queue
 	garbage                                         prometheus.Counter
 }
 
@@ -42,6 +43,11 @@ func newCounters(reg prometheus.Registerer) *counters {
 	c.servedPackets = counter("served_packets_total", "Packets of changes that arrived.")
 	c.holes = counter("holes_total", "Packets that were not taken, as one before them was lost.")
 	c.answers = counter("answers_total", "Messages with outcomes or receipts that were sent.")
+	c.overflows = counter("overflows_total", "Times a lane turned to the durable queue, as an outcome took too long.")
+	c.accepted = counter("accepted_total", "Changes that were put into the durable queue.")
+	c.unkept = counter("queue_failures_total", "Entries that the durable queue did not take, or may not have taken.")
+	c.kept = counter("queue_served_total", "Changes that were taken from the durable queue for lanes of this node.")
+	c.queueHoles = counter("queue_holes_total", "Holes in the durable queue: changes that were accepted may be lost.")
 	c.garbage = counter("garbage_total", "Messages that could not be read.")
 	return c
 }

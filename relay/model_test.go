@@ -1,8 +1,9 @@
 package relay
 
 import (
+	"context"
 	"errors"
-	"math/rand/v2"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,7 +18,8 @@ import (
 )
 
 // world is senders and owners of one lane without goroutines, on a network that keeps the
-// order of each pair and subject, and loses, doubles and delays messages as rapid says.
+// order of each pair and subject, and loses, doubles and delays messages as rapid says;
+// with a durable queue, and a database that keeps how far the lane has taken both.
 type world struct {
 	t       *rapid.T
 	now     time.Time
@@ -27,6 +29,10 @@ type world struct {
 	tenure  int
 	links   []*link
 	taken   [][]applied // by tenure
+
+	queue   [][]byte        // entries, numbered from 1
+	stored  change.Progress // in the database of the lane
+	reading bool            // an entry of the queue is taken at this moment
 }
 
 type link struct {
@@ -39,32 +45,40 @@ type modelSender struct {
 	forwards int
 	outcomes []int // by number: how many
 	errs     []error
+	accepted []bool
 }
 
 type modelOwner struct {
 	relay *Relay
 	lane  *tenure
-	work  []func(error) // entries that were taken, to be answered in their order
+	work  []work // changes that were taken, to be answered in their order
+}
+
+type work struct {
+	from   change.Origin
+	answer func(error)
 }
 
 func newWorld(t *rapid.T) *world {
-	w := &world{t: t, now: time.Unix(1000, 0), owner: -1}
+	w := &world{t: t, now: time.Unix(1000, 0), owner: -1, stored: change.Progress{Next: map[uint64]uint64{}}}
 	config := func() Config {
 		return Config{NATS: &nats.Conn{}, Prefix: "p", Lanes: 1, Now: func() time.Time { return w.now },
-			Submit: func(int, change.Change, change.Done) Taken { return NotOwner }, Again: func(change.Change, change.Done) {},
-			MaxWaiting: 64, GiveUp: 10 * time.Second, Repeat: 500 * time.Millisecond}
+			Submit: func(int, change.Change, change.Origin, change.Done) Taken { return NotOwner }, Again: func(_ change.Change, done change.Done) { done(change.Reply{}, chat.E(chat.Unavailable, "again")) },
+			Queue: noQueue{}, MaxWaiting: 64, GiveUp: 10 * time.Second, Repeat: 500 * time.Millisecond}
 	}
 	for range 2 {
 		cfg := config()
 		if err := cfg.fill(); err != nil {
 			t.Fatal(err)
 		}
-		w.senders = append(w.senders, &modelSender{relay: newRelay(cfg), outcomes: []int{0}, errs: []error{nil}})
+		w.senders = append(w.senders, &modelSender{relay: newRelay(cfg), outcomes: []int{0}, errs: []error{nil}, accepted: []bool{false}})
 	}
 	for i := range 2 {
 		o := &modelOwner{}
 		cfg := config()
-		cfg.Submit = func(_ int, c change.Change, done change.Done) Taken { return w.submit(i, c, done) }
+		cfg.Submit = func(_ int, c change.Change, from change.Origin, done change.Done) Taken {
+			return w.submit(i, c, from, done)
+		}
 		if err := cfg.fill(); err != nil {
 			t.Fatal(err)
 		}
@@ -132,23 +146,35 @@ func put(ls []*link, b []byte) error {
 }
 
 // submit is what the lane of an owner does.
-func (w *world) submit(owner int, c change.Change, done change.Done) Taken {
+func (w *world) submit(owner int, c change.Change, from change.Origin, done change.Done) Taken {
 	if owner != w.owner {
 		return NotOwner
 	}
+	if _, ok := c.(*change.Nop); ok {
+		o := w.owners[owner]
+		o.work = append(o.work, work{from, func(err error) { done(change.Reply{}, err) }})
+		return Took
+	}
 	send := c.(*change.Send)
 	n, _ := strconv.Atoi(send.Draft.Text)
+	for _, s := range w.senders {
+		if w.reading && s.relay.from == from.Sender && s.outcomes[n] > 0 && s.errs[n] == nil {
+			w.t.Fatalf("%d is taken from the queue and has its outcome", n)
+		}
+	}
 	w.taken[w.tenure] = append(w.taken[w.tenure], applied{user: send.User, n: n})
 	o := w.owners[owner]
-	o.work = append(o.work, func(err error) { done(change.Reply{Seq: chat.Seq(n)}, err) })
+	o.work = append(o.work, work{from, func(err error) { done(change.Reply{Seq: chat.Seq(n)}, err) }})
 	return Took
 }
 
 func (w *world) forward(s *modelSender) {
 	s.forwards++
 	n := s.forwards
-	s.outcomes, s.errs = append(s.outcomes, 0), append(s.errs, nil)
-	s.relay.Forward(0, message(hex(s.relay.from), n), func(r change.Reply, err error) {
+	s.outcomes, s.errs, s.accepted = append(s.outcomes, 0), append(s.errs, nil), append(s.accepted, false)
+	m := message(hex(s.relay.from), n)
+	m.Accepted = func() { s.accepted[n] = true }
+	s.relay.Forward(0, m, func(r change.Reply, err error) {
 		s.outcomes[n]++
 		if s.errs[n] = err; err == nil && r.Seq != chat.Seq(n) {
 			w.t.Fatalf("%d is answered with %+v", n, r)
@@ -156,7 +182,7 @@ func (w *world) forward(s *modelSender) {
 	})
 	if chat.KindOf(s.errs[n]) == chat.Busy { // it has no number
 		s.forwards--
-		s.outcomes, s.errs = s.outcomes[:n], s.errs[:n]
+		s.outcomes, s.errs, s.accepted = s.outcomes[:n], s.errs[:n], s.accepted[:n]
 	}
 }
 
@@ -165,9 +191,9 @@ func (w *world) forward(s *modelSender) {
 func (w *world) own(owner int, fence bool) {
 	if w.owner >= 0 {
 		before := w.owners[w.owner]
-		for _, answer := range before.work {
+		for _, item := range before.work {
 			if fence {
-				answer(chat.Wrap(chat.Fenced, "lane.commit", errors.New("another owner")))
+				item.answer(chat.Wrap(chat.Fenced, "lane.commit", errors.New("another owner")))
 			}
 		}
 		before.work = nil
@@ -175,7 +201,8 @@ func (w *world) own(owner int, fence bool) {
 	w.owner, w.tenure = owner, len(w.taken)
 	w.taken = append(w.taken, nil)
 	o := w.owners[owner]
-	o.lane = &tenure{relay: o.relay, id: rand.Uint64(), streams: map[uint64]*stream{}, swept: w.now}
+	o.lane = o.relay.newTenure(0, &change.Progress{Queue: w.stored.Queue, Next: maps.Clone(w.stored.Next)})
+	o.lane.reading.read = w.stored.Queue
 	o.lane.announce()
 }
 
@@ -186,8 +213,49 @@ func (w *world) answer(n int) {
 	}
 	o := w.owners[w.owner]
 	for n = min(n, len(o.work)); n > 0; n-- {
-		o.work[0](nil)
+		item := o.work[0]
 		o.work = o.work[1:]
+		w.stored.Queue = max(w.stored.Queue, item.from.Queue)
+		if item.from.Number > 0 {
+			w.stored.Next[item.from.Sender] = max(w.stored.Next[item.from.Sender], item.from.Number+1)
+		}
+		item.answer(nil)
+	}
+}
+
+// keep lets senders append to the queue, once or twice, or fail with the entry there or not.
+func (w *world) keep(how int) {
+	for _, s := range w.senders {
+		q := s.relay.queues[0]
+		b, end, ok := q.cutEntry(nil, 0)
+		if !ok {
+			continue
+		}
+		for range []int{1, 2, 1, 0}[how] {
+			w.queue = append(w.queue, b)
+		}
+		if how >= 2 {
+			q.failed()
+			continue
+		}
+		for _, accepted := range q.appended(end, w.now) {
+			accepted()
+		}
+	}
+}
+
+// read lets the owner read entries of the queue.
+func (w *world) read(n int) {
+	if w.owner < 0 {
+		return
+	}
+	t := w.owners[w.owner].lane
+	w.reading = true
+	defer func() { w.reading = false }()
+	for ; n > 0 && t.reading.read < uint64(len(w.queue)) && len(t.reading.slots) < maxReading; n-- {
+		if err := t.takeEntry(context.Background(), t.reading.read+1, w.queue[t.reading.read]); err != nil {
+			w.t.Fatal(err)
+		}
 	}
 }
 
@@ -220,6 +288,8 @@ func (w *world) settle() {
 			w.t.Fatalf("%d changes have no outcome", w.open())
 		}
 		w.tick(100 * time.Millisecond)
+		w.keep(0)
+		w.read(1 << 20)
 		w.answer(1 << 20)
 		w.flush()
 		for _, l := range w.links {
@@ -266,6 +336,9 @@ func (w *world) check() {
 			if s.outcomes[n] != 1 {
 				w.t.Fatalf("%d has %d outcomes", n, s.outcomes[n])
 			}
+			if s.accepted[n] && !ever[n] {
+				w.t.Fatalf("%d was accepted and never taken", n)
+			}
 			if err := s.errs[n]; err == nil && !ever[n] || err != nil && chat.KindOf(err) != chat.Unavailable {
 				w.t.Fatalf("%d: taken %v, %v", n, ever[n], err)
 			}
@@ -278,8 +351,9 @@ func (w *world) check() {
 
 // Whatever is lost, doubled or late, and however often the owner changes: in a tenure the
 // entries of a sender are taken in their order, at most once; for the first time each is
-// taken behind all before it that were not given up; each has one outcome; and when
-// nothing is lost any more, all is answered soon.
+// taken behind all before it that were not given up; each has one outcome; what was accepted
+// is taken, and not again from the queue when it has its outcome; and when nothing is lost
+// any more, all is answered soon.
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld(t)
@@ -300,6 +374,8 @@ func TestModel(t *testing.T) {
 			},
 			"flush":  func(*rapid.T) { w.flush() },
 			"answer": func(*rapid.T) { w.answer(1 + oneOf(5)) },
+			"keep":   func(*rapid.T) { w.keep(oneOf(4)) },
+			"read":   func(*rapid.T) { w.read(1 + oneOf(3)) },
 			"own":    func(*rapid.T) { w.own(oneOf(2), oneOf(2) == 0) },
 			"tick":   func(*rapid.T) { w.tick(time.Duration(oneOf(4)) * 400 * time.Millisecond) },
 			"deliver": func(*rapid.T) {
@@ -340,3 +416,12 @@ func TestModel(t *testing.T) {
 		}
 	})
 }
+
+// noQueue is there to be configured; the world appends and reads by itself.
+type noQueue struct{}
+
+func (noQueue) Append(context.Context, int, []byte) (uint64, error) { return 0, errors.New("not used") }
+func (noQueue) Read(context.Context, int, uint64, func(uint64, []byte) error) error {
+	return errors.New("not used")
+}
+func (noQueue) Trim(context.Context, int, uint64) error { return nil }

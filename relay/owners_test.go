@@ -51,7 +51,7 @@ func TestOwnersChange(t *testing.T) {
 			owner.queue = nil
 			owner.mu.Unlock()
 		}
-		if err := owner.Own(0, false); err != nil {
+		if err := owner.Own(0, nil); err != nil {
 			t.Error(err)
 		}
 	}
@@ -69,12 +69,12 @@ func TestTakeOver(t *testing.T) {
 	a := newNode(t, dial(t, s), "a", Config{Repeat: time.Hour, GiveUp: 2 * time.Hour})
 	took := make(chan int, 100)
 	silent := newNode(t, dial(t, s), "x", Config{}, func(r *Relay) {
-		r.cfg.Submit = func(_ int, c change.Change, _ change.Done) Taken {
+		r.cfg.Submit = func(_ int, c change.Change, _ change.Origin, _ change.Done) Taken {
 			took <- 1
 			return Took
 		}
 	})
-	if err := silent.Own(0, true); err != nil {
+	if err := silent.Own(0, &change.Progress{}); err != nil {
 		t.Fatal(err)
 	}
 	var open []chan result
@@ -84,7 +84,7 @@ func TestTakeOver(t *testing.T) {
 	for range open {
 		<-took
 	}
-	if err := silent.Own(0, false); err != nil {
+	if err := silent.Own(0, nil); err != nil {
 		t.Fatal(err)
 	}
 	y := newNode(t, dial(t, s), "y", Config{})
@@ -104,7 +104,7 @@ func TestFenced(t *testing.T) {
 	fenced := make(chan struct{}, 1)
 	x := newNode(t, dial(t, s), "x", Config{}, func(r *Relay) {
 		var was atomic.Bool
-		r.cfg.Submit = func(_ int, _ change.Change, done change.Done) Taken {
+		r.cfg.Submit = func(_ int, _ change.Change, _ change.Origin, done change.Done) Taken {
 			if was.Swap(true) {
 				return NotOwner
 			}
@@ -113,7 +113,7 @@ func TestFenced(t *testing.T) {
 			return Took
 		}
 	})
-	if err := x.Own(0, true); err != nil {
+	if err := x.Own(0, &change.Progress{}); err != nil {
 		t.Fatal(err)
 	}
 	open := a.forward(0, message("a", 1))
@@ -276,7 +276,7 @@ func TestSilentSendersAreForgotten(t *testing.T) {
 		}
 	}
 	owned := b.tenures[0]
-	if err := b.Own(0, false); err != nil { // its goroutine has ended
+	if err := b.Own(0, nil); err != nil { // its goroutine has ended
 		t.Fatal(err)
 	}
 	if len(owned.streams) != 1 || owned.streams[a.from] == nil {

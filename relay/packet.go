@@ -29,6 +29,7 @@ type packet struct {
 	ask   bool  // answer at once, with all outcomes that are kept
 	base  uint64
 	first uint64
+	kept  uint64 // entries below are in the durable queue and not sent directly any more
 
 	entries [][]byte // bytes of changes; an empty one takes its number alone
 }
@@ -41,15 +42,16 @@ func (p *packet) appendHeader(b []byte) []byte {
 	b = binary.AppendVarint(b, p.slots)
 	b = appendBool(b, p.ask)
 	b = binary.AppendUvarint(b, p.base)
-	return binary.AppendUvarint(b, p.first)
+	b = binary.AppendUvarint(b, p.first)
+	return binary.AppendUvarint(b, p.kept)
 }
 
 // decodePacket reads a packet, whose entries lie in b.
 func decodePacket(b []byte) (packet, error) {
 	r := reader{b: b}
 	r.format()
-	p := packet{from: r.fixed(), lane: r.uvarint(), slots: r.varint(), ask: r.bool(), base: r.uvarint(), first: r.uvarint()}
-	r.check(p.base >= 1 && p.base <= p.first && p.first <= maxNumber && p.first-p.base <= maxSpan)
+	p := packet{from: r.fixed(), lane: r.uvarint(), slots: r.varint(), ask: r.bool(), base: r.uvarint(), first: r.uvarint(), kept: r.uvarint()}
+	r.check(p.base >= 1 && p.base <= p.first && p.first <= maxNumber && p.first-p.base <= maxSpan && (p.kept <= p.base || p.kept-p.base <= maxSpan))
 	for r.more() {
 		p.entries = append(p.entries, r.bytes())
 		r.check(len(p.entries) <= maxSpan)
@@ -60,10 +62,19 @@ func decodePacket(b []byte) (packet, error) {
 // outcome is what came of one entry.
 type outcome struct {
 	n     uint64
-	other bool   // the slot is not of the lane by the owner's map
-	slots int64  // version of that map
-	reply []byte // change.AppendReply, if not other
+	how   how
+	slots int64  // of moved: version of the owner's map
+	reply []byte // of decided: change.AppendReply
 }
+
+// how says what came of an entry.
+type how byte
+
+const (
+	decided how = iota
+	moved       // the slot is not of the lane by the owner's map
+	lost        // it was decided under an earlier owner, and the outcome is not known
+)
 
 // answer is what an owner says to a sender about one lane. A message holds several.
 type answer struct {
@@ -83,13 +94,14 @@ func (a *answer) append(b []byte) []byte {
 	for i := range a.outcomes {
 		o := &a.outcomes[i]
 		b = binary.AppendUvarint(b, o.n)
-		b = appendBool(b, o.other)
-		if o.other {
+		b = append(b, byte(o.how))
+		switch o.how {
+		case moved:
 			b = binary.AppendVarint(b, o.slots)
-			continue
+		case decided:
+			b = binary.AppendUvarint(b, uint64(len(o.reply)))
+			b = append(b, o.reply...)
 		}
-		b = binary.AppendUvarint(b, uint64(len(o.reply)))
-		b = append(b, o.reply...)
 	}
 	return b
 }
@@ -104,10 +116,12 @@ func decodeAnswers(b []byte) ([]answer, error) {
 		count := r.uvarint()
 		r.check(count <= maxSpan)
 		for ; count > 0 && r.err == nil; count-- {
-			o := outcome{n: r.uvarint(), other: r.bool()}
-			if o.other {
+			o := outcome{n: r.uvarint(), how: how(r.byte())}
+			r.check(o.how <= lost)
+			switch o.how {
+			case moved:
 				o.slots = r.varint()
-			} else {
+			case decided:
 				o.reply = r.bytes()
 			}
 			a.outcomes = append(a.outcomes, o)
@@ -177,10 +191,17 @@ func (r *reader) fixed() uint64 {
 	return 0
 }
 
+func (r *reader) byte() byte {
+	if b := r.take(1); b != nil {
+		return b[0]
+	}
+	return 0
+}
+
 func (r *reader) bool() bool {
-	b := r.take(1)
-	r.check(len(b) == 1 && b[0] <= 1)
-	return r.err == nil && b[0] == 1
+	b := r.byte()
+	r.check(b <= 1)
+	return b == 1
 }
 
 func (r *reader) uvarint() uint64 {

@@ -24,7 +24,7 @@ func TestMessagesComeBack(t *testing.T) {
 	}
 	as := []answer{
 		{lane: 3, tenure: 1 << 63, next: 9, want: true},
-		{lane: 4, tenure: 2, next: 1 << 40, outcomes: []outcome{{n: 1, reply: []byte{}}, {n: 1 << 33, other: true, slots: 9}, {n: 3, reply: []byte("x")}}},
+		{lane: 4, tenure: 2, next: 1 << 40, outcomes: []outcome{{n: 1, reply: []byte{}}, {n: 1 << 33, how: moved, slots: 9}, {n: 3, reply: []byte("x")}}},
 	}
 	b := []byte{format}
 	for i := range as {
@@ -100,7 +100,7 @@ func FuzzPacket(f *testing.F) {
 }
 
 func FuzzAnswers(f *testing.F) {
-	a := answer{lane: 4, tenure: 2, next: 40, want: true, outcomes: []outcome{{n: 1}, {n: 2, other: true, slots: 9}, {n: 3, reply: []byte("x")}}}
+	a := answer{lane: 4, tenure: 2, next: 40, want: true, outcomes: []outcome{{n: 1}, {n: 2, how: moved, slots: 9}, {n: 3, reply: []byte("x")}}}
 	f.Add(a.append([]byte{format}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		as, err := decodeAnswers(b)

@@ -39,7 +39,7 @@ type Config struct {
 	// Submit hands a change from another node to the lane of this one. It does not block.
 	// Calls for one lane do not overlap, and come in the order of each sender. A lane that
 	// was taken over calls done with Fenced: the sender then turns to the new owner.
-	Submit func(lane int, c change.Change, done change.Done) Taken
+	Submit func(lane int, c change.Change, from change.Origin, done change.Done) Taken
 
 	// MapVersion is the version of this node's slot map; nil: it is always the same.
 	MapVersion func() int64
@@ -54,7 +54,12 @@ type Config struct {
 	// that wait for it (hub.Kick); may be nil.
 	AfterOutcomes func()
 
-	MaxWaiting int           // changes of one lane without an outcome; default 4096
+	// Queue keeps what an owner does not answer soon; nil: there is none.
+	Queue    Queue
+	Overflow time.Duration // without an outcome, after which a lane turns to Queue; default 250 ms
+	Always   bool          // everything goes through Queue
+
+	MaxWaiting int           // changes of one lane that are neither accepted nor have an outcome; default 4096
 	MaxBytes   int           // bytes of them; default 32 MiB
 	GiveUp     time.Duration // after which a change is answered Unavailable; default 10 s
 	Repeat     time.Duration // without progress, before the owner is asked; default 500 ms
@@ -90,6 +95,9 @@ func (c *Config) fill() error {
 	if c.MaxBytes == 0 {
 		c.MaxBytes = 32 << 20
 	}
+	if c.Overflow == 0 {
+		c.Overflow = 250 * time.Millisecond
+	}
 	if c.GiveUp == 0 {
 		c.GiveUp = 10 * time.Second
 	}
@@ -105,13 +113,13 @@ func (c *Config) fill() error {
 	return nil
 }
 
-// Relay is the sender and, for the lanes that Own names, the owner of this node. Safe for
-// concurrent use.
+// Relay is the sender and, for the lanes that Own names, the owner of this node. What a
+// node says to itself does not go over NATS. Safe for concurrent use.
 type Relay struct {
 	// Set once.
 	cfg     Config
 	from    uint64 // incarnation
-	queues  []*queue
+	queues  []*sendQueue
 	count   *counters
 	publish func(subject string, data []byte) error
 	subs    []*nats.Subscription
@@ -150,7 +158,9 @@ func newRelay(cfg Config) *Relay {
 	}
 	r.mouth.wake, r.router.wake = make(chan struct{}, 1), make(chan struct{}, 1)
 	for lane := range cfg.Lanes {
-		r.queues = append(r.queues, &queue{cfg: &r.cfg, lane: lane, from: r.from, count: r.count, base: 1, sent: 1, top: 1})
+		q := &sendQueue{cfg: &r.cfg, lane: lane, from: r.from, count: r.count, unkept: make(chan struct{}, 1), base: 1, sent: 1, top: 1}
+		q.overflow = overflow{on: cfg.Queue != nil && cfg.Always, appended: 1}
+		r.queues = append(r.queues, q)
 	}
 	return r
 }
@@ -161,6 +171,11 @@ func (r *Relay) start() error {
 	}
 	if err := r.listen(r.subject("own", "*"), r.announced); err != nil {
 		return err
+	}
+	if r.cfg.Queue != nil {
+		for _, q := range r.queues {
+			r.working.Go(func() { r.keepAll(q) })
+		}
 	}
 	r.working.Go(r.send)
 	r.working.Go(r.say)
@@ -176,9 +191,10 @@ func (r *Relay) laneSubject(kind string, lane int) string {
 
 // Forward hands a change to the owner of the lane, whichever node that is, and returns at
 // once. Done runs once: with the outcome; with Unavailable if there is none after
-// Config.GiveUp, and then the change may have been applied, or be applied soon; or before
-// Forward returns, with Busy, Unavailable or TooLarge, and then nothing was or will be
-// done. The change belongs to the relay until done runs.
+// Config.GiveUp and the change is not in the durable queue, and then it may have been
+// applied, or be applied soon; or before Forward returns, with Busy, Unavailable or
+// TooLarge, and then nothing was or will be done. The change belongs to the relay until
+// done runs.
 func (r *Relay) Forward(lane int, c change.Change, done change.Done) {
 	if lane < 0 || lane >= len(r.queues) {
 		done(change.Reply{}, chat.Wrap(chat.Internal, "relay.forward", fmt.Errorf("there is no lane %d", lane)))
@@ -186,7 +202,7 @@ func (r *Relay) Forward(lane int, c change.Change, done change.Done) {
 	}
 	c = r.keyed(c)
 	now := r.cfg.Now()
-	e := entry{change: c, done: done, bytes: change.Append(make([]byte, 0, c.Size()), c), until: now.Add(r.cfg.GiveUp)}
+	e := entry{change: c, done: done, bytes: change.Append(make([]byte, 0, c.Size()), c), until: now.Add(r.cfg.GiveUp), since: now}
 	e.size = c.Size() + len(e.bytes)
 	err := error(nil)
 	if int64(len(e.bytes)) > r.maxEntry() {
@@ -220,16 +236,6 @@ func (r *Relay) keyed(c change.Change) change.Change {
 	with := *send
 	with.Draft.Key = fmt.Sprintf("relay-%016x-%x", r.from, r.keys.Add(1))
 	return &with
-}
-
-// Pending reports whether changes that were handed on to the lane have no outcome yet. A
-// node that has become the owner of the lane goes on handing on while there are any, or
-// later changes of a sender would overtake them.
-func (r *Relay) Pending(lane int) bool {
-	q := r.queues[lane]
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.open > 0
 }
 
 // Reconnected says that the connection works again: what is open is asked for at once, and

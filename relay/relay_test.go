@@ -36,12 +36,12 @@ func TestRefusals(t *testing.T) {
 	a := newNode(t, dial(t, s), "a", Config{})
 	want := &chat.Error{Kind: chat.Busy, Op: "lane.submit", Text: "later", RetryAfter: 250}
 	owner := newNode(t, dial(t, s), "b", Config{}, func(r *Relay) {
-		r.cfg.Submit = func(_ int, _ change.Change, done change.Done) Taken {
+		r.cfg.Submit = func(_ int, _ change.Change, _ change.Origin, done change.Done) Taken {
 			done(change.Reply{}, want)
 			return Took
 		}
 	})
-	if err := owner.Own(0, true); err != nil {
+	if err := owner.Own(0, &change.Progress{}); err != nil {
 		t.Fatal(err)
 	}
 	_, err := a.do(t, 0, message("a", 1))
@@ -238,7 +238,7 @@ func TestClose(t *testing.T) {
 			t.Errorf("%v, and %d more", err, len(ch))
 		}
 	}
-	if err := a.Own(0, true); err == nil {
+	if err := a.Own(0, &change.Progress{}); err == nil {
 		t.Error("a closed relay owns a lane")
 	}
 	a.Close()
@@ -256,7 +256,7 @@ func TestCloseAfterTheConnection(t *testing.T) {
 	if _, err := wait(t, waits); chat.KindOf(err) != chat.Unavailable {
 		t.Error(err)
 	}
-	if err := a.Own(0, true); err == nil {
+	if err := a.Own(0, &change.Progress{}); err == nil {
 		t.Error("a lane is owned without a connection")
 	}
 }

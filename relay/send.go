@@ -1,12 +1,14 @@
 package relay
 
 import (
+	"bytes"
 	"errors"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
 	"github.com/roomtide/roomtide/change"
+	"github.com/roomtide/roomtide/chat"
 )
 
 const (
@@ -38,7 +40,7 @@ func receive(sub *nats.Subscription, handle func([]byte), old func()) {
 
 // send cuts and publishes packets, and looks at the time while something is open.
 func (r *Relay) send() {
-	every := max(r.cfg.Repeat/4, time.Millisecond)
+	every := max(min(r.cfg.Repeat, r.cfg.Overflow)/4, time.Millisecond)
 	timer := time.NewTimer(every)
 	defer timer.Stop()
 	armed := true
@@ -66,7 +68,7 @@ func (r *Relay) send() {
 }
 
 // flush publishes the packets of a queue that are due. The buffer is used again.
-func (r *Relay) flush(q *queue, b []byte) []byte {
+func (r *Relay) flush(q *sendQueue, b []byte) []byte {
 	if !q.due.Swap(false) {
 		return b
 	}
@@ -77,8 +79,19 @@ func (r *Relay) flush(q *queue, b []byte) []byte {
 			return b
 		}
 		r.count.packets.Inc()
-		r.put(subject, b)
+		if t := r.tenure(q.lane); t != nil {
+			t.receive(bytes.Clone(b))
+		} else {
+			r.put(subject, b)
+		}
 	}
+}
+
+// tenure is this node's in the lane, nil if it does not own it.
+func (r *Relay) tenure(lane int) *tenure {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.tenures[lane]
 }
 
 // put publishes. An error is a loss like any other.
@@ -125,8 +138,10 @@ func (r *Relay) tell(vs []verdict) {
 		switch v := &vs[i]; {
 		case v.err != nil:
 			v.done(change.Reply{}, v.err)
-		case v.other:
+		case v.how == moved:
 			r.reroute(v)
+		case v.how == lost:
+			r.again(v)
 		default:
 			v.done(change.DecodeReply(v.reply))
 		}
@@ -134,6 +149,19 @@ func (r *Relay) tell(vs []verdict) {
 	if len(vs) > 0 {
 		r.cfg.AfterOutcomes()
 	}
+}
+
+// again asks once more for the outcome of a message, which its key tells. Of another
+// change it cannot be told any more: changes behind it may have been decided since.
+func (r *Relay) again(v *verdict) {
+	send, ok := v.change.(*change.Send)
+	if !ok {
+		v.done(change.Reply{}, &chat.Error{Kind: chat.Unavailable, Op: "relay.again", Text: "it is not known what came of it, try again", RetryAfter: 1000})
+		return
+	}
+	repeat := *send
+	repeat.Accepted = nil
+	r.cfg.Again(&repeat, v.done)
 }
 
 func (r *Relay) garbage(what string, size int) {

@@ -1,8 +1,10 @@
 package relay
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -24,22 +26,26 @@ const (
 // tenure is one lane between two calls of Own.
 type tenure struct {
 	// Set once.
-	relay *Relay
-	lane  int
-	id    uint64
-	sub   *nats.Subscription
-	ended chan struct{}
+	relay   *Relay
+	lane    int
+	id      uint64
+	from    *change.Progress // of the lane when it began
+	sub     *nats.Subscription
+	reading partition // of the durable queue
+	working sync.WaitGroup
 
-	// Owned by the goroutine that receives.
+	mu      sync.Mutex
+	over    bool
 	streams map[uint64]*stream // by incarnation of the sender
 	swept   time.Time
 }
 
-// Own makes this node the owner of the lane, or no longer so. When it returns with serve,
-// changes arrive and all senders have been told; without, Submit is not called any more,
-// and outcomes of what was taken are still sent. An error means that the connection is
-// closed. Calls for one lane must not overlap, and Submit must not wait for one.
-func (r *Relay) Own(lane int, serve bool) error {
+// Own makes this node the owner of the lane, which has taken so much; nil: no longer so.
+// When it returns for an owner, changes arrive and all senders have been told; otherwise
+// Submit is not called any more, and outcomes of what was taken are still sent. An error
+// means that the connection is closed. Calls for one lane must not overlap, and Submit
+// must not wait for one.
+func (r *Relay) Own(lane int, from *change.Progress) error {
 	if lane < 0 || lane >= len(r.queues) {
 		return fmt.Errorf("relay: there is no lane %d", lane)
 	}
@@ -50,10 +56,10 @@ func (r *Relay) Own(lane int, serve bool) error {
 	if was != nil {
 		was.end()
 	}
-	if !serve {
+	if from == nil {
 		return nil
 	}
-	t, err := r.begin(lane)
+	t, err := r.begin(lane, from)
 	if err != nil {
 		return fmt.Errorf("relay: %w", err)
 	}
@@ -68,38 +74,65 @@ func (r *Relay) Own(lane int, serve bool) error {
 		return fmt.Errorf("relay: closed")
 	}
 	if err := r.cfg.NATS.FlushTimeout(flushTimeout); err != nil {
-		r.cfg.Log.Warn("relay: the lane is served when the connection works again", "lane", lane, "err", err)
+		r.cfg.Log.Warn("relay: other nodes reach the lane when the connection works again", "lane", lane, "err", err)
 	}
 	t.announce()
 	return nil
 }
 
-func (r *Relay) begin(lane int) (*tenure, error) {
+func (r *Relay) begin(lane int, from *change.Progress) (*tenure, error) {
 	sub, err := r.cfg.NATS.SubscribeSync(r.laneSubject("ch", lane))
 	if err != nil {
 		return nil, err
 	}
 	limit(sub)
-	t := &tenure{relay: r, lane: lane, id: rand.Uint64(), sub: sub, ended: make(chan struct{}), streams: map[uint64]*stream{}, swept: r.cfg.Now()}
-	go func() {
-		defer close(t.ended)
-		receive(sub, t.handle, t.sweep)
-	}()
+	t := r.newTenure(lane, from)
+	t.sub = sub
+	t.working.Go(func() { receive(sub, t.receive, t.tidy) })
+	if r.cfg.Queue != nil {
+		ctx, cancel := context.WithCancel(context.Background())
+		t.reading.stop = cancel
+		t.working.Go(func() { t.readAll(ctx) })
+		t.working.Go(func() { t.trimAll(ctx) })
+	}
 	return t, nil
+}
+
+func (r *Relay) newTenure(lane int, from *change.Progress) *tenure {
+	return &tenure{
+		relay: r, lane: lane, id: rand.Uint64(), from: from,
+		reading: newPartition(), streams: map[uint64]*stream{}, swept: r.cfg.Now(),
+	}
 }
 
 // end returns when no packet is handled any more.
 func (t *tenure) end() {
 	_ = t.sub.Unsubscribe() // of a connection that is closed, it has ended
-	<-t.ended
+	t.mu.Lock()
+	t.over = true
+	t.mu.Unlock()
+	if t.reading.stop != nil {
+		t.reading.stop()
+	}
+	t.working.Wait()
 }
 
+// announce tells all senders, those of other nodes and this one's own.
 func (t *tenure) announce() {
 	a := announcement{lane: uint64(t.lane), tenure: t.id, node: t.relay.cfg.Node}
 	t.relay.put(t.relay.laneSubject("own", t.lane), a.append(nil))
 }
 
-// handle takes what a packet holds.
+// receive handles a packet from another node or this one.
+func (t *tenure) receive(data []byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.over {
+		t.handle(data)
+	}
+}
+
+// handle takes what a packet holds. t.mu is held.
 func (t *tenure) handle(data []byte) {
 	r := t.relay
 	p, err := decodePacket(data)
@@ -117,6 +150,7 @@ func (t *tenure) handle(data []byte) {
 		return
 	}
 	next, known := s.hear(&p)
+	next = s.lose(next, min(p.kept, t.from.Next[p.from]))
 	if p.first > next {
 		if known {
 			r.count.holes.Inc()
@@ -153,17 +187,19 @@ func (t *tenure) take(s *stream, n uint64, b []byte) bool {
 		s.finished(n, change.Reply{}, err)
 		return true
 	}
-	switch t.relay.cfg.Submit(t.lane, c, func(reply change.Reply, err error) { s.finished(n, reply, err) }) {
+	done := func(reply change.Reply, err error) { s.finished(n, reply, err) }
+	switch t.relay.cfg.Submit(t.lane, c, change.Origin{Sender: s.from, Number: n}, done) {
 	case NotOwner:
 		return false
 	case OtherMap:
-		s.keep(outcome{n: n, other: true, slots: t.relay.cfg.MapVersion()})
+		s.keep(outcome{n: n, how: moved, slots: t.relay.cfg.MapVersion()})
 	}
 	t.relay.count.served.Inc()
 	return true
 }
 
 // stream returns the sender's, a new one if it is not known; nil if there are too many.
+// t.mu is held.
 func (t *tenure) stream(p *packet) *stream {
 	now := t.relay.cfg.Now()
 	if now.Sub(t.swept) >= forget {
@@ -182,7 +218,13 @@ func (t *tenure) stream(p *packet) *stream {
 	return s
 }
 
-// sweep forgets senders that have been silent.
+func (t *tenure) tidy() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.sweep()
+}
+
+// sweep forgets senders that have been silent. t.mu is held.
 func (t *tenure) sweep() {
 	t.swept = t.relay.cfg.Now()
 	for from, s := range t.streams {

@@ -52,6 +52,23 @@ func (s *stream) hear(p *packet) (next uint64, known bool) {
 	return s.next, known
 }
 
+// lose answers that the outcomes of the entries from next to end, which the sender does not
+// send any more, are not known, and returns what is next.
+func (s *stream) lose(next, end uint64) uint64 {
+	for ; next < end; next++ {
+		s.keep(outcome{n: next, how: lost})
+	}
+	s.skipTo(next)
+	return next
+}
+
+// skipTo moves next over a hole that nothing can fill any more.
+func (s *stream) skipTo(next uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.next = max(s.next, next)
+}
+
 // missing says that next is wanted, once for each hole and if it is asked.
 func (s *stream) missing(ask bool) {
 	s.mu.Lock()
@@ -219,5 +236,9 @@ func fitting(os []outcome) int {
 
 func (r *Relay) answer(to uint64, b []byte) {
 	r.count.answers.Inc()
+	if to == r.from {
+		r.answers(b)
+		return
+	}
 	r.put(r.subject("ack", hex(to)), b)
 }

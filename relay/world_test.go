@@ -114,7 +114,7 @@ func newNode(t testing.TB, nc *nats.Conn, name string, cfg Config, edit ...func(
 }
 
 // submit is Config.Submit.
-func (n *node) submit(lane int, c change.Change, done change.Done) Taken {
+func (n *node) submit(lane int, c change.Change, _ change.Origin, done change.Done) Taken {
 	send := c.(*change.Send)
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -158,7 +158,11 @@ func (n *node) serve(t testing.TB, lane int, on bool) {
 	n.owned[lane] = on
 	n.tenure++
 	n.mu.Unlock()
-	if err := n.Own(lane, on); err != nil {
+	from := &change.Progress{}
+	if !on {
+		from = nil
+	}
+	if err := n.Own(lane, from); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -109,15 +109,15 @@ func (s *Server) laneCluster() *lane.Cluster {
 		return nil
 	}
 	return &lane.Cluster{
-		Node: s.cfg.Node, Forward: p.relay.Forward, Pending: p.relay.Pending, Owned: p.owned,
+		Node: s.cfg.Node, Forward: p.relay.Forward, Owned: p.owned,
 		Nodes: func() int { return s.node.Alive() },
 		Left:  func(shard int) { p.notices.Send(cluster.Notice{Kind: cluster.NoticeLane, Shard: shard}) },
 	}
 }
 
-// offer hands a change of another node to the lane.
-func (p *peers) offer(shard int, c change.Change, done change.Done) relay.Taken {
-	owned, here := p.s.lanes.Offer(shard, c, done)
+// offer hands a change of a node, of this one too, to the lane.
+func (p *peers) offer(shard int, c change.Change, from change.Origin, done change.Done) relay.Taken {
+	owned, here := p.s.lanes.Offer(shard, c, from, done)
 	switch {
 	case !owned:
 		return relay.NotOwner
@@ -128,17 +128,17 @@ func (p *peers) offer(shard int, c change.Change, done change.Done) relay.Taken 
 }
 
 // owned starts what works where the lane is owned, and ends it.
-func (p *peers) owned(shard int, owned bool) error {
-	if !owned {
+func (p *peers) owned(shard int, from *change.Progress) error {
+	if from == nil {
 		p.s.outbox.Stop(shard)
-		return p.relay.Own(shard, false)
-	}
-	if err := p.relay.Own(shard, true); err != nil {
-		return err
+		return p.relay.Own(shard, nil)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
-	return p.s.outbox.Start(ctx, shard)
+	if err := p.s.outbox.Start(ctx, shard); err != nil {
+		return err
+	}
+	return p.relay.Own(shard, from) // last: what it takes is not taken twice
 }
 
 // heard acts on what another node says.

@@ -13,16 +13,17 @@ import (
 // window is how many packets of a lane may be on their way, not yet known to have arrived.
 const window = 4
 
-// queue is what this sender has open in one lane. Its methods return what has to be told
+// sendQueue is what this sender has open in one lane. Its methods return what has to be told
 // to callers, which is done outside of the mutex.
-type queue struct {
+type sendQueue struct {
 	// Set once.
 	cfg   *Config
 	lane  int
 	from  uint64
 	count *counters
 
-	due atomic.Bool // there may be a packet to cut
+	due    atomic.Bool   // there may be a packet to cut
+	unkept chan struct{} // cap 1: there may be entries to append to the durable queue
 
 	mu       sync.Mutex
 	closed   bool
@@ -35,9 +36,10 @@ type queue struct {
 	received uint64    // that tenure has taken what is below
 	ask      bool      // the next packet asks
 	open     int       // entries without an outcome
-	bytes    int       // of those
+	bytes    int       // of those that are not accepted
 	progress time.Time // when something was heard that had not been known
 	patience time.Duration
+	overflow overflow
 }
 
 // entry is one change on its way. Without done it is finished.
@@ -47,6 +49,9 @@ type entry struct {
 	bytes  []byte
 	size   int
 	until  time.Time
+
+	accepted bool      // it is in the durable queue; bytes are gone
+	since    time.Time // when it came, or was accepted
 }
 
 // verdict is an entry that is finished, with what came of it.
@@ -57,13 +62,13 @@ type verdict struct {
 }
 
 // add puts an entry behind the others.
-func (q *queue) add(e entry, now time.Time) error {
+func (q *sendQueue) add(e entry, now time.Time) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
 		return stopping()
 	}
-	if q.open >= q.cfg.MaxWaiting || q.bytes+e.size > q.cfg.MaxBytes && q.open > 0 || len(q.entries) >= maxSpan {
+	if q.full(e.size) {
 		return &chat.Error{Kind: chat.Busy, Op: "relay.forward", RetryAfter: retryBusy}
 	}
 	if q.open == 0 {
@@ -74,19 +79,30 @@ func (q *queue) add(e entry, now time.Time) error {
 	q.bytes += e.size
 	q.count.wait(1, e.size)
 	q.due.Store(true)
+	q.keep()
 	return nil
 }
 
+// full reports whether so much is open that an entry of the size has no space.
+func (q *sendQueue) full(size int) bool {
+	waiting := q.open - q.overflow.open
+	return waiting >= q.cfg.MaxWaiting || q.bytes+size > q.cfg.MaxBytes && waiting > 0 ||
+		len(q.entries) >= maxSpan || q.overflow.bytes > maxAccepted
+}
+
 // cut appends the next packet to b, if there is one to be sent now.
-func (q *queue) cut(b []byte, slots int64) ([]byte, bool) {
+func (q *sendQueue) cut(b []byte, slots int64) ([]byte, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	end := q.base + uint64(len(q.entries))
-	room := q.sent < end && len(q.ends) < window
+	room := q.sent < end && len(q.ends) < window && !q.overflow.on
 	if q.open == 0 || !room && !q.ask {
 		return b, false
 	}
 	p := packet{from: q.from, lane: uint64(q.lane), slots: slots, ask: q.ask, base: q.base, first: q.sent}
+	if q.overflow.on { // the owner reads the rest in the durable queue
+		p.first, p.kept = q.base, q.overflow.appended
+	}
 	b = p.appendHeader(b)
 	q.ask = false
 	if !room {
@@ -109,13 +125,15 @@ func (q *queue) cut(b []byte, slots int64) ([]byte, bool) {
 }
 
 // heard works on an answer of an owner. The verdicts hold bytes of it.
-func (q *queue) heard(a *answer, now time.Time) []verdict {
+func (q *sendQueue) heard(a *answer, now time.Time) []verdict {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	vs := make([]verdict, 0, len(a.outcomes))
 	for _, o := range a.outcomes {
 		if o.n >= q.base && o.n < q.top && q.entries[o.n-q.base].done != nil {
-			vs = append(vs, verdict{entry: q.finish(o.n), outcome: o})
+			e := q.finish(o.n)
+			q.keptUp(&e, now)
+			vs = append(vs, verdict{entry: e, outcome: o})
 		}
 	}
 	fresh := a.tenure != q.tenure
@@ -135,30 +153,36 @@ func (q *queue) heard(a *answer, now time.Time) []verdict {
 	if a.want && !stale && a.next < q.sent {
 		q.back(a.next)
 	}
+	q.turn(now)
 	q.due.Store(true)
 	return vs
 }
 
 // finish takes the change out of an entry, whose number stays.
-func (q *queue) finish(n uint64) entry {
+func (q *sendQueue) finish(n uint64) entry {
 	e := &q.entries[n-q.base]
 	was := *e
 	*e = entry{}
 	q.open--
-	q.bytes -= was.size
+	if was.accepted {
+		q.overflow.open--
+		q.overflow.bytes -= was.size
+	} else {
+		q.bytes -= was.size
+	}
 	q.count.wait(-1, -was.size)
 	return was
 }
 
 // arrived forgets the packets that are known to have arrived.
-func (q *queue) arrived() {
+func (q *sendQueue) arrived() {
 	for len(q.ends) > 0 && q.ends[0] <= q.received {
 		q.ends = q.ends[1:]
 	}
 }
 
 // shift moves base to the first open entry.
-func (q *queue) shift() {
+func (q *sendQueue) shift() {
 	k := 0
 	for k < len(q.entries) && q.entries[k].done == nil {
 		k++
@@ -174,13 +198,13 @@ func (q *queue) shift() {
 }
 
 // back makes the next packet begin with an earlier number.
-func (q *queue) back(to uint64) {
+func (q *sendQueue) back(to uint64) {
 	q.sent = min(max(to, q.base), q.sent)
 	q.ends = q.ends[:0]
 }
 
 // announced works on an announcement: a new tenure knows nothing of this sender.
-func (q *queue) announced(tenure uint64) {
+func (q *sendQueue) announced(tenure uint64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if tenure != q.tenure {
@@ -192,11 +216,11 @@ func (q *queue) announced(tenure uint64) {
 }
 
 // tick gives up what waited too long, and asks if nothing was heard for a while.
-func (q *queue) tick(now time.Time) []verdict {
+func (q *sendQueue) tick(now time.Time) []verdict {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	var vs []verdict
-	for n := q.base; n < q.base+uint64(len(q.entries)); n++ {
+	for n := max(q.base, q.overflow.appended); n < q.base+uint64(len(q.entries)); n++ {
 		e := &q.entries[n-q.base]
 		if e.done == nil {
 			continue
@@ -212,11 +236,12 @@ func (q *queue) tick(now time.Time) []verdict {
 		q.ask, q.progress, q.patience = true, now, min(2*q.patience, 4*q.cfg.Repeat)
 		q.due.Store(true)
 	}
+	q.turn(now)
 	return vs
 }
 
 // asks makes the next packet ask.
-func (q *queue) asks() {
+func (q *sendQueue) asks() {
 	q.mu.Lock()
 	q.ask = true
 	q.due.Store(true)
@@ -224,7 +249,7 @@ func (q *queue) asks() {
 }
 
 // close finishes all entries, and refuses others.
-func (q *queue) close() []verdict {
+func (q *sendQueue) close() []verdict {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = true

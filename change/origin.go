@@ -1,0 +1,15 @@
+package change
+
+// Origin says how a change has come to its lane. The zero Origin: from a caller on this node.
+type Origin struct {
+	Sender uint64 // numbers its changes for each lane, in their order
+	Number uint64 // of the change
+	Queue  uint64 // number of the entry of the queue that ends with the change; 0: it does not end one
+}
+
+// Progress is how far a lane has taken what senders have handed to it: everything below
+// is decided and committed.
+type Progress struct {
+	Queue uint64            // entries of the lane's queue up to this number
+	Next  map[uint64]uint64 // by sender, the number that is taken next
+}

@@ -1,0 +1,227 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/roomtide/roomtide/change"
+	"github.com/roomtide/roomtide/chat"
+)
+
+// The way through the durable queue, for the owner of a lane.
+
+const (
+	maxReading = 4                     // entries of the durable queue that have been read and are not committed
+	retryTake  = 5 * time.Millisecond  // for a full lane to take a change
+	retryRead  = time.Second           // behind a failure that the queue does not wait out
+	mapWait    = 20 * time.Millisecond // between looks at the slot map
+)
+
+// partition is what a tenure knows of the lane's part of the durable queue.
+type partition struct {
+	// Set once.
+	stop  func() // ends reading; nil: there is no queue
+	slots chan struct{}
+	trim  chan struct{} // cap 1: done has grown
+
+	done atomic.Uint64 // entries up to here are committed
+	read uint64        // number of the entry that was read last; owned by readAll
+}
+
+func newPartition() partition {
+	return partition{slots: make(chan struct{}, maxReading), trim: make(chan struct{}, 1)}
+}
+
+var (
+	errOver      = errors.New("relay: the lane is not owned any more")
+	errElsewhere = errors.New("relay: the slot is of another lane")
+)
+
+// readAll takes what the lane's partition holds, from where the lane's database stands.
+func (t *tenure) readAll(ctx context.Context) {
+	t.reading.read = t.from.Queue
+	for ctx.Err() == nil {
+		err := t.relay.cfg.Queue.Read(ctx, t.lane, t.reading.read, func(number uint64, data []byte) error {
+			return t.takeEntry(ctx, number, data)
+		})
+		switch {
+		case err == nil || errors.Is(err, errOver):
+			return
+		case chat.KindOf(err) == chat.Conflict:
+			// What is missing was deleted by hand, or the queue was made anew. What is
+			// there is still taken; its senders' numbers tell what was taken before.
+			t.relay.cfg.Log.Error("the durable queue is not the one that was read", "lane", t.lane, "behind", t.reading.read, "err", err)
+			t.relay.count.queueHoles.Inc()
+			t.reading.read = 0
+		default:
+			t.relay.cfg.Log.Warn("the durable queue cannot be read", "lane", t.lane, "err", err)
+		}
+		pause(ctx, retryRead)
+	}
+}
+
+// pause reports whether it has not ended early.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// takeEntry takes one entry of the durable queue: a packet, as the direct way has it.
+func (t *tenure) takeEntry(ctx context.Context, number uint64, data []byte) error {
+	select {
+	case t.reading.slots <- struct{}{}:
+	case <-ctx.Done():
+		return errOver
+	}
+	err := t.takePacket(ctx, data)
+	if err == nil {
+		// The entry ends with a change of its own, behind which everything in it is decided.
+		err = t.insist(ctx, func() (Taken, bool) {
+			return t.submit(&change.Nop{}, change.Origin{Sender: t.relay.from, Queue: number}, func(_ change.Reply, err error) {
+				t.ended(number, err)
+			})
+		})
+	}
+	if err != nil {
+		<-t.reading.slots
+		return err
+	}
+	t.reading.read = number
+	return nil
+}
+
+// ended notes that an entry is committed, or goes to the next owner.
+func (t *tenure) ended(number uint64, err error) {
+	if err == nil {
+		t.reading.done.Store(number)
+		signal(t.reading.trim)
+	}
+	<-t.reading.slots
+}
+
+func (t *tenure) takePacket(ctx context.Context, data []byte) error {
+	r := t.relay
+	p, err := decodePacket(data)
+	if err != nil || p.lane != uint64(t.lane) {
+		r.garbage("entry of the durable queue", len(data))
+		return nil
+	}
+	for p.slots > r.cfg.MapVersion() {
+		r.newer(p.slots)
+		if !pause(ctx, mapWait) {
+			return errOver
+		}
+	}
+	for i, b := range p.entries {
+		if err := t.takeQueued(ctx, &p, p.first+uint64(i), b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// takeQueued takes one change of an entry, unless it was taken before.
+func (t *tenure) takeQueued(ctx context.Context, p *packet, n uint64, b []byte) error {
+	var c change.Change
+	var bad error
+	if len(b) > 0 {
+		c, bad = change.Decode(b)
+	}
+	var s *stream
+	err := t.insist(ctx, func() (Taken, bool) {
+		if s = t.stream(p); s == nil {
+			return Took, true
+		}
+		next, _ := s.hear(p)
+		next = s.lose(next, min(n, t.from.Next[p.from])) // in entries that are committed
+		if n > next {                                    // its sender appends without holes
+			t.hole(next, n)
+		}
+		took, full := Took, false
+		switch {
+		case n < next:
+			return took, false
+		case len(b) == 0:
+		case n < t.from.Next[p.from]: // decided by an earlier owner, which has not said what came of it
+			s.keep(outcome{n: n, how: lost})
+		case bad != nil:
+			s.finished(n, change.Reply{}, bad)
+		default:
+			took, full = t.submit(c, change.Origin{Sender: p.from, Number: n}, func(reply change.Reply, err error) { s.finished(n, reply, err) })
+		}
+		if took != NotOwner && !full {
+			s.skipTo(n + 1)
+			t.relay.count.kept.Inc()
+		}
+		return took, full
+	})
+	if errors.Is(err, errElsewhere) { // its sender may be gone, so this node hands it on
+		t.relay.cfg.Again(c, func(reply change.Reply, err error) { s.finished(n, reply, err) })
+		return nil
+	}
+	return err
+}
+
+func (t *tenure) hole(from, to uint64) {
+	t.relay.count.queueHoles.Inc()
+	t.relay.cfg.Log.Error("THE DURABLE QUEUE HAS A HOLE: changes that were accepted may be lost", "lane", t.lane, "from", from, "to", to)
+}
+
+// submit hands a change to the lane, and reports whether the lane is full. t.mu is held.
+func (t *tenure) submit(c change.Change, from change.Origin, done change.Done) (Taken, bool) {
+	var full atomic.Bool
+	took := t.relay.cfg.Submit(t.lane, c, from, func(reply change.Reply, err error) {
+		if chat.KindOf(err) == chat.Busy { // a full lane says so at once, and nothing else does
+			full.Store(true)
+			return
+		}
+		done(reply, err)
+	})
+	return took, full.Load()
+}
+
+// insist calls try under t.mu until the lane is not full.
+func (t *tenure) insist(ctx context.Context, try func() (took Taken, full bool)) error {
+	for {
+		t.mu.Lock()
+		if t.over {
+			t.mu.Unlock()
+			return errOver
+		}
+		took, full := try()
+		t.mu.Unlock()
+		switch {
+		case took == NotOwner:
+			return errOver
+		case took == OtherMap:
+			return errElsewhere
+		case !full:
+			return nil
+		}
+		if !pause(ctx, retryTake) {
+			return errOver
+		}
+	}
+}
+
+// trimAll lets the queue forget what is committed.
+func (t *tenure) trimAll(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.reading.trim:
+		}
+		if err := t.relay.cfg.Queue.Trim(ctx, t.lane, t.reading.done.Load()); err != nil && ctx.Err() == nil {
+			t.relay.cfg.Log.Warn("the durable queue is not trimmed", "lane", t.lane, "err", err)
+		}
+	}
+}

@@ -237,7 +237,7 @@ func (t *table) row(entry json.RawMessage, cells func() []string) error {
 	return err
 }
 
-// minute is a time of the node for people, on their clock.
+// minute is a time of the node, on the clock of this machine.
 func minute(t *time.Time) string {
 	if t == nil {
 		return ""

@@ -120,13 +120,14 @@
 // One node uses in-process drivers for what several nodes would share, so the road
 // stays the same when these are replaced. Databases, the bus and presence are
 // contracts (packages store, bus, presence) with drivers below them, and every
-// driver passes the suite of its contract. Only those of a single node exist today.
+// driver passes the suite of its contract.
 //
-// With several nodes, package cluster will also say which node owns which lane. An
-// engine hands its change to the owner, the owner commits and publishes the batch to all
-// nodes, and the sender's node queues the ack. While an owner cannot take changes,
-// they wait in a durable queue; the lane's position, which SQL holds, says how much of
-// it is done. Moving a slot to another shard is one more consumer of the outbox.
+// With several nodes each lane has a lease, a row in its shard: its holder owns the
+// lane. Package relay hands the changes of every other node to the owner, in numbered
+// packets; the owner commits and publishes the batch to all nodes, and the sender's
+// node queues the ack. When an owner ends, another node takes the lease, and what has
+// no outcome yet goes to it, in its order. Package mover moves slots from one shard to
+// another while the nodes serve: what is committed meanwhile it reads from the outbox.
 //
 // # Where to go on
 //

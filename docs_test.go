@@ -101,6 +101,26 @@ func TestDocumentsNamePathsThatExist(t *testing.T) {
 	}
 }
 
+// Documents write what is in a Go file as `name` of `file.go`, also with several names.
+func TestDocumentsNameCodeThatExists(t *testing.T) {
+	of := regexp.MustCompile("(`[\\w.]+`(?:(?:,| and) `[\\w.]+`)*) of `([\\w/]+\\.go)`")
+	found := 0
+	for file, text := range documents(t) {
+		for _, m := range of.FindAllStringSubmatch(text, -1) {
+			code := readFile(t, m[2])
+			for _, name := range spans(m[1]) {
+				name = name[strings.LastIndex(name, ".")+1:]
+				if found++; !regexp.MustCompile(`\b` + name + `\b`).MatchString(code) {
+					t.Errorf("%s names %s of %s, which does not have it", file, name, m[2])
+				}
+			}
+		}
+	}
+	if found < 10 {
+		t.Errorf("only %d names: do documents write them in another form?", found)
+	}
+}
+
 func TestDocumentsLinkToWhatExists(t *testing.T) {
 	for file, text := range documents(t) {
 		for _, m := range link.FindAllStringSubmatch(text, -1) {

@@ -16,7 +16,7 @@ type Local struct {
 	closed  bool
 }
 
-// Handler returns who receives batches of the lane, nil for nobody. The error is
+// Handler returns the receiver of the batches of the lane, nil if there is none. The error is
 // Unavailable behind Close.
 func (l *Local) Handler(lane Lane) (Handler, error) {
 	l.mu.RLock()

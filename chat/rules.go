@@ -70,9 +70,6 @@ func CanEdit(room *Room, m *Message, user UserID, role Role) error {
 	if m.User != user {
 		return E(Forbidden, "only the sender may edit a message")
 	}
-	if role == RoleMuted {
-		return E(Forbidden, "you are muted in this room")
-	}
 	return nil
 }
 

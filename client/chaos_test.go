@@ -103,18 +103,18 @@ func (f *fake) mishap(rng *rand.Rand, fc *fakeConn, cmd *wire.Command) (handled 
 		return true
 	case 2:
 		for c := range f.conns { // a connection misses what comes, and finds out by the hole
-			was := c.seats[cmd.Room]
-			delete(c.seats, cmd.Room)
+			was := c.joined[cmd.Room]
+			delete(c.joined, cmd.Room)
 			fc.handle(cmd)
 			if was {
-				c.seats[cmd.Room] = true
+				c.joined[cmd.Room] = true
 			}
 			return true
 		}
 	case 3:
 		for c := range f.conns { // a connection was too slow
-			if c.seats[cmd.Room] {
-				delete(c.seats, cmd.Room)
+			if c.joined[cmd.Room] {
+				delete(c.joined, cmd.Room)
 				c.out <- wire.AppendGap(nil, cmd.Room, r.Rev, chat.GapSlow)
 			}
 		}

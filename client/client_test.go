@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -151,11 +152,10 @@ func TestSend(t *testing.T) {
 func TestSendLater(t *testing.T) {
 	f := newFake(t)
 	c := dial(t, f, nil)
-	var refused atomic.Int32
+	var tried sync.Map // the first try of each is refused, however late it comes
 	f.with(func() {
 		f.hook = func(c *fakeConn, cmd *wire.Command) bool {
-			if refused.Load() < 3 {
-				refused.Add(1)
+			if _, again := tried.LoadOrStore(cmd.Key, true); !again {
 				c.refuse(cmd, &chat.Error{Kind: chat.ReadOnly, RetryAfter: 1})
 				return true
 			}

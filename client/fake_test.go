@@ -31,13 +31,13 @@ type fakeRoom struct {
 }
 
 type fakeConn struct {
-	f     *fake
-	ws    *websocket.Conn
-	user  chat.UserID
-	seats map[chat.RoomID]bool
-	out   chan []byte
-	once  sync.Once
-	dead  bool // cut: what it still sends is not heard
+	f      *fake
+	ws     *websocket.Conn
+	user   chat.UserID
+	joined map[chat.RoomID]bool
+	out    chan []byte
+	once   sync.Once
+	dead   bool // cut: what it still sends is not heard
 }
 
 func newFake(t *testing.T) *fake {
@@ -55,7 +55,7 @@ func (f *fake) serve(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	c := &fakeConn{f: f, ws: ws, seats: map[chat.RoomID]bool{}, out: make(chan []byte, 100_000)}
+	c := &fakeConn{f: f, ws: ws, joined: map[chat.RoomID]bool{}, out: make(chan []byte, 100_000)}
 	f.mu.Lock()
 	f.conns[c] = true
 	f.mu.Unlock()
@@ -131,7 +131,7 @@ func (c *fakeConn) handle(cmd *wire.Command) {
 	case wire.Join:
 		c.join(cmd)
 	case wire.Leave:
-		delete(c.seats, cmd.Room)
+		delete(c.joined, cmd.Room)
 		c.ack(cmd, &wire.DoneReply{Room: cmd.Room})
 	case wire.Message:
 		m := c.f.insert(cmd.Room, c.user, cmd.Key, cmd.Text)
@@ -173,12 +173,12 @@ func (c *fakeConn) join(cmd *wire.Command) {
 			reply.Rev = after
 		}
 		if reply.More {
-			delete(c.seats, cmd.Room)
+			delete(c.joined, cmd.Room)
 			c.ack(cmd, reply)
 			return
 		}
 	}
-	c.seats[cmd.Room] = true
+	c.joined[cmd.Room] = true
 	c.ack(cmd, reply)
 }
 
@@ -216,7 +216,7 @@ func (f *fake) edit(room chat.RoomID, seq chat.Seq, text string) chat.Rev {
 
 func (f *fake) tell(ev *chat.Event) {
 	for c := range f.conns {
-		if c.seats[ev.Room] {
+		if c.joined[ev.Room] {
 			c.out <- wire.AppendEvent(nil, ev)
 		}
 	}

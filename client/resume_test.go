@@ -65,8 +65,8 @@ func TestGapAndReset(t *testing.T) {
 	f := newFake(t)
 	c := dial(t, f, nil)
 	join(t, c, "room1", JoinOptions{})
-	unseat := func(fc *fakeConn) { delete(fc.seats, "room1") }
-	f.each(unseat)
+	notJoined := func(fc *fakeConn) { delete(fc.joined, "room1") }
+	f.each(notJoined)
 	f.write("room1", 2)
 	f.each(func(fc *fakeConn) { fc.out <- wire.AppendGap(nil, "room1", 0, chat.GapSlow) })
 	wantMessages(t, c, 1, 2)
@@ -74,9 +74,9 @@ func TestGapAndReset(t *testing.T) {
 		t.Errorf("after the gap: %+v", ev)
 	}
 	// A hole in the revs is found without being told.
-	f.each(unseat)
+	f.each(notJoined)
 	f.write("room1", 2)
-	f.each(func(fc *fakeConn) { fc.seats["room1"] = true })
+	f.each(func(fc *fakeConn) { fc.joined["room1"] = true })
 	f.write("room1", 1)
 	wantMessages(t, c, 3, 5)
 	if ev := next(t, c); ev.News != CaughtUp {

@@ -57,11 +57,11 @@ func (e *Engine) Access(ctx context.Context, user chat.UserID) (chat.Access, err
 	if a, ok := e.access.get(user); ok {
 		return a, nil
 	}
-	slots := e.lookups.of(user.Slot())
-	if err := slots.Acquire(ctx); err != nil {
+	limiter := e.lookups.of(user.Slot())
+	if err := limiter.Acquire(ctx); err != nil {
 		return chat.Access{}, err
 	}
-	defer slots.Release()
+	defer limiter.Release()
 	a, err := e.cfg.Store.User(user).Access(ctx, user)
 	if err != nil && chat.KindOf(err) != chat.NotFound {
 		return chat.Access{}, err

@@ -15,8 +15,8 @@ import (
 const mayYield = 8 << 10
 
 // byShard bounds one kind of work for each shard by itself. What waits for a database
-// that does not answer holds the slots of that shard and fills its queue, and those of no
-// other. All shards together have about one slot for each processor.
+// that does not answer holds the permits of that shard and fills its queue, and those of no
+// other. All shards together have about one permit for each processor.
 type byShard struct {
 	store  *store.Store
 	limits []*limit.Limiter // by shard
@@ -25,10 +25,10 @@ type byShard struct {
 func newByShard(cfg *Config, name string) *byShard {
 	b := &byShard{store: cfg.Store}
 	shards := cfg.Store.Shards()
-	slots := (runtime.GOMAXPROCS(0) + len(shards) - 1) / len(shards)
+	permits := (runtime.GOMAXPROCS(0) + len(shards) - 1) / len(shards)
 	for _, s := range shards {
 		b.limits = append(b.limits, limit.New(limit.Config{
-			Name: name, Slots: slots, MaxYielded: mayYield, Labels: prometheus.Labels{"shard": s.Name()}, Registerer: cfg.Registerer,
+			Name: name, Permits: permits, MaxYielded: mayYield, Labels: prometheus.Labels{"shard": s.Name()}, Registerer: cfg.Registerer,
 		}))
 	}
 	return b

@@ -98,7 +98,7 @@ func TestAHaltedShardStallsNoOther(t *testing.T) {
 			}
 		}
 	}
-	const crowd = 20 // more than there are slots
+	const crowd = 20 // more than there are permits
 	dead, alive := room(0), room(1)
 	join := func(ctx context.Context, u chat.UserID, r chat.RoomID) error {
 		_, err := n.Join(ctx, as(u), r, engine.JoinOptions{})

@@ -40,12 +40,12 @@ func (e *Engine) Join(ctx context.Context, a Actor, room chat.RoomID, o JoinOpti
 	if o.After != nil && o.Around != (Around{}) || o.Seq < 0 {
 		return nil, chat.E(chat.Invalid, "give after or around; around is a message number or \"read\"")
 	}
-	slots := e.joins.of(room.Slot())
-	role, err := e.admit(ctx, slots, &a, room, o.Again)
+	limiter := e.joins.of(room.Slot())
+	role, err := e.admit(ctx, limiter, &a, room, o.Again)
 	if err != nil {
 		return nil, err
 	}
-	defer slots.Release()
+	defer limiter.Release()
 	reply := &wire.JoinReply{Role: role}
 	if o.After != nil {
 		err = e.since(ctx, room, *o.After, o.Limit, reply)
@@ -55,7 +55,7 @@ func (e *Engine) Join(ctx context.Context, a Actor, room chat.RoomID, o JoinOpti
 	if err != nil {
 		return nil, err
 	}
-	if err := e.unreadIn(ctx, slots, a.User, reply); err != nil {
+	if err := e.unreadIn(ctx, limiter, a.User, reply); err != nil {
 		return nil, err
 	}
 	if o.After == nil && o.Around != (Around{}) {
@@ -70,25 +70,25 @@ func (e *Engine) Join(ctx context.Context, a Actor, room chat.RoomID, o JoinOpti
 	return reply, err
 }
 
-// admit waits for a slot of the room's shard and returns the actor's role, making the actor
+// admit waits for a permit of the room's shard and returns the actor's role, making the actor
 // a member if need be. The lane is asked only when there is something to change,
-// so that members come back even while writing does not work; and no slot is held
-// during its commit. Without an error the slot is the caller's, to be released.
-func (e *Engine) admit(ctx context.Context, slots *limit.Limiter, a *Actor, room chat.RoomID, again bool) (chat.Role, error) {
-	if err := slots.Acquire(ctx); err != nil {
+// so that members come back even while writing does not work; and no permit is held
+// during its commit. Without an error the permit is the caller's, to be released.
+func (e *Engine) admit(ctx context.Context, limiter *limit.Limiter, a *Actor, room chat.RoomID, again bool) (chat.Role, error) {
+	if err := limiter.Acquire(ctx); err != nil {
 		return 0, err
 	}
 	m, err := e.cfg.Store.Room(room).Member(ctx, room, a.User)
 	m = m.At(e.cfg.Now().UnixMilli())
 	known := m.Role.Present() && (again || !a.ownName() || a.Name == m.Name) || a.Server && a.User == ""
 	if err != nil && chat.KindOf(err) != chat.NotFound {
-		slots.Release()
+		limiter.Release()
 		return 0, err
 	}
 	if known {
 		return m.Role, nil
 	}
-	slots.Release()
+	limiter.Release()
 	if again && m.Role == chat.RoleBanned {
 		return 0, chat.CanJoin(&chat.Room{}, m.Role, false)
 	}
@@ -99,7 +99,7 @@ func (e *Engine) admit(ctx context.Context, slots *limit.Limiter, a *Actor, room
 	if err != nil {
 		return 0, err
 	}
-	return role, slots.Acquire(ctx)
+	return role, limiter.Acquire(ctx)
 }
 
 // becomeMember joins by the lane and returns the actor's role.

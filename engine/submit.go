@@ -16,9 +16,8 @@ import (
 // it fills in beyond that is overwritten. A change belongs to the engine from
 // here until done runs.
 //
-// A user makes Send, Edit, Delete, React, Leave, SetMember, SetRoom and DeleteRoom,
-// the host's back end SetUser too. Joining and reading are more than one step: Join,
-// Read.
+// Users make the changes that prepare knows, but for SetUser, which is for the host's
+// back end. Joining and reading are more than one step: Join, Read.
 func (e *Engine) Submit(a Actor, c change.Change, done change.Done) {
 	if err := e.prepare(&a, c); err != nil {
 		done(change.Reply{}, err)

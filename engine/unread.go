@@ -48,13 +48,13 @@ func (e *Engine) countUnread(ctx context.Context, user chat.UserID, marks []mark
 }
 
 // unreadIn fills in what is unread for the user in reply.Room, and where it begins. The
-// caller has one of the slots of the room's shard, or slots is nil.
-func (e *Engine) unreadIn(ctx context.Context, slots *limit.Limiter, user chat.UserID, reply *wire.JoinReply) error {
+// caller has one of the permits of the room's shard, or limiter is nil.
+func (e *Engine) unreadIn(ctx context.Context, limiter *limit.Limiter, user chat.UserID, reply *wire.JoinReply) error {
 	if user == "" {
 		return nil
 	}
 	id := reply.Room.ID
-	u, err := e.userRoom(ctx, slots, user, id)
+	u, err := e.userRoom(ctx, limiter, user, id)
 	if err != nil && chat.KindOf(err) != chat.NotFound {
 		return err
 	}
@@ -79,14 +79,14 @@ func (e *Engine) unreadIn(ctx context.Context, slots *limit.Limiter, user chat.U
 }
 
 // userRoom reads what a user keeps of a room. Where that is in another shard than the
-// room, it may be down while the room's is not: the slot is given to others meanwhile.
-func (e *Engine) userRoom(ctx context.Context, slots *limit.Limiter, user chat.UserID, room chat.RoomID) (u store.UserRoom, err error) {
+// room, it may be down while the room's is not: the permit is given to others meanwhile.
+func (e *Engine) userRoom(ctx context.Context, limiter *limit.Limiter, user chat.UserID, room chat.RoomID) (u store.UserRoom, err error) {
 	db := e.cfg.Store.User(user)
 	other := e.lookups.of(user.Slot())
-	if slots == nil || slots == e.joins.of(user.Slot()) {
+	if limiter == nil || limiter == e.joins.of(user.Slot()) {
 		return db.UserRoom(ctx, user, room)
 	}
-	busy := slots.Yield(func() {
+	busy := limiter.Yield(func() {
 		if err = other.Acquire(ctx); err != nil {
 			return
 		}

@@ -255,7 +255,7 @@ func TestOtherSchemesAreNoCredentials(t *testing.T) {
 // An authentication while too many are under way is answered busy, and succeeds
 // later.
 func TestBusyAuthentications(t *testing.T) {
-	limiter := limit.New(limit.Config{Name: "authentications", Slots: 1, MaxWaiting: -1})
+	limiter := limit.New(limit.Config{Name: "authentications", Permits: 1, MaxWaiting: -1})
 	v, err := identity.New(identity.Config{Guests: true, Secret: secret, Limiter: limiter})
 	if err != nil {
 		t.Fatal(err)

@@ -79,7 +79,7 @@ func (v *Verifier) apiKey(ctx context.Context, raw string) (*Identity, error) {
 type apiKeys struct {
 	list    func(context.Context) ([]Key, error) // nil: no keys
 	now     func() time.Time
-	limiter *limit.Limiter // of the caller of get, which holds a slot
+	limiter *limit.Limiter // of the caller of get, which holds a permit
 	flight  singleflight.Group
 
 	mu   sync.Mutex

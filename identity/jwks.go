@@ -42,7 +42,7 @@ type jwks struct {
 	client  *http.Client
 	now     func() time.Time
 	log     *slog.Logger
-	limiter *limit.Limiter // of the caller of find, which holds a slot
+	limiter *limit.Limiter // of the caller of find, which holds a permit
 	flight  singleflight.Group
 
 	mu      sync.Mutex
@@ -66,7 +66,7 @@ func newJWKS(cfg Config) (*jwks, error) {
 
 // find returns the keys that match, fetching the set first if it has none of
 // them or is old, and if a fetch is allowed now. Concurrent callers share one
-// fetch, and yield their slot of the limiter until it ends.
+// fetch, and yield their permit of the limiter until it ends.
 func (j *jwks) find(ctx context.Context, match func(key) bool) ([]key, error) {
 	found, fresh := j.lookup(match)
 	if len(found) > 0 {

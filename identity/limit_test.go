@@ -29,7 +29,7 @@ func (r *remote) RoundTrip(req *http.Request) (*http.Response, error) {
 	return w.Result(), nil
 }
 
-// hanging returns a Verifier with one slot. Its JWKS URL has published the key "d",
+// hanging returns a Verifier with one permit. Its JWKS URL has published the key "d",
 // so long ago that the set is old, and does not answer any more.
 func hanging(t *testing.T, waiting int) *Verifier {
 	t.Helper()
@@ -37,7 +37,7 @@ func hanging(t *testing.T, waiting int) *Verifier {
 	r := &remote{func(w http.ResponseWriter) { fmt.Fprint(w, set) }}
 	v := mustNew(t, Config{
 		Secret: ownSecret, Guests: true, JWKSURL: "http://host.test/", HTTPClient: &http.Client{Transport: r},
-		Limiter: limit.New(limit.Config{Name: "authentications", Slots: 1, MaxWaiting: waiting}),
+		Limiter: limit.New(limit.Config{Name: "authentications", Permits: 1, MaxWaiting: waiting}),
 	})
 	if _, err := v.Hello(t.Context(), published(t, "d"), ""); err != nil {
 		t.Fatal(err)
@@ -53,8 +53,8 @@ func published(t *testing.T, kid string) string {
 }
 
 // A JWKS URL that hangs delays tokens whose key it has to give, and no others: no
-// slot is held meanwhile.
-func TestSlotsWhileTheJWKSHangs(t *testing.T) {
+// permit is held meanwhile.
+func TestPermitsWhileTheJWKSHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := hanging(t, 10)
 		begin := time.Now()
@@ -76,7 +76,7 @@ func TestSlotsWhileTheJWKSHangs(t *testing.T) {
 		if id, err := v.Hello(t.Context(), own, ""); err != nil || id.User != "bob" || time.Since(begin) != 0 {
 			t.Errorf("a key of our own: %v after %v", err, time.Since(begin))
 		}
-		// No more slots can be yielded, which is no reason to refuse a key that is known.
+		// No more permits can be yielded, which is no reason to refuse a key that is known.
 		if id, err := v.Hello(t.Context(), published(t, "d"), ""); err != nil || id.User != "ann" || time.Since(begin) != 0 {
 			t.Errorf("a published key: %v after %v", err, time.Since(begin))
 		}
@@ -98,9 +98,9 @@ func TestPatienceWithTheJWKS(t *testing.T) {
 	})
 }
 
-// Tokens and API keys wait for a slot and are rejected when too many wait; guests
+// Tokens and API keys wait for a permit and are rejected when too many wait; guests
 // have nothing to verify and need none.
-func TestSlotsAreAcquired(t *testing.T) {
+func TestPermitsAreAcquired(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		raw, key, err := NewKey("shop", []string{ScopeAll})
 		if err != nil {
@@ -110,7 +110,7 @@ func TestSlotsAreAcquired(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		limiter := limit.New(limit.Config{Name: "authentications", Slots: 1, MaxWaiting: 1})
+		limiter := limit.New(limit.Config{Name: "authentications", Permits: 1, MaxWaiting: 1})
 		v := mustNew(t, Config{
 			Guests: true, Secret: ownSecret, Limiter: limiter,
 			APIKeys: func(context.Context) ([]Key, error) { return []Key{key}, nil },
@@ -120,7 +120,7 @@ func TestSlotsAreAcquired(t *testing.T) {
 			"token":   func() error { _, err := v.Bearer(t.Context(), "Bearer "+own); return err },
 			"API key": func() error { _, err := v.Bearer(t.Context(), "Bearer "+raw); return err },
 		}
-		for range 2 { // the second time to see that every slot was released
+		for range 2 { // the second time to see that every permit was released
 			if err := limiter.Acquire(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -129,7 +129,7 @@ func TestSlotsAreAcquired(t *testing.T) {
 			synctest.Wait()
 			for name, f := range prove {
 				if err := f(); chat.KindOf(err) != chat.Busy {
-					t.Errorf("%s, all slots held: %v", name, err)
+					t.Errorf("%s, all permits held: %v", name, err)
 				}
 			}
 			if _, err := v.Hello(t.Context(), "", "ann"); err != nil {

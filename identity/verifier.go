@@ -40,9 +40,9 @@ type Config struct {
 	Users Users
 
 	// Limiter bounds how many credentials are verified at the same time; nil: as many
-	// as there are processors. That is enough, since a slot is held for nothing but
+	// as there are processors. That is enough, since a permit is held for nothing but
 	// work of a processor, a tenth of a millisecond at most. A credential whose key
-	// has to be fetched yields its slot meanwhile, so that a JWKS URL that hangs or a
+	// has to be fetched yields its permit meanwhile, so that a JWKS URL that hangs or a
 	// slow list of API keys delays no credential whose key is known. Those that have
 	// yielded share one fetch, which ends by its own deadline, and have a bound of
 	// their own.
@@ -206,8 +206,8 @@ func (v *Verifier) Speaks(user chat.UserID) {
 	}
 }
 
-// limited verifies a credential in a slot of the Limiter. Guests have none to
-// verify and need no slot.
+// limited verifies a credential in a permit of the Limiter. Guests have none to
+// verify and need no permit.
 func (v *Verifier) limited(ctx context.Context, cred string, verify func(context.Context, string) (*Identity, error)) (*Identity, error) {
 	if err := v.cfg.Limiter.Acquire(ctx); err != nil {
 		return nil, err

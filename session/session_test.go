@@ -242,7 +242,7 @@ func TestTokens(t *testing.T) {
 // An authentication while too many are under way is answered busy, and succeeds
 // later.
 func TestBusyAuthentications(t *testing.T) {
-	limiter := limit.New(limit.Config{Name: "authentications", Slots: 1, MaxWaiting: -1})
+	limiter := limit.New(limit.Config{Name: "authentications", Permits: 1, MaxWaiting: -1})
 	v, err := identity.New(identity.Config{Guests: true, Secret: secret, Limiter: limiter})
 	if err != nil {
 		t.Fatal(err)
@@ -406,7 +406,11 @@ func TestNamesOfGuests(t *testing.T) {
 func TestOlderAndPartial(t *testing.T) {
 	n := newNode(t, true)
 	ann := n.connect()
-	ann.ask(`{"type":"hello","id":1,"user":"ann"}`, "type", "ack", "features", []any{"room", "set_room", "set_member", "command", "older", "partial", "users"})
+	var features []any
+	for _, name := range wire.Features {
+		features = append(features, name)
+	}
+	ann.ask(`{"type":"hello","id":1,"user":"ann"}`, "type", "ack", "features", features)
 	for i := range 3 {
 		ann.ask(fmt.Sprintf(`{"type":"message","id":%d,"room":"r","message":"x"}`, i+2), "type", "error")
 	}

@@ -13,7 +13,7 @@ import (
 // Clients that authenticate in the handshake reconnect because their connection
 // ends.
 func TestBusyAuthentications(t *testing.T) {
-	limiter := limit.New(limit.Config{Name: "authentications", Slots: 1, MaxWaiting: -1})
+	limiter := limit.New(limit.Config{Name: "authentications", Permits: 1, MaxWaiting: -1})
 	v, err := identity.New(identity.Config{Guests: true, Secret: secret, Limiter: limiter})
 	if err != nil {
 		t.Fatal(err)

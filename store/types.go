@@ -1,6 +1,10 @@
 package store
 
-import "github.com/roomtide/roomtide/chat"
+import (
+	"unicode/utf8"
+
+	"github.com/roomtide/roomtide/chat"
+)
 
 // LaneID names a lane within its shard. In embedded mode a shard has one lane, 0.
 type LaneID int
@@ -56,6 +60,23 @@ type RoomFilter struct {
 	Order    Order
 	After    RoomCursor // rooms behind it in the order
 	Limit    int
+}
+
+// PrefixEnd is the least text that is greater than all that begin with the prefix,
+// empty if there is none. Texts are ordered by their bytes, which for UTF-8 is the
+// order of characters.
+func (f *RoomFilter) PrefixEnd() string {
+	for prefix := f.Prefix; prefix != ""; {
+		last, size := utf8.DecodeLastRuneInString(prefix)
+		prefix = prefix[:len(prefix)-size]
+		if last++; last == 0xD800 {
+			last = 0xE000 // surrogates are no characters
+		}
+		if last <= utf8.MaxRune {
+			return prefix + string(last)
+		}
+	}
+	return ""
 }
 
 // Order is the order of a list of rooms.

@@ -34,6 +34,11 @@ func AppendCommand(dst []byte, cmd *Command) []byte {
 	if cmd.On != nil {
 		dst = appendBoolField(dst, "on", *cmd.On)
 	}
+	return openObject(appendAdmin(appendQuestion(dst, cmd), cmd), start)
+}
+
+// appendQuestion appends the fields that say what a question is about.
+func appendQuestion(dst []byte, cmd *Command) []byte {
 	if cmd.HasAfter {
 		dst = appendIntField(dst, "after", cmd.After)
 	}
@@ -56,8 +61,7 @@ func AppendCommand(dst []byte, cmd *Command) []byte {
 	if cmd.Archived {
 		dst = appendBoolField(dst, "archived", true)
 	}
-	dst = appendOptInt(dst, "limit", cmd.Limit)
-	return openObject(appendAdmin(dst, cmd), start)
+	return appendOptInt(dst, "limit", cmd.Limit)
 }
 
 // appendAdmin appends the fields of the commands that change rooms and memberships.

@@ -35,6 +35,21 @@ const (
 	SetMember Type = "set_member"
 )
 
+// commands are the types that a client may send.
+var commands = func() map[string]Type {
+	m := make(map[string]Type)
+	for _, t := range []Type{
+		Hello, Join, Leave, Message, Edit, Delete, React, Read, Typing, History, Changes,
+		Members, Online, Rooms, Users, Unread, Ping, GetRoom, SetRoom, SetMember,
+	} {
+		m[string(t)] = t
+	}
+	return m
+}()
+
+// roomAlone are the commands that a room is enough for.
+var roomAlone = map[Type]bool{Join: true, Leave: true, Typing: true, History: true, Members: true, Online: true, GetRoom: true}
+
 // Features are what was added to version 1 of the protocol after it was published,
 // by the name of the command or of the field of a reply. The ack of hello has them,
 // so that a client can tell what a server knows. The list is append-only.

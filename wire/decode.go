@@ -53,18 +53,6 @@ func decode(t Type, b []byte, cmd *Command) error {
 	return nil
 }
 
-// commands are the types a client may send.
-var commands = func() map[string]Type {
-	m := make(map[string]Type)
-	for _, t := range []Type{Hello, Join, Leave, Message, Edit, Delete, React, Read, Typing, History, Changes, Members, Online, Rooms, Unread, Users, Ping, GetRoom, SetRoom, SetMember} {
-		m[string(t)] = t
-	}
-	return m
-}()
-
-// roomAlone are the commands that a room is enough for.
-var roomAlone = map[Type]bool{Join: true, Leave: true, Typing: true, History: true, Members: true, Online: true, GetRoom: true}
-
 // short reads what stands for an object in DecodeAs.
 func (d *decoder) short(b []byte) bool {
 	v := bytes.TrimSpace(b)

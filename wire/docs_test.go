@@ -33,6 +33,12 @@ func TestSpecificationIsComplete(t *testing.T) {
 			t.Errorf("asyncapi.yaml does not name the command %s", name)
 		}
 	}
+	features := between(t, "README.md", "\n`features` are ", "\n\n")
+	for _, name := range Features {
+		if !strings.Contains(features, "`"+name+"`") {
+			t.Errorf("README.md does not name the feature %s", name)
+		}
+	}
 	l := chat.DefaultLimits()
 	for _, f := range limitFields(&l) {
 		if !strings.Contains(readme, "`"+f.name+"`") {

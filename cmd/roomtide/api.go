@@ -12,7 +12,6 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-	"unicode"
 
 	"github.com/roomtide/roomtide/chat"
 )
@@ -188,7 +187,7 @@ func (b *backEnd) print(a *app, answer json.RawMessage, lines func(line func(nam
 	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	lines(func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(w, "%s\t%s\n", name, oneLine(value))
+			fmt.Fprintf(w, "%s\t%s\n", name, plain(value))
 		}
 	})
 	return w.Flush()
@@ -230,7 +229,7 @@ func (t *table) row(entry json.RawMessage, cells func() []string) error {
 	}
 	out := cells()
 	for i := range out {
-		if out[i] = oneLine(out[i]); out[i] == "" {
+		if out[i] = plain(out[i]); out[i] == "" {
 			out[i] = "-"
 		}
 	}
@@ -238,20 +237,7 @@ func (t *table) row(entry json.RawMessage, cells func() []string) error {
 	return err
 }
 
-// oneLine makes text of others safe for a terminal and for one cell.
-func oneLine(text string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t':
-			return ' '
-		case unicode.IsControl(r):
-			return -1
-		}
-		return r
-	}, text)
-}
-
-// minute is a time of the node for people, on their clock.
+// minute is a time of the node, on the clock of this machine.
 func minute(t *time.Time) string {
 	if t == nil {
 		return ""

@@ -81,7 +81,7 @@ func printManifest(w io.Writer, m *backup.Manifest, asJSON bool, words string) e
 	return e.Encode(m)
 }
 
-// size is a number of bytes for people.
+// size is a number of bytes with its unit.
 func size(n int64) string {
 	switch {
 	case n >= 1<<30:

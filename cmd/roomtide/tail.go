@@ -4,9 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/client"
@@ -185,18 +183,4 @@ func (v *tailVerb) line(w io.Writer, m *chat.Message, text string) error {
 	}
 	_, err := fmt.Fprintf(w, "%s %s%d %s: %s\n", time.UnixMilli(m.Time).Local().Format(layout), room, m.Seq, name, plain(text))
 	return err
-}
-
-// plain is a text for one line of a terminal: control characters, which could move the
-// cursor or change the colours, are taken out.
-func plain(text string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t':
-			return ' '
-		case unicode.IsControl(r):
-			return -1
-		}
-		return r
-	}, text)
 }

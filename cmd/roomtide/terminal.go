@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // terminal reports whether w shows colors, and for how many columns to write.
@@ -25,4 +26,18 @@ func terminal(w io.Writer, env []string) (color bool, columns int) {
 		return kv == "TERM=dumb" || strings.HasPrefix(kv, "NO_COLOR=") && kv != "NO_COLOR="
 	})
 	return !refused, min(columns, most)
+}
+
+// plain is a text for one line, or one cell, of a terminal: control characters, which could move the
+// cursor or change the colours, are taken out.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t':
+			return ' '
+		case unicode.IsControl(r):
+			return -1
+		}
+		return r
+	}, text)
 }

@@ -8,30 +8,30 @@ import (
 	"github.com/roomtide/roomtide/chat"
 )
 
-// Keyed is a semaphore with a bounded queue for each key: Slots callers of a key
+// Keyed is a semaphore with a bounded queue for each key: Permits callers of a key
 // work, MaxWaiting wait in the order they came, and further ones are rejected with
 // Busy. A key without callers costs nothing. Safe for concurrent use.
 type Keyed[K comparable] struct {
 	// Set once.
-	text              string
-	slots, maxWaiting int
+	text                string
+	permits, maxWaiting int
 
 	mu   sync.Mutex
-	keys map[K]*keySlots // guarded by mu
+	keys map[K]*keyPermits // guarded by mu
 }
 
-// keySlots is one key with callers.
-type keySlots struct {
+// keyPermits is one key with callers.
+type keyPermits struct {
 	running int
-	waiting []chan struct{} // closed when its caller has a slot
+	waiting []chan struct{} // closed when its caller has a permit
 }
 
 // NewKeyed returns a Keyed. text is what a rejected caller is told.
-func NewKeyed[K comparable](slots, maxWaiting int, text string) *Keyed[K] {
-	return &Keyed[K]{text: text, slots: slots, maxWaiting: maxWaiting, keys: map[K]*keySlots{}}
+func NewKeyed[K comparable](permits, maxWaiting int, text string) *Keyed[K] {
+	return &Keyed[K]{text: text, permits: permits, maxWaiting: maxWaiting, keys: map[K]*keyPermits{}}
 }
 
-// Acquire waits for a slot of the key. A caller that gets no error must Release it.
+// Acquire waits for a permit of the key. A caller that gets no error must Release it.
 // The error is Busy when too many wait already, and Unavailable when ctx ended
 // first.
 func (l *Keyed[K]) Acquire(ctx context.Context, key K) error {
@@ -39,10 +39,10 @@ func (l *Keyed[K]) Acquire(ctx context.Context, key K) error {
 	s := l.keys[key]
 	switch {
 	case s == nil:
-		l.keys[key] = &keySlots{running: 1}
+		l.keys[key] = &keyPermits{running: 1}
 		l.mu.Unlock()
 		return nil
-	case s.running < l.slots:
+	case s.running < l.permits:
 		s.running++
 		l.mu.Unlock()
 		return nil
@@ -62,7 +62,7 @@ func (l *Keyed[K]) Acquire(ctx context.Context, key K) error {
 	}
 }
 
-// giveUp ends a wait. The slot that it has got meanwhile, if any, goes on to the
+// giveUp ends a wait. The permit that it has got meanwhile, if any, goes on to the
 // next.
 func (l *Keyed[K]) giveUp(key K, turn chan struct{}) {
 	l.mu.Lock()
@@ -79,7 +79,7 @@ func (l *Keyed[K]) giveUp(key K, turn chan struct{}) {
 	l.Release(key)
 }
 
-// Release gives a slot of the key back.
+// Release gives a permit of the key back.
 func (l *Keyed[K]) Release(key K) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

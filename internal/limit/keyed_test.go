@@ -8,7 +8,7 @@ import (
 	"github.com/roomtide/roomtide/chat"
 )
 
-// A key has its slots, its callers wait in turn, and other keys do not notice.
+// A key has its permits, its callers wait in turn, and other keys do not notice.
 func TestKeyedWaitsInTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := NewKeyed[string](2, 2, "too many")
@@ -42,7 +42,7 @@ func TestKeyedWaitsInTurn(t *testing.T) {
 		synctest.Wait()
 		l.Release("ann")
 		if i := <-got; i != 1 {
-			t.Errorf("the slot went to %d", i)
+			t.Errorf("the permit went to %d", i)
 		}
 		l.Release("ann")
 		l.Release("ann")

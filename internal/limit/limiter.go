@@ -23,8 +23,8 @@ import (
 // Config is how a Limiter is made. Zero values mean the defaults.
 type Config struct {
 	Name       string            // of the work, in the plural, as metrics and errors have it: joins
-	Slots      int               // how much is done at the same time; GOMAXPROCS
-	MaxWaiting int               // how many callers wait for a slot; 1024. Negative: none
+	Permits    int               // how much is done at the same time; GOMAXPROCS
+	MaxWaiting int               // how many callers wait for a permit; 1024. Negative: none
 	MaxYielded int               // how many callers have yielded theirs; as MaxWaiting
 	Labels     prometheus.Labels // of the metrics, when there are several of one name; may be nil
 	Registerer prometheus.Registerer
@@ -39,13 +39,13 @@ const (
 	retrySpread = 2000 // ms
 )
 
-// Limiter is a semaphore with a bounded queue: Slots callers work, MaxWaiting wait
+// Limiter is a semaphore with a bounded queue: Permits callers work, MaxWaiting wait
 // in the order they came, and further ones are rejected with Busy. Safe for
 // concurrent use.
 type Limiter struct {
 	// Set once.
 	name     string
-	slots    chan struct{} // holds a token for each slot in use; senders are served in order
+	permits  chan struct{} // holds a token for each permit in use; senders are served in order
 	bound    int64         // of waiting
 	mayYield int64         // bound of yielded
 	rejected prometheus.Counter
@@ -56,8 +56,8 @@ type Limiter struct {
 
 // New returns a Limiter.
 func New(c Config) *Limiter {
-	if c.Slots <= 0 {
-		c.Slots = runtime.GOMAXPROCS(0)
+	if c.Permits <= 0 {
+		c.Permits = runtime.GOMAXPROCS(0)
 	}
 	if c.MaxWaiting == 0 {
 		c.MaxWaiting = defaultWaiting
@@ -69,24 +69,24 @@ func New(c Config) *Limiter {
 		return prometheus.Opts{Namespace: "roomtide", Subsystem: c.Name, Name: name, Help: help, ConstLabels: c.Labels}
 	}
 	l := &Limiter{
-		name: c.Name, slots: make(chan struct{}, c.Slots), bound: int64(max(0, c.MaxWaiting)), mayYield: int64(max(0, c.MaxYielded)),
+		name: c.Name, permits: make(chan struct{}, c.Permits), bound: int64(max(0, c.MaxWaiting)), mayYield: int64(max(0, c.MaxYielded)),
 		rejected: prometheus.NewCounter(prometheus.CounterOpts(opts("rejected_total", "How many "+c.Name+" were rejected because too many waited."))),
 	}
 	if c.Registerer != nil {
 		c.Registerer.MustRegister(l.rejected,
-			prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts("running", "How many "+c.Name+" have a slot now.")),
-				func() float64 { return float64(len(l.slots)) }),
-			prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts("waiting", "How many "+c.Name+" wait for a slot, or have yielded theirs.")),
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts("running", "How many "+c.Name+" have a permit now.")),
+				func() float64 { return float64(len(l.permits)) }),
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts("waiting", "How many "+c.Name+" wait for a permit, or have yielded theirs.")),
 				func() float64 { return float64(l.waiting.Load() + l.yielded.Load()) }))
 	}
 	return l
 }
 
-// Acquire waits for a slot. A caller that gets no error must Release it. The error
+// Acquire waits for a permit. A caller that gets no error must Release it. The error
 // is Busy when too many wait already, and Unavailable when ctx ended first.
 func (l *Limiter) Acquire(ctx context.Context) error {
 	select {
-	case l.slots <- struct{}{}: // no caller waits, or this would block
+	case l.permits <- struct{}{}: // no caller waits, or this would block
 		return nil
 	default:
 	}
@@ -95,28 +95,28 @@ func (l *Limiter) Acquire(ctx context.Context) error {
 		return l.reject()
 	}
 	select {
-	case l.slots <- struct{}{}:
+	case l.permits <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		return chat.Wrap(chat.Unavailable, l.name, ctx.Err())
 	}
 }
 
-// Release gives the caller's slot back.
-func (l *Limiter) Release() { <-l.slots }
+// Release gives the caller's permit back.
+func (l *Limiter) Release() { <-l.permits }
 
-// Yield gives the caller's slot to others while wait waits for something that is
+// Yield gives the caller's permit to others while wait waits for something that is
 // no work in this Limiter, such as the answer of another server. Only a caller
-// that has acquired a slot may call it, and has a slot again when Yield returns:
-// at once or nearly, since slots are held for work only. When too many have
-// yielded already the error is Busy, wait is not called, and the slot is kept.
+// that has acquired a permit may call it, and has a permit again when Yield returns:
+// at once or nearly, since permits are held for work only. When too many have
+// yielded already the error is Busy, wait is not called, and the permit is kept.
 func (l *Limiter) Yield(wait func()) error {
 	defer l.yielded.Add(-1)
 	if l.yielded.Add(1) > l.mayYield {
 		return l.reject()
 	}
 	l.Release()
-	defer func() { l.slots <- struct{}{} }()
+	defer func() { l.permits <- struct{}{} }()
 	wait()
 	return nil
 }

@@ -13,11 +13,11 @@ import (
 	"github.com/roomtide/roomtide/chat"
 )
 
-// Two callers have a slot, three wait in order, the sixth is rejected.
+// Two callers have a permit, three wait in order, the sixth is rejected.
 func TestLimiter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reg := prometheus.NewRegistry()
-		l := New(Config{Name: "joins", Slots: 2, MaxWaiting: 3, Registerer: reg})
+		l := New(Config{Name: "joins", Permits: 2, MaxWaiting: 3, Registerer: reg})
 		var order []int
 		next := make(chan struct{})
 		for i := range 5 {
@@ -73,7 +73,7 @@ func wantMetrics(t *testing.T, reg *prometheus.Registry, running, waiting, rejec
 
 // Rejected callers are spread over the time in which they come back.
 func TestRetriesAreSpread(t *testing.T) {
-	l := New(Config{Slots: 1, MaxWaiting: -1})
+	l := New(Config{Permits: 1, MaxWaiting: -1})
 	if err := l.Acquire(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func TestRetriesAreSpread(t *testing.T) {
 // Waiting ends with the context, and is no longer counted.
 func TestCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := New(Config{Name: "joins", Slots: 1, MaxWaiting: 1})
+		l := New(Config{Name: "joins", Permits: 1, MaxWaiting: 1})
 		if err := l.Acquire(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -115,12 +115,12 @@ func TestCancelled(t *testing.T) {
 	})
 }
 
-// A slot that was yielded serves another caller, is taken again afterwards, and is
-// counted: the third Yield is rejected and keeps its slot.
+// A permit that was yielded serves another caller, is taken again afterwards, and is
+// counted: the third Yield is rejected and keeps its permit.
 func TestYield(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reg := prometheus.NewRegistry()
-		l := New(Config{Name: "joins", Slots: 1, MaxWaiting: 2, Registerer: reg})
+		l := New(Config{Name: "joins", Permits: 1, MaxWaiting: 2, Registerer: reg})
 		answer := make(chan struct{})
 		for range 2 {
 			go func() {
@@ -130,8 +130,8 @@ func TestYield(t *testing.T) {
 				if err := l.Yield(func() { <-answer }); err != nil {
 					t.Error(err)
 				}
-				if len(l.slots) != 1 {
-					t.Error("Yield returned without a slot")
+				if len(l.permits) != 1 {
+					t.Error("Yield returned without a permit")
 				}
 				l.Release()
 			}()
@@ -144,16 +144,16 @@ func TestYield(t *testing.T) {
 		wantMetrics(t, reg, 1, 2, 1)
 		close(answer)
 		synctest.Wait()
-		wantMetrics(t, reg, 1, 2, 1) // both wait for the slot that is still held
+		wantMetrics(t, reg, 1, 2, 1) // both wait for the permit that is still held
 		l.Release()
 		synctest.Wait()
 		wantMetrics(t, reg, 0, 0, 1)
 	})
 }
 
-// A panic in wait leaves no slot held, and none released twice.
+// A panic in wait leaves no permit held, and none released twice.
 func TestYieldPanics(t *testing.T) {
-	l := New(Config{Slots: 1})
+	l := New(Config{Permits: 1})
 	func() {
 		defer func() { recover() }()
 		if err := l.Acquire(t.Context()); err != nil {
@@ -162,7 +162,7 @@ func TestYieldPanics(t *testing.T) {
 		defer l.Release()
 		l.Yield(func() { panic("x") })
 	}()
-	if len(l.slots) != 0 || l.yielded.Load() != 0 {
-		t.Errorf("%d slots held, %d yielded", len(l.slots), l.yielded.Load())
+	if len(l.permits) != 0 || l.yielded.Load() != 0 {
+		t.Errorf("%d permits held, %d yielded", len(l.permits), l.yielded.Load())
 	}
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // directory is where a server has its files. It is locked while this process lives,
-// so that others can tell when nobody needs it any more.
+// so that others can tell when no process needs it any more.
 type directory struct {
 	path string
 	lock *os.File

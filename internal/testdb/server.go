@@ -85,7 +85,7 @@ func newServer(e Engine, settings []string) (_ *server, err error) {
 	return s, s.start()
 }
 
-// random is a password, or another word that nobody guesses.
+// random is a password, or another word that cannot be guessed.
 func random() string {
 	b := make([]byte, 16)
 	_, _ = rand.Read(b) // never fails

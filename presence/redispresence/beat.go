@@ -204,8 +204,8 @@ func (d *Driver) verify(ctx context.Context) error {
 	const perRoom = 6
 	for room := range d.rooms {
 		rooms = append(rooms, room)
-		cmds = append(cmds, d.keep(d.keys.seats(room, d.name)), d.keep(d.keys.room(room)), d.keep(d.keys.ordered(room)),
-			b.Scard().Key(d.keys.seats(room, d.name)).Build(), b.Scard().Key(d.keys.room(room)).Build(),
+		cmds = append(cmds, d.keep(d.keys.entries(room, d.name)), d.keep(d.keys.room(room)), d.keep(d.keys.ordered(room)),
+			b.Scard().Key(d.keys.entries(room, d.name)).Build(), b.Scard().Key(d.keys.room(room)).Build(),
 			b.Zcard().Key(d.keys.ordered(room)).Build())
 	}
 	for user := range d.users {

@@ -15,9 +15,9 @@ import (
 
 const benchRooms = 1000
 
-// seats are those of 10,000 users in 5 of 1,000 rooms each, on three nodes, in the
+// entries are those of 10,000 users in 5 of 1,000 rooms each, on three nodes, in the
 // order in which a tracker applies them.
-func seats(node int) (changes []presence.Change) {
+func entries(node int) (changes []presence.Change) {
 	for u := node; u < 10_000; u += 3 {
 		for i := range 5 {
 			room := (u*7 + i*211) % benchRooms
@@ -44,10 +44,10 @@ func ownCPU(b *testing.B) time.Duration {
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
-// What 50,000 seats cost: told by change, told again after a wipe, kept by heartbeats,
+// What 50,000 entries cost: told by change, told again after a wipe, kept by heartbeats,
 // and read. redis-ms and nodes-ms are the processor time of Redis and of all nodes for one round of three nodes, or
 // for reading all rooms.
-func BenchmarkSeats(b *testing.B) {
+func BenchmarkEntries(b *testing.B) {
 	s := testredis.Start(b)
 	var nodes []*redispresence.Driver
 	for i := range 3 {
@@ -55,7 +55,7 @@ func BenchmarkSeats(b *testing.B) {
 	}
 	fill := func() {
 		for i, d := range nodes {
-			for batch := range slices.Chunk(seats(i), 256) {
+			for batch := range slices.Chunk(entries(i), 256) {
 				if err := d.Apply(b.Context(), batch); err != nil {
 					b.Fatal(err)
 				}

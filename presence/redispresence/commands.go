@@ -56,7 +56,7 @@ func (d *Driver) tellChanges(room chat.RoomID, changed map[chat.UserID]struct{})
 			off = append(off, string(user))
 		}
 	}
-	key := d.keys.seats(room, d.name)
+	key := d.keys.entries(room, d.name)
 	cmds := d.add(key, on)
 	for part := range slices.Chunk(off, members) {
 		cmds = append(cmds, d.client.B().Srem().Key(key).Member(part...).Build())
@@ -66,7 +66,7 @@ func (d *Driver) tellChanges(room chat.RoomID, changed map[chat.UserID]struct{})
 
 // tellRoom tells all users of a room.
 func (d *Driver) tellRoom(room chat.RoomID) rueidis.Commands {
-	key := d.keys.seats(room, d.name)
+	key := d.keys.entries(room, d.name)
 	users := make([]string, 0, len(d.rooms[room]))
 	for user := range d.rooms[room] {
 		users = append(users, string(user))
@@ -86,9 +86,9 @@ func (d *Driver) add(key string, users []string) (cmds rueidis.Commands) {
 // unite makes the room's users of all nodes from those of each that is alive.
 func (d *Driver) unite(room chat.RoomID) rueidis.Commands {
 	b := d.client.B()
-	sets := []string{d.keys.seats(room, d.name)}
+	sets := []string{d.keys.entries(room, d.name)}
 	for _, name := range slices.Sorted(maps.Keys(d.live)) {
-		sets = append(sets, d.keys.seats(room, name))
+		sets = append(sets, d.keys.entries(room, name))
 	}
 	all, ordered := d.keys.room(room), d.keys.ordered(room)
 	return rueidis.Commands{

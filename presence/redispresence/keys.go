@@ -16,8 +16,8 @@ func (k keys) user(id chat.UserID) string { return k.prefix + "user:" + string(i
 // ordered has the members of room in ascending order.
 func (k keys) ordered(id chat.RoomID) string { return k.prefix + "roomtide:{" + k.room(id) + "}:all" }
 
-// seats is the set of users online in the room through the named process.
-func (k keys) seats(id chat.RoomID, name string) string {
+// entries is the set of users online in the room through the named process.
+func (k keys) entries(id chat.RoomID, name string) string {
 	return k.prefix + "roomtide:{" + k.room(id) + "}:" + name
 }
 

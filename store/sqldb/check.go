@@ -7,10 +7,8 @@ import (
 	"strings"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/store"
 )
-
-// maxFindings bounds the answer of Check. One fault can show in every row.
-const maxFindings = 100
 
 // Rule is a rule that rows keep with each other, as a statement that finds what breaks
 // it: the room, and the figures of the text.
@@ -73,7 +71,7 @@ func (r *Reader) Check(ctx context.Context, owns func(chat.Slot) bool) (found []
 			var room chat.RoomID
 			err := s.Scan(&slot, (*string)(&room))
 			if err == nil && slot != int64(room.Slot()) {
-				c.add(fmt.Sprintf("room %q: filed under slot %d instead of %d", room, slot, room.Slot()))
+				c.found.Add(fmt.Sprintf("room %q: filed under slot %d instead of %d", room, slot, room.Slot()))
 			}
 			return err
 		}})
@@ -92,16 +90,7 @@ func (r *Reader) Check(ctx context.Context, owns func(chat.Slot) bool) (found []
 
 type checker struct {
 	owns  func(chat.Slot) bool // nil: all
-	found []string
-}
-
-func (c *checker) add(line string) {
-	switch {
-	case len(c.found) < maxFindings:
-		c.found = append(c.found, line)
-	case len(c.found) == maxFindings:
-		c.found = append(c.found, "and more")
-	}
+	found store.Findings
 }
 
 func (c *checker) question(rule *Rule) Question {
@@ -121,7 +110,7 @@ func (c *checker) question(rule *Rule) Question {
 		for i := range figures {
 			args[i] = figures[i]
 		}
-		c.add(fmt.Sprintf("room %q: ", room) + fmt.Sprintf(rule.Text, args...))
+		c.found.Add(fmt.Sprintf("room %q: ", room) + fmt.Sprintf(rule.Text, args...))
 		return nil
 	}}
 }

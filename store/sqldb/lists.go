@@ -3,7 +3,6 @@ package sqldb
 import (
 	"context"
 	"math"
-	"unicode/utf8"
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/store"
@@ -21,7 +20,7 @@ func (r *Reader) ListRooms(ctx context.Context, f store.RoomFilter) (rooms []cha
 	if f.Prefix != "" {
 		where, args = where+" AND room_id >= ?", append(args, f.Prefix)
 	}
-	if end := prefixEnd(f.Prefix); end != "" {
+	if end := f.PrefixEnd(); end != "" {
 		where, args = where+" AND room_id < ?", append(args, end)
 	}
 	where += " AND deleted = 0"
@@ -34,23 +33,6 @@ func (r *Reader) ListRooms(ctx context.Context, f store.RoomFilter) (rooms []cha
 	err = r.db.Ask(ctx, list(&rooms, scanRoom, func(*chat.Room) bool { return true },
 		"SELECT "+roomColumns+" FROM {rooms} WHERE "+where+" ORDER BY "+order+" LIMIT ?", append(args, int64(max(f.Limit, 0)))...))
 	return rooms, err
-}
-
-// prefixEnd is the least text that is greater than all that begin with the prefix,
-// empty if there is none. Texts are ordered by their bytes, which for UTF-8 is the
-// order of characters.
-func prefixEnd(prefix string) string {
-	for prefix != "" {
-		last, size := utf8.DecodeLastRuneInString(prefix)
-		prefix = prefix[:len(prefix)-size]
-		if last++; last == 0xD800 {
-			last = 0xE000 // surrogates are no characters
-		}
-		if last <= utf8.MaxRune {
-			return prefix + string(last)
-		}
-	}
-	return ""
 }
 
 // Others asks a question for each range.

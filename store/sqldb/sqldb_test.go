@@ -122,14 +122,6 @@ func TestMasked(t *testing.T) {
 	}
 }
 
-func TestPrefixEnd(t *testing.T) {
-	for prefix, want := range map[string]string{"": "", "a": "b", "team/": "team0", "\U0010ffff": "", "a\U0010ffff": "b", "\ud7ff": "\ue000"} {
-		if got := prefixEnd(prefix); got != want {
-			t.Errorf("the end of %q is %q", prefix, got)
-		}
-	}
-}
-
 func TestRequireDurable(t *testing.T) {
 	o, err := Options{Name: "shop", RequireDurable: true}.WithDefaults()
 	if err != nil {

@@ -8,10 +8,8 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/store"
 )
-
-// maxFindings bounds the answer of Check. One fault can show in every row.
-const maxFindings = 100
 
 // The rules that rows keep with each other, as queries that find what breaks
 // them, by slot, room and what is wrong.
@@ -68,7 +66,7 @@ func (s *Shard) Check(ctx context.Context, owns func(chat.Slot) bool) ([]string,
 	c := checker{ctx: ctx, owns: owns}
 	err := s.db.snapshot(ctx, "check", c.run)
 	if code := resultCode(err) & 0xff; err != nil && (code == sqlite3.SQLITE_CORRUPT || code == sqlite3.SQLITE_NOTADB) {
-		c.add("not everything can be read: " + err.Error())
+		c.found.Add("not everything can be read: " + err.Error())
 		err = nil
 	}
 	if err != nil {
@@ -80,24 +78,15 @@ func (s *Shard) Check(ctx context.Context, owns func(chat.Slot) bool) ([]string,
 type checker struct {
 	ctx   context.Context
 	owns  func(chat.Slot) bool
-	found []string
-}
-
-func (c *checker) add(line string) {
-	switch {
-	case len(c.found) < maxFindings:
-		c.found = append(c.found, line)
-	case len(c.found) == maxFindings:
-		c.found = append(c.found, "and more")
-	}
+	found store.Findings
 }
 
 func (c *checker) run(tx *sql.Tx) error {
-	err := c.each(tx, fmt.Sprintf("PRAGMA integrity_check(%d)", maxFindings), func(rows *sql.Rows) error {
+	err := c.each(tx, fmt.Sprintf("PRAGMA integrity_check(%d)", store.MaxFindings), func(rows *sql.Rows) error {
 		var line string
 		err := rows.Scan(&line)
 		if err == nil && line != "ok" {
-			c.add(line)
+			c.found.Add(line)
 		}
 		return err
 	})
@@ -109,7 +98,7 @@ func (c *checker) run(tx *sql.Tx) error {
 		var room chat.RoomID
 		err := rows.Scan(&slot, (*string)(&room))
 		if err == nil && slot != int(room.Slot()) {
-			c.add(fmt.Sprintf("room %q: filed under slot %d instead of %d", room, slot, room.Slot()))
+			c.found.Add(fmt.Sprintf("room %q: filed under slot %d instead of %d", room, slot, room.Slot()))
 		}
 		return err
 	})
@@ -122,7 +111,7 @@ func (c *checker) run(tx *sql.Tx) error {
 			var room, what string
 			err := rows.Scan(&slot, &room, &what)
 			if err == nil && (c.owns == nil || c.owns(chat.RoomID(room).Slot())) {
-				c.add(fmt.Sprintf("room %q: %s", room, what))
+				c.found.Add(fmt.Sprintf("room %q: %s", room, what))
 			}
 			return err
 		})

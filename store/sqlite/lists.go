@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"math"
-	"unicode/utf8"
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/store"
@@ -84,7 +83,11 @@ func (s *Shard) ListRooms(ctx context.Context, f store.RoomFilter) ([]chat.Room,
 		}
 		q, args = s.list.roomsByActivity, []any{f.After.Active, f.After.Active, f.After.Room}
 	}
-	args = append(args, f.Prefix, prefixEnd(f.Prefix), f.Archived, closed, open, max(f.Limit, 0))
+	var end any = []byte{0} // in SQLite every blob is greater than every text
+	if text := f.PrefixEnd(); text != "" {
+		end = text
+	}
+	args = append(args, f.Prefix, end, f.Archived, closed, open, max(f.Limit, 0))
 	rows, err := q.QueryContext(ctx, args...)
 	if err != nil {
 		return nil, s.db.fail("list_rooms", err)
@@ -106,22 +109,6 @@ type behind struct {
 }
 
 func (b behind) Scan(dest ...any) error { return b.rows.Scan(append([]any{b.id}, dest...)...) }
-
-// prefixEnd is the least text that is greater than all that begin with the prefix.
-// Texts are ordered by their bytes, which for UTF-8 is the order of characters.
-func prefixEnd(prefix string) any {
-	for prefix != "" {
-		last, size := utf8.DecodeLastRuneInString(prefix)
-		prefix = prefix[:len(prefix)-size]
-		if last++; last == 0xD800 {
-			last = 0xE000 // surrogates are no characters
-		}
-		if last <= utf8.MaxRune {
-			return prefix + string(last)
-		}
-	}
-	return []byte{0} // in SQLite every blob is greater than every text
-}
 
 // Others counts what is deleted apart: whether a row is stands behind its text, which
 // may be long and lie on pages of its own.

@@ -33,7 +33,7 @@ func checkLeases(t *testing.T, d store.Driver) {
 	}
 	must(t, d.Unlease(ctx, 0, "b"))
 	at := get(d.Acquire(ctx, 0))(t)
-	must(t, d.Commit(ctx, 0, at, &store.Changes{})) // whoever has the lease
+	must(t, d.Commit(ctx, 0, at, &store.Changes{})) // whichever node has the lease
 	if l := lease("", life, "a"); l.Left <= 0 {
 		t.Errorf("a lease that somebody else gave back: %+v", l)
 	}
@@ -44,7 +44,7 @@ func checkLeases(t *testing.T, d store.Driver) {
 	if l := lease("", life, "a"); l.Left > 0 || l.Left < -time.Minute {
 		t.Errorf("given back: %+v", l)
 	}
-	lease("a", life, "a") // also one that has run out, while nobody took it
+	lease("a", life, "a") // also one that has run out, while no node took it
 	must(t, d.Unlease(ctx, 0, "a"))
 	lease("b", time.Millisecond, "b")
 	for deadline := time.Now().Add(20 * time.Second); ; { // it runs out by the clock of the database

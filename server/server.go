@@ -139,6 +139,7 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 		return err
 	}
 	s.onClose(s.lanes.Close)
+	s.reg.MustRegister(shardsUp{s})
 	if err := s.openOutbox(ctx); err != nil {
 		return err
 	}
@@ -310,14 +311,6 @@ func (s *Server) sessionDeps() *session.Deps {
 		Engine: s.engine, Verifier: s.verifier, Presence: s.presence, Guests: s.cfg.GuestsWelcome(),
 		Limits: s.engine.Limits(), Now: time.Now, Log: s.log,
 	}
-}
-
-// ready reports why the node should not get traffic, nil if it should.
-func (s *Server) ready() error {
-	if s.draining.Load() {
-		return chat.E(chat.Unavailable, "the server is stopping")
-	}
-	return s.lanes.Err()
 }
 
 // fail ends Run.

@@ -71,6 +71,38 @@ func TestCallsHaveADeadline(t *testing.T) {
 	})
 }
 
+// A database is unreachable from a call that it does not answer until one that it does,
+// or until that is long ago. What the caller gave up says nothing.
+func TestUnreachable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var answer error
+		r := reader(t, nil, func(context.Context) (chat.Room, error) { return chat.Room{}, answer })
+		cancelled, cancel := context.WithCancel(t.Context())
+		cancel()
+		call := func(ctx context.Context, err error, want bool) {
+			t.Helper()
+			answer = err
+			_, _ = r.Room(ctx, "r") // what it says of the database is looked at
+			if got := r.Unreachable() != nil; got != want {
+				t.Errorf("after %v it is unreachable: %v", err, got)
+			}
+		}
+		gone := chat.E(chat.Unavailable, "gone")
+		call(t.Context(), nil, false)
+		call(cancelled, gone, false)
+		call(t.Context(), gone, true)
+		call(cancelled, gone, true)
+		call(t.Context(), chat.E(chat.NotFound, ""), false)
+		call(t.Context(), context.DeadlineExceeded, true)
+		call(t.Context(), chat.E(chat.ReadOnly, ""), false)
+		call(t.Context(), gone, true)
+		time.Sleep(unheardFor)
+		if err := r.Unreachable(); err != nil {
+			t.Errorf("after %v without a call: %v", unheardFor, err)
+		}
+	})
+}
+
 func TestCallsAreCounted(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	var answer error

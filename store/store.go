@@ -47,7 +47,7 @@ func New(m *Map, shards []Driver, c Control, reg prometheus.Registerer) (*Store,
 	s.slots.Store(m)
 	for i, d := range shards {
 		owns := func(slot chat.Slot) bool { return s.ShardOf(slot) == i }
-		s.shards = append(s.shards, &Shard{Reader{caller{m.Shards[i], metrics}, d, owns}})
+		s.shards = append(s.shards, &Shard{Reader{caller{name: m.Shards[i], metrics: metrics}, d, owns}})
 	}
 	return s, nil
 }

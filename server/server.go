@@ -158,7 +158,8 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 	s.engine = engine.New(engine.Config{
 		Store: s.store, Lanes: s.lanes, Presence: s.presence, Publish: s.publish,
 		Limits: limits, Rates: rates, UsersMakeRooms: s.cfg.GuestsWelcome(), Claimed: s.endGuests, UserChanged: s.userChanged,
-		Log: s.log, Registerer: s.reg,
+		AfterLate: s.hub.Kick,
+		Log:       s.log, Registerer: s.reg,
 	})
 	return s.startPeers()
 }

@@ -9,9 +9,6 @@ import (
 	"github.com/roomtide/roomtide/chat"
 )
 
-// callTimeout bounds one call of a driver: one load, one commit, one question.
-const callTimeout = 30 * time.Second
-
 // Shard is one shard as the rest of the program uses it: what Reader answers,
 // and what the owner of its lane writes.
 type Shard struct{ Reader }
@@ -47,6 +44,7 @@ type caller struct {
 	// Set once.
 	name    string // of the database, in metrics and errors
 	metrics *metrics
+	bounds  *Bounds
 
 	unheard atomic.Pointer[unheard] // nil: the last call was answered
 }
@@ -81,7 +79,7 @@ func (c *caller) heard(err error) {
 
 // do makes one call that ends by itself or when its deadline has passed.
 func (c *caller) do(ctx context.Context, op string, call func(context.Context) error) error {
-	bounded, cancel := context.WithTimeout(ctx, callTimeout)
+	bounded, cancel := context.WithTimeout(ctx, c.bounds.of(op))
 	defer cancel()
 	return c.unbounded(bounded, op, call)
 }

@@ -212,7 +212,8 @@ func (s *Server) openPresence() (err error) {
 		}
 	})
 	s.presence = presence.New(presence.Config{
-		Driver: driver, Record: s.online, Publish: s.publish, Log: s.log, Registerer: s.reg,
+		Driver: driver, Record: s.online, Publish: s.publish, Part: func(room chat.RoomID) int { return int(s.laneOf(room)) },
+		Log: s.log, Registerer: s.reg,
 	})
 	s.onClose(s.presence.Close)
 	return nil

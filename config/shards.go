@@ -20,7 +20,7 @@ type Shard struct {
 	Prefix         string   `toml:"prefix" help:"What the names of its tables begin with, so that several shards fit into one database: a letter, then letters, digits and _, all lower case. Empty: roomtide_."`
 	PasswordFile   string   `toml:"password_file" help:"File that holds the password, instead of the DSN."`
 	PasswordEnv    string   `toml:"password_env" help:"Environment variable that holds the password, instead of the DSN."`
-	MaxConnections int      `toml:"max_connections" help:"Connections for reading at once; one more writes. 0: 4."`
+	MaxConnections int      `toml:"max_connections" help:"Connections for reading at once; one more writes, and in a cluster one more renews leases. 0: 4."`
 	ConnectTimeout Duration `toml:"connect_timeout" help:"How long to wait for a connection. 0s: 10s."`
 }
 

@@ -73,13 +73,21 @@ func (e *examination) node() {
 	}
 	e.self = self
 	e.ok("running", "at %s, since %s", base, time.UnixMilli(self.Started).Local().Format(time.DateTime))
-	if self.Ready != "" {
-		e.add(Fail, "ready", self.Ready, "the log of the node says why")
-	}
+	e.ready()
 	if self.Version != e.Version {
 		e.add(Warn, "version", fmt.Sprintf("the running node is %s, and this program %s", self.Version, e.Version), "restart the node after an upgrade")
 	}
 	e.sameSettings()
+}
+
+// ready tells what the running node cannot serve.
+func (e *examination) ready() {
+	switch {
+	case e.self.Ready != "":
+		e.add(Fail, "ready", e.self.Ready, "the log of the node says why")
+	case len(e.self.Down) > 0:
+		e.add(Fail, "ready", "messages to the rooms of "+strings.Join(e.self.Down, ", ")+" cannot be stored", "the log of the node says why, and so does: roomtide shards")
+	}
 }
 
 // sameSettings tells which settings the node was started with differ from these.

@@ -92,6 +92,24 @@ func TestDescriptors(t *testing.T) {
 	}
 }
 
+func TestReady(t *testing.T) {
+	for _, tt := range []struct {
+		self server.Self
+		want []string
+	}{
+		{server.Self{}, nil},
+		{server.Self{Ready: "no shard can be served", Down: []string{"a"}}, []string{`fail node/ready: no shard can be served -> the log`}},
+		{server.Self{Down: []string{"db1/chat", "db2/chat"}}, []string{`fail node/ready: .* rooms of db1/chat, db2/chat cannot be stored -> .*roomtide shards`}},
+	} {
+		e := &examination{cfg: config.Default(), self: &tt.self, section: sectionNode}
+		e.ready()
+		if len(e.found) != len(tt.want) {
+			t.Errorf("%+v: %v", tt.self, e.found)
+		}
+		want(t, e.found, tt.want...)
+	}
+}
+
 func TestMachine(t *testing.T) {
 	cfg := settings(t)
 	fs := Examine(t.Context(), Options{Config: cfg})

@@ -57,6 +57,11 @@ func (e *Engine) Access(ctx context.Context, user chat.UserID) (chat.Access, err
 	if a, ok := e.access.get(user); ok {
 		return a, nil
 	}
+	return within(ctx, e, func(ctx context.Context) (chat.Access, error) { return e.lookUp(ctx, user) })
+}
+
+// lookUp asks the store what is kept of the user.
+func (e *Engine) lookUp(ctx context.Context, user chat.UserID) (chat.Access, error) {
 	limiter := e.lookups.of(user.Slot())
 	if err := limiter.Acquire(ctx); err != nil {
 		return chat.Access{}, err
@@ -98,7 +103,10 @@ func (e *Engine) EndTokens(ctx context.Context, user chat.UserID) (notBefore int
 		return 0, err
 	}
 	notBefore = e.cfg.Now().Unix() + 1
-	if _, err := e.cfg.Lanes.Do(ctx, &change.Access{User: user, NotBefore: notBefore, Claim: true}); err != nil {
+	_, err = within(ctx, e, func(ctx context.Context) (change.Reply, error) {
+		return e.cfg.Lanes.Do(ctx, &change.Access{User: user, NotBefore: notBefore, Claim: true})
+	})
+	if err != nil {
 		return 0, err
 	}
 	defer e.cfg.UserChanged(user)

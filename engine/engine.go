@@ -82,6 +82,12 @@ type Config struct {
 	// host's back end makes rooms.
 	UsersMakeRooms bool
 
+	// Patience is how long an answer takes at most; 0: 10 s.
+	Patience time.Duration
+	// AfterLate runs behind an outcome that is told because patience has ended, and not by
+	// a lane, for acks that wait for it (hub.Kick). nil: nothing is done.
+	AfterLate func()
+
 	Now        func() time.Time
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
@@ -109,6 +115,12 @@ func New(cfg Config) *Engine {
 	}
 	if cfg.Limits == (chat.Limits{}) {
 		cfg.Limits = chat.DefaultLimits()
+	}
+	if cfg.Patience <= 0 {
+		cfg.Patience = defaultPatience
+	}
+	if cfg.AfterLate == nil {
+		cfg.AfterLate = func() {}
 	}
 	if cfg.Claimed == nil {
 		cfg.Claimed = func(chat.UserID) {}

@@ -40,6 +40,11 @@ func (e *Engine) Join(ctx context.Context, a Actor, room chat.RoomID, o JoinOpti
 	if o.After != nil && o.Around != (Around{}) || o.Seq < 0 {
 		return nil, chat.E(chat.Invalid, "give after or around; around is a message number or \"read\"")
 	}
+	return within(ctx, e, func(ctx context.Context) (*wire.JoinReply, error) { return e.join(ctx, a, room, o) })
+}
+
+// join is Join behind its checks.
+func (e *Engine) join(ctx context.Context, a Actor, room chat.RoomID, o JoinOptions) (*wire.JoinReply, error) {
 	limiter := e.joins.of(room.Slot())
 	role, err := e.admit(ctx, limiter, &a, room, o.Again)
 	if err != nil {

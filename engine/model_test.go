@@ -56,7 +56,7 @@ func (n *node) openOutbox(t testing.TB) {
 	t.Helper()
 	var err error
 	n.outbox, err = outbox.Open(t.Context(), outbox.Config{Store: n.store, Lanes: n.lanes, Consumers: []outbox.Consumer{
-		projection.UserRooms(n.lanes), projection.Names(n.store, n.lanes), removal.DeletedRooms(n.lanes),
+		projection.UserRooms(n.store, n.lanes), projection.Names(n.store, n.lanes), removal.DeletedRooms(n.lanes),
 	}})
 	if err != nil {
 		t.Fatal(err)

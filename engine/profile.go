@@ -108,6 +108,8 @@ type Claims struct {
 // changes nothing. Greet never refuses: if the profile can be neither read nor
 // written, it returns what the token says.
 func (e *Engine) Greet(ctx context.Context, user chat.UserID, c Claims) (name, avatar string) {
+	ctx, cancel := context.WithTimeout(ctx, e.cfg.Patience)
+	defer cancel()
 	now, _ := e.profile(ctx, user)
 	said := profile{name: deref(c.Name, now.name), avatar: deref(c.Avatar, now.avatar)}
 	at := e.cfg.Now().UnixMilli()

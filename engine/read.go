@@ -11,6 +11,10 @@ import (
 // Read marks everything up to seq as read by the actor. Marks never go back. The
 // user's own connections hear of a new mark, and in a small room all. Errors: Invalid, NotMember, RateLimited.
 func (e *Engine) Read(ctx context.Context, a Actor, room chat.RoomID, seq chat.Seq) (*wire.ReadReply, error) {
+	return within(ctx, e, func(ctx context.Context) (*wire.ReadReply, error) { return e.read(ctx, a, room, seq) })
+}
+
+func (e *Engine) read(ctx context.Context, a Actor, room chat.RoomID, seq chat.Seq) (*wire.ReadReply, error) {
 	if _, err := e.checkSignal(ctx, &a, room); err != nil {
 		return nil, err
 	}

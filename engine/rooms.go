@@ -234,7 +234,7 @@ func (e *Engine) ListRooms(ctx context.Context, a Actor, o RoomsOptions) (*wire.
 		return nil, err
 	}
 	f.Limit++
-	rooms, err := e.cfg.Store.ListRooms(ctx, f)
+	rooms, err := within(ctx, e, func(ctx context.Context) ([]chat.Room, error) { return e.cfg.Store.ListRooms(ctx, f) })
 	if err != nil {
 		return nil, err
 	}

@@ -9,7 +9,8 @@ import (
 )
 
 // Submit checks the change, stamps it with the actor and hands it to its lane. It
-// never blocks. done receives the outcome; a change that is refused here is
+// never blocks. done receives the outcome, or Unavailable when Config.Patience has ended:
+// then the change may still happen. A change that is refused here is
 // refused in the calling goroutine, before Submit returns.
 //
 // The caller fills in what the client's request says (see package change); what
@@ -23,17 +24,22 @@ func (e *Engine) Submit(a Actor, c change.Change, done change.Done) {
 		done(change.Reply{}, err)
 		return
 	}
-	e.cfg.Lanes.Submit(c, done)
+	e.cfg.Lanes.Submit(c, e.answered(done))
 }
 
-// Do is Submit and wait. If ctx ends first, the error is Unavailable and the
-// change may still happen. Do fills in names from profiles, which Submit does not
+// Do is Submit and wait. If ctx ends first, or patience, the error is Unavailable and
+// the change may still happen. Do fills in names from profiles, which Submit does not
 // wait for. When Do has put a member in or out, the user's rooms
 // say so already; behind Submit they do a moment later.
 func (e *Engine) Do(ctx context.Context, a Actor, c change.Change) (change.Reply, error) {
 	if err := e.prepare(&a, c); err != nil {
 		return change.Reply{}, err
 	}
+	return within(ctx, e, func(ctx context.Context) (change.Reply, error) { return e.do(ctx, c) })
+}
+
+// do makes a change that was prepared.
+func (e *Engine) do(ctx context.Context, c change.Change) (change.Reply, error) {
 	e.stampNames(ctx, c)
 	r, err := e.cfg.Lanes.Do(ctx, c)
 	switch {

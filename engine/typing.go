@@ -10,6 +10,11 @@ import (
 // stored, and may get lost. Errors: Invalid, NotMember, Forbidden (a read-only room),
 // RateLimited.
 func (e *Engine) Typing(ctx context.Context, a Actor, room chat.RoomID, on bool) error {
+	_, err := within(ctx, e, func(ctx context.Context) (struct{}, error) { return struct{}{}, e.typing(ctx, a, room, on) })
+	return err
+}
+
+func (e *Engine) typing(ctx context.Context, a Actor, room chat.RoomID, on bool) error {
 	m, err := e.checkSignal(ctx, &a, room)
 	if err != nil {
 		return err

@@ -67,7 +67,6 @@ type Config struct {
 	Origins       []string                                        // web origins besides the node's own, or "*"
 	PublicMetrics bool                                            // /metrics without authentication, not for loopback and API keys alone
 	MaxStreams    int                                             // event streams at once; 0: 10,000
-	Ready         func() error                                    // returns the reason for which the node should get no traffic; nil: always ready
 	ClientIP      func(*http.Request) netip.Addr                  // the address of the client, behind trusted proxies; nil: the peer
 	Network       func(*http.Request) netip.Prefix                // by which clients are limited; nil: that of ClientIP
 	Conns         *connlimit.Limiter                              // admission of event streams, shared with other transports; nil: no limit
@@ -76,6 +75,10 @@ type Config struct {
 	NoGuest       func(*http.Request) error                       // returns why a request needs a credential; nil: where guests are welcome none does
 	Known         func(*http.Request) bool                        // whether the request names this node by one of its names; nil: every name is
 	Log           *slog.Logger                                    // nil: nothing is logged
+
+	// Ready returns the shards whose rooms cannot be written, and the reason for which the
+	// node should get no traffic. nil: it is always ready.
+	Ready func() (down []string, err error)
 }
 
 // API serves /v1/…, /healthz, /readyz, /metrics and /openapi.json. It is an
@@ -109,7 +112,7 @@ func New(cfg Config) *API {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	if cfg.Ready == nil {
-		cfg.Ready = func() error { return nil }
+		cfg.Ready = func() ([]string, error) { return nil, nil }
 	}
 	if cfg.ClientIP == nil {
 		cfg.ClientIP = clientaddr.Peer

@@ -131,7 +131,7 @@ func TestErrors(t *testing.T) {
 
 // Every kind of error has a status, and Retry-After where trying again helps.
 func TestEveryKindHasAStatus(t *testing.T) {
-	n := newNode(t, func(c *Config) { c.Ready = func() error { return errors.New("a secret cause") } })
+	n := newNode(t, func(c *Config) { c.Ready = func() ([]string, error) { return nil, errors.New("a secret cause") } })
 	for k := chat.Internal; k <= chat.Fenced; k++ {
 		w := httptest.NewRecorder()
 		n.api.fail(w, httptest.NewRequest("GET", "/", nil), &chat.Error{Kind: k, RetryAfter: 1500})
@@ -144,6 +144,37 @@ func TestEveryKindHasAStatus(t *testing.T) {
 	}
 	if !strings.Contains(n.log.String(), "a secret cause") {
 		t.Error("the cause is not in the log")
+	}
+}
+
+// A node with a shard that is down is ready and says so; which shard it is is for those
+// who may read the metrics.
+func TestDegraded(t *testing.T) {
+	var down []string
+	for _, public := range []bool{false, true} {
+		n := newNode(t, func(c *Config) {
+			c.Ready, c.PublicMetrics = func() ([]string, error) { return down, nil }, public
+		})
+		key := n.key(identity.ScopeMetrics)
+		down = nil
+		if g := n.want(200, "GET", "/readyz", nil, key); string(g.raw) != `{"status":"ready"}` {
+			t.Errorf("%s", g.raw)
+		}
+		down = []string{"db1/chat", "db2/chat"}
+		all := `{"status":"degraded","degraded":["db1/chat","db2/chat"]}`
+		if g := n.want(200, "GET", "/readyz", nil, key); string(g.raw) != all {
+			t.Errorf("%s", g.raw)
+		}
+		want := `{"status":"degraded"}`
+		if public {
+			want = all
+		}
+		if g := n.want(200, "GET", "/readyz", nil); string(g.raw) != want {
+			t.Errorf("without a key: %s", g.raw)
+		}
+		if g := n.want(200, "GET", "/healthz", nil); string(g.raw) != `{"status":"ok"}` {
+			t.Errorf("healthz: %s", g.raw)
+		}
 	}
 }
 
@@ -316,7 +347,7 @@ func TestMetricsAreNotPublic(t *testing.T) {
 // A panic is one failed request, a line in the log that does not quote it, and a
 // count.
 func TestPanic(t *testing.T) {
-	n := newNode(t, func(c *Config) { c.Ready = func() error { panic("oops") } })
+	n := newNode(t, func(c *Config) { c.Ready = func() ([]string, error) { panic("oops") } })
 	if g := n.want(500, "GET", "/readyz", nil); g.code() != "internal" || strings.Contains(string(g.raw), "oops") {
 		t.Errorf("%s", g.raw)
 	}
@@ -366,7 +397,7 @@ func TestSlashesTooMany(t *testing.T) {
 // How many requests a busy node refuses is for clients to choose; how many lines they
 // cause in the log is not.
 func TestLogIsBounded(t *testing.T) {
-	n := newNode(t, func(c *Config) { c.Ready = func() error { return errors.New("busy") } })
+	n := newNode(t, func(c *Config) { c.Ready = func() ([]string, error) { return nil, errors.New("busy") } })
 	for range 100 {
 		n.want(503, "GET", "/readyz", nil)
 	}

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	_ "embed"
+	"encoding/json"
 	"net/http"
 
 	"github.com/roomtide/roomtide/chat"
@@ -25,13 +26,31 @@ func (a *API) healthz(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, []byte(`{"status":"ok"}`))
 }
 
-// readyz reports whether the node should get traffic.
+// readyz reports whether the node should get traffic, and which shards are down. Their
+// names, which may be those of hosts, are for the readers of the metrics.
 func (a *API) readyz(w http.ResponseWriter, r *http.Request) {
-	if err := a.cfg.Ready(); err != nil {
+	down, err := a.cfg.Ready()
+	if err != nil {
 		a.fail(w, r, &chat.Error{Kind: chat.Unavailable, Op: "httpapi.readyz", Text: "not ready", RetryAfter: 1000, Err: err})
 		return
 	}
-	writeJSON(w, http.StatusOK, []byte(`{"status":"ready"}`))
+	reply := struct {
+		Status   string   `json:"status"`
+		Degraded []string `json:"degraded,omitempty"`
+	}{Status: "ready"}
+	if len(down) > 0 {
+		reply.Status = "degraded"
+		c := &call{API: a, w: w, r: r, ctx: r.Context()}
+		if a.cfg.PublicMetrics || c.mayReadMetrics() == nil {
+			reply.Degraded = down
+		}
+	}
+	body, err := json.Marshal(reply)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, body)
 }
 
 // serveMetrics serves the metrics to API keys and, where that is configured, without

@@ -77,7 +77,7 @@ func (p *pair) settle() {
 		w.box.Close(context.Background())
 		var err error
 		w.box, err = outbox.Open(context.Background(), outbox.Config{Store: w.store, Lanes: w.lanes, Apart: []string{mover.Cursor}, Consumers: []outbox.Consumer{
-			projection.UserRooms(w.lanes), projection.Names(w.store, w.lanes), removal.DeletedRooms(w.lanes),
+			projection.UserRooms(w.store, w.lanes), projection.Names(w.store, w.lanes), removal.DeletedRooms(w.lanes),
 		}})
 		if err != nil {
 			w.t.Fatal(err)

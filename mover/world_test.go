@@ -64,7 +64,7 @@ func (w *world) open() *world {
 		w.t.Fatal(err)
 	}
 	w.box, err = outbox.Open(w.t.Context(), outbox.Config{Store: w.store, Lanes: w.lanes, Apart: []string{mover.Cursor}, Consumers: []outbox.Consumer{
-		projection.UserRooms(w.lanes), projection.Names(w.store, w.lanes), removal.DeletedRooms(w.lanes),
+		projection.UserRooms(w.store, w.lanes), projection.Names(w.store, w.lanes), removal.DeletedRooms(w.lanes),
 	}})
 	if err != nil {
 		w.t.Fatal(err)

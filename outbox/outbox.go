@@ -10,7 +10,9 @@
 //     The cursor is saved now and then, so that entries are delivered again after
 //     a crash; an entry is also delivered again when the consumer has failed on it.
 //   - In order per lane. The entries of a shard come one after the other, in the
-//     order of their commits; shards do not wait for each other.
+//     order of their commits; shards do not wait for each other. A consumer that
+//     divides its work by target (Consumer.Parts) has this order in each of them, and
+//     they do not wait for each other either, until 4 MiB wait for one that fails.
 //   - By itself. A consumer that is slow or fails delays no other and no lane.
 //     Its lag grows, and entries are kept until every cursor has passed them.
 //
@@ -53,6 +55,22 @@ type Consumer struct {
 	// again, after a pause that grows. Calls for one shard do not overlap; those for
 	// several do. It returns soon after ctx has ended.
 	Consume func(ctx context.Context, shard int, e *store.Entry) error
+
+	// Parts takes the place of Consume where parts of an entry need different databases:
+	// it divides the work by target. Each target does its parts in the order of entries;
+	// one that fails or hangs holds up no other. Parts itself may need the entry's shard,
+	// and nothing else; after an error the same entry comes again.
+	Parts func(ctx context.Context, shard int, e *store.Entry) ([]Part, error)
+}
+
+// Part is what one target has to do for an entry.
+type Part struct {
+	Target int // such as the shard that it needs
+	Size   int // about how many bytes it holds
+
+	// Do is called until it succeeds, and again after a restart. It returns soon after ctx
+	// has ended.
+	Do func(ctx context.Context) error
 }
 
 // Lanes is what the outbox needs of lane.Lanes, where the methods are specified.

@@ -36,7 +36,9 @@ type worker struct {
 	wake     chan struct{} // cap 1: there may be something to read
 	failures prometheus.Counter
 
-	at atomic.Int64 // worked up to here; written by run
+	at atomic.Int64 // worked up to here; written by queues
+
+	queues *queues // made by run
 
 	// Owned by run.
 	saved int64 // the stored cursor
@@ -51,8 +53,28 @@ func newWorker(o *Outbox, c Consumer, shard int, reader *store.Reader, at int64,
 		failures: m.failures.WithLabelValues(c.Name, reader.Name()),
 		saved:    at, tried: at,
 	}
+	if w.Parts == nil {
+		w.Parts = func(_ context.Context, shard int, e *store.Entry) ([]Part, error) {
+			return []Part{{Do: func(ctx context.Context) error { return w.Consume(ctx, shard, e) }, Size: size(e)}}, nil
+		}
+	}
 	w.at.Store(at)
 	return w
+}
+
+// size is about how many bytes an entry takes.
+func size(e *store.Entry) int {
+	n := 0
+	for i := range e.Rooms {
+		n += 100 + 16*len(e.Rooms[i].Runs)
+		for j := range e.Rooms[i].Members {
+			n += e.Rooms[i].Members[j].Size()
+		}
+	}
+	for _, u := range e.Users {
+		n += 16 + len(u)
+	}
+	return n + 100*len(e.Keys)
 }
 
 // lag is how many positions of the lane the consumer is behind.
@@ -61,19 +83,25 @@ func (w *worker) lag() int64 { return max(0, w.cfg.Lanes.Position(w.shard)-w.at.
 // run works until stopping is closed; then it works on what is there and saves the
 // cursor. Everything ends when ctx does.
 func (w *worker) run(ctx context.Context, stopping <-chan struct{}) {
+	w.queues = newQueues(ctx, w, stopping)
 	poll := time.NewTicker(pollEvery)
 	defer poll.Stop()
 	for failed := 0; ; {
 		wake, tick, retry := w.wake, poll.C, (<-chan time.Time)(nil)
-		if err := w.catchUp(ctx); err == nil {
+		full, err := w.catchUp(ctx)
+		switch {
+		case err == nil:
 			failed = 0
-		} else if ctx.Err() == nil {
+		case ctx.Err() == nil:
 			pause := w.backoff(failed, err)
 			failed++
 			w.failures.Inc()
-			w.log.Warn("a consumer of the outbox has failed and will be tried again",
+			w.log.Warn("the outbox could not be read and will be tried again",
 				"position", w.at.Load(), "failures", failed, "in", pause, "err", err)
 			wake, tick, retry = nil, nil, time.After(pause)
+		}
+		if full {
+			wake = nil // space comes first
 		}
 		select {
 		case <-stopping:
@@ -82,13 +110,23 @@ func (w *worker) run(ctx context.Context, stopping <-chan struct{}) {
 		case <-wake:
 		case <-tick:
 		case <-retry:
+		case <-w.queues.space:
 		}
 	}
 }
 
 // finish is the last attempt.
 func (w *worker) finish(ctx context.Context) {
-	if err := w.catchUp(ctx); err != nil && ctx.Err() == nil {
+	full, err := w.catchUp(ctx)
+	for full && err == nil && ctx.Err() == nil {
+		select { // a queue gives up or gets on
+		case <-w.queues.space:
+		case <-ctx.Done():
+		}
+		full, err = w.catchUp(ctx)
+	}
+	w.queues.working.Wait()
+	if err != nil && ctx.Err() == nil {
 		w.failures.Inc()
 		w.log.Warn("a consumer of the outbox has failed and goes on at the next start", "position", w.at.Load(), "err", err)
 	}
@@ -107,29 +145,36 @@ func (w *worker) backoff(failed int, err error) time.Duration {
 	return d/2 + rand.N(d/2+1)
 }
 
-// catchUp works on entries until there are no more.
-func (w *worker) catchUp(ctx context.Context) error {
+// catchUp reads entries, and gives them to their targets, until there are no more, or
+// until so much is not done that there is no space for more (full).
+func (w *worker) catchUp(ctx context.Context) (full bool, err error) {
 	for {
-		// Read first: every entry up to here is seen below.
-		committed := w.cfg.Lanes.Position(w.shard)
-		entries, err := w.reader.Outbox(ctx, theLane, w.at.Load(), readAtOnce)
-		if err != nil {
-			return err
-		}
-		for i := range entries {
-			if err := w.Consume(ctx, w.shard, &entries[i]); err != nil {
-				return err
-			}
-			w.at.Store(entries[i].Position)
-		}
-		if len(entries) < readAtOnce {
-			w.at.Store(max(w.at.Load(), committed)) // the rest left no entries
-		}
-		if w.at.Load()-w.tried >= saveEvery {
+		if at := w.at.Load(); at-w.tried >= saveEvery {
 			w.save(ctx)
 		}
+		read, full := w.queues.readTo()
+		if full {
+			return true, nil
+		}
+		// Read first: every entry up to here is seen below.
+		committed := w.cfg.Lanes.Position(w.shard)
+		entries, err := w.reader.Outbox(ctx, theLane, read, readAtOnce)
+		if err != nil {
+			return false, err
+		}
+		for i := range entries {
+			if _, full := w.queues.readTo(); full {
+				return true, nil // the rest is read again
+			}
+			parts, err := w.Parts(ctx, w.shard, &entries[i])
+			if err != nil {
+				return false, err
+			}
+			w.queues.add(entries[i].Position, parts)
+		}
 		if len(entries) < readAtOnce {
-			return nil
+			w.queues.advance(committed) // the rest left no entries
+			return false, nil
 		}
 	}
 }

@@ -4,5 +4,9 @@ package presence
 func (t *Tracker) Remembered() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return len(t.rooms) + len(t.pending) + len(t.leaving) + len(t.lastCount) + t.pendingCount
+	n := len(t.rooms) + len(t.pending) + len(t.leaving) + t.pendingCount
+	for _, p := range t.publishers {
+		n += len(p.waiting) + len(p.lastCount)
+	}
+	return n
 }

@@ -3,7 +3,6 @@ package presence
 import (
 	"cmp"
 	"context"
-	"maps"
 	"slices"
 	"time"
 
@@ -24,6 +23,7 @@ func (t *Tracker) run() {
 		case <-t.done:
 			t.removeAll()
 			t.flush()
+			t.publishing.Wait() // ends, since done is closed
 			return
 		}
 	}
@@ -156,89 +156,6 @@ func (t *Tracker) report(err error) {
 	if t.failing = err != nil; t.failing {
 		t.metrics.failures.Inc()
 	}
-}
-
-// After a mass reconnect thousands of rooms have events: they are published some
-// rooms at a time, with pauses, spread over most of a Tick, so that messages come
-// in between.
-const (
-	publishMin   = 8 // rooms at a time, at least
-	publishPause = 10 * time.Millisecond
-)
-
-// publish publishes changes to their rooms.
-func (t *Tracker) publish(changes []Change) {
-	if t.cfg.Publish == nil {
-		return
-	}
-	rooms := 0
-	for i, c := range changes {
-		if i == 0 || c.Room != changes[i-1].Room {
-			rooms++
-		}
-	}
-	batch := max(publishMin, int(time.Duration(rooms)*publishPause/(t.cfg.Tick*3/4)))
-	for len(changes) > 0 {
-		if changes = t.publishRooms(changes, batch); len(changes) > 0 {
-			select {
-			case <-time.After(publishPause):
-			case <-t.done:
-			}
-		}
-	}
-	t.mu.Lock()
-	maps.DeleteFunc(t.lastCount, func(room chat.RoomID, _ int) bool { return t.rooms[room] == nil })
-	t.mu.Unlock()
-}
-
-// publishRooms publishes to the first rooms, which together may ask the driver for
-// driverTimeout, and returns the changes of the others.
-func (t *Tracker) publishRooms(changes []Change, rooms int) (rest []Change) {
-	ctx, cancel := context.WithTimeout(context.Background(), driverTimeout)
-	defer cancel()
-	for done := 0; done < rooms && len(changes) > 0; done++ {
-		room := changes[0].Room
-		n := slices.IndexFunc(changes, func(c Change) bool { return c.Room != room })
-		if n < 0 {
-			n = len(changes)
-		}
-		online, count, err := t.Online(ctx, room, t.cfg.MaxNamed)
-		if err != nil {
-			t.metrics.unpublished.Inc()
-		} else if p := t.summary(room, changes[:n], online, count); p != nil {
-			t.cfg.Publish(&chat.Event{Kind: chat.EventPresence, Room: room, Presence: p})
-		}
-		changes = changes[n:]
-	}
-	return changes
-}
-
-// summary is what is published to a room: the users who came and went, or in a
-// large room how many are online. A user who is still online on another node has
-// not gone. It is nil when there is nothing to publish.
-func (t *Tracker) summary(room chat.RoomID, changes []Change, online []chat.UserID, count int) *chat.Presence {
-	p := &chat.Presence{Online: count}
-	if count > t.cfg.MaxNamed {
-		last := t.lastCount[room]
-		t.lastCount[room] = count
-		if last == count {
-			return nil
-		}
-		return p
-	}
-	delete(t.lastCount, room)
-	for _, c := range changes {
-		_, there := slices.BinarySearch(online, c.User)
-		if c.On && there {
-			p.Came = append(p.Came, c.User)
-		} else if !c.On && !there {
-			p.Went = append(p.Went, c.User)
-		}
-	}
-	if len(p.Came)+len(p.Went) == 0 {
-		return nil
-	}
-	return p
 }
 
 func compareChanges(a, b Change) int {

@@ -17,9 +17,13 @@ type Config struct {
 	Driver Driver // required
 	Record Record // is asked when the driver cannot answer; nil: there is none
 
-	// Publish publishes a presence event to a room. It runs on the tracker's
-	// goroutine and may wait; nil publishes nothing.
+	// Publish publishes a presence event to a room. It may wait. Calls for one part do not
+	// overlap; those for several do. nil publishes nothing.
 	Publish func(ev *chat.Event)
+	// Part returns the part of the rooms that a room is in. Where nothing answers who is
+	// online in the rooms of one part, those of others have their events as ever. nil: all
+	// are in one.
+	Part func(chat.RoomID) int
 
 	Grace    time.Duration // a user who comes back within it was never offline, 5 s
 	Tick     time.Duration // changes are gathered for so long, 1 s
@@ -35,6 +39,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.Tick <= 0 {
 		c.Tick = time.Second
+	}
+	if c.Part == nil {
+		c.Part = func(chat.RoomID) int { return 0 }
 	}
 	if c.MaxNamed <= 0 {
 		c.MaxNamed = 100
@@ -55,20 +62,24 @@ type Tracker struct {
 	log     *slog.Logger
 	metrics *metrics
 	start   time.Time
+	ctx     context.Context // of publishers; ends with Close
+	stop    context.CancelFunc
 	done    chan struct{} // closed by Close
 	ended   chan struct{} // closed when run has returned
 
 	// Guarded by mu.
 	mu           sync.Mutex
 	closed       bool
-	rooms        roomUsers   // of this node
-	pending      roomUsers   // of rooms: users whose state the record or the driver does not have
-	pendingCount int         // users in pending
-	leaving      []departure // users in grace, by due time; each is in it once
+	rooms        roomUsers          // of this node
+	pending      roomUsers          // of rooms: users whose state the record or the driver does not have
+	pendingCount int                // users in pending
+	leaving      []departure        // users in grace, by due time; each is in it once
+	publishers   map[int]*publisher // by part
+
+	publishing sync.WaitGroup // goroutines of publishers; those are started by run
 
 	// Owned by run.
-	failing   bool                // the driver's last Apply failed
-	lastCount map[chat.RoomID]int // the count that was last published to large rooms
+	failing bool // the driver's last Apply failed
 }
 
 // roomUsers holds users by room. No room in it is empty.
@@ -96,8 +107,9 @@ func New(cfg Config) *Tracker {
 	cfg.setDefaults()
 	t := &Tracker{
 		cfg: cfg, log: cfg.Log, start: time.Now(), done: make(chan struct{}), ended: make(chan struct{}),
-		rooms: roomUsers{}, pending: roomUsers{}, lastCount: map[chat.RoomID]int{},
+		rooms: roomUsers{}, pending: roomUsers{}, publishers: map[int]*publisher{},
 	}
+	t.ctx, t.stop = context.WithCancel(context.Background())
 	t.metrics = newMetrics(cfg.Registerer, t)
 	go t.run()
 	return t
@@ -232,6 +244,7 @@ func (t *Tracker) Close() {
 	t.mu.Unlock()
 	if first {
 		close(t.done)
+		t.stop()
 	}
 	<-t.ended
 }

@@ -2,6 +2,7 @@ package projection
 
 import (
 	"context"
+	"slices"
 
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
@@ -16,13 +17,15 @@ import (
 func Names(st *store.Store, lanes Lanes) outbox.Consumer {
 	return outbox.Consumer{
 		Name: "names", Start: outbox.FromOldest,
-		Consume: func(ctx context.Context, _ int, e *store.Entry) error {
+		Parts: func(ctx context.Context, _ int, e *store.Entry) (parts []outbox.Part, err error) {
 			for _, user := range e.Users {
-				if err := rename(ctx, st, lanes, user); err != nil {
-					return err
+				renames, err := rename(ctx, st, lanes, user)
+				if err != nil {
+					return nil, err
 				}
+				parts = append(parts, renames...)
 			}
-			return nameNew(ctx, st, lanes, e)
+			return append(parts, nameNew(st, lanes, e)...), nil
 		},
 	}
 }
@@ -30,55 +33,74 @@ func Names(st *store.Store, lanes Lanes) outbox.Consumer {
 // namesPage is how many rooms are renamed at the same time.
 const namesPage = 100
 
-// rename carries the profile as it is now, which may be newer than the entry. It finds
-// the rooms by the user's list, in which a room may be missing that was joined just
-// now: the engine reads the profile again once it is there (Engine.recheckNames).
-func rename(ctx context.Context, st *store.Store, lanes Lanes, user chat.UserID) error {
-	db := st.User(user)
-	us, err := db.Users(ctx, []chat.UserID{user})
-	if err != nil || len(us) == 0 {
-		return err
-	}
+// rename divides the rooms of a user by shard. It finds them by the user's list, in which
+// a room may be missing that was joined just now: the engine reads the profile again once
+// it is there (Engine.recheckNames).
+func rename(ctx context.Context, st *store.Store, lanes Lanes, user chat.UserID) ([]outbox.Part, error) {
+	by := targets[chat.RoomID]{}
 	var after chat.RoomID
 	for {
-		rooms, err := db.UserRooms(ctx, user, after, namesPage)
-		if err != nil || len(rooms) == 0 {
-			return err
+		rooms, err := st.User(user).UserRooms(ctx, user, after, namesPage)
+		if err != nil {
+			return nil, err
 		}
-		changes := make([]change.Change, len(rooms))
-		for i, r := range rooms {
-			changes[i] = &change.Rename{Room: r.Room, User: user, Name: us[0].Name, Avatar: us[0].Avatar}
+		for _, r := range rooms {
+			by.add(st.ShardOf(r.Room.Slot()), r.Room, 16+len(r.Room))
 		}
-		if err := submit(lanes, changes); err != nil {
-			return err
+		if len(rooms) == 0 {
+			break
 		}
 		after = rooms[len(rooms)-1].Room
 	}
+	return by.parts(func(ctx context.Context, rooms []chat.RoomID) error { return renameIn(ctx, st, lanes, user, rooms) }), nil
 }
 
-// nameNew gives the members in the entry who have no name that of their profile.
-func nameNew(ctx context.Context, st *store.Store, lanes Lanes, e *store.Entry) error {
-	var rows []chat.Member
-	var users []chat.UserID
+// renameIn carries the profile as it is now, which may be newer than the entry.
+func renameIn(ctx context.Context, st *store.Store, lanes Lanes, user chat.UserID, rooms []chat.RoomID) error {
+	us, err := st.User(user).Users(ctx, []chat.UserID{user})
+	if err != nil || len(us) == 0 {
+		return err
+	}
+	for page := range slices.Chunk(rooms, namesPage) {
+		changes := make([]change.Change, len(page))
+		for i, room := range page {
+			changes[i] = &change.Rename{Room: room, User: user, Name: us[0].Name, Avatar: us[0].Avatar}
+		}
+		if err := submit(ctx, lanes, changes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// nameNew gives the members in the entry who have no name that of their profile, which
+// is in the shard of the user.
+func nameNew(st *store.Store, lanes Lanes, e *store.Entry) []outbox.Part {
+	by := targets[store.MemberKey]{}
 	for i := range e.Rooms {
 		for _, m := range e.Rooms[i].Members {
 			if m.Role.Present() && m.Name == "" {
-				rows, users = append(rows, m), append(users, m.User)
+				by.add(st.ShardOf(m.User.Slot()), store.MemberKey{Room: m.Room, User: m.User}, 32+len(m.Room)+len(m.User))
 			}
 		}
 	}
-	if len(users) == 0 {
-		return nil
+	return by.parts(func(ctx context.Context, members []store.MemberKey) error { return nameIn(ctx, st, lanes, members) })
+}
+
+func nameIn(ctx context.Context, st *store.Store, lanes Lanes, members []store.MemberKey) error {
+	users := make([]chat.UserID, len(members))
+	for i, m := range members {
+		users[i] = m.User
 	}
 	known, err := st.Users(ctx, users)
 	if err != nil {
 		return err
 	}
 	var changes []change.Change
-	for _, m := range rows {
+	for _, m := range members {
 		if u := known[m.User]; u.Name != "" {
 			changes = append(changes, &change.Rename{Room: m.Room, User: m.User, Name: u.Name, Avatar: u.Avatar})
 		}
 	}
-	return submit(lanes, changes)
+	return submit(ctx, lanes, changes)
 }

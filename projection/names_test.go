@@ -46,13 +46,13 @@ func TestNamesFollowProfiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := &store.Entry{Users: []chat.UserID{"ann", "nobody"}}
-	if err := projection.Names(w.store, w.lanes).Consume(t.Context(), 0, again); err != nil {
+	if err := consume(t, projection.Names(w.store, w.lanes), again); err != nil {
 		t.Fatal(err)
 	}
 	if after, err := w.store.Room("r0").Room(t.Context(), "r0"); err != nil || after != before {
 		t.Errorf("twice changes something: %+v, was %+v (%v)", after, before, err)
 	}
-	if err := projection.Names(w.store, refusing{w.lanes, "ann"}).Consume(t.Context(), 0, again); err == nil {
+	if err := consume(t, projection.Names(w.store, refusing{w.lanes, "ann"}), again); err == nil {
 		t.Error("a lane refuses, and the entry counts as done")
 	}
 }

@@ -6,7 +6,6 @@ package projection
 
 import (
 	"context"
-	"sync"
 
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
@@ -22,47 +21,71 @@ type Lanes interface {
 
 // UserRooms returns the consumer that has each change of a member row applied by
 // the lane of the user. Doing so twice changes nothing.
-func UserRooms(lanes Lanes) outbox.Consumer {
+func UserRooms(st *store.Store, lanes Lanes) outbox.Consumer {
 	return outbox.Consumer{
 		Name: "user-rooms", Start: outbox.FromOldest,
-		Consume: func(_ context.Context, _ int, e *store.Entry) error { return apply(lanes, e) },
+		Parts: func(_ context.Context, _ int, e *store.Entry) ([]outbox.Part, error) {
+			return userRooms(st, lanes, e), nil
+		},
 	}
 }
 
-// apply brings the users' side of an entry's member rows up to date.
-func apply(lanes Lanes, e *store.Entry) error {
-	var changes []change.Change
+// userRooms brings the users' side of an entry's member rows up to date, in the shard
+// of each user.
+func userRooms(st *store.Store, lanes Lanes, e *store.Entry) []outbox.Part {
+	by := targets[change.Change]{}
 	for i := range e.Rooms {
 		r := &e.Rooms[i]
 		for _, m := range r.Members {
-			changes = append(changes, &change.Project{Member: m, Seq: r.Seq})
+			by.add(st.ShardOf(m.User.Slot()), &change.Project{Member: m, Seq: r.Seq}, m.Size())
 		}
 	}
-	return submit(lanes, changes)
+	return by.parts(func(ctx context.Context, changes []change.Change) error { return submit(ctx, lanes, changes) })
 }
 
-// submit submits changes, all at once, and waits for them: a lane answers, and soon.
-// It returns an error that one of them met.
-func submit(lanes Lanes, changes []change.Change) error {
-	var (
-		wg    sync.WaitGroup
-		mu    sync.Mutex
-		first error
-	)
-	done := func(_ change.Reply, err error) {
-		if err != nil {
-			mu.Lock()
-			first = err
-			mu.Unlock()
-		}
-		wg.Done()
+// targets is work by the shard that it needs.
+type targets[T any] map[int]*load[T]
+
+type load[T any] struct {
+	items []T
+	size  int
+}
+
+func (ts targets[T]) add(shard int, item T, size int) {
+	l := ts[shard]
+	if l == nil {
+		l = &load[T]{}
+		ts[shard] = l
 	}
-	wg.Add(len(changes))
+	l.items, l.size = append(l.items, item), l.size+size
+}
+
+// parts are done by do, which gets the items of one target.
+func (ts targets[T]) parts(do func(context.Context, []T) error) (parts []outbox.Part) {
+	for shard, l := range ts {
+		parts = append(parts, outbox.Part{Target: shard, Size: l.size, Do: func(ctx context.Context) error { return do(ctx, l.items) }})
+	}
+	return parts
+}
+
+// submit submits changes, all at once, and waits for them, or until ctx ends. It returns
+// an error that one of them met.
+func submit(ctx context.Context, lanes Lanes, changes []change.Change) (failed error) {
+	outcomes := make(chan error, len(changes))
 	for _, c := range changes {
-		lanes.Submit(c, done)
+		lanes.Submit(c, func(_ change.Reply, err error) { outcomes <- err })
 	}
-	wg.Wait()
-	return first
+	for range changes {
+		select {
+		case err := <-outcomes:
+			if err != nil {
+				failed = err
+			}
+		case <-ctx.Done():
+			return &chat.Error{Kind: chat.Unavailable, Op: "projection.submit", Err: ctx.Err()}
+		}
+	}
+	return failed
 }
 
 // Rebuild brings the users' side of every membership up to the member rows,

@@ -47,7 +47,7 @@ func (w *world) open() {
 		w.t.Fatal(err)
 	}
 	w.outbox, err = outbox.Open(w.t.Context(), outbox.Config{
-		Store: w.store, Lanes: w.lanes, Consumers: []outbox.Consumer{projection.UserRooms(w.lanes), projection.Names(w.store, w.lanes)},
+		Store: w.store, Lanes: w.lanes, Consumers: []outbox.Consumer{projection.UserRooms(w.store, w.lanes), projection.Names(w.store, w.lanes)},
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -141,7 +141,7 @@ func TestTwiceIsOnce(t *testing.T) {
 		{Rooms: []store.RoomSpan{{Room: "a", Seq: 9, Members: []chat.Member{{Room: "a", User: "bob", Role: chat.RoleNone, Rev: 2}}}}},
 	}
 	for i := range entries {
-		if err := projection.UserRooms(w.lanes).Consume(t.Context(), 0, &entries[i]); err != nil {
+		if err := consume(t, projection.UserRooms(w.store, w.lanes), &entries[i]); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -174,7 +174,7 @@ func TestFailureIsToldToTheOutbox(t *testing.T) {
 		{Room: "a", User: "bob", Role: chat.RoleMember, Rev: 2},
 		{Room: "a", User: "cid", Role: chat.RoleMember, Rev: 3},
 	}}}}
-	err := projection.UserRooms(refusing{w.lanes, "bob"}).Consume(t.Context(), 0, e)
+	err := consume(t, projection.UserRooms(w.store, refusing{w.lanes, "bob"}), e)
 	if chat.KindOf(err) != chat.Busy {
 		t.Errorf("%v", err)
 	}

@@ -83,7 +83,7 @@ func TestRemovalGoesOnAfterARestart(t *testing.T) {
 	run := func(l removal.Lanes) {
 		t.Helper()
 		box, err := outbox.Open(t.Context(), outbox.Config{
-			Store: st, Lanes: lanes, Consumers: []outbox.Consumer{projection.UserRooms(lanes), removal.DeletedRooms(l)},
+			Store: st, Lanes: lanes, Consumers: []outbox.Consumer{projection.UserRooms(st, lanes), removal.DeletedRooms(l)},
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -34,6 +34,7 @@ type Self struct {
 	Started     int64             `json:"started"` // Unix milliseconds
 	Now         int64             `json:"now"`
 	Ready       string            `json:"ready"`       // why it is not, "" if it is
+	Down        []string          `json:"down"`        // shards whose rooms it cannot write
 	Files       int               `json:"files"`       // descriptors that the process may have, 0: unknown
 	Connections int               `json:"connections"` // for which they are enough, 0: unknown
 	Settings    map[string]string `json:"settings"`    // in force, by key; what is secret is masked
@@ -107,7 +108,8 @@ func (s *Server) self(r *http.Request, g *guests, from clientaddr.Proxies, origi
 		Forwarded: []string{}, OriginAllowed: origins.Allow(r),
 	}
 	self.Files, self.Connections = Descriptors()
-	if err := s.ready(); err != nil {
+	var err error
+	if self.Down, err = s.ready(); err != nil {
 		self.Ready = err.Error()
 	}
 	if err := g.reason(r); err != nil {

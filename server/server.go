@@ -139,6 +139,7 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 		return err
 	}
 	s.onClose(s.lanes.Close)
+	s.reg.MustRegister(shardsUp{s})
 	if err := s.openOutbox(ctx); err != nil {
 		return err
 	}
@@ -157,7 +158,8 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 	s.engine = engine.New(engine.Config{
 		Store: s.store, Lanes: s.lanes, Presence: s.presence, Publish: s.publish,
 		Limits: limits, Rates: rates, UsersMakeRooms: s.cfg.GuestsWelcome(), Claimed: s.endGuests, UserChanged: s.userChanged,
-		Log: s.log, Registerer: s.reg,
+		AfterLate: s.hub.Kick,
+		Log:       s.log, Registerer: s.reg,
 	})
 	return s.startPeers()
 }
@@ -166,7 +168,7 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 func (s *Server) openOutbox(ctx context.Context) (err error) {
 	s.outbox, err = outbox.Open(ctx, outbox.Config{
 		Store: s.store, Lanes: s.lanes, Log: s.log, Registerer: s.reg, Apart: []string{mover.Cursor}, Stopped: s.peers != nil,
-		Consumers: []outbox.Consumer{projection.UserRooms(s.lanes), projection.Names(s.store, s.lanes), removal.DeletedRooms(s.lanes)},
+		Consumers: []outbox.Consumer{projection.UserRooms(s.store, s.lanes), projection.Names(s.store, s.lanes), removal.DeletedRooms(s.lanes)},
 	})
 	if err != nil {
 		return err
@@ -210,7 +212,8 @@ func (s *Server) openPresence() (err error) {
 		}
 	})
 	s.presence = presence.New(presence.Config{
-		Driver: driver, Record: s.online, Publish: s.publish, Log: s.log, Registerer: s.reg,
+		Driver: driver, Record: s.online, Publish: s.publish, Part: func(room chat.RoomID) int { return int(s.laneOf(room)) },
+		Log: s.log, Registerer: s.reg,
 	})
 	s.onClose(s.presence.Close)
 	return nil
@@ -310,14 +313,6 @@ func (s *Server) sessionDeps() *session.Deps {
 		Engine: s.engine, Verifier: s.verifier, Presence: s.presence, Guests: s.cfg.GuestsWelcome(),
 		Limits: s.engine.Limits(), Now: time.Now, Log: s.log,
 	}
-}
-
-// ready reports why the node should not get traffic, nil if it should.
-func (s *Server) ready() error {
-	if s.draining.Load() {
-		return chat.E(chat.Unavailable, "the server is stopping")
-	}
-	return s.lanes.Err()
 }
 
 // fail ends Run.

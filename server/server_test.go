@@ -108,7 +108,7 @@ func TestDrainCommitsAndEnds(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
-	if s.ready() == nil {
+	if _, err := s.ready(); err == nil {
 		t.Error("a drained node says that it is ready")
 	}
 	if _, err := s.engine.Do(t.Context(), ann, &change.Send{Room: "r", Draft: chat.Draft{Text: "too late"}}); chat.KindOf(err) != chat.Unavailable {

@@ -58,11 +58,11 @@ type control struct {
 }
 
 // newControl returns c with deadlines, counters and kinds; nil for nil.
-func newControl(c Control, m *metrics) Control {
+func newControl(c Control, m *metrics, b *Bounds) Control {
 	if c == nil {
 		return nil
 	}
-	return &control{caller{name: "control", metrics: m}, c}
+	return &control{caller{name: "control", metrics: m, bounds: b}, c}
 }
 
 func (c *control) Deployment(ctx context.Context) (id string, err error) {

@@ -212,7 +212,7 @@ func OpenControl(ctx context.Context, o Opener) (Control, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newControl(c, newMetrics(nil)), nil
+	return newControl(c, newMetrics(nil), &Bounds{defaultCall, defaultSettle}), nil
 }
 
 // closers are what to close, the last first.

@@ -9,7 +9,8 @@ import (
 
 // Reader reads one shard. Its methods are those of Driver with the same names,
 // where they are specified, unless they say something else here. Errors are
-// *chat.Error and name the shard. A call takes no longer than half a minute.
+// *chat.Error and name the shard. A call takes no longer than its bound
+// (Bounds).
 //
 // While slots move, a shard holds rows of slots that it does not own: a copy that is
 // not in force yet, or what is left of slots that are elsewhere now. ListRooms,

@@ -3,13 +3,11 @@ package store
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/roomtide/roomtide/chat"
 )
-
-// callTimeout bounds one call of a driver: one load, one commit, one question.
-const callTimeout = 30 * time.Second
 
 // Shard is one shard as the rest of the program uses it: what Reader answers,
 // and what the owner of its lane writes.
@@ -48,13 +46,45 @@ func (s *Shard) Commit(ctx context.Context, lane LaneID, at Position, ch *Change
 // caller makes the calls to one database: it gives each a deadline, counts and
 // times it, and makes its error a *chat.Error.
 type caller struct {
+	// Set once.
 	name    string // of the database, in metrics and errors
 	metrics *metrics
+	bounds  *Bounds
+
+	unheard atomic.Pointer[unheard] // nil: the last call was answered
+}
+
+// unheard is a call that the database has not answered.
+type unheard struct {
+	at  time.Time
+	err error
+}
+
+// unheardFor is how long Unreachable goes by a call that was not answered.
+const unheardFor = 15 * time.Second
+
+// Unreachable is the error of the last call if the database has not answered it, nil if
+// it has, whatever the answer was, or if the call was long ago: it is for databases that
+// are asked all the time.
+func (c *caller) Unreachable() error {
+	if u := c.unheard.Load(); u != nil && time.Since(u.at) < unheardFor {
+		return u.err
+	}
+	return nil
+}
+
+// heard notes what came of a call: nil if it was answered.
+func (c *caller) heard(err error) {
+	if err != nil {
+		c.unheard.Store(&unheard{time.Now(), err})
+	} else if c.unheard.Load() != nil {
+		c.unheard.Store(nil)
+	}
 }
 
 // do makes one call that ends by itself or when its deadline has passed.
 func (c *caller) do(ctx context.Context, op string, call func(context.Context) error) error {
-	bounded, cancel := context.WithTimeout(ctx, callTimeout)
+	bounded, cancel := context.WithTimeout(ctx, c.bounds.of(op))
 	defer cancel()
 	return c.unbounded(bounded, op, call)
 }
@@ -65,10 +95,19 @@ func (c *caller) unbounded(ctx context.Context, op string, call func(context.Con
 	err := call(ctx)
 	c.metrics.called(op, c.name, time.Since(start))
 	if err == nil {
+		c.heard(nil)
 		return nil
 	}
 	e := c.wrap(ctx, op, err)
-	if e.Kind != chat.NotFound && !errors.Is(ctx.Err(), context.Canceled) { // the caller's own doing
+	if errors.Is(ctx.Err(), context.Canceled) { // the caller's own doing
+		return e
+	}
+	if e.Kind == chat.Unavailable {
+		c.heard(e)
+	} else {
+		c.heard(nil)
+	}
+	if e.Kind != chat.NotFound {
 		c.metrics.failed(op, c.name, e.Kind)
 	}
 	return e

@@ -28,6 +28,7 @@ type Store struct {
 	// Set once.
 	shards []*Shard
 	opener Opener // nil if the Store was not made by Open
+	bounds Bounds // of all calls
 
 	slots   atomic.Pointer[Map] // in force; a Map is never changed
 	mapping sync.Mutex          // held while slots is replaced
@@ -43,11 +44,12 @@ func New(m *Map, shards []Driver, c Control, reg prometheus.Registerer) (*Store,
 		return nil, chat.E(chat.Invalid, "the slot map names another number of shards than were opened")
 	}
 	metrics := newMetrics(reg)
-	s := &Store{Control: newControl(c, metrics)}
+	s := &Store{bounds: Bounds{defaultCall, defaultSettle}}
+	s.Control = newControl(c, metrics, &s.bounds)
 	s.slots.Store(m)
 	for i, d := range shards {
 		owns := func(slot chat.Slot) bool { return s.ShardOf(slot) == i }
-		s.shards = append(s.shards, &Shard{Reader{caller{m.Shards[i], metrics}, d, owns}})
+		s.shards = append(s.shards, &Shard{Reader{caller{name: m.Shards[i], metrics: metrics, bounds: &s.bounds}, d, owns}})
 	}
 	return s, nil
 }

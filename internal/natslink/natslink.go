@@ -7,6 +7,7 @@ package natslink
 import (
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -58,6 +59,8 @@ type Conn struct {
 	nc         *nats.Conn
 	reconnects prometheus.Counter
 	slow       prometheus.Counter
+
+	lost atomic.Int64 // Unix nanoseconds: when the connection was lost; 0: it was not since it was made
 
 	mu          sync.Mutex
 	onReconnect []func() // guarded by mu
@@ -119,6 +122,17 @@ func (c *Conn) OnReconnect(f func()) {
 // Close ends the connection and every subscription on it.
 func (c *Conn) Close() { c.nc.Close() }
 
+// Away is for how long no server has answered, 0 if one does.
+func (c *Conn) Away() time.Duration {
+	if c.nc.IsConnected() {
+		return 0
+	}
+	if lost := c.lost.Load(); lost != 0 {
+		return time.Since(time.Unix(0, lost))
+	}
+	return 0 // just now: it is told in a moment
+}
+
 func (c *Conn) connected() float64 {
 	if c.nc.IsConnected() {
 		return 1
@@ -163,10 +177,12 @@ func (cfg *Config) secrets() (options []nats.Option) {
 }
 
 func (c *Conn) disconnected(_ *nats.Conn, err error) {
+	c.lost.CompareAndSwap(0, time.Now().UnixNano())
 	c.log.Warn("the connection to NATS is lost; clients of this node get what is committed here, and the rest when it is back", "err", err)
 }
 
 func (c *Conn) reconnected(nc *nats.Conn) {
+	c.lost.Store(0)
 	c.reconnects.Inc()
 	c.log.Info("connected to NATS again", "server", nc.ConnectedUrlRedacted())
 	if err := checkVersion(nc.ConnectedServerVersion()); err != nil {

@@ -111,8 +111,16 @@ func TestReconnects(t *testing.T) {
 	if v := c.connected(); v != 0 {
 		t.Errorf("connected = %v without a server", v)
 	}
+	for deadline := time.Now().Add(patience); c.Away() == 0; time.Sleep(time.Millisecond) { // it is told a moment later
+		if time.Now().After(deadline) {
+			t.Fatal("without a server, it is not away")
+		}
+	}
 	s.Restart(2)
 	await(again)
+	if away := c.Away(); away != 0 {
+		t.Errorf("connected again, it is away for %v", away)
+	}
 	if err := c.NATS().FlushTimeout(patience); err != nil {
 		t.Error(err)
 	}

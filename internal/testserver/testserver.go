@@ -57,7 +57,7 @@ func Open(t testing.TB, cfg Config) (*session.Deps, *hub.Hub) {
 		t.Fatal(err)
 	}
 	box, err := outbox.Open(t.Context(), outbox.Config{Store: st, Lanes: lanes, Consumers: []outbox.Consumer{
-		projection.UserRooms(lanes), projection.Names(st, lanes), removal.DeletedRooms(lanes),
+		projection.UserRooms(st, lanes), projection.Names(st, lanes), removal.DeletedRooms(lanes),
 	}})
 	if err != nil {
 		t.Fatal(err)

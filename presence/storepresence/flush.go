@@ -2,8 +2,6 @@ package storepresence
 
 import (
 	"context"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/roomtide/roomtide/store"
@@ -20,8 +18,8 @@ const (
 	portionPause = 10 * time.Millisecond
 )
 
-// run flushes until ctx ends.
-func (r *Record) run(ctx context.Context) {
+// run flushes what waits for a shard until ctx ends.
+func (r *Record) run(ctx context.Context, shard int) {
 	tick := time.NewTicker(flushEvery)
 	defer tick.Stop()
 	for {
@@ -29,45 +27,21 @@ func (r *Record) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			r.flush(ctx)
+			r.flush(ctx, shard)
 			tick.Reset(flushEvery) // not sooner after a flush that took long
 		}
 	}
 }
 
-// flush writes what has waited long enough, each shard's changes at the pace of
-// its lane. It returns when all are written or lost, so a user's changes cannot
-// overtake one another.
-func (r *Record) flush(ctx context.Context) {
-	var writing sync.WaitGroup
-	for shard, cs := range r.take() {
-		if len(cs) > 0 {
-			writing.Go(func() { r.write(ctx, shard, cs) })
-		}
+// flush writes what has waited long enough at the pace of the shard's lane. It returns
+// when all is written or lost, so a user's changes cannot overtake one another.
+func (r *Record) flush(ctx context.Context, shard int) {
+	if cs := r.take(shard); len(cs) > 0 {
+		r.write(ctx, shard, cs)
 	}
-	writing.Wait()
 	r.mu.Lock()
-	r.flushing = nil
+	r.parts[shard].flushing = nil
 	r.mu.Unlock()
-}
-
-// take begins a flush and returns its changes by shard.
-func (r *Record) take() [][]store.OnlineChange {
-	r.mu.Lock()
-	r.flushing, r.aged, r.recent = r.aged, r.recent, nil
-	r.unwritten = r.flushing.len()
-	due := r.flushing
-	r.mu.Unlock()
-	shards := make([][]store.OnlineChange, len(r.cfg.Store.Shards()))
-	for room, users := range due {
-		shard := r.cfg.Store.ShardOf(room.Slot())
-		shards[shard] = slices.Grow(shards[shard], len(users))
-		for user, on := range users {
-			entry := store.OnlineEntry{User: user, Node: r.cfg.Node}
-			shards[shard] = append(shards[shard], store.OnlineChange{Room: room, OnlineEntry: entry, On: on})
-		}
-	}
-	return shards
 }
 
 // write submits changes of one shard in portions. When one fails it and the rest
@@ -79,10 +53,10 @@ func (r *Record) write(ctx context.Context, shard int, cs []store.OnlineChange) 
 		if err := r.submit(ctx, shard, cs[:n]); err != nil {
 			r.cfg.Log.Debug("presence: changes are not recorded in the store", "shard", shard, "changes", len(cs), "err", err)
 			r.metrics.lost.Add(float64(len(cs)))
-			r.written(len(cs))
+			r.written(shard, len(cs))
 			return
 		}
-		r.written(n)
+		r.written(shard, n)
 		if cs = cs[n:]; len(cs) == 0 {
 			return
 		}
@@ -108,8 +82,8 @@ func (r *Record) submit(ctx context.Context, shard int, cs []store.OnlineChange)
 	}
 }
 
-func (r *Record) written(n int) {
+func (r *Record) written(shard, n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.unwritten -= n
+	r.parts[shard].unwritten -= n
 }

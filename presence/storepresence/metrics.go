@@ -23,7 +23,11 @@ func newMetrics(reg prometheus.Registerer, r *Record) *metrics {
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts("pending", "Changes of who is online that are not written to the store yet.")), func() float64 {
 				r.mu.Lock()
 				defer r.mu.Unlock()
-				return float64(r.recent.len() + r.aged.len() + r.unwritten)
+				n := 0
+				for _, p := range r.parts {
+					n += p.recent.len() + p.aged.len() + p.unwritten
+				}
+				return float64(n)
 			}))
 	}
 	return m

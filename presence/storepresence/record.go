@@ -47,29 +47,32 @@ type Record struct {
 
 	running sync.WaitGroup
 
-	// Guarded by mu. A change is in one of the three; recent is newer than aged, and
-	// aged than flushing.
-	mu        sync.Mutex
-	recent    changes // since the last flush
-	aged      changes // between the last two flushes
-	flushing  changes // taken by the flush under way; its maps are not changed any more
-	unwritten int     // changes in flushing that are not written yet
+	mu sync.Mutex
+
+	// Guarded by mu.
+	parts   []*part // by shard
+	version int64   // of the slot map by which rooms are in parts
 }
 
 var _ presence.Record = (*Record)(nil)
 
-// New makes a Record and starts its goroutine; Close ends it. What an earlier life
+// New makes a Record and starts its goroutines, one for each shard; Close ends them. What an earlier life
 // of this node has written is removed.
 func New(cfg Config) *Record {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	r := &Record{cfg: cfg}
+	r := &Record{cfg: cfg, version: cfg.Store.MapVersion()}
+	for range cfg.Store.Shards() {
+		r.parts = append(r.parts, &part{})
+	}
 	r.metrics = newMetrics(cfg.Registerer, r)
 	r.clear()
 	ctx, stop := context.WithCancel(context.Background())
 	r.stop = stop
-	r.running.Go(func() { r.run(ctx) })
+	for shard := range r.parts {
+		r.running.Go(func() { r.run(ctx, shard) })
+	}
 	return r
 }
 
@@ -89,15 +92,11 @@ func (r *Record) clear() {
 func (r *Record) Persist(cs []presence.Change) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.settle()
 	for _, c := range cs {
-		if r.recent.cancel(c) || r.aged.cancel(c) {
+		if r.parts[r.cfg.Store.ShardOf(c.Room.Slot())].add(c) {
 			r.metrics.cancelled.Inc()
-			continue
 		}
-		if r.recent == nil {
-			r.recent = changes{}
-		}
-		r.recent.add(c)
 	}
 }
 
@@ -139,10 +138,14 @@ func (r *Record) Online(ctx context.Context, room chat.RoomID, limit int) ([]cha
 func (r *Record) pending(room chat.RoomID) map[chat.UserID]bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	all := make(map[chat.UserID]bool, len(r.flushing[room])+len(r.aged[room])+len(r.recent[room]))
-	maps.Copy(all, r.flushing[room])
-	maps.Copy(all, r.aged[room])
-	maps.Copy(all, r.recent[room])
+	r.settle()
+	all := map[chat.UserID]bool{}
+	for _, p := range r.parts { // of one that had the room before it was moved
+		maps.Copy(all, p.flushing[room])
+	}
+	p := r.parts[r.cfg.Store.ShardOf(room.Slot())]
+	maps.Copy(all, p.aged[room])
+	maps.Copy(all, p.recent[room])
 	return all
 }
 
@@ -176,6 +179,21 @@ func (cs changes) cancel(c presence.Change) bool {
 		delete(cs, c.Room)
 	}
 	return true
+}
+
+// over returns the changes of both; of two of one user, these count. It may change either.
+func (cs changes) over(older changes) changes {
+	if len(older) == 0 {
+		return cs
+	}
+	for room, users := range cs {
+		if older[room] == nil {
+			older[room] = users
+			continue
+		}
+		maps.Copy(older[room], users)
+	}
+	return older
 }
 
 func (cs changes) len() (n int) {

@@ -38,6 +38,7 @@ type world struct {
 	alive       []string
 	err         error    // what lanes answer
 	hold        bool     // lanes answer when released
+	silent      int      // the shard whose lane does so, beside hold; -1: none
 	held        []func() // answers
 	submissions []int    // the changes of each
 	reg         *prometheus.Registry
@@ -85,7 +86,7 @@ func inBubble(t *testing.T, test func(w *world), alive ...string) {
 
 func newWorld(t *testing.T, alive ...string) *world {
 	t.Helper()
-	w := &world{T: t, alive: alive, reg: prometheus.NewRegistry()}
+	w := &world{T: t, silent: -1, alive: alive, reg: prometheus.NewRegistry()}
 	names := []string{"0", "1"}
 	var drivers []store.Driver
 	for range names {
@@ -93,7 +94,7 @@ func newWorld(t *testing.T, alive ...string) *world {
 		w.shards, drivers = append(w.shards, s), append(drivers, s)
 	}
 	var err error
-	if w.store, err = store.New(store.NewMap(names), drivers, nil, nil); err != nil {
+	if w.store, err = store.New(store.NewMap(names), drivers, anyMap{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	return w
@@ -138,7 +139,7 @@ func (w *world) submit(shard int, changes []store.OnlineChange, done func(error)
 		done(err)
 	}
 	w.submissions = append(w.submissions, len(changes))
-	if w.hold {
+	if w.hold || w.silent == shard {
 		w.held = append(w.held, answer)
 		return
 	}

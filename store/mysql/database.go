@@ -56,6 +56,14 @@ func connect(o sqldb.Options) (*database, error) {
 	return db, nil
 }
 
+// beside is a pool of its own with so many connections to the same database.
+func (db *database) beside(conns int) *database {
+	other := &database{o: db.o, d: db.d, name: db.name, connector: db.connector, maxPacket: db.maxPacket, pool: sql.OpenDB(db.connector)}
+	other.pool.SetMaxOpenConns(conns)
+	other.pool.SetMaxIdleConns(conns)
+	return other
+}
+
 // replace is the statement's end that both servers understand.
 func replace(_, columns []string) string {
 	set := make([]string, len(columns))

@@ -90,7 +90,7 @@ func TestMixedAnswers(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	for name, err := range ask(sqldb.NewReader("shard", engine, engine)) {
+	for name, err := range ask(sqldb.NewReader("shard", engine, engine, engine)) {
 		if err == nil || chat.KindOf(err) != chat.Internal {
 			t.Errorf("%s answers with the rows of another: %v", name, err)
 		}

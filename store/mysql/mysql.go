@@ -30,6 +30,7 @@ var schemas embed.FS
 type Shard struct {
 	*sqldb.Reader
 	db       *database
+	leases   *database // one connection, made when a lease is asked for
 	w        *writer
 	findings []sqldb.Finding
 	done     chan struct{} // closed to end background
@@ -51,7 +52,7 @@ func Open(ctx context.Context, o sqldb.Options, create bool) (*Shard, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Shard{db: db, w: newWriter(db), done: make(chan struct{})}
+	s := &Shard{db: db, leases: db.beside(1), w: newWriter(db), done: make(chan struct{})}
 	if err := s.open(ctx, create); err != nil {
 		return nil, errors.Join(db.fail("open", err), s.Close())
 	}
@@ -62,7 +63,7 @@ func (s *Shard) open(ctx context.Context, create bool) (err error) {
 	if s.findings, err = s.db.prepare(ctx, "shard", create); err != nil {
 		return err
 	}
-	s.Reader = sqldb.NewReader(s.db.o.Name, s.db, s.w)
+	s.Reader = sqldb.NewReader(s.db.o.Name, s.db, s.w, s.leases)
 	claimed := s.db.o.Node != "" && !s.db.o.Shared
 	if s.db.o.Shared {
 		if err := s.db.unclaimed(ctx); err != nil {
@@ -117,7 +118,7 @@ func (s *Shard) Close() error {
 		close(s.done)
 		s.bg.Wait()
 		s.w.close()
-		err = s.db.Close()
+		err = firstErr(s.leases.Close(), s.db.Close())
 	})
 	return err
 }

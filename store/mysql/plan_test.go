@@ -191,7 +191,7 @@ func (r *recorder) Ask(ctx context.Context, qs ...sqldb.Question) error {
 func TestPlans(t *testing.T) {
 	s, at := long(t, 3000, 500)
 	r := &recorder{database: s.db}
-	_, _, err := sqldb.NewReader("shard", r, r).Messages(ctx, "long", store.Page{Limit: 10})
+	_, _, err := sqldb.NewReader("shard", r, r, r).Messages(ctx, "long", store.Page{Limit: 10})
 	must(t, err)
 	if len(r.asked) != 3 {
 		t.Fatalf("a page is %d questions", len(r.asked))

@@ -155,3 +155,14 @@ func waitUntil(t *testing.T, dsn, question string) {
 		}
 	}
 }
+
+// TestLeaseBesideReads renews a lease while reads that hang have all connections.
+func TestLeaseBesideReads(t *testing.T) {
+	o := sqldb.Options{Name: "shop", DSN: testdb.MariaDB(t), Node: "node-1", Shared: true, MaxConns: 3}
+	s, other := open(t, o), admin(t, o.DSN)
+	sleep := sqldb.Question{Text: "SELECT SLEEP(30)", Row: func(r sqldb.Scanner) error { return r.Scan(new(int64)) }}
+	storetest.LeaseBesideReads(t, s, o.MaxConns, func(ctx context.Context) error { return s.db.Ask(ctx, sleep) }, func() (n int) {
+		must(t, other.QueryRowContext(ctx, "SELECT count(*) FROM information_schema.processlist WHERE db = database() AND state = 'User sleep'").Scan(&n))
+		return n
+	})
+}

@@ -15,7 +15,7 @@ import (
 func (s *Shard) Check(ctx context.Context, owns func(chat.Slot) bool) (found []string, err error) {
 	db := newEngine(s.reads.name, stdlib.OpenDB(*s.plain), s.reads.dialect)
 	defer func() { err = errors.Join(err, db.Close()) }()
-	found, err = sqldb.NewReader(s.reads.name, db, db).Check(ctx, owns)
+	found, err = sqldb.NewReader(s.reads.name, db, db, db).Check(ctx, owns)
 	if code := sqlState(err); code == dataCorrupted || code == indexCorrupted {
 		return []string{"not everything can be read: " + err.Error()}, nil
 	}

@@ -30,6 +30,7 @@ type Shard struct {
 	*sqldb.Reader
 	reads    *engine // many connections
 	lane     *engine // one connection
+	leases   *engine // one connection, made when a lease is asked for
 	claim    *claim
 	plain    *pgx.ConnConfig // see Check
 	findings []sqldb.Finding
@@ -62,23 +63,28 @@ func Open(ctx context.Context, o sqldb.Options, create bool) (_ *Shard, err erro
 	lane := stdlib.OpenDB(*d.config, stdlib.OptionAfterConnect(s.claim.connected))
 	lane.SetMaxOpenConns(1)
 	s.lane = newEngine(o.Name, lane, d.engine.dialect)
+	leases := stdlib.OpenDB(*d.config)
+	leases.SetMaxOpenConns(1)
+	s.leases = newEngine(o.Name, leases, d.engine.dialect)
 	if err := s.claim.take(ctx, s.lane); err != nil {
 		return nil, err
 	}
 	if err := o.Belong(ctx, s.reads, !s.claim.none && !o.Shared); err != nil {
 		return nil, err
 	}
-	s.Reader = sqldb.NewReader(o.Name, s.reads, s.lane)
+	s.Reader = sqldb.NewReader(o.Name, s.reads, s.lane, s.leases)
 	return s, nil
 }
 
 // Close gives the claim back with the lane's connection.
 func (s *Shard) Close() error {
-	var err error
-	if s.lane != nil {
-		err = s.lane.Close()
+	var errs []error
+	for _, e := range []*engine{s.lane, s.leases, s.reads} {
+		if e != nil {
+			errs = append(errs, e.Close())
+		}
 	}
-	return errors.Join(err, s.reads.Close())
+	return errors.Join(errs...)
 }
 
 // OpenControl opens the control database as Open does a shard. Several nodes may have it

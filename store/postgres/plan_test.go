@@ -179,7 +179,7 @@ func TestPlans(t *testing.T) {
 func ask(t testing.TB, s *Shard, call func(*sqldb.Reader) error) []sqldb.Question {
 	t.Helper()
 	rec := &recorder{engine: s.reads}
-	if err := call(sqldb.NewReader("main", rec, rec)); err != nil && chat.KindOf(err) != chat.NotFound {
+	if err := call(sqldb.NewReader("main", rec, rec, rec)); err != nil && chat.KindOf(err) != chat.NotFound {
 		t.Fatal(err)
 	}
 	if len(rec.qs) == 0 {

@@ -150,3 +150,14 @@ func waitForLock(t *testing.T, dsn string) {
 		}
 	}
 }
+
+// A lease is renewed while reads that hang have all connections.
+func TestLeaseBesideReads(t *testing.T) {
+	o := sqldb.Options{Name: "main", DSN: testdb.PostgreSQL(t), Node: "one", Shared: true, MaxConns: 3}
+	s, other := open(t, o), admin(t, o.DSN)
+	sleep := sqldb.Question{Text: "SELECT 1 FROM pg_sleep(30)", Row: func(r sqldb.Scanner) error { return r.Scan(new(int64)) }}
+	storetest.LeaseBesideReads(t, s, o.MaxConns, func(ctx context.Context) error { return s.reads.Ask(ctx, sleep) }, func() (n int) {
+		must(t, other.QueryRow("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'").Scan(&n))
+		return n
+	})
+}

@@ -22,7 +22,7 @@ func (r *Reader) Lease(ctx context.Context, lane store.LaneID, node string, life
 			Text: "UPDATE {leases} SET holder = ?, until = " + r.d.Now + " + ? WHERE lane = ? AND (holder = ? OR until <= " + r.d.Now + ")",
 			Args: []any{node, life.Milliseconds(), int64(lane), node},
 		}
-		if err := r.db.Exec(ctx, take); err != nil {
+		if err := r.leases.Exec(ctx, take); err != nil {
 			return store.Lease{}, err
 		}
 	}
@@ -30,7 +30,7 @@ func (r *Reader) Lease(ctx context.Context, lane store.LaneID, node string, life
 	if err != nil || node == "" || l.Holder != "" {
 		return l, err
 	}
-	err = r.db.Exec(ctx, Statement{Text: insert(&leases), Args: []any{int64(lane), "", int64(0)}})
+	err = r.leases.Exec(ctx, Statement{Text: insert(&leases), Args: []any{int64(lane), "", int64(0)}})
 	if err != nil && chat.KindOf(err) != chat.Conflict { // another node was first
 		return store.Lease{}, err
 	}
@@ -39,7 +39,7 @@ func (r *Reader) Lease(ctx context.Context, lane store.LaneID, node string, life
 
 func (r *Reader) lookAtLease(ctx context.Context, lane store.LaneID) (l store.Lease, err error) {
 	l.Left = -freeLongest
-	err = r.db.Ask(ctx, Question{
+	err = r.leases.Ask(ctx, Question{
 		Text: "SELECT holder, until - " + r.d.Now + " FROM {leases} WHERE lane = ?", Args: []any{int64(lane)},
 		Row: func(s Scanner) error {
 			var left int64
@@ -53,7 +53,7 @@ func (r *Reader) lookAtLease(ctx context.Context, lane store.LaneID) (l store.Le
 
 // Unlease is store.Writer.Unlease.
 func (r *Reader) Unlease(ctx context.Context, lane store.LaneID, node string) error {
-	return r.db.Exec(ctx, Statement{
+	return r.leases.Exec(ctx, Statement{
 		Text: "UPDATE {leases} SET until = " + r.d.Now + " WHERE lane = ? AND holder = ? AND until > " + r.d.Now,
 		Args: []any{int64(lane), node},
 	})

@@ -11,16 +11,19 @@ import (
 // Commit and Close. A method is a question or a few, in one round trip unless it says
 // something else.
 type Reader struct {
-	db   Engine
-	lane Asker // answers Load
-	d    *Dialect
-	name string // of the shard
+	db     Engine
+	lane   Asker  // answers Load
+	leases Engine // answers Lease and Unlease
+	d      *Dialect
+	name   string // of the shard
 }
 
 // NewReader returns a Reader of db. Load asks lane, which may be db itself, or the
-// connection on which the lane commits.
-func NewReader(name string, db Engine, lane Asker) *Reader {
-	return &Reader{db: db, lane: lane, d: db.Dialect(), name: name}
+// connection on which the lane commits. Leases are renewed by way of leases, which has a
+// connection that nothing else uses: reads that hang would keep a node from renewing
+// them, and lanes would go to another one.
+func NewReader(name string, db Engine, lane Asker, leases Engine) *Reader {
+	return &Reader{db: db, lane: lane, leases: leases, d: db.Dialect(), name: name}
 }
 
 func (r *Reader) notFound(op, subject string) error {

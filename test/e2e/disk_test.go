@@ -53,8 +53,8 @@ func TestDiskFull(t *testing.T) {
 	if refused.Status != http.StatusInsufficientStorage || refused.Code != "read_only" {
 		t.Fatalf("when the disk is full: %+v", refused)
 	}
-	if status := n.WaitStatus("/readyz", http.StatusServiceUnavailable); status != http.StatusServiceUnavailable {
-		t.Errorf("readyz says %d", status)
+	if status, r := readiness(t, n, shop.key); status != http.StatusOK || r.Status != "degraded" || len(r.Degraded) == 0 { // it reads
+		t.Errorf("readyz: %d %+v", status, r)
 	}
 	if status := n.WaitStatus("/healthz", http.StatusOK); status != http.StatusOK {
 		t.Errorf("healthz says %d", status)

@@ -1,0 +1,215 @@
+package outbox
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+// What a worker has read and not done is bounded; beyond that it reads no further until
+// there is space again.
+const (
+	maxTasks = 16 << 10
+	maxBytes = 4 << 20
+)
+
+// taskCost is about what a task takes beside Part.Size.
+const taskCost = 200
+
+// queues are what a worker has read and not done yet, a queue for each target. A queue
+// has a goroutine while there is something in it: a target that fails holds up no other.
+// The worker stands at the oldest entry of which a part is not done.
+type queues struct {
+	// Set once.
+	w        *worker
+	ctx      context.Context
+	stopping <-chan struct{} // closed: what fails is tried once more, and then left
+	space    chan struct{}   // cap 1: there is space again
+	working  sync.WaitGroup  // goroutines of queues
+
+	mu sync.Mutex
+
+	// Guarded by mu.
+	read    int64    // the position up to which entries were read
+	undone  []undone // by ascending position
+	tasks   int      // that wait or are worked on
+	bytes   int      // of these
+	targets map[int]*queue
+}
+
+// undone is an entry with parts that are not done.
+type undone struct {
+	position int64
+	parts    int
+}
+
+// queue is what one target has to do, in the order of entries. Guarded by queues.mu.
+type queue struct {
+	tasks  []task
+	busy   bool // its goroutine runs
+	gaveUp bool // nothing more is tried before the next start
+}
+
+type task struct {
+	Part
+	position int64
+}
+
+func newQueues(ctx context.Context, w *worker, stopping <-chan struct{}) *queues {
+	return &queues{w: w, ctx: ctx, stopping: stopping, space: make(chan struct{}, 1), read: w.at.Load(), targets: map[int]*queue{}}
+}
+
+// add gives the parts of an entry to their targets.
+func (q *queues) add(position int64, parts []Part) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(parts) > 0 {
+		q.undone = append(q.undone, undone{position, len(parts)})
+	}
+	for _, p := range parts {
+		t := q.targets[p.Target]
+		if t == nil {
+			t = &queue{}
+			q.targets[p.Target] = t
+		}
+		if t.gaveUp {
+			continue // it stays undone
+		}
+		p.Size += taskCost
+		q.tasks, q.bytes = q.tasks+1, q.bytes+p.Size
+		t.tasks = append(t.tasks, task{p, position})
+		if !t.busy {
+			t.busy = true
+			q.working.Go(func() { q.run(t) })
+		}
+	}
+	q.read = position
+	q.stand()
+}
+
+// advance notes that there are no entries up to the position that were not read.
+func (q *queues) advance(position int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.read = max(q.read, position)
+	q.stand()
+}
+
+// stand says how far the worker is. Called with mu held.
+func (q *queues) stand() {
+	at := q.read
+	if len(q.undone) > 0 {
+		at = q.undone[0].position - 1
+	}
+	q.w.at.Store(at)
+}
+
+// readTo is the position up to which entries were read; full: there is no space for more.
+func (q *queues) readTo() (position int64, full bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.read, q.full()
+}
+
+func (q *queues) full() bool { return q.tasks >= maxTasks || q.bytes >= maxBytes }
+
+// run works on a queue until it is empty, or given up.
+func (q *queues) run(t *queue) {
+	failed := 0
+	for {
+		next, ok := q.head(t)
+		if !ok {
+			return
+		}
+		err := next.Do(q.ctx)
+		if err == nil {
+			failed = 0
+			q.done(t, &next)
+			continue
+		}
+		if q.ctx.Err() != nil || q.last() && failed < 0 {
+			q.giveUp(t)
+			return
+		}
+		failed = q.pause(&next, failed, err)
+	}
+}
+
+// pause waits until a task is tried again, and returns how often it has failed; below
+// 0: it is tried for the last time.
+func (q *queues) pause(next *task, failed int, err error) int {
+	w := q.w
+	pause := w.backoff(failed, err)
+	failed++
+	w.failures.Inc()
+	w.log.Warn("a consumer of the outbox has failed and will be tried again",
+		"position", next.position, "target", next.Target, "failures", failed, "in", pause, "err", err)
+	select {
+	case <-time.After(pause):
+		return failed
+	case <-q.ctx.Done():
+	case <-q.stopping:
+	}
+	return -1
+}
+
+// last reports whether the worker is to end.
+func (q *queues) last() bool {
+	select {
+	case <-q.stopping:
+		return true
+	default:
+		return false
+	}
+}
+
+// head returns the first task of a queue, false if there is none: then the goroutine of
+// the queue has ended.
+func (q *queues) head(t *queue) (task, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if t.busy = len(t.tasks) > 0; !t.busy {
+		t.tasks = nil
+		return task{}, false
+	}
+	return t.tasks[0], true
+}
+
+// done takes a task that was done, the first of its queue, off it.
+func (q *queues) done(t *queue, d *task) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	t.tasks[0] = task{}
+	t.tasks = t.tasks[1:]
+	i, _ := slices.BinarySearchFunc(q.undone, d.position, func(u undone, at int64) int { return int(u.position - at) })
+	if q.undone[i].parts--; q.undone[i].parts == 0 {
+		q.undone = slices.Delete(q.undone, i, i+1)
+		q.stand()
+	}
+	q.release(1, d.Size)
+}
+
+// giveUp leaves what is in a queue to the next start. It stays undone.
+func (q *queues) giveUp(t *queue) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	size := 0
+	for i := range t.tasks {
+		size += t.tasks[i].Size
+	}
+	q.release(len(t.tasks), size)
+	t.tasks, t.busy, t.gaveUp = nil, false, true
+}
+
+// release gives space back. Called with mu held.
+func (q *queues) release(tasks, bytes int) {
+	full := q.full()
+	q.tasks, q.bytes = q.tasks-tasks, q.bytes-bytes
+	if full && !q.full() {
+		select {
+		case q.space <- struct{}{}:
+		default:
+		}
+	}
+}

@@ -66,7 +66,7 @@ export class Page {
 
   roomsChanged() {
     const room = this.#room;
-    if (['removed', 'banned', 'deleted'].includes(room?.code)) keep(local, this.#lastPlace(), ''); // a reload asks before it joins
+    this.#leavePlace();
     if (!room) this.route();
     else if (!this.#chat.rooms.has(room.id) && !room.code) this.#goTo(this.#next());
     this.#draw();
@@ -74,7 +74,14 @@ export class Page {
 
   roomChanged(room, frame) {
     if (room === this.#room && frame?.type === 'message' && frame.user !== this.#chat.user) this.#heard = frame;
+    this.#leavePlace();
     this.#draw();
+  }
+
+  /** A room that the user was put out of, or may not join, is not remembered: a reload asks before it joins. */
+  #leavePlace() {
+    const code = this.#room?.code;
+    if (code === 'removed' || (code && !AGAIN.has(code))) keep(local, this.#lastPlace(), '');
   }
 
   /** What changes with time alone: stale typing, the countdown to a reconnect. */

@@ -95,6 +95,19 @@ func TestGapAndReset(t *testing.T) {
 	}
 }
 
+// The event that ends the membership stands for all of the room: what was left out
+// before it is not asked for, as a join would begin the membership again.
+func TestPutOutBehindAHole(t *testing.T) {
+	f := newFake(t)
+	c := dial(t, f, nil)
+	join(t, c, "room1", JoinOptions{})
+	out := &chat.Event{Kind: chat.EventMember, Room: "room1", First: 1, Rev: 9, Member: &chat.Member{User: c.User()}}
+	f.each(func(fc *fakeConn) { fc.out <- wire.AppendEvent(nil, out) })
+	if ev := next(t, c); ev.Kind != chat.EventMember || ev.Rev != 9 {
+		t.Errorf("%+v", ev)
+	}
+}
+
 // A room that does not let us back in is given up, the others go on.
 func TestLeft(t *testing.T) {
 	f := newFake(t)

@@ -28,8 +28,9 @@ type JoinOptions struct {
 
 // Join makes the actor a member of the room, makes the room where that is
 // allowed, and answers with the state of the room at reply.Rev: live events with
-// a higher Rev complete it. Errors: Invalid, Forbidden, NotFound (the host), NotMember (with
-// Again), RateLimited, Busy.
+// a higher Rev complete it. The actor was a member when everything up to that rev had
+// happened. Errors: Invalid, Forbidden, NotFound (the host), NotMember (with
+// Again, or put out meanwhile), RateLimited, Busy.
 func (e *Engine) Join(ctx context.Context, a Actor, room chat.RoomID, o JoinOptions) (*wire.JoinReply, error) {
 	if err := e.checkRoom(room); err != nil {
 		return nil, err
@@ -46,15 +47,14 @@ func (e *Engine) Join(ctx context.Context, a Actor, room chat.RoomID, o JoinOpti
 // join is Join behind its checks.
 func (e *Engine) join(ctx context.Context, a Actor, room chat.RoomID, o JoinOptions) (*wire.JoinReply, error) {
 	limiter := e.joins.of(room.Slot())
-	role, err := e.admit(ctx, limiter, &a, room, o.Again)
+	reply, err := e.admit(ctx, limiter, &a, room, o.Again)
 	if err != nil {
 		return nil, err
 	}
 	defer limiter.Release()
-	reply := &wire.JoinReply{Role: role}
 	if o.After != nil {
-		err = e.since(ctx, room, *o.After, o.Limit, reply)
-	} else if err = e.now(ctx, room, reply); err == nil && o.Around == (Around{}) {
+		err = e.since(ctx, a.User, *o.After, o.Limit, reply)
+	} else if err = e.now(ctx, reply); err == nil && o.Around == (Around{}) {
 		err = e.newest(ctx, o.Limit, reply)
 	}
 	if err != nil {
@@ -75,40 +75,64 @@ func (e *Engine) join(ctx context.Context, a Actor, room chat.RoomID, o JoinOpti
 	return reply, err
 }
 
-// admit waits for a permit of the room's shard and returns the actor's role, making the actor
-// a member if need be. The lane is asked only when there is something to change,
-// so that members come back even while writing does not work; and no permit is held
-// during its commit. Without an error the permit is the caller's, to be released.
-func (e *Engine) admit(ctx context.Context, limiter *limit.Limiter, a *Actor, room chat.RoomID, again bool) (chat.Role, error) {
-	if err := limiter.Acquire(ctx); err != nil {
-		return 0, err
-	}
-	m, err := e.cfg.Store.Room(room).Member(ctx, room, a.User)
-	m = m.At(e.cfg.Now().UnixMilli())
-	known := m.Role.Present() && (again || !a.ownName() || a.Name == m.Name) || a.Server && a.User == ""
-	if err != nil && chat.KindOf(err) != chat.NotFound {
+// admit waits for a permit of the room's shard and returns the room and the actor's role
+// in it, making the actor a member if need be. The lane is asked only when there is
+// something to change, so that members come back even while writing does not work; and
+// no permit is held during its commit. Without an error the permit is the caller's, to be
+// released.
+func (e *Engine) admit(ctx context.Context, limiter *limit.Limiter, a *Actor, id chat.RoomID, again bool) (*wire.JoinReply, error) {
+	for ; ; again = true { // what was begun is not begun again
+		if err := limiter.Acquire(ctx); err != nil {
+			return nil, err
+		}
+		reply, known, err := e.membership(ctx, a, id, again)
+		if err == nil && known {
+			return reply, nil
+		}
 		limiter.Release()
-		return 0, err
+		switch {
+		case err != nil:
+			return nil, err
+		case again:
+			return nil, notAgain(reply.Role)
+		}
+		if err := e.becomeMember(ctx, a, id); err != nil {
+			return nil, err
+		}
 	}
-	if known {
-		return m.Role, nil
-	}
-	limiter.Release()
-	if again && m.Role == chat.RoleBanned {
-		return 0, chat.CanJoin(&chat.Room{}, m.Role, false)
-	}
-	if again {
-		return 0, chat.E(chat.NotMember, "not a member of this room any more")
-	}
-	role, err := e.becomeMember(ctx, a, room)
-	if err != nil {
-		return 0, err
-	}
-	return role, limiter.Acquire(ctx)
 }
 
-// becomeMember joins by the lane and returns the actor's role.
-func (e *Engine) becomeMember(ctx context.Context, a *Actor, room chat.RoomID) (chat.Role, error) {
+// membership reads the room, and then the actor's role. In this order a membership
+// that has ended by the room's rev is never taken for one that holds. known: there is
+// nothing to change for a join.
+func (e *Engine) membership(ctx context.Context, a *Actor, id chat.RoomID, again bool) (reply *wire.JoinReply, known bool, err error) {
+	db := e.cfg.Store.Room(id)
+	room, none := db.Room(ctx, id)
+	if none != nil && chat.KindOf(none) != chat.NotFound {
+		return nil, false, none
+	}
+	m, err := db.Member(ctx, id, a.User)
+	if err != nil && chat.KindOf(err) != chat.NotFound {
+		return nil, false, err
+	}
+	m = m.At(e.cfg.Now().UnixMilli())
+	known = m.Role.Present() && (again || !a.ownName() || a.Name == m.Name) || a.Server && a.User == ""
+	if known && none != nil {
+		return nil, false, none
+	}
+	return &wire.JoinReply{Room: &room, Rev: room.Rev, Seq: room.LastSeq, Role: m.Role}, known, nil
+}
+
+// notAgain is the refusal of a user whose membership has ended with the role.
+func notAgain(role chat.Role) error {
+	if role == chat.RoleBanned {
+		return chat.CanJoin(&chat.Room{}, role, false)
+	}
+	return chat.E(chat.NotMember, "not a member of this room any more")
+}
+
+// becomeMember joins by the lane.
+func (e *Engine) becomeMember(ctx context.Context, a *Actor, room chat.RoomID) error {
 	c := &change.Join{Room: room, User: a.User, Name: a.Name, Rename: a.ownName(), Granted: a.granted(room)}
 	if !a.Guest {
 		if u, known := e.profile(ctx, a.User); known {
@@ -119,14 +143,14 @@ func (e *Engine) becomeMember(ctx context.Context, a *Actor, room chat.RoomID) (
 		}
 	}
 	if err := e.mayMake(ctx, a, room); err != nil {
-		return 0, err
+		return err
 	}
 	if e.cfg.UsersMakeRooms || a.Server || a.granted(room) && !a.granted(identity.AllRooms) {
 		c.Create, c.Own = &change.RoomSpec{Open: e.cfg.UsersMakeRooms}, e.cfg.UsersMakeRooms
 	}
 	r, err := e.cfg.Lanes.Do(ctx, c)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	if r.Changed {
 		e.project(ctx, &r)
@@ -134,7 +158,7 @@ func (e *Engine) becomeMember(ctx context.Context, a *Actor, room chat.RoomID) (
 			e.recheckNames(ctx, &r.Member, c.Name, c.Avatar)
 		}
 	}
-	return r.Member.Role, nil
+	return nil
 }
 
 // mayMake spends a token for a room that a guest is about to make.
@@ -158,15 +182,10 @@ func (e *Engine) project(ctx context.Context, r *change.Reply) {
 	}
 }
 
-// now fills the reply with the room and its first members.
-func (e *Engine) now(ctx context.Context, id chat.RoomID, reply *wire.JoinReply) error {
-	db := e.cfg.Store.Room(id)
-	room, err := db.Room(ctx, id)
-	if err != nil {
-		return err
-	}
-	reply.Room, reply.Rev, reply.Seq = &room, room.Rev, room.LastSeq
-	members, err := db.Members(ctx, id, chat.RoleNone, "", joinPage)
+// now fills in the first members of reply.Room.
+func (e *Engine) now(ctx context.Context, reply *wire.JoinReply) error {
+	id := reply.Room.ID
+	members, err := e.cfg.Store.Room(id).Members(ctx, id, chat.RoleNone, "", joinPage)
 	reply.Members = fitMembers(members, joinBytes)
 	return err
 }
@@ -209,26 +228,26 @@ func (e *Engine) messagesAround(ctx context.Context, o JoinOptions, reply *wire.
 
 // since fills the reply with what changed after rev. A rev from beyond the room
 // belongs to a history that is gone (a restored backup): the client starts anew.
-func (e *Engine) since(ctx context.Context, id chat.RoomID, rev chat.Rev, limit int, reply *wire.JoinReply) error {
-	db := e.cfg.Store.Room(id)
-	room, err := db.Room(ctx, id)
-	if err != nil {
-		return err
-	}
-	if room.Rev == rev && rev > room.Floor { // most rooms, when many come back at once
-		reply.Room, reply.Rev, reply.Seq = &room, room.Rev, room.LastSeq
+func (e *Engine) since(ctx context.Context, user chat.UserID, rev chat.Rev, limit int, reply *wire.JoinReply) error {
+	if reply.Rev == rev && rev > reply.Room.Floor { // most rooms, when many come back at once
 		return nil
 	}
-	d, err := db.Delta(ctx, id, rev, page(limit, resumePage, resumePage), pageBytes)
+	id := reply.Room.ID
+	d, err := e.cfg.Store.Room(id).Delta(ctx, id, rev, page(limit, resumePage, resumePage), pageBytes)
 	if err != nil {
 		return err
 	}
 	if d.Reset {
 		reply.Reset = true
-		if err := e.now(ctx, id, reply); err != nil {
+		if err := e.now(ctx, reply); err != nil {
 			return err
 		}
 		return e.newest(ctx, 0, reply)
+	}
+	for i := range d.Members { // what changed is newer than the role
+		if d.Members[i].User == user && !d.Members[i].Role.Present() {
+			return notAgain(d.Members[i].Role)
+		}
 	}
 	reply.Room, reply.Rev, reply.Seq = &d.Room, d.Rev, d.Room.LastSeq
 	reply.Messages, reply.Members, reply.More, reply.Partial = d.Messages, d.Members, d.More, d.More

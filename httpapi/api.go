@@ -45,13 +45,6 @@ const (
 	maxStreams    = 10_000           // event streams at once, unless configured
 )
 
-// Presence counts the event streams of a user in a room (presence.Tracker).
-type Presence interface {
-	// Enter counts a stream that begins, Leave one that ends.
-	Enter(room chat.RoomID, user chat.UserID)
-	Leave(room chat.RoomID, user chat.UserID)
-}
-
 // Config has the dependencies and settings of an API. Engine, Hub, Verifier
 // and Registry are required.
 type Config struct {
@@ -63,7 +56,6 @@ type Config struct {
 	Limits        chat.Limits                                     // zero: the defaults
 	Mover         Mover                                           // moves slots between shards
 	Nodes         func(context.Context) ([]cluster.Info, error)   // which nodes there are
-	Presence      Presence                                        // counts users with event streams; nil: none
 	Origins       []string                                        // web origins besides the node's own, or "*"
 	PublicMetrics bool                                            // /metrics without authentication, not for loopback and API keys alone
 	MaxStreams    int                                             // event streams at once; 0: 10,000

@@ -37,7 +37,6 @@ func (c *call) events() (answer, error) {
 	defer detach()
 	rev, err := c.enter(conn)
 	if err == nil {
-		defer c.online(conn)()
 		rev, err = c.begin(s, rev, after)
 	}
 	switch {
@@ -76,20 +75,6 @@ func (c *call) attach(s *stream) (conn *hub.Conn, ended <-chan struct{}, detach 
 	}
 }
 
-// online counts the user as online in the room until offline is called. API keys are
-// not counted.
-func (c *call) online(conn *hub.Conn) (offline func()) {
-	if c.cfg.Presence == nil || c.id.Kind == identity.Server {
-		return func() {}
-	}
-	c.cfg.Presence.Enter(c.room, c.id.User)
-	return func() {
-		if conn.Subscribed(c.room) { // otherwise the membership has ended, and its end told presence
-			c.cfg.Presence.Leave(c.room, c.id.User)
-		}
-	}
-}
-
 // lastEvent is the rev that the client has: Last-Event-ID, or ?after= for a new
 // stream. nil: from now on.
 func (c *call) lastEvent() (*chat.Rev, error) {
@@ -108,15 +93,29 @@ func (c *call) lastEvent() (*chat.Rev, error) {
 	return &rev, nil
 }
 
-// enter opens the subscription, joins the room and returns its rev. An API key reads
-// every room and joins none, in whatever name.
+// enter opens the subscription, joins the room and returns its rev. A membership that
+// ends meanwhile is not begun again.
 func (c *call) enter(conn *hub.Conn) (chat.Rev, error) {
 	if err := chat.CheckRef("room", string(c.room), c.cfg.Limits.IDBytes); err != nil {
 		return 0, err
 	}
-	if err := conn.Subscribe(c.room); err != nil {
-		return 0, err
+	for again := false; ; again = true {
+		if err := conn.Subscribe(c.room); err != nil {
+			return 0, err
+		}
+		rev, err := c.admitted(again)
+		if err != nil {
+			return 0, err
+		}
+		if conn.Enter(c.room, rev, nil) {
+			return rev, nil
+		}
 	}
+}
+
+// admitted makes the user a member, if need be and unless again, and returns the rev of
+// the room. An API key reads every room and joins none, in whatever name.
+func (c *call) admitted(again bool) (chat.Rev, error) {
 	if c.actor.Server {
 		r, err := c.cfg.Engine.GetRoom(c.ctx, c.actor, c.room)
 		if err != nil {
@@ -124,7 +123,7 @@ func (c *call) enter(conn *hub.Conn) (chat.Rev, error) {
 		}
 		return r.Room.Rev, nil
 	}
-	joined, err := c.cfg.Engine.Join(c.ctx, c.actor, c.room, engine.JoinOptions{Limit: 1})
+	joined, err := c.cfg.Engine.Join(c.ctx, c.actor, c.room, engine.JoinOptions{Limit: 1, Again: again})
 	if err != nil {
 		return 0, err
 	}

@@ -1,8 +1,11 @@
 package httpapi
 
 import (
+	"context"
+	"io"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -111,6 +114,41 @@ func TestEventsOfADeletedRoom(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 	e.end()
+}
+
+// A stream of a user whose membership ends while it begins ends, does not begin the
+// membership again, and leaves no user online behind.
+func TestEventsPutOutWhileTheyBegin(t *testing.T) {
+	n := newNode(t, nil)
+	n.api.heartbeat = 10 * time.Millisecond
+	admin := n.key(identity.ScopeAll)
+	n.want(201, "PUT", "/v1/rooms/r", `{"open":true}`, admin)
+	n.want(204, "PUT", "/v1/rooms/r/members/ann", `{"role":"member"}`, admin)
+	out := func() { n.want(204, "DELETE", "/v1/rooms/r/members/ann", nil, admin) }
+	n.online.next.Store(&out)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, "GET", n.url+"/v1/rooms/r/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header = header(n.token("ann"))
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); ctx.Err() != nil {
+		t.Fatal("the stream goes on", err)
+	}
+	if g := n.want(200, "GET", "/v1/rooms/r/members", nil, admin); len(g.body["members"].([]any)) != 0 {
+		t.Errorf("%s", g.raw)
+	}
+	for start := time.Now(); n.want(200, "GET", "/v1/rooms/r/online", nil, admin).num("count") != 0; runtime.Gosched() {
+		if time.Since(start) > 10*time.Second {
+			t.Fatal("the user is online still")
+		}
+	}
 }
 
 func TestEventsRefused(t *testing.T) {

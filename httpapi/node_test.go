@@ -31,6 +31,7 @@ import (
 	"github.com/roomtide/roomtide/hub"
 	"github.com/roomtide/roomtide/identity"
 	"github.com/roomtide/roomtide/internal/testserver"
+	"github.com/roomtide/roomtide/presence/mempresence"
 )
 
 var secret = []byte("0123456789abcdef0123456789abcdef")
@@ -50,10 +51,25 @@ type node struct {
 	log    testserver.Log
 	later  atomic.Int64 // nanoseconds that identities believe have passed
 	bus    lossy
+	online interrupted
 
 	mu   sync.Mutex
 	keys []identity.Key
 	seen map[string]bool // operations that were answered well
+}
+
+// interrupted is a presence driver that calls a function, once, while a join asks it
+// which users are online.
+type interrupted struct {
+	*mempresence.Driver
+	next atomic.Pointer[func()]
+}
+
+func (d *interrupted) Online(ctx context.Context, room chat.RoomID, limit int) ([]chat.UserID, int, error) {
+	if do := d.next.Swap(nil); do != nil {
+		(*do)()
+	}
+	return d.Driver.Online(ctx, room, limit)
 }
 
 // lossy is a bus that can lose the next batch.
@@ -72,9 +88,9 @@ func (b *lossy) Publish(batch *bus.Batch) error {
 func newNode(t *testing.T, change func(*Config)) *node {
 	t.Helper()
 	n := &node{t: t, seen: map[string]bool{}}
-	n.bus.Bus = membus.New()
+	n.bus.Bus, n.online.Driver = membus.New(), mempresence.New()
 	deps, h := testserver.Open(t, testserver.Config{
-		Bus: &n.bus, LateAfter: time.Minute, // a busy machine loses nothing
+		Bus: &n.bus, Driver: &n.online, LateAfter: time.Minute, // a busy machine loses nothing
 		Identity: identity.Config{
 			Guests: true, Secret: secret,
 			Now: func() time.Time { return time.Now().Add(time.Duration(n.later.Load())) },
@@ -91,8 +107,8 @@ func newNode(t *testing.T, change func(*Config)) *node {
 		Nodes: func(context.Context) ([]cluster.Info, error) {
 			return []cluster.Info{{Name: "one", This: true, Alive: true, Lanes: []string{"a", "b"}}}, nil
 		},
-		Presence: deps.Presence, Origins: []string{"https://app.example.com"},
-		Log: slog.New(slog.NewJSONHandler(&n.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Origins: []string{"https://app.example.com"},
+		Log:     slog.New(slog.NewJSONHandler(&n.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	if change != nil {
 		change(&cfg)

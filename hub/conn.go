@@ -2,6 +2,7 @@ package hub
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -131,19 +132,29 @@ func (c *Conn) Resume(id chat.RoomID, after chat.Rev) {
 	}
 }
 
-// Unsubscribe takes the connection out of a room. Nothing of the room is written
-// after frames that are Sent from now on.
+// Unsubscribe takes the connection out of a room; the membership stays. Nothing of
+// the room is written after frames that are Sent from now on.
 func (c *Conn) Unsubscribe(id chat.RoomID) {
-	var s *subscription
-	c.mu.Lock()
-	if i, ok := c.find(id); ok {
-		s = c.subs[i]
-		c.subs = slices.Delete(c.subs, i, i+1)
-	}
-	c.mu.Unlock()
-	if s != nil {
+	if s := c.take(id, math.MaxInt64); s != nil {
 		s.end()
+		if s.counted {
+			c.hub.cfg.Presence.Leave(id, c.userID())
+		}
 	}
+}
+
+// take takes a subscription out of subs, unless the user is known to be a member at
+// rev. nil: there is none. The caller ends it, and gives back what Presence counts.
+func (c *Conn) take(id chat.RoomID, rev chat.Rev) *subscription {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i, ok := c.find(id)
+	if !ok || c.subs[i].asOf >= rev {
+		return nil
+	}
+	s := c.subs[i]
+	c.subs = slices.Delete(c.subs, i, i+1)
+	return s
 }
 
 // Subscribed reports whether the connection is in the room, flowing or not.
@@ -183,6 +194,9 @@ func (c *Conn) Detach() {
 	}
 	for _, s := range subs {
 		s.end()
+		if s.counted {
+			c.hub.cfg.Presence.Leave(s.share.room.id, user)
+		}
 	}
 	c.worker.conns.remove(c)
 	c.hub.metrics.conns.Dec()

@@ -101,25 +101,39 @@ func (c *Conn) Pending() []Position {
 	return slices.Clone(c.delivery.pending)
 }
 
-// Replay queues events after rev after up to rev as one private frame. The
-// client missed them; Subscribe was called for the room, and Resume follows.
-func (c *Conn) Replay(room chat.RoomID, after, rev chat.Rev, events []*chat.Event) {
-	var frame []byte
-	for _, ev := range events {
-		frame = c.encoding().AppendEvent(frame, ev)
-	}
+// Replay queues events after rev after up to rev as one private frame, as Answer
+// does. The client missed them; Enter and Resume follow.
+func (c *Conn) Replay(room chat.RoomID, after, rev chat.Rev, events []*chat.Event) bool {
+	s := c.sub(room)
+	return s != nil && c.answer(s, c.frame(events), func() {
+		if c.tracked { // in the same lock, so that the delivery log has the order of the bytes
+			c.noteReplayed(room, after, rev)
+		}
+	})
+}
+
+// SendEnd tells a client that had the room up to the event's rev that it is not in
+// it any more.
+func (c *Conn) SendEnd(ev *chat.Event) {
+	frame := c.frame([]*chat.Event{whole(ev)})
 	c.mu.Lock()
-	if c.tracked { // in the same lock, so that the delivery log has the order of the bytes
-		c.noteReplayed(room, after, rev)
+	if c.tracked {
+		c.noteReplayed(ev.Room, ev.Rev-1, ev.Rev)
 	}
-	queued := false
-	if len(frame) > 0 {
-		queued, _ = c.push(frame)
-	}
+	queued, _ := c.push(frame)
 	c.mu.Unlock()
 	if queued {
 		c.queued(true)
 	}
+}
+
+// frame is events as one frame.
+func (c *Conn) frame(events []*chat.Event) []byte {
+	var frame []byte
+	for _, ev := range events {
+		frame = c.encoding().AppendEvent(frame, ev)
+	}
+	return frame
 }
 
 // noteReplayed notes that events are queued that were pending. c.mu is held.

@@ -34,6 +34,11 @@
 // (beyond it the connections with the most waiting are closed) and of room logs
 // (beyond it logs are cut, the largest first, and their slow readers get a gap).
 //
+// A subscription ends with the membership of its user (evict), which may happen while
+// a join is under way. So the answer of a join is queued in one step with a look at
+// the subscription (Enter), and a client never hears that it is in a room behind the
+// event that says that it is not. The subscription is what presence counts.
+//
 // Where a subscription cannot go on without leaving something out, its client is
 // told of a gap (chat.GapReason says why, subscription.gapReason decides) and gets
 // no more of the room until it has joined again, by rev, from the store. Batches

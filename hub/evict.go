@@ -6,43 +6,55 @@ import (
 	"github.com/roomtide/roomtide/chat"
 )
 
-// evict takes all connections of a user out of a room of which the user is no
-// member any more, and sends each the event that says so. Events of the room that
-// wait to be written to them may be left out.
+// evict takes the connections of a user out of a room of which the user is no
+// member any more, and sends each the event that says so. Connections that are known
+// to be in the room at a later rev stay: the user came back before this node heard
+// that the membership had ended.
 func (h *Hub) evict(ev *chat.Event) {
-	user := ev.Member.User
+	user, counted := ev.Member.User, 0
 	for _, c := range h.users.of(user) {
-		if c.Subscribed(ev.Room) {
-			c.Unsubscribe(ev.Room)
-			c.SendLater(c.encoding().AppendEvent(nil, ev))
+		if s := c.take(ev.Room, ev.Rev); s != nil {
+			s.end()
+			c.SendLater(c.encoding().AppendEvent(nil, whole(ev)))
+			if s.counted {
+				counted++
+			}
 		}
 	}
-	if h.cfg.Evicted != nil {
-		h.cfg.Evicted(user, ev.Room)
-	}
+	h.cfg.Presence.Remove(ev.Room, user, counted)
+}
+
+// whole is an event that ends a client's room as one that stands for everything in
+// it: events of the room that wait to be written to the connection are left out, and
+// the client is not to ask for them.
+func whole(ev *chat.Event) *chat.Event {
+	w := *ev
+	w.First = 1
+	return &w
 }
 
 // evictAll takes all connections out of a room that was deleted, and sends each the
 // event that says so.
 func (h *Hub) evictAll(r *room, ev *chat.Event) {
 	var frames [maxEncodings][]byte
-	users := map[chat.UserID]bool{}
+	users := map[chat.UserID]int{}
 	for _, c := range r.conns() {
 		id := c.encodingID
 		if frames[id] == nil {
-			frames[id] = c.encoding().AppendEvent(nil, ev)
+			frames[id] = c.encoding().AppendEvent(nil, whole(ev))
 		}
-		c.Unsubscribe(ev.Room)
+		s := c.take(ev.Room, ev.Rev)
+		if s == nil {
+			continue
+		}
+		s.end()
 		c.SendLater(bytes.Clone(frames[id]))
-		if user := c.userID(); user != "" {
-			users[user] = true
+		if s.counted {
+			users[c.userID()]++
 		}
 	}
-	if h.cfg.Evicted == nil {
-		return
-	}
-	for user := range users {
-		h.cfg.Evicted(user, ev.Room)
+	for user, counted := range users {
+		h.cfg.Presence.Remove(ev.Room, user, counted)
 	}
 }
 

@@ -224,6 +224,9 @@ func (h *harness) join(c *Conn, room chat.RoomID, after chat.Rev) {
 	if err := c.Subscribe(room); err != nil {
 		h.Fatal(err)
 	}
+	if !c.Enter(room, after, nil) {
+		h.Error("the subscription has ended")
+	}
 	c.Resume(room, after)
 }
 

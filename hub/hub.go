@@ -22,10 +22,8 @@ type Config struct {
 	// is called. nil: lane 0 has all rooms.
 	Lane func(room chat.RoomID) bus.Lane
 
-	// Evicted is told that a user was taken out of a room on all connections,
-	// because the membership ended. It is called by Deliver and must not block;
-	// may be nil.
-	Evicted func(user chat.UserID, room chat.RoomID)
+	// Presence counts the connections of users that are in rooms; nil: nothing does.
+	Presence Presence
 
 	Workers      int           // writing goroutines, GOMAXPROCS
 	RoomLogBytes int           // of a room's log in one encoding, 256 KiB
@@ -41,7 +39,31 @@ type Config struct {
 	Registerer prometheus.Registerer // nil registers nothing
 }
 
+// Presence counts the connections of each user in each room (presence.Tracker). Every
+// connection that Enter was called for is given back once, by Leave or Remove. The
+// hub calls the methods without a lock; they do not block.
+type Presence interface {
+	// Enter counts a connection that is about to be in the room, Leave one that has
+	// left it.
+	Enter(room chat.RoomID, user chat.UserID)
+	Leave(room chat.RoomID, user chat.UserID)
+
+	// Remove says that the membership has ended on so many connections. With none
+	// left the user is offline at once.
+	Remove(room chat.RoomID, user chat.UserID, conns int)
+}
+
+// nowhere is the Presence of a hub that has none.
+type nowhere struct{}
+
+func (nowhere) Enter(chat.RoomID, chat.UserID)       {}
+func (nowhere) Leave(chat.RoomID, chat.UserID)       {}
+func (nowhere) Remove(chat.RoomID, chat.UserID, int) {}
+
 func (c *Config) setDefaults() {
+	if c.Presence == nil {
+		c.Presence = nowhere{}
+	}
 	if c.Lane == nil {
 		c.Lane = func(chat.RoomID) bus.Lane { return 0 }
 	}

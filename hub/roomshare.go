@@ -39,7 +39,7 @@ func newRoomShare(r *room, w *worker) *roomShare {
 
 // add subscribes a connection of the worker.
 func (p *roomShare) add(c *Conn) *subscription {
-	s := &subscription{conn: c, share: p, since: unknownRev, sent: unknownRev}
+	s := &subscription{conn: c, share: p, asOf: unknownRev, since: unknownRev, sent: unknownRev}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s.index = int32(len(p.subs))

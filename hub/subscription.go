@@ -33,6 +33,10 @@ type subscription struct {
 	at    offset   // nothing before it is needed; flowing: the next byte to write
 	after chat.Rev // what Resume was called with
 
+	// Guarded by conn.mu.
+	counted bool     // Presence has it: whatever takes it out of conn.subs gives that back
+	asOf    chat.Rev // the newest rev at which the user is known to be a member; unknownRev before Enter
+
 	// Guarded by conn.mu, for connections that are tracked.
 	since chat.Rev // the rev that it was resumed behind
 	sent  chat.Rev // everything up to here was written; unknownRev before Resume

@@ -154,15 +154,17 @@ func (t *Tracker) Leave(room chat.RoomID, id chat.UserID) {
 // due is when the grace of a user who left has passed.
 func (t *Tracker) due(u *user) time.Time { return t.start.Add(u.leftAt + t.cfg.Grace) }
 
-// Remove says that the user may not be in the room any more: they are offline at
-// once, on any number of connections. Leave must not be called for those
-// connections any more, or it counts against one that comes later. It does not
-// block.
-func (t *Tracker) Remove(room chat.RoomID, id chat.UserID) {
+// Remove says that the user may not be in the room any more on so many connections,
+// for which Leave is not called. With none left the user is offline at once, without
+// Grace. It does not block.
+func (t *Tracker) Remove(room chat.RoomID, id chat.UserID, conns int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if u := t.rooms[room][id]; u != nil {
-		u.conns = 0
+	u := t.rooms[room][id]
+	if u == nil {
+		return
+	}
+	if u.conns = max(0, u.conns-int32(conns)); u.conns == 0 {
 		t.set(room, id, u, false)
 	}
 }

@@ -249,15 +249,17 @@ func TestRemove(t *testing.T) {
 		h.Enter("a", "bob")
 		h.Leave("a", "bob") // removed within grace
 		h.expect(time.Second, "a 2 +ann +bob", "a +ann; a +bob")
-		h.Remove("a", "ann")
-		h.Remove("a", "bob")
-		h.Remove("a", "nobody")
+		h.Remove("a", "ann", 1) // the other one stays
+		h.expect(time.Second, "", "")
+		h.Remove("a", "ann", 1)
+		h.Remove("a", "bob", 0)
+		h.Remove("a", "nobody", 1)
 		h.expect(time.Second, "a 0 -ann -bob", "a -ann; a -bob")
 		h.online("a", 10, 0)
 		h.Enter("a", "bob") // back before the old grace ends
 		h.expect(10*time.Second, "a 1 +bob", "a +bob")
 		h.Leave("a", "bob")
-		h.Remove("a", "bob")
+		h.Remove("a", "bob", 0)
 		h.expect(time.Minute, "a 0 -bob", "a -bob")
 		h.remembersNothing()
 	})

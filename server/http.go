@@ -72,7 +72,7 @@ func (s *Server) openHTTP() error {
 	s.onClose(s.socketIO.Close)
 	api := httpapi.New(httpapi.Config{
 		Engine: s.engine, Hub: s.hub, Verifier: s.verifier, Registry: s.reg, Mover: s.mover, Nodes: s.nodes, Revoke: s.revoke,
-		Limits: *deps.Limits, Presence: s.presence, Origins: s.cfg.Origins, Conns: conns,
+		Limits: *deps.Limits, Origins: s.cfg.Origins, Conns: conns,
 		PublicMetrics: s.cfg.MetricsPublic, Ready: s.ready, ClientIP: from.Client, Network: from.ClientNetwork,
 		OnStream: noticeLoss, NoGuest: g.refuse, Known: g.hosts.Knows, Log: s.log,
 	})

@@ -124,7 +124,7 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 	s.onClose(func() { s.bus.Close() })
 	s.hub = hub.New(hub.Config{
 		Bus: s.bus, Lane: s.laneOf, Log: s.log, Registerer: s.reg,
-		Evicted: func(user chat.UserID, room chat.RoomID) { s.presence.Remove(room, user) },
+		Presence: online{s},
 	})
 	s.onClose(s.hub.Close)
 
@@ -188,6 +188,15 @@ func (s *Server) openMover(ctx context.Context) (err error) {
 		s.onClose(s.mover.Close)
 	}
 	return err
+}
+
+// online is presence for the hub, which is there before it.
+type online struct{ s *Server }
+
+func (o online) Enter(room chat.RoomID, user chat.UserID) { o.s.presence.Enter(room, user) }
+func (o online) Leave(room chat.RoomID, user chat.UserID) { o.s.presence.Leave(room, user) }
+func (o online) Remove(room chat.RoomID, user chat.UserID, conns int) {
+	o.s.presence.Remove(room, user, conns)
 }
 
 // openPresence joins the cluster and begins to track who is online.
@@ -310,7 +319,7 @@ func (s *Server) apiKeys(ctx context.Context) ([]identity.Key, error) {
 
 func (s *Server) sessionDeps() *session.Deps {
 	return &session.Deps{
-		Engine: s.engine, Verifier: s.verifier, Presence: s.presence, Guests: s.cfg.GuestsWelcome(),
+		Engine: s.engine, Verifier: s.verifier, Guests: s.cfg.GuestsWelcome(),
 		Limits: s.engine.Limits(), Now: time.Now, Log: s.log,
 	}
 }

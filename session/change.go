@@ -98,9 +98,5 @@ func (s *Session) joinToSend(ctx context.Context, room chat.RoomID) error {
 	if _, in := s.find(room); in {
 		return nil
 	}
-	reply, err := s.subscribe(ctx, room, engine.JoinOptions{Limit: 1})
-	if err == nil {
-		s.goLive(room, reply)
-	}
-	return err
+	return s.enter(ctx, room, engine.JoinOptions{Limit: 1}, func(*wire.JoinReply) []byte { return nil })
 }

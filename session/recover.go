@@ -35,24 +35,26 @@ func (s *Session) resume(ctx context.Context, have hub.Position) error {
 		case err != nil && (kind == chat.Internal || kind.Retryable()):
 			return err
 		case err != nil:
-			s.conn.Replay(have.Room, have.Rev-1, have.Rev, []*chat.Event{{
+			s.conn.SendEnd(&chat.Event{
 				Kind: chat.EventMember, Room: have.Room, Rev: have.Rev,
 				Member: &chat.Member{User: s.actor.User, Rev: have.Rev},
-			}})
+			})
 			return nil
 		case reply.Reset:
 			s.unsubscribe(have.Room)
 			s.conn.SendGap(have.Room, have.Rev)
 			return nil
 		}
-		s.conn.Replay(have.Room, rev, reply.Rev, missed(reply, have.Rev))
-		rev = reply.Rev
-		if !reply.Partial {
-			s.goLive(have.Room, reply)
-			return s.conn.Flush(ctx)
+		// Where the membership has ended meanwhile the next round says so.
+		if s.conn.Replay(have.Room, rev, reply.Rev, missed(reply, have.Rev)) {
+			rev = reply.Rev
 		}
+		live := !reply.Partial && s.goLive(have.Room, reply, nil)
 		if err := s.conn.Flush(ctx); err != nil {
 			return err
+		}
+		if live {
+			return nil
 		}
 	}
 }

@@ -19,16 +19,35 @@ func (s *Session) join(ctx context.Context, cmd *wire.Command) {
 		after := chat.Rev(cmd.After)
 		o.After = &after
 	}
-	if reply, err := s.subscribe(ctx, cmd.Room, o); err != nil {
+	err := s.enter(ctx, cmd.Room, o, func(reply *wire.JoinReply) []byte {
+		if !cmd.HasID {
+			return nil
+		}
+		return s.ack(cmd.ID, reply)
+	})
+	if err != nil {
 		s.fail(cmd, err)
-	} else {
-		s.answer(cmd, reply, nil)
-		s.goLive(cmd.Room, reply)
+	}
+}
+
+// enter subscribes the connection, answers with the state of the room, as frame
+// writes it, and lets live events follow. On an error nothing was answered, and the
+// connection is not in the room.
+func (s *Session) enter(ctx context.Context, room chat.RoomID, o engine.JoinOptions, frame func(*wire.JoinReply) []byte) error {
+	for {
+		reply, err := s.subscribe(ctx, room, o)
+		if err != nil {
+			return err
+		}
+		if s.goLive(room, reply, frame(reply)) {
+			return nil
+		}
+		o.Again = true // another join does not undo what put the user out
 	}
 }
 
 // subscribe subscribes the connection and returns the state of the room. goLive must
-// follow, after the reply was sent. On an error the connection is not in the room.
+// follow. On an error the connection is not in the room.
 func (s *Session) subscribe(ctx context.Context, room chat.RoomID, o engine.JoinOptions) (*wire.JoinReply, error) {
 	if err := chat.CheckRef("room", string(room), s.deps.Limits.IDBytes); err != nil {
 		return nil, err
@@ -38,50 +57,44 @@ func (s *Session) subscribe(ctx context.Context, room chat.RoomID, o engine.Join
 		return nil, chat.E(chat.TooLarge, "at most "+strconv.Itoa(s.deps.Limits.RoomsPerConn)+" rooms on one connection")
 	}
 	if in && !s.conn.Subscribed(room) {
-		s.forget(room) // the hub has ended the subscription, with the membership, and presence
+		s.forget(room) // the hub has ended the subscription, with the membership
 	}
-	for {
-		if err := s.conn.Subscribe(room); err != nil {
-			return nil, err
-		}
-		reply, err := s.deps.Engine.Join(ctx, s.actor, room, o)
-		if err != nil {
-			s.unsubscribe(room)
-			return nil, err
-		}
-		if s.conn.Subscribed(room) {
-			return reply, nil
-		}
-		// The hub has ended the subscription: the membership ended while the state was
-		// read. The client has its event already, so the reply would make it believe
-		// that it is in the room. Nor does another join undo what put it out.
-		s.forget(room)
-		o.Again = true
+	if err := s.conn.Subscribe(room); err != nil {
+		return nil, err
 	}
+	reply, err := s.deps.Engine.Join(ctx, s.actor, room, o)
+	if err != nil {
+		s.unsubscribe(room)
+		return nil, err
+	}
+	return reply, nil
 }
 
-// goLive lets live events follow the reply. A Partial reply is followed by nothing:
-// the client joins again from there.
-func (s *Session) goLive(room chat.RoomID, reply *wire.JoinReply) {
+// goLive sends the answer with the reply and lets live events follow it. A Partial
+// reply is followed by nothing: the client joins again from there. It reports false,
+// and sends nothing, where the hub has ended the subscription, since the membership
+// ended behind the reply: the client has its event, and would believe that it is in
+// the room.
+func (s *Session) goLive(room chat.RoomID, reply *wire.JoinReply, answer []byte) bool {
 	if reply.Partial {
+		in := s.conn.Answer(room, answer)
 		s.unsubscribe(room)
-		return
+		return in
+	}
+	if !s.conn.Enter(room, reply.Rev, answer) {
+		s.forget(room)
+		return false
 	}
 	s.conn.Resume(room, reply.Rev)
 	if i, in := s.find(room); !in {
 		s.rooms = slices.Insert(s.rooms, i, room)
-		s.deps.Presence.Enter(room, s.actor.User)
 	}
+	return true
 }
 
-// unsubscribe takes the connection out of a room; the membership stays. Where the
-// hub has done so already, because the membership ended, presence has it too.
+// unsubscribe takes the connection out of a room; the membership stays.
 func (s *Session) unsubscribe(room chat.RoomID) {
-	subscribed := s.conn.Subscribed(room)
 	s.conn.Unsubscribe(room)
-	if _, in := s.find(room); in && subscribed {
-		s.deps.Presence.Leave(room, s.actor.User)
-	}
 	s.forget(room)
 }
 

@@ -38,18 +38,10 @@ type Codec interface {
 	Error(dst []byte, cmd *wire.Command, e *chat.Error) []byte
 }
 
-// Presence counts the connections of each user in each room (presence.Tracker).
-type Presence interface {
-	// Enter counts a connection that joins, Leave one that leaves.
-	Enter(room chat.RoomID, user chat.UserID)
-	Leave(room chat.RoomID, user chat.UserID)
-}
-
 // Deps is what all sessions share.
 type Deps struct {
 	Engine   *engine.Engine
 	Verifier *identity.Verifier
-	Presence Presence
 	Guests   bool // names without proof are accepted
 	Limits   *chat.Limits
 	Now      func() time.Time

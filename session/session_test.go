@@ -72,6 +72,15 @@ type peer struct {
 
 func (n *node) connect() *peer {
 	n.t.Helper()
+	return n.connectOn(lines{})
+}
+
+// connectOn connects a client that is written to by a wire.
+func (n *node) connectOn(w interface {
+	hub.Encoding
+	session.Codec
+}) *peer {
+	n.t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		n.t.Fatal(err)
@@ -90,8 +99,8 @@ func (n *node) connect() *peer {
 		p.bye <- g
 		return nil
 	})
-	p.conn = n.hub.Attach(link, lines{})
-	p.s = session.New(n.deps, p.conn, lines{})
+	p.conn = n.hub.Attach(link, w)
+	p.s = session.New(n.deps, p.conn, w)
 	n.t.Cleanup(func() {
 		p.s.Close()
 		p.conn.Detach()

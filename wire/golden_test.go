@@ -190,6 +190,7 @@ func serverCases() []serverCase {
 	addEvent("reaction taken back", "reacted", chat.Event{Kind: chat.EventReacted, Rev: 8, Seq: 5, User: "user2", Emoji: "👍"})
 	addEvent("member came", "member", chat.Event{Kind: chat.EventMember, Rev: 11, Member: &mallory})
 	addEvent("member left", "member", chat.Event{Kind: chat.EventMember, Rev: 12, Member: &gone})
+	addEvent("member put out", "member", chat.Event{Kind: chat.EventMember, First: 1, Rev: 12, Member: &gone})
 	addEvent("member muted for a time", "member", chat.Event{Kind: chat.EventMember, Rev: 13, Member: &muted})
 	addEvent("many came to a large room", "members", chat.Event{Kind: chat.EventMembers, First: 11, Rev: 19, Count: 5000})
 	addEvent("room", "room", chat.Event{Kind: chat.EventRoom, Rev: 12, Info: told(12)})
@@ -200,6 +201,7 @@ func serverCases() []serverCase {
 	addEvent("room archived", "room", chat.Event{Kind: chat.EventRoom, Rev: 13, Info: &archived})
 	deleted := chat.Room{ID: "room1", Title: "Lobby", Deleted: true, Rev: 13}
 	addEvent("room deleted", "room", chat.Event{Kind: chat.EventRoom, Rev: 13, Info: &deleted})
+	addEvent("room deleted, with what came before", "room", chat.Event{Kind: chat.EventRoom, First: 1, Rev: 13, Info: &deleted})
 	addEvent("presence", "presence", chat.Event{Kind: chat.EventPresence, Presence: &chat.Presence{Online: 12, Came: []chat.UserID{"a"}, Went: []chat.UserID{"b", "c"}}})
 	addEvent("presence of many", "presence", chat.Event{Kind: chat.EventPresence, Presence: &chat.Presence{Online: 5000}})
 	addEvent("typing", "typing", chat.Event{Kind: chat.EventTyping, User: "user1", On: true})

@@ -58,8 +58,17 @@ func readReacted(j *serverJSON, ev *chat.Event) error {
 	return nil
 }
 
+// appendRevs appends the rev, and that before the first change if the event stands
+// for several.
+func appendRevs(dst []byte, ev *chat.Event) []byte {
+	if ev.First > 0 {
+		dst = appendIntField(dst, "since", ev.After())
+	}
+	return appendIntField(dst, "rev", ev.Rev)
+}
+
 func appendMembership(dst []byte, ev *chat.Event) []byte {
-	return appendMemberFields(appendIntField(dst, "rev", ev.Rev), ev.Member)
+	return appendMemberFields(appendRevs(dst, ev), ev.Member)
 }
 
 func readMembership(j *serverJSON, ev *chat.Event) error {
@@ -71,7 +80,7 @@ func readMembership(j *serverJSON, ev *chat.Event) error {
 }
 
 func appendRoom(dst []byte, ev *chat.Event) []byte {
-	dst = appendInfo(appendIntField(dst, "rev", ev.Rev), ev.Info)
+	dst = appendInfo(appendRevs(dst, ev), ev.Info)
 	if ev.Info.Deleted {
 		dst = appendBoolField(dst, "deleted", true)
 	}
@@ -136,12 +145,10 @@ func readRead(j *serverJSON, ev *chat.Event) error {
 }
 
 func appendMembers(dst []byte, ev *chat.Event) []byte {
-	dst = appendIntField(dst, "since", ev.After())
-	dst = appendIntField(dst, "rev", ev.Rev)
-	return appendIntField(dst, "member_count", ev.Count)
+	return appendIntField(appendRevs(dst, ev), "member_count", ev.Count)
 }
 
 func readMembers(j *serverJSON, ev *chat.Event) error {
-	ev.First, ev.Count = j.Since+1, j.MemberCount
+	ev.Count = j.MemberCount
 	return nil
 }

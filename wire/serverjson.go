@@ -39,7 +39,7 @@ type serverJSON struct {
 	Messages    []messageJSON   `json:"messages"`
 	Members     []memberJSON    `json:"members"`
 	MemberCount int             `json:"member_count"`
-	Since       chat.Rev        `json:"since"`
+	Since       *chat.Rev       `json:"since"`
 	Count       int             `json:"count"`
 	Online      json.RawMessage `json:"online"`
 	OnlineCount int             `json:"online_count"`
@@ -194,6 +194,9 @@ func (j *serverJSON) event(f *ServerFrame) error {
 		return nil
 	}
 	f.Event = &chat.Event{Kind: kind, Room: j.Room, Rev: j.Rev}
+	if j.Since != nil {
+		f.Event.First = *j.Since + 1
+	}
 	return payloads[kind.Payload()].read(j, f.Event)
 }
 

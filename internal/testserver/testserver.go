@@ -51,7 +51,16 @@ func Open(t testing.TB, cfg Config) (*session.Deps, *hub.Hub) {
 	}
 	st := teststore.Open(t, t.TempDir(), max(cfg.Shards, 1), nil)
 	laneOf := func(room chat.RoomID) bus.Lane { return bus.Lane(st.ShardOf(room.Slot())) }
-	h := hub.New(hub.Config{Bus: cfg.Bus, Lane: laneOf, LateAfter: cfg.LateAfter})
+	publish := func(ev *chat.Event) { _ = cfg.Bus.Publish(bus.Ephemeral(laneOf(ev.Room), ev)) } // fails when the bus is closed
+	if cfg.Driver == nil {
+		cfg.Driver = mempresence.New()
+	}
+	pc := presence.Config{Driver: cfg.Driver}
+	if cfg.Presence {
+		pc.Publish = publish
+	}
+	tracker := presence.New(pc)
+	h := hub.New(hub.Config{Bus: cfg.Bus, Lane: laneOf, LateAfter: cfg.LateAfter, Presence: tracker})
 	lanes, err := lane.Open(t.Context(), lane.Config{Store: st, Publish: cfg.Bus.Publish, AfterBatch: h.Kick, Limits: cfg.Limits})
 	if err != nil {
 		t.Fatal(err)
@@ -62,15 +71,6 @@ func Open(t testing.TB, cfg Config) (*session.Deps, *hub.Hub) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	publish := func(ev *chat.Event) { _ = cfg.Bus.Publish(bus.Ephemeral(laneOf(ev.Room), ev)) } // fails when the bus is closed
-	if cfg.Driver == nil {
-		cfg.Driver = mempresence.New()
-	}
-	pc := presence.Config{Driver: cfg.Driver}
-	if cfg.Presence {
-		pc.Publish = publish
-	}
-	tracker := presence.New(pc)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
@@ -96,7 +96,7 @@ func Open(t testing.TB, cfg Config) (*session.Deps, *hub.Hub) {
 	}
 	return &session.Deps{
 		Engine:   eng,
-		Verifier: verifier, Presence: tracker, Guests: cfg.Identity.Guests, Limits: &cfg.Limits, Now: time.Now, Log: log,
+		Verifier: verifier, Guests: cfg.Identity.Guests, Limits: &cfg.Limits, Now: time.Now, Log: log,
 	}, h
 }
 

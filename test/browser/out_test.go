@@ -77,7 +77,6 @@ func TestPutOutOfTheRoom(t *testing.T) {
 	ada.wait("the question before joining again", `document.querySelector('#ask-text').textContent.includes('work')`)
 	ada.do(chromedp.Click("#ask-join"))
 	ada.wait("the draft", `document.querySelector('#text').value.trim() === 'half a sent' && !document.querySelector('#composer').hidden`)
-	ada.wait("the room with both in it", `document.querySelector('#count').textContent === '2'`)
 
 	n.call("PUT", "v1/rooms/work/members/ada", "owner", `{"role":"banned"}`, nil)
 	ada.wait("the ban", status+` === 'You are banned from this room.' && document.querySelector('#status button').hidden`)
@@ -169,4 +168,38 @@ func TestDraftSurvivesTheSession(t *testing.T) {
 	w.wait("the end of the session", `document.querySelector('#refused').textContent === 'An administrator has ended your session.'`)
 	w.do(chromedp.SetValue("#token", n.token("ada", "lobby")), chromedp.Click("#signin .main"))
 	w.wait("the draft", `document.querySelector('#text').value === 'a long letter'`)
+}
+
+// A user who was banned while away comes back to the page, which remembers the room: it
+// asks for the room once, says why it is not shown, and remembers it no more.
+func TestRememberedRoomAfterABan(t *testing.T) {
+	n := startNode(t)
+	enter(t, n, "owner", "#room=work")
+	ada := openWindow(t, "ada")
+	ada.beforeEachPage(`
+		window.joins = [];
+		const send = WebSocket.prototype.send;
+		WebSocket.prototype.send = function (data) {
+			const f = JSON.parse(data);
+			if (f.type === 'join') window.joins.push(f.room);
+			return send.call(this, data);
+		};`)
+	ada.enter(n, "#room=work")
+	ada.wait("the room", `document.querySelector('#title').textContent === 'work' && document.querySelector('#count').textContent === '2'`)
+	ada.do(chromedp.Navigate("about:blank"))
+	n.call("PUT", "v1/rooms/work/members/ada", "owner", `{"role":"banned"}`, nil)
+
+	ada.do(chromedp.Navigate(n.url()))
+	ada.wait("the ban", status+` === 'You are banned from this room.' && document.querySelector('#status button').hidden
+		&& document.querySelector('#composer').hidden && document.querySelector('#title').textContent === 'work'`)
+	n.post("ben", "lobby", "later")
+	if asked := eval[string](ada, `joins.filter((room) => room === 'work').join()`); asked != "work" {
+		t.Errorf("joined %q", asked)
+	}
+	ada.do(chromedp.Navigate(n.url()))
+	ada.wait("another room", `document.querySelector('#title').textContent === 'lobby' && document.querySelector('#status').hidden`)
+	ada.waitMessage("later")
+	if asked := eval[bool](ada, `joins.includes('work')`); asked {
+		t.Error("the room is asked for again")
+	}
 }

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -117,6 +118,131 @@ func crawl(ctx context.Context, addr string) {
 		case <-time.After(12 * time.Second):
 		}
 		frames = []string{again, again}
+	}
+}
+
+// What happens in many rooms is kept for connections that read it slowly, and what is
+// kept of all rooms together is bounded, whatever their number. Readers that get a part
+// of it are told of a gap.
+func TestManyRoomsForSlowReaders(t *testing.T) {
+	const (
+		conns    = 32
+		rooms    = 50 // of each connection
+		messages = 8  // in each room: 40 KB each, 510 MB in all
+		most     = 600 << 20
+	)
+	n := program.Start(t, filepath.Join(t.TempDir(), "data"), testprocess.FreeAddr(t))
+	n.Ready()
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	frame := func(typ string, room int, more string) string {
+		return fmt.Sprintf(`{"type":%q,"id":%d,"room":"room%d"%s}`, typ, room+1, room, more)
+	}
+	large := fmt.Sprintf(`,"message":"x%s","data":%q`, strings.Repeat(`\u0001`, 3999), strings.Repeat("d", 16<<10-2))
+	var slow []*websocket.Conn
+	for i := range conns {
+		frames := []string{fmt.Sprintf(`{"type":"hello","id":1,"user":"slow%d"}`, i)}
+		for r := range rooms {
+			frames = append(frames, frame("join", i*rooms+r, ""))
+		}
+		ws, err := converse(ctx, n.Addr, frames)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ws.Close()
+		slow = append(slow, ws)
+	}
+	quiet := residentBytes(t, n.Pid())
+	reading, stop := context.WithCancel(ctx)
+	defer stop()
+	var readers, writers sync.WaitGroup
+	for _, ws := range slow {
+		readers.Go(func() { trickle(reading, ws) })
+	}
+	turns := make(chan struct{}, 4)
+	for i := range conns {
+		writers.Go(func() {
+			turns <- struct{}{}
+			defer func() { <-turns }()
+			frames := []string{fmt.Sprintf(`{"type":"hello","id":1,"user":"fast%d"}`, i)}
+			for r := range rooms {
+				frames = append(frames, frame("join", i*rooms+r, ""))
+			}
+			for range messages {
+				for r := range rooms {
+					frames = append(frames, frame("message", i*rooms+r, large))
+				}
+			}
+			if ws, err := converse(ctx, n.Addr, frames); err != nil {
+				t.Error(err)
+			} else {
+				ws.Close()
+			}
+		})
+	}
+	written := make(chan struct{})
+	go func() { writers.Wait(); close(written) }()
+	highest := int64(0)
+	for look := time.NewTicker(50 * time.Millisecond); ; <-look.C {
+		highest = max(highest, residentBytes(t, n.Pid()))
+		select {
+		case <-written:
+			stop()
+			readers.Wait()
+			t.Logf("the node had %d MB before and %d MB at most", quiet>>20, highest>>20)
+			if highest > most {
+				t.Errorf("the node had %d MB", highest>>20)
+			}
+			return
+		default:
+		}
+	}
+}
+
+// converse opens a connection, writes the frames and reads until each has its ack.
+func converse(ctx context.Context, addr string, frames []string) (*websocket.Conn, error) {
+	ws, err := websocket.Dial(ctx, "ws://"+addr+"/ws", nil)
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { ws.NetConn().Close() })
+	defer stop()
+	go func() {
+		for _, f := range frames {
+			if ws.WriteMessage(websocket.Text, []byte(f)) != nil {
+				return // reading fails too
+			}
+		}
+	}()
+	for acks := 0; acks < len(frames); {
+		_, frame, err := ws.ReadMessage(1 << 20)
+		switch {
+		case err != nil:
+			ws.Close()
+			return nil, err
+		case bytes.HasPrefix(frame, []byte(`{"type":"ack"`)):
+			acks++
+		case bytes.HasPrefix(frame, []byte(`{"type":"error"`)):
+			ws.Close()
+			return nil, fmt.Errorf("%s", frame)
+		}
+	}
+	return ws, nil
+}
+
+// trickle reads just fast enough to be kept, until ctx ends.
+func trickle(ctx context.Context, ws *websocket.Conn) {
+	buf := make([]byte, 8<<10)
+	for turn := time.NewTicker(time.Second); ; {
+		select {
+		case <-ctx.Done():
+			turn.Stop()
+			return
+		case <-turn.C:
+		}
+		if _, err := ws.NetConn().Read(buf); err != nil {
+			return
+		}
 	}
 }
 

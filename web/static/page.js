@@ -3,6 +3,7 @@ import { $, arrows, paced, put, twice, write } from './dom.js';
 import { say, t, words } from './strings.js';
 import { keep, local, session } from './storage.js';
 import { Timeline } from './timeline.js';
+import { Profiles } from './profiles.js';
 import { Composer } from './composer.js';
 import { Drawers } from './drawers.js';
 import { address, drawPeople, drawRooms, revealRoom } from './sidebar.js';
@@ -18,6 +19,7 @@ export class Page {
   #draw; // asks for a redraw
   #room = null;
   #asked = ''; // a room that the user may join, if so wished
+  #profiles;
   #timeline;
   #composer;
   #drawers = new Drawers();
@@ -29,9 +31,10 @@ export class Page {
     this.#chat = chat;
     this.#guest = guest;
     this.#draw = draw;
+    this.#profiles = new Profiles(chat, draw);
     const fail = (e) => this.#notice(say('act', e.code, e.message));
     const ask = { reply: (m) => this.#composer.reply(m), edit: (m) => this.#composer.edit(m), fail };
-    this.#timeline = new Timeline(chat, ask, draw);
+    this.#timeline = new Timeline(chat, this.#profiles, ask, draw);
     this.#composer = new Composer(chat, this.#timeline, fail, (text) => this.#notice(text));
     $('room-name').placeholder = $('room-name').ariaLabel = t(guest ? 'openRoom' : 'joinRoom');
     $('open-room').addEventListener('submit', (e) => this.#openRoom(e));
@@ -66,7 +69,7 @@ export class Page {
 
   roomsChanged() {
     const room = this.#room;
-    if (['removed', 'banned', 'deleted'].includes(room?.code)) keep(local, this.#lastPlace(), ''); // a reload asks before it joins
+    this.#leavePlace();
     if (!room) this.route();
     else if (!this.#chat.rooms.has(room.id) && !room.code) this.#goTo(this.#next());
     this.#draw();
@@ -74,7 +77,14 @@ export class Page {
 
   roomChanged(room, frame) {
     if (room === this.#room && frame?.type === 'message' && frame.user !== this.#chat.user) this.#heard = frame;
+    this.#leavePlace();
     this.#draw();
+  }
+
+  /** A room that the user was put out of, or may not join, is not remembered: a reload asks before it joins. */
+  #leavePlace() {
+    const code = this.#room?.code;
+    if (code === 'removed' || (code && !AGAIN.has(code))) keep(local, this.#lastPlace(), '');
   }
 
   /** What changes with time alone: stale typing, the countdown to a reconnect. */
@@ -116,7 +126,7 @@ export class Page {
     write($('title'), room?.name ?? '');
     for (const id of ['show-people', 'people']) put($(id), 'hidden', !room || !!room.error);
     put($('leave'), 'hidden', !room?.present);
-    if (room) drawPeople(this.#chat, room);
+    if (room) drawPeople(this.#chat, room, this.#profiles);
   }
 
   /** Instead of the messages: whether to join a room, or what to do without one. */

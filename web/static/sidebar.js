@@ -51,8 +51,8 @@ function drawRoom(node, { room, here, badge, waiting, last, author }) {
   );
 }
 
-export function drawPeople(chat, room) {
-  const people = [...room.online].slice(0, MOST).map((user) => ({ user, name: room.nameOf(user), picture: room.avatarOf(user) }));
+export function drawPeople(chat, room, profiles) {
+  const people = [...room.online].slice(0, MOST).map((user) => ({ user, name: profiles.nameOf(room, user), picture: profiles.avatarOf(room, user) }));
   people.sort((a, b) => compare(a.name, b.name));
   const items = people.map((p) => ({ id: `u${p.user}`, ...p, was: [p.name, p.picture] }));
   const rest = room.onlineCount - items.length;

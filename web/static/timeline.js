@@ -19,6 +19,7 @@ export class Timeline {
   #chat;
   #actions;
   #row;
+  #profiles;
   #draw; // asks for a redraw
   #room = null;
   #newFrom = 0; // the first seq that was unread when the room was opened; 0: not known yet
@@ -39,8 +40,9 @@ export class Timeline {
   #list = $('messages');
 
   /** ask is called with the action on a message: reply, edit, fail. */
-  constructor(chat, ask, draw) {
+  constructor(chat, profiles, ask, draw) {
     this.#chat = chat;
+    this.#profiles = profiles;
     this.#draw = draw;
     this.#actions = new Actions(chat, ask);
     this.#row = new Row(chat, this.#actions, (seq) => this.#reveal(seq));
@@ -200,7 +202,7 @@ export class Timeline {
       const quoted = m.reply_to ? this.#quote(room, m.reply_to) : undefined;
       const name = room.authorOf(m);
       const quotedName = quoted ? room.authorOf(quoted) : '';
-      const picture = own || follows ? '' : room.avatarOf(m.user);
+      const picture = own || follows ? '' : this.#profiles.avatarOf(room, m.user);
       const was = [m.item ?? m, follows, name, quoted, quotedName, own, picture];
       items.push({ id: this.#idOf(m), m, own, follows, quoted, quotedName, name, picture, was, draw: this.#row.draw });
       previous = m;

@@ -71,6 +71,18 @@ await s.answer(again, { room: 'r', seq: 4, rev: 5, time: '2026-01-01T00:00:01.00
 await s.deliver(message(4, 5, { user: 'ada', message: 'two', key: m.key }));
 check('confirmed once', [seqs(), chat.outbox.of('r').length, store.size, room.rev], [[2, 3, 4], 0, 0, 5]);
 
+// The end of a membership stands for all of the room: what was left out before it is not
+// asked for, and a join that is under way changes nothing.
+const out = chat.join('out');
+await s.answer(await s.next('join'), { rev: 3, seq: 0, role: 'member', messages: [] });
+await s.deliver({ type: 'member', room: 'out', since: 0, rev: 9, user: 'ada', role: 'none' });
+check('put out behind a hole', [out.code, out.joined, chat.rooms.has('out'), s.sent.filter((f) => f.type === 'join').length], ['removed', false, false, 0]);
+const early = chat.join('early');
+join = await s.next('join');
+await s.deliver({ type: 'member', room: 'early', since: 0, rev: 9, user: 'ada', role: 'banned' });
+await s.deliver({ type: 'error', id: join.id, code: 'forbidden', message: 'you are banned from this room' });
+check('put out while joining', [early.joined, early.wanted, early.error], [false, false, 'you are banned from this room']);
+
 // A room that was left stays left, although the page still calls its methods.
 chat.join('left');
 await s.answer(await s.next('join'), { rev: 1, seq: 1, role: 'member', messages: [], more: true });

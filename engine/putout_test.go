@@ -1,0 +1,66 @@
+package engine_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/roomtide/roomtide/change"
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/engine"
+	"github.com/roomtide/roomtide/store"
+)
+
+// ending is a driver that calls a function, once, behind a question about a member.
+type ending struct {
+	store.Driver
+	next *atomic.Pointer[func()]
+}
+
+func (d *ending) Member(ctx context.Context, room chat.RoomID, user chat.UserID) (chat.Member, error) {
+	m, err := d.Driver.Member(ctx, room, user)
+	if do := d.next.Swap(nil); do != nil {
+		(*do)()
+	}
+	return m, err
+}
+
+// The answer of a join is that of a member: a membership that ends when the role was read
+// ends behind the answer's rev, so that its event is news to the client, or there is no
+// answer.
+func TestMembershipEndsWhileTheRoomIsRead(t *testing.T) {
+	var next atomic.Pointer[func()]
+	n := makeNode(t, time.Now, func(d store.Driver) store.Driver { return &ending{d, &next} }, nil)
+	after := chat.Rev(0)
+	for what, o := range map[string]engine.JoinOptions{
+		"now": {}, "around": {Around: engine.Around{Read: true}}, "after": {After: &after}, "again": {After: &after, Again: true},
+	} {
+		for role, kind := range map[chat.Role]chat.Kind{chat.RoleNone: chat.NotMember, chat.RoleBanned: chat.Forbidden} {
+			room := chat.RoomID(what + role.String())
+			for _, user := range []chat.UserID{"ann", "bob"} {
+				if _, err := n.Join(t.Context(), as(user), room, engine.JoinOptions{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var ended chat.Rev
+			put := func() {
+				r, err := n.Do(t.Context(), engine.Actor{Server: true}, &change.SetMember{Room: room, User: "bob", Role: role})
+				if err != nil {
+					t.Error(err)
+				}
+				ended = r.Rev
+			}
+			next.Store(&put)
+			reply, err := n.Join(t.Context(), as("bob"), room, o)
+			switch {
+			case ended == 0:
+				t.Errorf("%s: the membership did not end", room)
+			case err == nil && reply.Rev >= ended:
+				t.Errorf("%s: a %s at %d, and the membership ended with %d", room, reply.Role, reply.Rev, ended)
+			case err != nil && chat.KindOf(err) != kind:
+				t.Errorf("%s: %v", room, err)
+			}
+		}
+	}
+}

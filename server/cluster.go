@@ -83,6 +83,10 @@ func (s *Server) startPeers() (err error) {
 		return err
 	}
 	s.onClose(p.notices.Close)
+	p.link.OnReconnect(func() {
+		s.engine.ForgetUsers()
+		p.notices.Reconnected()
+	})
 	select {
 	case <-taken:
 		return chat.E(chat.Conflict, "a node with the name "+s.cfg.Node+" runs already: give every node a name of its own, with --node or the setting node")
@@ -148,9 +152,16 @@ func (p *peers) heard(n cluster.Notice) {
 		p.s.lanes.Try(n.Shard)
 	case cluster.NoticeUser:
 		p.s.engine.ForgetUser(n.User)
-	case cluster.NoticeRevoke:
+	case cluster.NoticeClaim:
 		p.s.engine.ForgetUser(n.User)
-		p.s.hub.CloseUser(n.User, chat.ByeRevoked)
+		p.s.endGuests(n.User)
+	case cluster.NoticeRevoke:
+		g := chat.ByeRevoked
+		if n.Late { // it may have come back since, with what is good: it comes again, and is judged
+			g = chat.ByeDraining
+		}
+		p.s.engine.ForgetUser(n.User)
+		p.s.hub.CloseUser(n.User, g)
 	}
 }
 
@@ -195,12 +206,21 @@ func (s *Server) nodeLife() time.Duration {
 	return peerLife
 }
 
-// userChanged tells other nodes to forget what they remember of a user.
-func (s *Server) userChanged(user chat.UserID) {
-	if s.peers != nil {
-		s.peers.notices.Send(cluster.Notice{Kind: cluster.NoticeUser, User: user})
+// userChanged tells other nodes to forget what they remember of a user, and to end the
+// connections of guests under a name that was claimed.
+func (s *Server) userChanged(user chat.UserID, claimed bool) {
+	if s.peers == nil {
+		return
 	}
+	kind := cluster.NoticeUser
+	if claimed {
+		kind = cluster.NoticeClaim
+	}
+	s.peers.notices.Send(cluster.Notice{Kind: kind, User: user})
 }
+
+// hears reports whether this node hears now what other nodes change.
+func (s *Server) hears() bool { return s.peers == nil || s.peers.link.NATS().IsConnected() }
 
 // revoke ends a user's connections on all nodes. It counts those of this one.
 func (s *Server) revoke(_ context.Context, user chat.UserID) (int, error) {

@@ -21,13 +21,13 @@ func threeNodes(t *testing.T) (ns *nodes, all []*testprocess.Node) {
 	t.Helper()
 	ns = newNodes(t, testdb.MariaDB(t))
 	all = append(all, ns.start("a"))
-	secret, err := os.ReadFile(filepath.Join(ns.dirs["a"], "secret"))
+	secret, err := os.ReadFile(filepath.Join(ns.dirs["a"], "token.key"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"b", "c"} {
 		ns.dirs[name] = t.TempDir()
-		if err := os.WriteFile(filepath.Join(ns.dirs[name], "secret"), secret, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(ns.dirs[name], "token.key"), secret, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		all = append(all, ns.start(name))
@@ -35,12 +35,12 @@ func threeNodes(t *testing.T) (ns *nodes, all []*testprocess.Node) {
 	return ns, all
 }
 
-// token makes a token of a user.
-func (ns *nodes) token(user string, flags ...string) string {
+// verb runs a verb with the settings of node a, and returns what it printed.
+func (ns *nodes) verb(args ...string) string {
 	ns.t.Helper()
-	out, errs, err := program.RunWith(testContext(ns.t), ns.env, append([]string{"token", "--user", user, "--data-dir", ns.dirs["a"]}, flags...)...)
+	out, errs, err := program.RunWith(testContext(ns.t), ns.env, append(args, "--data-dir", ns.dirs["a"])...)
 	if err != nil {
-		ns.t.Fatalf("making a token: %v\n%s", err, errs)
+		ns.t.Fatalf("%v: %v\n%s", args, err, errs)
 	}
 	return strings.TrimSpace(out)
 }
@@ -95,13 +95,13 @@ func eventually(t *testing.T, what string, ok func() bool) {
 // run out, and a revoked key is worthless.
 func TestAccessOnEveryNode(t *testing.T) {
 	ns, all := threeNodes(t)
-	shop := newBackEnd(t, all[0], ns.dirs["a"])
+	shop := &backEnd{t: t, n: all[0], key: ns.verb("key", "add", "the shop")}
 
 	var guests []*client.Client
 	for _, n := range all {
 		guests = append(guests, user(t, n, "ann"))
 	}
-	token := ns.token("ann")
+	token := ns.verb("token", "--user", "ann")
 	anns := withToken(t, all, token)
 	for i, g := range guests {
 		wantGoodbye(t, g, "a guest whose name is claimed", chat.ByeRevoked)
@@ -125,8 +125,8 @@ func TestAccessOnEveryNode(t *testing.T) {
 		}
 	}
 
-	bobs := withToken(t, all, ns.token("bob"))
-	if a := shop.post("room1", "", "welcome"); a.Status != http.StatusCreated {
+	bobs := withToken(t, all, ns.verb("token", "--user", "bob"))
+	if a := shop.do(http.MethodPut, "/v1/rooms/room1", []byte(`{}`), ""); a.Status/100 != 2 {
 		t.Fatalf("making a room: %+v", a)
 	}
 	if a := shop.do(http.MethodPut, "/v1/rooms/room1/members/bob", []byte(`{"role":"member"}`), ""); a.Status != http.StatusNoContent {
@@ -151,12 +151,12 @@ func TestAccessOnEveryNode(t *testing.T) {
 		wantGoodbye(t, c, "a user whose connections are ended", chat.ByeRevoked)
 	}
 
-	for _, c := range withToken(t, all, ns.token("carl", "--ttl", "2s")) {
+	for _, c := range withToken(t, all, ns.verb("token", "--user", "carl", "--ttl", "2s")) {
 		wantGoodbye(t, c, "a user whose token runs out", chat.ByeExpired)
 	}
 
 	id, _, _ := strings.Cut(strings.TrimPrefix(shop.key, "rtk_"), "_")
-	verb(t, "key", "revoke", id, "--data-dir", ns.dirs["a"])
+	ns.verb("key", "revoke", id)
 	for i, n := range all {
 		there := *shop
 		there.n = n

@@ -4,13 +4,17 @@ import (
 	"context"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/roomtide/roomtide/bus/natsbus"
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/cluster"
 	"github.com/roomtide/roomtide/internal/natslink"
+	"github.com/roomtide/roomtide/internal/natsstream"
 	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/relay"
+	"github.com/roomtide/roomtide/sioapi"
 )
 
 const (
@@ -18,6 +22,7 @@ const (
 	startLimit = time.Second            // for the consumers of a shard to begin; the lease is not renewed meanwhile
 	nameLimit  = 300 * time.Millisecond // for a node of the same name to say that it is there
 	mapLimit   = 5 * time.Second        // for reading the slot map
+	handLimit  = time.Second            // for the servers of NATS to have what is handed over
 )
 
 // peers is what a node of a cluster has beside a single one; nil for that one.
@@ -26,6 +31,7 @@ type peers struct {
 	s       *Server
 	link    *natslink.Conn
 	relay   *relay.Relay
+	streams *natsstream.Mesh
 	prefix  string           // of all subjects
 	notices *cluster.Notices // from startPeers on
 }
@@ -61,6 +67,11 @@ func (s *Server) openPeers(ctx context.Context) (err error) {
 	}
 	s.onClose(p.relay.Close)
 	p.link.OnReconnect(p.relay.Reconnected)
+	if p.streams, err = natsstream.Open(natsstream.Config{NATS: p.link.NATS(), Prefix: p.prefix, Log: s.log, Registerer: s.reg}); err != nil {
+		return err
+	}
+	s.onClose(func() { p.streams.Close() })
+	p.link.OnReconnect(p.streams.Reconnected)
 	s.peers = p
 	return nil
 }
@@ -228,4 +239,41 @@ func (s *Server) revoke(_ context.Context, user chat.UserID) (int, error) {
 		s.peers.notices.Send(cluster.Notice{Kind: cluster.NoticeRevoke, User: user})
 	}
 	return s.hub.CloseUser(user, chat.ByeRevoked), nil
+}
+
+// shareSessions lets Socket.IO sessions be served, and resumed, on every node.
+func (s *Server) shareSessions(cfg *sioapi.Config) {
+	if p := s.peers; p != nil {
+		cfg.Nodes, cfg.HandOver = p.streams, p.handOver
+	}
+}
+
+// handOver sends a piece of what can be resumed to the other nodes.
+func (p *peers) handOver(piece []byte) error {
+	err := p.link.NATS().Publish(p.prefix+".away", piece)
+	if err == nil {
+		err = p.link.NATS().FlushTimeout(handLimit)
+	}
+	if err != nil {
+		return chat.Wrap(chat.Unavailable, "server.hand_over", err)
+	}
+	return nil
+}
+
+// takeOver begins to keep what other nodes hand over.
+func (s *Server) takeOver() error {
+	p := s.peers
+	if p == nil {
+		return nil
+	}
+	sub, err := p.link.NATS().Subscribe(p.prefix+".away", func(m *nats.Msg) { s.socketIO.TakeOver(m.Data) })
+	if err != nil {
+		return chat.Wrap(chat.Unavailable, "server.take_over", err)
+	}
+	s.onClose(func() {
+		if err := sub.Unsubscribe(); err != nil {
+			s.log.Debug("sessions of other nodes", "err", err)
+		}
+	})
+	return nil
 }

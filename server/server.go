@@ -379,6 +379,7 @@ func (s *Server) drain() {
 	s.leave(ctx)        // other nodes of a cluster take the lanes
 	s.lanes.Close()     // commits and answers what was accepted, refuses the rest
 	s.hub.Drain(chat.ByeDraining)
+	s.socketIO.LetGo() // clients of other nodes' sessions go there by themselves
 	if err := s.http.Shutdown(ctx); err != nil {
 		s.http.Close()
 	}

@@ -29,10 +29,29 @@ func (ss sessions) PID(s *socketio.Socket) string {
 }
 
 func (ss sessions) pid(id string) string {
+	pid := id + "." + ss.mac(id)
+	if o := ss.h.others; o != nil {
+		pid += "." + o.nodes.Tag()
+	}
+	return pid
+}
+
+// mac is the signature of an id.
+func (ss sessions) mac(id string) string {
 	mac := hmac.New(sha256.New, ss.h.cfg.Secret)
 	mac.Write([]byte("come back to "))
 	mac.Write([]byte(id))
-	return id + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:18])
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:18])
+}
+
+// maxPID is the length of a pid at most.
+const maxPID = 256
+
+// parsePID takes a pid apart. The tag of the node is empty for one of a single node.
+func parsePID(pid string) (id, mac, tag string) {
+	id, rest, _ := strings.Cut(pid, ".")
+	mac, tag, _ = strings.Cut(rest, ".")
+	return id, mac, tag
 }
 
 // Values of Config.Recovery.
@@ -84,13 +103,17 @@ func isScript(r *http.Request) bool {
 // is enough; a token is checked as always.
 func (ss sessions) Claim(s *socketio.Socket, pid, offset string) (id string) {
 	c := clientOf(s)
-	id, _, _ = strings.Cut(pid, ".")
-	if !c.resumes || !hmac.Equal([]byte(ss.pid(id)), []byte(pid)) {
+	if !c.resumes || len(pid) > maxPID {
 		return ""
 	}
-	r := ss.find(id)
+	id, mac, tag := parsePID(pid)
+	r := ss.takeOwn(id, mac, tag)
 	if r == nil {
-		return ""
+		if r = ss.h.others.ask(tag, pid); r != nil {
+			r.Proof = mac
+		} else if r = ss.takeOwn(id, mac, tag); r == nil { // the other node may have stopped just now
+			return ""
+		}
 	}
 	if !c.owns(r) {
 		ss.h.resumable.put(r)
@@ -105,10 +128,17 @@ func (ss sessions) Claim(s *socketio.Socket, pid, offset string) (id string) {
 	return id
 }
 
-// find takes the state of a session: from the store, or from its old connection,
-// which lingers and now ends.
-func (ss sessions) find(id string) *resumeState {
-	if r := ss.h.resumable.take(id); r != nil {
+// takeOwn takes the state of a session that this node has: from the store, or from its
+// old connection, which lingers and now ends. The signature is that of this node, or of
+// the one that has handed the session over.
+func (ss sessions) takeOwn(id, mac, _ string) *resumeState {
+	own := hmac.Equal([]byte(ss.mac(id)), []byte(mac))
+	take := func() *resumeState {
+		return ss.h.resumable.take(id, func(r *resumeState) bool {
+			return own && r.Proof == "" || r.Proof != "" && hmac.Equal([]byte(r.Proof), []byte(mac))
+		})
+	}
+	if r := take(); r != nil || !own {
 		return r
 	}
 	if s := ss.h.io.Of("/").Socket(id); s != nil {
@@ -119,7 +149,7 @@ func (ss sessions) find(id string) *resumeState {
 			return r
 		}
 	}
-	return ss.h.resumable.take(id) // it ended just now
+	return take() // it ended just now
 }
 
 // owns reports whether the session belongs to the client's user. For a guest it

@@ -25,6 +25,7 @@ type resumeState struct {
 	Name      string        `json:"name,omitempty"`
 	Guest     bool          `json:"guest,omitempty"` // the secret alone resumes it
 	Delivered hub.Delivered `json:"delivered"`
+	Proof     string        `json:"proof,omitempty"` // the signature in the pid, of a session that another node has signed
 }
 
 // weight is how much memory it takes, in positions.
@@ -124,11 +125,28 @@ func (rs *resumeStore) evict(e *list.Element) {
 	rs.evicted.Inc()
 }
 
-// take removes and returns the session of a socket, or nil.
-func (rs *resumeStore) take(id string) *resumeState {
+// putHanded keeps a session that another node has handed over, unless there is one of
+// the same socket that has been here since.
+func (rs *resumeStore) putHanded(r *resumeState) {
+	rs.mu.Lock()
+	e := rs.byID[r.ID]
+	newer := e != nil && e.Value.(*resumeState).Proof == ""
+	rs.mu.Unlock()
+	if !newer {
+		rs.put(r)
+	}
+}
+
+// take removes and returns the session of a socket if it is the one that is meant, else
+// nil.
+func (rs *resumeStore) take(id string, meant func(*resumeState) bool) *resumeState {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	return rs.remove(rs.byID[id])
+	e := rs.byID[id]
+	if e == nil || !meant(e.Value.(*resumeState)) {
+		return nil
+	}
+	return rs.remove(e)
 }
 
 // remove takes one out; nil is none. mu is held.
@@ -153,14 +171,20 @@ func (rs *resumeStore) len() int {
 	return len(rs.byID)
 }
 
-// save writes all to a file, unless there are none.
-func (rs *resumeStore) save(path string) error {
+// all returns the sessions, the one that ended first in front.
+func (rs *resumeStore) all() []*resumeState {
 	rs.mu.Lock()
+	defer rs.mu.Unlock()
 	all := make([]*resumeState, 0, len(rs.byID))
 	for e := rs.order.Front(); e != nil; e = e.Next() {
 		all = append(all, e.Value.(*resumeState))
 	}
-	rs.mu.Unlock()
+	return all
+}
+
+// save writes all to a file, unless there are none.
+func (rs *resumeStore) save(path string) error {
+	all := rs.all()
 	if len(all) == 0 {
 		return nil
 	}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"github.com/roomtide/roomtide/bus/natsbus"
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
@@ -22,7 +20,6 @@ const (
 	startLimit = time.Second            // for the consumers of a shard to begin; the lease is not renewed meanwhile
 	nameLimit  = 300 * time.Millisecond // for a node of the same name to say that it is there
 	mapLimit   = 5 * time.Second        // for reading the slot map
-	handLimit  = time.Second            // for the servers of NATS to have what is handed over
 )
 
 // peers is what a node of a cluster has beside a single one; nil for that one.
@@ -32,6 +29,7 @@ type peers struct {
 	link    *natslink.Conn
 	relay   *relay.Relay
 	streams *natsstream.Mesh
+	away    *cluster.Away    // from openAway on
 	prefix  string           // of all subjects
 	notices *cluster.Notices // from startPeers on
 }
@@ -244,36 +242,21 @@ func (s *Server) revoke(_ context.Context, user chat.UserID) (int, error) {
 // shareSessions lets Socket.IO sessions be served, and resumed, on every node.
 func (s *Server) shareSessions(cfg *sioapi.Config) {
 	if p := s.peers; p != nil {
-		cfg.Nodes, cfg.HandOver = p.streams, p.handOver
+		cfg.Nodes = p.streams
+		cfg.Ask = func(ctx context.Context, pid string) []byte { return p.away.Ask(ctx, pid) }
+		cfg.HandOver = func(sessions []byte) bool { return p.away.HandOver(sessions) }
 	}
 }
 
-// handOver sends a piece of what can be resumed to the other nodes.
-func (p *peers) handOver(piece []byte) error {
-	err := p.link.NATS().Publish(p.prefix+".away", piece)
-	if err == nil {
-		err = p.link.NATS().FlushTimeout(handLimit)
-	}
-	if err != nil {
-		return chat.Wrap(chat.Unavailable, "server.hand_over", err)
-	}
-	return nil
-}
-
-// takeOver begins to keep what other nodes hand over.
-func (s *Server) takeOver() error {
+// openAway begins to exchange sessions that can be resumed with other nodes.
+func (s *Server) openAway() (err error) {
 	p := s.peers
 	if p == nil {
 		return nil
 	}
-	sub, err := p.link.NATS().Subscribe(p.prefix+".away", func(m *nats.Msg) { s.socketIO.TakeOver(m.Data) })
-	if err != nil {
-		return chat.Wrap(chat.Unavailable, "server.take_over", err)
-	}
-	s.onClose(func() {
-		if err := sub.Unsubscribe(); err != nil {
-			s.log.Debug("sessions of other nodes", "err", err)
-		}
+	p.away, err = cluster.OpenAway(cluster.AwayConfig{
+		NATS: p.link.NATS(), Prefix: p.prefix, Nodes: s.node.Alive, Give: s.socketIO.Give, Keep: s.socketIO.TakeOver, Log: s.log,
 	})
-	return nil
+	s.onClose(func() { p.away.Close() })
+	return err
 }

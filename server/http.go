@@ -102,8 +102,9 @@ func (s *Server) openSocketIO(from clientaddr.Proxies, conns *connlimit.Limiter,
 	}
 	s.shareSessions(&cfg)
 	s.socketIO = sioapi.New(cfg)
+	err := s.openAway()
 	s.onClose(s.socketIO.Close)
-	return s.takeOver()
+	return err
 }
 
 // newHTTP returns a server with all its timeouts. A body may take as long as patience.

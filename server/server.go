@@ -378,8 +378,8 @@ func (s *Server) drain() {
 	s.outbox.Close(ctx) // consumers see what was accepted
 	s.leave(ctx)        // other nodes of a cluster take the lanes
 	s.lanes.Close()     // commits and answers what was accepted, refuses the rest
+	s.socketIO.LetGo()  // clients of other nodes' sessions come back to those
 	s.hub.Drain(chat.ByeDraining)
-	s.socketIO.LetGo() // clients of other nodes' sessions go there by themselves
 	if err := s.http.Shutdown(ctx); err != nil {
 		s.http.Close()
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -37,11 +38,13 @@ type Config struct {
 	Secret     []byte
 	ResumeFile string
 
-	// Nodes are the others of a cluster, which have sessions too. Nil: there are none.
-	// With it, HandOver sends what Close keeps to all of them, in pieces, each of which
-	// goes to their TakeOver.
-	Nodes    Nodes
-	HandOver func(piece []byte) error
+	// Nodes are the others of a cluster, which have sessions too; nil: there are none.
+	Nodes Nodes
+
+	// Ask asks them for a session (Handler.Give); nil is none. HandOver hands sessions to
+	// one of them (Handler.TakeOver), and reports whether they are still this node's.
+	Ask      func(ctx context.Context, pid string) []byte
+	HandOver func(sessions []byte) (mine bool)
 
 	Recovery string // of clients that do not say in auth whether they resume: RecoveryAuto
 
@@ -104,7 +107,8 @@ type Handler struct {
 	metrics   *metrics
 	io        *socketio.Server
 	resumable *resumeStore
-	others    *others // nil on a single node
+	others    *others         // nil on a single node
+	leaving   atomic.Bool     // LetGo was called
 	ctx       context.Context // of every command; ends with Close
 	cancel    context.CancelFunc
 }
@@ -195,6 +199,7 @@ func (h *Handler) Close() {
 	if err := h.io.Close(ctx); err != nil {
 		h.cfg.Log.Warn("connections did not end in time", "err", err)
 	}
+	h.handOver()
 	h.others.close()
 	if h.cfg.ResumeFile == "" {
 		return

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
-	"encoding/json"
 	"io"
 	"net"
 	"net/http"
@@ -14,8 +13,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/roomtide/roomtide/chat"
 )
 
 // Nodes is how this process reaches the others of its cluster, and they reach it
@@ -34,24 +31,17 @@ type Nodes interface {
 
 const (
 	dialTime    = 2 * time.Second  // for a stream
-	askTime     = 2 * time.Second  // for a session that is to be resumed here
 	headerTime  = 10 * time.Second // for the head of a request of another node
 	answerTime  = time.Minute      // for an answer that does not wait
 	idleStreams = 30 * time.Second // after which a stream that is not used ends; the other end waits longer
 	idlePeers   = 2 * time.Minute
-	idleEach    = 64      // streams to one node that are not used
-	maxPiece    = 256_000 // bytes of a hand-over
-	maxAnswer   = 1 << 20 // bytes of a session
+	idleEach    = 64 // streams to one node that are not used
 )
-
-// resumePath is where other nodes ask for a session that is to be resumed there.
-const resumePath = "/resume"
 
 // others is what a Handler does with the other nodes of a cluster. The id of a session
 // ends with the tag of its process, so that a request which comes to another one is
 // handed on, as HTTP over a stream: polls, bodies, and WebSockets that take over a
-// session. The pid of a client ends with it too, so that a session can be resumed where
-// its client comes.
+// session.
 type others struct {
 	// Set once.
 	h         *Handler
@@ -99,19 +89,19 @@ func (o *others) listen() {
 }
 
 // LetGo ends the requests that are handed to other nodes, and their WebSockets: this
-// node stops, and the clients come back to another one.
+// node stops, and the clients come back to another one. Close follows.
 func (h *Handler) LetGo() {
+	h.leaving.Store(true)
 	if h.others != nil {
 		h.others.letGo()
 	}
 }
 
-// close hands what can be resumed to other nodes and ends everything with them.
+// close ends everything with other nodes.
 func (o *others) close() {
 	if o == nil {
 		return
 	}
-	o.handOver()
 	o.server.Close()
 	o.serving.Wait()
 	o.transport.CloseIdleConnections()
@@ -131,10 +121,6 @@ type fromOther struct{}
 // serveOthers answers a request of another node.
 func (o *others) serveOthers(w http.ResponseWriter, r *http.Request) {
 	o.served.Inc()
-	if r.URL.Path == resumePath {
-		o.serveResume(w, r)
-		return
-	}
 	o.h.io.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), fromOther{}, true)))
 }
 
@@ -207,116 +193,3 @@ var copyPool = sync.Pool{New: func() any { return new([8 << 10]byte) }}
 
 func (copies) Get() []byte  { return copyPool.Get().(*[8 << 10]byte)[:] }
 func (copies) Put(b []byte) { copyPool.Put((*[8 << 10]byte)(b)) }
-
-// ask asks the process that a client was connected to last for its session; nil: it is
-// gone, or knows of none.
-func (o *others) ask(tag, pid string) *resumeState {
-	if o == nil || tag == "" || tag == o.nodes.Tag() {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(o.h.ctx, askTime)
-	defer cancel()
-	r, err := o.request(ctx, tag, pid)
-	if err != nil {
-		o.h.cfg.Log.Debug("no session came from another node", "node", tag, "err", err)
-		return nil
-	}
-	return r
-}
-
-func (o *others) request(ctx context.Context, tag, pid string) (*resumeState, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+tag+resumePath, strings.NewReader(pid))
-	if err != nil {
-		return nil, err
-	}
-	resp, err := o.transport.RoundTrip(req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return nil, chat.E(chat.NotFound, resp.Status)
-	}
-	r := &resumeState{}
-	return r, json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(r)
-}
-
-// serveResume gives a session to another node, to which its client has come.
-func (o *others) serveResume(w http.ResponseWriter, r *http.Request) {
-	pid, err := io.ReadAll(io.LimitReader(r.Body, maxPID+1))
-	if err != nil || len(pid) > maxPID {
-		http.Error(w, "this is no pid", http.StatusBadRequest)
-		return
-	}
-	state := sessions{o.h}.takeOwn(parsePID(string(pid)))
-	if state == nil {
-		http.Error(w, "there is no such session", http.StatusNotFound)
-		return
-	}
-	if err := json.NewEncoder(w).Encode(state); err != nil {
-		o.h.resumable.put(state) // its client may come here as well
-	}
-}
-
-// piece is some of what a node that stops hands over.
-type piece struct {
-	From     string            `json:"from"` // its tag
-	Sessions []json.RawMessage `json:"sessions"`
-}
-
-// handOver sends all that can be resumed to the other nodes.
-func (o *others) handOver() {
-	if o.h.cfg.HandOver == nil {
-		return
-	}
-	p, size := piece{From: o.nodes.Tag()}, 0
-	send := func() {
-		if len(p.Sessions) == 0 {
-			return
-		}
-		text, err := json.Marshal(p)
-		if err == nil {
-			err = o.h.cfg.HandOver(text)
-		}
-		if err != nil {
-			o.h.cfg.Log.Warn("sessions cannot be resumed on other nodes", "sessions", len(p.Sessions), "err", err)
-		}
-		p.Sessions, size = nil, 0
-	}
-	for _, r := range o.h.resumable.all() {
-		handed := *r
-		if handed.Proof == "" {
-			handed.Proof = sessions{o.h}.mac(r.ID)
-		}
-		text, err := json.Marshal(&handed)
-		if err != nil || len(text) > maxPiece {
-			continue // too much for one client; it starts over
-		}
-		if size += len(text); size > maxPiece {
-			send()
-			size = len(text)
-		}
-		p.Sessions = append(p.Sessions, text)
-	}
-	send()
-}
-
-// TakeOver keeps what another node has handed over: a piece that its HandOver was given.
-func (h *Handler) TakeOver(data []byte) {
-	var p piece
-	if err := json.Unmarshal(data, &p); err != nil {
-		h.cfg.Log.Warn("sessions of another node cannot be read", "err", err)
-		return
-	}
-	if h.others == nil || p.From == h.others.nodes.Tag() {
-		return
-	}
-	for _, text := range p.Sessions {
-		var r resumeState
-		if err := json.Unmarshal(text, &r); err != nil || r.ID == "" || r.Proof == "" {
-			h.cfg.Log.Warn("a session of another node cannot be read", "err", err)
-			continue
-		}
-		h.resumable.putHanded(&r)
-	}
-}

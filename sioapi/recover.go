@@ -20,20 +20,22 @@ import (
 type sessions struct{ h *Handler }
 
 // PID is the id and its signature, so that nothing has to be kept for clients
-// that are connected.
+// that are connected. It stays the same when a session is resumed, which is how the
+// client knows: then it has the signature of the node on which the session began.
 func (ss sessions) PID(s *socketio.Socket) string {
 	if !clientOf(s).resumes {
 		return ""
 	}
-	return ss.pid(s.ID())
+	c := clientOf(s)
+	return s.ID() + "." + ss.proof(s.ID(), c.proof)
 }
 
-func (ss sessions) pid(id string) string {
-	pid := id + "." + ss.mac(id)
-	if o := ss.h.others; o != nil {
-		pid += "." + o.nodes.Tag()
+// proof is the signature of an id: that of another node, or of this one.
+func (ss sessions) proof(id, others string) string {
+	if others != "" {
+		return others
 	}
-	return pid
+	return ss.mac(id)
 }
 
 // mac is the signature of an id.
@@ -46,13 +48,6 @@ func (ss sessions) mac(id string) string {
 
 // maxPID is the length of a pid at most.
 const maxPID = 256
-
-// parsePID takes a pid apart. The tag of the node is empty for one of a single node.
-func parsePID(pid string) (id, mac, tag string) {
-	id, rest, _ := strings.Cut(pid, ".")
-	mac, tag, _ = strings.Cut(rest, ".")
-	return id, mac, tag
-}
 
 // Values of Config.Recovery.
 const (
@@ -106,12 +101,11 @@ func (ss sessions) Claim(s *socketio.Socket, pid, offset string) (id string) {
 	if !c.resumes || len(pid) > maxPID {
 		return ""
 	}
-	id, mac, tag := parsePID(pid)
-	r := ss.takeOwn(id, mac, tag)
+	id, mac, _ := strings.Cut(pid, ".")
+	r := ss.take(id, mac)
 	if r == nil {
-		if r = ss.h.others.ask(tag, pid); r != nil {
-			r.Proof = mac
-		} else if r = ss.takeOwn(id, mac, tag); r == nil { // the other node may have stopped just now
+		if r = ss.ask(pid); r == nil {
+			ss.h.cfg.Log.Debug("there is no session for a client that comes back", "id", id)
 			return ""
 		}
 	}
@@ -124,32 +118,35 @@ func (ss sessions) Claim(s *socketio.Socket, pid, offset string) (id string) {
 		return ""
 	}
 	c.conn.SetPending(have)
-	c.id = id
+	c.id, c.proof = id, r.Proof
 	return id
 }
 
-// takeOwn takes the state of a session that this node has: from the store, or from its
-// old connection, which lingers and now ends. The signature is that of this node, or of
-// the one that has handed the session over.
-func (ss sessions) takeOwn(id, mac, _ string) *resumeState {
-	own := hmac.Equal([]byte(ss.mac(id)), []byte(mac))
-	take := func() *resumeState {
+// take takes the state of a session that this node has: from the store, or from its old
+// connection, which lingers and now ends.
+func (ss sessions) take(id, mac string) *resumeState {
+	fromStore := func() *resumeState {
 		return ss.h.resumable.take(id, func(r *resumeState) bool {
-			return own && r.Proof == "" || r.Proof != "" && hmac.Equal([]byte(r.Proof), []byte(mac))
+			return hmac.Equal([]byte(ss.proof(id, r.Proof)), []byte(mac))
 		})
 	}
-	if r := take(); r != nil || !own {
+	if r := fromStore(); r != nil {
 		return r
 	}
-	if s := ss.h.io.Of("/").Socket(id); s != nil {
-		old := clientOf(s)
-		r := old.resumeState()
-		old.conn.Close(chat.Goodbye{})
-		if r != nil {
-			return r
-		}
+	s := ss.h.io.Of("/").Socket(id)
+	if s == nil {
+		return nil
 	}
-	return take() // it ended just now
+	old := clientOf(s)
+	if !hmac.Equal([]byte(ss.proof(id, old.proof)), []byte(mac)) {
+		return nil
+	}
+	r := old.resumeState()
+	old.conn.Close(chat.Goodbye{})
+	if r != nil {
+		return r
+	}
+	return fromStore() // it ended just now
 }
 
 // owns reports whether the session belongs to the client's user. For a guest it
@@ -173,7 +170,7 @@ func (c *client) resumeState() *resumeState {
 	if c.saved.Swap(true) || c.id == "" || !c.session.Authenticated() {
 		return nil
 	}
-	r := &resumeState{ID: c.id, Delivered: c.conn.Delivered()}
+	r := &resumeState{ID: c.id, Delivered: c.conn.Delivered(), Proof: c.proof}
 	r.User, r.Name, r.Guest = c.session.Speaker()
 	return r
 }

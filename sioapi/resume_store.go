@@ -25,7 +25,7 @@ type resumeState struct {
 	Name      string        `json:"name,omitempty"`
 	Guest     bool          `json:"guest,omitempty"` // the secret alone resumes it
 	Delivered hub.Delivered `json:"delivered"`
-	Proof     string        `json:"proof,omitempty"` // the signature in the pid, of a session that another node has signed
+	Proof     string        `json:"proof,omitempty"` // the signature in the pid, if another node has made it
 }
 
 // weight is how much memory it takes, in positions.
@@ -125,18 +125,6 @@ func (rs *resumeStore) evict(e *list.Element) {
 	rs.evicted.Inc()
 }
 
-// putHanded keeps a session that another node has handed over, unless there is one of
-// the same socket that has been here since.
-func (rs *resumeStore) putHanded(r *resumeState) {
-	rs.mu.Lock()
-	e := rs.byID[r.ID]
-	newer := e != nil && e.Value.(*resumeState).Proof == ""
-	rs.mu.Unlock()
-	if !newer {
-		rs.put(r)
-	}
-}
-
 // take removes and returns the session of a socket if it is the one that is meant, else
 // nil.
 func (rs *resumeStore) take(id string, meant func(*resumeState) bool) *resumeState {
@@ -169,6 +157,16 @@ func (rs *resumeStore) len() int {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	return len(rs.byID)
+}
+
+// first removes and returns some sessions, those that ended first.
+func (rs *resumeStore) first(most int) (some []*resumeState) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	for e := rs.order.Front(); e != nil && len(some) < most; e = rs.order.Front() {
+		some = append(some, rs.remove(e))
+	}
+	return some
 }
 
 // all returns the sessions, the one that ended first in front.

@@ -164,18 +164,3 @@ func FuzzOffset(f *testing.F) {
 func (rs *resumeStore) takeAny(id string) *resumeState {
 	return rs.take(id, func(*resumeState) bool { return true })
 }
-
-// What another node hands over replaces an older hand-over, and nothing that was here.
-func TestHandedOver(t *testing.T) {
-	rs := newResumeStore(100, prometheus.NewCounter(prometheus.CounterOpts{}))
-	rs.putHanded(&resumeState{ID: "s", User: "old", Proof: "1"})
-	rs.putHanded(&resumeState{ID: "s", User: "newer", Proof: "2"})
-	if r := rs.take("s", func(r *resumeState) bool { return r.Proof == "1" }); r != nil {
-		t.Errorf("%+v", r)
-	}
-	rs.put(&resumeState{ID: "s", User: "here"})
-	rs.putHanded(&resumeState{ID: "s", User: "late", Proof: "3"})
-	if r := rs.takeAny("s"); r == nil || r.User != "here" || rs.len() != 0 {
-		t.Errorf("%+v, %d are left", r, rs.len())
-	}
-}

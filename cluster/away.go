@@ -2,8 +2,10 @@ package cluster
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -48,6 +50,7 @@ type AwayConfig struct {
 type Away struct {
 	// Set once.
 	cfg  AwayConfig
+	from string // this process
 	asks *nats.Subscription
 	keep *nats.Subscription
 
@@ -56,7 +59,7 @@ type Away struct {
 
 // OpenAway begins to answer other nodes.
 func OpenAway(cfg AwayConfig) (a *Away, err error) {
-	a = &Away{cfg: cfg}
+	a = &Away{cfg: cfg, from: rand.Text()}
 	if a.asks, err = cfg.NATS.Subscribe(a.askSubject(), a.answer); err != nil {
 		return nil, chat.Wrap(chat.Unavailable, "cluster.away", err)
 	}
@@ -75,7 +78,11 @@ func (a *Away) askSubject() string  { return a.cfg.Prefix + ".away.ask" }
 func (a *Away) keepSubject() string { return a.cfg.Prefix + ".away.keep" }
 
 func (a *Away) answer(m *nats.Msg) {
-	switch what, again := a.cfg.Give(string(m.Data)); {
+	from, name, _ := strings.Cut(string(m.Data), " ")
+	if from == a.from { // what it asked for may be here by now, and stays
+		return
+	}
+	switch what, again := a.cfg.Give(name); {
 	case again:
 		a.respond(m, answerAgain)
 	case what == nil:
@@ -91,8 +98,8 @@ func (a *Away) respond(m *nats.Msg, data []byte) {
 	}
 }
 
-// Ask returns what one of the nodes has under the name, this one included; nil: none has
-// it, or it cannot be had now.
+// Ask returns what one of the other nodes has under the name; nil: none has it, or it
+// cannot be had now.
 func (a *Away) Ask(ctx context.Context, name string) []byte {
 	mute := 0
 	for range askTimes {
@@ -120,9 +127,9 @@ func (a *Away) ask(ctx context.Context, name string) (what []byte, again, all bo
 	sub, err := a.cfg.NATS.SubscribeSync(inbox)
 	if err == nil {
 		defer func() { _ = sub.Unsubscribe() }() // fails only if the connection has ended
-		err = a.cfg.NATS.PublishRequest(a.askSubject(), inbox, []byte(name))
+		err = a.cfg.NATS.PublishRequest(a.askSubject(), inbox, []byte(a.from+" "+name))
 	}
-	for range a.cfg.Nodes() {
+	for range a.cfg.Nodes() - 1 {
 		var m *nats.Msg
 		if err == nil {
 			m, err = sub.NextMsgWithContext(ctx)

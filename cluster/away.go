@@ -98,14 +98,17 @@ func (a *Away) respond(m *nats.Msg, data []byte) {
 	}
 }
 
-// Ask returns what one of the other nodes has under the name; nil: none has it, or it
-// cannot be had now.
+// Ask returns what one of the other nodes has under the name, or has handed over to this
+// one meanwhile; nil: none has it, or it cannot be had now.
 func (a *Away) Ask(ctx context.Context, name string) []byte {
 	mute := 0
 	for range askTimes {
 		what, again, all := a.ask(ctx, name)
 		if !all {
 			mute++
+		}
+		if what == nil {
+			what, _ = a.cfg.Give(name)
 		}
 		if what != nil || mute == askMute || all && !again {
 			return what

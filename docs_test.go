@@ -20,6 +20,7 @@ import (
 	"github.com/roomtide/roomtide/bus/natsbus"
 	"github.com/roomtide/roomtide/config"
 	"github.com/roomtide/roomtide/internal/natslink"
+	"github.com/roomtide/roomtide/internal/natsstream"
 	"github.com/roomtide/roomtide/internal/testnats"
 	"github.com/roomtide/roomtide/server"
 )
@@ -361,6 +362,11 @@ func clusterMetrics(t *testing.T) (names []string) {
 	}
 	defer conn.Close()
 	bus := natsbus.New(conn.NATS(), "rt.test", nil, reg)
+	streams, err := natsstream.Open(natsstream.Config{NATS: conn.NATS(), Prefix: "rt.test", Registerer: reg})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer streams.Close()
 	families, err := reg.Gather()
 	if err = errors.Join(err, bus.Close()); err != nil {
 		t.Fatal(err)

@@ -57,6 +57,7 @@ var floors = []floor{
 	}},
 	{"links", "connections to servers that several drivers share", []row{
 		{"internal/natslink", "the connection to NATS: made once, back by itself, what goes wrong in words"},
+		{"internal/natsstream", "streams of bytes from node to node, over NATS"},
 	}},
 	{"SQL", "what drivers of databases over a network share", []row{
 		{"store/sqldb", "tables, columns, questions and rules of SQL shards, for their engines"},

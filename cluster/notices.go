@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -16,23 +18,32 @@ type NoticeKind string
 const (
 	NoticeLane   NoticeKind = "lane"   // a node has given up a lane: Shard
 	NoticeUser   NoticeKind = "user"   // what is kept of a user has changed: User
+	NoticeClaim  NoticeKind = "claim"  // the same, and no guest may have the name any more: User
 	NoticeRevoke NoticeKind = "revoke" // the connections of a user have ended: User
 
 	noticeHere  NoticeKind = "here"  // a node has started
 	noticeTaken NoticeKind = "taken" // the name of the node To is that of one which has started before
+	noticeBack  NoticeKind = "back"  // a node was cut off, and asks for what it may have missed
 )
 
-// Notice is what a node tells the others at once. Notices come at most once, in any
-// order, and not to the node that sent them. A node that has missed one finds out by
-// itself, later: by asking again for what is old.
+// Notice is what a node tells the others at once. Notices come at most once while NATS
+// answers, in any order, and not to the node that sent them. NoticeClaim and
+// NoticeRevoke come again, as Late, when a node was cut off meanwhile.
 type Notice struct {
 	Kind  NoticeKind  `json:"kind"`
 	Node  string      `json:"node"`
-	From  uint64      `json:"from"` // the process
-	To    uint64      `json:"to,omitempty"`
+	From  uint64      `json:"from"`         // the process
+	To    uint64      `json:"to,omitempty"` // the only process that it is for
 	Shard int         `json:"shard,omitempty"`
 	User  chat.UserID `json:"user,omitempty"`
+	Late  bool        `json:"late,omitempty"` // it was sent before, up to recentAge ago
 }
+
+// What a node that was cut off is told when it is back.
+const (
+	maxRecent = 16 << 10
+	recentAge = 10 * time.Minute
+)
 
 // Notices sends notices to other nodes and receives theirs. Safe for concurrent use.
 type Notices struct {
@@ -45,6 +56,15 @@ type Notices struct {
 	handle  func(Notice)
 	taken   func()
 	log     *slog.Logger
+
+	mu     sync.Mutex
+	recent []recent // guarded by mu: NoticeClaim and NoticeRevoke, oldest first
+}
+
+// recent is a notice that was sent.
+type recent struct {
+	notice Notice
+	at     time.Time
 }
 
 // OpenNotices begins to receive notices, and says that the node is there. taken is called
@@ -67,13 +87,17 @@ func (n *Notices) receive(data []byte) {
 	}
 	switch {
 	case got.From == n.from:
-	case got.Node != n.node:
-		n.handle(got)
-	case got.Kind == noticeHere:
-		n.log.Error("another node has started under the name of this one", "node", n.node)
-		n.Send(Notice{Kind: noticeTaken, To: got.From})
-	case got.Kind == noticeTaken && got.To == n.from:
+	case got.To != 0 && got.To != n.from:
+	case got.Kind == noticeTaken:
 		n.taken()
+	case got.Node == n.node && got.Kind == noticeHere:
+		n.log.Error("another node has started under the name of this one", "node", n.node)
+		n.publish(Notice{Kind: noticeTaken, To: got.From})
+	case got.Node == n.node:
+	case got.Kind == noticeBack:
+		n.again(got.From)
+	default:
+		n.handle(got)
 	}
 }
 
@@ -82,6 +106,14 @@ func (n *Notices) Send(notice Notice) {
 	if n == nil {
 		return
 	}
+	switch notice.Kind {
+	case NoticeClaim, NoticeRevoke:
+		n.keep(notice)
+	}
+	n.publish(notice)
+}
+
+func (n *Notices) publish(notice Notice) {
 	notice.Node, notice.From = n.node, n.from
 	data, err := json.Marshal(notice)
 	if err == nil {
@@ -90,6 +122,41 @@ func (n *Notices) Send(notice Notice) {
 	if err != nil {
 		n.log.Debug("a notice did not reach other nodes", "kind", notice.Kind, "err", err)
 	}
+}
+
+// keep remembers a notice for nodes that are cut off now.
+func (n *Notices) keep(notice Notice) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	now := time.Now()
+	for len(n.recent) > 0 && (len(n.recent) >= maxRecent || now.Sub(n.recent[0].at) > recentAge) {
+		n.recent = n.recent[1:]
+	}
+	notice.Late = true
+	n.recent = append(n.recent, recent{notice, now})
+}
+
+// again sends what was kept lately, to one process or, with 0, to all.
+func (n *Notices) again(to uint64) {
+	n.mu.Lock()
+	var all []Notice
+	for _, r := range n.recent {
+		if time.Since(r.at) <= recentAge {
+			all = append(all, r.notice)
+		}
+	}
+	n.mu.Unlock()
+	for _, notice := range all {
+		notice.To = to
+		n.publish(notice)
+	}
+}
+
+// Reconnected is called when the connection to NATS has been made again: what was said
+// meanwhile, here and by others, is said once more.
+func (n *Notices) Reconnected() {
+	n.again(0)
+	n.publish(Notice{Kind: noticeBack})
 }
 
 // Close ends receiving. It may be called for nil.

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/roomtide/roomtide/internal/testnats"
 )
 
@@ -73,4 +75,61 @@ func TestNotices(t *testing.T) {
 	a.Close()
 	(*Notices)(nil).Send(Notice{})
 	(*Notices)(nil).Close()
+}
+
+// What was said while a node was cut off, by it or by others, comes when it is back, as
+// Late and without what is old by itself.
+func TestNoticesComeLate(t *testing.T) {
+	servers := testnats.Start(t, 1, nil)
+	a, b := openNotices(t, servers, "a"), openNotices(t, servers, "b")
+	if n := receive(t, "notice", a.heard); n.Kind != noticeHere {
+		t.Errorf("%+v", n)
+	}
+	cut := func(m *member, f func()) {
+		t.Helper()
+		if err := m.sub.Unsubscribe(); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.nc.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		f()
+		var err error
+		if m.sub, err = m.nc.Subscribe(m.subject, func(msg *nats.Msg) { m.receive(msg.Data) }); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.nc.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		m.Reconnected()
+	}
+	cut(b, func() {
+		a.Send(Notice{Kind: NoticeRevoke, User: "ann"})
+		a.Send(Notice{Kind: NoticeUser, User: "ann"})
+		a.Send(Notice{Kind: NoticeClaim, User: "bob"})
+		if err := a.nc.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if n := receive(t, "late notice", b.heard); n.Kind != NoticeRevoke || n.User != "ann" || !n.Late {
+		t.Errorf("%+v", n)
+	}
+	if n := receive(t, "late notice", b.heard); n.Kind != NoticeClaim || n.User != "bob" || !n.Late {
+		t.Errorf("%+v", n)
+	}
+	cut(b, func() { b.keep(Notice{Kind: NoticeRevoke, User: "carl"}) }) // as if it was sent and lost
+	if n := receive(t, "late notice", a.heard); n.Kind != NoticeRevoke || n.User != "carl" || !n.Late {
+		t.Errorf("%+v", n)
+	}
+}
+
+// What is kept for nodes that are cut off has a bound.
+func TestRecentNoticesHaveABound(t *testing.T) {
+	n := &Notices{}
+	for range maxRecent + 10 {
+		n.keep(Notice{Kind: NoticeRevoke, User: "ann"})
+	}
+	if len(n.recent) != maxRecent {
+		t.Errorf("%d are kept", len(n.recent))
+	}
 }

@@ -17,8 +17,11 @@ const accessKept = 64 << 10
 // is right as long as this node makes every change of it, or hears of those that other
 // nodes make (Engine.ForgetUser).
 type access struct {
-	mu    sync.Mutex
-	known *lru.Map[chat.UserID, chat.Access] // guarded by mu
+	mu sync.Mutex
+
+	// Guarded by mu.
+	known   *lru.Map[chat.UserID, chat.Access]
+	forgets uint64 // how often something was forgotten
 }
 
 func newAccess() access {
@@ -36,6 +39,11 @@ func (m *access) get(user chat.UserID) (chat.Access, bool) {
 func (m *access) raise(a chat.Access) chat.Access {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return m.raiseLocked(a)
+}
+
+// raiseLocked is raise. mu is held.
+func (m *access) raiseLocked(a chat.Access) chat.Access {
 	if was, ok := m.known.Get(a.User); ok {
 		a.NotBefore = max(a.NotBefore, was.NotBefore)
 		a.Claimed = a.Claimed || was.Claimed
@@ -48,13 +56,40 @@ func (m *access) raise(a chat.Access) chat.Access {
 func (m *access) forget(user chat.UserID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.forgets++
 	m.known.Delete(user)
+}
+
+// forgetAll lets the store be asked for every user again.
+func (m *access) forgetAll() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.forgets++
+	m.known = newAccess().known
+}
+
+// forgotten is how often something was forgotten until now.
+func (m *access) forgotten() uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.forgets
+}
+
+// learn is raise with what the store said, after a count of forgotten. What was read
+// while something was forgotten may be older than that, and is not remembered.
+func (m *access) learn(a chat.Access, forgotten uint64) chat.Access {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.forgets != forgotten {
+		return a
+	}
+	return m.raiseLocked(a)
 }
 
 // Access returns what is kept of the user; the zero Access if there is nothing.
 // Errors: Busy, Unavailable, Internal.
 func (e *Engine) Access(ctx context.Context, user chat.UserID) (chat.Access, error) {
-	if a, ok := e.access.get(user); ok {
+	if a, ok := e.access.get(user); ok && e.cfg.Hears() {
 		return a, nil
 	}
 	return within(ctx, e, func(ctx context.Context) (chat.Access, error) { return e.lookUp(ctx, user) })
@@ -62,6 +97,7 @@ func (e *Engine) Access(ctx context.Context, user chat.UserID) (chat.Access, err
 
 // lookUp asks the store what is kept of the user.
 func (e *Engine) lookUp(ctx context.Context, user chat.UserID) (chat.Access, error) {
+	forgotten := e.access.forgotten()
 	limiter := e.lookups.of(user.Slot())
 	if err := limiter.Acquire(ctx); err != nil {
 		return chat.Access{}, err
@@ -72,7 +108,7 @@ func (e *Engine) lookUp(ctx context.Context, user chat.UserID) (chat.Access, err
 		return chat.Access{}, err
 	}
 	a.User = user
-	return e.access.raise(a), nil
+	return e.access.learn(a, forgotten), nil
 }
 
 // Claim records that the application has a user with this id, which no guest may
@@ -90,7 +126,7 @@ func (e *Engine) Claim(user chat.UserID) {
 			e.access.forget(user)
 			return
 		}
-		e.cfg.UserChanged(user)
+		e.cfg.UserChanged(user, true)
 	})
 }
 
@@ -109,7 +145,7 @@ func (e *Engine) EndTokens(ctx context.Context, user chat.UserID) (notBefore int
 	if err != nil {
 		return 0, err
 	}
-	defer e.cfg.UserChanged(user)
+	defer e.cfg.UserChanged(user, true)
 	return e.access.raise(chat.Access{User: user, NotBefore: notBefore, Claimed: true}).NotBefore, nil
 }
 
@@ -119,3 +155,7 @@ func (e *Engine) ForgetUser(user chat.UserID) {
 	e.access.forget(user)
 	e.profiles.forget(user)
 }
+
+// ForgetUsers is ForgetUser for all users: changes that other nodes have made may not
+// have been heard of.
+func (e *Engine) ForgetUsers() { e.access.forgetAll() }

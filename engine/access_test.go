@@ -47,6 +47,39 @@ func TestAccess(t *testing.T) {
 	wantKind(t, "no user", err, chat.Invalid)
 }
 
+// While a node does not hear of other nodes' changes, and behind them, it asks the store.
+func TestAccessOfOtherNodes(t *testing.T) {
+	hears := true
+	n := newNode(t, func(c *engine.Config) { c.Hears = func() bool { return hears } })
+	ctx := t.Context()
+	other := engine.New(engine.Config{Store: n.store, Lanes: n.lanes, Presence: nobody{}, Publish: func(*chat.Event) {}})
+	users := []chat.UserID{"ann", "bob", "carl"}
+	for _, u := range users {
+		if a, err := n.Access(ctx, u); err != nil || a.NotBefore != 0 {
+			t.Fatalf("%+v, %v", a, err)
+		}
+		if _, err := other.EndTokens(ctx, u); err != nil {
+			t.Fatal(err)
+		}
+		if a, err := n.Access(ctx, u); err != nil || a.NotBefore != 0 {
+			t.Errorf("nothing was heard, and yet %+v, %v", a, err)
+		}
+	}
+	want := func(what string, user chat.UserID) {
+		t.Helper()
+		if a, err := n.Access(ctx, user); err != nil || a.NotBefore == 0 {
+			t.Errorf("%s: %+v, %v", what, a, err)
+		}
+	}
+	hears = false
+	want("while it does not hear", "ann")
+	hears = true
+	n.ForgetUser("bob")
+	want("after a word of another node", "bob")
+	n.ForgetUsers()
+	want("after everything was forgotten", "carl")
+}
+
 // A claim that could not be committed is tried again, and one that could is not.
 func TestClaimWhileWritingDoesNotWork(t *testing.T) {
 	n := newNode(t, nil)

@@ -74,9 +74,15 @@ type Config struct {
 	Claimed func(chat.UserID)
 
 	// UserChanged is called when this node has changed what is kept of a user (profile,
-	// access), for other nodes to forget what they remember (ForgetUser). It does not
-	// block. nil: nothing is done.
-	UserChanged func(chat.UserID)
+	// access), for other nodes to forget what they remember (ForgetUser) and, if the id
+	// was claimed, to end the connections of guests. It does not block. nil: nothing is
+	// done.
+	UserChanged func(user chat.UserID, claimed bool)
+
+	// Hears reports whether ForgetUser is called now for what other nodes change. While
+	// it is not, the store is asked for each user that authenticates. nil: there are no
+	// other nodes.
+	Hears func() bool
 
 	// UsersMakeRooms lets users make a room by joining it; otherwise only the
 	// host's back end makes rooms.
@@ -126,7 +132,10 @@ func New(cfg Config) *Engine {
 		cfg.Claimed = func(chat.UserID) {}
 	}
 	if cfg.UserChanged == nil {
-		cfg.UserChanged = func(chat.UserID) {}
+		cfg.UserChanged = func(chat.UserID, bool) {}
+	}
+	if cfg.Hears == nil {
+		cfg.Hears = func() bool { return true }
 	}
 	return &Engine{
 		cfg: cfg, rates: newRates(cfg.Rates, cfg.Now, cfg.Registerer),

@@ -125,7 +125,7 @@ func (e *Engine) Greet(ctx context.Context, user chat.UserID, c Claims) (name, a
 		return said.name, said.avatar
 	}
 	e.profiles.put(&r.User, e.cfg.Now())
-	e.cfg.UserChanged(user)
+	e.cfg.UserChanged(user, false)
 	return r.User.Name, r.User.Avatar
 }
 

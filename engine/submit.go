@@ -46,7 +46,7 @@ func (e *Engine) do(ctx context.Context, c change.Change) (change.Reply, error) 
 	case err != nil:
 	case c.Kind() == change.KindSetUser:
 		e.profiles.put(&r.User, e.cfg.Now())
-		e.cfg.UserChanged(r.User.ID)
+		e.cfg.UserChanged(r.User.ID, false)
 	case c.Kind() == change.KindSetMember && r.Changed:
 		e.project(ctx, &r)
 		if m := c.(*change.SetMember); m.Name == nil && m.Role.Present() {

@@ -80,3 +80,30 @@ func TestBegan(t *testing.T) {
 		}
 	})
 }
+
+// A request of a session that the server does not have goes where it is, and is refused
+// as ever if that is nowhere. Pages of other origins are refused before.
+func TestElsewhere(t *testing.T) {
+	o := engineio.Options{Elsewhere: func(w http.ResponseWriter, r *http.Request, sid string) bool {
+		if sid != "there" {
+			return false
+		}
+		w.WriteHeader(http.StatusTeapot)
+		return true
+	}}
+	inBubble(t, o, func(t *testing.T, w *world) {
+		there := &client{world: w, version: 4, sid: "there"}
+		if a := there.get(); a.status != http.StatusTeapot {
+			t.Errorf("%v", a)
+		}
+		if a := there.get("Origin", "https://elsewhere.example"); a.status != http.StatusForbidden {
+			t.Errorf("a page of another origin: %v", a)
+		}
+		if a := (&client{world: w, version: 4, sid: "nowhere"}).get(); a.status != http.StatusBadRequest {
+			t.Errorf("%v", a)
+		}
+		if a := w.open(4).post("4x"); a.status != http.StatusOK {
+			t.Errorf("a session that is here: %v", a)
+		}
+	})
+}

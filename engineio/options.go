@@ -132,6 +132,12 @@ type Options struct {
 	// session whose id is taken is refused.
 	GenerateID func(*http.Request) string
 
+	// Elsewhere serves a request of a session that this server does not have, where
+	// sessions of several servers are told apart by their ids (GenerateID): it hands the
+	// request to the server that has it, and reports false, with nothing written, if none
+	// has. The page was judged, and header fields for CORS are set. Nil: none has.
+	Elsewhere func(w http.ResponseWriter, r *http.Request, sid string) bool
+
 	// Refused is called for every request that is refused, with the code and the text
 	// of the answer.
 	Refused func(r *http.Request, code int, text string)

@@ -160,6 +160,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, q query) *refusal
 	sock := s.sockets[q.sid]
 	s.mu.Unlock()
 	if sock == nil {
+		if s.opts.Elsewhere != nil && s.opts.Elsewhere(w, r, q.sid) {
+			return nil
+		}
 		return unknownSession
 	}
 	if s.opts.Headers != nil {

@@ -36,6 +36,7 @@ type Conn struct {
 	left     chan struct{}   // closed when private frames have left; nil: not waited for
 	bye      *chat.Goodbye   // set by the first Close; nothing is queued after it
 	gone     bool            // detached
+	guest    bool            // set once, by SetGuest
 	tracked  bool            // Delivered will be asked for
 	delivery *deliveryLog    // nil as long as there was one subscription
 
@@ -73,6 +74,20 @@ func (c *Conn) SetUser(user chat.UserID) {
 	if gone { // Detach may have looked before add
 		c.hub.users.remove(user, c)
 	}
+}
+
+// SetGuest says that the user of the connection is a guest. It is called before SetUser.
+func (c *Conn) SetGuest() {
+	c.mu.Lock()
+	c.guest = true
+	c.mu.Unlock()
+}
+
+// isGuest reports whether SetGuest was called.
+func (c *Conn) isGuest() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.guest
 }
 
 // Subscribe takes the connection into a room. Nothing flows yet, but nothing that

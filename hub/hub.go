@@ -211,6 +211,15 @@ func (h *Hub) CloseUser(user chat.UserID, g chat.Goodbye) int {
 	return len(conns)
 }
 
+// CloseGuests is CloseUser for the connections of guests under that name.
+func (h *Hub) CloseGuests(user chat.UserID, g chat.Goodbye) {
+	for _, c := range h.users.of(user) {
+		if c.isGuest() {
+			c.Close(g)
+		}
+	}
+}
+
 // Drain takes no more connections, writes what is queued as far as links accept
 // it now, and closes all. Many are asked to come back spread over a time that
 // grows with their number. It returns when that is done, at the latest after a

@@ -221,6 +221,24 @@ func TestCloseUser(t *testing.T) {
 	})
 }
 
+// A name that is claimed ends its guests, and no connection of the user itself.
+func TestCloseGuests(t *testing.T) {
+	inBubble(t, Config{}, func(h *harness) {
+		guest, lg := h.conn(-1)
+		own, lo := h.conn(-1)
+		guest.SetGuest()
+		guest.SetUser("ann")
+		own.SetUser("ann")
+		h.CloseGuests("ann", chat.ByeRevoked)
+		synctest.Wait()
+		if lg.goodbye() != "revoked" || lo.goodbye() != "" {
+			t.Errorf("the guest: %q, the user: %q", lg.goodbye(), lo.goodbye())
+		}
+		guest.Detach()
+		own.Detach()
+	})
+}
+
 func TestDrain(t *testing.T) {
 	inBubble(t, Config{}, func(h *harness) {
 		a, la := h.conn(-1)

@@ -20,7 +20,7 @@ import (
 const (
 	keyPrefix = "rtk_"
 	// KeysAge is how long a revoked key may still work.
-	KeysAge     = 5 * time.Second
+	KeysAge     = time.Second
 	keysTimeout = 5 * time.Second
 )
 

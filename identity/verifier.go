@@ -32,7 +32,7 @@ type Config struct {
 	Limits   *chat.Limits // of ids and names; nil: the defaults
 
 	// APIKeys lists all API keys, revoked ones included. nil: there are none.
-	// The list is read again when it is older than 5 seconds.
+	// The list is read again when it is older than KeysAge.
 	APIKeys func(context.Context) ([]Key, error)
 
 	// Users is what is kept of users: tokens that were ended, and ids that guests may

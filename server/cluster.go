@@ -9,8 +9,10 @@ import (
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/cluster"
 	"github.com/roomtide/roomtide/internal/natslink"
+	"github.com/roomtide/roomtide/internal/natsstream"
 	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/relay"
+	"github.com/roomtide/roomtide/sioapi"
 )
 
 const (
@@ -26,6 +28,8 @@ type peers struct {
 	s       *Server
 	link    *natslink.Conn
 	relay   *relay.Relay
+	streams *natsstream.Mesh
+	away    *cluster.Away    // from openAway on
 	prefix  string           // of all subjects
 	notices *cluster.Notices // from startPeers on
 }
@@ -61,6 +65,11 @@ func (s *Server) openPeers(ctx context.Context) (err error) {
 	}
 	s.onClose(p.relay.Close)
 	p.link.OnReconnect(p.relay.Reconnected)
+	if p.streams, err = natsstream.Open(natsstream.Config{NATS: p.link.NATS(), Prefix: p.prefix, Log: s.log, Registerer: s.reg}); err != nil {
+		return err
+	}
+	s.onClose(func() { p.streams.Close() })
+	p.link.OnReconnect(p.streams.Reconnected)
 	s.peers = p
 	return nil
 }
@@ -83,6 +92,10 @@ func (s *Server) startPeers() (err error) {
 		return err
 	}
 	s.onClose(p.notices.Close)
+	p.link.OnReconnect(func() {
+		s.engine.ForgetUsers()
+		p.notices.Reconnected()
+	})
 	select {
 	case <-taken:
 		return chat.E(chat.Conflict, "a node with the name "+s.cfg.Node+" runs already: give every node a name of its own, with --node or the setting node")
@@ -148,9 +161,16 @@ func (p *peers) heard(n cluster.Notice) {
 		p.s.lanes.Try(n.Shard)
 	case cluster.NoticeUser:
 		p.s.engine.ForgetUser(n.User)
-	case cluster.NoticeRevoke:
+	case cluster.NoticeClaim:
 		p.s.engine.ForgetUser(n.User)
-		p.s.hub.CloseUser(n.User, chat.ByeRevoked)
+		p.s.endGuests(n.User)
+	case cluster.NoticeRevoke:
+		g := chat.ByeRevoked
+		if n.Late { // it may have come back since, with what is good: it comes again, and is judged
+			g = chat.ByeDraining
+		}
+		p.s.engine.ForgetUser(n.User)
+		p.s.hub.CloseUser(n.User, g)
 	}
 }
 
@@ -195,12 +215,21 @@ func (s *Server) nodeLife() time.Duration {
 	return peerLife
 }
 
-// userChanged tells other nodes to forget what they remember of a user.
-func (s *Server) userChanged(user chat.UserID) {
-	if s.peers != nil {
-		s.peers.notices.Send(cluster.Notice{Kind: cluster.NoticeUser, User: user})
+// userChanged tells other nodes to forget what they remember of a user, and to end the
+// connections of guests under a name that was claimed.
+func (s *Server) userChanged(user chat.UserID, claimed bool) {
+	if s.peers == nil {
+		return
 	}
+	kind := cluster.NoticeUser
+	if claimed {
+		kind = cluster.NoticeClaim
+	}
+	s.peers.notices.Send(cluster.Notice{Kind: kind, User: user})
 }
+
+// hears reports whether this node hears now what other nodes change.
+func (s *Server) hears() bool { return s.peers == nil || s.peers.link.NATS().IsConnected() }
 
 // revoke ends a user's connections on all nodes. It counts those of this one.
 func (s *Server) revoke(_ context.Context, user chat.UserID) (int, error) {
@@ -208,4 +237,26 @@ func (s *Server) revoke(_ context.Context, user chat.UserID) (int, error) {
 		s.peers.notices.Send(cluster.Notice{Kind: cluster.NoticeRevoke, User: user})
 	}
 	return s.hub.CloseUser(user, chat.ByeRevoked), nil
+}
+
+// shareSessions lets Socket.IO sessions be served, and resumed, on every node.
+func (s *Server) shareSessions(cfg *sioapi.Config) {
+	if p := s.peers; p != nil {
+		cfg.Nodes = p.streams
+		cfg.Ask = func(ctx context.Context, pid string) []byte { return p.away.Ask(ctx, pid) }
+		cfg.HandOver = func(sessions []byte) bool { return p.away.HandOver(sessions) }
+	}
+}
+
+// openAway begins to exchange sessions that can be resumed with other nodes.
+func (s *Server) openAway() (err error) {
+	p := s.peers
+	if p == nil {
+		return nil
+	}
+	p.away, err = cluster.OpenAway(cluster.AwayConfig{
+		NATS: p.link.NATS(), Prefix: p.prefix, Nodes: s.node.Alive, Give: s.socketIO.Give, Keep: s.socketIO.TakeOver, Log: s.log,
+	})
+	s.onClose(func() { p.away.Close() })
+	return err
 }

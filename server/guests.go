@@ -69,11 +69,11 @@ func (g *guests) caller(r *http.Request) *session.Caller {
 	return &session.Caller{NoGuest: g.refuse(r), Network: clientaddr.Network(g.from.Client(r))}
 }
 
-// endGuests ends the connections under a name that has become one of the
-// application's users. Those of the user itself come later.
+// endGuests ends the connections of guests under a name that has become one of the
+// application's users.
 func (s *Server) endGuests(user chat.UserID) {
 	if s.cfg.GuestsWelcome() {
-		s.hub.CloseUser(user, chat.ByeRevoked)
+		s.hub.CloseGuests(user, chat.ByeRevoked)
 	}
 }
 

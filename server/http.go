@@ -59,17 +59,9 @@ func (s *Server) openHTTP() error {
 		Conns: conns, Pending: pending, FrameBytes: deps.Limits.FrameBytes, Deflate: s.cfg.Compression, Log: s.log, Registerer: s.reg,
 	})
 	s.onClose(s.sockets.Close)
-	s.socketIO = sioapi.New(sioapi.Config{
-		Hub: s.hub,
-		Open: func(c *hub.Conn, codec sioapi.Codec, r *http.Request) *session.Session {
-			return session.New(deps, c, codec).From(g.caller(r))
-		},
-		Origins: s.cfg.Origins, Network: from.ClientNetwork,
-		Conns: conns, Pending: pending, MaxConns: s.cfg.MaxConnections,
-		FrameBytes: deps.Limits.FrameBytes, Deflate: s.cfg.Compression, Log: s.log, Registerer: s.reg,
-		Secret: s.secret, ResumeFile: filepath.Join(s.cfg.DataDir, resumeFile), Recovery: s.cfg.SocketIORecovery,
-	})
-	s.onClose(s.socketIO.Close)
+	if err := s.openSocketIO(from, conns, pending); err != nil {
+		return err
+	}
 	api := httpapi.New(httpapi.Config{
 		Engine: s.engine, Hub: s.hub, Verifier: s.verifier, Registry: s.reg, Mover: s.mover, Nodes: s.nodes, Revoke: s.revoke,
 		Limits: *deps.Limits, Origins: s.cfg.Origins, Conns: conns,
@@ -93,6 +85,26 @@ func (s *Server) openHTTP() error {
 		return err
 	}
 	return s.openPprof()
+}
+
+// openSocketIO builds the transport for Socket.IO.
+func (s *Server) openSocketIO(from clientaddr.Proxies, conns *connlimit.Limiter, pending *connlimit.Pending) error {
+	deps, g := s.sessionDeps(), s.newGuests(from)
+	cfg := sioapi.Config{
+		Hub: s.hub,
+		Open: func(c *hub.Conn, codec sioapi.Codec, r *http.Request) *session.Session {
+			return session.New(deps, c, codec).From(g.caller(r))
+		},
+		Origins: s.cfg.Origins, Network: from.ClientNetwork,
+		Conns: conns, Pending: pending, MaxConns: s.cfg.MaxConnections,
+		FrameBytes: deps.Limits.FrameBytes, Deflate: s.cfg.Compression, Log: s.log, Registerer: s.reg,
+		Secret: s.secret, ResumeFile: filepath.Join(s.cfg.DataDir, resumeFile), Recovery: s.cfg.SocketIORecovery,
+	}
+	s.shareSessions(&cfg)
+	s.socketIO = sioapi.New(cfg)
+	err := s.openAway()
+	s.onClose(s.socketIO.Close)
+	return err
 }
 
 // newHTTP returns a server with all its timeouts. A body may take as long as patience.

@@ -157,7 +157,7 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 	}
 	s.engine = engine.New(engine.Config{
 		Store: s.store, Lanes: s.lanes, Presence: s.presence, Publish: s.publish,
-		Limits: limits, Rates: rates, UsersMakeRooms: s.cfg.GuestsWelcome(), Claimed: s.endGuests, UserChanged: s.userChanged,
+		Limits: limits, Rates: rates, UsersMakeRooms: s.cfg.GuestsWelcome(), Claimed: s.endGuests, UserChanged: s.userChanged, Hears: s.hears,
 		AfterLate: s.hub.Kick,
 		Log:       s.log, Registerer: s.reg,
 	})
@@ -382,6 +382,7 @@ func (s *Server) drain() {
 	s.outbox.Close(ctx) // consumers see what was accepted
 	s.leave(ctx)        // other nodes of a cluster take the lanes
 	s.lanes.Close()     // commits and answers what was accepted, refuses the rest
+	s.socketIO.LetGo()  // clients of other nodes' sessions come back to those
 	s.hub.Drain(chat.ByeDraining)
 	if err := s.http.Shutdown(ctx); err != nil {
 		s.http.Close()

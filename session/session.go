@@ -269,6 +269,9 @@ func (s *Session) begin(ctx context.Context, id *identity.Identity, name string)
 	}
 	s.caller = nil
 	s.known.Store(true)
+	if s.guest {
+		s.conn.SetGuest()
+	}
 	s.conn.SetUser(id.User)
 	if chat.KindOf(s.deps.Verifier.Still(ctx, id)) == chat.Unauthed {
 		s.conn.Close(chat.ByeRevoked)

@@ -47,7 +47,8 @@ type client struct {
 	// Set by admit, before the socket can be found.
 	resumes bool // by Socket.IO's connection state recovery: it gets offsets
 
-	id string // of the socket, to resume; set before the socket can be found
+	id    string // of the socket, to resume; set before the socket can be found
+	proof string // of the id, where another node has signed it; set with id
 }
 
 func newClient(h *Handler, e *engineio.Socket) *client {

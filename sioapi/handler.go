@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -36,6 +37,14 @@ type Config struct {
 	// reads and removes it; "" keeps nothing.
 	Secret     []byte
 	ResumeFile string
+
+	// Nodes are the others of a cluster, which have sessions too; nil: there are none.
+	Nodes Nodes
+
+	// Ask asks them for a session (Handler.Give); nil is none. HandOver hands sessions to
+	// one of them (Handler.TakeOver), and reports whether they are still this node's.
+	Ask      func(ctx context.Context, pid string) []byte
+	HandOver func(sessions []byte) (mine bool)
 
 	Recovery string // of clients that do not say in auth whether they resume: RecoveryAuto
 
@@ -98,6 +107,8 @@ type Handler struct {
 	metrics   *metrics
 	io        *socketio.Server
 	resumable *resumeStore
+	others    *others         // nil on a single node
+	leaving   atomic.Bool     // LetGo was called
 	ctx       context.Context // of every command; ends with Close
 	cancel    context.CancelFunc
 }
@@ -108,12 +119,7 @@ func New(cfg Config) *Handler {
 	h := &Handler{cfg: cfg, origins: origin.New(cfg.Origins, cfg.Log)}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.io = socketio.New(socketio.Options{
-		Engine: engineio.Options{
-			PingInterval: cfg.Ping, PingTimeout: cfg.Timeout,
-			Deflate: cfg.Deflate, MaxPayload: cfg.FrameBytes, MaxQueued: maxQueued, MaxSockets: cfg.MaxConns,
-			MaxBody: maxBody, Distrust: true,
-			CheckOrigin: h.checkOrigin, Check: h.check, CORS: h.origins.Known, OpenCORS: h.origins.All(), Log: cfg.Log,
-		},
+		Engine:         h.engineOptions(),
 		ServeClient:    clientfiles.Handler(),
 		ConnectTimeout: cfg.Hello,
 		MaxAttached:    cfg.FrameBytes,
@@ -130,7 +136,24 @@ func New(cfg Config) *Handler {
 		}
 	}
 	h.handle()
+	h.others.listen()
 	return h
+}
+
+// engineOptions are those of the transport.
+func (h *Handler) engineOptions() engineio.Options {
+	cfg := &h.cfg
+	o := engineio.Options{
+		PingInterval: cfg.Ping, PingTimeout: cfg.Timeout,
+		Deflate: cfg.Deflate, MaxPayload: cfg.FrameBytes, MaxQueued: maxQueued, MaxSockets: cfg.MaxConns,
+		MaxBody: maxBody, Distrust: true,
+		CheckOrigin: h.checkOrigin, Check: h.check, CORS: h.origins.Known, OpenCORS: h.origins.All(), Log: cfg.Log,
+	}
+	if cfg.Nodes != nil {
+		h.others = newOthers(h)
+		o.GenerateID, o.Elsewhere = h.others.newID, h.others.serve
+	}
+	return o
 }
 
 // handle sets the handlers of the main namespace.
@@ -172,9 +195,12 @@ func (h *Handler) Close() {
 	h.cancel()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
+	h.LetGo()
 	if err := h.io.Close(ctx); err != nil {
 		h.cfg.Log.Warn("connections did not end in time", "err", err)
 	}
+	h.handOver()
+	h.others.close()
 	if h.cfg.ResumeFile == "" {
 		return
 	}

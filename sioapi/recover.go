@@ -20,20 +20,34 @@ import (
 type sessions struct{ h *Handler }
 
 // PID is the id and its signature, so that nothing has to be kept for clients
-// that are connected.
+// that are connected. It stays the same when a session is resumed, which is how the
+// client knows: then it has the signature of the node on which the session began.
 func (ss sessions) PID(s *socketio.Socket) string {
 	if !clientOf(s).resumes {
 		return ""
 	}
-	return ss.pid(s.ID())
+	c := clientOf(s)
+	return s.ID() + "." + ss.proof(s.ID(), c.proof)
 }
 
-func (ss sessions) pid(id string) string {
+// proof is the signature of an id: that of another node, or of this one.
+func (ss sessions) proof(id, others string) string {
+	if others != "" {
+		return others
+	}
+	return ss.mac(id)
+}
+
+// mac is the signature of an id.
+func (ss sessions) mac(id string) string {
 	mac := hmac.New(sha256.New, ss.h.cfg.Secret)
 	mac.Write([]byte("come back to "))
 	mac.Write([]byte(id))
-	return id + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:18])
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:18])
 }
+
+// maxPID is the length of a pid at most.
+const maxPID = 256
 
 // Values of Config.Recovery.
 const (
@@ -84,13 +98,16 @@ func isScript(r *http.Request) bool {
 // is enough; a token is checked as always.
 func (ss sessions) Claim(s *socketio.Socket, pid, offset string) (id string) {
 	c := clientOf(s)
-	id, _, _ = strings.Cut(pid, ".")
-	if !c.resumes || !hmac.Equal([]byte(ss.pid(id)), []byte(pid)) {
+	if !c.resumes || len(pid) > maxPID {
 		return ""
 	}
-	r := ss.find(id)
+	id, mac, _ := strings.Cut(pid, ".")
+	r := ss.take(id, mac)
 	if r == nil {
-		return ""
+		if r = ss.ask(pid); r == nil {
+			ss.h.cfg.Log.Debug("there is no session for a client that comes back", "id", id)
+			return ""
+		}
 	}
 	if !c.owns(r) {
 		ss.h.resumable.put(r)
@@ -101,25 +118,35 @@ func (ss sessions) Claim(s *socketio.Socket, pid, offset string) (id string) {
 		return ""
 	}
 	c.conn.SetPending(have)
-	c.id = id
+	c.id, c.proof = id, r.Proof
 	return id
 }
 
-// find takes the state of a session: from the store, or from its old connection,
-// which lingers and now ends.
-func (ss sessions) find(id string) *resumeState {
-	if r := ss.h.resumable.take(id); r != nil {
+// take takes the state of a session that this node has: from the store, or from its old
+// connection, which lingers and now ends.
+func (ss sessions) take(id, mac string) *resumeState {
+	fromStore := func() *resumeState {
+		return ss.h.resumable.take(id, func(r *resumeState) bool {
+			return hmac.Equal([]byte(ss.proof(id, r.Proof)), []byte(mac))
+		})
+	}
+	if r := fromStore(); r != nil {
 		return r
 	}
-	if s := ss.h.io.Of("/").Socket(id); s != nil {
-		old := clientOf(s)
-		r := old.resumeState()
-		old.conn.Close(chat.Goodbye{})
-		if r != nil {
-			return r
-		}
+	s := ss.h.io.Of("/").Socket(id)
+	if s == nil {
+		return nil
 	}
-	return ss.h.resumable.take(id) // it ended just now
+	old := clientOf(s)
+	if !hmac.Equal([]byte(ss.proof(id, old.proof)), []byte(mac)) {
+		return nil
+	}
+	r := old.resumeState()
+	old.conn.Close(chat.Goodbye{})
+	if r != nil {
+		return r
+	}
+	return fromStore() // it ended just now
 }
 
 // owns reports whether the session belongs to the client's user. For a guest it
@@ -143,7 +170,7 @@ func (c *client) resumeState() *resumeState {
 	if c.saved.Swap(true) || c.id == "" || !c.session.Authenticated() {
 		return nil
 	}
-	r := &resumeState{ID: c.id, Delivered: c.conn.Delivered()}
+	r := &resumeState{ID: c.id, Delivered: c.conn.Delivered(), Proof: c.proof}
 	r.User, r.Name, r.Guest = c.session.Speaker()
 	return r
 }

@@ -25,6 +25,7 @@ type resumeState struct {
 	Name      string        `json:"name,omitempty"`
 	Guest     bool          `json:"guest,omitempty"` // the secret alone resumes it
 	Delivered hub.Delivered `json:"delivered"`
+	Proof     string        `json:"proof,omitempty"` // the signature in the pid, if another node has made it
 }
 
 // weight is how much memory it takes, in positions.
@@ -124,11 +125,16 @@ func (rs *resumeStore) evict(e *list.Element) {
 	rs.evicted.Inc()
 }
 
-// take removes and returns the session of a socket, or nil.
-func (rs *resumeStore) take(id string) *resumeState {
+// take removes and returns the session of a socket if it is the one that is meant, else
+// nil.
+func (rs *resumeStore) take(id string, meant func(*resumeState) bool) *resumeState {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	return rs.remove(rs.byID[id])
+	e := rs.byID[id]
+	if e == nil || !meant(e.Value.(*resumeState)) {
+		return nil
+	}
+	return rs.remove(e)
 }
 
 // remove takes one out; nil is none. mu is held.
@@ -153,14 +159,30 @@ func (rs *resumeStore) len() int {
 	return len(rs.byID)
 }
 
-// save writes all to a file, unless there are none.
-func (rs *resumeStore) save(path string) error {
+// first removes and returns some sessions, those that ended first.
+func (rs *resumeStore) first(most int) (some []*resumeState) {
 	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	for e := rs.order.Front(); e != nil && len(some) < most; e = rs.order.Front() {
+		some = append(some, rs.remove(e))
+	}
+	return some
+}
+
+// all returns the sessions, the one that ended first in front.
+func (rs *resumeStore) all() []*resumeState {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
 	all := make([]*resumeState, 0, len(rs.byID))
 	for e := rs.order.Front(); e != nil; e = e.Next() {
 		all = append(all, e.Value.(*resumeState))
 	}
-	rs.mu.Unlock()
+	return all
+}
+
+// save writes all to a file, unless there are none.
+func (rs *resumeStore) save(path string) error {
+	all := rs.all()
 	if len(all) == 0 {
 		return nil
 	}

@@ -369,7 +369,7 @@ func testKeys(t *testing.T, here string) {
 	if secret := raw[strings.LastIndex(raw, "_"):]; strings.Contains(list, secret) {
 		t.Error("the list shows the secret")
 	}
-	if out := must(t, "key", "revoke", here, id[1]); out != "key "+id[1]+` ("shop back end") is revoked; a running node refuses it within 5s` {
+	if out := must(t, "key", "revoke", here, id[1]); out != "key "+id[1]+` ("shop back end") is revoked; a running node refuses it within 1s` {
 		t.Errorf("key revoke: %s", out)
 	}
 	if out := must(t, "key", "revoke", here, id[1]); !strings.HasPrefix(out, "key "+id[1]+` ("shop back end") was revoked on 2`) {

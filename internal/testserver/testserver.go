@@ -84,7 +84,7 @@ func Open(t testing.TB, cfg Config) (*session.Deps, *hub.Hub) {
 	})
 	eng := engine.New(engine.Config{
 		Store: st, Lanes: lanes, Presence: tracker, Publish: publish, Limits: cfg.Limits, UsersMakeRooms: !cfg.HostRooms,
-		Claimed: func(user chat.UserID) { h.CloseUser(user, chat.ByeRevoked) },
+		Claimed: func(user chat.UserID) { h.CloseGuests(user, chat.ByeRevoked) },
 		Rates:   engine.Rates{Join: cfg.Joins},
 	})
 	if cfg.Identity.Users == nil {

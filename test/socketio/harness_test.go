@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/roomtide/roomtide/internal/testdb"
 	"github.com/roomtide/roomtide/internal/testprocess"
 )
 
@@ -63,8 +64,13 @@ func run(m *testing.M) (code int, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, scripts.stop()) }()
-	return testprocess.Main(m, "", func(p *testprocess.Program) { program = p }), nil
+	return testprocess.Main(withServers{m}, "", func(p *testprocess.Program) { program = p }), nil
 }
+
+// withServers are the tests, with the database servers that they share.
+type withServers struct{ m *testing.M }
+
+func (s withServers) Run() int { return testdb.Main(s.m) }
 
 // install installs the clients with npm in a temporary directory.
 func install() (dir string, err error) {

@@ -10,15 +10,12 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
-	"go.uber.org/goleak"
 
 	"github.com/roomtide/roomtide/internal/natslink"
 	"github.com/roomtide/roomtide/internal/testnats"
 	"github.com/roomtide/roomtide/queue"
 	"github.com/roomtide/roomtide/queue/queuetest"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // quick is the timing of tests: looks and rounds come soon, answers may take long.
 var quick = timing{look: 50 * time.Millisecond, lag: 100 * time.Millisecond, trim: 20 * time.Millisecond, answer: 5 * time.Second, open: 60 * time.Second}

@@ -29,7 +29,7 @@ type Servers struct {
 const Lanes = 4
 
 // patience is how long a queue may take for anything.
-const patience = 30 * time.Second
+const patience = 60 * time.Second
 
 // Run holds a driver to the contract. start makes a queue without entries that holds 2 to
 // 32 MiB.

@@ -70,7 +70,11 @@ func explain(op string, err error) error {
 // tried again.
 func (q *Queue) explainSetup(err error) error {
 	e := &chat.Error{Kind: chat.Invalid, Op: "queue.open", Subject: q.name, Err: err}
-	switch code := codeOf(err); code {
+	code := codeOf(err)
+	if errors.Is(err, nats.ErrNoResponders) {
+		code = js.JSErrCodeJetStreamNotEnabled
+	}
+	switch code {
 	case js.JSErrCodeJetStreamNotEnabled:
 		e.Text, e.Err = "the NATS servers have no JetStream: enable it with a jetstream block in their configuration, or set queue.mode to off", errors.Join(ErrNone, err)
 	case js.JSErrCodeJetStreamNotEnabledForAccount, codeNoLimits:

@@ -98,28 +98,31 @@ func TestSettings(t *testing.T) {
 	refused(t, set(func(c *Config) { c.Prefix = "rt.foreign" }), chat.Invalid, "another stream")
 }
 
+// existing are streams that a queue may find.
+var existing = []struct {
+	name   string
+	change func(*js.StreamConfig)
+	names  string // the setting in the error; empty: it is changed
+}{
+	{"as it was", func(*js.StreamConfig) {}, ""},
+	{"fewer bytes", func(c *js.StreamConfig) { c.MaxBytes = 1 << 20 }, ""},
+	{"limits", func(c *js.StreamConfig) {
+		c.MaxAge, c.MaxMsgs, c.MaxMsgSize, c.MaxMsgsPerSubject = time.Hour, 10, 1000, 5
+	}, ""},
+	{"the oldest are dropped", func(c *js.StreamConfig) { c.Discard = js.DiscardOld }, ""},
+	{"direct", func(c *js.StreamConfig) { c.AllowDirect = true }, ""},
+	{"other subjects", func(c *js.StreamConfig) { c.Subjects = []string{"elsewhere." + c.Name} }, ""},
+	{"more bytes", func(c *js.StreamConfig) { c.MaxBytes = testBytes + 1 }, "max_bytes"},
+	{"in memory", func(c *js.StreamConfig) { c.Storage = js.MemoryStorage }, "storage"},
+	{"work queue", func(c *js.StreamConfig) { c.Retention = js.WorkQueuePolicy }, "retention"},
+	{"never purged", func(c *js.StreamConfig) { c.DenyPurge = true }, "deny_purge"},
+}
+
 // TestExisting opens queues on streams that are there with other settings.
 func TestExisting(t *testing.T) {
 	s := withJetStream(t, 1, nil)
 	cfg := node(t, s, 0, newPrefix(), nil)
-	for _, c := range []struct {
-		name   string
-		change func(*js.StreamConfig)
-		names  string // the setting in the error; empty: it is changed
-	}{
-		{"as it was", func(*js.StreamConfig) {}, ""},
-		{"fewer bytes", func(c *js.StreamConfig) { c.MaxBytes = 1 << 20 }, ""},
-		{"limits", func(c *js.StreamConfig) {
-			c.MaxAge, c.MaxMsgs, c.MaxMsgSize, c.MaxMsgsPerSubject = time.Hour, 10, 1000, 5
-		}, ""},
-		{"the oldest are dropped", func(c *js.StreamConfig) { c.Discard = js.DiscardOld }, ""},
-		{"direct", func(c *js.StreamConfig) { c.AllowDirect = true }, ""},
-		{"other subjects", func(c *js.StreamConfig) { c.Subjects = []string{"elsewhere." + c.Name} }, ""},
-		{"more bytes", func(c *js.StreamConfig) { c.MaxBytes = testBytes + 1 }, "max_bytes"},
-		{"in memory", func(c *js.StreamConfig) { c.Storage = js.MemoryStorage }, "storage"},
-		{"work queue", func(c *js.StreamConfig) { c.Retention = js.WorkQueuePolicy }, "retention"},
-		{"never purged", func(c *js.StreamConfig) { c.DenyPurge = true }, "deny_purge"},
-	} {
+	for _, c := range existing {
 		t.Run(c.name, func(t *testing.T) {
 			cfg := cfg
 			cfg.Prefix = newPrefix()
@@ -180,6 +183,14 @@ func TestOpenWithoutServers(t *testing.T) {
 	n := queuetest.Append(t, first, 0, "one")
 	s.Stop(1)
 	s.Stop(2)
+	queuetest.Eventually(t, "JetStream does not answer", func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		if _, err := first.info(ctx); err == nil {
+			return errors.New("it answers")
+		}
+		return nil
+	})
 	q := open(t, node(t, s, 0, prefix, func(c *Config) { c.timing.answer, c.timing.open = 300*time.Millisecond, time.Second }))
 	if q.Err() == nil {
 		t.Error("nothing is wrong with a queue that does not answer")

@@ -29,6 +29,7 @@ type Servers struct {
 func Start(t testing.TB, count int, change func(*server.Options)) *Servers {
 	t.Helper()
 	s := &Servers{t: t, running: make([]*server.Server, count)}
+	t.TempDir() // the directories of the servers are removed behind what follows
 	t.Cleanup(func() {
 		for i := range s.running {
 			s.Stop(i)

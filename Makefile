@@ -56,7 +56,7 @@ bench-sql: ## MariaDB and PostgreSQL beside their bare drivers, and the newest p
 
 bench-cluster: ## three nodes, three NATS servers, two database servers and Redis under load, and ended (ARGS="-rounds 20 -profiles DIR")
 	@scripts/need go mariadb postgresql redis
-	go test -count=1 -timeout 120m ./test/clusterbench -args -figures $(ARGS)
+	go test -count=1 -v -timeout 120m ./test/clusterbench -args -figures $(ARGS)
 
 fuzz: go ## run every fuzz target for FUZZTIME
 	scripts/fuzz $(FUZZTIME)

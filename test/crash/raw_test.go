@@ -31,7 +31,8 @@ type rawRoom struct {
 	join   int64    // the number of the join under way, 0: none
 	after  chat.Rev // of that join
 	page   map[chat.Seq]*chat.Message
-	out    bool // was put out, and has not asked to join again
+	sent   int64 // the number of the message that was sent while out
+	out    bool  // was put out, and has not asked to join again
 	outAt  time.Time
 	outRev chat.Rev
 }
@@ -160,8 +161,12 @@ func (r *rawWatcher) read() {
 func (r *rawWatcher) handle(f *wire.ServerFrame) {
 	if f.Type == "ack" || f.Type == "error" {
 		for _, room := range r.rooms {
-			if f.HasID && room.join == f.ID {
+			switch {
+			case !f.HasID:
+			case room.join == f.ID:
 				r.joined(room, f)
+			case room.sent == f.ID && f.Err == nil:
+				r.accuse("was put out of %s, and its message is taken", room.id)
 			}
 		}
 		return
@@ -233,6 +238,7 @@ func (r *rawWatcher) happened(room *rawRoom, ev *chat.Event) {
 		// What was not written before is not any more: it is asked for with the next join.
 		room.out, room.outAt, room.outRev = true, time.Now(), ev.Rev
 		r.w.putOut.Add(1)
+		r.sendOut(room)
 		return
 	case ev.After() != room.rev:
 		r.accuse("has %s up to rev %d, and gets the event of rev %d after %d", room.id, room.rev, ev.Rev, ev.After())
@@ -245,6 +251,13 @@ func (r *rawWatcher) happened(room *rawRoom, ev *chat.Event) {
 		r.w.rec.Deliver(r.name, ev.Message)
 		room.shown = ev.Message.Seq
 	}
+}
+
+// sendOut sends to a room that this user is out of, which is refused.
+func (r *rawWatcher) sendOut(room *rawRoom) {
+	// A connection that has ended is noticed by read.
+	_ = r.command(&wire.Command{Type: wire.Message, Room: room.id, Text: "out", HasText: true})
+	room.sent = r.ids
 }
 
 // comeBack joins rooms again that this user was put out of.

@@ -9,10 +9,10 @@ ARGS     ?=
 # Where scripts/need puts Go if the system has none, or an old one.
 export PATH := $(CURDIR)/.tools/go/bin:$(PATH)
 
-.PHONY: help run build test check generate bench bench-fanout bench-sql fuzz clean go
+.PHONY: help run build test check generate bench bench-fanout bench-sql bench-cluster fuzz clean go
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 run: build ## build and start a node (ARGS="--listen 127.0.0.1:9000" for flags)
 	@./bin/roomtide serve $(ARGS)
@@ -53,6 +53,10 @@ bench-fanout: build ## the fan-out figures beside both floors and Socket.IO on N
 bench-sql: ## MariaDB and PostgreSQL beside their bare drivers, and the newest page of a long room
 	@scripts/need go mariadb postgresql
 	go test -count=1 -v -timeout 60m -run '^Test(Appends|Latest|Rooms)$$' ./test/sqlbench -args -figures
+
+bench-cluster: ## three nodes, three NATS servers, two database servers and Redis under load, and ended (ARGS="-rounds 20 -profiles DIR")
+	@scripts/need go mariadb postgresql redis
+	go test -count=1 -v -timeout 120m ./test/clusterbench -args -figures $(ARGS)
 
 fuzz: go ## run every fuzz target for FUZZTIME
 	scripts/fuzz $(FUZZTIME)

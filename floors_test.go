@@ -35,6 +35,7 @@ var floors = []floor{
 		{"internal/crashpoint", "named places where crash tests kill the process"},
 		{"internal/guard", "panics of handlers, logged and counted in one form"},
 		{"internal/lru", "a bounded map that forgets what was not used"},
+		{"internal/planted", "mistakes that the fault runs have to notice, absent from releases"},
 		{"internal/memtune", "when garbage is collected, and memory returned to the system"},
 		{"internal/wheel", "the deadlines of thousands of connections with one ticker"},
 		{"internal/netwrite", "writes without blocking: many buffers in one system call, or a bounded buffer"},

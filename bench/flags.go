@@ -15,9 +15,9 @@ type Flags struct {
 	JSON  bool `name:"json" help:"Print one JSON object for each run."`
 	Quiet bool `short:"q" help:"Do not say how far it is."`
 
-	Addr   string `group:"Server" placeholder:"HOST:PORT" help:"A running server that welcomes guests, started with --no-rate-limits. Default: a new one for each scenario."`
-	PID    int    `group:"Server" name:"pid" placeholder:"PID" help:"Process id of that server, for its CPU and memory."`
-	DBPID  int    `group:"Server" name:"database-pid" placeholder:"PID" help:"Process id of the database server that it uses, for its CPU and that of its children."`
+	Addr   string `group:"Server" placeholder:"HOST:PORT" help:"A running server that welcomes guests, started with --no-rate-limits; or the nodes of a cluster, separated by commas. Default: a new one for each scenario."`
+	PID    []int  `group:"Server" name:"pid" placeholder:"PID" help:"Process id of that server, or of each node, for its CPU and memory."`
+	DBPID  []int  `group:"Server" name:"database-pid" placeholder:"PID" help:"Process ids of the database servers, and others, that it uses, for their CPU and that of their children."`
 	Floors bool   `group:"Server" help:"Measure the two floors as well: servers that send and do nothing else."`
 	Node   string `group:"Server" placeholder:"DIR" help:"Measure Socket.IO on Node as well, which is installed in this directory (npm install socket.io)."`
 
@@ -70,7 +70,7 @@ func (f *Flags) Validate() error {
 
 // options reads the flags.
 func (f *Flags) options() (o options, err error) {
-	o = options{addr: f.Addr, pid: f.PID, database: f.DBPID, floors: f.Floors, node: f.Node, json: f.JSON, floor: f.ServeFloor, listen: f.Listen, stay: f.Stay}
+	o = options{addr: f.Addr, pids: f.PID, databases: f.DBPID, floors: f.Floors, node: f.Node, json: f.JSON, floor: f.ServeFloor, listen: f.Listen, stay: f.Stay}
 	if f.Mode != "" && f.Mode != "load" && f.Mode != "idle" {
 		return o, fmt.Errorf("there is no mode %q, only load and idle", f.Mode)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,7 +17,7 @@ import (
 type load struct {
 	// Set once.
 	s       Scenario
-	addr    string
+	addr    string // those of several nodes are separated by commas
 	floor   bool
 	proto   proto
 	epoch   time.Time // the clock begins; numbers of commands are times of it and must stay small
@@ -107,7 +108,7 @@ func (l *load) connect(ctx context.Context) error {
 }
 
 func (l *load) enter(ctx context.Context, i int) error {
-	m := &member{load: l, conn: newConn(l.proto, l.addr, i), room: i % l.s.Rooms, name: l.prefix + l.role + strconv.Itoa(i), sender: i < l.s.Senders && !l.s.Storm}
+	m := &member{load: l, conn: newConn(l.proto, l.node(i), i), room: i % l.s.Rooms, name: l.prefix + l.role + strconv.Itoa(i), sender: i < l.s.Senders && !l.s.Storm}
 	m.returns = l.s.Storm || l.s.Slow && i == len(l.members)-1
 	m.conn.far = l.s.Slow && m.returns
 	if m.sender && l.s.Rate == 0 {
@@ -128,14 +129,21 @@ func (l *load) enter(ctx context.Context, i int) error {
 	return nil
 }
 
+// node is the address of a member's node. The members of a room are spread over all nodes,
+// and so are the senders.
+func (l *load) node(i int) string {
+	nodes := strings.Split(l.addr, ",")
+	return nodes[(i+i/l.s.Rooms)%len(nodes)]
+}
+
 // settled waits until the server has sent all presence of the joins and is idle, and
 // returns what it has used until then.
-func settled(pid int) (processUsage, error) {
-	last, err := usageOf(pid)
+func settled(server processes) (processUsage, error) {
+	last, err := server.usage()
 	for quiet := 0; quiet < 3 && err == nil; {
 		time.Sleep(200 * time.Millisecond)
 		var now processUsage
-		if now, err = usageOf(pid); now.cpu()-last.cpu() > 20*time.Millisecond {
+		if now, err = server.usage(); now.cpu()-last.cpu() > 20*time.Millisecond {
 			quiet = -1
 		}
 		quiet++

@@ -11,9 +11,9 @@ import (
 // options are what the flags ask for.
 type options struct {
 	scenarios []Scenario
-	addr      string // "" for a server that the bench starts
-	pid       int
-	database  int // process id of a database server
+	addr      string // "" for a server that the bench starts; several are separated by commas
+	pids      processes
+	databases processes // servers that it uses
 	floors    bool
 	node      string // directory of Node packages with socket.io
 	json      bool

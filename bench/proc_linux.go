@@ -24,11 +24,8 @@ type processUsage struct {
 
 func (u processUsage) cpu() time.Duration { return u.user + u.sys }
 
-// usageOf reads the accounting of a process; zero for pid 0.
+// usageOf reads the accounting of a process.
 func usageOf(pid int) (u processUsage, err error) {
-	if pid == 0 {
-		return u, nil
-	}
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return u, err
@@ -51,11 +48,8 @@ func usageOf(pid int) (u processUsage, err error) {
 }
 
 // familyCPU is the CPU time of a process and its children, also of those that it has
-// waited for; zero for pid 0.
+// waited for.
 func familyCPU(pid int) (sum time.Duration, err error) {
-	if pid == 0 {
-		return 0, nil
-	}
 	all, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
 		return 0, err

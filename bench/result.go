@@ -25,7 +25,7 @@ type Result struct {
 	ServerSys  time.Duration `json:"server_sys_ns,omitempty"`
 	ClientCPU  time.Duration `json:"client_cpu_ns,omitempty"`
 
-	DatabaseCPU time.Duration `json:"database_cpu_ns,omitempty"` // of a database server, with --database-pid
+	DatabaseCPU time.Duration `json:"database_cpu_ns,omitempty"` // of the servers of --database-pid
 
 	Ack        Latency `json:"ack"`
 	Delivery   Latency `json:"delivery"`

@@ -25,7 +25,7 @@ func run(ctx context.Context, o options, s Scenario, rival string) (*Result, err
 		err = r.onChild(ctx, c, rival)
 		return r, errors.Join(err, c.stop())
 	}
-	return r, r.measure(ctx, newLoad(s, o.addr, ""), o.pid, o.database)
+	return r, r.measure(ctx, newLoad(s, o.addr, ""), o.pids, o.databases)
 }
 
 func (r *Result) onChild(ctx context.Context, c *child, rival string) error {
@@ -36,14 +36,14 @@ func (r *Result) onChild(ctx context.Context, c *child, rival string) error {
 		return err
 	}
 	first.close()
-	return r.measure(ctx, newLoad(r.Scenario, c.addr, rival), c.cmd.Process.Pid, 0)
+	return r.measure(ctx, newLoad(r.Scenario, c.addr, rival), processes{c.cmd.Process.Pid}, nil)
 }
 
 // measure connects all members, runs the scenario and fills in the result.
-// database is the process id of a database server, or 0.
-func (r *Result) measure(ctx context.Context, l *load, pid, database int) error {
+// databases are servers that the measured one uses.
+func (r *Result) measure(ctx context.Context, l *load, server, databases processes) error {
 	defer l.close()
-	empty, err := settled(pid)
+	empty, err := settled(server)
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func (r *Result) measure(ctx context.Context, l *load, pid, database int) error 
 	}
 	r.Connections, r.Connecting = len(l.members), time.Since(begin)
 	end = r.during(func() string { return "waiting until the server is quiet" })
-	before, err := settled(pid)
+	before, err := settled(server)
 	end()
 	if err != nil {
 		return err
@@ -66,7 +66,7 @@ func (r *Result) measure(ctx context.Context, l *load, pid, database int) error 
 	if err != nil {
 		return err
 	}
-	beforeDB, err := familyCPU(database)
+	beforeDB, err := databases.familyCPU()
 	if err != nil {
 		return err
 	}
@@ -76,9 +76,9 @@ func (r *Result) measure(ctx context.Context, l *load, pid, database int) error 
 		r.Elapsed = l.idle(ctx)
 		end()
 	case s.Storm:
-		err = r.storm(ctx, l, pid)
+		err = r.storm(ctx, l, server)
 	case s.Slow:
-		err = r.slow(ctx, l, pid)
+		err = r.slow(ctx, l, server)
 	default:
 		end := r.during(l.working("working", time.Now(), s.Duration))
 		r.Elapsed = l.work(ctx, s.Duration)
@@ -87,7 +87,7 @@ func (r *Result) measure(ctx context.Context, l *load, pid, database int) error 
 	if err != nil {
 		return err
 	}
-	after, err := usageOf(pid)
+	after, err := server.usage()
 	if err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func (r *Result) measure(ctx context.Context, l *load, pid, database int) error 
 	if err != nil {
 		return err
 	}
-	afterDB, err := familyCPU(database)
+	afterDB, err := databases.familyCPU()
 	if err != nil {
 		return err
 	}
@@ -131,33 +131,33 @@ type Phase struct {
 
 // phase lets fn run and notes what the server used meanwhile. of is how long it should
 // take.
-func (r *Result) phase(name string, l *load, pid int, of time.Duration, fn func() error) (*Phase, error) {
+func (r *Result) phase(name string, l *load, server processes, of time.Duration, fn func() error) (*Phase, error) {
 	begin := time.Now()
 	defer r.during(l.working("phase "+strconv.Quote(name), begin, of))()
-	before, err := usageOf(pid)
+	before, err := server.usage()
 	if err != nil {
 		return nil, err
 	}
 	ended, most := make(chan struct{}), make(chan int64)
-	go func() { most <- mostMemory(pid, ended) }()
+	go func() { most <- mostMemory(server, ended) }()
 	err = fn()
 	close(ended)
 	p := &Phase{Name: name, RSS: <-most, Took: time.Since(begin)}
 	if err != nil {
 		return nil, err
 	}
-	after, err := usageOf(pid)
+	after, err := server.usage()
 	p.CPU = after.cpu() - before.cpu()
 	r.Phases = append(r.Phases, p)
 	return p, err
 }
 
 // mostMemory looks at the server's memory until the phase has ended.
-func mostMemory(pid int, ended <-chan struct{}) (most int64) {
+func mostMemory(server processes, ended <-chan struct{}) (most int64) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if u, err := usageOf(pid); err == nil {
+		if u, err := server.usage(); err == nil {
 			most = max(most, u.rss)
 		}
 		select {

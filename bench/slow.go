@@ -17,7 +17,7 @@ type Slow struct {
 // slow stops the reading of one member between two phases of ordinary work, and
 // reports the latencies of the others. Its connection is made to be like one of an
 // ordinary network: a loopback socket would take megabytes before the server noticed.
-func (r *Result) slow(ctx context.Context, l *load, pid int) error {
+func (r *Result) slow(ctx context.Context, l *load, server processes) error {
 	s := &r.Scenario
 	reader := l.members[len(l.members)-1]
 	elapsed := make(chan time.Duration, 1)
@@ -50,7 +50,7 @@ func (r *Result) slow(ctx context.Context, l *load, pid int) error {
 	} {
 		f := new(figures)
 		l.figures.Store(f)
-		phase, err := r.phase(p.name, l, pid, p.of, p.fn)
+		phase, err := r.phase(p.name, l, server, p.of, p.fn)
 		if err != nil {
 			return err
 		}

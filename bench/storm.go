@@ -23,7 +23,7 @@ const stormTime = time.Minute
 
 // storm cuts every connection at once, and measures the reconnections while other
 // members go on sending into the same rooms.
-func (r *Result) storm(ctx context.Context, l *load, pid int) error {
+func (r *Result) storm(ctx context.Context, l *load, server processes) error {
 	begin := time.Now()
 	t, err := startStayers(l)
 	if err != nil {
@@ -42,7 +42,7 @@ func (r *Result) storm(ctx context.Context, l *load, pid int) error {
 		of   time.Duration
 		fn   func() error
 	}{{"before", l.s.Duration, quiet}, {"storm", stormTime, func() error { return r.cutAll(ctx, l) }}, {"after", l.s.Duration, quiet}} {
-		phase, err := r.phase(p.name, l, pid, p.of, p.fn)
+		phase, err := r.phase(p.name, l, server, p.of, p.fn)
 		if err != nil {
 			return err
 		}

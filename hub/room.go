@@ -8,6 +8,7 @@ import (
 
 	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/internal/planted"
 )
 
 // room is what the hub knows of a room that a connection of this node has
@@ -109,6 +110,9 @@ func (r *room) append(ev *chat.Event, f *frames, i int) bool {
 	}
 	if ev.Rev != 0 {
 		r.rev = ev.Rev
+	}
+	if planted.EventDropped && ev.Rev%97 == 96 {
+		return true
 	}
 	for id, l := range r.logs {
 		if l != nil {

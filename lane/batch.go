@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/internal/planted"
 	"github.com/roomtide/roomtide/store"
 )
 
@@ -260,7 +261,9 @@ func (b *batch) changes() *store.Changes {
 	for _, k := range b.changedM {
 		m := *b.members[k]
 		ch.Members = append(ch.Members, m)
-		b.cache.putMember(k, &m)
+		if !planted.KickCached {
+			b.cache.putMember(k, &m)
+		}
 	}
 	for _, ref := range b.inserted {
 		ch.Insert = append(ch.Insert, *b.messages[ref])

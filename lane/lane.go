@@ -12,6 +12,7 @@ import (
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/internal/crashpoint"
+	"github.com/roomtide/roomtide/internal/planted"
 	"github.com/roomtide/roomtide/store"
 )
 
@@ -264,8 +265,8 @@ func (l *lane) work(items []item) {
 		return
 	}
 	crashpoint.Hit("before-ack")
-	for i, it := range items {
-		it.done(outcomes[i].reply, outcomes[i].err)
+	if !planted.AckBeforeCommit || l.at.N == before {
+		settle(items, outcomes)
 	}
 	if l.at.N != before {
 		l.publish(b, before)
@@ -275,6 +276,13 @@ func (l *lane) work(items []item) {
 	l.metrics.batch(len(items))
 	for _, it := range items {
 		l.finish(it.step)
+	}
+}
+
+// settle gives every change its outcome.
+func settle(items []item, outcomes []outcome) {
+	for i, it := range items {
+		it.done(outcomes[i].reply, outcomes[i].err)
 	}
 }
 
@@ -303,6 +311,9 @@ func (l *lane) decideAndCommit(ctx context.Context, items []item) (*batch, []out
 		}
 		if ch == nil {
 			ch = &store.Changes{} // a probe: moves the position, writes nothing else
+		}
+		if planted.AckBeforeCommit {
+			settle(items, outcomes)
 		}
 		err = l.commit(ctx, ch, keys)
 		if err == nil {

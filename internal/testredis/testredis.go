@@ -112,6 +112,9 @@ func (s *Server) answers() error {
 	}
 }
 
+// Pid is the process of the server.
+func (s *Server) Pid() int { return s.pid }
+
 // Kill ends the server with SIGKILL.
 func (s *Server) Kill() { s.end(syscall.SIGKILL) }
 

@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -13,8 +14,15 @@ import (
 	"github.com/roomtide/roomtide/internal/testprocess"
 )
 
+var planted = flag.String("planted", "", "a mistake of package internal/planted that the nodes of TestCrashes make")
+
 func TestMain(m *testing.M) {
-	os.Exit(testprocess.Main(withServers{m}, "crashpoints", func(p *testprocess.Program) { program = p }))
+	flag.Parse()
+	tags := "crashpoints"
+	if *planted != "" {
+		tags += ",planted"
+	}
+	os.Exit(testprocess.Main(withServers{m}, tags, func(p *testprocess.Program) { program = p }))
 }
 
 // withServers are the tests, with the database servers that they share.
@@ -43,6 +51,10 @@ type crashes struct {
 // moment, a few with SIGTERM.
 func TestCrashes(t *testing.T) {
 	c := crashes{t: t, eachPoint: 6, randomKills: 12, terminations: 4}
+	if *planted != "" { // of which less is enough
+		c.eachPoint, c.randomKills, c.terminations = 2, 6, 1
+		c.env = []string{"ROOMTIDE_PLANTED=" + *planted}
+	}
 	c.run()
 }
 

@@ -19,11 +19,12 @@ import (
 )
 
 const (
-	writers   = 4
-	window    = 8                    // messages of a writer in flight
-	pace      = 8 * time.Millisecond // between two messages of a writer
-	editEvery = 25                   // messages of a writer
-	readEvery = 40
+	writers     = 4
+	rawWatchers = 2
+	window      = 8                    // messages of a writer in flight
+	pace        = 8 * time.Millisecond // between two messages of a writer
+	editEvery   = 25                   // messages of a writer
+	readEvery   = 40
 )
 
 var rooms = []chat.RoomID{"room1", "room2", "room3"}
@@ -46,6 +47,7 @@ type workload struct {
 	goodbyes atomic.Int64
 	goodbye  chan struct{} // cap 1: a watcher received a goodbye
 	resumes  atomic.Int64
+	putOut   atomic.Int64 // users that have heard that they are out of a room
 	mu       sync.Mutex
 	sent     []sent // every 20th acknowledged message, for sendAgain
 }
@@ -87,6 +89,10 @@ func (w *workload) start() {
 		w.writing.Go(func() { w.write(name, uint64(i)) })
 		w.watching.Go(func() { w.watch(fmt.Sprint(w.as, "watcher", i), i%2 == 1) })
 	}
+	for i := range rawWatchers {
+		w.watching.Go(func() { w.watchRaw(fmt.Sprint(w.as, "raw", i)) })
+	}
+	w.writing.Go(func() { w.putUsersOut(fmt.Sprint(w.as, "writer0")) })
 }
 
 // write sends to all rooms, with edits and reads in between, until stop, and returns
@@ -313,6 +319,11 @@ func (w *workload) finish() consistency.Final {
 	for i := range writers {
 		for _, room := range rooms {
 			w.rec.CaughtUp(fmt.Sprint(w.as, "watcher", i), room)
+		}
+	}
+	for i := range rawWatchers {
+		for _, room := range rooms {
+			w.rec.CaughtUp(fmt.Sprint(w.as, "raw", i), room)
 		}
 	}
 	return final

@@ -1,0 +1,246 @@
+// Package testcluster runs a whole cluster of real processes for a test: nodes of a built
+// program, NATS servers, MariaDB and PostgreSQL, and Redis. Everything is durable as an
+// operator would have it, and everything can be killed, paused and started again. With
+// fault proxies each node has its own way to each server, which can be cut.
+package testcluster
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/roomtide/roomtide/cluster"
+	"github.com/roomtide/roomtide/internal/faultproxy"
+	"github.com/roomtide/roomtide/internal/testdb"
+	"github.com/roomtide/roomtide/internal/testnats"
+	"github.com/roomtide/roomtide/internal/testprocess"
+	"github.com/roomtide/roomtide/internal/testredis"
+)
+
+// Options say what a cluster consists of.
+type Options struct {
+	Program *testprocess.Program
+	Shards  int      // by turns on MariaDB and on PostgreSQL
+	Env     []string // settings of every node, "ROOMTIDE_…=…"
+	Proxied bool     // fault proxies between nodes and servers
+
+	SQL map[testdb.Engine][]string // further settings of the database servers
+}
+
+// Names are those of the nodes.
+var Names = []string{"a", "b", "c"}
+
+// engines are the database servers, in the order of shards.
+var engines = []testdb.Engine{testdb.Maria, testdb.Postgres}
+
+// Cluster is a running cluster. A test uses it from one goroutine.
+type Cluster struct {
+	NATS  *testnats.Processes
+	SQL   []*testdb.Server
+	Redis *testredis.Server
+	Nodes map[string]*testprocess.Node // those that run
+	Ways  map[string]*Ways             // of the nodes; nil without proxies
+
+	t      testing.TB
+	o      Options
+	shards []string // addresses of the databases
+	dirs   map[string]string
+	addrs  map[string]string // the same for every process of a node
+	pprofs map[string]string
+}
+
+// Ways are the proxies between one node and the servers.
+type Ways struct {
+	NATS  []*faultproxy.Proxy
+	SQL   []*faultproxy.Proxy
+	Redis *faultproxy.Proxy
+}
+
+// Start starts all servers and nodes, and waits until all lanes are
+// served, evenly.
+func Start(t testing.TB, o Options) *Cluster {
+	t.Helper()
+	c := &Cluster{
+		t: t, o: o, NATS: testnats.StartProcesses(t, len(Names)), Redis: testredis.Start(t), Nodes: map[string]*testprocess.Node{},
+		dirs: map[string]string{}, addrs: map[string]string{}, pprofs: map[string]string{},
+	}
+	for _, e := range engines[:min(o.Shards, len(engines))] {
+		c.SQL = append(c.SQL, testdb.Start(t, e, o.SQL[e]...))
+	}
+	for i := range o.Shards {
+		c.shards = append(c.shards, c.SQL[i%len(c.SQL)].Database())
+	}
+	for _, name := range Names {
+		c.dirs[name], c.addrs[name], c.pprofs[name] = t.TempDir(), testprocess.FreeAddr(t), testprocess.FreeAddr(t)
+		if o.Proxied {
+			c.layWays(name)
+		}
+	}
+	for _, name := range Names {
+		c.StartNode(name)
+	}
+	c.Even()
+	return c
+}
+
+func (c *Cluster) layWays(name string) {
+	if c.Ways == nil {
+		c.Ways = map[string]*Ways{}
+	}
+	w := &Ways{Redis: faultproxy.Start(c.t, c.Redis.Addr)}
+	for i := range Names {
+		w.NATS = append(w.NATS, faultproxy.Start(c.t, c.NATS.Addr(i)))
+	}
+	for _, s := range c.SQL {
+		w.SQL = append(w.SQL, faultproxy.Start(c.t, s.Addr()))
+	}
+	c.Ways[name] = w
+}
+
+// Env is the environment of a node's commands. The nearest NATS server is another one for
+// each node.
+func (c *Cluster) Env(name string) []string {
+	var nats, shards []string
+	nth := slices.Index(Names, name)
+	redis := c.Redis.Addr
+	for i := range Names {
+		server := (nth + i) % len(Names)
+		addr := c.NATS.Addr(server)
+		if c.Ways != nil {
+			addr = c.Ways[name].NATS[server].Addr()
+		}
+		nats = append(nats, "nats://"+addr)
+	}
+	for i, dsn := range c.shards {
+		if c.Ways != nil {
+			dsn = through(dsn, c.Ways[name].SQL[i%len(c.SQL)])
+		}
+		shards = append(shards, dsn)
+	}
+	if c.Ways != nil {
+		redis = c.Ways[name].Redis.Addr()
+	}
+	return append([]string{
+		"ROOMTIDE_NODE=" + name, "ROOMTIDE_SHARD=" + strings.Join(shards, " "), "ROOMTIDE_NATS_URL=" + strings.Join(nats, ","),
+		"ROOMTIDE_REDIS=redis://" + redis + "/0", "ROOMTIDE_PPROF=" + c.pprofs[name],
+	}, c.o.Env...)
+}
+
+// through is the address with the proxy's in its place.
+func through(dsn string, p *faultproxy.Proxy) string {
+	u, err := url.Parse(dsn)
+	if err != nil {
+		panic(err) // testdb has made it
+	}
+	u.Host = p.Addr()
+	return u.String()
+}
+
+// Begin starts a node and does not wait until it is ready.
+func (c *Cluster) Begin(name string, env ...string) *testprocess.Node {
+	c.t.Helper()
+	n := c.o.Program.Start(c.t, c.dirs[name], c.addrs[name], append(c.Env(name), env...)...)
+	c.Nodes[name] = n
+	return n
+}
+
+// StartNode starts a node and waits until it is ready.
+func (c *Cluster) StartNode(name string) *testprocess.Node {
+	c.t.Helper()
+	n := c.Begin(name)
+	n.Ready()
+	return n
+}
+
+// Dir is the data directory of a node.
+func (c *Cluster) Dir(name string) string { return c.dirs[name] }
+
+// Addr is where a node listens.
+func (c *Cluster) Addr(name string) string { return c.addrs[name] }
+
+// Pprof is the URL of a node's profiles.
+func (c *Cluster) Pprof(name string) string { return "http://" + c.pprofs[name] + "/debug/pprof/" }
+
+// KillNode ends a node with SIGKILL.
+func (c *Cluster) KillNode(name string) {
+	c.t.Helper()
+	c.Nodes[name].Kill()
+	delete(c.Nodes, name)
+}
+
+// NodePids are the processes of the nodes, and ServerPids those of all others.
+func (c *Cluster) NodePids() (pids []int) {
+	for _, name := range Names {
+		if n := c.Nodes[name]; n != nil {
+			pids = append(pids, n.Pid())
+		}
+	}
+	return pids
+}
+
+// ServerPids are the processes of the servers that nodes use.
+func (c *Cluster) ServerPids() []int {
+	pids := append(c.NATS.Pids(), c.Redis.Pid())
+	for _, s := range c.SQL {
+		pids = append(pids, s.Pid())
+	}
+	return pids
+}
+
+// Lanes asks the nodes that run who owns which lanes: names of shards by node. It is nil
+// if none of them answers.
+func (c *Cluster) Lanes() map[string][]string {
+	for name := range c.Nodes {
+		out, _, err := c.o.Program.RunWith(c.t.Context(), nil, "nodes", "--json", "--data-dir", c.dirs[name])
+		if err != nil {
+			continue
+		}
+		var answer struct{ Nodes []cluster.Info }
+		if err := json.Unmarshal([]byte(out), &answer); err != nil {
+			c.t.Fatal(err)
+		}
+		lanes := map[string][]string{}
+		for _, n := range answer.Nodes {
+			if n.Alive {
+				lanes[n.Name] = n.Lanes
+			}
+		}
+		return lanes
+	}
+	return nil
+}
+
+// Served waits until the nodes that run own all lanes.
+func (c *Cluster) Served() { c.t.Helper(); c.until(false) }
+
+// Even waits until the nodes that run own all lanes, none more than its share.
+func (c *Cluster) Even() { c.t.Helper(); c.until(true) }
+
+func (c *Cluster) until(even bool) {
+	c.t.Helper()
+	last := ""
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); {
+		lanes := c.Lanes()
+		if c.complete(lanes, even) {
+			return
+		}
+		last = fmt.Sprint(lanes)
+		<-time.After(20 * time.Millisecond)
+	}
+	c.t.Fatalf("not all lanes are served by all nodes: %s", last)
+}
+
+func (c *Cluster) complete(lanes map[string][]string, even bool) bool {
+	owned, share := 0, (len(c.shards)+len(c.Nodes)-1)/len(c.Nodes)
+	for name := range c.Nodes {
+		if _, alive := lanes[name]; !alive || even && len(lanes[name]) > share {
+			return false
+		}
+		owned += len(lanes[name])
+	}
+	return owned == len(c.shards)
+}

@@ -1,0 +1,190 @@
+// Package clusterbench measures a whole cluster of real processes on one machine: three
+// nodes, three NATS servers whose JetStream waits for the disk, shards on MariaDB and
+// PostgreSQL as durable as they are installed, and Redis. "make bench-cluster" prints the
+// figures; otherwise the tests run the same code for a moment, and judge no figure.
+package clusterbench
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/roomtide/roomtide/bench"
+	"github.com/roomtide/roomtide/internal/testcluster"
+	"github.com/roomtide/roomtide/internal/testdb"
+	"github.com/roomtide/roomtide/internal/testprocess"
+)
+
+var (
+	figures  = flag.Bool("figures", false, "measure for long, and print tables")
+	rounds   = flag.Int("rounds", 5, "with -figures: how often each process is ended")
+	settings = flag.String("settings", "", "settings of the nodes, ROOMTIDE_…=…, separated by spaces")
+	profiles = flag.String("profiles", "", "a directory for CPU profiles of the nodes under load")
+)
+
+var program *testprocess.Program
+
+func TestMain(m *testing.M) {
+	os.Exit(testprocess.Main(m, "", func(p *testprocess.Program) { program = p }))
+}
+
+// durable are the settings of the database servers that durability depends on. The logs
+// are large enough not to be what is measured.
+var durable = map[testdb.Engine][]string{
+	testdb.Maria:    {"innodb_flush_log_at_trx_commit=1", "sync_binlog=1", "innodb_log_file_size=1G"},
+	testdb.Postgres: {"fsync=on", "synchronous_commit=on", "full_page_writes=on", "max_wal_size=4GB"},
+}
+
+func start(t *testing.T, shards int) *testcluster.Cluster {
+	t.Helper()
+	return testcluster.Start(t, testcluster.Options{Program: program, Shards: shards, SQL: durable, Env: strings.Fields(*settings)})
+}
+
+// print writes a line of a table.
+func print(cells ...any) {
+	if !*figures {
+		return
+	}
+	for _, c := range cells {
+		fmt.Fprintf(os.Stdout, "| %v ", c)
+	}
+	fmt.Fprintln(os.Stdout, "|")
+}
+
+func head(cells ...any) {
+	print(cells...)
+	lines := make([]any, len(cells))
+	for i := range lines {
+		lines[i] = "---"
+	}
+	print(lines...)
+}
+
+// long is what a run takes with -figures, and otherwise a moment.
+func long(d time.Duration) string {
+	if !*figures {
+		d = 500 * time.Millisecond
+	}
+	return d.String()
+}
+
+// load runs "roomtide bench" on all nodes of the cluster, as a process of its own.
+// servers are the processes whose CPU is counted besides that of the nodes.
+func load(t *testing.T, c *testcluster.Cluster, servers []int, args ...string) *bench.Result {
+	t.Helper()
+	var addrs []string
+	for _, name := range testcluster.Names {
+		addrs = append(addrs, c.Addr(name))
+	}
+	args = append([]string{
+		"bench", "load", "--json", "--quiet", "--addr", strings.Join(addrs, ","), "--pid", join(c.NodePids()), "--database-pid", join(servers),
+	}, args...)
+	out, errs, err := program.Run(t.Context(), args...)
+	if err != nil {
+		t.Fatalf("%v\n%s%s", err, out, errs)
+	}
+	r := new(bench.Result)
+	if err := json.Unmarshal([]byte(out), r); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return r
+}
+
+func join(pids []int) string {
+	var words []string
+	for _, pid := range pids {
+		words = append(words, strconv.Itoa(pid))
+	}
+	return strings.Join(words, ",")
+}
+
+func micros(d time.Duration, n int64) string {
+	return fmt.Sprintf("%.0f", float64(d.Microseconds())/float64(n))
+}
+
+func millis(d time.Duration) string { return d.Round(100 * time.Microsecond).String() }
+
+// Durable messages in rooms of ten that are spread over three nodes, by the number of
+// shards, as many as there can be and 600 a second.
+func TestMessages(t *testing.T) {
+	head("shards", "messages/s", "ack p50", "ack p99", "us of CPU a message: nodes", "all servers", "together", "600/s: ack p50", "p99", "us of CPU")
+	shards := []int{1, 2, 4, 8}
+	if !*figures {
+		shards = []int{3}
+	}
+	for _, n := range shards {
+		t.Run(fmt.Sprint(n, " shards"), func(t *testing.T) {
+			c := start(t, n)
+			rooms := []string{"--rooms", "200", "--members", "10", "--senders", "200", "--keys"}
+			if !*figures {
+				rooms = []string{"--rooms", "9", "--members", "3", "--senders", "9", "--keys"}
+			}
+			load(t, c, c.ServerPids(), append(rooms, "--window", "8", "--duration", long(3*time.Second))...) // caches fill
+			ended := profile(t, c, n)
+			full := load(t, c, c.ServerPids(), append(rooms, "--window", "8", "--duration", long(15*time.Second))...)
+			ended()
+			paced := load(t, c, c.ServerPids(), append(rooms, "--rate", "600", "--duration", long(15*time.Second))...)
+			print(n, fmt.Sprintf("%.0f", float64(full.Acked)/full.Elapsed.Seconds()), millis(full.Ack.P50), millis(full.Ack.P99),
+				micros(full.CPU(), full.Acked), micros(full.DatabaseCPU, full.Acked), micros(full.CPU()+full.DatabaseCPU, full.Acked),
+				millis(paced.Ack.P50), millis(paced.Ack.P99), micros(paced.CPU()+paced.DatabaseCPU, paced.Acked))
+		})
+	}
+}
+
+// profile takes a CPU profile of every node, if there is a place for them, and returns
+// what waits for them.
+func profile(t *testing.T, c *testcluster.Cluster, shards int) (wait func()) {
+	t.Helper()
+	if *profiles == "" {
+		return func() {}
+	}
+	done := make(chan error)
+	for _, name := range testcluster.Names {
+		file := filepath.Join(*profiles, fmt.Sprintf("cpu-%d-%s.pprof", shards, name))
+		go func() { done <- fetch(c.Pprof(name)+"profile?seconds=15", file) }()
+	}
+	return func() {
+		for range testcluster.Names {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+func fetch(url, file string) error {
+	resp, err := http.Get(url)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(f, resp.Body); err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// What 10,000 users in 1,000 rooms cost who say nothing.
+func TestPresenceAtRest(t *testing.T) {
+	c := start(t, 2)
+	rooms, took := "1000", "30s"
+	if !*figures {
+		rooms, took = "5", "1s"
+	}
+	head("users online", "Redis, % of a core", "nodes", "Redis and nodes", "KB of a node's memory each")
+	r := load(t, c, []int{c.Redis.Pid()}, "--mode", "idle", "--rooms", rooms, "--members", "10", "--duration", took)
+	share := func(d time.Duration) string { return fmt.Sprintf("%.2f", 100*d.Seconds()/r.Elapsed.Seconds()) }
+	print(r.Connections, share(r.DatabaseCPU), share(r.CPU()), share(r.CPU()+r.DatabaseCPU), fmt.Sprintf("%.2f", float64(r.RSSPerIdle)/1024))
+}

@@ -22,9 +22,9 @@ type Send struct {
 	Name  string
 	Known string
 
-	// Accepted runs, once at most and before Done, when the message is in a durable queue
-	// and waits there to be decided; nil: the caller does not want to know. It must not
-	// block. It is the caller's own, and not carried to other nodes.
+	// Accepted runs, once at most, when the message is in a durable queue and waits there
+	// to be decided; nil: the caller does not want to know. Done may run meanwhile. It must
+	// not block. It is the caller's own, and not carried to other nodes.
 	Accepted func()
 }
 

@@ -41,7 +41,7 @@ func (ps Problems) Error() string {
 func (c *Config) Check() Problems {
 	var ps Problems
 	for _, part := range []func() Problems{
-		c.checkNode, c.checkListen, c.checkWords, c.checkNetworks, c.checkTLS, c.checkAuth, c.checkNumbers, c.checkShards, c.checkNATS, c.checkRedis,
+		c.checkNode, c.checkListen, c.checkWords, c.checkNetworks, c.checkTLS, c.checkAuth, c.checkNumbers, c.checkShards, c.checkNATS, c.checkQueue, c.checkRedis,
 	} {
 		ps = append(ps, part()...)
 	}
@@ -197,7 +197,7 @@ func (c *Config) checkNumbers() Problems {
 	for _, s := range c.Settings() {
 		least := 1.0
 		switch s.Key {
-		case "max_connections_per_ip", "accept_rate", "limits.rooms_per_conn", "limits.read_event_room":
+		case "max_connections_per_ip", "accept_rate", "limits.rooms_per_conn", "limits.read_event_room", "queue.replicas":
 			least = 0
 		}
 		var v float64

@@ -41,8 +41,9 @@ func later(err error) error {
 }
 
 // answered returns what a lane calls with the outcome of a change, which calls done with
-// it, or has called done with Unavailable when patience had ended.
-func (e *Engine) answered(done change.Done) change.Done {
+// it, or has called done with Unavailable when patience had ended. A message that is
+// accepted before waits for its outcome.
+func (e *Engine) answered(c change.Change, done change.Done) change.Done {
 	var said atomic.Bool
 	timer := time.AfterFunc(e.cfg.Patience, func() {
 		if said.CompareAndSwap(false, true) {
@@ -51,6 +52,14 @@ func (e *Engine) answered(done change.Done) change.Done {
 			e.cfg.AfterLate()
 		}
 	})
+	if send, ok := c.(*change.Send); ok && send.Accepted != nil {
+		tell := send.Accepted
+		send.Accepted = func() {
+			if timer.Stop() {
+				tell()
+			}
+		}
+	}
 	return func(r change.Reply, err error) {
 		if said.CompareAndSwap(false, true) {
 			timer.Stop()

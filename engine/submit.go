@@ -10,7 +10,8 @@ import (
 
 // Submit checks the change, stamps it with the actor and hands it to its lane. It
 // never blocks. done receives the outcome, or Unavailable when Config.Patience has ended:
-// then the change may still happen. A change that is refused here is
+// then the change may still happen. A message that was accepted (change.Send.Accepted) has
+// its outcome whenever it comes. A change that is refused here is
 // refused in the calling goroutine, before Submit returns.
 //
 // The caller fills in what the client's request says (see package change); what
@@ -24,7 +25,7 @@ func (e *Engine) Submit(a Actor, c change.Change, done change.Done) {
 		done(change.Reply{}, err)
 		return
 	}
-	e.cfg.Lanes.Submit(c, e.answered(done))
+	e.cfg.Lanes.Submit(c, e.answered(c, done))
 }
 
 // Do is Submit and wait. If ctx ends first, or patience, the error is Unavailable and

@@ -424,4 +424,7 @@ func (noQueue) Append(context.Context, int, []byte) (uint64, error) { return 0, 
 func (noQueue) Read(context.Context, int, uint64, func(uint64, []byte) error) error {
 	return errors.New("not used")
 }
-func (noQueue) Trim(context.Context, int, uint64) error { return nil }
+func (noQueue) Trim(context.Context, int, uint64) error   { return nil }
+func (noQueue) Last(context.Context, int) (uint64, error) { return 0, nil }
+func (noQueue) Err() error                                { return nil }
+func (noQueue) Close()                                    {}

@@ -21,13 +21,6 @@ const (
 	restAppend  = 2 * time.Second // between attempts, at most
 )
 
-// Queue is a durable queue with a partition for each lane; package queue has the contract.
-type Queue interface {
-	Append(ctx context.Context, lane int, data []byte) (uint64, error)
-	Read(ctx context.Context, lane int, after uint64, take func(number uint64, data []byte) error) error
-	Trim(ctx context.Context, lane int, number uint64) error
-}
-
 // overflow is the part of a sendQueue that knows the durable queue. While it is on, all
 // that is open goes there, and nothing directly.
 type overflow struct {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/queue"
 )
 
 // retryBusy is the RetryAfter of a change that a full queue refuses, in milliseconds.
@@ -55,7 +56,7 @@ type Config struct {
 	AfterOutcomes func()
 
 	// Queue keeps what an owner does not answer soon; nil: there is none.
-	Queue    Queue
+	Queue    queue.Queue
 	Overflow time.Duration // without an outcome, after which a lane turns to Queue; default 250 ms
 	Always   bool          // everything goes through Queue
 

@@ -115,11 +115,16 @@ func newNode(t testing.TB, nc *nats.Conn, name string, cfg Config, edit ...func(
 
 // submit is Config.Submit.
 func (n *node) submit(lane int, c change.Change, _ change.Origin, done change.Done) Taken {
-	send := c.(*change.Send)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if !n.owned[lane] {
 		return NotOwner
+	}
+	send, ok := c.(*change.Send)
+	if !ok { // the end of an entry of the durable queue
+		n.queue = append(n.queue, func() { done(change.Reply{}, nil) })
+		signal(n.wake)
+		return Took
 	}
 	if n.verify != nil {
 		if taken := n.verify(send.Room); taken != Took {

@@ -8,9 +8,12 @@ import (
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/cluster"
+	"github.com/roomtide/roomtide/config"
 	"github.com/roomtide/roomtide/internal/natslink"
 	"github.com/roomtide/roomtide/internal/natsstream"
 	"github.com/roomtide/roomtide/lane"
+	"github.com/roomtide/roomtide/queue"
+	"github.com/roomtide/roomtide/queue/jetstream"
 	"github.com/roomtide/roomtide/relay"
 	"github.com/roomtide/roomtide/sioapi"
 )
@@ -27,6 +30,7 @@ type peers struct {
 	// Set once.
 	s       *Server
 	link    *natslink.Conn
+	queue   *jetstream.Queue // nil: none
 	relay   *relay.Relay
 	streams *natsstream.Mesh
 	away    *cluster.Away    // from openAway on
@@ -54,8 +58,12 @@ func (s *Server) openPeers(ctx context.Context) (err error) {
 	}
 	p.prefix = "rt." + deployment
 	s.bus = natsbus.New(p.link.NATS(), p.prefix, s.log, s.reg)
+	if err := p.openQueue(ctx); err != nil {
+		return err
+	}
 	p.relay, err = relay.New(relay.Config{
 		NATS: p.link.NATS(), Prefix: p.prefix, Node: s.cfg.Node, Lanes: len(s.store.Shards()),
+		Queue: p.waiting(), Overflow: time.Duration(s.cfg.Queue.After), Always: s.cfg.Queue.Mode == config.QueueAlways,
 		Submit: p.offer, MapVersion: s.store.MapVersion, Stale: p.stale,
 		AfterOutcomes: func() { s.hub.Kick() }, Again: func(c change.Change, done change.Done) { s.lanes.Submit(c, done) },
 		Log: s.log, Registerer: s.reg,
@@ -105,6 +113,30 @@ func (s *Server) startPeers() (err error) {
 	return nil
 }
 
+// openQueue opens the durable queue, if there is to be one.
+func (p *peers) openQueue(ctx context.Context) (err error) {
+	s, q := p.s, p.s.cfg.Queue
+	if q.Mode == config.QueueOff {
+		return nil
+	}
+	p.queue, err = jetstream.Open(ctx, jetstream.Config{
+		NATS: p.link.NATS(), Prefix: p.prefix, Lanes: len(s.store.Shards()), Replicas: q.Replicas, MaxBytes: int64(q.MiB) << 20,
+		RequireDurable: s.cfg.RequireDurable, Log: s.log, Registerer: s.reg,
+	})
+	if err == nil {
+		s.onClose(p.queue.Close)
+	}
+	return err
+}
+
+// waiting is the queue for the relay; nil: none.
+func (p *peers) waiting() queue.Queue {
+	if p.queue == nil {
+		return nil
+	}
+	return p.queue
+}
+
 // natsConfig is how the node reaches NATS.
 func (s *Server) natsConfig() (natslink.Config, error) {
 	n := &s.cfg.NATS
@@ -122,7 +154,7 @@ func (s *Server) laneCluster() *lane.Cluster {
 		return nil
 	}
 	return &lane.Cluster{
-		Node: s.cfg.Node, Forward: p.relay.Forward, Owned: p.owned,
+		Node: s.cfg.Node, Forward: p.relay.Forward, Owned: p.owned, Queue: p.queue != nil,
 		Nodes: func() int { return s.node.Alive() },
 		Left:  func(shard int) { p.notices.Send(cluster.Notice{Kind: cluster.NoticeLane, Shard: shard}) },
 	}

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"sync/atomic"
 
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
@@ -32,7 +33,26 @@ func (s *Session) change(ctx context.Context, cmd *wire.Command) {
 	case <-ctx.Done():
 		return
 	}
-	s.deps.Engine.Submit(s.actor, c, s.whenDone(cmd))
+	var answered atomic.Bool // by either: more may be in flight then
+	if send, ok := c.(*change.Send); ok {
+		send.Accepted = s.whenAccepted(cmd, &answered)
+	}
+	s.deps.Engine.Submit(s.actor, c, s.whenDone(cmd, &answered))
+}
+
+// whenAccepted tells the client that its message is in the durable queue. It may run
+// beside or behind whenDone.
+func (s *Session) whenAccepted(cmd *wire.Command, answered *atomic.Bool) func() {
+	id, hasID, key := cmd.ID, cmd.HasID, cmd.Key
+	return func() {
+		if answered.Swap(true) {
+			return
+		}
+		<-s.inFlight
+		if frame := s.codec.Accepted(nil, id, hasID, key); len(frame) > 0 {
+			s.conn.SendLater(frame)
+		}
+	}
 }
 
 // changeOf is what the client's command says, without what the engine fills in.
@@ -81,10 +101,12 @@ func replyTo(typ wire.Type, room chat.RoomID, r *change.Reply) wire.Reply {
 // whenDone answers the command. It runs in a lane, before the lane publishes
 // what it committed: the ack only queues here and leaves in the same write as
 // the sender's own copy of the event.
-func (s *Session) whenDone(cmd *wire.Command) change.Done {
+func (s *Session) whenDone(cmd *wire.Command, answered *atomic.Bool) change.Done {
 	id, hasID, typ, room := cmd.ID, cmd.HasID, cmd.Type, cmd.Room
 	return func(r change.Reply, err error) {
-		<-s.inFlight
+		if !answered.Swap(true) {
+			<-s.inFlight
+		}
 		if err != nil {
 			s.fail(&wire.Command{Type: typ, ID: id, HasID: hasID, Room: room}, err)
 		} else if hasID {

@@ -33,6 +33,10 @@ type Codec interface {
 	// Ack appends the ack of the command with the id.
 	Ack(dst []byte, id int64, hasID bool, r wire.Reply) []byte
 
+	// Accepted appends that the message of the command is in the durable queue; nothing
+	// if its client could not tell which one is meant.
+	Accepted(dst []byte, id int64, hasID bool, key string) []byte
+
 	// Error appends the refusal of the command, of which it reads ID, HasID, Type
 	// and Room.
 	Error(dst []byte, cmd *wire.Command, e *chat.Error) []byte

@@ -56,6 +56,9 @@ func (lines) AppendGap(dst []byte, room chat.RoomID, rev chat.Rev, reason chat.G
 func (lines) Ack(dst []byte, id int64, hasID bool, r wire.Reply) []byte {
 	return append(wire.AppendAck(dst, id, hasID, r), '\n')
 }
+func (lines) Accepted(dst []byte, id int64, hasID bool, key string) []byte {
+	return append(wire.AppendAccepted(dst, id, hasID, key), '\n')
+}
 func (lines) Error(dst []byte, cmd *wire.Command, e *chat.Error) []byte {
 	return append(wire.AppendError(dst, cmd, e), '\n')
 }

@@ -80,6 +80,14 @@ func (c Codec) Ack(dst []byte, id int64, hasID bool, r wire.Reply) []byte {
 	return seal(appendAck(dst, id, wire.AppendAck(nil, 0, false, r)), start, c.Deflate)
 }
 
+// Accepted is an event: the callback of the command is for its answer.
+func (c Codec) Accepted(dst []byte, _ int64, _ bool, key string) []byte {
+	if key == "" {
+		return dst
+	}
+	return socketio.AppendEvent(dst, "/", "accepted", wire.AppendAccepted(nil, 0, false, key))
+}
+
 func (c Codec) Error(dst []byte, cmd *wire.Command, e *chat.Error) []byte {
 	object := wire.AppendError(nil, &wire.Command{Type: cmd.Type, Room: cmd.Room}, e)
 	if !cmd.HasID {

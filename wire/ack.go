@@ -11,6 +11,16 @@ func AppendAck(dst []byte, id int64, hasID bool, r Reply) []byte {
 	return append(r.appendFields(dst), '}')
 }
 
+// AppendAccepted appends the frame that says that a message is in the durable queue: its
+// command has the id, and the message the key. The answer of the command comes later.
+func AppendAccepted(dst []byte, id int64, hasID bool, key string) []byte {
+	dst = append(dst, `{"type":"accepted"`...)
+	if hasID {
+		dst = appendIntField(dst, "id", id)
+	}
+	return append(appendOptString(dst, "key", key), '}')
+}
+
 // AppendReply appends r alone, as HTTP sends it.
 func AppendReply(dst []byte, r Reply) []byte {
 	start := len(dst)

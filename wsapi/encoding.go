@@ -31,6 +31,14 @@ func (c Codec) Ack(dst []byte, id int64, hasID bool, r wire.Reply) []byte {
 	return seal(wire.AppendAck(dst, id, hasID, r), start, c.Deflate)
 }
 
+func (c Codec) Accepted(dst []byte, id int64, hasID bool, key string) []byte {
+	if !hasID && key == "" {
+		return dst
+	}
+	dst, start := open(dst)
+	return seal(wire.AppendAccepted(dst, id, hasID, key), start, c.Deflate)
+}
+
 func (c Codec) Error(dst []byte, cmd *wire.Command, e *chat.Error) []byte {
 	dst, start := open(dst)
 	return seal(wire.AppendError(dst, cmd, e), start, c.Deflate)

@@ -1,0 +1,123 @@
+package relay
+
+import (
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/roomtide/roomtide/queue/memqueue"
+)
+
+// until waits for ok.
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.After(patient); !ok(); {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+// isOn reports whether the node's changes for the lane go to the durable queue.
+func (n *node) isOn(lane int) bool {
+	q := n.queues[lane]
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.overflow.on
+}
+
+// sends forwards messages, the first one with the number from, and counts what is accepted.
+func (n *node) sends(from, to int, accepted *atomic.Int64) (outcomes []chan result) {
+	for i := from; i <= to; i++ {
+		m := message(n.name, i)
+		m.Accepted = func() { accepted.Add(1) }
+		outcomes = append(outcomes, n.forward(0, m))
+	}
+	return outcomes
+}
+
+// What no owner takes is accepted by the durable queue, and is not given up. The next
+// owner takes all of it in order, and then the direct way is used again.
+func TestOverflow(t *testing.T) {
+	s, servers := startNATS(t, -1), memqueue.NewServers(1<<20)
+	cfg := func() Config {
+		return Config{Queue: memqueue.New(servers), Overflow: 20 * time.Millisecond, GiveUp: 50 * time.Millisecond}
+	}
+	a, x := newNode(t, dial(t, s), "a", cfg()), newNode(t, dial(t, s), "x", cfg())
+	var accepted atomic.Int64
+	outcomes := a.sends(1, 5, &accepted)
+	until(t, "five are accepted", func() bool { return accepted.Load() == 5 })
+	outcomes = append(outcomes, a.sends(6, 10, &accepted)...)
+	until(t, "ten are accepted", func() bool { return accepted.Load() == 10 })
+	x.serve(t, 0, true)
+	for i, ch := range outcomes {
+		if r, err := wait(t, ch); err != nil || int(r.Seq) != i+1 {
+			t.Errorf("%d is answered %+v, %v", i+1, r, err)
+		}
+	}
+	for i, got := range x.log() {
+		if got.n != i+1 {
+			t.Errorf("%d is taken as number %d", got.n, i+1)
+		}
+	}
+	until(t, "the direct way is used again", func() bool {
+		a.asks(0)
+		return !a.isOn(0)
+	})
+	if r, err := a.do(t, 0, message("a", 11)); err != nil || r.Seq != 11 {
+		t.Errorf("directly: %+v, %v", r, err)
+	}
+	if got := accepted.Load(); got != 10 {
+		t.Errorf("%d were accepted", got)
+	}
+}
+
+// asks has the sender look at what it has open.
+func (n *node) asks(lane int) {
+	n.queues[lane].mu.Lock()
+	n.queues[lane].turn(n.cfg.Now())
+	n.queues[lane].mu.Unlock()
+}
+
+// What was accepted is taken when its sender is gone.
+func TestAcceptedChangesOutliveTheirSender(t *testing.T) {
+	s, servers := startNATS(t, -1), memqueue.NewServers(1<<20)
+	cfg := func() Config { return Config{Queue: memqueue.New(servers), Overflow: 20 * time.Millisecond} }
+	a, x := newNode(t, dial(t, s), "a", cfg()), newNode(t, dial(t, s), "x", cfg())
+	var accepted atomic.Int64
+	a.sends(1, 100, &accepted)
+	until(t, "all are accepted", func() bool { return accepted.Load() == 100 })
+	a.Close()
+	x.serve(t, 0, true)
+	until(t, "all are taken", func() bool { return len(x.log()) == 100 })
+	for i, got := range x.log() {
+		if got.key != "a-"+strconv.Itoa(i+1) {
+			t.Errorf("%s is taken as number %d", got.key, i+1)
+		}
+	}
+}
+
+// With Always nothing goes directly, and what an owner has decided it trims.
+func TestAlways(t *testing.T) {
+	s, servers := startNATS(t, -1), memqueue.NewServers(1<<20)
+	cfg := func() Config { return Config{Queue: memqueue.New(servers), Always: true} }
+	a, x := newNode(t, dial(t, s), "a", cfg()), newNode(t, dial(t, s), "x", cfg())
+	x.serve(t, 0, true)
+	var accepted atomic.Int64
+	for i, ch := range a.sends(1, 50, &accepted) {
+		if r, err := wait(t, ch); err != nil || int(r.Seq) != i+1 {
+			t.Errorf("%d is answered %+v, %v", i+1, r, err)
+		}
+	}
+	if got := accepted.Load(); got != 50 {
+		t.Errorf("%d of 50 were accepted", got)
+	}
+	if a.count.waiting.Load() != 0 || a.count.bytes.Load() != 0 {
+		t.Error("something is counted as waiting")
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	js "github.com/nats-io/nats.go/jetstream"
@@ -80,6 +81,9 @@ func (q *Queue) explainSetup(err error) error {
 	case js.JSErrCodeJetStreamNotEnabledForAccount, codeNoLimits:
 		e.Text, e.Err = "JetStream is not enabled for the account of this node: enable it for the account, use the user of another one, or set queue.mode to off", errors.Join(ErrNone, err)
 	case codeNoPeers:
+		if q.cfg.Replicas == 0 && tooFew(err) && time.Since(q.began) < q.cfg.timing.few {
+			e.Kind = chat.Unavailable
+		}
 		e.Text = fmt.Sprintf("too few NATS servers with JetStream have space for %d bytes of the queue, which they reserve: lower queue.max_bytes or queue.replicas, or start all servers of a new cluster", q.maxBytes())
 	case codeNoReplicas:
 		e.Text = "the NATS server is alone: set queue.replicas to 1, or use three servers"

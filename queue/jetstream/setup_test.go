@@ -180,6 +180,9 @@ func TestOpenWithoutServers(t *testing.T) {
 	s := withJetStream(t, 3, nil)
 	prefix := newPrefix()
 	first := open(t, node(t, s, 0, prefix, nil))
+	if r := replicas(t, first); r != 3 {
+		t.Fatalf("%d replicas on three servers", r)
+	}
 	n := queuetest.Append(t, first, 0, "one")
 	s.Stop(1)
 	s.Stop(2)

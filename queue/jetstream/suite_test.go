@@ -18,7 +18,7 @@ import (
 )
 
 // quick is the timing of tests: looks and rounds come soon, answers may take long.
-var quick = timing{look: 50 * time.Millisecond, lag: 100 * time.Millisecond, trim: 20 * time.Millisecond, answer: 5 * time.Second, open: 60 * time.Second}
+var quick = timing{look: 50 * time.Millisecond, lag: 100 * time.Millisecond, trim: 20 * time.Millisecond, answer: 5 * time.Second, open: 60 * time.Second, few: 40 * time.Second}
 
 const testBytes = 8 << 20
 

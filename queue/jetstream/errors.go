@@ -57,7 +57,7 @@ func explain(op string, err error) error {
 		e.Kind, e.Text = chat.Busy, "the queue is full: raise queue.max_bytes, or see why nothing is taken from it"
 	case code == codeNoResources, code == codeNoStorage:
 		e.Kind, e.Text = chat.Busy, "the NATS servers have no space left for the queue"
-	case errors.Is(err, js.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders), code == codeNotAvailable:
+	case errors.Is(err, errLeaderless), errors.Is(err, js.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders), code == codeNotAvailable:
 		e.Text = "the queue has no leader now, or its stream is gone"
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
 		e.Text = "the queue does not answer in time"
@@ -98,6 +98,8 @@ func (q *Queue) explainSetup(err error) error {
 	default:
 		e.Kind = chat.Unavailable
 		switch {
+		case errors.Is(err, errLeaderless):
+			e.Text = "the queue has no leader now: a quorum of its servers must run"
 		case code != 0:
 			e.Text = "JetStream refuses the stream of the queue for now"
 		case errors.Is(q.cfg.NATS.LastError(), nats.ErrPermissionViolation):

@@ -3,6 +3,7 @@ package jetstream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -189,8 +190,9 @@ func TestOpenWithoutServers(t *testing.T) {
 	queuetest.Eventually(t, "JetStream does not answer", func() error {
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		defer cancel()
-		if _, err := first.info(ctx); err == nil {
-			return errors.New("it answers")
+		info, err := first.info(ctx)
+		if err == nil {
+			return fmt.Errorf("it answers: %+v", *info.Cluster)
 		}
 		return nil
 	})

@@ -53,12 +53,20 @@ func (q *Queue) establish(ctx context.Context) (*js.StreamInfo, error) {
 	return info, q.durable(&info.Config)
 }
 
+// errLeaderless is the error of a stream without a quorum: a server that is left answers
+// for it nevertheless.
+var errLeaderless = errors.New("the stream has no leader")
+
 func (q *Queue) info(ctx context.Context) (*js.StreamInfo, error) {
 	stream, err := q.js.Stream(ctx, q.name)
 	if err != nil {
 		return nil, err
 	}
-	return stream.CachedInfo(), nil
+	info := stream.CachedInfo()
+	if info.Cluster != nil && info.Cluster.Leader == "" {
+		return nil, errLeaderless
+	}
+	return info, nil
 }
 
 // create makes the stream. A cluster that has too few servers may be about to get more:

@@ -110,11 +110,15 @@ func TestSuite(t *testing.T) {
 
 func replicas(t testing.TB, q *Queue) int {
 	t.Helper()
-	info, err := q.info(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return info.Config.Replicas
+	n := 0
+	queuetest.Eventually(t, "the stream has a leader", func() error {
+		info, err := q.info(t.Context())
+		if err == nil {
+			n = info.Config.Replicas
+		}
+		return err
+	})
+	return n
 }
 
 func logTo(l *logs) func(*Config) {

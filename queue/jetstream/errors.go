@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	js "github.com/nats-io/nats.go/jetstream"
@@ -56,7 +57,7 @@ func explain(op string, err error) error {
 		e.Kind, e.Text = chat.Busy, "the queue is full: raise queue.max_bytes, or see why nothing is taken from it"
 	case code == codeNoResources, code == codeNoStorage:
 		e.Kind, e.Text = chat.Busy, "the NATS servers have no space left for the queue"
-	case errors.Is(err, js.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders), code == codeNotAvailable:
+	case errors.Is(err, errLeaderless), errors.Is(err, js.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders), code == codeNotAvailable:
 		e.Text = "the queue has no leader now, or its stream is gone"
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
 		e.Text = "the queue does not answer in time"
@@ -80,6 +81,9 @@ func (q *Queue) explainSetup(err error) error {
 	case js.JSErrCodeJetStreamNotEnabledForAccount, codeNoLimits:
 		e.Text, e.Err = "JetStream is not enabled for the account of this node: enable it for the account, use the user of another one, or set queue.mode to off", errors.Join(ErrNone, err)
 	case codeNoPeers:
+		if q.cfg.Replicas == 0 && tooFew(err) && time.Since(q.began) < q.cfg.timing.few {
+			e.Kind = chat.Unavailable
+		}
 		e.Text = fmt.Sprintf("too few NATS servers with JetStream have space for %d bytes of the queue, which they reserve: lower queue.max_bytes or queue.replicas, or start all servers of a new cluster", q.maxBytes())
 	case codeNoReplicas:
 		e.Text = "the NATS server is alone: set queue.replicas to 1, or use three servers"
@@ -94,6 +98,8 @@ func (q *Queue) explainSetup(err error) error {
 	default:
 		e.Kind = chat.Unavailable
 		switch {
+		case errors.Is(err, errLeaderless):
+			e.Text = "the queue has no leader now: a quorum of its servers must run"
 		case code != 0:
 			e.Text = "JetStream refuses the stream of the queue for now"
 		case errors.Is(q.cfg.NATS.LastError(), nats.ErrPermissionViolation):

@@ -121,9 +121,6 @@ func (q *Queue) behind(info *js.StreamInfo, now time.Time) error {
 		h.current.Store(current)
 		return nil
 	}
-	if info.Cluster.Leader == "" {
-		current = 0
-	}
 	var err error
 	seen := map[string]time.Time{}
 	for _, r := range info.Cluster.Replicas {

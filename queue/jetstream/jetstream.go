@@ -63,10 +63,11 @@ type timing struct {
 	trim   time.Duration // between two rounds of trimming
 	answer time.Duration // of JetStream, for anything but an entry
 	open   time.Duration // of Open, while JetStream does not answer
+	few    time.Duration // of Open, for more servers of a cluster to come
 	none   time.Duration // of Open, while there is no JetStream: servers that start have none yet
 }
 
-var production = timing{look: 5 * time.Second, lag: 30 * time.Second, trim: time.Second, answer: 5 * time.Second, open: 10 * time.Second, none: 2 * time.Second}
+var production = timing{look: 5 * time.Second, lag: 30 * time.Second, trim: time.Second, answer: 5 * time.Second, open: 10 * time.Second, few: 5 * time.Second, none: 2 * time.Second}
 
 // defaultMaxBytes is Config.MaxBytes where it is not set.
 const defaultMaxBytes = 1 << 30
@@ -74,9 +75,10 @@ const defaultMaxBytes = 1 << 30
 // Queue is queue.Queue in JetStream.
 type Queue struct {
 	// Set once.
-	cfg  Config
-	js   js.JetStream
-	name string // of the stream
+	cfg   Config
+	js    js.JetStream
+	name  string // of the stream
+	began time.Time
 	metrics
 
 	ctx    context.Context // ends with Close
@@ -103,7 +105,7 @@ func Open(ctx context.Context, cfg Config) (*Queue, error) {
 	if err != nil {
 		return nil, &chat.Error{Kind: chat.Invalid, Op: "queue.open", Text: "the connection to NATS cannot be used for the queue", Err: err}
 	}
-	q := &Queue{cfg: cfg, js: made, name: StreamName(cfg.Prefix), metrics: newMetrics()}
+	q := &Queue{cfg: cfg, js: made, name: StreamName(cfg.Prefix), metrics: newMetrics(), began: time.Now()}
 	q.ctx, q.cancel = context.WithCancel(context.Background())
 	q.health.since = map[string]time.Time{}
 	q.trims.wanted, q.trims.done = map[int]uint64{}, map[int]uint64{}

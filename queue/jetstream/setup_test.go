@@ -3,6 +3,7 @@ package jetstream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -180,14 +181,18 @@ func TestOpenWithoutServers(t *testing.T) {
 	s := withJetStream(t, 3, nil)
 	prefix := newPrefix()
 	first := open(t, node(t, s, 0, prefix, nil))
+	if r := replicas(t, first); r != 3 {
+		t.Fatalf("%d replicas on three servers", r)
+	}
 	n := queuetest.Append(t, first, 0, "one")
 	s.Stop(1)
 	s.Stop(2)
 	queuetest.Eventually(t, "JetStream does not answer", func() error {
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		defer cancel()
-		if _, err := first.info(ctx); err == nil {
-			return errors.New("it answers")
+		info, err := first.info(ctx)
+		if err == nil {
+			return fmt.Errorf("it answers: %+v", *info.Cluster)
 		}
 		return nil
 	})

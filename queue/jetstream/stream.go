@@ -53,15 +53,24 @@ func (q *Queue) establish(ctx context.Context) (*js.StreamInfo, error) {
 	return info, q.durable(&info.Config)
 }
 
+// errLeaderless is the error of a stream without a quorum: a server that is left answers
+// for it nevertheless.
+var errLeaderless = errors.New("the stream has no leader")
+
 func (q *Queue) info(ctx context.Context) (*js.StreamInfo, error) {
 	stream, err := q.js.Stream(ctx, q.name)
 	if err != nil {
 		return nil, err
 	}
-	return stream.CachedInfo(), nil
+	info := stream.CachedInfo()
+	if info.Cluster != nil && info.Cluster.Leader == "" {
+		return nil, errLeaderless
+	}
+	return info, nil
 }
 
-// create makes the stream. Of nodes that start together one makes it, and the others find
+// create makes the stream. A cluster that has too few servers may be about to get more:
+// one replica is what it gets later. Of nodes that start together one makes it, and the others find
 // it.
 func (q *Queue) create(ctx context.Context) (*js.StreamInfo, error) {
 	replicas := q.cfg.Replicas
@@ -69,7 +78,7 @@ func (q *Queue) create(ctx context.Context) (*js.StreamInfo, error) {
 		replicas = enough
 	}
 	stream, err := q.js.CreateStream(ctx, q.desired(replicas))
-	if q.cfg.Replicas == 0 && tooFew(err) {
+	if q.cfg.Replicas == 0 && tooFew(err) && (codeOf(err) == codeNoReplicas || time.Since(q.began) >= q.cfg.timing.few) {
 		stream, err = q.js.CreateStream(ctx, q.desired(1))
 	}
 	if errors.Is(err, js.ErrStreamNameAlreadyInUse) {

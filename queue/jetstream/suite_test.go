@@ -18,7 +18,7 @@ import (
 )
 
 // quick is the timing of tests: looks and rounds come soon, answers may take long.
-var quick = timing{look: 50 * time.Millisecond, lag: 100 * time.Millisecond, trim: 20 * time.Millisecond, answer: 5 * time.Second, open: 60 * time.Second}
+var quick = timing{look: 50 * time.Millisecond, lag: 100 * time.Millisecond, trim: 20 * time.Millisecond, answer: 5 * time.Second, open: 60 * time.Second, few: 40 * time.Second}
 
 const testBytes = 8 << 20
 
@@ -110,11 +110,15 @@ func TestSuite(t *testing.T) {
 
 func replicas(t testing.TB, q *Queue) int {
 	t.Helper()
-	info, err := q.info(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return info.Config.Replicas
+	n := 0
+	queuetest.Eventually(t, "the stream has a leader", func() error {
+		info, err := q.info(t.Context())
+		if err == nil {
+			n = info.Config.Replicas
+		}
+		return err
+	})
+	return n
 }
 
 func logTo(l *logs) func(*Config) {

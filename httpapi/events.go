@@ -62,6 +62,9 @@ func (c *call) attach(s *stream) (conn *hub.Conn, ended <-chan struct{}, detach 
 		defer close(done)
 		_ = link.Run() // fails when the client went away
 	}()
+	if c.id.Kind == identity.Guest {
+		conn.SetGuest()
+	}
 	if c.id.Kind != identity.Server {
 		conn.SetUser(c.id.User)
 		if c.ended() {

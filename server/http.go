@@ -59,7 +59,7 @@ func (s *Server) openHTTP() error {
 		Conns: conns, Pending: pending, FrameBytes: deps.Limits.FrameBytes, Deflate: s.cfg.Compression, Log: s.log, Registerer: s.reg,
 	})
 	s.onClose(s.sockets.Close)
-	if err := s.openSocketIO(from, conns, pending); err != nil {
+	if err := s.openSocketIO(g, conns, pending); err != nil {
 		return err
 	}
 	api := httpapi.New(httpapi.Config{
@@ -88,14 +88,14 @@ func (s *Server) openHTTP() error {
 }
 
 // openSocketIO builds the transport for Socket.IO.
-func (s *Server) openSocketIO(from clientaddr.Proxies, conns *connlimit.Limiter, pending *connlimit.Pending) error {
-	deps, g := s.sessionDeps(), s.newGuests(from)
+func (s *Server) openSocketIO(g *guests, conns *connlimit.Limiter, pending *connlimit.Pending) error {
+	deps := s.sessionDeps()
 	cfg := sioapi.Config{
 		Hub: s.hub,
 		Open: func(c *hub.Conn, codec sioapi.Codec, r *http.Request) *session.Session {
 			return session.New(deps, c, codec).From(g.caller(r))
 		},
-		Origins: s.cfg.Origins, Network: from.ClientNetwork,
+		Origins: s.cfg.Origins, Network: g.from.ClientNetwork,
 		Conns: conns, Pending: pending, MaxConns: s.cfg.MaxConnections,
 		FrameBytes: deps.Limits.FrameBytes, Deflate: s.cfg.Compression, Log: s.log, Registerer: s.reg,
 		Secret: s.secret, ResumeFile: filepath.Join(s.cfg.DataDir, resumeFile), Recovery: s.cfg.SocketIORecovery,

@@ -179,12 +179,11 @@ func TestPutOutIsNotOnline(t *testing.T) {
 	if _, err := s.engine.Join(ctx, engine.Actor{User: "ann"}, "r", engine.JoinOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	s.presence.Enter("r", "ann")
 	s.presence.Enter("r", "bob")
-	// The hub hears of a room only while a connection is in it.
 	c := s.hub.Attach(silent{}, lines{})
 	defer c.Detach()
-	if err := c.Subscribe("r"); err != nil {
+	c.SetUser("ann")
+	if err := c.Subscribe("r"); err != nil || !c.Enter("r", 1, nil) {
 		t.Fatal(err)
 	}
 	if _, err := s.engine.Do(ctx, host, &change.SetMember{Room: "r", User: "ann", Role: chat.RoleBanned}); err != nil {

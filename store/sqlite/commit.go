@@ -65,7 +65,7 @@ func (s *Shard) Acquire(ctx context.Context, lane store.LaneID) (at store.Positi
 func (s *Shard) Commit(ctx context.Context, lane store.LaneID, at store.Position, ch *store.Changes) error {
 	return s.db.write(ctx, "commit", func(w *writer) (err error) {
 		if planted.PositionApart {
-			defer s.advanceApart(w, lane, at, &err)
+			defer advanceApart(s, w, lane, at, &err)
 		} else if err := s.advance(w, lane, at); err != nil {
 			return err
 		}
@@ -95,7 +95,7 @@ func (s *Shard) advance(w *writer, lane store.LaneID, at store.Position) error {
 }
 
 // advanceApart ends the transaction and moves the position in another one (package planted).
-func (s *Shard) advanceApart(w *writer, lane store.LaneID, at store.Position, err *error) {
+func advanceApart(s *Shard, w *writer, lane store.LaneID, at store.Position, err *error) {
 	for _, text := range []string{"COMMIT", "BEGIN IMMEDIATE"} {
 		if *err == nil {
 			_, *err = w.exec(text)

@@ -123,7 +123,7 @@ func TestClockPutRight(t *testing.T) {
 	got := eval[[]string](w, `(async () => {
 		const [{ Timeline }, { Room }] = await Promise.all([import('/static/timeline.js'), import('/static/room.js')]);
 		const chat = { user: 'ada', outbox: { of: () => [] }, limits: {} };
-		const timeline = new Timeline(chat, {}, () => {});
+		const timeline = new Timeline(chat, { avatarOf: () => '' }, () => {});
 		const room = new Room('r');
 		room.rev = 1;
 		for (const [i, day] of ['2026-01-02', '2026-01-04', '2026-01-02', '2026-01-03'].entries()) {

@@ -253,10 +253,13 @@ func (r *rawWatcher) happened(room *rawRoom, ev *chat.Event) {
 	}
 }
 
-// sendOut sends to a room that this user is out of, which is refused.
+// sendOut sends to a room that this user is out of, which is refused. Without an answer
+// it may be decided later, when the user is in the room again.
 func (r *rawWatcher) sendOut(room *rawRoom) {
+	key := fmt.Sprint(r.name, " out ", r.w.putOut.Load(), " ", r.ids)
+	r.w.rec.Send("", room.id, chat.UserID(r.name), key, "out")
 	// A connection that has ended is noticed by read.
-	_ = r.command(&wire.Command{Type: wire.Message, Room: room.id, Text: "out", HasText: true})
+	_ = r.command(&wire.Command{Type: wire.Message, Room: room.id, Text: "out", HasText: true, Key: key})
 	room.sent = r.ids
 }
 

@@ -14,14 +14,18 @@ import (
 	"strings"
 	"testing"
 
+	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/roomtide/roomtide/bench"
 	"github.com/roomtide/roomtide/bus/natsbus"
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/config"
 	"github.com/roomtide/roomtide/internal/natslink"
 	"github.com/roomtide/roomtide/internal/natsstream"
 	"github.com/roomtide/roomtide/internal/testnats"
+	"github.com/roomtide/roomtide/queue/jetstream"
+	"github.com/roomtide/roomtide/relay"
 	"github.com/roomtide/roomtide/server"
 )
 
@@ -356,7 +360,7 @@ func metrics(t *testing.T) (names []string) {
 func clusterMetrics(t *testing.T) (names []string) {
 	t.Helper()
 	reg := prometheus.NewRegistry()
-	conn, err := natslink.Dial(natslink.Config{URLs: testnats.Start(t, 1, nil).URLs(0), Node: "a", Registerer: reg})
+	conn, err := natslink.Dial(natslink.Config{URLs: testnats.Start(t, 1, func(o *natsserver.Options) { o.JetStream = true }).URLs(0), Node: "a", Registerer: reg})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -367,6 +371,20 @@ func clusterMetrics(t *testing.T) (names []string) {
 		t.Fatal(err)
 	}
 	defer streams.Close()
+	waiting, err := jetstream.Open(t.Context(), jetstream.Config{NATS: conn.NATS(), Prefix: "rt.test", Lanes: 1, MaxBytes: 1 << 20, Registerer: reg})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer waiting.Close()
+	road, err := relay.New(relay.Config{
+		NATS: conn.NATS(), Prefix: "rt.test", Node: "a", Lanes: 1, Registerer: reg,
+		Submit: func(int, change.Change, change.Origin, change.Done) relay.Taken { return relay.NotOwner },
+		Again:  func(change.Change, change.Done) {},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	road.Close()
 	families, err := reg.Gather()
 	if err = errors.Join(err, bus.Close()); err != nil {
 		t.Fatal(err)

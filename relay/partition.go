@@ -42,6 +42,10 @@ var (
 // readAll takes what the lane's partition holds, from where the lane's database stands.
 func (t *tenure) readAll(ctx context.Context) {
 	t.reading.read = t.from.Queue
+	if t.from.Queue > 0 { // what an owner that died has not trimmed
+		t.reading.done.Store(t.from.Queue)
+		signal(t.reading.trim)
+	}
 	for ctx.Err() == nil {
 		err := t.relay.cfg.Queue.Read(ctx, t.lane, t.reading.read, func(number uint64, data []byte) error {
 			return t.takeEntry(ctx, number, data)

@@ -25,7 +25,7 @@ func TestMistakesAreCaught(t *testing.T) {
 		by      []string
 		says    string
 	}{
-		{"ack-before-commit", crash, `lost-ack|only the sender may edit`}, // its number was given to another's message,
+		{"ack-before-commit", crash, `lost-ack|divergent|only the sender may edit`}, // its number is given once more
 		{"event-dropped", crash, `has room\d up to rev \d+, and gets the event of rev`},
 		{"resume-doubled", crash, `asks room\d for what came after rev`},
 		{"kick-unheard", crash, `was put out of room\d at rev`},

@@ -19,7 +19,7 @@ import (
 type halting struct {
 	store.Driver
 	until atomic.Pointer[chan struct{}] // the end of it, nil while the database answers
-	asked atomic.Int64                  // questions meanwhile
+	asked chan struct{}                 // holds a token for each of the first questions meanwhile
 }
 
 func (h *halting) wait(ctx context.Context) error {
@@ -27,7 +27,10 @@ func (h *halting) wait(ctx context.Context) error {
 	if until == nil {
 		return nil
 	}
-	h.asked.Add(1)
+	select {
+	case h.asked <- struct{}{}:
+	default:
+	}
 	select {
 	case <-*until:
 		return nil
@@ -75,12 +78,13 @@ func (h *halting) Access(ctx context.Context, user chat.UserID) (chat.Access, er
 // join its rooms, whose users are in it, or who authenticate as its users. Those who
 // use other shards alone join, read and write as before.
 func TestAHaltedShardStallsNoOther(t *testing.T) {
+	const kinds = 3 // of questions: a join, a lookup, a lane
 	var mu sync.Mutex
 	shards := map[store.Driver]*halting{}
 	n := makeNode(t, time.Now, func(d store.Driver) store.Driver {
 		mu.Lock()
 		defer mu.Unlock()
-		shards[d] = &halting{Driver: d}
+		shards[d] = &halting{Driver: d, asked: make(chan struct{}, kinds)}
 		return shards[d]
 	}, nil)
 	room := func(shard int) chat.RoomID {
@@ -123,9 +127,12 @@ func TestAHaltedShardStallsNoOther(t *testing.T) {
 		crowds.Go(func() { _, _ = n.Access(waiting, user(0, i)) })
 		crowds.Go(func() { _, _ = n.Do(waiting, as(user(1, i)), &change.Send{Room: dead, Draft: chat.Draft{Text: "x"}}) })
 	}
-	for deadline := time.Now().Add(20 * time.Second); halted.asked.Load() < 3; time.Sleep(time.Millisecond) { // a join, a lookup, a lane
-		if time.Now().After(deadline) {
-			t.Fatalf("%d questions wait", halted.asked.Load())
+	deadline := time.After(20 * time.Second)
+	for i := range kinds {
+		select {
+		case <-halted.asked:
+		case <-deadline:
+			t.Fatalf("%d questions wait", i)
 		}
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)

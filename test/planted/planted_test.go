@@ -25,7 +25,7 @@ func TestMistakesAreCaught(t *testing.T) {
 		by      []string
 		says    string
 	}{
-		{"ack-before-commit", crash, `lost-ack|divergent|only the sender may edit`}, // its number is given once more
+		{"ack-before-commit", crash, `lost-ack|duplicate-key|divergent|changing room\d/\d+:`}, // its number is given once more, or is nobody's
 		{"event-dropped", crash, `has room\d up to rev \d+, and gets the event of rev`},
 		{"resume-doubled", crash, `asks room\d for what came after rev`},
 		{"kick-unheard", crash, `was put out of room\d at rev`},

@@ -85,9 +85,6 @@ func (j *job) apply(ctx context.Context, keys []store.RowKey) error {
 		if err != nil {
 			return err
 		}
-		if err := j.pace(ctx, n); err != nil {
-			return err
-		}
 		crashpoint.Hit("move-before-follow")
 		if err := j.put(ctx, j.to, drop, rows, rows.Size()); err != nil {
 			return err
@@ -96,6 +93,9 @@ func (j *job) apply(ctx context.Context, keys []store.RowKey) error {
 		j.mu.Lock()
 		j.mv.Followed += int64(n)
 		j.mu.Unlock()
+		if err := j.pace(ctx, n, 0); err != nil {
+			return err
+		}
 		keys = keys[n:]
 	}
 	return nil

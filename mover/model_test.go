@@ -46,7 +46,7 @@ func (p *pair) open() {
 	for _, w := range []*world{p.moving, p.still} {
 		w.lane.Now = func() time.Time { return time.UnixMilli(p.clock.Load()) }
 	}
-	p.moving.cfg.PageRows = 4 // many pages, so that much happens between them
+	p.moving.cfg.PageRows, p.moving.cfg.FollowEvery = 4, 1 // many pages, so that much happens between them
 	p.moving.open()
 	p.still.open()
 }

@@ -60,7 +60,7 @@ func overEngines(t *testing.T, w *world) {
 	}
 }
 
-// The model over a database of each engine.
+// The model over a database of each engine. Not parallel: it sets a flag.
 func TestModelOverEngines(t *testing.T) {
 	p := &pair{moving: newWorld(t, 3), still: newWorld(t, 1)}
 	overEngines(t, p.moving)
@@ -82,6 +82,7 @@ func TestModelOverEngines(t *testing.T) {
 // A town goes from SQLite to MariaDB, on to PostgreSQL and back to SQLite, while its
 // people write: each time with every row as it was.
 func TestAroundTheEngines(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 3)
 	overEngines(t, w)
 	w.open()

@@ -253,25 +253,25 @@ func (p *pair) end(t *rapid.T) {
 
 // idle waits until nothing moves.
 func (p *pair) idle(t *rapid.T) {
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
-		p.moved, p.aborted = 0, 0
-		over := true
-		for _, s := range p.moving.mover.Moves(0) {
-			over = over && s.Phase.Over()
-			if s.Phase == store.MoveDone {
-				p.moved++
-			}
-			if s.Phase == store.MoveAborted {
-				p.aborted++
-			}
-		}
-		if over {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("it does not end: %+v", p.moving.mover.Moves(0))
+	if !poll(30*time.Second, p.over) {
+		t.Fatalf("it does not end: %+v", p.moving.mover.Moves(0))
+	}
+}
+
+// over reports whether nothing moves, and counts how the moves have ended.
+func (p *pair) over() bool {
+	p.moved, p.aborted = 0, 0
+	over := true
+	for _, s := range p.moving.mover.Moves(0) {
+		over = over && s.Phase.Over()
+		switch s.Phase {
+		case store.MoveDone:
+			p.moved++
+		case store.MoveAborted:
+			p.aborted++
 		}
 	}
+	return over
 }
 
 func (p *pair) compareReads(t *rapid.T) {
@@ -300,6 +300,7 @@ func (p *pair) compareReads(t *rapid.T) {
 // Whatever is done while slots move back and forth, nothing is lost, doubled or put in
 // another order.
 func TestModel(t *testing.T) {
+	t.Parallel()
 	p := newPair(t)
 	rapid.Check(t, func(t *rapid.T) {
 		p.begin()
@@ -315,6 +316,7 @@ func TestModel(t *testing.T) {
 // Many senders at once, while their slots move to and fro: no send fails, each is there
 // once, and those of a sender are in order.
 func TestNoSendFails(t *testing.T) {
+	t.Parallel()
 	const rooms, senders, each, least = 8, 3, 300, 4
 	w := newWorld(t, 2)
 	w.cfg.PageRows = 100

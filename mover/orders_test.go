@@ -27,7 +27,6 @@ func (w *world) town(messages int) (room chat.RoomID, from int) {
 // broken is a driver that fails as a test says.
 type broken struct {
 	store.Driver
-	name   string
 	commit atomic.Pointer[func(*store.Changes) error] // before a commit; nil: none fails
 	spoil  atomic.Pointer[func(*store.Rows)]          // what is read of slots
 }
@@ -66,10 +65,23 @@ func (w *world) breaking() *[2]*broken {
 		return shards[(n-1)%2]
 	}
 	w.open()
-	for i, s := range w.store.Shards() { // drivers are opened in any order
-		shards[i].name = s.Name()
-	}
 	return shards
+}
+
+// empty is the one without rooms; drivers are opened in any order.
+func (w *world) empty(shards *[2]*broken) *broken {
+	w.t.Helper()
+	for _, b := range shards {
+		has, err := b.HasRooms(w.t.Context())
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if !has {
+			return b
+		}
+	}
+	w.t.Fatal("both shards have rooms")
+	return nil
 }
 
 // An abort deletes the copy, and the source serves as before; then the same slots can
@@ -217,15 +229,7 @@ func TestADifferenceIsNoticed(t *testing.T) {
 			}
 		}
 	}
-	for _, b := range shards { // the target reads back something else
-		to := 0
-		if has, _ := b.HasRooms(t.Context()); has {
-			to = 1
-		}
-		if to == 0 {
-			b.spoil.Store(&spoil)
-		}
-	}
+	w.empty(shards).spoil.Store(&spoil) // the target reads back something else
 	w.start(mover.Order{Slots: slotsOf(room), To: []string{shard(1 - from)}})
 	s := w.paused()
 	if !strings.Contains(s.Error, `"town"`) || !strings.Contains(s.Error, "differs") || w.store.ShardOf(room.Slot()) != from {
@@ -333,16 +337,11 @@ func TestFollowingHasNoRate(t *testing.T) {
 	shards := w.breaking()
 	room, from := w.town(messages)
 	spoil := func(rows *store.Rows) { rows.Messages = nil }
-	for _, b := range shards {
-		if b.name != shard(from) {
-			b.spoil.Store(&spoil)
-		}
-	}
+	target := w.empty(shards)
+	target.spoil.Store(&spoil)
 	w.start(mover.Order{Slots: slotsOf(room), To: []string{shard(1 - from)}})
 	before := w.paused() // it found a difference
-	for _, b := range shards {
-		b.spoil.Store(nil)
-	}
+	target.spoil.Store(nil)
 	for seq := range chat.Seq(messages) {
 		w.must(&change.Edit{Room: room, Seq: seq + 1, User: "ann", Text: "edited"})
 	}

@@ -35,6 +35,7 @@ func BenchmarkMove(b *testing.B) {
 
 func benchMove(b *testing.B, messages, rate int) {
 	w := newWorld(b, 2)
+	w.dir = b.TempDir() // a disk is part of what is measured
 	w.wait = 20 * time.Minute
 	w.cfg.Log = slog.New(slog.DiscardHandler)
 	w.open()

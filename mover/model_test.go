@@ -317,7 +317,7 @@ func TestModel(t *testing.T) {
 // once, and those of a sender are in order.
 func TestNoSendFails(t *testing.T) {
 	t.Parallel()
-	const rooms, senders, flips = 8, 3, 10
+	const rooms, senders, each, least = 8, 3, 150, 4
 	w := newWorld(t, 2)
 	w.cfg.PageRows = 50
 	w.open()
@@ -329,47 +329,50 @@ func TestNoSendFails(t *testing.T) {
 		}
 	}
 	var wg sync.WaitGroup
-	stop := make(chan struct{})
+	sent := make(chan struct{})
 	acks := make([][][]chat.Seq, rooms) // by room and sender
 	for i := range ids {
 		acks[i] = make([][]chat.Seq, senders)
 		for s := range senders {
-			wg.Go(func() { acks[i][s] = w.sendUntil(stop, ids[i], s) })
+			wg.Go(func() { acks[i][s] = w.sendAll(ids[i], s, each) })
 		}
 	}
 	slots := slotsOf(ids...)
-	held := int64(0)
-	for n := range flips {
-		held = max(held, w.move(slots, shard(n%2)).HeldFor)
+	go func() { wg.Wait(); close(sent) }()
+	flips, held := 0, int64(0)
+	for sending := true; sending || flips < least; flips++ {
+		held = max(held, w.move(slots, shard(flips%2)).HeldFor)
+		select {
+		case <-sent:
+			sending = false
+		default:
+		}
 	}
-	close(stop)
-	wg.Wait()
 	total := 0
 	for i, room := range ids {
 		total += w.acknowledged(room, acks[i])
 	}
 	w.whole()
 	t.Logf("%d messages over %d moves, which held changes for %d ms at most", total, flips, held)
+	if total != rooms*senders*each {
+		t.Errorf("only %d messages were sent", total)
+	}
 }
 
-// sendUntil sends one message after the other and returns their numbers.
-func (w *world) sendUntil(stop <-chan struct{}, room chat.RoomID, sender int) (seqs []chat.Seq) {
-	next := time.NewTicker(25 * time.Millisecond)
+// sendAll sends one message after the other and returns their numbers.
+func (w *world) sendAll(room chat.RoomID, sender, n int) (seqs []chat.Seq) {
+	next := time.NewTicker(20 * time.Millisecond) // many moves see them
 	defer next.Stop()
-	for {
-		n := len(seqs)
+	for n := range n {
 		r, err := w.lanes.Do(context.Background(), send(room, chat.UserID(fmt.Sprint("sender ", sender)), fmt.Sprint(n), fmt.Sprint(n)))
 		if err != nil {
 			w.t.Errorf("a send has failed: %v", err)
 			return seqs
 		}
 		seqs = append(seqs, r.Seq)
-		select {
-		case <-next.C:
-		case <-stop:
-			return seqs
-		}
+		<-next.C
 	}
+	return seqs
 }
 
 // acknowledged compares a room with the numbers that its senders got, and returns how

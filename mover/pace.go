@@ -54,7 +54,7 @@ func (j *job) pace(ctx context.Context, n, rate int) error {
 		j.progress.count(n, now)
 	}
 	j.progress.followed = j.followed
-	hurried := j.mv.Phase == store.MoveHolding // changes wait for what is being done
+	hurried := j.hurry || j.mv.Phase == store.MoveHolding // changes wait for what is being done
 	j.mu.Unlock()
 	if hurried {
 		return ctx.Err()

@@ -72,8 +72,11 @@ func (j *job) compared(ctx context.Context, n int) error {
 	return nil
 }
 
-// settleDown follows and compares until at most so many rows differ.
+// settleDown follows and compares until at most so many rows differ. It makes no pauses:
+// it has to be faster than the source is written.
 func (j *job) settleDown(ctx context.Context, most int) error {
+	j.hurry = true
+	defer func() { j.hurry = false }()
 	for {
 		if err := j.follow(ctx, nil); err != nil {
 			return err

@@ -27,6 +27,7 @@ type job struct {
 	unequal map[store.RowKey]int
 
 	pacer pacer
+	hurry bool // there are no pauses
 }
 
 // mismatch is why a move stops: rows differ though nothing has changed them.

@@ -35,7 +35,7 @@ type world struct {
 	lane  lane.Config         // what a test sets
 	cfg   mover.Config        // what a test sets
 	n     int                 // of shards
-	wait  time.Duration       // for phases, a minute
+	wait  time.Duration       // for phases and conditions: so long that a busy machine is not a failure
 	store *store.Store
 	hub   *hub.Hub
 	lanes *lane.Lanes
@@ -44,7 +44,7 @@ type world struct {
 }
 
 func newWorld(t testing.TB, shards int) *world {
-	w := &world{t: t, dir: t.TempDir(), n: shards, wait: time.Minute, cfg: mover.Config{Grace: time.Millisecond, Retry: time.Millisecond}}
+	w := &world{t: t, dir: memory(t), n: shards, wait: 3 * time.Minute, cfg: mover.Config{Grace: time.Millisecond, Retry: time.Millisecond}}
 	t.Cleanup(w.close)
 	return w
 }
@@ -117,9 +117,15 @@ func send(room chat.RoomID, user chat.UserID, key, text string) *change.Send {
 // sendMany sends messages without waiting for one before the next.
 func (w *world) sendMany(room chat.RoomID, user chat.UserID, n int) {
 	w.t.Helper()
+	w.many(n, func(i int) change.Change { return send(room, user, fmt.Sprint(i), fmt.Sprint("message ", i)) })
+}
+
+// many makes changes without waiting for one before the next.
+func (w *world) many(n int, of func(i int) change.Change) {
+	w.t.Helper()
 	errs := make(chan error, n)
 	for i := range n {
-		w.lanes.Submit(send(room, user, fmt.Sprint(i), fmt.Sprint("message ", i)), func(_ change.Reply, err error) { errs <- err })
+		w.lanes.Submit(of(i), func(_ change.Reply, err error) { errs <- err })
 	}
 	for range n {
 		if err := <-errs; err != nil {
@@ -218,14 +224,6 @@ func slotsOf(rooms ...chat.RoomID) *store.SlotSet {
 	s := &store.SlotSet{}
 	for _, r := range rooms {
 		s.Add(r.Slot())
-	}
-	return s
-}
-
-func allSlots() *store.SlotSet {
-	s := &store.SlotSet{}
-	for slot := range chat.Slot(chat.Slots) {
-		s.Add(slot)
 	}
 	return s
 }

@@ -50,9 +50,9 @@ bench-fanout: build ## the fan-out figures beside both floors and Socket.IO on N
 	npm install --no-save --no-package-lock --no-audit --no-fund --silent --prefix .tools/node socket.io@4.8.3
 	./bin/roomtide bench fanout fanout5k rooms rate idle10k storm slow --floors --node .tools/node $(ARGS)
 
-bench-sql: ## MariaDB and PostgreSQL beside their bare drivers, and the newest page of a long room
+bench-sql: ## MariaDB and PostgreSQL beside their bare drivers, a long room, a node under load, one of two servers down
 	@scripts/need go mariadb postgresql
-	go test -count=1 -v -timeout 60m -run '^Test(Appends|Latest|Rooms)$$' ./test/sqlbench -args -figures
+	go test -count=1 -v -timeout 60m -run '^Test(Appends|Latest|Rooms|OtherShardWhileOneIsDown)$$' ./test/sqlbench -args -figures
 
 bench-cluster: ## three nodes, three NATS servers, two database servers and Redis under load, and ended (ARGS="-rounds 20 -profiles DIR")
 	@scripts/need go mariadb postgresql redis

@@ -35,6 +35,7 @@ func BenchmarkMove(b *testing.B) {
 
 func benchMove(b *testing.B, messages, rate int) {
 	w := newWorld(b, 2)
+	w.dir = b.TempDir() // a disk is part of what is measured
 	w.wait = 20 * time.Minute
 	w.cfg.Log = slog.New(slog.DiscardHandler)
 	w.open()
@@ -48,8 +49,9 @@ func benchMove(b *testing.B, messages, rate int) {
 	start := time.Now()
 	w.until(store.MoveFollowing, store.MoveVerifying, store.MoveHolding, store.MoveFlipped, store.MoveCleaning, store.MoveDone)
 	copied := time.Since(start)
-	w.until(store.MoveHolding, store.MoveFlipped, store.MoveCleaning, store.MoveDone)
 	l.phase("copying")
+	w.until(store.MoveHolding, store.MoveFlipped, store.MoveCleaning, store.MoveDone)
+	l.phase("comparing")
 	s := w.until(store.MoveFlipped, store.MoveCleaning, store.MoveDone)
 	l.phase("hold")
 	s = w.until(store.MoveDone)

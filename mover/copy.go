@@ -47,44 +47,19 @@ func (j *job) copied(k store.RowKey) bool {
 	return slot < j.mv.At || slot == j.mv.At && k.Compare(j.mv.After) <= 0
 }
 
-// copyPages copies pages, of which the next is read while one is written.
+// copyPages copies pages, one after the other.
 func (j *job) copyPages(ctx context.Context) (end bool, err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	pages := make(chan *page, 1)
-	failed := make(chan error, 1)
-	go func() {
-		defer close(pages)
-		failed <- j.readPages(ctx, pages)
-	}()
-	for p := range pages {
-		if err == nil {
-			err = j.writePage(ctx, p)
-			end = p.end
-		}
-		if err != nil {
-			cancel()
-		}
-	}
-	return end && err == nil, errors.Join(err, <-failed)
-}
-
-func (j *job) readPages(ctx context.Context, pages chan<- *page) error {
-	at, after := j.mv.At, j.mv.After
 	for until := time.Now().Add(copyFor); ; {
-		p, err := j.readPage(ctx, at, after)
+		p, err := j.readPage(ctx, j.mv.At, j.mv.After)
 		if err != nil {
-			return err
+			return false, err
 		}
-		select {
-		case pages <- p:
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := j.writePage(ctx, p); err != nil {
+			return false, err
 		}
 		if p.end || time.Now().After(until) {
-			return nil
+			return p.end, nil
 		}
-		at, after = p.at, p.after
 	}
 }
 
@@ -128,22 +103,19 @@ func (j *job) slotFrom(slot chat.Slot) (chat.Slot, bool) {
 func (j *job) writePage(ctx context.Context, p *page) error {
 	n := p.rows.Len()
 	if n > 0 {
-		if err := j.pace(ctx, n); err != nil {
-			return err
-		}
 		crashpoint.Hit("move-before-page")
 		if err := j.put(ctx, j.to, nil, &p.rows, p.bytes); err != nil {
 			return err
 		}
 		crashpoint.Hit("move-after-page")
 	}
+	j.metrics.rows.Add(float64(n))
 	j.mu.Lock()
-	defer j.mu.Unlock()
 	j.mv.At, j.mv.After = p.at, p.after
 	j.mv.Rows += int64(n)
 	j.mv.Bytes += int64(p.bytes)
-	j.metrics.rows.Add(float64(n))
-	return nil
+	j.mu.Unlock()
+	return j.pace(ctx, n, j.rate())
 }
 
 // put is Lanes.PutRows, again while the lane is full.
@@ -168,6 +140,9 @@ func (j *job) estimate(ctx context.Context) (total int64, err error) {
 		for after := (store.RowKey{}); ; {
 			rows, next, err := j.source.SlotRows(ctx, slot, after, j.cfg.PageRows, j.cfg.PageBytes)
 			if err != nil {
+				return 0, err
+			}
+			if err := j.pace(ctx, 0, 0); err != nil {
 				return 0, err
 			}
 			for i := range rows.Rooms {
@@ -205,10 +180,10 @@ func (j *job) drop(ctx context.Context, shard int) error {
 			}
 			keys := rows.Keys()
 			if len(keys) == 0 {
+				if err := j.pace(ctx, 0, 0); err != nil {
+					return err
+				}
 				break
-			}
-			if err := j.pace(ctx, len(keys)); err != nil {
-				return err
 			}
 			crashpoint.Hit("move-before-drop")
 			if err := j.put(ctx, shard, keys, nil, 64*len(keys)); err != nil {
@@ -218,6 +193,9 @@ func (j *job) drop(ctx context.Context, shard int) error {
 			j.mu.Lock()
 			j.mv.Deleted += int64(len(keys))
 			j.mu.Unlock()
+			if err := j.pace(ctx, len(keys), j.rate()); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -60,7 +60,7 @@ func overEngines(t *testing.T, w *world) {
 	}
 }
 
-// The model over a database of each engine.
+// The model over a database of each engine. Not parallel: it sets a flag.
 func TestModelOverEngines(t *testing.T) {
 	p := &pair{moving: newWorld(t, 3), still: newWorld(t, 1)}
 	overEngines(t, p.moving)
@@ -82,6 +82,7 @@ func TestModelOverEngines(t *testing.T) {
 // A town goes from SQLite to MariaDB, on to PostgreSQL and back to SQLite, while its
 // people write: each time with every row as it was.
 func TestAroundTheEngines(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 3)
 	overEngines(t, w)
 	w.open()
@@ -92,13 +93,16 @@ func TestAroundTheEngines(t *testing.T) {
 		w.must(&change.SetRoom{Room: ids[i], Server: true, Create: &change.RoomSpec{Open: true, Title: "Ünï 👩‍👩‍👧"}})
 		w.must(&change.Join{Room: ids[i], User: "anna"})
 		w.must(&change.Join{Room: ids[i], User: "Anna"}) // another user, on every engine
-		for n := range 40 {
-			w.must(&change.Send{Room: ids[i], User: "Anna", Draft: chat.Draft{Key: fmt.Sprint(n), Text: "text 𝒳 \x00 e\u0301", Data: []byte(`{"a": [1, 2.50, "ü"]}`)}})
-		}
+		w.many(40, func(n int) change.Change {
+			return &change.Send{Room: ids[i], User: "Anna", Draft: chat.Draft{Key: fmt.Sprint(n), Text: "text 𝒳 \x00 e\u0301", Data: []byte(`{"a": [1, 2.50, "ü"]}`)}}
+		})
 		w.must(&change.React{Room: ids[i], Seq: 3, User: "anna", Emoji: "❤️", On: true})
 		w.must(&change.Edit{Room: ids[i], Seq: 4, User: "Anna", Text: ""})
 		w.must(&change.Delete{Room: ids[i], Seq: 5, User: "Anna"})
 	}
+	slots := slotsOf(ids...)
+	slots.Add(chat.UserID("anna").Slot())
+	slots.Add(chat.UserID("Anna").Slot())
 	before := map[string]*store.Rows{}
 	for at, name := range []string{"mariadb", "postgresql", "sqlite"} {
 		from := []string{"sqlite", "mariadb", "postgresql"}[at]
@@ -114,10 +118,10 @@ func TestAroundTheEngines(t *testing.T) {
 				}
 			})
 		}
-		s := w.move(allSlots(), name)
+		s := w.move(slots, name)
 		wg.Wait()
-		before[name] = w.rows(name, allSlots())
-		if left := w.rows(from, allSlots()); left.Len() > 0 {
+		before[name] = w.rows(name, slots)
+		if left := w.rows(from, slots); left.Len() > 0 {
 			t.Errorf("%s has %d rows left", from, left.Len())
 		}
 		t.Logf("to %s: %d rows, held back for %d ms", name, s.Rows, s.HeldFor)

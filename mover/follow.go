@@ -12,6 +12,9 @@ const theLane store.LaneID = 0 // a shard has one
 
 const (
 	readAtOnce = 64 // entries
+	// followPages is how many pages are followed in one commit: following has to be
+	// faster than the source is written, also when all of them are slow.
+	followPages = 5
 	// saveEvery is how many positions are followed before the cursor is saved, and
 	// what was kept for the mover is deleted.
 	saveEvery = 256
@@ -80,12 +83,9 @@ func (j *job) keysOf(entries []store.Entry, due func(store.RowKey) bool) []store
 // apply brings rows of the target in step with the source, as they are now.
 func (j *job) apply(ctx context.Context, keys []store.RowKey) error {
 	for len(keys) > 0 {
-		n := min(len(keys), j.cfg.PageRows)
+		n := min(len(keys), followPages*j.cfg.PageRows)
 		rows, drop, err := j.readKeys(ctx, keys[:n])
 		if err != nil {
-			return err
-		}
-		if err := j.pace(ctx, n); err != nil {
 			return err
 		}
 		crashpoint.Hit("move-before-follow")
@@ -96,6 +96,9 @@ func (j *job) apply(ctx context.Context, keys []store.RowKey) error {
 		j.mu.Lock()
 		j.mv.Followed += int64(n)
 		j.mu.Unlock()
+		if err := j.pace(ctx, n, 0); err != nil {
+			return err
+		}
 		keys = keys[n:]
 	}
 	return nil

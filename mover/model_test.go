@@ -46,7 +46,7 @@ func (p *pair) open() {
 	for _, w := range []*world{p.moving, p.still} {
 		w.lane.Now = func() time.Time { return time.UnixMilli(p.clock.Load()) }
 	}
-	p.moving.cfg.PageRows = 4 // many pages, so that much happens between them
+	p.moving.cfg.PageRows, p.moving.cfg.FollowEvery = 4, 1 // many pages, so that much happens between them
 	p.moving.open()
 	p.still.open()
 }
@@ -253,25 +253,25 @@ func (p *pair) end(t *rapid.T) {
 
 // idle waits until nothing moves.
 func (p *pair) idle(t *rapid.T) {
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
-		p.moved, p.aborted = 0, 0
-		over := true
-		for _, s := range p.moving.mover.Moves(0) {
-			over = over && s.Phase.Over()
-			if s.Phase == store.MoveDone {
-				p.moved++
-			}
-			if s.Phase == store.MoveAborted {
-				p.aborted++
-			}
-		}
-		if over {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("it does not end: %+v", p.moving.mover.Moves(0))
+	if !poll(30*time.Second, p.over) {
+		t.Fatalf("it does not end: %+v", p.moving.mover.Moves(0))
+	}
+}
+
+// over reports whether nothing moves, and counts how the moves have ended.
+func (p *pair) over() bool {
+	p.moved, p.aborted = 0, 0
+	over := true
+	for _, s := range p.moving.mover.Moves(0) {
+		over = over && s.Phase.Over()
+		switch s.Phase {
+		case store.MoveDone:
+			p.moved++
+		case store.MoveAborted:
+			p.aborted++
 		}
 	}
+	return over
 }
 
 func (p *pair) compareReads(t *rapid.T) {
@@ -300,6 +300,7 @@ func (p *pair) compareReads(t *rapid.T) {
 // Whatever is done while slots move back and forth, nothing is lost, doubled or put in
 // another order.
 func TestModel(t *testing.T) {
+	t.Parallel()
 	p := newPair(t)
 	rapid.Check(t, func(t *rapid.T) {
 		p.begin()
@@ -315,9 +316,10 @@ func TestModel(t *testing.T) {
 // Many senders at once, while their slots move to and fro: no send fails, each is there
 // once, and those of a sender are in order.
 func TestNoSendFails(t *testing.T) {
-	const rooms, senders, each, least = 8, 3, 300, 4
+	t.Parallel()
+	const rooms, senders, each, least = 8, 3, 150, 4
 	w := newWorld(t, 2)
-	w.cfg.PageRows = 100
+	w.cfg.PageRows = 50
 	w.open()
 	ids := make([]chat.RoomID, rooms)
 	for i := range ids {
@@ -327,6 +329,7 @@ func TestNoSendFails(t *testing.T) {
 		}
 	}
 	var wg sync.WaitGroup
+	sent := make(chan struct{})
 	acks := make([][][]chat.Seq, rooms) // by room and sender
 	for i := range ids {
 		acks[i] = make([][]chat.Seq, senders)
@@ -335,39 +338,22 @@ func TestNoSendFails(t *testing.T) {
 		}
 	}
 	slots := slotsOf(ids...)
-	sent := make(chan struct{})
 	go func() { wg.Wait(); close(sent) }()
-	total, flips := 0, 0
+	flips, held := 0, int64(0)
 	for sending := true; sending || flips < least; flips++ {
-		w.move(slots, shard(flips%2))
+		held = max(held, w.move(slots, shard(flips%2)).HeldFor)
 		select {
 		case <-sent:
 			sending = false
 		default:
 		}
 	}
+	total := 0
 	for i, room := range ids {
-		var all []chat.Seq
-		for _, seqs := range acks[i] {
-			if !slices.IsSorted(seqs) {
-				t.Errorf("%s: the messages of one sender are in another order", room)
-			}
-			all = append(all, seqs...)
-		}
-		slices.Sort(all)
-		for n, seq := range all {
-			if seq != chat.Seq(n+1) {
-				t.Fatalf("%s: message %d has number %d", room, n+1, seq)
-			}
-		}
-		r, err := w.store.Room(room).Room(t.Context(), room)
-		if err != nil || r.LastSeq != chat.Seq(len(all)) {
-			t.Errorf("%s has %d messages, %d were acknowledged: %v", room, r.LastSeq, len(all), err)
-		}
-		total += len(all)
+		total += w.acknowledged(room, acks[i])
 	}
 	w.whole()
-	t.Logf("%d messages over %d moves", total, flips)
+	t.Logf("%d messages over %d moves, which held changes for %d ms at most", total, flips, held)
 	if total != rooms*senders*each {
 		t.Errorf("only %d messages were sent", total)
 	}
@@ -375,6 +361,8 @@ func TestNoSendFails(t *testing.T) {
 
 // sendAll sends one message after the other and returns their numbers.
 func (w *world) sendAll(room chat.RoomID, sender, n int) (seqs []chat.Seq) {
+	next := time.NewTicker(20 * time.Millisecond) // many moves see them
+	defer next.Stop()
 	for n := range n {
 		r, err := w.lanes.Do(context.Background(), send(room, chat.UserID(fmt.Sprint("sender ", sender)), fmt.Sprint(n), fmt.Sprint(n)))
 		if err != nil {
@@ -382,6 +370,30 @@ func (w *world) sendAll(room chat.RoomID, sender, n int) (seqs []chat.Seq) {
 			return seqs
 		}
 		seqs = append(seqs, r.Seq)
+		<-next.C
 	}
 	return seqs
+}
+
+// acknowledged compares a room with the numbers that its senders got, and returns how
+// many there are.
+func (w *world) acknowledged(room chat.RoomID, acks [][]chat.Seq) int {
+	var all []chat.Seq
+	for _, seqs := range acks {
+		if !slices.IsSorted(seqs) {
+			w.t.Errorf("%s: the messages of one sender are in another order", room)
+		}
+		all = append(all, seqs...)
+	}
+	slices.Sort(all)
+	for n, seq := range all {
+		if seq != chat.Seq(n+1) {
+			w.t.Fatalf("%s: message %d has number %d", room, n+1, seq)
+		}
+	}
+	r, err := w.store.Room(room).Room(w.t.Context(), room)
+	if err != nil || r.LastSeq != chat.Seq(len(all)) || len(all) == 0 {
+		w.t.Errorf("%s has %d messages, %d were acknowledged: %v", room, r.LastSeq, len(all), err)
+	}
+	return len(all)
 }

@@ -77,13 +77,14 @@ type Config struct {
 	// for Shards; may be nil.
 	Lag func(shard int) int64
 
-	PageRows  int           // rows written in one commit; default 500
-	PageBytes int           // bytes in one commit; default 1 MiB
-	HoldFor   time.Duration // for how long changes may be held back; default 1 s
-	Grace     time.Duration // from the flip to the deletion: longer than a question takes; default 35 s
-	Retry     time.Duration // the first pause after a failure; default 250 ms. It grows up to a hundred times that
-	Shared    bool          // other nodes may own the lanes: nothing is moved
-	Now       func() time.Time
+	PageRows    int           // rows that are read, compared or written at once; default 100
+	PageBytes   int           // bytes of these; default 1 MiB
+	FollowEvery time.Duration // how often what was written meanwhile is followed during a comparison; default 100 ms
+	HoldFor     time.Duration // for how long changes may be held back; default 1 s
+	Grace       time.Duration // from the flip to the deletion: longer than a question takes; default 35 s
+	Retry       time.Duration // the first pause after a failure; default 250 ms. It grows up to a hundred times that
+	Shared      bool          // other nodes may own the lanes: nothing is moved
+	Now         func() time.Time
 
 	Log        *slog.Logger
 	Registerer prometheus.Registerer // nil: no metrics
@@ -94,10 +95,13 @@ func (c *Config) fill() {
 		c.Lag = func(int) int64 { return 0 }
 	}
 	if c.PageRows == 0 {
-		c.PageRows = 500
+		c.PageRows = 100
 	}
 	if c.PageBytes == 0 {
 		c.PageBytes = 1 << 20
+	}
+	if c.FollowEvery == 0 {
+		c.FollowEvery = 100 * time.Millisecond
 	}
 	if c.HoldFor == 0 {
 		c.HoldFor = time.Second

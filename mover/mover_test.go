@@ -13,20 +13,20 @@ import (
 
 // One room goes to the other shard and back, with everything in it.
 func TestThereAndBack(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 2).open()
 	const room = chat.RoomID("town")
 	w.must(&change.SetRoom{Room: room, Server: true, Create: &change.RoomSpec{Open: true, Title: "Town"}})
 	for _, u := range []chat.UserID{"ann", "bob"} {
 		w.must(&change.Join{Room: room, User: u})
 	}
-	for i := range 1200 {
-		w.must(send(room, "ann", fmt.Sprint(i), fmt.Sprint("message ", i)))
-	}
+	const messages = 450 // some pages
+	w.sendMany(room, "ann", messages)
 	w.must(&change.React{Room: room, Seq: 5, User: "bob", Emoji: "👍", On: true})
 	slots := slotsOf(room)
 	from := w.store.ShardOf(room.Slot())
 	before := w.rows(shard(from), slots)
-	if before.Len() < 1200 {
+	if before.Len() < messages {
 		t.Fatal(before.Len())
 	}
 

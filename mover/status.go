@@ -1,7 +1,6 @@
 package mover
 
 import (
-	"context"
 	"slices"
 	"time"
 
@@ -136,24 +135,6 @@ func (p *progress) rate() float64 {
 	}
 	return float64(last.rows-first.rows) / d.Seconds()
 }
-
-// pace waits until so many rows may be worked on. A rate that is changed meanwhile
-// ends ctx.
-func (j *job) pace(ctx context.Context, n int) error {
-	now := time.Now()
-	j.mu.Lock()
-	j.progress.count(n, now)
-	j.progress.followed = j.followed
-	rate := j.mv.Rate
-	j.mu.Unlock()
-	if rate > 0 && !j.hurried() {
-		wait(ctx, time.Duration(float64(n)/float64(rate)*float64(time.Second)))
-	}
-	return ctx.Err()
-}
-
-// hurried reports whether changes wait for what is being done.
-func (j *job) hurried() bool { return j.phase() == store.MoveHolding }
 
 type metrics struct {
 	rows     prometheus.Counter

@@ -14,8 +14,6 @@ const (
 	// mayDiffer is how many rows that were written meanwhile are left for the time
 	// in which changes wait.
 	mayDiffer = 200
-	// followEvery is how often what was written meanwhile is followed.
-	followEvery = 100 * time.Millisecond
 	// settleAt is how many of them are compared before the next page.
 	settleAt = 5000
 	// differsFor is how often a row that nothing has changed may be found different
@@ -37,7 +35,10 @@ func (j *job) verify(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if rows += n; rows >= j.cfg.PageRows || time.Since(last) > followEvery {
+			if err := j.pace(ctx, n, j.rate()); err != nil {
+				return err
+			}
+			if rows += n; time.Since(last) >= j.cfg.FollowEvery {
 				if err := j.compared(ctx, rows); err != nil {
 					return err
 				}
@@ -59,9 +60,6 @@ func (j *job) verify(ctx context.Context) error {
 
 // compared counts rows that were compared, and follows.
 func (j *job) compared(ctx context.Context, n int) error {
-	if err := j.pace(ctx, n); err != nil {
-		return err
-	}
 	j.mu.Lock()
 	j.mv.Compared += int64(n)
 	j.mu.Unlock()
@@ -74,8 +72,11 @@ func (j *job) compared(ctx context.Context, n int) error {
 	return nil
 }
 
-// settleDown follows and compares until at most so many rows differ.
+// settleDown follows and compares until at most so many rows differ. It makes no pauses:
+// it has to be faster than the source is written.
 func (j *job) settleDown(ctx context.Context, most int) error {
+	j.hurry = true
+	defer func() { j.hurry = false }()
 	for {
 		if err := j.follow(ctx, nil); err != nil {
 			return err
@@ -94,7 +95,7 @@ func (j *job) settleDown(ctx context.Context, most int) error {
 func (j *job) comparePage(ctx context.Context, slot chat.Slot, after store.RowKey) (next store.RowKey, n int, err error) {
 	var pages [2]*store.Rows
 	for i, s := range []*store.Shard{j.source, j.target} {
-		rows, end, err := s.SlotRows(ctx, slot, after, 2*j.cfg.PageRows, 2*j.cfg.PageBytes)
+		rows, end, err := s.SlotRows(ctx, slot, after, j.cfg.PageRows, j.cfg.PageBytes)
 		if err != nil {
 			return next, 0, err
 		}

@@ -25,6 +25,9 @@ type job struct {
 	// unequal are rows that are still to be compared, or again, with how often they
 	// differed since they were named in the outbox; nil before verifying.
 	unequal map[store.RowKey]int
+
+	pacer pacer
+	hurry bool // there are no pauses
 }
 
 // mismatch is why a move stops: rows differ though nothing has changed them.
@@ -37,7 +40,7 @@ func (e *mismatch) Error() string {
 // work works on a move until it is over or an order comes. What fails is tried again,
 // after pauses that grow.
 func (m *Mover) work(mv *store.Move) {
-	j := &job{Mover: m, mv: mv, followed: -1}
+	j := &job{Mover: m, mv: mv, followed: -1, pacer: pacer{rested: time.Now()}}
 	for failed := 0; ; {
 		ctx, cancel := m.begin()
 		err := j.advance(ctx)

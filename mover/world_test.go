@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -34,7 +35,7 @@ type world struct {
 	lane  lane.Config         // what a test sets
 	cfg   mover.Config        // what a test sets
 	n     int                 // of shards
-	wait  time.Duration       // for phases, a minute
+	wait  time.Duration       // for phases and conditions: so long that a busy machine is not a failure
 	store *store.Store
 	hub   *hub.Hub
 	lanes *lane.Lanes
@@ -43,7 +44,7 @@ type world struct {
 }
 
 func newWorld(t testing.TB, shards int) *world {
-	w := &world{t: t, dir: t.TempDir(), n: shards, wait: time.Minute, cfg: mover.Config{Grace: time.Millisecond, Retry: time.Millisecond}}
+	w := &world{t: t, dir: memory(t), n: shards, wait: 3 * time.Minute, cfg: mover.Config{Grace: time.Millisecond, Retry: time.Millisecond}}
 	t.Cleanup(w.close)
 	return w
 }
@@ -113,6 +114,26 @@ func send(room chat.RoomID, user chat.UserID, key, text string) *change.Send {
 	return &change.Send{Room: room, User: user, Draft: chat.Draft{Key: key, Text: text}}
 }
 
+// sendMany sends messages without waiting for one before the next.
+func (w *world) sendMany(room chat.RoomID, user chat.UserID, n int) {
+	w.t.Helper()
+	w.many(n, func(i int) change.Change { return send(room, user, fmt.Sprint(i), fmt.Sprint("message ", i)) })
+}
+
+// many makes changes without waiting for one before the next.
+func (w *world) many(n int, of func(i int) change.Change) {
+	w.t.Helper()
+	errs := make(chan error, n)
+	for i := range n {
+		w.lanes.Submit(of(i), func(_ change.Reply, err error) { errs <- err })
+	}
+	for range n {
+		if err := <-errs; err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
 // start orders a move and returns the first of its records.
 func (w *world) start(o mover.Order) mover.Status {
 	w.t.Helper()
@@ -126,18 +147,37 @@ func (w *world) start(o mover.Order) mover.Status {
 // until waits until the newest move is in one of the phases.
 func (w *world) until(phases ...store.MovePhase) mover.Status {
 	w.t.Helper()
-	for deadline := time.Now().Add(w.wait); ; time.Sleep(time.Millisecond) {
-		moves := w.mover.Moves(0)
-		last := moves[len(moves)-1]
-		for _, p := range phases {
-			if last.Phase == p {
-				return last
-			}
-		}
-		if time.Now().After(deadline) {
-			w.t.Fatalf("the move is %+v, not %v", last, phases)
+	var last mover.Status
+	if !poll(w.wait, func() bool { last = w.newest(); return slices.Contains(phases, last.Phase) }) {
+		w.t.Fatalf("the move is %+v, not %v", last, phases)
+	}
+	return last
+}
+
+// newest is the move that was ordered last.
+func (w *world) newest() mover.Status {
+	moves := w.mover.Moves(0)
+	return moves[len(moves)-1]
+}
+
+// eventually waits until a condition holds.
+func (w *world) eventually(what string, is func() bool) {
+	w.t.Helper()
+	if !poll(w.wait, is) {
+		w.t.Fatalf("%s: not within %v; %+v", what, w.wait, w.mover.Moves(0))
+	}
+}
+
+// poll looks at a condition until it holds, and reports whether that was in time.
+func poll(within time.Duration, is func() bool) bool {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(within); !is(); <-tick.C {
+		if time.Now().After(end) {
+			return false
 		}
 	}
+	return true
 }
 
 // move moves slots and waits until that is done.
@@ -184,14 +224,6 @@ func slotsOf(rooms ...chat.RoomID) *store.SlotSet {
 	s := &store.SlotSet{}
 	for _, r := range rooms {
 		s.Add(r.Slot())
-	}
-	return s
-}
-
-func allSlots() *store.SlotSet {
-	s := &store.SlotSet{}
-	for slot := range chat.Slot(chat.Slots) {
-		s.Add(slot)
 	}
 	return s
 }

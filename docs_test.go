@@ -18,9 +18,11 @@ import (
 
 	"github.com/roomtide/roomtide/bench"
 	"github.com/roomtide/roomtide/bus/natsbus"
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/config"
 	"github.com/roomtide/roomtide/internal/natslink"
 	"github.com/roomtide/roomtide/internal/testnats"
+	"github.com/roomtide/roomtide/relay"
 	"github.com/roomtide/roomtide/server"
 )
 
@@ -247,6 +249,14 @@ func TestDocumentsNameMetricsThatExist(t *testing.T) {
 			t.Errorf("%s names the metric %s, which a node does not have", file, name)
 		})
 	}
+	for _, file := range []string{"deploy/prometheus/roomtide.rules.yml", "deploy/prometheus/roomtide.rules.test.yml", "deploy/grafana/roomtide.json"} {
+		text := readFile(t, file)
+		for _, name := range regexp.MustCompile(`\broomtide_\w+`).FindAllString(text, -1) {
+			if !slices.Contains(exposed, name) && !slices.Contains(exposed, series.ReplaceAllString(name, "")) {
+				t.Errorf("%s names the metric %s, which a node does not have", file, name)
+			}
+		}
+	}
 	full := regexp.MustCompile(`_(refused|rejected|put_off|slow|gaps|lost|undone|forgotten|evicted|deferred|dropped)_total$`)
 	for _, name := range exposed {
 		if full.MatchString(name) && !slices.Contains(documented[architecture], name) {
@@ -254,6 +264,9 @@ func TestDocumentsNameMetricsThatExist(t *testing.T) {
 		}
 	}
 }
+
+// series is what a histogram adds to its name.
+var series = regexp.MustCompile(`_(bucket|sum|count)$`)
 
 // named returns the metrics that a text names in backticks. A name that begins with
 // an underscore continues those before it in its line, from any of their underscores.
@@ -341,6 +354,15 @@ func clusterMetrics(t *testing.T) (names []string) {
 	}
 	defer conn.Close()
 	bus := natsbus.New(conn.NATS(), "rt.test", nil, reg)
+	road, err := relay.New(relay.Config{
+		NATS: conn.NATS(), Prefix: "rt.test", Node: "a", Lanes: 1, Registerer: reg,
+		Submit: func(int, change.Change, change.Done) relay.Taken { return relay.NotOwner },
+		Again:  func(change.Change, change.Done) {},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	road.Close()
 	families, err := reg.Gather()
 	if err = errors.Join(err, bus.Close()); err != nil {
 		t.Fatal(err)

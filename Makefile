@@ -22,7 +22,7 @@ build: go ## build bin/roomtide, one static program
 	@CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/roomtide ./cmd/roomtide
 
 test: ## install missing tools, then check and run all tests with the race detector
-	@scripts/need go cc curl chromium node npm python php nginx apache caddy haproxy systemd mariadb postgresql redis
+	@scripts/need go cc curl chromium node npm python php nginx apache caddy haproxy systemd mariadb postgresql redis promtool helm
 	$(MAKE) check
 	go test -race -shuffle=on -timeout 15m ./...
 
@@ -39,6 +39,9 @@ generate: go ## write the files that are made from code
 	go test -run '^TestDocIsUpToDate$$' ./config -args -update
 	go test -run '^TestFloorsAreDocumented$$' . -args -update
 	go test -run '^TestPermissions$$' ./test/matrix -args -update
+	@scripts/need helm
+	go test -run '^TestManifestsAreTheChart$$' ./test/deploy -args -update
+	go test -run '^TestScale$$' ./test/scale -args -update
 
 bench: build ## benchmarks of SQLite and the hub, then of fresh nodes under load (ARGS="rooms --floors")
 	go test -run '^$$' -bench . -benchmem ./store/sqlite

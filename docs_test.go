@@ -272,6 +272,14 @@ func TestDocumentsNameMetricsThatExist(t *testing.T) {
 			t.Errorf("%s names the metric %s, which a node does not have", file, name)
 		})
 	}
+	for _, file := range []string{"deploy/prometheus/roomtide.rules.yml", "deploy/prometheus/roomtide.rules.test.yml", "deploy/grafana/roomtide.json"} {
+		text := readFile(t, file)
+		for _, name := range regexp.MustCompile(`\broomtide_\w+`).FindAllString(text, -1) {
+			if !slices.Contains(exposed, name) && !slices.Contains(exposed, series.ReplaceAllString(name, "")) {
+				t.Errorf("%s names the metric %s, which a node does not have", file, name)
+			}
+		}
+	}
 	full := regexp.MustCompile(`_(refused|rejected|put_off|slow|gaps|lost|undone|forgotten|evicted|deferred|dropped)_total$`)
 	for _, name := range exposed {
 		if full.MatchString(name) && !slices.Contains(documented[architecture], name) {
@@ -279,6 +287,9 @@ func TestDocumentsNameMetricsThatExist(t *testing.T) {
 		}
 	}
 }
+
+// series is what a histogram adds to its name.
+var series = regexp.MustCompile(`_(bucket|sum|count)$`)
 
 // named returns the metrics that a text names in backticks. A name that begins with
 // an underscore continues those before it in its line, from any of their underscores.

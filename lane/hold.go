@@ -1,7 +1,6 @@
 package lane
 
 import (
-	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -20,13 +19,19 @@ type hold struct {
 	from, to *lane
 
 	mu      sync.Mutex // under lane.mu
-	items   []item
+	items   []heldItem
 	bytes   int
 	refused bool // by Refuse
 }
 
-// add puts a change behind the others, or returns Busy.
-func (h *hold) add(it item, cfg *Config) *chat.Error {
+// heldItem is a change that waits in a hold, and where it was submitted.
+type heldItem struct {
+	item
+	at *lane
+}
+
+// add puts a change that was submitted to a lane behind the others, or returns Busy.
+func (h *hold) add(it item, at *lane, cfg *Config) *chat.Error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.refused {
@@ -35,7 +40,7 @@ func (h *hold) add(it item, cfg *Config) *chat.Error {
 	if full(len(h.items), h.bytes, it.size, cfg) {
 		return busy()
 	}
-	h.items = append(h.items, it)
+	h.items = append(h.items, heldItem{it, at})
 	h.bytes += it.size
 	return nil
 }
@@ -58,7 +63,7 @@ func (ls *Lanes) Release() {
 	if h == nil {
 		return
 	}
-	to, released := h.from, false
+	owner, released := h.from, false
 	h.locked(func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
@@ -66,16 +71,35 @@ func (ls *Lanes) Release() {
 			return
 		}
 		if ls.ownsAll(h.to.shard, h.slots) {
-			to = h.to
+			owner = h.to
 		}
 		h.from.hold, h.to.hold = nil, nil
-		to.waiting = append(to.waiting, h.items...)
-		to.bytes += h.bytes
+		for _, it := range h.items {
+			h.goOn(it, owner)
+		}
 		h.items = nil
 	})
 	if released {
 		ls.hold.CompareAndSwap(h, nil)
-		to.wake()
+		h.from.wake()
+		h.to.wake()
+	}
+}
+
+// goOn puts what has waited into the lane of the owner of the slots. What concerns
+// every entry of a node goes to the lane to which it was submitted. If the slots have
+// left that lane, their entries are in the other one by now: it does the same.
+func (h *hold) goOn(it heldItem, owner *lane) {
+	lanes := []*lane{owner}
+	if online, ok := it.change.(*change.Online); ok && wholeNode(online.Changes) {
+		if lanes[0] = it.at; it.at == h.from && owner == h.to {
+			lanes = append(lanes, h.to)
+			it.done = joined(2, it.done)
+		}
+	}
+	for _, l := range lanes {
+		l.waiting = append(l.waiting, it.item)
+		l.bytes += it.size
 	}
 }
 
@@ -149,12 +173,8 @@ func (l *lane) place(slots slotsOf) (held, here bool) {
 		return held, held || l.owns(slots.slot)
 	}
 	for i, c := range slots.online {
-		if c.Room == "" { // concerns the shard
-			continue
-		}
-		slot := c.Room.Slot()
-		now := l.hold != nil && l.hold.slots.Has(slot)
-		if !now && !l.owns(slot) || i > 0 && now != held {
+		now := l.hold.holds(c)
+		if c.Room != "" && !now && !l.owns(c.Room.Slot()) || i > 0 && (now != held || l.hold != nil && wholeNode(slots.online)) {
 			return false, false
 		}
 		held = now
@@ -162,10 +182,22 @@ func (l *lane) place(slots slotsOf) (held, here bool) {
 	return held, true
 }
 
+// holds reports whether a change of an online entry waits; nil holds none. One of all
+// entries of a node does, as some of them may be in slots that are held.
+func (h *hold) holds(c change.OnlineChange) bool {
+	return h != nil && (c.Room == "" || h.slots.Has(c.Room.Slot()))
+}
+
+// wholeNode reports whether a change is among these that removes all entries of a node.
+func wholeNode(cs []change.OnlineChange) bool {
+	return slices.ContainsFunc(cs, func(c change.OnlineChange) bool { return c.Room == "" })
+}
+
 func (l *lane) owns(slot chat.Slot) bool { return l.cfg.Store.ShardOf(slot) == l.shard }
 
-// submitOnline submits a change of online entries that was made for a shard by a map that may be old by
-// now. It is taken apart only if its rooms do not belong together any more.
+// submitOnline submits a change of online entries that was made for a shard by a map
+// that may be old by now. It is taken apart only if its entries do not belong together
+// any more; one of all entries of a node is alone then.
 func (ls *Lanes) submitOnline(shard int, c *change.Online, done change.Done) {
 	if ls.lanes[shard].submit(item{change: c, done: done, size: c.Size()}, slotsOf{online: c.Changes}) == taken {
 		return
@@ -173,21 +205,24 @@ func (ls *Lanes) submitOnline(shard int, c *change.Online, done change.Done) {
 	type place struct {
 		shard int
 		held  bool
+		whole int // 1 and up: one of all entries of a node
 	}
 	h := ls.hold.Load()
+	var order []place
 	parts := map[place]*change.Online{}
-	for _, o := range c.Changes {
-		p := place{shard: shard}
+	for i, o := range c.Changes {
+		p := place{shard: shard, whole: i + 1}
 		if o.Room != "" {
-			p = place{ls.store.ShardOf(o.Room.Slot()), h != nil && h.slots.Has(o.Room.Slot())}
+			p = place{shard: ls.store.ShardOf(o.Room.Slot()), held: h.holds(o)}
 		}
 		if parts[p] == nil {
 			parts[p] = &change.Online{At: c.At}
+			order = append(order, p)
 		}
 		parts[p].Changes = append(parts[p].Changes, o)
 	}
 	each := joined(len(parts), done)
-	for _, p := range slices.Collect(maps.Keys(parts)) {
+	for _, p := range order {
 		ls.submitOnline(p.shard, parts[p], each)
 	}
 }

@@ -231,14 +231,17 @@ func TestCloseEndsAHold(t *testing.T) {
 	}
 }
 
-// Entries of online users of rooms that have moved meanwhile are noted where the rooms are, and they
-// wait if the rooms are held.
+// Entries of online users of rooms that have moved meanwhile are noted where the rooms
+// are, and they wait if the rooms are held. All entries of a node are removed from both
+// shards: those of rooms that are held may be in the other one by now.
 func TestOnlineFollowsTheRooms(t *testing.T) {
 	w := newWorld(t)
 	const room = chat.RoomID("town")
 	stays := otherRoom(w, room)
 	w.join(room, "ann")
 	w.join(stays, "ann")
+	before := &change.Online{At: room.Slot(), Changes: []change.OnlineChange{{Room: room, User: "ann", Node: "gone", On: true}}}
+	w.must(before)
 	from, to := w.handOver(room)
 	online := func(shard int) chan error {
 		done := make(chan error, 1)
@@ -247,8 +250,8 @@ func TestOnlineFollowsTheRooms(t *testing.T) {
 		}}, func(_ change.Reply, err error) { done <- err })
 		return done
 	}
-	held := online(from) // by the map from before
-	if w.lanes.Held() != 1 {
+	held := online(from)     // by the map from before
+	if w.lanes.Held() != 2 { // the node that is gone, and the room
 		t.Errorf("%d changes wait", w.lanes.Held())
 	}
 	w.lanes.Release()
@@ -309,6 +312,7 @@ func TestWrittenRowsAreNamed(t *testing.T) {
 	named("edit", &change.Edit{Room: room, User: user, Seq: 2, Text: "y"}, r, key(store.TableMessages, 2))
 	named("react", &change.React{Room: room, User: user, Seq: 2, Emoji: "👍", On: true}, r, key(store.TableMessages, 2), key(store.TableReactions, 2, "👍", "ann"))
 	named("delete", &change.Delete{Room: room, User: user, Seq: 2}, r, key(store.TableMessages, 2), key(store.TableReactions, 2))
+	named("a node that is gone", &change.Online{At: room.Slot(), Changes: []change.OnlineChange{{Node: "n"}}}, store.RowKey{Table: store.TableOnline, B: "n"})
 	named("leave", &change.Leave{Room: room, User: user}, r, key(store.TableMembers, 0, "ann"))
 	named("nothing", &change.Leave{Room: room, User: user})
 	named("delete room", &change.DeleteRoom{Room: room, Server: true}, r)

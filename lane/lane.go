@@ -138,7 +138,7 @@ func (l *lane) submit(it item, slots slotsOf) verdict {
 	case l.closed:
 		err = &chat.Error{Kind: chat.Unavailable, Op: "lane.submit", Text: "the server is stopping, try again", RetryAfter: 1000}
 	case held:
-		err = l.hold.add(it, l.cfg)
+		err = l.hold.add(it, l, l.cfg)
 	case l.positionUnknown.Load(): // the database hangs: nothing is made to wait for it
 		err = &chat.Error{Kind: chat.Unavailable, Op: "lane.submit", Text: "the database of the room does not answer, try again", RetryAfter: 1000}
 	case full(len(l.waiting), l.bytes, it.size, l.cfg):

@@ -134,8 +134,10 @@ func writtenKeys(ch *store.Changes, slots *store.SlotSet) []store.RowKey {
 	addKeys(&w, ch.Users)
 	addKeys(&w, ch.Access)
 	for i := range ch.Online {
-		if ch.Online[i].Room != "" { // else all entries of a node, which every shard gets
-			w.add(store.KeyOf(&ch.Online[i]))
+		if k := store.KeyOf(&ch.Online[i]); k.ID == "" { // all entries of a node, in any slot
+			w.keys = append(w.keys, k)
+		} else {
+			w.add(k)
 		}
 	}
 	for _, r := range ch.Removals {

@@ -37,7 +37,7 @@ func (j *job) copy(ctx context.Context) error {
 	if end {
 		return j.enter(store.MoveFollowing)
 	}
-	return j.update(j.mv, func() {})
+	return j.update(j.mv, func(*store.Move) {})
 }
 
 // copied reports whether the copy is behind the key: a row that is not copied yet need

@@ -61,13 +61,12 @@ func (j *job) follow(ctx context.Context, due func(store.RowKey) bool) error {
 }
 
 // keysOf are the different keys that entries name, of rows in the slots of the move.
-// The key of all reactions of a message comes with those that the target has.
 func (j *job) keysOf(entries []store.Entry, due func(store.RowKey) bool) []store.RowKey {
 	var keys []store.RowKey
 	seen := map[store.RowKey]bool{}
 	for i := range entries {
 		for _, k := range entries[i].Keys {
-			if seen[k] || !j.mv.Slots.Has(k.Slot()) || due != nil && !due(k) {
+			if seen[k] || !wholeNode(k) && (!j.mv.Slots.Has(k.Slot()) || due != nil && !due(k)) {
 				continue
 			}
 			seen[k] = true
@@ -82,6 +81,10 @@ func (j *job) keysOf(entries []store.Entry, due func(store.RowKey) bool) []store
 
 // apply brings rows of the target in step with the source, as they are now.
 func (j *job) apply(ctx context.Context, keys []store.RowKey) error {
+	keys, err := j.spelledOut(ctx, keys)
+	if err != nil {
+		return err
+	}
 	for len(keys) > 0 {
 		n := min(len(keys), followPages*j.cfg.PageRows)
 		rows, drop, err := j.readKeys(ctx, keys[:n])
@@ -106,10 +109,6 @@ func (j *job) apply(ctx context.Context, keys []store.RowKey) error {
 
 // readKeys reads rows of the source; drop are those that it does not have.
 func (j *job) readKeys(ctx context.Context, keys []store.RowKey) (rows *store.Rows, drop []store.RowKey, err error) {
-	keys, err = j.spelledOut(ctx, keys)
-	if err != nil {
-		return nil, nil, err
-	}
 	if rows, err = j.source.RowsByKey(ctx, keys); err != nil {
 		return nil, nil, err
 	}
@@ -125,18 +124,32 @@ func (j *job) readKeys(ctx context.Context, keys []store.RowKey) (rows *store.Ro
 	return rows, drop, nil
 }
 
-// spelledOut replaces the key of all reactions of a message by those that either shard
-// has.
+// stands reports whether k stands for many rows.
+func stands(k store.RowKey) bool { return allReactions(k) || wholeNode(k) }
+
+// allReactions reports whether k means all reactions of a message.
+func allReactions(k store.RowKey) bool { return k.Table == store.TableReactions && k.A == "" }
+
+// wholeNode reports whether k means all online entries of a node.
+func wholeNode(k store.RowKey) bool { return k.Table == store.TableOnline && k.ID == "" }
+
+// spelledOut replaces keys that stand for many rows by those that either shard has.
 func (j *job) spelledOut(ctx context.Context, keys []store.RowKey) ([]store.RowKey, error) {
 	var out []store.RowKey
 	for _, k := range keys {
-		if !allReactions(k) {
+		if !stands(k) {
 			out = append(out, k)
 			continue
 		}
 		for _, s := range []*store.Shard{j.source, j.target} {
 			var err error
-			if out, err = appendReactions(ctx, out, s, k, j.cfg.PageRows); err != nil {
+			if wholeNode(k) {
+				out, err = j.appendEntries(ctx, out, s, k.B)
+			} else {
+				slot := chat.RoomID(k.ID).Slot()
+				out, err = j.appendRows(ctx, out, s, slot, k, func(r store.RowKey) bool { return r.ID == k.ID && r.Seq == k.Seq })
+			}
+			if err != nil {
 				return nil, err
 			}
 		}
@@ -144,19 +157,35 @@ func (j *job) spelledOut(ctx context.Context, keys []store.RowKey) ([]store.RowK
 	return out, nil
 }
 
-// allReactions reports whether k means all reactions of a message.
-func allReactions(k store.RowKey) bool { return k.Table == store.TableReactions && k.A == "" }
+// appendEntries appends the keys of the online entries of a node that a shard has in the
+// slots of the move.
+func (j *job) appendEntries(ctx context.Context, keys []store.RowKey, s *store.Shard, node string) ([]store.RowKey, error) {
+	var entries []store.RowKey
+	for slot := range j.mv.Slots.All() {
+		var err error
+		entries, err = j.appendRows(ctx, entries, s, slot, store.RowKey{Table: store.TableOnline}, func(store.RowKey) bool { return true })
+		if err != nil {
+			return nil, err
+		}
+	}
+	for _, k := range entries {
+		if k.B == node {
+			keys = append(keys, k)
+		}
+	}
+	return keys, nil
+}
 
-// appendReactions appends the keys of the reactions of a message that a shard has.
-func appendReactions(ctx context.Context, keys []store.RowKey, s *store.Shard, message store.RowKey, limit int) ([]store.RowKey, error) {
-	slot := chat.RoomID(message.ID).Slot()
-	for after := message; ; {
-		rows, next, err := s.SlotRows(ctx, slot, after, limit, 0)
+// appendRows appends the keys of a slot that follow one of the same table, while they
+// are among those that are meant.
+func (j *job) appendRows(ctx context.Context, keys []store.RowKey, s *store.Shard, slot chat.Slot, after store.RowKey, meant func(store.RowKey) bool) ([]store.RowKey, error) {
+	for table := after.Table; ; {
+		rows, next, err := s.SlotRows(ctx, slot, after, j.cfg.PageRows, 0)
 		if err != nil {
 			return nil, err
 		}
 		for _, k := range rows.Keys() {
-			if k.Table != store.TableReactions || k.ID != message.ID || k.Seq != message.Seq {
+			if k.Table != table || !meant(k) {
 				return keys, nil
 			}
 			keys = append(keys, k)

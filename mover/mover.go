@@ -131,13 +131,15 @@ type Mover struct {
 	ended   chan struct{} // closed when run returns
 	woken   chan struct{} // cap 1: an order came
 
-	ordering sync.Mutex // held while an order is checked and recorded
+	// recording is held while records are changed and saved: an older state of one is
+	// never saved behind a newer one. It comes before mu.
+	recording sync.Mutex
 
 	mu sync.Mutex
 
 	// Guarded by mu. Records are changed by run, orders by the methods of Mover.
 	moves    []*store.Move // of this deployment, in ascending ID
-	aborting bool          // run shall give up the move that it works on
+	aborting int64         // ID of the last move that run was told to give up; 0: none
 	interrupt
 	progress progress
 }
@@ -198,7 +200,7 @@ func (m *Mover) next() *store.Move {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	mv := m.current()
-	if mv == nil || mv.Paused && !m.aborting && mv.Phase != store.MoveAborting {
+	if mv == nil || mv.Paused && m.aborting != mv.ID && mv.Phase != store.MoveAborting {
 		return nil
 	}
 	return mv
@@ -242,14 +244,22 @@ func (m *Mover) begin() (context.Context, context.CancelFunc) {
 	return m.step, m.cancel
 }
 
-// update changes a record and saves it. What cannot be saved is still in force here,
-// and saved with the next update: a record that is behind costs work done twice.
-func (m *Mover) update(mv *store.Move, change func()) error {
+// update saves a change of a record, then it is in force: what a later step relies on is
+// never in memory alone.
+func (m *Mover) update(mv *store.Move, change func(*store.Move)) error {
+	m.recording.Lock()
+	defer m.recording.Unlock()
 	m.mu.Lock()
-	change()
-	row := mv.Encode()
+	next := *mv
 	m.mu.Unlock()
-	return m.cfg.Store.Control.SaveMove(m.ctx, row)
+	change(&next)
+	if err := m.cfg.Store.Control.SaveMove(m.ctx, next.Encode()); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	change(mv)
+	m.mu.Unlock()
+	return nil
 }
 
 // shards are the numbers of the source and the target.

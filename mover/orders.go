@@ -24,8 +24,8 @@ func (m *Mover) Start(ctx context.Context, o Order) ([]Status, error) {
 	if m.cfg.Shared {
 		return nil, chat.E(chat.Conflict, "slots are moved by one node alone: stop the other nodes, and start this one without nats.url until the move is over")
 	}
-	m.ordering.Lock()
-	defer m.ordering.Unlock()
+	m.recording.Lock()
+	defer m.recording.Unlock()
 	m.mu.Lock()
 	busy, next := int64(0), int64(1)
 	if mv := m.current(); mv != nil && mv.Phase != store.MoveCleaning {
@@ -165,8 +165,8 @@ func (m *Mover) SetRate(ctx context.Context, rate int) error {
 
 // order changes all moves that are not over, and wakes run.
 func (m *Mover) order(ctx context.Context, change func(*store.Move) error) error {
-	m.ordering.Lock()
-	defer m.ordering.Unlock()
+	m.recording.Lock()
+	defer m.recording.Unlock()
 	m.mu.Lock()
 	var rows []store.MoveRow
 	for _, mv := range m.moves {
@@ -205,7 +205,9 @@ func (m *Mover) Abort(ctx context.Context) error {
 		}
 		return chat.E(chat.Conflict, fmt.Sprintf("the slots belong to %s already: wait until the move is done, then move them back with \"roomtide shards move\"", running.To))
 	}
-	m.aborting = running != nil
+	if running != nil {
+		m.aborting = running.ID
+	}
 	m.mu.Unlock()
 	return m.order(ctx, abortWaiting)
 }

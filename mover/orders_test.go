@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -366,4 +367,89 @@ func TestFollowingHasNoRate(t *testing.T) {
 	}
 	w.until(store.MoveDone)
 	w.whole()
+}
+
+// A node that is gone is told to both shards, to one before the other. What was copied of
+// its entries meanwhile is removed too.
+func TestANodeIsGoneMeanwhile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 2)
+	shards := w.breaking()
+	room, from := w.town(20)
+	online := func(shard int, c change.OnlineChange) {
+		t.Helper()
+		done := make(chan error, 1)
+		w.lanes.SubmitTo(shard, &change.Online{Changes: []change.OnlineChange{c}}, func(_ change.Reply, err error) { done <- err })
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, node := range []string{"gone", "stays"} {
+		online(from, change.OnlineChange{Room: room, User: "ann", Node: node, On: true})
+	}
+	spoil := func(rows *store.Rows) { rows.Messages = nil }
+	target := w.empty(shards)
+	target.spoil.Store(&spoil)
+	online(1-from, change.OnlineChange{Node: "gone"})
+	w.start(mover.Order{Slots: slotsOf(room), To: []string{shard(1 - from)}})
+	w.paused() // it has copied all, and found a difference
+	online(from, change.OnlineChange{Node: "gone"})
+	target.spoil.Store(nil)
+	if err := w.mover.Resume(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.eventually("the move is over", func() bool { s := w.newest(); return s.Phase == store.MoveDone || s.Paused })
+	entries, err := w.store.Room(room).Online(t.Context(), room, 10)
+	if s := w.newest(); err != nil || s.Error != "" || len(entries) != 1 || entries[0].Node != "stays" {
+		t.Errorf("%v, %v; %+v", entries, err, s)
+	}
+}
+
+// recorder notices records that are saved at the same time, of which the older might be
+// the one that is kept.
+type recorder struct {
+	store.Control
+	saving  atomic.Int32
+	overlap atomic.Int32
+}
+
+func (r *recorder) SaveMove(ctx context.Context, row store.MoveRow) error {
+	if r.saving.Add(1) > 1 {
+		r.overlap.Add(1)
+	}
+	defer r.saving.Add(-1)
+	runtime.Gosched()
+	return r.Control.SaveMove(ctx, row)
+}
+
+// Orders come at any time; what is stored of a move is its newest state.
+func TestOrdersWhileRecordsAreSaved(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 2)
+	w.cfg.PageRows = 10
+	w.open()
+	room, from := w.town(20)
+	r := &recorder{Control: w.store.Control}
+	w.store.Control = r
+	for n := range 10 {
+		w.start(mover.Order{Slots: slotsOf(room), To: []string{shard(1 - (from+n)%2)}})
+		for orders := 0; orders < 20 && !w.newest().Phase.Over(); orders++ { // each one ends a step
+			if err := w.mover.SetRate(t.Context(), 0); err != nil && chat.KindOf(err) != chat.Conflict {
+				t.Fatal(err)
+			}
+		}
+		w.until(store.MoveDone)
+	}
+	moves, err := w.store.Moves(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, mv := range moves {
+		if mv.Phase != store.MoveDone {
+			t.Errorf("move %d is done, and %s in its record", mv.ID, mv.Phase)
+		}
+	}
+	if n := r.overlap.Load(); n > 0 {
+		t.Errorf("%d records were saved while another was", n)
+	}
 }

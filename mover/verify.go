@@ -140,7 +140,7 @@ func (j *job) compareUnequal(ctx context.Context) error {
 			return err
 		}
 		for _, k := range chunk {
-			if allReactions(k) {
+			if stands(k) {
 				delete(j.unequal, k)
 			}
 		}

@@ -100,8 +100,12 @@ func (m *Mover) pause(mv *store.Move, err error) {
 	if chat.KindOf(err) == chat.ReadOnly {
 		text = "a shard of this move is full or read-only: make space, then \"roomtide shards resume\", or give up with \"roomtide shards abort\" (" + text + ")"
 	}
-	if err := m.update(mv, func() { mv.Paused, mv.Error = true, text }); err != nil && m.ctx.Err() == nil {
+	stop := func(mv *store.Move) { mv.Paused, mv.Error = true, text }
+	if err := m.update(mv, stop); err != nil && m.ctx.Err() == nil {
 		m.log.Warn("moving slots: the record was not saved", "move", mv.ID, "err", err)
+		m.mu.Lock()
+		stop(mv)
+		m.mu.Unlock()
 	}
 }
 
@@ -132,18 +136,23 @@ func (j *job) phase() store.MovePhase {
 	return j.mv.Phase
 }
 
-// enter begins a phase. It is recorded before anything of it is done.
+// enter begins a phase. It is recorded before anything of it is done. A move that waited
+// is not copied if an order to abort came first.
 func (j *job) enter(p store.MovePhase) error {
 	crashpoint.Hit("move-before-" + string(p))
-	err := j.update(j.mv, func() {
-		j.mv.Phase, j.mv.Error = p, ""
+	now := j.cfg.Now().UnixMilli()
+	err := j.update(j.mv, func(mv *store.Move) {
+		if p == store.MoveCopying && mv.Phase == store.MoveAborting {
+			return
+		}
+		mv.Phase, mv.Error = p, ""
 		switch p {
 		case store.MoveCopying, store.MoveCleaning, store.MoveAborting:
-			j.mv.At, j.mv.After = 0, store.RowKey{}
+			mv.At, mv.After = 0, store.RowKey{}
 		case store.MoveFlipped:
-			j.mv.Flipped = j.cfg.Now().UnixMilli()
+			mv.Flipped = now
 		case store.MoveDone, store.MoveAborted:
-			j.mv.Ended = j.cfg.Now().UnixMilli()
+			mv.Ended = now
 		}
 	})
 	if err == nil {
@@ -187,11 +196,11 @@ func (j *job) orient(ctx context.Context) (err error) {
 	}
 	shards := j.cfg.Store.Shards()
 	j.source, j.target = shards[j.from], shards[j.to]
-	p, abort := j.phase(), j.takeAbort()
+	p := j.phase()
 	switch before := p.Follows() || p == store.MoveWaiting; {
 	case before && j.ownsAll(j.to):
 		return j.enter(store.MoveFlipped)
-	case before && abort:
+	case before && j.unwanted():
 		return j.enter(store.MoveAborting)
 	case p.Follows() && j.followed < 0:
 		if j.followed, err = j.cursor(ctx); err != nil {
@@ -205,13 +214,11 @@ func (j *job) orient(ctx context.Context) (err error) {
 	return nil
 }
 
-// takeAbort reports whether there is an order to abort, and forgets it.
-func (j *job) takeAbort() bool {
+// unwanted reports whether there is an order to abort this move.
+func (j *job) unwanted() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	was := j.aborting
-	j.aborting = false
-	return was
+	return j.aborting == j.mv.ID
 }
 
 func (j *job) ownsAll(shard int) bool {

@@ -15,7 +15,8 @@ type Entry struct {
 
 	// Keys are the rows of slots that move which the commit has written or deleted,
 	// for package mover. The key of a reaction without emoji and user means all
-	// reactions of the message.
+	// reactions of the message, that of an online entry without room and user all
+	// entries of the node.
 	Keys []RowKey
 }
 

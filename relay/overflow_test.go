@@ -45,8 +45,9 @@ func (n *node) sends(from, to int, accepted *atomic.Int64) (outcomes []chan resu
 // owner takes all of it in order, and then the direct way is used again.
 func TestOverflow(t *testing.T) {
 	s, servers := startNATS(t, -1), memqueue.NewServers(1<<20)
+	const giveUp = 3 * time.Second // what is not accepted by then is refused
 	cfg := func() Config {
-		return Config{Queue: memqueue.New(servers), Overflow: 20 * time.Millisecond, GiveUp: 50 * time.Millisecond}
+		return Config{Queue: memqueue.New(servers), Overflow: 20 * time.Millisecond, GiveUp: giveUp}
 	}
 	a, x := newNode(t, dial(t, s), "a", cfg()), newNode(t, dial(t, s), "x", cfg())
 	var accepted atomic.Int64
@@ -54,6 +55,8 @@ func TestOverflow(t *testing.T) {
 	until(t, "five are accepted", func() bool { return accepted.Load() == 5 })
 	outcomes = append(outcomes, a.sends(6, 10, &accepted)...)
 	until(t, "ten are accepted", func() bool { return accepted.Load() == 10 })
+	last := time.Now()
+	until(t, "it is later", func() bool { return time.Since(last) > giveUp })
 	x.serve(t, 0, true)
 	for i, ch := range outcomes {
 		if r, err := wait(t, ch); err != nil || int(r.Seq) != i+1 {

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -44,7 +45,8 @@ func TestAcceptedBeforeTheNodeStops(t *testing.T) {
 	}
 }
 
-// What was accepted waits, as long as its database cannot be asked.
+// While a database does not answer, what was accepted waits, and tokens are taken at their
+// word.
 func TestSentWhileTheDatabaseIsSilent(t *testing.T) {
 	shards := map[store.Driver]*halting{}
 	n := makeNode(t, time.Now, func(d store.Driver) store.Driver {
@@ -64,5 +66,14 @@ func TestSentWhileTheDatabaseIsSilent(t *testing.T) {
 		if queued == nil && chat.KindOf(err) != chat.Unavailable || queued != nil && (err != nil || !waiting) {
 			t.Errorf("%+v: %v, %v", queued, waiting, err)
 		}
+	}
+	user := chat.UserID("u")
+	for i := 0; n.store.ShardOf(user.Slot()) != n.store.ShardOf(chat.RoomID("r").Slot()); i++ {
+		user = chat.UserID(fmt.Sprint("u", i))
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if name, _ := n.Greet(ctx, user, claims("Ann", time.Now())); name != "Ann" {
+		t.Errorf("the user is called %q", name)
 	}
 }

@@ -53,35 +53,56 @@ func (e *Engine) Send(ctx context.Context, a Actor, c *change.Send, wait time.Du
 	defer waited.Stop()
 	e.stampNamesSoon(ctx, c)
 
-	type outcome struct {
-		reply change.Reply
-		err   error
+	w := waiter{outcome: make(chan outcome, 1), accepted: make(chan change.Queued, 1)}
+	c.Accepted = w.accept
+	e.cfg.Lanes.Submit(c, func(r change.Reply, err error) { w.outcome <- outcome{r, err} })
+	return w.wait(ctx, waited.C, string(c.Room))
+}
+
+// waiter waits for what comes of one message.
+type waiter struct {
+	outcome  chan outcome       // cap 1
+	accepted chan change.Queued // cap 1
+}
+
+type outcome struct {
+	reply change.Reply
+	err   error
+}
+
+// accept is change.Send.Accepted. It runs once more when the message goes on to another
+// lane, and then nobody may listen.
+func (w *waiter) accept(at change.Queued) {
+	select {
+	case w.accepted <- at:
+	default:
 	}
-	done, accepted := make(chan outcome, 1), make(chan change.Queued, 1)
-	c.Accepted = func(at change.Queued) {
+}
+
+// wait returns the outcome, or where the message waits when it is over.
+func (w *waiter) wait(ctx context.Context, over <-chan time.Time, room string) (change.Reply, *change.Queued, error) {
+	var queued *change.Queued
+	for patient := true; patient || queued == nil; {
 		select {
-		case accepted <- at:
-		default: // it runs once more for another lane, and nobody may listen any more
-		}
-	}
-	e.cfg.Lanes.Submit(c, func(r change.Reply, err error) { done <- outcome{r, err} })
-	for over := false; !over || queued == nil; {
-		select {
-		case o := <-done:
-			if queued != nil && chat.KindOf(o.err) == chat.Unavailable { // of this node: the queue has it
+		case at := <-w.accepted:
+			queued = &at
+		case o := <-w.outcome:
+			select {
+			case at := <-w.accepted: // it came before
+				queued = &at
+			default:
+			}
+			if queued != nil && chat.KindOf(o.err) == chat.Unavailable { // this node stops: the queue has the message
 				return change.Reply{}, queued, nil
 			}
 			return o.reply, nil, later(o.err)
-		case at := <-accepted:
-			queued = &at
-		case <-waited.C:
-			over = true
+		case <-over:
+			patient = false
 		case <-ctx.Done():
-			if queued == nil {
-				return change.Reply{}, nil, &chat.Error{Kind: chat.Unavailable, Op: "engine.send", Subject: string(c.Room),
+			if patient = false; queued == nil {
+				return change.Reply{}, nil, &chat.Error{Kind: chat.Unavailable, Op: "engine.send", Subject: room, Text: "the room's database does not answer, try again",
 					RetryAfter: retryAfterUnavailable, Err: ctx.Err()}
 			}
-			over = true
 		}
 	}
 	return change.Reply{}, queued, nil

@@ -54,9 +54,9 @@ func (e *Engine) answered(c change.Change, done change.Done) change.Done {
 	})
 	if send, ok := c.(*change.Send); ok && send.Accepted != nil {
 		tell := send.Accepted
-		send.Accepted = func() {
+		send.Accepted = func(at change.Queued) {
 			if timer.Stop() {
-				tell()
+				tell(at)
 			}
 		}
 	}

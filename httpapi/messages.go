@@ -33,9 +33,12 @@ func (c *call) postMessage() (answer, error) {
 			c.cfg.Verifier.Speaks(user)
 		}
 	}
-	r, err := c.post(m)
+	r, queued, err := c.post(m)
 	if err != nil {
 		return answer{}, err
+	}
+	if queued != nil {
+		return c.accepted(queued), nil
 	}
 	status := http.StatusCreated
 	if r.Repeated {
@@ -70,17 +73,18 @@ func (c *call) draft(f fields, m *change.Send) (user chat.UserID, err error) {
 	return chat.UserID(id), err
 }
 
-// post writes the message. A user who is not in the room joins it first where that
-// is allowed, as on every transport.
-func (c *call) post(m *change.Send) (change.Reply, error) {
-	r, err := c.cfg.Engine.Do(c.ctx, c.actor, m)
+// post writes the message, or puts it into the durable queue. A user who is not in the
+// room joins it first where that is allowed, as on every transport.
+func (c *call) post(m *change.Send) (change.Reply, *change.Queued, error) {
+	wait := c.wait()
+	r, queued, err := c.cfg.Engine.Send(c.ctx, c.actor, m, wait)
 	if k := chat.KindOf(err); err == nil || c.actor.Server || (k != chat.NotMember && k != chat.NotFound) {
-		return r, err
+		return r, queued, err
 	}
 	if _, err := c.cfg.Engine.Join(c.ctx, c.actor, c.room, engine.JoinOptions{Limit: 1}); err != nil {
-		return r, err
+		return r, nil, err
 	}
-	return c.cfg.Engine.Do(c.ctx, c.actor, m)
+	return c.cfg.Engine.Send(c.ctx, c.actor, m, wait)
 }
 
 func (c *call) listMessages() (answer, error) {

@@ -112,14 +112,23 @@ func (c *call) checkNames(what string, names iter.Seq[string], known map[string]
 
 // lenient reports whether the client prefers that unknown names are ignored.
 func lenient(r *http.Request) bool {
+	handling, _ := prefers(r, "handling")
+	return strings.EqualFold(handling, "lenient")
+}
+
+// prefers returns the value of a preference of the client (RFC 7240), the first one of the
+// name, and whether it has the preference at all.
+func prefers(r *http.Request, name string) (value string, ok bool) {
 	for _, line := range r.Header.Values("Prefer") {
 		for pref := range strings.SplitSeq(line, ",") {
-			if strings.EqualFold(strings.ReplaceAll(pref, " ", ""), "handling=lenient") {
-				return true
+			pref, _, _ = strings.Cut(pref, ";") // parameters
+			has, value, _ := strings.Cut(pref, "=")
+			if strings.EqualFold(strings.TrimSpace(has), name) {
+				return strings.Trim(strings.TrimSpace(value), `"`), true
 			}
 		}
 	}
-	return false
+	return "", false
 }
 
 // maxQuoted is the length up to which an answer repeats a name.

@@ -96,8 +96,9 @@ func (q *sendQueue) cutEntry(b []byte, slots int64) ([]byte, uint64, bool) {
 	return b, n, true
 }
 
-// appended marks the entries below end as accepted, and returns those to be told.
-func (q *sendQueue) appended(end uint64, now time.Time) (tell []func()) {
+// appended marks the entries below end as accepted, as the entry of the durable queue with
+// the number, and returns the functions that tell of it.
+func (q *sendQueue) appended(end, number uint64, now time.Time) (tell []func()) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	o := &q.overflow
@@ -113,7 +114,8 @@ func (q *sendQueue) appended(end uint64, now time.Time) (tell []func()) {
 		q.bytes -= e.size
 		q.count.accepted.Inc()
 		if send, ok := e.change.(*change.Send); ok && send.Accepted != nil {
-			tell = append(tell, send.Accepted)
+			at := change.Queued{Lane: q.lane, Entry: number, Key: send.Draft.Key}
+			tell = append(tell, func() { send.Accepted(at) })
 		}
 	}
 	o.appended = max(o.appended, end)
@@ -159,11 +161,11 @@ func (r *Relay) keepOne(ctx context.Context, q *sendQueue, wait *time.Duration) 
 		return false
 	}
 	limited, cancel := context.WithTimeout(ctx, appendLimit)
-	_, err := r.cfg.Queue.Append(limited, q.lane, b)
+	number, err := r.cfg.Queue.Append(limited, q.lane, b)
 	cancel()
 	if err == nil {
 		*wait = retryAppend
-		tell := q.appended(end, r.cfg.Now())
+		tell := q.appended(end, number, r.cfg.Now())
 		for _, accepted := range tell {
 			accepted()
 		}

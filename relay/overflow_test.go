@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/queue/memqueue"
 )
 
@@ -35,7 +36,11 @@ func (n *node) isOn(lane int) bool {
 func (n *node) sends(from, to int, accepted *atomic.Int64) (outcomes []chan result) {
 	for i := from; i <= to; i++ {
 		m := message(n.name, i)
-		m.Accepted = func() { accepted.Add(1) }
+		m.Accepted = func(at change.Queued) {
+			if at.Lane == 0 && at.Entry > 0 && at.Key == m.Draft.Key {
+				accepted.Add(1)
+			}
+		}
 		outcomes = append(outcomes, n.forward(0, m))
 	}
 	return outcomes

@@ -208,6 +208,8 @@ func serverCases() []serverCase {
 	addEvent("read", "read", chat.Event{Kind: chat.EventRead, User: "user1", Seq: 5, Count: 2})
 	addEvent("read far behind", "read", chat.Event{Kind: chat.EventRead, User: "user1", Seq: 5, Count: 1000, More: true})
 
+	add("accepted", "accepted", AppendAccepted(nil, 7, true, "6f1c"), &ServerFrame{ID: 7, HasID: true, Key: "6f1c"})
+	add("accepted, of a message without id and key", "accepted", AppendAccepted(nil, 0, false, ""), &ServerFrame{})
 	for r := range chat.GapReasons {
 		add("gap: "+r.String(), "gap", AppendGap(nil, "room1", 7, r), &ServerFrame{Room: "room1", Rev: 7, Reason: r.String()})
 	}

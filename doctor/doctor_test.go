@@ -116,7 +116,7 @@ func TestARunningNode(t *testing.T) {
 
 	stranger := *cfg
 	stranger.DataDir = filepath.Join(t.TempDir(), "data")
-	if _, err := server.Secret(stranger.DataDir, true); err != nil {
+	if _, err := server.Secret(&stranger, true); err != nil {
 		t.Fatal(err)
 	}
 	want(t, examine(t, Options{Config: &stranger}), `fail node/running: .* not the node of this data dir \(404 Not Found\) -> another program, or a node with another data dir`)

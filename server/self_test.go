@@ -17,7 +17,7 @@ func TestSelf(t *testing.T) {
 		c.Guests, c.Origins, c.TrustedProxies = "off", []string{"https://www.example.org"}, []string{"127.0.0.1/32"}
 	})
 	w.s.Version = "v9"
-	secret, err := Secret(w.s.cfg.DataDir, false)
+	secret, err := Secret(w.s.cfg, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -292,7 +292,7 @@ func (s *Server) publish(ev *chat.Event) {
 
 func (s *Server) openIdentity() error {
 	var err error
-	if s.secret, err = Secret(s.cfg.DataDir, true); err != nil {
+	if s.secret, err = Secret(s.cfg, true); err != nil {
 		return err
 	}
 	limits := s.cfg.ChatLimits()

@@ -30,11 +30,10 @@ func settings(t *testing.T) *config.Config {
 // running starts a node.
 func running(t *testing.T, cfg *config.Config) {
 	t.Helper()
-	s, err := server.Open(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	s, err := server.Open(t.Context(), cfg, "v1", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Version = "v1"
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
@@ -132,7 +131,7 @@ func TestVersions(t *testing.T) {
 
 func TestDatabasesThatAreNotThere(t *testing.T) {
 	cfg := settings(t)
-	s, err := server.Open(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	s, err := server.Open(t.Context(), cfg, "v1", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

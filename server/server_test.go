@@ -38,7 +38,7 @@ func settings(t *testing.T) *config.Config {
 
 func open(t *testing.T, cfg *config.Config) *Server {
 	t.Helper()
-	s, err := Open(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	s, err := Open(t.Context(), cfg, "v1", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func TestDrainCommitsAndEnds(t *testing.T) {
 func TestSecondServerIsRefused(t *testing.T) {
 	cfg := settings(t)
 	open(t, cfg)
-	second, err := Open(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	second, err := Open(t.Context(), cfg, "v1", slog.New(slog.DiscardHandler))
 	if err == nil {
 		second.Close()
 		t.Fatal("two servers use one data directory")

@@ -28,6 +28,7 @@ type Hello struct {
 	Level    int    `json:"level"`
 	TokenKey string `json:"token_key"` // digest of the key that signs tokens
 	Serving  bool   `json:"serving"`   // its start has passed the checks of all nodes that it met
+	Visitor  bool   `json:"visitor"`   // it is no node, and only asks
 	Time     int64  `json:"time"`      // by its clock, Unix microseconds
 }
 

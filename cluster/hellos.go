@@ -100,10 +100,15 @@ func (h *Hellos) answer(m *nats.Msg) {
 	if got.From == h.cfg.Self.From {
 		return
 	}
-	if got.Node == h.cfg.Self.Node {
+	switch {
+	case got.Visitor:
+	case got.Node == h.cfg.Self.Node:
 		h.cfg.Log.Error("another node has started under the name of this one", "node", got.Node)
-	} else {
+	default:
 		h.note(Peer{Hello: got})
+	}
+	if h.cfg.Self.Visitor {
+		return
 	}
 	data, err := json.Marshal(h.self())
 	if err == nil {

@@ -253,7 +253,7 @@ func PingRedis(ctx context.Context, cfg *config.Config) (bool, error) {
 	if err != nil || url == "" {
 		return url != "", err
 	}
-	return true, redispresence.Ping(ctx, url)
+	return true, redispresence.Ping(ctx, url, cfg.RedisPrefix)
 }
 
 // submitOnline hands changes of who is online to the lane of their shard.

@@ -1,8 +1,11 @@
 package e2e
 
 import (
+	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +14,7 @@ import (
 
 	"github.com/roomtide/roomtide/cluster"
 	"github.com/roomtide/roomtide/config"
+	"github.com/roomtide/roomtide/doctor"
 	"github.com/roomtide/roomtide/internal/testdb"
 	"github.com/roomtide/roomtide/internal/testnats"
 	"github.com/roomtide/roomtide/internal/testprocess"
@@ -148,4 +152,69 @@ func TestServersThatAreNotEnough(t *testing.T) {
 	if n := j.start("a"); !strings.Contains(n.Stderr(), "redis has no database of this number") {
 		t.Errorf("a wrong database in Redis: %s", n.Stderr())
 	}
+}
+
+// findings runs doctor on the machine of node a, and returns a line for each finding.
+func (j *joins) findings(args ...string) string {
+	j.t.Helper()
+	out, errs, _ := program.RunWith(testContext(j.t), append(j.env, "ROOMTIDE_NODE=a"), append([]string{"doctor", "--json", "--data-dir", j.dirs["a"]}, args...)...)
+	var answer struct{ Findings []doctor.Finding }
+	if err := json.Unmarshal([]byte(out), &answer); err != nil {
+		j.t.Fatalf("%v: %s%s", err, out, errs)
+	}
+	var lines strings.Builder
+	for _, f := range answer.Findings {
+		fmt.Fprintf(&lines, "%s %s/%s: %s -> %s\n", f.Level, f.Section, f.Check, f.Text, f.Help)
+	}
+	return lines.String()
+}
+
+// Doctor looks at NATS, the queue and its servers' disks, and the other nodes.
+func TestDoctorSeesTheCluster(t *testing.T) {
+	t.Parallel()
+	sync := false
+	start := func() *testnats.Servers {
+		return testnats.Start(t, 1, func(o *natsserver.Options) {
+			o.JetStream, o.StoreDir, o.SyncAlways, o.HTTPHost, o.HTTPPort = true, t.TempDir(), sync, "127.0.0.1", -1
+		})
+	}
+	j := &joins{nodes: newNodes(t, testdb.MariaDB(t)), servers: start()}
+	j.env = append(j.env, "ROOMTIDE_NATS_URL="+j.servers.URL(0), "ROOMTIDE_QUEUE_MODE=overflow", "ROOMTIDE_QUEUE_MIB=16")
+	found := func(args []string, patterns ...string) {
+		t.Helper()
+		all := j.findings(args...)
+		for _, p := range patterns {
+			if !regexp.MustCompile("(?m)^" + p).MatchString(all) {
+				t.Errorf("no finding is like %q:\n%s", p, all)
+			}
+		}
+	}
+	j.start("a")
+	monitor := []string{"--nats-monitor", j.servers.Monitor(0)}
+	found(monitor, `ok cluster/nats: nats://127\S+ answers, version 2\.`, `warn cluster/queue: it is on one NATS server`,
+		`warn cluster/sync_interval: NATS server \S+ does not wait for its disk .*sync_interval: always`, `ok cluster/node a: runs, version`)
+	found(nil, `warn cluster/sync_interval: it cannot be seen: no monitoring of NATS answers at http://127.0.0.1:8222 .*--nats-monitor`)
+
+	cfg := config.Default()
+	cfg.DataDir, cfg.Shards = t.TempDir(), []config.Shard{{DSN: strings.TrimPrefix(j.env[0], "ROOMTIDE_SHARD=")}}
+	control, err := server.OpenControl(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer control.Close()
+	deployment, err := control.Deployment(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	j.prefix = "rt." + deployment
+	j.hellos(cluster.Hello{Node: "b", Version: "v9", Level: cluster.Level, TokenKey: "another"}, 0)
+	j.hellos(cluster.Hello{Node: "a", Version: "v9", Level: cluster.Level + 1}, time.Minute)
+	found(nil, `fail cluster/node b: it has another key for tokens .*token_key_file`, `fail cluster/node a: 2 processes have this name`, `warn cluster/versions: `)
+
+	sync = true
+	j.servers = start()
+	j.env = append(j.env, "ROOMTIDE_NATS_URL="+j.servers.URL(0))
+	found([]string{"--nats-monitor", j.servers.Monitor(0)}, `warn cluster/queue: JetStream answers, and there is no stream yet`, `ok cluster/sync_interval: always`, `warn cluster/nodes: none runs`)
+	j.servers.Stop(0)
+	found(nil, `fail cluster/nats: no NATS server answers at nats://127`)
 }

@@ -242,7 +242,7 @@ func (s *Server) presenceDriver() (presence.Driver, error) {
 		return mempresence.New(), nil
 	}
 	return redispresence.New(redispresence.Config{
-		URL: url, Prefix: s.cfg.RedisPrefix, Node: s.node.Name(), Log: s.log, Registerer: s.reg,
+		URL: url, Prefix: s.cfg.RedisPrefix, Node: s.node.Name(), Nodes: s.node.Alive, Log: s.log, Registerer: s.reg,
 	})
 }
 

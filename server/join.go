@@ -95,7 +95,7 @@ func knowsLevel(have store.Level) error {
 		have.Version, have.Number, cluster.Level, have.Version))
 }
 
-// Peers are the other nodes of the cluster, as this one has heard them lately.
+// knownPeers are the other nodes of the cluster, as this one has heard them lately.
 func (s *Server) knownPeers() []cluster.Peer {
 	if s.peers == nil {
 		return nil

@@ -147,6 +147,11 @@ func (c *Config) checkTLS() Problems {
 
 func (c *Config) checkAuth() Problems {
 	var ps Problems
+	if file := c.TokenKeyFile; file != "" {
+		if _, err := os.ReadFile(file); err != nil {
+			ps = append(ps, Problem{"token_key_file", file + " cannot be read: " + cause(err), "make one with \"openssl rand -hex 32\", the same for all nodes, which the node's user can read; or check the path"})
+		}
+	}
 	if s := c.Auth.JWKSURL; s != "" {
 		u, err := url.Parse(s)
 		switch {

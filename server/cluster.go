@@ -19,10 +19,9 @@ import (
 )
 
 const (
-	peerLife   = 6 * time.Second        // of a node's lease, where several nodes share the lanes
-	startLimit = time.Second            // for the consumers of a shard to begin; the lease is not renewed meanwhile
-	nameLimit  = 300 * time.Millisecond // for a node of the same name to say that it is there
-	mapLimit   = 5 * time.Second        // for reading the slot map
+	peerLife   = 6 * time.Second // of a node's lease, where several nodes share the lanes
+	startLimit = time.Second     // for the consumers of a shard to begin; the lease is not renewed meanwhile
+	mapLimit   = 5 * time.Second // for reading the slot map
 )
 
 // peers is what a node of a cluster has beside a single one; nil for that one.
@@ -33,15 +32,16 @@ type peers struct {
 	queue   *jetstream.Queue // nil: none
 	relay   *relay.Relay
 	streams *natsstream.Mesh
-	away    *cluster.Away    // from openAway on
-	prefix  string           // of all subjects
+	away    *cluster.Away // from openAway on
+	prefix  string        // of all subjects
+	hellos  *cluster.Hellos
 	notices *cluster.Notices // from startPeers on
 }
 
 // openPeers connects to NATS, if the node is one of several.
 func (s *Server) openPeers(ctx context.Context) (err error) {
 	if !s.cfg.Cluster() {
-		return nil
+		return s.raiseLevel(ctx, cluster.Level)
 	}
 	p := &peers{s: s}
 	link, err := s.natsConfig()
@@ -57,6 +57,9 @@ func (s *Server) openPeers(ctx context.Context) (err error) {
 		return err
 	}
 	p.prefix = "rt." + deployment
+	if err := p.meet(ctx); err != nil {
+		return err
+	}
 	s.bus = natsbus.New(p.link.NATS(), p.prefix, s.log, s.reg)
 	if err := p.openQueue(ctx); err != nil {
 		return err
@@ -83,20 +86,12 @@ func (s *Server) openPeers(ctx context.Context) (err error) {
 }
 
 // startPeers takes part in the cluster, when everything is there that other nodes ask for.
-// A second node of a name fails here: it would have the leases of the first.
 func (s *Server) startPeers() (err error) {
 	p := s.peers
 	if p == nil {
 		return nil
 	}
-	taken := make(chan struct{}, 1)
-	p.notices, err = cluster.OpenNotices(p.link.NATS(), p.prefix, s.cfg.Node, p.heard, func() {
-		select {
-		case taken <- struct{}{}:
-		default:
-		}
-	}, s.log)
-	if err != nil {
+	if p.notices, err = cluster.OpenNotices(p.link.NATS(), p.prefix, s.cfg.Node, p.heard, s.log); err != nil {
 		return err
 	}
 	s.onClose(p.notices.Close)
@@ -104,11 +99,7 @@ func (s *Server) startPeers() (err error) {
 		s.engine.ForgetUsers()
 		p.notices.Reconnected()
 	})
-	select {
-	case <-taken:
-		return chat.E(chat.Conflict, "a node with the name "+s.cfg.Node+" runs already: give every node a name of its own, with --node or the setting node")
-	case <-time.After(nameLimit):
-	}
+	p.hellos.Serve()
 	s.lanes.Begin()
 	return nil
 }

@@ -131,6 +131,7 @@ type ServerFrame struct {
 	MemberCount int
 	Online      []chat.UserID
 	OnlineCount int
+	Degraded    bool // Online and OnlineCount are as chat.Online says
 	Read        chat.Seq
 	Unread      UnreadCount
 	More        bool

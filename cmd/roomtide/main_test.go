@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/config"
 	"github.com/roomtide/roomtide/server"
 )
 
@@ -61,7 +62,9 @@ func TestWords(t *testing.T) {
 
 func TestExitCodes(t *testing.T) {
 	empty, made := t.TempDir(), t.TempDir()
-	if _, err := server.Secret(made, true); err != nil {
+	cfg := config.Default()
+	cfg.DataDir = made
+	if _, err := server.Secret(cfg, true); err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct {

@@ -145,16 +145,16 @@ func TestTrackerWithoutRedis(t *testing.T) {
 	s.Kill()
 	tracker.Enter("r", "bob")
 	until(t, "the record answers", func() bool {
-		got, _, err := tracker.Online(t.Context(), "r", 10)
-		return err == nil && slices.Contains(got, "zoe") && slices.Contains(got, "bob")
+		got, err := tracker.Online(t.Context(), "r", 10)
+		return err == nil && slices.Contains(got.Users, "zoe") && slices.Contains(got.Users, "bob") && got.Degraded
 	})
 	if metric(t, reg, "roomtide_presence_fallbacks_total") == 0 {
 		t.Error("no fallback was counted")
 	}
 	s.Start()
 	until(t, "Redis answers", func() bool {
-		got, n, err := tracker.Online(t.Context(), "r", 10)
-		return err == nil && n == 2 && slices.Equal(got, []chat.UserID{"ann", "bob"})
+		got, err := tracker.Online(t.Context(), "r", 10)
+		return err == nil && got.Count == 2 && slices.Equal(got.Users, []chat.UserID{"ann", "bob"}) && !got.Degraded
 	})
 }
 

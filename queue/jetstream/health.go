@@ -101,7 +101,7 @@ func (q *Queue) look(info *js.StreamInfo, newest uint64) {
 		// Numbers that were given are given again: what a reader takes for decided may not be.
 		err = wrong(q.name, fmt.Sprintf("the queue has lost its end: it stands at %d and was at %d; entries that were accepted are lost", info.State.LastSeq, newest))
 	case err == nil && info.Config.MaxBytes > 0 && float64(info.State.Bytes) > nearlyFull*float64(info.Config.MaxBytes):
-		err = wrong(q.name, fmt.Sprintf("the queue is nearly full: %d of %d bytes; raise queue.max_bytes, or see why nothing is taken from it", info.State.Bytes, info.Config.MaxBytes))
+		err = wrong(q.name, fmt.Sprintf("the queue is nearly full: %d of %d bytes; raise queue.mib, or see why nothing is taken from it", info.State.Bytes, info.Config.MaxBytes))
 	}
 	if q.health.set(err) {
 		if err != nil {

@@ -85,7 +85,7 @@ func TestSettings(t *testing.T) {
 		refused(t, set(change), chat.Invalid)
 	}
 	refused(t, set(func(c *Config) { c.Replicas = 3 }), chat.Invalid, "queue.replicas", "three servers")
-	refused(t, set(func(c *Config) { c.MaxBytes = 2 << 30 }), chat.Invalid, "queue.max_bytes", "2147483648")
+	refused(t, set(func(c *Config) { c.MaxBytes = 2 << 30 }), chat.Invalid, "queue.mib", "2147483648")
 	refused(t, set(func(c *Config) { c.RequireDurable = true }), chat.Invalid, "require_durable", "one NATS server")
 
 	var log logs

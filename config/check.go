@@ -66,7 +66,7 @@ func (c *Config) Warnings() []string {
 	unsafe(open && c.MetricsPublic, "/metrics is open to everybody")
 	unsafe(c.MetricsListen != "" && !loopback(c.MetricsListen), "metrics are served on "+c.MetricsListen+" to everybody that reaches it")
 	unsafe(c.Pprof != "", "Go profiles are served on "+c.Pprof)
-	unsafe(c.NATS.plainRoutes(), "the NATS servers of the nodes speak to each other without TLS on "+c.NATS.ClusterListen+": messages, and the secret by which they let each other in, can be read on the way; set nats.tls_ca, nats.tls_cert and nats.tls_key, or keep that network to these machines")
+	out = append(out, c.WitnessWarnings()...)
 	if len(c.unknownEnv) > 0 {
 		out = append(out, "UNUSED: these environment variables mean nothing here: "+strings.Join(c.unknownEnv, ", "))
 	}

@@ -116,7 +116,12 @@ func (n *NATS) checkSharedSecret() Problems {
 	return nil
 }
 
-// plainRoutes reports whether what goes from server to server can be read on the way.
-func (n *NATS) plainRoutes() bool {
-	return n.Embedded && len(n.Routes) > 0 && n.TLSCert == "" && !loopback(n.ClusterListen)
+// WitnessWarnings is the part of Warnings that is for a witness as well.
+func (c *Config) WitnessWarnings() []string {
+	n := &c.NATS
+	if !n.Embedded || len(n.Routes) == 0 || n.TLSCert != "" || loopback(n.ClusterListen) {
+		return nil
+	}
+	return []string{"UNSAFE: the NATS servers of the nodes speak to each other without TLS on " + n.ClusterListen +
+		": messages, and the secret by which they let each other in, can be read on the way; set nats.tls_ca, nats.tls_cert and nats.tls_key, or keep that network to these machines"}
 }

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net/http"
 	"os/exec"
 	"strings"
 	"testing"
@@ -18,12 +19,13 @@ import (
 type pair struct {
 	*nodes
 	listen  map[string]string // addresses of the NATS servers
+	dir     string            // of the witness
+	metrics string            // its address
 	witness *testprocess.Process
-	dir     string // of the witness
 }
 
 func newPair(t *testing.T, dsn string) *pair {
-	p := &pair{nodes: newNodes(t, dsn), listen: map[string]string{}, dir: t.TempDir()}
+	p := &pair{nodes: newNodes(t, dsn), listen: map[string]string{}, dir: t.TempDir(), metrics: testprocess.FreeAddr(t)}
 	var routes []string
 	for _, name := range []string{"a", "b", "w"} {
 		p.listen[name] = testprocess.FreeAddr(t)
@@ -36,26 +38,33 @@ func newPair(t *testing.T, dsn string) *pair {
 	return p
 }
 
-func (p *pair) startNode(name string) *testprocess.Node {
+// begin starts a node and does not wait until it is ready.
+func (p *pair) begin(name string) *testprocess.Node {
 	p.t.Helper()
-	shared := p.env
-	defer func() { p.env = shared }()
-	p.env = append(shared[:len(shared):len(shared)], "ROOMTIDE_NATS_CLUSTER_LISTEN="+p.listen[name])
-	return p.start(name)
+	if p.dirs[name] == "" {
+		p.dirs[name] = p.t.TempDir()
+	}
+	env := append(p.env[:len(p.env):len(p.env)], "ROOMTIDE_NODE="+name, "ROOMTIDE_NATS_CLUSTER_LISTEN="+p.listen[name])
+	return program.Start(p.t, p.dirs[name], testprocess.FreeAddr(p.t), env...)
 }
 
 func (p *pair) startWitness() {
 	p.t.Helper()
-	cmd := exec.Command(program.Path, "witness", "--node", "w", "--data-dir", p.dir, "--nats-cluster-listen", p.listen["w"])
+	cmd := exec.Command(program.Path, "witness", "--node", "w", "--data-dir", p.dir, "--nats-cluster-listen", p.listen["w"], "--metrics-listen", p.metrics)
 	cmd.Env = append(cmd.Environ(), p.env...)
 	p.witness = testprocess.Spawn(p.t, cmd)
 }
 
-// whole waits until a node has connections to all servers, and all of them have the queue.
+// whole waits until a node has connections to all servers, and the witness takes part.
 func (p *pair) whole(n *testprocess.Node) {
 	p.t.Helper()
-	until(p.t, "all servers have the queue", func() bool {
-		return counted(p.t, n, "roomtide_embedded_nats_missing") == 0 && counted(p.t, n, "roomtide_queue_replicas_current") == 3
+	until(p.t, "all servers work together", func() bool {
+		resp, err := http.Get("http://" + p.metrics + "/readyz")
+		if err != nil {
+			return false
+		}
+		resp.Body.Close()
+		return resp.StatusCode == http.StatusOK && counted(p.t, n, "roomtide_embedded_nats_missing") == 0
 	})
 }
 
@@ -109,8 +118,9 @@ func TestTwoNodesAndAWitness(t *testing.T) {
 	db := testdb.Start(t, testdb.Maria)
 	p := newPair(t, db.Database())
 	p.startWitness()
-	a := p.startNode("a")
-	b := p.startNode("b")
+	a, b := p.begin("a"), p.begin("b")
+	a.Ready()
+	b.Ready()
 	p.whole(b)
 	anna, bob := user(t, a, "anna"), user(t, b, "bob")
 	join(t, anna, "lobby")
@@ -121,6 +131,7 @@ func TestTwoNodesAndAWitness(t *testing.T) {
 
 	p.witness.Kill()
 	says(t, bob, "without the witness")
+	until(t, "b misses the witness", func() bool { return counted(t, b, "roomtide_embedded_nats_missing") == 1 })
 	p.startWitness()
 	p.whole(b)
 
@@ -131,7 +142,8 @@ func TestTwoNodesAndAWitness(t *testing.T) {
 	waits := accepted(t, b, db)
 	b.Kill()
 	db.Continue()
-	a = p.startNode("a")
+	a = p.begin("a")
+	a.Ready()
 	carl := user(t, a, "carl")
 	join(t, carl, "lobby")
 	until(t, "what was accepted is there", func() bool { return count(t, carl)[waits] > 0 })
@@ -142,6 +154,10 @@ func TestTwoNodesAndAWitness(t *testing.T) {
 		}
 	}
 	carl.Close()
+	if code := a.Terminate(20 * time.Second); code != 0 {
+		t.Errorf("a ends with %d", code)
+	}
+	p.witness.Terminate()
 }
 
 // A node alone with a queue inside keeps what its database cannot take now over its own

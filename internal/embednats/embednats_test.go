@@ -125,6 +125,33 @@ func publish(t *testing.T, nc *nats.Conn, replicas int) (number uint64) {
 	return number
 }
 
+// current is how many servers have all of the stream, which ends with last.
+func current(t *testing.T, nc *nats.Conn, last uint64) (servers int) {
+	t.Helper()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(t.Context(), "s")
+	if err != nil {
+		return 0
+	}
+	info := stream.CachedInfo()
+	if info.Cluster.Leader == "" {
+		return 0
+	}
+	if info.State.LastSeq != last {
+		t.Fatalf("the stream ends with %d, not %d", info.State.LastSeq, last)
+	}
+	servers = 1
+	for _, r := range info.Cluster.Replicas {
+		if r.Current && !r.Offline {
+			servers++
+		}
+	}
+	return servers
+}
+
 // One server keeps what it has over a restart, in a directory of its own that no second
 // process uses, and is no server for anybody else.
 func TestAlone(t *testing.T) {
@@ -185,13 +212,18 @@ func TestCluster(t *testing.T) {
 	until(t, "a to note that c came", func() bool { return reached.Load() > 0 })
 	c.Close()
 	until(t, "c to be missed", func() bool { return a.Missing() == 1 })
-	if again := publish(t, nc, 3); again <= first {
-		t.Errorf("entry %d follows %d", again, first)
+	last := publish(t, nc, 3)
+	if last <= first {
+		t.Errorf("entry %d follows %d", last, first)
 	}
 	before := reached.Load()
+	if err := os.RemoveAll(all["c"].Dir); err != nil { // as if the machine was replaced
+		t.Fatal(err)
+	}
 	c = start(t, all["c"])
 	until(t, "a to note that c is back", func() bool { return reached.Load() > before })
 	until(t, "c to take part", func() bool { return c.Ready() == nil })
+	until(t, "c to have what the others have", func() bool { return current(t, nc, last) == 3 })
 
 	for _, url := range []string{a.natsd.ClientURL(), strings.Replace(a.natsd.ClientURL(), "nats://", "nats://node:guess@", 1)} {
 		if nc, err := nats.Connect(url); err == nil {

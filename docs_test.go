@@ -22,6 +22,7 @@ import (
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/cluster"
 	"github.com/roomtide/roomtide/config"
+	"github.com/roomtide/roomtide/internal/embednats"
 	"github.com/roomtide/roomtide/internal/natslink"
 	"github.com/roomtide/roomtide/internal/natsstream"
 	"github.com/roomtide/roomtide/internal/testnats"
@@ -377,6 +378,11 @@ func clusterMetrics(t *testing.T) (names []string) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
+	own, err := embednats.Start(embednats.Config{Dir: t.TempDir(), Name: "a", Registerer: reg})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer own.Close()
 	bus := natsbus.New(conn.NATS(), "rt.test", nil, reg)
 	streams, err := natsstream.Open(natsstream.Config{NATS: conn.NATS(), Prefix: "rt.test", Registerer: reg})
 	if err != nil {

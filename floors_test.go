@@ -58,6 +58,7 @@ var floors = []floor{
 		{"engineio", "the Engine.IO protocol, for any program"},
 	}},
 	{"links", "connections to servers that several drivers share", []row{
+		{"internal/embednats", "a NATS server inside the process, alone or one of a cluster"},
 		{"internal/natslink", "the connection to NATS: made once, back by itself, what goes wrong in words"},
 		{"internal/natsstream", "streams of bytes from node to node, over NATS"},
 	}},

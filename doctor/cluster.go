@@ -30,6 +30,10 @@ func (e *examination) cluster() {
 	if !e.cfg.Cluster() || len(e.cfg.Check()) > 0 { // the settings have told
 		return
 	}
+	if e.cfg.NATS.Embedded {
+		e.ok("nats", "inside this node, where no other program looks: see /readyz, /v1/nodes and roomtide_queue_replicas_current while it runs")
+		return
+	}
 	seen := server.LookAtCluster(e.ctx, e.cfg, e.Version)
 	if seen.Err != nil {
 		e.add(Fail, "nats", reason(seen.Err), "nodes do not start without it, and those that run hear nothing of each other")

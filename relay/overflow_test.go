@@ -85,6 +85,29 @@ func TestOverflow(t *testing.T) {
 	}
 }
 
+// A durable queue that takes nothing, here because it has no space, holds up no change that
+// an owner takes: also one that comes later.
+func TestDirectlyWhereTheQueueFails(t *testing.T) {
+	s, servers := startNATS(t, -1), memqueue.NewServers(1)
+	cfg := func() Config {
+		return Config{Queue: memqueue.New(servers), Overflow: 20 * time.Millisecond, GiveUp: patient}
+	}
+	a, x := newNode(t, dial(t, s), "a", cfg()), newNode(t, dial(t, s), "x", cfg())
+	var accepted atomic.Int64
+	outcomes := a.sends(1, 5, &accepted)
+	until(t, "the queue is tried", func() bool { return a.isOn(0) && a.count.waiting.Load() == 5 })
+	x.serve(t, 0, true)
+	outcomes = append(outcomes, a.sends(6, 10, &accepted)...)
+	for i, ch := range outcomes {
+		if r, err := wait(t, ch); err != nil || int(r.Seq) != i+1 {
+			t.Errorf("%d is answered %+v, %v", i+1, r, err)
+		}
+	}
+	if got := accepted.Load(); got != 0 {
+		t.Errorf("%d were accepted", got)
+	}
+}
+
 // asks has the sender look at what it has open.
 func (n *node) asks(lane int) {
 	n.queues[lane].mu.Lock()

@@ -9,6 +9,7 @@ import (
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/cluster"
 	"github.com/roomtide/roomtide/config"
+	"github.com/roomtide/roomtide/internal/embednats"
 	"github.com/roomtide/roomtide/internal/natslink"
 	"github.com/roomtide/roomtide/internal/natsstream"
 	"github.com/roomtide/roomtide/lane"
@@ -29,7 +30,8 @@ type peers struct {
 	// Set once.
 	s       *Server
 	link    *natslink.Conn
-	queue   *jetstream.Queue // nil: none
+	own     *embednats.Server // the NATS server of this process; nil: others are used
+	queue   *jetstream.Queue  // nil: none
 	relay   *relay.Relay
 	streams *natsstream.Mesh
 	away    *cluster.Away // from openAway on
@@ -44,14 +46,9 @@ func (s *Server) openPeers(ctx context.Context) (err error) {
 		return s.raiseLevel(ctx, cluster.Level)
 	}
 	p := &peers{s: s}
-	link, err := s.natsConfig()
-	if err != nil {
+	if err := p.openLink(); err != nil {
 		return err
 	}
-	if p.link, err = natslink.Dial(link); err != nil {
-		return err
-	}
-	s.onClose(p.link.Close)
 	deployment, err := s.store.Control.Deployment(ctx)
 	if err != nil {
 		return err
@@ -99,6 +96,9 @@ func (s *Server) startPeers() (err error) {
 		s.engine.ForgetUsers()
 		p.notices.Reconnected()
 	})
+	if p.own != nil && p.own.Twin() { // the notices of two servers of one name do not reach each other
+		return chat.E(chat.Conflict, "a node with the name "+s.cfg.Node+" runs already: give every node a name of its own, with --node or the setting node")
+	}
 	p.hellos.Serve()
 	s.lanes.Begin()
 	return nil
@@ -110,10 +110,12 @@ func (p *peers) openQueue(ctx context.Context) (err error) {
 	if q.Mode == config.QueueOff {
 		return nil
 	}
-	p.queue, err = jetstream.Open(ctx, jetstream.Config{
+	cfg := jetstream.Config{
 		NATS: p.link.NATS(), Prefix: p.prefix, Lanes: len(s.store.Shards()), Replicas: q.Replicas, MaxBytes: int64(q.MiB) << 20,
 		RequireDurable: s.cfg.RequireDurable, Log: s.log, Registerer: s.reg,
-	})
+	}
+	p.ownQueue(&cfg)
+	p.queue, err = jetstream.Open(ctx, cfg)
 	if err == nil {
 		s.onClose(p.queue.Close)
 	}
@@ -126,16 +128,6 @@ func (p *peers) waiting() queue.Queue {
 		return nil
 	}
 	return p.queue
-}
-
-// natsConfig is how the node reaches NATS.
-func (s *Server) natsConfig() (natslink.Config, error) {
-	n := &s.cfg.NATS
-	password, err := n.Secret()
-	return natslink.Config{
-		URLs: n.URL, Node: s.cfg.Node, User: n.User, Password: password, Credentials: n.Credentials,
-		TLSCA: n.TLSCA, TLSCert: n.TLSCert, TLSKey: n.TLSKey, Log: s.log, Registerer: s.reg,
-	}, err
 }
 
 // laneCluster is how lanes are owned; nil on a single node.
@@ -250,9 +242,6 @@ func (s *Server) userChanged(user chat.UserID, claimed bool) {
 	}
 	s.peers.notices.Send(cluster.Notice{Kind: kind, User: user})
 }
-
-// hears reports whether this node hears now what other nodes change.
-func (s *Server) hears() bool { return s.peers == nil || s.peers.link.NATS().IsConnected() }
 
 // revoke ends a user's connections on all nodes. It counts those of this one.
 func (s *Server) revoke(_ context.Context, user chat.UserID) (int, error) {

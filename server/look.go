@@ -27,15 +27,14 @@ type ClusterSeen struct {
 }
 
 // LookAtCluster tells how the cluster of the settings is, and changes nothing. It may run
-// beside nodes.
+// beside nodes. NATS servers inside nodes let no other program in: the settings name others.
 func LookAtCluster(ctx context.Context, cfg *config.Config, version string) (seen ClusterSeen) {
-	s := &Server{cfg: cfg}
-	link, err := s.natsConfig()
+	link, err := elsewhere(cfg)
 	if err != nil {
 		seen.Err = err
 		return seen
 	}
-	link.Node, link.Registerer = "doctor", nil
+	link.Node = "doctor"
 	conn, err := natslink.Dial(link)
 	if err != nil {
 		seen.Err = err

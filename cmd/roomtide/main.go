@@ -28,6 +28,7 @@ const (
 // cli is every verb; kong reads the tags.
 type cli struct {
 	Serve      serveVerb      `cmd:"" help:"Run a node."`
+	Witness    witnessVerb    `cmd:"" help:"Run the third NATS server of a cluster of two nodes."`
 	Token      tokenVerb      `cmd:"" help:"Make a token for a user, or end those that it has."`
 	Key        keyVerb        `cmd:"" help:"Add, list and revoke API keys of your back end."`
 	Config     configVerb     `cmd:"" help:"Check, print or document the settings."`

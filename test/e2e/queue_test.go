@@ -63,7 +63,7 @@ func (c *frames) say(cmd *wire.Command) {
 	}
 }
 
-// next reads frames until one of the type.
+// next reads frames until one of the type, of which the beginning is enough.
 func (c *frames) next(typ string) string {
 	c.t.Helper()
 	if err := c.ws.NetConn().SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
@@ -74,7 +74,7 @@ func (c *frames) next(typ string) string {
 		if err != nil {
 			c.t.Fatalf("no %s: %v", typ, err)
 		}
-		if strings.HasPrefix(string(p), `{"type":"`+typ+`"`) {
+		if strings.HasPrefix(string(p), `{"type":"`+typ) {
 			return string(p)
 		}
 		if strings.HasPrefix(string(p), `{"type":"error"`) {

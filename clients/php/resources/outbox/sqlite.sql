@@ -1,0 +1,15 @@
+CREATE TABLE IF NOT EXISTS roomtide_outbox (
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    message     TEXT NOT NULL,
+    enqueued_at INTEGER NOT NULL,
+    failed_at   INTEGER NULL,
+    error       TEXT NULL
+);
+
+CREATE TABLE IF NOT EXISTS roomtide_outbox_flush (
+    id     INTEGER NOT NULL PRIMARY KEY,
+    holder TEXT NOT NULL,
+    until  INTEGER NOT NULL
+);
+
+INSERT OR IGNORE INTO roomtide_outbox_flush (id, holder, until) VALUES (1, '', 0);

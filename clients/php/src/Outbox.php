@@ -26,7 +26,7 @@ final class Outbox
     private const PAGE = 100;
 
     /** Seconds until another process takes over from one that has died. */
-    private const LEASE = 30;
+    private const LEASE = 60;
 
     private Client $client;
     private OutboxTable $table;
@@ -62,9 +62,10 @@ final class Outbox
     }
 
     /**
-     * Sends what is in the table, until it is empty or the time is over. If another process
-     * is doing that, it waits for it. What the server refuses for good stays in the table with
-     * the reason; what cannot be sent now is tried with the next flush, and nothing is thrown.
+     * Sends what is in the table, until it is empty or the time is over. If another process is
+     * at it, it returns at once: that one sends these messages too. What the server refuses for
+     * good stays in the table with the reason; what cannot be sent now is tried with the next
+     * flush. It throws for the database alone.
      *
      * @param float $seconds how long it may take, about
      */
@@ -73,19 +74,21 @@ final class Outbox
         $this->table->requireNoTransaction();
         $end = hrtime(true) / 1e9 + $seconds;
         $result = new Flushed();
-        $holder = Key::generate();
-        while (!$this->table->acquire($holder, self::LEASE)) {
-            if ($this->table->page(1) === [] || hrtime(true) / 1e9 >= $end) {
-                return $result; // it is empty, or left to the process that is at it
+        do {
+            $held = $this->table->acquire(self::LEASE);
+            if ($held === '') {
+                break;
             }
-            usleep(mt_rand(5000, 20000));
-        }
-        try {
-            while ($this->page($result) && hrtime(true) / 1e9 < $end && $this->table->acquire($holder, self::LEASE)) {
+            try {
+                while ($this->page($result) && hrtime(true) / 1e9 < $end) {
+                    $held = $this->table->acquire(self::LEASE, $held);
+                }
+            } finally {
+                $this->table->release($held);
             }
-        } finally {
-            $this->table->release($holder);
-        }
+            // What was committed while this process held the right, by one that did not get
+            // it, is seen now at the latest.
+        } while ($result->error === null && hrtime(true) / 1e9 < $end && $this->table->page(1) !== []);
 
         return $result;
     }
@@ -93,7 +96,7 @@ final class Outbox
     /** How many messages wait. */
     public function waiting(): int
     {
-        return $this->table->count(false);
+        return $this->table->waiting();
     }
 
     /**

@@ -81,9 +81,9 @@ final class OutboxTable
         $this->run("UPDATE {$this->name} SET failed_at = ?, error = ? WHERE id = $id", [(string) time(), $error]);
     }
 
-    public function count(bool $failed): int
+    public function waiting(): int
     {
-        return (int) $this->rows("SELECT COUNT(*) FROM {$this->name} WHERE failed_at IS " . ($failed ? 'NOT NULL' : 'NULL'))[0][0];
+        return (int) $this->rows("SELECT COUNT(*) FROM {$this->name} WHERE failed_at IS NULL")[0][0];
     }
 
     /** @return list<array{id: int, message: array<string, mixed>, error: string, failed_at: int}> */
@@ -113,22 +113,28 @@ final class OutboxTable
     }
 
     /**
-     * Takes or renews the right to send. It is a matter of order and economy alone: two
-     * processes that both send, for their clocks differ, send the same keys.
+     * Takes the right to send, or renews what this process holds. It is a matter of order and
+     * economy alone: two processes that both send, for their clocks differ, send the same keys.
+     *
+     * @param string $held what acquire has returned before; empty: nothing
+     *
+     * @return string what to renew or release it with; empty: another process has it
      */
-    public function acquire(string $holder, int $seconds): bool
+    public function acquire(int $seconds, string $held = ''): string
     {
         $now = time();
+        $holder = Key::generate(); // another one each time: MySQL counts rows that have changed
+        $taken = $this->run(
+            "UPDATE {$this->name}_flush SET holder = ?, held_until = ? WHERE id = 1 AND (held_until <= $now OR holder = ?)",
+            [$holder, (string) ($now + $seconds), $held]
+        );
 
-        return $this->run(
-            "UPDATE {$this->name}_flush SET holder = ?, until = ? WHERE id = 1 AND (until <= $now OR holder = ?)",
-            [$holder, (string) ($now + $seconds), $holder]
-        )->rowCount() === 1;
+        return $taken->rowCount() === 1 ? $holder : '';
     }
 
-    public function release(string $holder): void
+    public function release(string $held): void
     {
-        $this->run("UPDATE {$this->name}_flush SET holder = '', until = 0 WHERE id = 1 AND holder = ?", [$holder]);
+        $this->run("UPDATE {$this->name}_flush SET holder = '', held_until = 0 WHERE id = 1 AND holder = ?", [$held]);
     }
 
     /** @param list<int> $ids */

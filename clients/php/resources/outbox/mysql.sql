@@ -9,7 +9,7 @@ CREATE TABLE IF NOT EXISTS roomtide_outbox (
 CREATE TABLE IF NOT EXISTS roomtide_outbox_flush (
     id     TINYINT NOT NULL PRIMARY KEY,
     holder VARCHAR(36) CHARACTER SET ascii NOT NULL,
-    until  BIGINT NOT NULL
+    held_until BIGINT NOT NULL
 ) ENGINE=InnoDB;
 
-INSERT IGNORE INTO roomtide_outbox_flush (id, holder, until) VALUES (1, '', 0);
+INSERT IGNORE INTO roomtide_outbox_flush (id, holder, held_until) VALUES (1, '', 0);

@@ -9,7 +9,7 @@ CREATE TABLE IF NOT EXISTS roomtide_outbox (
 CREATE TABLE IF NOT EXISTS roomtide_outbox_flush (
     id     SMALLINT NOT NULL PRIMARY KEY,
     holder VARCHAR(36) NOT NULL,
-    until  BIGINT NOT NULL
+    held_until BIGINT NOT NULL
 );
 
-INSERT INTO roomtide_outbox_flush (id, holder, until) VALUES (1, '', 0) ON CONFLICT DO NOTHING;
+INSERT INTO roomtide_outbox_flush (id, holder, held_until) VALUES (1, '', 0) ON CONFLICT DO NOTHING;

@@ -9,7 +9,7 @@ CREATE TABLE IF NOT EXISTS roomtide_outbox (
 CREATE TABLE IF NOT EXISTS roomtide_outbox_flush (
     id     INTEGER NOT NULL PRIMARY KEY,
     holder TEXT NOT NULL,
-    until  INTEGER NOT NULL
+    held_until INTEGER NOT NULL
 );
 
-INSERT OR IGNORE INTO roomtide_outbox_flush (id, holder, until) VALUES (1, '', 0);
+INSERT OR IGNORE INTO roomtide_outbox_flush (id, holder, held_until) VALUES (1, '', 0);

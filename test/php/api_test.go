@@ -1,0 +1,10 @@
+package php
+
+import "testing"
+
+func TestOffline(t *testing.T) { run(t, nil, "offline.php") }
+
+func TestAPI(t *testing.T) {
+	s := newSite(t)
+	run(t, s.env("READ_KEY="+s.newKey("read")), "api.php")
+}

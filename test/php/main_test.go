@@ -1,6 +1,8 @@
 package php
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"os"
 	"os/exec"
@@ -83,5 +85,67 @@ func run(t *testing.T, env []string, script string, args ...string) {
 	out, err := command(ctx, t, env, script, args...).CombinedOutput()
 	if err != nil || string(out) != "ok\n" {
 		t.Fatalf("%s: %v\n%s", script, err, out)
+	}
+}
+
+// restart kills the node and starts it again.
+func (s *site) restart() {
+	s.t.Helper()
+	s.node.Kill()
+	s.node = program.StartWith(s.t, s.dir, s.addr, []string{"--guests", "off"})
+}
+
+// script is one that runs, and prints lines.
+type script struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	lines  *bufio.Scanner
+	read   int
+	errs   bytes.Buffer
+	cancel context.CancelFunc
+}
+
+func start(t *testing.T, env []string, name string, args ...string) *script {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), scriptTime)
+	s := &script{t: t, cmd: command(ctx, t, env, name, args...), cancel: cancel}
+	t.Cleanup(cancel)
+	s.cmd.Stderr = &s.errs
+	out, err := s.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.lines = bufio.NewScanner(out)
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// after waits until the script has printed so many lines.
+func (s *script) after(lines int) *script {
+	s.t.Helper()
+	for ; s.read < lines; s.read++ {
+		if !s.lines.Scan() {
+			err := s.cmd.Wait()
+			s.t.Fatalf("the script has ended after %d lines: %v\n%s", s.read, err, s.errs.String())
+		}
+	}
+	return s
+}
+
+// kill ends the script by SIGKILL.
+func (s *script) kill() {
+	s.cancel()
+	_ = s.cmd.Wait() // killed
+}
+
+// end waits until the script has ended well.
+func (s *script) end() {
+	s.t.Helper()
+	for s.lines.Scan() {
+	}
+	if err := s.cmd.Wait(); err != nil {
+		s.t.Fatalf("%v\n%s", err, s.errs.String())
 	}
 }

@@ -32,7 +32,7 @@ final class Outbox
     private OutboxTable $table;
 
     /** @param string $name of the table; $name_flush is a second one, with one row */
-    public function __construct(Client $client, \PDO $pdo, string $name = 'roomtide_outbox')
+    public function __construct(Client $client, \PDO $pdo, string $name = 'chat_outbox')
     {
         $this->client = $client;
         $this->table = new OutboxTable($pdo, $name);

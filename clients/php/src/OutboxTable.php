@@ -31,7 +31,7 @@ final class OutboxTable
         if (!is_file($file)) {
             throw new \LogicException('the outbox does not know the database ' . $driver);
         }
-        foreach (explode(';', str_replace('roomtide_outbox', $this->name, (string) file_get_contents($file))) as $statement) {
+        foreach (explode(';', str_replace('chat_outbox', $this->name, (string) file_get_contents($file))) as $statement) {
             if (trim($statement) !== '') {
                 $this->run($statement);
             }

@@ -88,9 +88,9 @@ same([], $outbox->failed(), 'forgotten');
 // While another process is at it, a flush leaves everything to it; one that has died is
 // replaced when its lease is over.
 $outbox->enqueue('shop', 'ann', 'by the other');
-$pdo->exec("UPDATE roomtide_outbox_flush SET holder = 'another', held_until = " . (time() + 60));
+$pdo->exec("UPDATE chat_outbox_flush SET holder = 'another', held_until = " . (time() + 60));
 same(0, $outbox->flush()->sent, 'it is held');
-$pdo->exec('UPDATE roomtide_outbox_flush SET held_until = ' . time());
+$pdo->exec('UPDATE chat_outbox_flush SET held_until = ' . time());
 same(1, $outbox->flush()->sent, 'it has died');
 
 echo "ok\n";

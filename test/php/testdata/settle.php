@@ -18,7 +18,7 @@ if (($argv[1] ?? '') === 'begin') {
     exit("ok\n");
 }
 
-$pdo->exec('UPDATE roomtide_outbox_flush SET held_until = 0'); // the lease of a producer that was killed is over
+$pdo->exec('UPDATE chat_outbox_flush SET held_until = 0'); // the lease of a producer that was killed is over
 for ($end = time() + 120; $outbox->waiting() > 0 && time() < $end;) {
     $outbox->flush();
 }

@@ -1,4 +1,4 @@
-CREATE TABLE IF NOT EXISTS roomtide_outbox (
+CREATE TABLE IF NOT EXISTS chat_outbox (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
     message     TEXT NOT NULL,
     enqueued_at INTEGER NOT NULL,
@@ -6,10 +6,10 @@ CREATE TABLE IF NOT EXISTS roomtide_outbox (
     error       TEXT NULL
 );
 
-CREATE TABLE IF NOT EXISTS roomtide_outbox_flush (
+CREATE TABLE IF NOT EXISTS chat_outbox_flush (
     id     INTEGER NOT NULL PRIMARY KEY,
     holder TEXT NOT NULL,
     held_until INTEGER NOT NULL
 );
 
-INSERT OR IGNORE INTO roomtide_outbox_flush (id, holder, held_until) VALUES (1, '', 0);
+INSERT OR IGNORE INTO chat_outbox_flush (id, holder, held_until) VALUES (1, '', 0);

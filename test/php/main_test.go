@@ -140,6 +140,16 @@ func (s *script) kill() {
 	_ = s.cmd.Wait() // killed
 }
 
+// died waits until the script has ended by SIGKILL.
+func (s *script) died() {
+	s.t.Helper()
+	for s.lines.Scan() {
+	}
+	if err := s.cmd.Wait(); err == nil || err.Error() != "signal: killed" || s.errs.Len() > 0 {
+		s.t.Fatalf("%v\n%s", err, s.errs.String())
+	}
+}
+
 // end waits until the script has ended well.
 func (s *script) end() {
 	s.t.Helper()

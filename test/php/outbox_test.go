@@ -37,22 +37,24 @@ func TestOutbox(t *testing.T) {
 	}
 }
 
-// Producers that are killed, and a node that is, lose and double nothing.
+// Producers that die between the answer of the server and their note of it, others that
+// are killed anywhere, and a node that is, lose and double nothing.
 func TestOutboxExactlyOnce(t *testing.T) {
 	for name, database := range databases {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
 			env := s.env(database(t)...)
 			run(t, env, "settle.php", "begin")
-			var producers []*script
-			for _, name := range []string{"a", "b", "c"} {
-				producers = append(producers, start(t, env, "producer.php", name, "60"))
-			}
-			producers[0].after(10).kill()
-			producers[1].after(20)
+			start(t, env, "producer.php", "a", "1000000", "5").died()
+			run(t, env, "settle.php", "expire")
+			b, c := start(t, env, "producer.php", "b", "60", "0"), start(t, env, "producer.php", "c", "1000000", "0")
+			b.after(15)
 			s.restart()
-			producers[2].after(40).kill()
-			producers[1].end()
+			b.after(30)
+			c.kill()
+			run(t, env, "settle.php", "expire")
+			b.end()
+			start(t, env, "producer.php", "d", "1000000", "1").died()
 			run(t, env, "settle.php")
 		})
 	}

@@ -2,7 +2,8 @@
 
 // Flushes until nothing waits, as cron would, and compares what is in the room with the
 // orders that were committed: each once, and those of a producer in their order. With the
-// argument "begin" it makes the tables instead.
+// argument "begin" it makes the tables instead, with "expire" it ends the lease of a
+// producer that was killed, as if its time were over.
 
 declare(strict_types=1);
 
@@ -18,7 +19,10 @@ if (($argv[1] ?? '') === 'begin') {
     exit("ok\n");
 }
 
-$pdo->exec('UPDATE chat_outbox_flush SET held_until = 0'); // the lease of a producer that was killed is over
+$pdo->exec('UPDATE chat_outbox_flush SET held_until = 0');
+if (($argv[1] ?? '') === 'expire') {
+    exit("ok\n");
+}
 for ($end = time() + 120; $outbox->waiting() > 0 && time() < $end;) {
     $outbox->flush();
 }

@@ -8,3 +8,5 @@ func TestAPI(t *testing.T) {
 	s := newSite(t)
 	run(t, s.env("READ_KEY="+s.newKey("read")), "api.php")
 }
+
+func TestPSR18(t *testing.T) { run(t, newSite(t).env(), "psr18.php") }

@@ -10,3 +10,5 @@ func TestAPI(t *testing.T) {
 }
 
 func TestPSR18(t *testing.T) { run(t, newSite(t).env(), "psr18.php") }
+
+func TestLaravel(t *testing.T) { run(t, newSite(t).env(), "laravel.php") }

@@ -37,6 +37,7 @@ func TestContract(t *testing.T) {
 	n.want(201, "POST", room+"/messages", `{"message":"as bob","user":"bob"}`, admin)
 	n.want(201, "POST", room+"/messages", `{"message":"as bob"}`, admin, "as bob")
 	n.want(200, "PATCH", room+"/messages/1", `{"message":"Hello!"}`, ann)
+	n.want(200, "POST", "/v1/messages", `{"messages":[{"room":"none","message":"x","key":"k2"},{"room":"team/red","data":null}]}`, admin, "as bob")
 	n.want(200, "DELETE", room+"/messages/2", nil, ann)
 	n.want(200, "PUT", room+"/messages/1/reactions/%F0%9F%91%8D", nil, bob)
 	n.want(200, "PUT", room+"/messages/1/reactions/%F0%9F%8E%89", nil, bob)

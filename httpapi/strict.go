@@ -19,6 +19,7 @@ import (
 type operation struct {
 	query  map[string]bool // parameters of the query
 	fields map[string]bool // members of the body
+	items  map[string]bool // members of the objects in an array of the body, where it has one
 }
 
 // specified reads the specification, by the pattern of the route.
@@ -68,12 +69,13 @@ type specParameter struct {
 }
 
 type specSchema struct {
-	Ref        string                     `json:"$ref"`
-	Properties map[string]json.RawMessage `json:"properties"`
+	Ref        string                `json:"$ref"`
+	Properties map[string]specSchema `json:"properties"`
+	Items      *specSchema           `json:"items"`
 }
 
 func (doc *document) operation(in *specOperation) operation {
-	out := operation{query: map[string]bool{}, fields: map[string]bool{}}
+	out := operation{query: map[string]bool{}, fields: map[string]bool{}, items: map[string]bool{}}
 	for _, p := range in.Parameters {
 		if ref, ok := strings.CutPrefix(p.Ref, "#/components/parameters/"); ok {
 			p = doc.Components.Parameters[ref]
@@ -86,8 +88,14 @@ func (doc *document) operation(in *specOperation) operation {
 	if ref, ok := strings.CutPrefix(schema.Ref, "#/components/schemas/"); ok {
 		schema = doc.Components.Schemas[ref]
 	}
-	for name := range schema.Properties {
+	for name, property := range schema.Properties {
 		out.fields[name] = true
+		if property.Items == nil {
+			continue
+		}
+		for name := range property.Items.Properties {
+			out.items[name] = true
+		}
 	}
 	return out
 }

@@ -24,7 +24,7 @@ build: go ## build bin/roomtide, one static program
 test: ## install missing tools, then check and run all tests with the race detector
 	@scripts/need go cc curl chromium node npm python php composer nginx apache caddy haproxy systemd mariadb postgresql redis promtool helm
 	$(MAKE) check
-	go test -race -shuffle=on -timeout 15m ./...
+	go test -race -shuffle=on -timeout 30m ./...
 
 check: go ## format, vet, staticcheck, floors, documents, generated files, modules
 	@unformatted=$$(find . -path './.?*' -prune -o -name '*.go' -print | xargs gofmt -l) && test -z "$$unformatted" || { echo "run gofmt -w on: $$unformatted" >&2; exit 1; }

@@ -50,7 +50,7 @@ func newJoins(t *testing.T) *joins {
 		t.Fatal(err)
 	}
 	j.prefix = "rt." + deployment
-	peers, err := j.hellos(cluster.Hello{Node: "observer"}, 0).Ask(t.Context(), 0, 20*time.Second, []string{"a"})
+	peers, err := j.hellos(cluster.Hello{Visitor: true}, 0).Ask(t.Context(), 0, 20*time.Second, []string{"a"})
 	if err != nil || len(peers) != 1 || peers[0].Level != cluster.Level || !peers[0].Serving {
 		t.Fatalf("node a says %+v, %v", peers, err)
 	}

@@ -71,8 +71,20 @@ func (n *NATS) checkRoutes() Problems {
 	}
 	if checkRoute(n.ClusterListen) != "" && !anyHost(n.ClusterListen) {
 		ps = append(ps, Problem{"nats.cluster_listen", strconv.Quote(n.ClusterListen) + " is not an address", "write the address of this machine that the others reach, host:port, such as 10.0.0.1:6222"})
+	} else if n.unlisted() {
+		ps = append(ps, Problem{"nats.routes", n.ClusterListen + " (nats.cluster_listen) is not among them", all})
 	}
 	return ps
+}
+
+// unlisted reports that the routes leave out the server of this machine, as far as their
+// addresses tell.
+func (n *NATS) unlisted() bool {
+	numeric := func(address string) bool {
+		ap, err := netip.ParseAddrPort(address)
+		return err == nil && !ap.Addr().IsUnspecified()
+	}
+	return numeric(n.ClusterListen) && !slices.Contains(n.Routes, n.ClusterListen) && !slices.ContainsFunc(n.Routes, func(r string) bool { return !numeric(r) })
 }
 
 func checkRoute(address string) string {

@@ -42,7 +42,9 @@ func TestCheckEmbedded(t *testing.T) {
 		{"with TLS", func(c *Config) { c.NATS.TLSCA, c.NATS.TLSCert, c.NATS.TLSKey = file, file, file }, ""},
 		{"on all addresses", func(c *Config) { c.NATS.ClusterListen = ":6222" }, ""},
 		{"five servers", func(c *Config) { c.NATS.Routes = append(c.NATS.Routes, "d:6222", "e:6222"); c.Queue.Replicas = 5 }, ""},
-		{"on loopback without a secret", func(c *Config) { c.NATS.Password, c.NATS.ClusterListen = "", "127.0.0.1:6222" }, ""},
+		{"on loopback without a secret", func(c *Config) {
+			c.NATS.Password, c.NATS.ClusterListen, c.NATS.Routes[0] = "", "127.0.0.1:6222", "127.0.0.1:6222"
+		}, ""},
 		{"alone", alone, ""},
 		{"alone, under the default name", func(c *Config) { alone(c); c.Node = Default().Node }, ""},
 		{"no secret", func(c *Config) { c.NATS.Password = "" }, `^nats\.password_file: 10\.0\.0\.1:6222 can be reached by other machines, .*openssl rand`},
@@ -56,6 +58,8 @@ func TestCheckEmbedded(t *testing.T) {
 		{"a route of any host", func(c *Config) { c.NATS.Routes[1] = "0.0.0.0:6222" }, `^nats\.routes: .*names no host`},
 		{"a route at any port", func(c *Config) { c.NATS.Routes[1] = "10.0.0.2:0" }, `^nats\.routes: .*has no port`},
 		{"nowhere to listen", func(c *Config) { c.NATS.ClusterListen = "" }, `^nats\.cluster_listen: "" is not an address`},
+		{"routes without this server", func(c *Config) { c.NATS.ClusterListen, c.NATS.Routes[2] = "10.0.0.9:6222", "10.0.0.3:6222" }, `^nats\.routes: 10\.0\.0\.9:6222 .*not among them`},
+		{"routes by name", func(c *Config) { c.NATS.ClusterListen = "10.0.0.9:6222" }, ""},
 		{"listening without routes", func(c *Config) { c.NATS.Routes = nil }, `^nats\.cluster_listen: there are no other servers`},
 		{"servers elsewhere as well", func(c *Config) { c.NATS.URL = []string{"nats://a"} }, `^nats\.embedded: there are servers in nats\.url`},
 		{"a user", func(c *Config) { c.NATS.User = "u" }, `^nats\.user: .*has no users`},
@@ -113,7 +117,7 @@ func TestCheckWitness(t *testing.T) {
 	for want, set := range map[string]func(*Config){
 		"a witness is one of several": alone,
 		"needs? names of their own":   func(c *Config) { c.Node = Default().Node },
-		"two servers":                 func(c *Config) { c.NATS.Routes = c.NATS.Routes[1:] },
+		"two servers":                 func(c *Config) { c.NATS.Routes = c.NATS.Routes[:2] },
 		"less than 16":                func(c *Config) { c.Queue.MiB = 1 },
 		"is none of its words":        func(c *Config) { c.Log.Level = "loud" },
 	} {

@@ -255,7 +255,7 @@ func TestTwin(t *testing.T) {
 	twin := all["c"]
 	twin.Name = "a"
 	second := start(t, twin)
-	until(t, "the twin to be noticed", func() bool { return second.Twin() || a.Twin() })
+	until(t, "the twin to be noticed", second.Twin)
 	for _, s := range []*Server{second, b, a} {
 		s.Close()
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 )
 
@@ -13,20 +14,17 @@ import (
 type logger struct{ s *Server }
 
 // Parts of lines that mean something here.
-const (
-	duplicateName = "has a duplicate name"
-	noRoute       = "Error trying to connect to route"
-)
+const duplicateName = "has a duplicate name"
+
+// known is what this package tells in its own words.
+var known = []string{duplicateName, "Error trying to connect to route", "Waiting for routing to be established", "has not established contact with a meta leader"}
 
 func (l logger) write(level slog.Level, format string, v []any) {
 	text := fmt.Sprintf(format, v...)
-	switch {
-	case strings.Contains(text, duplicateName):
-		if !l.s.twin.Swap(true) {
-			l.s.log.Error("TWO NATS SERVERS OF THE CLUSTER HAVE THE NAME OF THIS NODE: give every node, and the witness, a name of its own", "name", l.s.cfg.Name)
-		}
-		level = slog.LevelDebug
-	case strings.Contains(text, noRoute): // Missing tells
+	if strings.Contains(text, duplicateName) && !l.s.twin.Swap(true) {
+		l.s.log.Error("TWO NATS SERVERS OF THE CLUSTER HAVE THE NAME OF THIS NODE: give every node, and the witness, a name of its own", "name", l.s.cfg.Name)
+	}
+	if slices.ContainsFunc(known, func(part string) bool { return strings.Contains(text, part) }) {
 		level = slog.LevelDebug
 	}
 	l.s.log.Log(context.Background(), level, "NATS server: "+text)

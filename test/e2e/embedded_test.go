@@ -154,6 +154,11 @@ func TestTwoNodesAndAWitness(t *testing.T) {
 		}
 	}
 	carl.Close()
+	p.dirs["a"], p.listen["a"] = t.TempDir(), p.listen["b"]
+	twin := p.begin("a")
+	if code := twin.Wait(30 * time.Second); code == 0 || !strings.Contains(twin.Stderr(), "runs already") {
+		t.Errorf("a second node of the name a ends with %d", code)
+	}
 	if code := a.Terminate(20 * time.Second); code != 0 {
 		t.Errorf("a ends with %d", code)
 	}

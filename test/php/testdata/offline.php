@@ -1,6 +1,7 @@
 <?php
 
-// What needs no server: repeats, errors, batches, tokens, webhooks, keys. Runs in PHP 7.4 too.
+// What needs no server: repeats, errors, batches, the outbox, tokens, webhooks, keys. Runs
+// in PHP 7.4 too.
 
 declare(strict_types=1);
 
@@ -124,6 +125,42 @@ for ($i = 0; $i < 100; $i++) {
 }
 same(100, count(array_unique($keys)), 'different keys');
 that(abs(hexdec(substr(str_replace('-', '', $keys[0]), 0, 12)) / 1000 - time()) < 60, 'its time');
+
+// The outbox, before a server one of whose databases is down: the rooms in it keep their
+// order and wait, and all others go on.
+$server = new class () implements Roomtide\Http\Transport {
+    public string $down = 'down';
+    /** @var list<string> */
+    public array $stored = [];
+
+    public function send(string $method, string $url, array $headers, ?string $body, float $timeout): Roomtide\Http\Response
+    {
+        $results = [];
+        foreach (json_decode((string) $body, true)['messages'] as $m) {
+            if ($m['room'] === $this->down) {
+                $results[] = ['status' => 503, 'problem' => ['code' => 'unavailable', 'detail' => '', 'retry_after' => 1000]];
+                continue;
+            }
+            $this->stored[] = $m['message'];
+            $results[] = ['status' => 201, 'sent' => ['room' => $m['room'], 'seq' => 1, 'rev' => 1]];
+        }
+
+        return answer(200, ['results' => $results]);
+    }
+};
+$outbox = new Roomtide\Outbox(new Client('http://chat.example.org', 'k', ['transport' => $server]), new PDO('sqlite::memory:'), 'other_name');
+$outbox->install();
+$up = $down = [];
+for ($i = 0; $i < 250; $i++) {
+    $outbox->enqueue($i < 150 || $i % 2 ? 'down' : 'up', 'ann', "$i");
+    $i < 150 || $i % 2 ? $down[] = "$i" : $up[] = "$i";
+}
+$result = $outbox->flush();
+same([50, 0, 200, 'unavailable'], [$result->sent, $result->failed, $outbox->waiting(), $result->error->getErrorCode()], 'with a database down');
+same($up, $server->stored, 'what was stored');
+$server->down = '';
+same([200, null], [$outbox->flush()->sent, $outbox->flush()->error], 'when it is back');
+same(array_merge($up, $down), $server->stored, 'what was stored');
 
 // The claims of a token.
 $tokens = new Tokens(str_repeat('s', 32), ['kid' => 'k1', 'issuer' => 'shop', 'audience' => 'chat']);

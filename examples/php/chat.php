@@ -21,7 +21,9 @@ function chat(): Client
 {
     static $client;
 
-    return $client ??= new Client(chat_url(), trim((string) file_get_contents(__DIR__ . '/api.key')));
+    return $client ??= new Client(chat_url(), trim((string) file_get_contents(__DIR__ . '/api.key')), [
+        'timeout' => (float) (getenv('ROOMTIDE_TIMEOUT') ?: 3),
+    ]);
 }
 
 function tokens(): Tokens

@@ -102,7 +102,7 @@ func (m *machine) command(ctx context.Context, text string) *exec.Cmd {
 	text = strings.NewReplacer("roomtide serve", "roomtide serve --listen "+m.node, "localhost:8000", m.pages).Replace(text)
 	cmd := exec.CommandContext(ctx, "bash", "-euc", text)
 	cmd.Dir = m.dir
-	cmd.Env = append(os.Environ(), "ROOMTIDE_URL=http://"+m.node, "PHPRC="+m.dir,
+	cmd.Env = append(os.Environ(), "ROOMTIDE_URL=http://"+m.node, "ROOMTIDE_TIMEOUT=60", "PHPRC="+m.dir,
 		"COMPOSER_HOME="+filepath.Join(m.dir, ".composer"), "COMPOSER_ALLOW_SUPERUSER=1", "COMPOSER_DISABLE_NETWORK=1")
 	return cmd
 }

@@ -25,6 +25,9 @@ for (const entry of readdirSync(src, { recursive: true, withFileTypes: true })) 
 	php.writeFile(target, readFileSync(file));
 	classes.push('Roomtide\\' + target.slice(5, -4).replaceAll('/', '\\'));
 }
+const sql = join(src, '../resources/outbox');
+php.mkdir('/resources/outbox');
+for (const name of readdirSync(sql)) php.writeFile('/resources/outbox/' + name, readFileSync(join(sql, name)));
 php.mkdir('/t');
 for (const name of ['lib.php', 'offline.php']) php.writeFile('/t/' + name, readFileSync(join(testdata, name)));
 php.writeFile('/t/all.php', `<?php require '/t/offline.php';

@@ -80,7 +80,8 @@ final class Outbox
                 break;
             }
             try {
-                while ($this->page($result) && hrtime(true) / 1e9 < $end) {
+                $blocked = [];
+                for ($id = 0; $this->page($result, $id, $blocked) && hrtime(true) / 1e9 < $end;) {
                     $held = $this->table->acquire(self::LEASE, $held);
                 }
             } finally {
@@ -88,7 +89,7 @@ final class Outbox
             }
             // What was committed while this process held the right, by one that did not get
             // it, is seen now at the latest.
-        } while ($result->error === null && hrtime(true) / 1e9 < $end && $this->table->page(1) !== []);
+        } while ($result->error === null && hrtime(true) / 1e9 < $end && $this->table->page(0, 1) !== []);
 
         return $result;
     }
@@ -121,12 +122,22 @@ final class Outbox
         $this->table->forget($ids);
     }
 
-    /** Sends a page of messages. Returns whether to go on. */
-    private function page(Flushed $result): bool
+    /**
+     * Sends the page of messages behind $last, and moves it on. Returns whether to go on: what
+     * keeps back one room, such as a database of the server that is down, is no reason for the
+     * others to wait. In the rooms of $blocked nothing overtakes what could not be sent.
+     *
+     * @param array<string, true> $blocked
+     */
+    private function page(Flushed $result, int &$last, array &$blocked): bool
     {
-        $page = $this->table->page(self::PAGE);
-        $sent = [];
+        $page = $this->table->page($last, self::PAGE);
+        $last = $page === [] ? $last : array_key_last($page);
         $goOn = count($page) === self::PAGE;
+        $page = array_filter($page, static function (array $message) use (&$blocked): bool {
+            return !isset($blocked[$message['room']]);
+        });
+        $sent = [];
         try {
             foreach ($this->client->sendBatch($page) as $id => $outcome) {
                 if ($outcome->error === null) {
@@ -136,7 +147,8 @@ final class Outbox
                     $result->failed++;
                 } else {
                     $result->error = $result->error ?? $outcome->error;
-                    $goOn = false;
+                    $blocked[$page[$id]['room']] = true;
+                    $goOn = $goOn && self::isOfOneRoom($outcome->error);
                 }
             }
         } finally {
@@ -145,6 +157,12 @@ final class Outbox
         $result->sent += count($sent);
 
         return $goOn;
+    }
+
+    /** Whether messages of other rooms may have another outcome: not without the server, or the right to use it. */
+    private static function isOfOneRoom(RoomtideException $e): bool
+    {
+        return $e instanceof ApiException && !in_array($e->getErrorCode(), ['unauthenticated', 'forbidden'], true);
     }
 
     /**

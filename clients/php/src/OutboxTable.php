@@ -54,14 +54,14 @@ final class OutboxTable
     }
 
     /**
-     * The oldest messages that wait, by id.
+     * The oldest messages that wait behind an id, by id.
      *
      * @return array<int, array<string, mixed>>
      */
-    public function page(int $limit): array
+    public function page(int $after, int $limit): array
     {
         $page = [];
-        foreach ($this->rows("SELECT id, message FROM {$this->name} WHERE failed_at IS NULL ORDER BY id LIMIT $limit") as [$id, $json]) {
+        foreach ($this->rows("SELECT id, message FROM {$this->name} WHERE failed_at IS NULL AND id > $after ORDER BY id LIMIT $limit") as [$id, $json]) {
             $page[(int) $id] = json_decode($json, true, 512, JSON_THROW_ON_ERROR);
         }
 

@@ -40,7 +40,7 @@ final class OrderShipped extends Notification
 
 $app = new Application(sys_get_temp_dir());
 $app->instance('config', new Illuminate\Config\Repository([
-    'roomtide' => ['url' => getenv('URL'), 'key' => getenv('KEY'), 'token_key' => getenv('TOKEN_KEY')],
+    'roomtide' => ['url' => getenv('URL'), 'key' => getenv('KEY'), 'token_key' => getenv('TOKEN_KEY'), 'timeout' => 60.0],
     'database' => ['default' => 'sqlite', 'connections' => ['sqlite' => ['driver' => 'sqlite', 'database' => ':memory:']]],
 ]));
 Illuminate\Support\Facades\Facade::setFacadeApplication($app);

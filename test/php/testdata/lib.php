@@ -50,7 +50,7 @@ function thrown(string $class, callable $do): Throwable
 
 function client(array $options = []): Roomtide\Client
 {
-    return new Roomtide\Client(getenv('URL'), getenv('KEY'), $options + ['timeout' => 20.0]);
+    return new Roomtide\Client(getenv('URL'), getenv('KEY'), $options + ['timeout' => 60.0, 'connect_timeout' => 20.0]);
 }
 
 /** A transport that answers what it is told to, and keeps what it was asked. */

@@ -62,7 +62,7 @@ same(['Köln 世界 😀', 'two', 'three'], texts($chat, 'shop'), 'texts');
 for ($i = 0; $i < 230; $i++) {
     $outbox->enqueue('shop', 'ann', "away $i");
 }
-foreach ([[new Client('http://127.0.0.1:1', 'x'), Exception\TransportException::class], [new Client(getenv('URL'), 'rtk_nobody_nothing'), Exception\UnauthenticatedException::class]] as [$wrong, $class]) {
+foreach ([[new Client('http://127.0.0.1:1', 'x'), Exception\TransportException::class], [new Client(getenv('URL'), 'rtk_nobody_nothing', ['timeout' => 60.0]), Exception\UnauthenticatedException::class]] as [$wrong, $class]) {
     $result = (new Outbox($wrong, $pdo))->flush();
     same([0, 0, $class, 230], [$result->sent, $result->failed, get_class($result->error), $outbox->waiting()], $class);
 }

@@ -15,7 +15,7 @@ use Roomtide\Http\Psr18Transport;
 $psr18 = static function (string $url): Client {
     $factory = new HttpFactory();
 
-    return new Client($url, getenv('KEY'), ['transport' => new Psr18Transport(new GuzzleHttp\Client(['timeout' => 20]), $factory, $factory)]);
+    return new Client($url, getenv('KEY'), ['timeout' => 60.0, 'transport' => new Psr18Transport(new GuzzleHttp\Client(['timeout' => 60]), $factory, $factory)]);
 };
 $chat = $psr18(getenv('URL'));
 $chat->rooms()->put('psr/18');

@@ -17,7 +17,10 @@ var tokenKey = strings.Repeat("5eed", 16) + "\n"
 // is one: nodes with different ones do not start beside each other.
 func shareKey(t testing.TB, dir string, env []string) {
 	t.Helper()
-	if !slices.ContainsFunc(env, func(kv string) bool { return strings.HasPrefix(kv, "ROOMTIDE_NATS_URL=") }) {
+	shared := func(kv string) bool {
+		return strings.HasPrefix(kv, "ROOMTIDE_NATS_URL=") || strings.HasPrefix(kv, "ROOMTIDE_NATS_ROUTES=")
+	}
+	if !slices.ContainsFunc(env, shared) {
 		return
 	}
 	path := filepath.Join(dir, "token.key")

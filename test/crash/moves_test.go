@@ -58,7 +58,7 @@ func TestCrashesWhileMoving(t *testing.T) {
 		if abort {
 			abortSoon(t, dir)
 		}
-		if code := node.Wait(60 * time.Second); code != -1 || !strings.Contains(node.Stderr(), "crashpoint: "+point) {
+		if code := node.Wait(3 * time.Minute); code != -1 || !strings.Contains(node.Stderr(), "crashpoint: "+point) {
 			t.Fatalf("at %s the node ended with %d\n%s", point, code, node.Stderr())
 		}
 		hits++
@@ -176,7 +176,7 @@ func abortSoon(t *testing.T, dir string) {
 // waitMoves waits until nothing is moving and returns how the last move ended.
 func waitMoves(t *testing.T, dir string) string {
 	t.Helper()
-	for deadline := time.Now().Add(60 * time.Second); ; {
+	for deadline := time.Now().Add(3 * time.Minute); ; {
 		var answer movesAnswer
 		orders(t, &answer, "shards", "status", "--json", "--data-dir", dir)
 		if len(answer.Moves) == 0 {

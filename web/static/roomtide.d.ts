@@ -97,6 +97,8 @@ export class Room {
   memberCount: number;
   online: Set<string>;
   onlineCount: number;
+  /** Who is online may be out of date: the server cannot ask all of its nodes now. */
+  degraded: boolean;
   unread: number;
   unreadMore: boolean;
   read: number;

@@ -33,6 +33,7 @@ var movePoints = map[string]int{
 func TestCrashesWhileMoving(t *testing.T) {
 	dir, addr := t.TempDir(), testprocess.FreeAddr(t)
 	w := newWorkload(t, addr)
+	w.pace = 80 * time.Millisecond // all that was written is moved each time: more would be ever more
 	n := program.Start(t, dir, addr)
 	n.Ready()
 	w.createRooms()

@@ -22,7 +22,7 @@ const (
 	writers     = 4
 	rawWatchers = 2
 	window      = 8                    // messages of a writer in flight
-	pace        = 8 * time.Millisecond // between two messages of a writer
+	usualPace   = 8 * time.Millisecond // between two messages of a writer
 	editEvery   = 25                   // messages of a writer
 	readEvery   = 40
 )
@@ -36,6 +36,7 @@ type workload struct {
 	addr string
 	as   string        // before the names of its users
 	ping time.Duration // after which a silent connection is tried; 0: the default
+	pace time.Duration // between two messages of a writer
 	rec  *consistency.Recorder
 
 	stop     chan struct{} // closed: nothing new is sent
@@ -60,7 +61,7 @@ type sent struct {
 }
 
 func newWorkload(t *testing.T, addr string) *workload {
-	return &workload{t: t, addr: addr, rec: consistency.NewRecorder(), stop: make(chan struct{}), goodbye: make(chan struct{}, 1)}
+	return &workload{t: t, addr: addr, pace: usualPace, rec: consistency.NewRecorder(), stop: make(chan struct{}), goodbye: make(chan struct{}, 1)}
 }
 
 // dial connects a user; the connection may break at once.
@@ -111,7 +112,7 @@ func (w *workload) write(name string, seed uint64) {
 	}()
 	rng := rand.New(rand.NewPCG(seed, 7))
 	free := make(chan struct{}, window)
-	ticks := time.NewTicker(pace)
+	ticks := time.NewTicker(w.pace)
 	defer ticks.Stop()
 	var last [3]atomic.Int64
 	for n := 1; ; n++ {

@@ -57,6 +57,11 @@ func (p *Peer) clock() string {
 	return fmt.Sprintf("the clock of node %s is %v %s that of this node", p.Node, p.Ahead.Abs().Round(10*time.Millisecond), way)
 }
 
+// NameTaken is why a node with the name of one that runs may not start.
+func NameTaken(node string) error {
+	return chat.E(chat.Conflict, "a node with the name "+node+" runs already: give every node a name of its own, with --node or the setting node")
+}
+
 // Admit returns why a node may not start beside the others, as an error that says what to
 // do; nil: it may. Of nodes that start at the same time, the one whose From is lower goes
 // first.
@@ -69,7 +74,7 @@ func Admit(self *Hello, peers []Peer) error {
 		}
 		switch {
 		case p.Node == self.Node:
-			return chat.E(chat.Conflict, "a node with the name "+self.Node+" runs already: give every node a name of its own, with --node or the setting node")
+			return NameTaken(self.Node)
 		case p.Level > self.Level+1, p.Level < self.Level-1:
 			return chat.E(chat.Invalid, fmt.Sprintf("node %s runs Roomtide %s (level %d), and this is Roomtide %s (level %d): versions that work together are at most one level apart; "+
 				"upgrade in steps of one level, or stop all nodes first", p.Node, p.Version, p.Level, self.Version, self.Level))

@@ -53,21 +53,16 @@ func (e *Engine) Send(ctx context.Context, a Actor, c *change.Send, wait time.Du
 	defer waited.Stop()
 	e.stampNamesSoon(ctx, c)
 
-	w := waiter{outcome: make(chan outcome, 1), accepted: make(chan change.Queued, 1)}
+	w := waiter{outcome: make(chan Outcome, 1), accepted: make(chan change.Queued, 1)}
 	c.Accepted = w.accept
-	e.cfg.Lanes.Submit(c, func(r change.Reply, err error) { w.outcome <- outcome{r, err} })
+	e.cfg.Lanes.Submit(c, func(r change.Reply, err error) { w.outcome <- Outcome{r, err} })
 	return w.wait(ctx, waited.C, string(c.Room))
 }
 
 // waiter waits for what comes of one message.
 type waiter struct {
-	outcome  chan outcome       // cap 1
+	outcome  chan Outcome       // cap 1
 	accepted chan change.Queued // cap 1
-}
-
-type outcome struct {
-	reply change.Reply
-	err   error
 }
 
 // accept is change.Send.Accepted. It runs once more when the message goes on to another
@@ -92,16 +87,17 @@ func (w *waiter) wait(ctx context.Context, over <-chan time.Time, room string) (
 				queued = &at
 			default:
 			}
-			if queued != nil && chat.KindOf(o.err) == chat.Unavailable { // this node stops: the queue has the message
+			if queued != nil && chat.KindOf(o.Err) == chat.Unavailable { // this node stops: the queue has the message
 				return change.Reply{}, queued, nil
 			}
-			return o.reply, nil, later(o.err)
+			return o.Reply, nil, later(o.Err)
 		case <-over:
 			patient = false
 		case <-ctx.Done():
 			if patient = false; queued == nil {
-				return change.Reply{}, nil, &chat.Error{Kind: chat.Unavailable, Op: "engine.send", Subject: room, Text: "the room's database does not answer, try again",
-					RetryAfter: retryAfterUnavailable, Err: ctx.Err()}
+				err := unanswered("engine.send")
+				err.Subject, err.Err = room, ctx.Err()
+				return change.Reply{}, nil, err
 			}
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/roomtide/roomtide/change"
-	"github.com/roomtide/roomtide/chat"
 )
 
 // Sending is a message and the actor in whose name it is sent.
@@ -38,8 +37,7 @@ func (e *Engine) SendAll(ctx context.Context, all []Sending) []Outcome {
 			outcomes[i].Err = err
 			continue
 		}
-		outcomes[i].Err = &chat.Error{Kind: chat.Unavailable, Op: "engine.send_all",
-			Text: "the room's database does not answer, try again", RetryAfter: retryAfterUnavailable}
+		outcomes[i].Err = unanswered("engine.send_all")
 		e.stampNames(ctx, s.Send)
 		waiting++
 		e.cfg.Lanes.Submit(s.Send, func(r change.Reply, err error) { done <- settled{i, Outcome{r, later(err)}} })

@@ -97,7 +97,7 @@ func (s *Server) startPeers() (err error) {
 		p.notices.Reconnected()
 	})
 	if p.own != nil && p.own.Twin() { // the notices of two servers of one name do not reach each other
-		return chat.E(chat.Conflict, "a node with the name "+s.cfg.Node+" runs already: give every node a name of its own, with --node or the setting node")
+		return cluster.NameTaken(s.cfg.Node)
 	}
 	p.hellos.Serve()
 	s.lanes.Begin()

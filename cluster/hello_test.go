@@ -3,7 +3,6 @@ package cluster
 import (
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -11,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/internal/testlog"
 	"github.com/roomtide/roomtide/internal/testnats"
 )
 
@@ -59,24 +59,6 @@ func TestAdmit(t *testing.T) {
 	}
 }
 
-// logs keeps what is logged.
-type logs struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *logs) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); !ok(); <-time.After(5 * time.Millisecond) {
@@ -109,10 +91,10 @@ func TestHellos(t *testing.T) {
 	if err := a.cfg.NATS.Publish(a.subject(), []byte("no hello")); err != nil {
 		t.Fatal(err)
 	}
-	var log logs
+	var log testlog.Buffer
 	reg := prometheus.NewRegistry()
 	b := openHellos(t, servers, HellosConfig{
-		Self: Hello{Node: "b", Version: "v2", Level: 4, TokenKey: "k"}, Every: 20 * time.Millisecond, Log: slog.New(slog.NewTextHandler(&log, nil)), Registerer: reg,
+		Self: Hello{Node: "b", Version: "v2", Level: 4, TokenKey: "k"}, Every: 20 * time.Millisecond, Log: log.Logger(slog.LevelInfo), Registerer: reg,
 	})
 	peers, err := b.Ask(t.Context(), 0, 10*time.Second, []string{"a", "b", "late"})
 	if err != nil || len(peers) != 2 || b.Lowest(peers) != 3 {

@@ -71,15 +71,7 @@ func TestCheckEmbedded(t *testing.T) {
 		{"alone over files", func(c *Config) { alone(c); c.Shards = nil }, `^shards: .*take nats\.embedded and queue\.mode out`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			ps := embedded(t, tt.set).Check()
-			switch {
-			case tt.want == "" && len(ps) > 0:
-				t.Errorf("problems: %v", ps)
-			case tt.want != "" && (len(ps) != 1 || !regexp.MustCompile(tt.want).MatchString(ps[0].String())):
-				t.Errorf("problems: %v", ps)
-			case strings.Contains(ps.Error(), "hunter2"):
-				t.Errorf("a secret is shown: %v", ps)
-			}
+			wantProblem(t, embedded(t, tt.set).Check(), tt.want)
 		})
 	}
 }

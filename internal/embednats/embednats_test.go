@@ -1,7 +1,6 @@
 package embednats
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -14,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -24,6 +22,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/internal/testlog"
 	"github.com/roomtide/roomtide/internal/testprocess"
 )
 
@@ -34,36 +33,14 @@ const (
 	secret   = "the secret of the cluster"
 )
 
-// written is a log that can be read.
-type written struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (w *written) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.b.Write(p)
-}
-
-func (w *written) String() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.b.String()
-}
-
-func (w *written) logger() *slog.Logger {
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
-}
-
 // site is the settings of a cluster of three servers, by name.
-func site(t *testing.T, log *written) map[string]Config {
+func site(t *testing.T, log *testlog.Buffer) map[string]Config {
 	t.Helper()
 	all := map[string]Config{}
 	var routes []string
 	for _, name := range []string{"a", "b", "c"} {
 		all[name] = Config{
-			Dir: t.TempDir(), Name: name, Listen: testprocess.FreeAddr(t), Secret: secret, MaxBytes: 64 << 20, Log: log.logger(),
+			Dir: t.TempDir(), Name: name, Listen: testprocess.FreeAddr(t), Secret: secret, MaxBytes: 64 << 20, Log: log.Logger(slog.LevelDebug),
 			patience: time.Nanosecond,
 		}
 		routes = append(routes, all[name].Listen)
@@ -155,8 +132,8 @@ func current(t *testing.T, nc *nats.Conn, last uint64) (servers int) {
 // One server keeps what it has over a restart, in a directory of its own that no second
 // process uses, and is no server for anybody else.
 func TestAlone(t *testing.T) {
-	log := &written{}
-	cfg := Config{Dir: t.TempDir(), Name: "a", MaxBytes: 64 << 20, Log: log.logger()}
+	log := &testlog.Buffer{}
+	cfg := Config{Dir: t.TempDir(), Name: "a", MaxBytes: 64 << 20, Log: log.Logger(slog.LevelDebug)}
 	s := start(t, cfg)
 	nc := connect(t, s)
 	first := publish(t, nc, 1)
@@ -193,7 +170,7 @@ func TestAlone(t *testing.T) {
 // Three servers find each other in any order, keep what two of them have, notice who goes
 // and comes, and let nobody in.
 func TestCluster(t *testing.T) {
-	log := &written{}
+	log := &testlog.Buffer{}
 	all := site(t, log)
 	a, b := start(t, all["a"]), start(t, all["b"])
 	var reached atomic.Int64
@@ -248,7 +225,7 @@ func TestCluster(t *testing.T) {
 
 // A server of a name that is in use learns of it.
 func TestTwin(t *testing.T) {
-	log := &written{}
+	log := &testlog.Buffer{}
 	all := site(t, log)
 	a, b := start(t, all["a"]), start(t, all["b"])
 	until(t, "b to be reached", func() bool { return a.Missing() == 1 })
@@ -266,7 +243,7 @@ func TestTwin(t *testing.T) {
 
 // What is between the servers is encrypted, and a certificate of somebody else is no way in.
 func TestTLS(t *testing.T) {
-	log := &written{}
+	log := &testlog.Buffer{}
 	all := site(t, log)
 	ours, others := certificates(t), certificates(t)
 	var servers []*Server
@@ -300,7 +277,7 @@ func TestNoStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	cfg := site(t, &written{})["a"]
+	cfg := site(t, &testlog.Buffer{})["a"]
 	cfg.Listen = taken.Addr().String()
 	began := time.Now()
 	if _, err := Start(cfg); chat.KindOf(err) != chat.Unavailable || !strings.Contains(err.Error(), cfg.Listen) {

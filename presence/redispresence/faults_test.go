@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/internal/testlog"
 	"github.com/roomtide/roomtide/internal/testredis"
 	"github.com/roomtide/roomtide/presence"
 	"github.com/roomtide/roomtide/presence/redispresence"
@@ -93,9 +94,9 @@ func TestRedisRefuses(t *testing.T) {
 			if c.spoil != nil {
 				s.Do(admin, c.spoil...)
 			}
-			var log buffer
+			var log testlog.Buffer
 			d := openWith(t, redispresence.Config{
-				URL: "redis://" + c.user + s.Addr + c.path, Node: "a", Every: time.Hour, Log: slog.New(slog.NewTextHandler(&log, nil)),
+				URL: "redis://" + c.user + s.Addr + c.path, Node: "a", Every: time.Hour, Log: log.Logger(slog.LevelInfo),
 			})
 			if err := d.Apply(t.Context(), ann); err == nil {
 				t.Error("Apply succeeds")

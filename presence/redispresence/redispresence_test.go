@@ -1,13 +1,11 @@
 package redispresence_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/internal/testlog"
 	"github.com/roomtide/roomtide/internal/testredis"
 	"github.com/roomtide/roomtide/presence"
 	"github.com/roomtide/roomtide/presence/presencetest"
@@ -262,8 +261,8 @@ func TestNodeStartsAgain(t *testing.T) {
 func TestTwoProcessesOfOneName(t *testing.T) {
 	s := testredis.Start(t)
 	reg := prometheus.NewRegistry()
-	var log buffer
-	first := openWith(t, redispresence.Config{URL: s.URL(), Node: "a", Every: time.Hour, Registerer: reg, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	var log testlog.Buffer
+	first := openWith(t, redispresence.Config{URL: s.URL(), Node: "a", Every: time.Hour, Registerer: reg, Log: log.Logger(slog.LevelInfo)})
 	open(t, s, "a")
 	beat(t, first)
 	if !strings.Contains(log.String(), "level=ERROR") || !strings.Contains(log.String(), "another process has the name") {
@@ -272,24 +271,6 @@ func TestTwoProcessesOfOneName(t *testing.T) {
 	if n := metric(t, reg, "roomtide_redis_twins_total"); n != 1 {
 		t.Errorf("metric: %v", n)
 	}
-}
-
-// buffer may be written and read at once.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 func metric(t *testing.T, reg *prometheus.Registry, name string) float64 {

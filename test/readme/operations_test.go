@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -49,28 +50,37 @@ func sound(t *testing.T, name, source string) {
 	}
 }
 
-// The unit starts the program that the document installs, with flags that it knows, on
-// the directory that the document names; and the settings of the document are sound.
-func TestOperationsFitTheUnit(t *testing.T) {
-	blocks, err := markdown.Blocks(root + "/docs/operations.md")
+// byLang is the blocks of a document, joined by kind. Where kinds are named, one that is
+// not among them is an error: nothing reads it.
+func byLang(t *testing.T, file string, read ...string) map[string]string {
+	t.Helper()
+	blocks, err := markdown.Blocks(root + file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var shell, settings string
+	text := map[string]string{}
 	for _, b := range blocks {
-		switch b.Lang {
-		case "sh":
-			shell += b.Text
-		case "toml":
-			settings += b.Text
-		case "php": // TestPHPReadsRedis runs it
-		default:
+		if text[b.Lang] += b.Text; len(read) > 0 && !slices.Contains(read, b.Lang) {
 			t.Errorf("line %d: a block of the kind %q, which nothing reads", b.Line, b.Lang)
 		}
 	}
+	return text
+}
+
+// parses has bash read commands without running them.
+func parses(t *testing.T, shell string) {
+	t.Helper()
 	if out, err := exec.CommandContext(t.Context(), "bash", "-n", "-c", shell).CombinedOutput(); err != nil {
 		t.Errorf("the commands: %v\n%s", err, out)
 	}
+}
+
+// The unit starts the program that the document installs, with flags that it knows, on
+// the directory that the document names; and the settings of the document are sound.
+func TestOperationsFitTheUnit(t *testing.T) {
+	blocks := byLang(t, "/docs/operations.md", "sh", "toml", "php") // TestPHPReadsRedis runs the last
+	shell, settings := blocks["sh"], blocks["toml"]
+	parses(t, shell)
 	start := regexp.MustCompile(`(?m)^ExecStart=(\S+) serve --data-dir (\S+)$`).FindStringSubmatch(readFile(t, unit))
 	if start == nil {
 		t.Fatal("the unit has no ExecStart of the form: PROGRAM serve --data-dir DIR")
@@ -113,22 +123,9 @@ func TestUnitsAreAlike(t *testing.T) {
 // The template starts a node with the settings that the document prints, in the files that
 // it names.
 func TestDeploymentFitsTheTemplate(t *testing.T) {
-	blocks, err := markdown.Blocks(root + "/docs/deployment.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var shell, settings string
-	for _, b := range blocks {
-		switch b.Lang {
-		case "sh":
-			shell += b.Text
-		case "toml":
-			settings += b.Text
-		}
-	}
-	if out, err := exec.CommandContext(t.Context(), "bash", "-n", "-c", shell).CombinedOutput(); err != nil {
-		t.Errorf("the commands: %v\n%s", err, out)
-	}
+	blocks := byLang(t, "/docs/deployment.md")
+	shell, settings := blocks["sh"], blocks["toml"]
+	parses(t, shell)
 	text := readFile(t, template)
 	start := regexp.MustCompile(`(?m)^ExecStart=/usr/local/bin/roomtide serve (.*)$`).FindStringSubmatch(text)
 	for _, want := range []string{"install -m 644 deploy/roomtide@.service /etc/systemd/system/roomtide@.service\n", "/etc/roomtide/cluster.toml", "/etc/roomtide/a.env", "systemctl enable --now roomtide@a\n"} {

@@ -341,6 +341,19 @@ func TestAHoldThatTakesTooLong(t *testing.T) {
 	}
 }
 
+// differs begins to move a room, and returns when all of it is copied and the move has
+// stopped, because the target read back something else. It does not any more then.
+func (w *world) differs(shards *[2]*broken, room chat.RoomID, from int) mover.Status {
+	w.t.Helper()
+	spoil := func(rows *store.Rows) { rows.Messages = nil }
+	target := w.empty(shards)
+	target.spoil.Store(&spoil)
+	w.start(mover.Order{Slots: slotsOf(room), To: []string{shard(1 - from)}})
+	s := w.paused()
+	target.spoil.Store(nil)
+	return s
+}
+
 // The rate is that of copying and comparing. What is written meanwhile is followed at any
 // rate: otherwise a room that is written to more often would never be moved.
 func TestFollowingHasNoRate(t *testing.T) {
@@ -349,12 +362,7 @@ func TestFollowingHasNoRate(t *testing.T) {
 	w := newWorld(t, 2)
 	shards := w.breaking()
 	room, from := w.town(messages)
-	spoil := func(rows *store.Rows) { rows.Messages = nil }
-	target := w.empty(shards)
-	target.spoil.Store(&spoil)
-	w.start(mover.Order{Slots: slotsOf(room), To: []string{shard(1 - from)}})
-	before := w.paused() // it found a difference
-	target.spoil.Store(nil)
+	before := w.differs(shards, room, from)
 	w.many(messages, func(i int) change.Change {
 		return &change.Edit{Room: room, Seq: chat.Seq(i + 1), User: "ann", Text: "edited"}
 	})
@@ -387,14 +395,9 @@ func TestANodeIsGoneMeanwhile(t *testing.T) {
 	for _, node := range []string{"gone", "stays"} {
 		online(from, change.OnlineChange{Room: room, User: "ann", Node: node, On: true})
 	}
-	spoil := func(rows *store.Rows) { rows.Messages = nil }
-	target := w.empty(shards)
-	target.spoil.Store(&spoil)
 	online(1-from, change.OnlineChange{Node: "gone"})
-	w.start(mover.Order{Slots: slotsOf(room), To: []string{shard(1 - from)}})
-	w.paused() // it has copied all, and found a difference
+	w.differs(shards, room, from)
 	online(from, change.OnlineChange{Node: "gone"})
-	target.spoil.Store(nil)
 	if err := w.mover.Resume(t.Context()); err != nil {
 		t.Fatal(err)
 	}

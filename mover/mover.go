@@ -257,7 +257,7 @@ func (m *Mover) update(mv *store.Move, change func(*store.Move)) error {
 		return err
 	}
 	m.mu.Lock()
-	*mv = next // orders wait for recording, and the rest is of the caller, which is run
+	change(mv) // and no more of it: lanes read its Slots
 	m.mu.Unlock()
 	return nil
 }

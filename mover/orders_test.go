@@ -303,7 +303,7 @@ func TestAHoldThatTakesTooLong(t *testing.T) {
 	var stalls atomic.Int32
 	stall := func(ch *store.Changes) error {
 		moves := w.mover.Moves(1)
-		if len(ch.Insert) == 0 || len(moves) == 0 || moves[0].Phase != store.MoveHolding || stalls.Load() == 2 {
+		if len(ch.Insert) == 0 || len(moves) == 0 || !moves[0].Phase.Follows() || stalls.Load() == 2 { // before the slots are held
 			return nil
 		}
 		if !poll(w.wait, func() bool { return w.lanes.Held() > 0 }) || !poll(w.wait, func() bool { return w.lanes.Held() == 0 }) {
@@ -332,7 +332,7 @@ func TestAHoldThatTakesTooLong(t *testing.T) {
 			}
 		}
 	}()
-	w.start(mover.Order{Slots: slotsOf(room), To: []string{shard(1 - from)}})
+	w.start(mover.Order{Slots: slotsOf(room), To: []string{shard(1 - from)}, Rate: 200}) // messages are sent meanwhile
 	s := w.until(store.MoveDone)
 	close(stop)
 	<-ended

@@ -142,7 +142,7 @@ type Presence struct {
 	Degraded bool // see Online
 }
 
-// Online is who is online in a room.
+// Online is the users that are online in a room.
 type Online struct {
 	Users    []UserID // in ascending order, the first page
 	Count    int      // of all

@@ -12,7 +12,7 @@ const (
 )
 
 // MakeKey returns the idempotency key of a message that a client has sent without one, and
-// that may be handed to its lane more than once. It is stored and shown to nobody. from and
+// that may be handed to its lane more than once. It is stored, and never shown. from and
 // n are a sender's own number and that of the message.
 func MakeKey(from, n uint64) string { return fmt.Sprintf("%s%0*x-%x", madeKey, madeDigits, from, n) }
 

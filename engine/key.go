@@ -4,7 +4,7 @@ import "github.com/roomtide/roomtide/chat"
 
 // hideKeys removes the idempotency keys of messages that others sent: a key may be a
 // number of the sender's own books. The host's back end sees all. A key that was made here
-// (chat.MakeKey) is shown to nobody.
+// (chat.MakeKey) is never shown.
 func (a *Actor) hideKeys(ms []chat.Message) {
 	for i := range ms {
 		a.hideKey(&ms[i])

@@ -9,7 +9,7 @@ import (
 	"github.com/roomtide/roomtide/store"
 )
 
-// A key is shown to its sender and to the host, and to nobody if it was made here.
+// A key is shown to its sender and to the host, and never if it was made here.
 func TestKeysAreShown(t *testing.T) {
 	n := newNode(t, nil)
 	ctx := t.Context()

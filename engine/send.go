@@ -66,7 +66,7 @@ type waiter struct {
 }
 
 // accept is change.Send.Accepted. It runs once more when the message goes on to another
-// lane, and then nobody may listen.
+// lane, when nothing may read the channel any more.
 func (w *waiter) accept(at change.Queued) {
 	select {
 	case w.accepted <- at:

@@ -88,7 +88,7 @@ func (f fields) draft(m *change.Send) (user chat.UserID, err error) {
 	return chat.UserID(id), err
 }
 
-// post writes the message, or puts it into the durable queue. A user who is not in the
+// post writes the message, or puts it into the durable queue. A user outside the
 // room joins it first where that is allowed, as on every transport.
 func (c *call) post(m *change.Send) (change.Reply, *change.Queued, error) {
 	wait := c.wait()

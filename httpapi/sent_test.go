@@ -70,7 +70,7 @@ func TestAcceptedMessages(t *testing.T) {
 	}
 }
 
-// Who waits for the outcome gets it, if it comes in time.
+// A request that waits for the outcome gets it, if it comes in time.
 func TestPreferToWait(t *testing.T) {
 	var q testserver.Queue
 	n := newNodeWith(t, &q, nil)
@@ -96,7 +96,7 @@ func TestPreferToWait(t *testing.T) {
 	}
 }
 
-// Only who has sent a message, or an API key, asks for it.
+// A message is asked for by its sender or with an API key.
 func TestWhoAsksForAMessage(t *testing.T) {
 	n := newNode(t, nil)
 	const room = "/v1/rooms/r"

@@ -5,8 +5,8 @@
 //
 // Only this process is its client, over a connection in memory. The listener that the
 // server has for clients besides, which it needs to have routes, is on loopback, at a
-// random port, and lets nobody in who does not know a secret that is made at each start
-// and is never written down. Other servers come in with the secret of the cluster.
+// random port, and lets in only clients with a secret that is made at each start and is
+// never written down. Other servers come in with the secret of the cluster.
 //
 // JetStream writes to disk before it answers (sync_interval: always), within the bounds
 // of Config. One server alone and a cluster have directories of their own: neither can

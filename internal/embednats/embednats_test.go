@@ -167,8 +167,8 @@ func TestAlone(t *testing.T) {
 	}
 }
 
-// Three servers find each other in any order, keep what two of them have, notice who goes
-// and comes, and let nobody in.
+// Three servers find each other in any order, keep what two of them have, notice the ones
+// that go and come, and let in no client.
 func TestCluster(t *testing.T) {
 	log := &testlog.Buffer{}
 	all := site(t, log)
@@ -241,7 +241,7 @@ func TestTwin(t *testing.T) {
 	}
 }
 
-// What is between the servers is encrypted, and a certificate of somebody else is no way in.
+// What is between the servers is encrypted, and a certificate of another authority is no way in.
 func TestTLS(t *testing.T) {
 	log := &testlog.Buffer{}
 	all := site(t, log)

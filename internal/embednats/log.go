@@ -9,8 +9,7 @@ import (
 )
 
 // logger is what the server writes, as lines of this program. What the server calls a
-// notice is for those who look for something: this package says itself what operators
-// need, in their words.
+// notice is for debugging: this package says itself what operators need, in their words.
 type logger struct{ s *Server }
 
 // Parts of lines that mean something here.

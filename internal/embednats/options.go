@@ -71,7 +71,7 @@ func (s *Server) options() (*natsd.Options, error) {
 	return o, err
 }
 
-// tls is how the servers of a cluster prove to each other who they are; nil: not by TLS.
+// tls is how the servers of a cluster prove their identity to each other; nil: not by TLS.
 func (s *Server) tls() (*tls.Config, error) {
 	if s.cfg.TLSCert == "" {
 		return nil, nil

@@ -11,7 +11,7 @@ import (
 	"github.com/roomtide/roomtide/internal/testprocess"
 )
 
-// window is a browser of its own with the page of the example, in which somebody is
+// window is a browser of its own with the page of the example, in which a user is
 // logged in.
 type window struct {
 	t   *testing.T

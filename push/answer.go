@@ -3,10 +3,12 @@ package push
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -56,4 +58,22 @@ func Failed(ctx context.Context, err error) Outcome {
 		o.Reason = "timeout"
 	}
 	return o
+}
+
+// Said is what a service wrote about a failure, for the log: a short text without the
+// given secrets, or nil if there is none.
+func Said(text string, secrets ...string) error {
+	for _, s := range secrets {
+		if s != "" {
+			text = strings.ReplaceAll(text, s, "…")
+		}
+	}
+	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "")), " ")
+	if text == "" {
+		return nil
+	}
+	if runes := []rune(text); len(runes) > 200 {
+		text = string(runes[:200]) + "…"
+	}
+	return fmt.Errorf("the service says %q", text)
 }

@@ -35,8 +35,8 @@ type Provider interface {
 
 	// Send makes one attempt to hand the notification to an address that Check has
 	// returned. It returns when the service has answered, has failed, or ctx has ended.
-	// It does not wait for a better time. It may send once more at once where the service
-	// cannot have taken it, or where credentials had to be renewed. Neither argument is
+	// It does not wait for a better time. It may send once more at once where a connection
+	// that was kept open is found closed, or where a credential had to be renewed. Neither argument is
 	// kept or changed. The outcome has neither the address nor a credential in it.
 	Send(ctx context.Context, address string, n *Notification) Outcome
 

@@ -78,11 +78,16 @@ var floors = []floor{
 		{"presence/mempresence", "presence of a single node"},
 		{"presence/redispresence", "presence of several nodes, in Redis or Valkey"},
 		{"presence/storepresence", "who is online, in the store: the answer of last resort"},
+		{"push/fcm", "Firebase Cloud Messaging"},
+		{"push/apns", "the Apple Push Notification service"},
+		{"push/webpush", "Web Push, to browsers"},
+		{"push/logpush", "notifications in the log, for development"},
 	}},
 	{"speakers", "who talks, and in which protocol", []row{
 		{"identity", "users, guests, back ends and their tokens and keys"},
 		{"client", "the Go client"},
 		{"socketio", "the Socket.IO protocol on top of Engine.IO, for any program"},
+		{"push/standin", "FCM, APNs and a Web Push service as a sender sees them, which fail on demand"},
 	}},
 	{"write and fan out", "the two halves of a message's road", []row{
 		{"lane", "the only way a durable change enters a room: decide and commit"},

@@ -31,7 +31,7 @@ func newMetrics(reg prometheus.Registerer, g *Gateway) *metrics {
 				}, func() float64 { return float64(l.count(of)) }))
 			}
 			gauge("paused", "Services that are not asked at the moment.", func(s *service) bool { return s.paused })
-			gauge("refused", "Services that refuse our credentials or settings.", func(s *service) bool { return s.refused })
+			gauge("refused", "Services that refuse the node's credentials or settings.", func(s *service) bool { return s.refused })
 			gauge("doubting", "Services for which most targets look dead, so that none is deleted.", func(s *service) bool { return s.doubting })
 		}
 	}

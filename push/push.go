@@ -94,7 +94,7 @@ const (
 	Expired                         // too late: nothing was sent
 	Retry                           // not now, for this target alone; try again
 	Pause                           // not now, for the whole service; try again
-	Misconfigured                   // the service refuses our credentials or settings; an operator has to act; try again
+	Misconfigured                   // the service refuses the node's credentials or settings; an operator has to act; try again
 	Dead                            // the target is gone: delete it if it was registered before Since
 	TooLarge                        // the payload is over the limit: drop the job, or shorten it
 	Rejected                        // the service does not take this notification, ever: drop the job
@@ -133,7 +133,7 @@ type Outcome struct {
 	// registered later is alive again.
 	Since time.Time
 
-	// Doubtful is set where a wrong setting of ours makes live targets look dead, such as
+	// Doubtful is set where a wrong setting of the node makes live targets look dead, such as
 	// device tokens of the sandbox that are sent to production.
 	Doubtful bool
 

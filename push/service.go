@@ -11,14 +11,14 @@ import (
 // it is decided when an attempt begins and when one ends.
 //
 //	open ── a failure that says how long, failuresToStop failures in a row,
-//	│       or a refusal of our credentials ──> paused until a time
+//	│       or a refusal of the credentials ──> paused until a time
 //	└── an attempt is answered <── one attempt at a time, once that time has come
 const (
 	failuresToStop = 5
 	minute         = time.Minute
 
 	firstPause  = time.Second      // after failures; doubled up to longPause
-	firstRefuse = minute           // after a refusal of our credentials; doubled up to longPause
+	firstRefuse = minute           // after a refusal of the credentials; doubled up to longPause
 	longPause   = 15 * minute      // what Apple asks for after a 503
 	longest     = time.Hour        // of what a service may ask for
 	probing     = time.Second      // while one attempt finds out, the others come back so much later
@@ -37,7 +37,7 @@ type service struct {
 	probe    bool      // paused: the attempt that finds out is running
 	failures int       // in a row, while not paused
 	pauses   int       // in a row, without an answer between
-	refused  bool      // the last pause is due to a refusal of our credentials
+	refused  bool      // the last pause is due to a refusal of the credentials
 
 	// The last verdicts on targets that can be doubtful, the newest in the lowest bit:
 	// 1 is doubtful and dead, 0 delivered.
@@ -200,7 +200,7 @@ func report(log *slog.Logger, provider string, was, is *service, o *Outcome, now
 	log = log.With("provider", provider, "service", is.name)
 	switch {
 	case is.paused && is.epoch != was.epoch && is.refused:
-		log.Error("push: the service refuses our credentials or settings", "reason", o.Reason, "err", o.Err, "again_in", is.until.Sub(now).Round(time.Second))
+		log.Error("push: the service refuses the credentials or settings", "reason", o.Reason, "err", o.Err, "again_in", is.until.Sub(now).Round(time.Second))
 	case is.paused && is.epoch != was.epoch:
 		log.Warn("push: the service is left alone for a while", "reason", o.Reason, "err", o.Err, "again_in", is.until.Sub(now).Round(time.Millisecond))
 	case was.paused && !is.paused:

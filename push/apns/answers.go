@@ -9,7 +9,7 @@ import (
 // answers is what APNs can answer; the reasons are Apple's.
 //
 // A token that is wrong for the environment or the app is the device's fault, unless most
-// are so: then it is ours. After a 500 or 503 Apple asks for pauses that grow, up to about
+// are so: then a setting of the node is wrong. After a 500 or 503 Apple asks for pauses that grow, up to about
 // fifteen minutes, which is what the circuit breaker makes.
 var answers = push.Table{
 	{Status: 200, Action: push.Delivered},

@@ -306,7 +306,11 @@ func TestKeyFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text := fmt.Sprintf("%v %s", key, key); strings.Contains(text, key.private.D.String()) || !strings.Contains(text, standin.KeyID) {
+	raw, err := key.private.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := fmt.Sprintf("%v %s", key, key); strings.Contains(text, fmt.Sprintf("%x", raw)) || text != "APNs key "+standin.KeyID+" APNs key "+standin.KeyID {
 		t.Error(text)
 	}
 	for what, file := range map[string][]byte{

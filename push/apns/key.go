@@ -40,8 +40,8 @@ func ParseKey(file []byte, id, team string) (*Key, error) {
 	if block == nil {
 		return nil, chat.E(chat.Invalid, "the file of the APNs key is not in PEM form: it begins with -----BEGIN PRIVATE KEY-----")
 	}
-	any, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	key, ok := any.(*ecdsa.PrivateKey)
+	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	key, ok := parsed.(*ecdsa.PrivateKey)
 	if err != nil || !ok || key.Curve != elliptic.P256() {
 		return nil, chat.E(chat.Invalid, "the file of the APNs key does not have the key that Apple gives out (.p8): certificates (.p12) do not serve")
 	}

@@ -23,7 +23,7 @@ type pool struct {
 	conns   []*conn
 	proving bool          // a connection is being made or proven
 	waiting int           // callers of acquire
-	changed chan struct{} // closed, and made anew, when those who wait should look again
+	changed chan struct{} // closed, and made anew, when waiting callers should look again
 }
 
 // conn is a connection. Both fields are guarded by pool.mu.
@@ -79,7 +79,7 @@ func (p *pool) acquire(ctx context.Context) (c *conn, alone bool, err error) {
 func (p *pool) free() (found *conn) {
 	kept := p.conns[:0]
 	for _, c := range p.conns {
-		if c.Err() != nil || (c.proven && c.Available() == 0 && c.InFlight() == 0) { // closed; told to go away
+		if c.Err() != nil || (c.Available() == 0 && c.InFlight() == 0) { // closed; told to go away
 			_ = c.Close() // it has ended
 			continue
 		}
@@ -135,7 +135,7 @@ func (p *pool) release(c *conn, alone, proven, broken bool) {
 	p.wake()
 }
 
-// wake has those who wait look again. mu is held.
+// wake has waiting callers look again. mu is held.
 func (p *pool) wake() {
 	if p.waiting > 0 {
 		close(p.changed)

@@ -70,8 +70,8 @@ func parseKey(text string) (*rsa.PrivateKey, error) {
 	if block == nil {
 		return nil, chat.E(chat.Invalid, "the private_key of the service account file is not in PEM form: was the file changed?")
 	}
-	any, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	key, ok := any.(*rsa.PrivateKey)
+	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	key, ok := parsed.(*rsa.PrivateKey)
 	if err != nil || !ok {
 		return nil, chat.E(chat.Invalid, "the private_key of the service account file is not an RSA key")
 	}

@@ -24,7 +24,7 @@ const (
 )
 
 // tokens has the access token with which messages are sent. One fetch runs at a time, and
-// everybody waits for that one. Safe for concurrent use.
+// all attempts wait for that one. Safe for concurrent use.
 type tokens struct {
 	// Set once.
 	account *Account

@@ -106,7 +106,7 @@ func (w *world) sign(method jwt.SigningMethod, q *request) string {
 	return text
 }
 
-// try sends the request that make makes, changed, and compares what is answered.
+// try sends the request that is valid, changed, and compares what is answered.
 type try struct {
 	what   string
 	change func(*request)
@@ -114,20 +114,20 @@ type try struct {
 	answer string // is in the answer
 }
 
-func (w *world) tries(make func() *request, send func(*request) (int, string), tries []try) {
+func (w *world) tries(valid func() *request, send func(*request) (int, string), tries []try) {
 	w.Helper()
-	if status, answer := send(make()); status/100 != 2 {
+	if status, answer := send(valid()); status/100 != 2 {
 		w.Fatalf("unchanged: %d %s", status, answer)
 	}
 	for _, c := range tries {
-		q := make()
+		q := valid()
 		q.header = maps.Clone(q.header)
 		c.change(q)
 		if status, answer := send(q); status != c.status || !strings.Contains(answer, c.answer) {
 			w.Errorf("%s: %d %s, want %d %s", c.what, status, answer, c.status, c.answer)
 		}
 	}
-	if status, answer := send(make()); status/100 != 2 {
+	if status, answer := send(valid()); status/100 != 2 {
 		w.Fatalf("unchanged, at the end: %d %s", status, answer)
 	}
 }
@@ -144,7 +144,7 @@ func strange(t *testing.T) *ecdsa.PrivateKey {
 func TestToken(t *testing.T) {
 	w := newWorld(t)
 	now := w.now()
-	make := func() *request {
+	valid := func() *request {
 		return &request{
 			method: "POST", url: w.URL() + "/token", header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"},
 			body: "urn:ietf:params:oauth:grant-type:jwt-bearer", kid: accountKeyID, key: w.material.accountKey,
@@ -155,7 +155,7 @@ func TestToken(t *testing.T) {
 		q.body = url.Values{"grant_type": {q.body}, "assertion": {w.sign(jwt.SigningMethodRS256, q)}}.Encode()
 		return w.do(q)
 	}
-	w.tries(make, send, []try{
+	w.tries(valid, send, []try{
 		{"another grant", func(q *request) { q.body = "password" }, 400, "invalid_grant"},
 		{"another account", func(q *request) { q.claims["iss"] = "x" }, 400, "invalid_grant"},
 		{"another scope", func(q *request) { q.claims["scope"] = "email" }, 400, "invalid_grant"},
@@ -174,7 +174,7 @@ func TestFCM(t *testing.T) {
 	w.Remove(gone, w.now())
 	access := "ya29.test"
 	w.access[access] = w.now().Add(time.Hour)
-	make := func() *request {
+	valid := func() *request {
 		return &request{
 			method: "POST", url: w.URL() + "/v1/projects/" + Project + "/messages:send", header: map[string]string{"Authorization": "Bearer " + access},
 			body: `{"message":{"token":"` + id + `","data":{"k":"v"},"android":{"ttl":"60s","priority":"HIGH"}}}`,
@@ -183,7 +183,7 @@ func TestFCM(t *testing.T) {
 	replace := func(old, new string) func(*request) {
 		return func(q *request) { q.body = strings.Replace(q.body, old, new, 1) }
 	}
-	w.tries(make, w.do, []try{
+	w.tries(valid, w.do, []try{
 		{"no token", func(q *request) { q.header["Authorization"] = "" }, 401, "UNAUTHENTICATED"},
 		{"another token", func(q *request) { q.header["Authorization"] = "Bearer x" }, 401, "UNAUTHENTICATED"},
 		{"another project", func(q *request) { q.url = strings.Replace(q.url, Project, "x", 1) }, 404, "NOT_FOUND"},
@@ -199,7 +199,7 @@ func TestFCM(t *testing.T) {
 		{"gone", replace(id, gone), 404, "UNREGISTERED"},
 	})
 	w.Revoke()
-	if status, _ := w.do(make()); status != 401 {
+	if status, _ := w.do(valid()); status != 401 {
 		t.Error("a revoked token is taken", status)
 	}
 }
@@ -211,17 +211,17 @@ func TestAPNs(t *testing.T) {
 	_, gone := w.NewAPNs("production")
 	w.Remove(gone, time.UnixMilli(1234567890123))
 	issued := w.now().Unix()
-	make := func() *request {
+	valid := func() *request {
 		return &request{
 			method: "POST", url: w.URL() + "/3/device/" + id, kid: KeyID, key: w.material.apnsKey,
 			claims: jwt.MapClaims{"iss": TeamID, "iat": issued}, body: `{"aps":{"alert":{"body":"x"}}}`,
 			header: map[string]string{"Apns-Topic": Topic, "Apns-Push-Type": "alert", "Apns-Priority": "10", "Apns-Expiration": "0", "Apns-Id": "eabeae54-14a8-11e5-b60b-1697f925ec7b"},
 		}
 	}
-	good := w.sign(jwt.SigningMethodES256, make())
+	good := w.sign(jwt.SigningMethodES256, valid())
 	send := func(q *request) (int, string) {
 		token := good
-		if fresh := make(); fmt.Sprint(q.claims, q.kid, q.key) != fmt.Sprint(fresh.claims, fresh.kid, fresh.key) {
+		if fresh := valid(); fmt.Sprint(q.claims, q.kid, q.key) != fmt.Sprint(fresh.claims, fresh.kid, fresh.key) {
 			token = w.sign(jwt.SigningMethodES256, q)
 		}
 		if q.header["Authorization"] != "-" {
@@ -232,7 +232,7 @@ func TestAPNs(t *testing.T) {
 		return w.do(q)
 	}
 	set := func(name, value string) func(*request) { return func(q *request) { q.header[name] = value } }
-	w.tries(make, send, []try{
+	w.tries(valid, send, []try{
 		{"no token", set("Authorization", "-"), 403, "MissingProviderToken"},
 		{"another signature", func(q *request) { q.key = strange(t) }, 403, "InvalidProviderToken"},
 		{"another key id", func(q *request) { q.kid = "OTHERKEYID" }, 403, "InvalidProviderToken"},
@@ -266,7 +266,7 @@ func TestAPNs(t *testing.T) {
 	old := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: w.Roots()}, TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{}}
 	defer old.CloseIdleConnections()
 	w.rt = old
-	if status, answer := send(make()); status != 0 {
+	if status, answer := send(valid()); status != 0 {
 		t.Error("HTTP/1.1 is spoken:", status, answer)
 	}
 }
@@ -307,7 +307,7 @@ func TestWebPush(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := w.now()
-	make := func() *request {
+	valid := func() *request {
 		return &request{
 			method: "POST", url: w.URL() + "/push/" + id, key: key, body: string(message), kid: "",
 			claims: jwt.MapClaims{"aud": w.URL(), "exp": now.Add(time.Hour).Unix(), "sub": "mailto:a@example.org"},
@@ -323,7 +323,7 @@ func TestWebPush(t *testing.T) {
 		return w.do(q)
 	}
 	set := func(name, value string) func(*request) { return func(q *request) { q.header[name] = value } }
-	w.tries(make, send, []try{
+	w.tries(valid, send, []try{
 		{"no token", set("Authorization", "Bearer x"), 401, ""},
 		{"another key", func(q *request) {
 			other := strange(t)

@@ -80,7 +80,7 @@ func (s *Server) checkWebPush(r *http.Request, to *subscriber, fits bool) (statu
 	return s.checkVAPID(h.Get("Authorization"), to)
 }
 
-// checkVAPID checks who sends, RFC 8292.
+// checkVAPID checks the token that identifies the sender, RFC 8292.
 func (s *Server) checkVAPID(authorization string, to *subscriber) (status int, reason string) {
 	params, found := strings.CutPrefix(authorization, "vapid ")
 	if !found {

@@ -10,7 +10,7 @@ import (
 // Apple's service, and redirect.
 //
 // A 401 or 403 is mostly about one subscription, which was made for another VAPID key. If
-// most subscriptions of a service are refused, it is our key, our subject or our clock.
+// most subscriptions of a service are refused, the node's key, subject or clock is wrong.
 var answers = push.Table{
 	{Status: 201, Action: push.Delivered},
 	{Status: 200, Action: push.Delivered},

@@ -75,7 +75,7 @@ const (
 	origins   = 512            // for which tokens are kept
 )
 
-// tokens makes the tokens that show push services who sends: one for each origin. Safe for
+// tokens makes the tokens that identify the node to push services: one for each origin. Safe for
 // concurrent use.
 type tokens struct {
 	// Set once.

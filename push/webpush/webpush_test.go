@@ -187,7 +187,7 @@ func TestTokensAreKept(t *testing.T) {
 	}
 }
 
-// A subscription that was made for another key cannot be used; it is not our setting.
+// A subscription that was made for another key cannot be used; it is no setting of the node.
 func TestAnotherKey(t *testing.T) {
 	p, s := open(t, &clock{}, loopback)
 	other, err := NewKey()
@@ -229,8 +229,8 @@ func TestCanonicalForm(t *testing.T) {
 	}
 }
 
-// Section 2.4 of RFC 8292: the token of the example is one that a key like ours has signed,
-// and ours have its form.
+// Section 2.4 of RFC 8292: the token of the example verifies, and those
+// that are made here have its form.
 func TestVectorOfRFC8292(t *testing.T) {
 	const token = "eyJ0eXAiOiJKV1QiLCJhbGciOiJFUzI1NiJ9.eyJhdWQiOiJodHRwczovL3B1c2guZXhhbXBsZS5uZXQiLCJleHAiOjE0NTM1MjM3NjgsInN1YiI6Im1haWx0bzpwdXNoQGV4YW1wbGUuY29tIn0.i3CYb7t4xfxCDquptFOepC9GAu_HLGkMlMuCGSK2rpiUfnK9ojFwDXb1JrErtmysazNjjvW2L9OkSSHzvoD1oA"
 	const public = "BA1Hxzyi1RUM1b5wjxsn7nGxAszw2u61m164i3MrAIxHF6YK5h4SDYic-dRuU_RCPCfA5aq9ojSwk5Y2EmClBPs"
@@ -253,17 +253,17 @@ func TestVectorOfRFC8292(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	made := tokens{key: key, subject: "mailto:push@example.com", now: func() time.Time { return time.Unix(1453523768, 0).Add(-tokenLife) }, cache: lru.New[string, vapidToken](4)}
-	header, err := made.authorization("https://push.example.net")
+	source := tokens{key: key, subject: "mailto:push@example.com", now: func() time.Time { return time.Unix(1453523768, 0).Add(-tokenLife) }, cache: lru.New[string, vapidToken](4)}
+	header, err := source.authorization("https://push.example.net")
 	if err != nil {
 		t.Fatal(err)
 	}
 	scheme, rest, _ := strings.Cut(header, " t=")
-	ours, k, _ := strings.Cut(rest, ", k=")
+	made, k, _ := strings.Cut(rest, ", k=")
 	if scheme != "vapid" || k != key.String() {
 		t.Error(header)
 	}
-	got := verify(ours, k)
+	got := verify(made, k)
 	for name := range want {
 		if got[name] != want[name] {
 			t.Errorf("%s is %v, want %v", name, got[name], want[name])

@@ -203,9 +203,13 @@ func TestBreaker(t *testing.T) {
 func TestOneProbe(t *testing.T) {
 	w := newWorld(t, 8)
 	running, verdict := make(chan struct{}), make(chan Outcome)
-	w.fake.send = func(context.Context, string) Outcome {
-		running <- struct{}{}
-		return <-verdict
+	w.fake.send = func(ctx context.Context, _ string) Outcome {
+		select {
+		case running <- struct{}{}:
+			return <-verdict
+		case <-ctx.Done(): // an attempt that the test does not expect
+			return Failed(ctx, ctx.Err())
+		}
 	}
 	outcomes := make(chan Outcome)
 	attempt := func() { go func() { outcomes <- w.send("a") }() }
@@ -214,12 +218,12 @@ func TestOneProbe(t *testing.T) {
 		<-running
 	}
 	for range 6 {
-		verdict <- Outcome{Action: Pause, After: time.Second}
-		if o := <-outcomes; o.Action != Pause || o.After != time.Second {
+		verdict <- Outcome{Action: Pause, Reason: "network"}
+		if o := <-outcomes; o.Action != Pause || o.After > firstPause {
 			t.Fatal(o)
 		}
 	}
-	w.wait(time.Second)
+	w.wait(firstPause)
 	attempt()
 	<-running
 	if o := w.send("a"); o.Action != Pause || o.After != probing {

@@ -73,7 +73,7 @@ func New(c Config) (*Provider, error) {
 	rt := c.Transport.Clone()
 	rt.Protocols = new(http.Protocols)
 	rt.Protocols.SetHTTP2(true)
-	rt.HTTP2 = &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second}
+	rt.HTTP2 = &http.HTTP2Config{SendPingTimeout: 10 * time.Second, PingTimeout: 5 * time.Second}
 	p := &Provider{
 		topics: slices.Clone(c.Topics), now: c.Now, environments: map[string]*environment{},
 		tokens: tokens{key: c.Key, now: c.Now},

@@ -195,6 +195,44 @@ func TestOneConnection(t *testing.T) {
 	}
 }
 
+// A connection whose first request was not answered is not used again; one whose token was
+// refused is, by one request alone.
+func TestUnprovenConnections(t *testing.T) {
+	p, _ := open(t, time.Now)
+	defer closed(t, p)
+	pool := p.environments[production].pool
+	acquire := func() *conn {
+		t.Helper()
+		c, alone, err := pool.acquire(t.Context())
+		if err != nil || !alone {
+			t.Fatal(alone, err)
+		}
+		c.Release() // there is no request
+		return c
+	}
+	first := acquire()
+	pool.release(first, true, false, false)
+	if again := acquire(); again != first {
+		t.Error("another connection after a refused token")
+	}
+	pool.release(first, true, false, true)
+	second := acquire()
+	if second == first || first.Err() == nil {
+		t.Error("the silent connection goes on")
+	}
+	waiting, stop := context.WithCancel(t.Context())
+	stop()
+	if _, _, err := pool.acquire(waiting); err == nil {
+		t.Error("a second request on a connection that is not proven")
+	}
+	pool.release(second, true, true, false)
+	c, alone, err := pool.acquire(t.Context())
+	if err != nil || alone || c != second {
+		t.Error(alone, err)
+	}
+	pool.release(c, alone, true, false)
+}
+
 // When the streams of a connection are used up, there is another one, up to the most.
 func TestMoreConnections(t *testing.T) {
 	const streams = 1000 // of the stand-in

@@ -58,7 +58,7 @@ func New(c Config) (*Provider, error) {
 		c.Transport = &http.Transport{
 			Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true,
 			TLSHandshakeTimeout: 5 * time.Second, IdleConnTimeout: 5 * time.Minute, MaxResponseHeaderBytes: 32 << 10,
-			HTTP2: &http.HTTP2Config{SendPingTimeout: 30 * time.Second},
+			HTTP2: &http.HTTP2Config{SendPingTimeout: 10 * time.Second, PingTimeout: 5 * time.Second},
 		}
 	}
 	if c.Now == nil {

@@ -61,7 +61,7 @@ func New(c Config) (*Provider, error) {
 	rt.TLSClientConfig = &tls.Config{RootCAs: c.RootCAs}
 	rt.MaxIdleConnsPerHost = 8
 	rt.MaxIdleConns = 256
-	rt.HTTP2 = &http.HTTP2Config{SendPingTimeout: 30 * time.Second}
+	rt.HTTP2 = &http.HTTP2Config{SendPingTimeout: 10 * time.Second, PingTimeout: 5 * time.Second}
 	return &Provider{
 		guard: c.Guard, rt: rt, now: c.Now,
 		tokens: tokens{key: c.Key, subject: c.Subject, now: c.Now, cache: lru.New[string, vapidToken](origins)},

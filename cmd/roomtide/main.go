@@ -34,6 +34,7 @@ type cli struct {
 	Config     configVerb     `cmd:"" help:"Check, print or document the settings."`
 	Send       sendVerb       `cmd:"" help:"Send messages to a room."`
 	Tail       tailVerb       `cmd:"" help:"Print the messages of a room as they come."`
+	Push       pushVerb       `cmd:"" help:"Tools around push notifications."`
 	Bench      benchVerb      `cmd:"" help:"Measure how fast a node is on this machine."`
 	Nodes      nodesVerb      `cmd:"" help:"List the nodes that work together, and whose lanes each of them has."`
 	Shards     shardsVerb     `cmd:"" help:"List the databases of a running node, and move rooms between them."`

@@ -100,7 +100,7 @@ func newLane(shard int, db store.Writer, cfg *Config, m *metrics) *lane {
 func (l *lane) begin(at store.Position, from progress) {
 	l.at, l.progress, l.fenced, l.askKeysUntil = at, from, false, time.Time{}
 	l.cache.clear()
-	l.committed.position.Store(at.N)
+	l.committed.begin(at.N)
 	l.positionUnknown.Store(false)
 	l.leaving.Store(false)
 	l.writeErr.Store(nil)
@@ -383,10 +383,7 @@ func (l *lane) commit(ctx context.Context, ch *store.Changes, asked bool) error 
 	if l.writeErr.Swap(nil) != nil {
 		l.log.Warn("writing works again")
 	}
-	l.committed.position.Store(l.at.N)
-	if ch.Outbox != nil {
-		l.committed.signal()
-	}
+	l.committed.move(l.at.N, ch.Outbox)
 	return nil
 }
 
@@ -413,7 +410,7 @@ func (l *lane) acquire() error {
 	l.positionUnknown.Store(err != nil)
 	if err == nil {
 		l.at = at
-		l.committed.position.Store(at.N)
+		l.committed.begin(at.N)
 	}
 	return err
 }

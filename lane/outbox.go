@@ -2,9 +2,6 @@ package lane
 
 import (
 	"context"
-	"slices"
-	"sync"
-	"sync/atomic"
 
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
@@ -25,6 +22,13 @@ func (ls *Lanes) Forget(shard int, c chan<- struct{}) { ls.lanes[shard].committe
 // Position returns how far the shard's lane has committed: an entry at or before
 // it is there to read.
 func (ls *Lanes) Position(shard int) int64 { return ls.lanes[shard].committed.position.Load() }
+
+// Recent returns up to limit entries of the outbox that follow the commit after, in order:
+// the same that the database has. False: the lane does not remember all of them, and the
+// database has to be asked.
+func (ls *Lanes) Recent(shard int, after int64, limit int) ([]store.Entry, bool) {
+	return ls.lanes[shard].committed.recent(after, limit)
+}
 
 // SaveCursors writes cursors of the shard, and returns when they are committed. If
 // ctx ends first, that may still happen.
@@ -51,38 +55,6 @@ func (ls *Lanes) Flush(ctx context.Context) {
 		select {
 		case <-done:
 		case <-ctx.Done():
-		}
-	}
-}
-
-// committed is how far a lane has committed, and where that is signalled.
-type committed struct {
-	position atomic.Int64
-
-	mu        sync.Mutex
-	listeners []chan<- struct{}
-}
-
-func (c *committed) add(listener chan<- struct{}) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.listeners = append(c.listeners, listener)
-}
-
-func (c *committed) remove(listener chan<- struct{}) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.listeners = slices.DeleteFunc(c.listeners, func(l chan<- struct{}) bool { return l == listener })
-}
-
-// signal tells every listener that there is an entry to read.
-func (c *committed) signal() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, l := range c.listeners {
-		select {
-		case l <- struct{}{}:
-		default:
 		}
 	}
 }

@@ -2,6 +2,7 @@ package lane_test
 
 import (
 	"context"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -129,5 +130,60 @@ func TestNotifyAndPosition(t *testing.T) {
 	w.open()
 	if got := w.lanes.Position(shard); got != before+2 {
 		t.Errorf("after a restart the position is %d, want %d", got, before+2)
+	}
+}
+
+// What the lane remembers of its outbox is what the database has, or it says that it does
+// not remember that much.
+func TestRecentEntries(t *testing.T) {
+	w := newWorld(t)
+	shard := w.store.ShardOf(chat.RoomID("r").Slot())
+	begin := w.lanes.Position(shard)
+	w.join("r", "ann")
+	for range 10 {
+		w.must(send("r", "ann", "", "x"))
+	}
+	same := func(after int64) {
+		t.Helper()
+		want, err := w.store.Room("r").Outbox(t.Context(), 0, after, 4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := w.lanes.Recent(shard, after, 4); !ok || !reflect.DeepEqual(got, want) {
+			t.Errorf("after %d the lane remembers (%t)\n%+v, the database has\n%+v", after, ok, got, want)
+		}
+	}
+	for after := begin; after <= w.lanes.Position(shard); after++ {
+		same(after)
+	}
+	if _, ok := w.lanes.Recent(shard, begin-1, 4); ok {
+		t.Error("the lane remembers what was written before it began")
+	}
+
+	w.close()
+	w.open()
+	if _, ok := w.lanes.Recent(shard, begin, 4); ok {
+		t.Error("the lane remembers what was written before a restart")
+	}
+}
+
+// Entries are forgotten, the oldest first, when they take too much.
+func TestOldEntriesAreForgotten(t *testing.T) {
+	w := newWorld(t)
+	shard := w.store.ShardOf(chat.RoomID("r").Slot())
+	begin := w.lanes.Position(shard)
+	w.join("r", "ann")
+	for i := 0; ; i++ {
+		if _, ok := w.lanes.Recent(shard, begin, 1); !ok {
+			break
+		}
+		if i == 2000 {
+			t.Fatal("2,000 entries, and none is forgotten")
+		}
+		w.must(send("r", "ann", "", "x"))
+	}
+	newest := w.lanes.Position(shard)
+	if got, ok := w.lanes.Recent(shard, newest-1, 1); !ok || len(got) != 1 || got[0].Position != newest {
+		t.Errorf("the newest entry: %+v, %t", got, ok)
 	}
 }

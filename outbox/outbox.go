@@ -78,6 +78,7 @@ type Lanes interface {
 	Notify(shard int, c chan<- struct{})
 	Forget(shard int, c chan<- struct{})
 	Position(shard int) int64
+	Recent(shard int, after int64, limit int) ([]store.Entry, bool)
 	SaveCursors(ctx context.Context, shard int, cursors ...store.Cursor) error
 	Flush(ctx context.Context)
 }

@@ -158,7 +158,7 @@ func (w *worker) catchUp(ctx context.Context) (full bool, err error) {
 		}
 		// Read first: every entry up to here is seen below.
 		committed := w.cfg.Lanes.Position(w.shard)
-		entries, err := w.reader.Outbox(ctx, theLane, read, readAtOnce)
+		entries, err := w.read(ctx, read)
 		if err != nil {
 			return false, err
 		}
@@ -177,6 +177,15 @@ func (w *worker) catchUp(ctx context.Context) (full bool, err error) {
 			return false, nil
 		}
 	}
+}
+
+// read returns the next entries behind a position: what the lane has just written it
+// remembers, and the rest is in the database.
+func (w *worker) read(ctx context.Context, after int64) ([]store.Entry, error) {
+	if entries, ok := w.cfg.Lanes.Recent(w.shard, after, readAtOnce); ok {
+		return entries, nil
+	}
+	return w.reader.Outbox(ctx, theLane, after, readAtOnce)
 }
 
 // save stores the cursor if it has moved. A cursor that is not stored costs work

@@ -1,0 +1,103 @@
+package lane
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/roomtide/roomtide/store"
+)
+
+// What a lane remembers of its outbox is bounded; the oldest entries go first.
+const (
+	recentEntries = 1024
+	recentBytes   = 256 << 10
+)
+
+// committed is how far a lane has committed, where that is signalled, and the newest
+// entries of its outbox, as they are stored: consumers that keep up do not ask the
+// database for what the lane has just written.
+type committed struct {
+	position atomic.Int64 // stored with mu held
+
+	mu sync.Mutex
+
+	// Guarded by mu.
+	listeners []chan<- struct{}
+	entries   []store.OutboxRow // by ascending position
+	bytes     int               // of entries
+	from      int64             // each entry behind this position is in entries
+}
+
+// begin forgets the entries: the lane stands at the position, and others may have written
+// what is before it.
+func (c *committed) begin(at int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.entries, c.bytes, c.from = nil, 0, at
+	c.position.Store(at)
+}
+
+// move notes a commit, with the entry that it left, nil if none, and tells every listener.
+func (c *committed) move(to int64, entry []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.position.Store(to)
+	if entry == nil {
+		return
+	}
+	if to > c.from {
+		c.remember(store.OutboxRow{Position: to, Body: entry})
+	}
+	for _, l := range c.listeners {
+		select {
+		case l <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// remember adds an entry, in place of the oldest ones. Called with mu held.
+func (c *committed) remember(row store.OutboxRow) {
+	c.entries = append(c.entries, row)
+	c.bytes += len(row.Body)
+	n := 0
+	for ; c.bytes > recentBytes || len(c.entries)-n > recentEntries; n++ {
+		c.bytes -= len(c.entries[n].Body)
+		c.from = c.entries[n].Position
+	}
+	clear(c.entries[:n])
+	c.entries = c.entries[n:]
+}
+
+// recent is Lanes.Recent.
+func (c *committed) recent(after int64, limit int) ([]store.Entry, bool) {
+	c.mu.Lock()
+	if after < c.from {
+		c.mu.Unlock()
+		return nil, false
+	}
+	i, _ := slices.BinarySearchFunc(c.entries, after+1, func(r store.OutboxRow, at int64) int { return int(r.Position - at) })
+	rows := slices.Clone(c.entries[i:min(len(c.entries), i+limit)])
+	c.mu.Unlock()
+	entries := make([]store.Entry, len(rows))
+	for i, r := range rows {
+		var err error
+		if entries[i], err = store.DecodeEntry(r.Position, r.Body); err != nil {
+			return nil, false // the database says it as an error
+		}
+	}
+	return entries, true
+}
+
+func (c *committed) add(listener chan<- struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.listeners = append(c.listeners, listener)
+}
+
+func (c *committed) remove(listener chan<- struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.listeners = slices.DeleteFunc(c.listeners, func(l chan<- struct{}) bool { return l == listener })
+}

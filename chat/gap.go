@@ -11,10 +11,11 @@ const (
 	GapLate                    // the bus did not bring a commit in time
 	GapReset                   // the history of the room is another one: it was restored from a backup
 	GapMemory                  // as slow, but earlier: the node has no more memory for what slow connections have not got
+	GapHistory                 // messages of the past were put into the room (change.Import)
 	GapReasons
 )
 
-var gapReasons = [GapReasons]string{"slow", "behind", "lost", "late", "reset", "memory"}
+var gapReasons = [GapReasons]string{"slow", "behind", "lost", "late", "reset", "memory", "history"}
 
 // String is the word in the frame, the counter and the log.
 func (r GapReason) String() string {

@@ -16,7 +16,7 @@ import (
 //	entry   2, list of rooms, list of user ids
 //	        or 3, list of rooms, list of user ids, list of keys
 //	room    room id, From, number of revs, Seq, list of runs, list of members
-//	run     kind, Count, Seq
+//	run     kind, or 128 + kind for one of the past; Count, Seq
 //	member  user id, name, role, Rev, Since
 //	key     table, or 128 + table and ID is that of the key before; ID otherwise;
 //	        those of Seq, A, B which keys of the table have
@@ -27,6 +27,10 @@ const (
 	entryVersion = 2
 	keysVersion  = 3 // with keys, which few entries have
 )
+
+// pastRun marks the kind of a run of the past. An earlier version takes the kind for one that
+// it does not know.
+const pastRun = 0x80
 
 // Encode returns the entry as it is stored, as Changes.Outbox.
 func (e *Entry) Encode() []byte {
@@ -61,7 +65,11 @@ func appendSpan(b []byte, s *RoomSpan) []byte {
 	b = binary.AppendUvarint(b, uint64(s.Seq))
 	b = binary.AppendUvarint(b, uint64(len(s.Runs)))
 	for _, r := range s.Runs {
-		b = append(b, byte(r.Kind))
+		kind := byte(r.Kind)
+		if r.History {
+			kind |= pastRun
+		}
+		b = append(b, kind)
 		b = binary.AppendUvarint(b, uint64(r.Count))
 		b = binary.AppendUvarint(b, uint64(r.Seq))
 	}
@@ -218,7 +226,8 @@ func (d *decoder) spans() []RoomSpan {
 // runs reads the runs that make up so many revs.
 func (d *decoder) runs(revs int64) []Run {
 	runs := list(d, 3, func(r *Run) {
-		r.Kind = chat.EventKind(d.byte())
+		kind := d.byte()
+		r.Kind, r.History = chat.EventKind(kind&^pastRun), kind&pastRun != 0
 		count := d.number()
 		r.Seq = chat.Seq(d.number())
 		if count < 1 || count > revs {

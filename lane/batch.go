@@ -15,8 +15,8 @@ type room struct {
 	from   chat.Rev // Rev before the batch
 	listed bool     // in batch.touched
 	events []*chat.Event
-	past   bool           // messages of the past were put in, which have no events
-	told   store.RoomSpan // what each rev of the batch is
+	past   bool            // messages of the past were put in, which have no events
+	told   store.RoomSpan  // what each rev of the batch is
 	span   *store.RoomSpan // of the outbox entry, set by batch.entry
 }
 

@@ -98,6 +98,7 @@ var floors = []floor{
 		{"backup", "databases with a manifest: written, verified, put back"},
 		{"outbox", "named consumers of what lanes committed, each with its own cursor"},
 		{"cluster", "this node's name and lease, and the nodes that are alive"},
+		{"hostevents", "what lanes committed, as a host's back end hears of it"},
 		{"relay", "changes to the node that owns their lane, and outcomes back"},
 	}},
 	{"use cases", "", []row{

@@ -34,6 +34,7 @@ type batch struct {
 	rooms    map[chat.RoomID]*room
 	members  map[store.MemberKey]*chat.Member // nil: no such row
 	changedM []store.MemberKey                // rows of members to write
+	rolesM   []chat.Role                      // of these, before the batch
 	messages map[store.MessageRef]*chat.Message
 	inserted []store.MessageRef
 	updated  []store.MessageRef
@@ -211,6 +212,7 @@ func (b *batch) setMember(m chat.Member) {
 	k := store.MemberKey{Room: m.Room, User: m.User}
 	if old := b.members[k]; old == nil || old.Rev <= b.rooms[m.Room].from {
 		b.changedM = append(b.changedM, k)
+		b.rolesM = append(b.rolesM, b.member(m.Room, m.User).Role)
 	}
 	b.members[k] = &m
 }

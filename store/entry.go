@@ -10,6 +10,7 @@ import (
 // lane's position after that commit; it is not part of the encoded form.
 type Entry struct {
 	Position int64
+	Time     int64 // of the changes: Unix milliseconds, as stored in rows; 0 in entries of old versions
 	Rooms    []RoomSpan
 	Users    []chat.UserID // users whose name or avatar has changed
 
@@ -29,6 +30,7 @@ type RoomSpan struct {
 	Seq     chat.Seq      // the room's newest message after the commit
 	Runs    []Run         // what the revs are, in order; none in entries of old versions
 	Members []chat.Member // member rows after the commit, each of those that changed, without Avatar, Data and Until
+	Was     []chat.Role   // the role of each of Members before the commit; none in entries of old versions
 }
 
 // Raise replaces every rev of the entry by Raised.

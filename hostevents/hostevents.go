@@ -51,6 +51,7 @@ func (r *Ref) Size() int {
 //
 // A member who joined and changed in one commit is one event, with the last state; one who
 // joined and left in one commit, or whose row was removed long after they had left, is none.
+// Nor is what was put into a room as its past (store.Run.History).
 func Of(e *store.Entry, want func(Kind, chat.RoomID) bool) []Ref {
 	var refs []Ref
 	for i := range e.Rooms {
@@ -73,6 +74,10 @@ func appendRoom(refs []Ref, e *store.Entry, s *store.RoomSpan, want func(Kind, c
 		delete(members, rev)
 	}
 	for c := range s.Changes() {
+		if c.History {
+			delete(members, c.Rev)
+			continue
+		}
 		if kind := kindOf(c.Kind); kind != "" && want(kind, s.Room) {
 			refs = append(refs, Ref{Kind: kind, Room: s.Room, Rev: c.Rev, Time: e.Time, Seq: c.Seq})
 		}

@@ -15,6 +15,8 @@ type room struct {
 	from   chat.Rev // Rev before the batch
 	listed bool     // in batch.touched
 	events []*chat.Event
+	past   bool            // messages of the past were put in, which have no events
+	told   store.RoomSpan  // what each rev of the batch is
 	span   *store.RoomSpan // of the outbox entry, set by batch.entry
 }
 
@@ -163,6 +165,7 @@ func (b *batch) roomBy(id chat.RoomID, user chat.UserID, server bool) (*room, ch
 func (b *batch) touch(r *room) {
 	if !r.listed {
 		r.listed = true
+		r.told = store.RoomSpan{Room: r.ID, From: r.from + 1, To: r.from}
 		b.touched = append(b.touched, r)
 	}
 }
@@ -173,6 +176,24 @@ func (b *batch) bump(r *room, ev *chat.Event) chat.Rev {
 	r.Rev++
 	ev.Room, ev.Rev = r.ID, r.Rev
 	r.events = append(r.events, ev)
+	kind, seq := ev.Kind, ev.Seq
+	switch {
+	case ev.Message != nil:
+		seq = ev.Message.Seq
+	case kind == chat.EventMembers:
+		kind = chat.EventMember // told together, changed one by one
+	}
+	r.told.Add(kind, seq)
+	return r.Rev
+}
+
+// bumpPast is bump for a change of the past, which has no event: seq is the message that
+// it concerns, 0 if none.
+func (b *batch) bumpPast(r *room, kind chat.EventKind, seq chat.Seq) chat.Rev {
+	b.touch(r)
+	r.Rev++
+	r.past = true
+	r.told.AddHistory(kind, seq)
 	return r.Rev
 }
 

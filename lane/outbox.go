@@ -68,19 +68,8 @@ func (b *batch) entry(keys []store.RowKey) *store.Entry {
 	e := &store.Entry{Time: b.now, Rooms: make([]store.RoomSpan, len(b.touched)), Users: b.renamed, Keys: keys}
 	for i, r := range b.touched {
 		r.span = &e.Rooms[i]
-		*r.span = store.RoomSpan{Room: r.ID, From: r.from + 1, To: r.from, Seq: r.LastSeq}
-		for _, ev := range r.events {
-			kind, seq := ev.Kind, ev.Seq
-			switch {
-			case ev.Message != nil:
-				seq = ev.Message.Seq
-			case kind == chat.EventMembers:
-				kind = chat.EventMember // told together, changed one by one
-			}
-			for range ev.Rev - ev.After() {
-				r.span.Add(kind, seq)
-			}
-		}
+		*r.span = r.told
+		r.span.Seq = r.LastSeq
 	}
 	for id, r := range b.removals {
 		span := b.rooms[id].span

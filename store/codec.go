@@ -15,7 +15,7 @@ import (
 //
 //	entry   4, Time, list of rooms, list of user ids, list of keys
 //	room    room id, From, number of revs, Seq, list of runs, list of members
-//	run     kind, Count, Seq
+//	run     kind, or 128 + kind for one of the past; Count, Seq
 //	member  user id, name, role, Rev, Since, 1 + role before (0: it is not known)
 //	key     table, or 128 + table and ID is that of the key before; ID otherwise;
 //	        those of Seq, A, B which keys of the table have
@@ -28,6 +28,10 @@ const (
 	keysVersion  = 3
 	entryVersion = 4
 )
+
+// pastRun marks the kind of a run of the past. An earlier version takes the kind for one that
+// it does not know.
+const pastRun = 0x80
 
 // Encode returns the entry as it is stored, as Changes.Outbox.
 func (e *Entry) Encode() []byte {
@@ -55,7 +59,11 @@ func appendSpan(b []byte, s *RoomSpan) []byte {
 	b = binary.AppendUvarint(b, uint64(s.Seq))
 	b = binary.AppendUvarint(b, uint64(len(s.Runs)))
 	for _, r := range s.Runs {
-		b = append(b, byte(r.Kind))
+		kind := byte(r.Kind)
+		if r.History {
+			kind |= pastRun
+		}
+		b = append(b, kind)
 		b = binary.AppendUvarint(b, uint64(r.Count))
 		b = binary.AppendUvarint(b, uint64(r.Seq))
 	}
@@ -237,7 +245,8 @@ func (d *decoder) spans(version int) []RoomSpan {
 // runs reads the runs that make up so many revs.
 func (d *decoder) runs(revs int64) []Run {
 	runs := list(d, 3, func(r *Run) {
-		r.Kind = chat.EventKind(d.byte())
+		kind := d.byte()
+		r.Kind, r.History = chat.EventKind(kind&^pastRun), kind&pastRun != 0
 		count := d.number()
 		r.Seq = chat.Seq(d.number())
 		if count < 1 || count > revs {

@@ -153,8 +153,8 @@ func TestChangesOfASpan(t *testing.T) {
 	e := everything()
 	got := slices.Collect(e.Rooms[0].Changes())
 	want := []Change{
-		{5, chat.EventMessage, 129}, {6, chat.EventMessage, 130}, {7, chat.EventMember, 0}, {8, chat.EventMember, 0},
-		{9, chat.EventReacted, 3}, {10, chat.EventReacted, 3}, {11, chat.EventDeleted, 4},
+		{5, chat.EventMessage, 129, false}, {6, chat.EventMessage, 130, false}, {7, chat.EventMember, 0, false}, {8, chat.EventMember, 0, false},
+		{9, chat.EventReacted, 3, false}, {10, chat.EventReacted, 3, false}, {11, chat.EventDeleted, 4, false},
 	}
 	if !slices.Equal(got, want) || e.Rooms[0].To != 11 || len(e.Rooms[0].Runs) != 5 {
 		t.Errorf("%+v, want %+v", got, want)
@@ -256,4 +256,23 @@ func BenchmarkEncodeEntry(b *testing.B) {
 		e.Encode()
 	}
 	b.ReportMetric(float64(len(e.Encode())), "bytes")
+}
+
+// What is of the past is told apart, and an earlier version takes it for a kind that it does
+// not know.
+func TestRunsOfThePast(t *testing.T) {
+	s := RoomSpan{Room: "r", From: 1}
+	s.Add(chat.EventMessage, 1)
+	s.AddHistory(chat.EventMessage, 2)
+	s.AddHistory(chat.EventMessage, 3)
+	s.Add(chat.EventMessage, 4)
+	e := Entry{Position: 9, Rooms: []RoomSpan{s}}
+	got, err := DecodeEntry(9, e.Encode())
+	if err != nil || !reflect.DeepEqual(got, e) || len(s.Runs) != 3 {
+		t.Fatalf("%+v came back as %+v (%v)", e, got, err)
+	}
+	want := []Change{{1, chat.EventMessage, 1, false}, {2, chat.EventMessage, 2, true}, {3, chat.EventMessage, 3, true}, {4, chat.EventMessage, 4, false}}
+	if changes := slices.Collect(got.Rooms[0].Changes()); !slices.Equal(changes, want) {
+		t.Errorf("%+v, want %+v", changes, want)
+	}
 }

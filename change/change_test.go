@@ -55,7 +55,7 @@ var golden = []struct {
 	{&change.Access{User: "ann", NotBefore: 9, Claim: true}, "9201090a03616e6e10091801"},
 	{&change.Import{Room: "r", Create: &change.RoomSpec{Open: true}, History: true, Messages: []change.Imported{
 		{User: "ann", Name: "Ann", Key: "k", Text: "hi", Data: []byte("{}"), ReplyTo: 7, Time: 1000, Edited: 2000}, {Seq: 8, Deleted: true},
-	}}, "9a012e0a0172120210011801221d1203616e6e1a03416e6e22016b2a02686932027b7d380740e80748d00f220408085001"},
+	}}, "ca012e0a0172120210011801221d1203616e6e1a03416e6e22016b2a02686932027b7d380740e80748d00f220408085001"},
 	{&change.SetMember{Room: "r", Server: true, User: "bob", Role: chat.RoleMember, History: true}, "420e0a017218012203626f6230016001"},
 }
 

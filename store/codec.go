@@ -13,16 +13,16 @@ import (
 // (times, which may be anything, as signed ones); a text is its length and its
 // bytes, a list its length and its items.
 //
-//	entry   4, Time, list of rooms, list of user ids, list of keys
+//	entry   4, Time, list of rooms, list of user ids, list of keys, list of onward changes or nothing
 //	room    room id, From, number of revs, Seq, list of runs, list of members
 //	run     kind, or 128 + kind for one of the past; Count, Seq
 //	member  user id, name, role, Rev, Since, 1 + role before (0: it is not known)
 //	key     table, or 128 + table and ID is that of the key before; ID otherwise;
 //	        those of Seq, A, B which keys of the table have
 //
-// The runs of a room make up its number of revs, or there are none. Version 3 had
-// neither Time nor roles before, version 2 no keys either, and version 1 no users.
-// Before it entries were JSON, which starts with another byte.
+// The runs of a room make up its number of revs, or there are none. Version 3 had no
+// Time, no roles before and no onward changes, version 2 no keys either, and version 1 no
+// users. Before it entries were JSON, which starts with another byte.
 const (
 	usersVersion = 2
 	keysVersion  = 3
@@ -39,6 +39,9 @@ func (e *Entry) Encode() []byte {
 	for i := range e.Rooms {
 		size += 32 + len(e.Rooms[i].Room) + 8*len(e.Rooms[i].Runs) + 64*len(e.Rooms[i].Members)
 	}
+	for _, c := range e.Onward {
+		size += 4 + len(c)
+	}
 	b := append(make([]byte, 0, size+16*len(e.Keys)), entryVersion)
 	b = binary.AppendVarint(b, e.Time)
 	b = binary.AppendUvarint(b, uint64(len(e.Rooms)))
@@ -49,7 +52,14 @@ func (e *Entry) Encode() []byte {
 	for _, u := range e.Users {
 		b = appendText(b, string(u))
 	}
-	return appendKeyList(b, e.Keys)
+	b = appendKeyList(b, e.Keys)
+	if len(e.Onward) > 0 { // few entries have any
+		b = binary.AppendUvarint(b, uint64(len(e.Onward)))
+		for _, c := range e.Onward {
+			b = appendText(b, string(c))
+		}
+	}
+	return b
 }
 
 func appendSpan(b []byte, s *RoomSpan) []byte {
@@ -150,6 +160,9 @@ func (d *decoder) entry(e *Entry, version int) {
 		if e.Keys = d.keys(); version == keysVersion && len(e.Keys) == 0 {
 			d.fail(errKeys)
 		}
+	}
+	if version >= entryVersion && len(d.rest) > 0 {
+		e.Onward = list(d, 1, func(c *[]byte) { *c = []byte(d.text()) })
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/consistency"
 	"github.com/roomtide/roomtide/internal/testprocess"
+	"github.com/roomtide/roomtide/internal/workload"
 	"github.com/roomtide/roomtide/store"
 )
 
@@ -32,14 +33,14 @@ var movePoints = map[string]int{
 // was acknowledged is lost, and clients receive everything in order.
 func TestCrashesWhileMoving(t *testing.T) {
 	dir, addr := t.TempDir(), testprocess.FreeAddr(t)
-	w := newWorkload(t, addr)
+	w := workload.New(t, workload.Options{Addr: addr})
 	n := program.Start(t, dir, addr)
 	n.Ready()
-	w.createRooms()
+	w.CreateRooms()
 	if code := n.Terminate(drainBound); code != 0 {
 		t.Fatalf("the first node ended with %d", code)
 	}
-	w.start()
+	w.Start()
 	hits, done, aborted := 0, 0, 0
 	slots := usedSlots()
 	for _, point := range shuffled(movePoints) {
@@ -84,14 +85,14 @@ func TestCrashesWhileMoving(t *testing.T) {
 	}
 	last := program.Start(t, dir, addr)
 	last.Ready()
-	final := w.finish()
+	final := w.Finish()
 	if code := last.Terminate(drainBound); code != 0 {
 		t.Errorf("the last node ended with %d", code)
 	}
-	for _, a := range consistency.Check(w.rec.Records(), final) {
+	for _, a := range consistency.Check(w.Rec.Records(), final) {
 		t.Error(a)
 	}
-	t.Logf("%d crashes at %d points, %d moves done, %d aborted, %d messages acknowledged", hits, len(movePoints), done, aborted, w.acked.Load())
+	t.Logf("%d crashes at %d points, %d moves done, %d aborted, %d messages acknowledged", hits, len(movePoints), done, aborted, w.Acked())
 	if hits != len(movePoints) || aborted == 0 || done+aborted != hits {
 		t.Errorf("%d hits, %d done, %d aborted", hits, done, aborted)
 	}
@@ -108,10 +109,10 @@ func shuffled(points map[string]int) (names []string) {
 // usedSlots are the slots of the rooms and users of the workload.
 func usedSlots() *store.SlotSet {
 	s := &store.SlotSet{}
-	for _, room := range rooms {
+	for _, room := range workload.Rooms {
 		s.Add(room.Slot())
 	}
-	for i := range writers {
+	for i := range workload.Writers {
 		s.Add(chat.UserID(fmt.Sprint("writer", i)).Slot())
 		s.Add(chat.UserID(fmt.Sprint("watcher", i)).Slot())
 	}
@@ -129,7 +130,7 @@ func target(t *testing.T, dir string) string {
 	}
 	orders(t, &answer, "shards", "list", "--json", "--data-dir", dir)
 	for _, s := range answer.Shards {
-		if !s.Slots.Has(rooms[0].Slot()) {
+		if !s.Slots.Has(workload.Rooms[0].Slot()) {
 			return s.Name
 		}
 	}

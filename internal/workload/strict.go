@@ -1,30 +1,31 @@
-package crash
+package workload
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/roomtide/roomtide/chat"
-	"github.com/roomtide/roomtide/websocket"
 	"github.com/roomtide/roomtide/wire"
 )
 
-// rawWatcher is a client of the native protocol that forgives nothing: what the Go client
-// would mend or hide (a change it has already, one that is missing, an event in a room
-// that it was put out of) is a failure here.
-type rawWatcher struct {
-	w    *workload
-	name string
+// strictWatchers is the number of strict watchers of a protocol.
+const strictWatchers = 2
 
-	ws    *websocket.Conn
-	last  []string // frames, to be shown beside a failure
-	ids   int64
-	rooms map[chat.RoomID]*rawRoom
+// strictWatcher is a client that forgives nothing: what the Go client would mend or hide (a
+// change it has already, one that is missing, an event in a room that it was put out of)
+// is a failure here.
+type strictWatcher struct {
+	w        *Workload
+	name     string
+	socketio bool
+
+	frames *frames
+	rooms  map[chat.RoomID]*strictRoom
 }
 
-type rawRoom struct {
+type strictRoom struct {
 	id     chat.RoomID
 	rev    chat.Rev // everything up to here has come
 	shown  chat.Seq
@@ -40,11 +41,11 @@ type rawRoom struct {
 // out is how long a user that was put out of a room listens before it joins again.
 const out = 100 * time.Millisecond
 
-// watchRaw goes on over connections until the end has come.
-func (w *workload) watchRaw(name string) {
-	r := &rawWatcher{w: w, name: name, rooms: map[chat.RoomID]*rawRoom{}}
-	for _, id := range rooms {
-		r.rooms[id] = &rawRoom{id: id}
+// watchStrictly goes on over connections until the end has come.
+func (w *Workload) watchStrictly(name string, socketio bool) {
+	r := &strictWatcher{w: w, name: name, socketio: socketio, rooms: map[chat.RoomID]*strictRoom{}}
+	for _, id := range w.Rooms {
+		r.rooms[id] = &strictRoom{id: id}
 	}
 	for !r.ended() {
 		if err := r.connect(); err != nil {
@@ -52,11 +53,11 @@ func (w *workload) watchRaw(name string) {
 			continue
 		}
 		r.read()
-		r.ws.Close()
+		r.frames.close()
 	}
 }
 
-func (r *rawWatcher) ended() bool {
+func (r *strictWatcher) ended() bool {
 	end := r.w.end.Load()
 	if end == nil {
 		return r.w.t.Failed() && closed(r.w.stop)
@@ -77,13 +78,8 @@ func closed(c <-chan struct{}) bool {
 	}
 }
 
-func (r *rawWatcher) connect() (err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	if r.ws, err = websocket.Dial(ctx, "ws://"+r.w.addr+"/ws", nil); err != nil {
-		return err
-	}
-	if err = r.command(&wire.Command{Type: wire.Hello, User: chat.UserID(r.name)}); err != nil {
+func (r *strictWatcher) connect() (err error) {
+	if r.frames, err = dialFrames(r.w.o.Addr, r.name, r.socketio); err != nil {
 		return err
 	}
 	for _, room := range r.rooms {
@@ -93,64 +89,34 @@ func (r *rawWatcher) connect() (err error) {
 	return nil
 }
 
-func (r *rawWatcher) command(cmd *wire.Command) error {
-	r.ids++
-	cmd.ID, cmd.HasID = r.ids, true
-	p := wire.AppendCommand(nil, cmd)
-	r.note("> " + string(p))
-	return r.ws.WriteMessage(websocket.Text, p)
-}
-
-// note keeps a frame.
-func (r *rawWatcher) note(frame string) {
-	const most = 60
-	if r.last = append(r.last, frame[:min(len(frame), 400)]); len(r.last) > most {
-		r.last = r.last[1:]
-	}
-}
-
 // accuse fails the test, with what the client has sent and received.
-func (r *rawWatcher) accuse(format string, args ...any) {
-	r.w.t.Errorf("%s %s\n%s", r.name, fmt.Sprintf(format, args...), strings.Join(r.last, "\n"))
+func (r *strictWatcher) accuse(format string, args ...any) {
+	r.w.t.Errorf("%s %s\n%s", r.name, fmt.Sprintf(format, args...), strings.Join(r.frames.last, "\n"))
 }
 
 // joinAfter asks for what has changed behind what has come.
-func (r *rawWatcher) joinAfter(room *rawRoom) {
+func (r *strictWatcher) joinAfter(room *strictRoom) {
 	room.after, room.page = room.rev, map[chat.Seq]*chat.Message{}
 	r.nextPage(room)
 }
 
-func (r *rawWatcher) nextPage(room *rawRoom) {
+func (r *strictWatcher) nextPage(room *strictRoom) {
 	// A connection that has ended is noticed by read.
-	_ = r.command(&wire.Command{Type: wire.Join, Room: room.id, After: int64(room.after), HasAfter: true})
-	room.join = r.ids
+	room.join, _ = r.frames.say(&wire.Command{Type: wire.Join, Room: room.id, After: int64(room.after), HasAfter: true})
 }
 
 // read handles frames until the connection ends, is silent for too long, or the end has
 // come.
-func (r *rawWatcher) read() {
+func (r *strictWatcher) read() {
 	for !r.ended() {
 		// A node that hangs does not answer: another one is tried then.
-		if err := r.ws.NetConn().SetReadDeadline(time.Now().Add(2 * time.Second)); err != nil {
-			return
-		}
-		op, p, err := r.ws.ReadMessage(1 << 20)
+		f, err := r.frames.hear(2 * time.Second)
+		var bad *badFrame
 		switch {
-		case err != nil:
+		case errors.As(err, &bad):
+			r.w.t.Errorf("%s: %v", r.name, err)
 			return
-		case op == websocket.Ping:
-			_ = r.ws.WriteMessage(websocket.Pong, p)
-			continue
-		case op != websocket.Text:
-			continue
-		}
-		r.note("< " + string(p))
-		f, err := wire.DecodeServer(p)
-		if err != nil {
-			r.w.t.Errorf("%s: %v: %s", r.name, err, p)
-			return
-		}
-		if f.Goodbye != nil {
+		case err != nil || f.Goodbye != nil:
 			return
 		}
 		r.handle(f)
@@ -158,7 +124,7 @@ func (r *rawWatcher) read() {
 	}
 }
 
-func (r *rawWatcher) handle(f *wire.ServerFrame) {
+func (r *strictWatcher) handle(f *wire.ServerFrame) {
 	if f.Type == "ack" || f.Type == "error" {
 		for _, room := range r.rooms {
 			switch {
@@ -186,7 +152,7 @@ func (r *rawWatcher) handle(f *wire.ServerFrame) {
 }
 
 // joined handles a page of what has changed.
-func (r *rawWatcher) joined(room *rawRoom, f *wire.ServerFrame) {
+func (r *strictWatcher) joined(room *strictRoom, f *wire.ServerFrame) {
 	room.join = 0
 	if f.Err != nil {
 		if !f.Err.Kind.Retryable() && f.Err.Kind != chat.NotMember { // put out meanwhile
@@ -210,9 +176,9 @@ func (r *rawWatcher) joined(room *rawRoom, f *wire.ServerFrame) {
 		r.nextPage(room)
 		return
 	}
-	r.w.rec.Resume(r.name, room.id, room.shown)
+	r.w.Rec.Resume(r.name, room.id, room.shown)
 	for seq := room.shown + 1; room.page[seq] != nil; seq++ {
-		r.w.rec.Deliver(r.name, room.page[seq])
+		r.w.Rec.Deliver(r.name, room.page[seq])
 		room.shown = seq
 		delete(room.page, seq)
 	}
@@ -225,7 +191,7 @@ func (r *rawWatcher) joined(room *rawRoom, f *wire.ServerFrame) {
 }
 
 // happened handles a live event, which is the next one.
-func (r *rawWatcher) happened(room *rawRoom, ev *chat.Event) {
+func (r *strictWatcher) happened(room *strictRoom, ev *chat.Event) {
 	switch {
 	case room.out:
 		if ev.Rev > room.outRev {
@@ -248,23 +214,22 @@ func (r *rawWatcher) happened(room *rawRoom, ev *chat.Event) {
 	room.rev = ev.Rev
 	if ev.Kind == chat.EventMessage {
 		ev.Message.Created = ev.Rev
-		r.w.rec.Deliver(r.name, ev.Message)
+		r.w.Rec.Deliver(r.name, ev.Message)
 		room.shown = ev.Message.Seq
 	}
 }
 
 // sendOut sends to a room that this user is out of, which is refused. Without an answer
 // it may be decided later, when the user is in the room again.
-func (r *rawWatcher) sendOut(room *rawRoom) {
-	key := fmt.Sprint(r.name, " out ", r.w.putOut.Load(), " ", r.ids)
-	r.w.rec.Send("", room.id, chat.UserID(r.name), key, "out")
+func (r *strictWatcher) sendOut(room *strictRoom) {
+	key := fmt.Sprint(r.name, " out ", r.w.putOut.Load(), " ", r.frames.ids)
+	r.w.Rec.Send("", room.id, chat.UserID(r.name), key, "out")
 	// A connection that has ended is noticed by read.
-	_ = r.command(&wire.Command{Type: wire.Message, Room: room.id, Text: "out", HasText: true, Key: key})
-	room.sent = r.ids
+	room.sent, _ = r.frames.say(&wire.Command{Type: wire.Message, Room: room.id, Text: "out", HasText: true, Key: key})
 }
 
 // comeBack joins rooms again that this user was put out of.
-func (r *rawWatcher) comeBack() {
+func (r *strictWatcher) comeBack() {
 	for _, room := range r.rooms {
 		if room.out && time.Since(room.outAt) > out {
 			room.out = false
@@ -275,42 +240,41 @@ func (r *rawWatcher) comeBack() {
 
 // putUsersOut has the owner of the rooms put the raw watchers out of them, now and then,
 // until stop.
-func (w *workload) putUsersOut(owner string) {
-	r := &rawWatcher{w: w, name: owner, rooms: map[chat.RoomID]*rawRoom{}}
+func (w *Workload) putUsersOut(owner string) {
+	users := w.strictWatchers()
 	for n := 0; !closed(w.stop); {
-		if err := r.connect(); err != nil {
+		f, err := dialFrames(w.o.Addr, owner, false)
+		if err != nil {
 			<-time.After(20 * time.Millisecond)
 			continue
 		}
 		for !closed(w.stop) {
-			none := wire.Command{Type: wire.SetMember, Room: rooms[n%len(rooms)], Member: chat.UserID(fmt.Sprint(w.as, "raw", n%rawWatchers)), HasRole: true}
-			if r.command(&none) != nil || !r.answered() {
+			none := wire.Command{Type: wire.SetMember, Room: w.Rooms[n%len(w.Rooms)], Member: chat.UserID(users[n%len(users)]), HasRole: true}
+			id, err := f.say(&none)
+			if err != nil || !w.answered(f, id) {
 				break
 			}
 			n++
 			<-time.After(150 * time.Millisecond)
 		}
-		r.ws.Close()
+		f.close()
 	}
 }
 
-// answered waits for the answer to the last command, and reports whether there was one
-// that settles it.
-func (r *rawWatcher) answered() bool {
+// answered waits for the answer to a command that puts a user out, and reports whether
+// there was one that settles it.
+func (w *Workload) answered(f *frames, id int64) bool {
 	for {
-		if err := r.ws.NetConn().SetReadDeadline(time.Now().Add(2 * time.Second)); err != nil {
-			return false
-		}
-		_, p, err := r.ws.ReadMessage(1 << 20)
+		got, err := f.hear(2 * time.Second)
 		if err != nil {
 			return false
 		}
-		f, err := wire.DecodeServer(p)
-		if err == nil && f.HasID && f.ID == r.ids {
-			if f.Err != nil && !f.Err.Kind.Retryable() && f.Err.Kind != chat.NotMember {
-				r.w.t.Errorf("%s puts a user out: %v", r.name, f.Err)
-			}
-			return f.Err == nil || f.Err.Kind == chat.NotMember
+		if !got.HasID || got.ID != id {
+			continue
 		}
+		if got.Err != nil && !got.Err.Kind.Retryable() && got.Err.Kind != chat.NotMember {
+			w.t.Errorf("putting a user out: %v", got.Err)
+		}
+		return got.Err == nil || got.Err.Kind == chat.NotMember
 	}
 }

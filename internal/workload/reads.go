@@ -14,7 +14,7 @@ import (
 func (w *Workload) sendAgain() {
 	ctx, cancel := w.context()
 	defer cancel()
-	for _, user := range w.writers() {
+	for _, user := range w.Users() {
 		c := w.Dial(user)
 		if c == nil {
 			return
@@ -85,6 +85,24 @@ func (w *Workload) ReadAs(user string, final consistency.Final) {
 
 // readAll returns the messages of a room, read page by page from its end.
 func (w *Workload) readAll(c *client.Client, room chat.RoomID) (all []consistency.Message) {
+	for _, m := range w.history(c, room) {
+		all = append(all, consistency.Of(&m))
+	}
+	return all
+}
+
+// History returns the messages of a room as a user reads them on the node with the
+// address.
+func (w *Workload) History(addr, user string, room chat.RoomID) []chat.Message {
+	c := w.dialAt(addr, user)
+	if c == nil {
+		return nil
+	}
+	defer c.Close()
+	return w.history(c, room)
+}
+
+func (w *Workload) history(c *client.Client, room chat.RoomID) (all []chat.Message) {
 	ctx, cancel := w.context()
 	defer cancel()
 	page := client.Page{Limit: 100}
@@ -97,10 +115,9 @@ func (w *Workload) readAll(c *client.Client, room chat.RoomID) (all []consistenc
 		if err != nil || len(ms) == 0 {
 			w.t.Fatalf("reading %s: %d messages, %v", room, len(ms), err)
 		}
-		for _, m := range slices.Backward(ms) {
-			all = append(all, consistency.Of(&m))
-		}
-		page.Before = ms[0].Seq
+		slices.Reverse(ms)
+		all = append(all, ms...)
+		page.Before = ms[len(ms)-1].Seq
 	}
 	slices.Reverse(all)
 	return all

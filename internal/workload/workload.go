@@ -158,7 +158,7 @@ func (w *Workload) CreateRooms() {
 	w.t.Helper()
 	ctx, cancel := w.context()
 	defer cancel()
-	for _, user := range w.writers() {
+	for _, user := range w.Users() {
 		c := w.Dial(user)
 		if c == nil {
 			w.t.FailNow()
@@ -172,8 +172,8 @@ func (w *Workload) CreateRooms() {
 	}
 }
 
-// writers are the users that write.
-func (w *Workload) writers() (users []string) {
+// Users are those that write.
+func (w *Workload) Users() (users []string) {
 	for i := range Writers {
 		users = append(users, fmt.Sprint(w.o.As, "writer", i))
 	}
@@ -222,7 +222,7 @@ func (w *Workload) Finish() consistency.Final {
 	w.sendAgain()
 	w.awaitPromised()
 	final, end := consistency.Final{}, map[chat.RoomID]chat.Seq{}
-	for _, user := range w.writers() {
+	for _, user := range w.Users() {
 		w.ReadAs(user, final)
 	}
 	for _, room := range w.Rooms {

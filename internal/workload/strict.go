@@ -83,7 +83,7 @@ func (r *strictWatcher) connect() (err error) {
 		return err
 	}
 	for _, room := range r.rooms {
-		room.out = false
+		room.out, room.sent = false, 0
 		r.joinAfter(room)
 	}
 	return nil

@@ -27,7 +27,7 @@ func (w *Workload) Storm(clients int) {
 					return err
 				})
 				if err != nil {
-					w.t.Errorf("crowd%d joins %s: %v", i, room, err)
+					w.fail("crowd%d joins %s: %v", i, room, err)
 				}
 			}
 		})
@@ -55,7 +55,7 @@ func (w *Workload) SendTwice(addrs [2]string, messages, round int) {
 					return err
 				})
 				if err != nil {
-					w.t.Errorf("%s joins %s: %v", user, room, err)
+					w.fail("%s joins %s: %v", user, room, err)
 					return
 				}
 			}
@@ -68,7 +68,7 @@ func (w *Workload) SendTwice(addrs [2]string, messages, round int) {
 				s := w.Rec.Send("", room, user, key, key)
 				got, err := c.Send(ctx, room, chat.Draft{Text: key, Key: key})
 				if err != nil {
-					w.t.Errorf("%s on side %d: %v", key, side, err)
+					w.fail("%s on side %d: %v", key, side, err)
 					s.Unknown()
 					return
 				}

@@ -26,7 +26,7 @@ func (w *Workload) sendAgain() {
 			again := w.Rec.Send("", s.room, chat.UserID(s.user), s.key, s.text)
 			got, err := c.Send(ctx, s.room, chat.Draft{Text: s.text, Key: s.key})
 			if err != nil {
-				w.t.Errorf("%s again: %v", s.key, err)
+				w.fail("%s again: %v", s.key, err)
 				continue
 			}
 			again.OK(got.Seq, got.Rev)
@@ -69,7 +69,7 @@ func (w *Workload) ReadAs(user string, final consistency.Final) {
 			continue
 		}
 		if len(final[room]) != len(all) {
-			w.t.Errorf("%s: %s sees %d messages, others %d", room, user, len(all), len(final[room]))
+			w.fail("%s: %s sees %d messages, others %d", room, user, len(all), len(final[room]))
 			continue
 		}
 		for i := range all {
@@ -77,7 +77,7 @@ func (w *Workload) ReadAs(user string, final consistency.Final) {
 				m.Key = all[i].Key
 			}
 			if all[i].Key = final[room][i].Key; all[i] != final[room][i] {
-				w.t.Errorf("%s: %s sees %+v, others %+v", room, user, all[i], final[room][i])
+				w.fail("%s: %s sees %+v, others %+v", room, user, all[i], final[room][i])
 			}
 		}
 	}

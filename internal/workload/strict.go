@@ -91,7 +91,7 @@ func (r *strictWatcher) connect() (err error) {
 
 // accuse fails the test, with what the client has sent and received.
 func (r *strictWatcher) accuse(format string, args ...any) {
-	r.w.t.Errorf("%s %s\n%s", r.name, fmt.Sprintf(format, args...), strings.Join(r.frames.last, "\n"))
+	r.w.fail("%s %s\n%s", r.name, fmt.Sprintf(format, args...), strings.Join(r.frames.last, "\n"))
 }
 
 // joinAfter asks for what has changed behind what has come.
@@ -114,7 +114,7 @@ func (r *strictWatcher) read() {
 		var bad *badFrame
 		switch {
 		case errors.As(err, &bad):
-			r.w.t.Errorf("%s: %v", r.name, err)
+			r.w.fail("%s: %v", r.name, err)
 			return
 		case err != nil || f.Goodbye != nil:
 			return
@@ -156,14 +156,14 @@ func (r *strictWatcher) joined(room *strictRoom, f *wire.ServerFrame) {
 	room.join = 0
 	if f.Err != nil {
 		if !f.Err.Kind.Retryable() && f.Err.Kind != chat.NotMember { // put out meanwhile
-			r.w.t.Errorf("%s joins %s: %v", r.name, room.id, f.Err)
+			r.w.fail("%s joins %s: %v", r.name, room.id, f.Err)
 		}
 		<-time.After(20 * time.Millisecond)
 		r.joinAfter(room)
 		return
 	}
 	if f.Reset {
-		r.w.t.Errorf("%s in %s: the history is another one", r.name, room.id)
+		r.w.fail("%s in %s: the history is another one", r.name, room.id)
 	}
 	for i := range f.Messages {
 		m := &f.Messages[i]
@@ -273,7 +273,7 @@ func (w *Workload) answered(f *frames, id int64) bool {
 			continue
 		}
 		if got.Err != nil && !got.Err.Kind.Retryable() && got.Err.Kind != chat.NotMember {
-			w.t.Errorf("putting a user out: %v", got.Err)
+			w.fail("putting a user out: %v", got.Err)
 		}
 		return got.Err == nil || got.Err.Kind == chat.NotMember
 	}

@@ -53,7 +53,7 @@ func (w *Workload) writeStrictly(name string, overSocketIO bool) {
 				break
 			}
 			if time.Since(stopped) > w.o.Patience {
-				w.t.Errorf("%s: %d messages have no outcome, the first is %s", name, len(s.open), s.open[0].key)
+				w.fail("%s: %d messages have no outcome, the first is %s", name, len(s.open), s.open[0].key)
 				break
 			}
 		}
@@ -84,7 +84,7 @@ func (s *strictWriter) talk() {
 			got, err := f.hear(silent)
 			var bad *badFrame
 			if errors.As(err, &bad) {
-				s.w.t.Errorf("%s: %v", s.name, err)
+				s.w.fail("%s: %v", s.name, err)
 			}
 			if err != nil {
 				return
@@ -169,13 +169,13 @@ func (s *strictWriter) handle(f *wire.ServerFrame) {
 		s.w.ack(o.sent, o.at)
 	case f.Type == "error" && f.Err.Kind.Retryable():
 		if o.accepted {
-			s.w.t.Errorf("%s: %s was accepted, and is refused: %v", s.name, o.key, f.Err)
+			s.w.fail("%s: %s was accepted, and is refused: %v", s.name, o.key, f.Err)
 		}
 		o.send.Unknown()
 		o.id, o.again = 0, time.Now().Add(max(time.Duration(f.Err.RetryAfter)*time.Millisecond, 100*time.Millisecond))
 		return
 	case f.Type == "error":
-		s.w.t.Errorf("%s: %s: %v", s.name, o.key, f.Err)
+		s.w.fail("%s: %s: %v", s.name, o.key, f.Err)
 		o.send.Fail()
 	default:
 		return

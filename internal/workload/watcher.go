@@ -44,7 +44,7 @@ func (w *Workload) join(c *client.Client, name string, at map[chat.RoomID]client
 			return err
 		})
 		if err != nil {
-			w.t.Errorf("%s joins %s: %v", name, room, err)
+			w.fail("%s joins %s: %v", name, room, err)
 			return false
 		}
 	}
@@ -60,7 +60,7 @@ func (w *Workload) consume(c *client.Client, name string, at map[chat.RoomID]cli
 		select {
 		case ev, ok := <-c.Events():
 			if !ok {
-				w.t.Errorf("%s: %v", name, c.Err())
+				w.fail("%s: %v", name, c.Err())
 				return true
 			}
 			if ev.At.Rev > from[ev.Room].Rev { // else a client that ends here would begin with the same again
@@ -86,7 +86,7 @@ func (w *Workload) record(ev client.Event, name string, at map[chat.RoomID]clien
 		}
 	}
 	if ev.News == client.Reset || ev.News == client.Left {
-		w.t.Errorf("%s in %s: news %d, %v", name, ev.Room, ev.News, ev.Err)
+		w.fail("%s in %s: news %d, %v", name, ev.Room, ev.News, ev.Err)
 	}
 	if ev.Kind == chat.EventMessage {
 		w.Rec.Deliver(name, ev.Message)

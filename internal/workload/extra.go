@@ -16,7 +16,8 @@ func (w *Workload) Storm(clients int) {
 	var work sync.WaitGroup
 	for i := range clients {
 		work.Go(func() {
-			c := w.Dial(fmt.Sprint(w.o.As, "crowd", i))
+			// A client that took a slow join for a dead connection would ask for it again and again.
+			c := w.dialAt(w.o.Addr, fmt.Sprint(w.o.As, "crowd", i), 0)
 			if c == nil {
 				return
 			}
@@ -41,7 +42,7 @@ func (w *Workload) SendTwice(addrs [2]string, messages, round int) {
 	const user = "twin"
 	var work sync.WaitGroup
 	for side, addr := range addrs {
-		c := w.dialAt(addr, user)
+		c := w.dialAt(addr, user, w.o.Ping)
 		if c == nil {
 			return
 		}

@@ -94,7 +94,7 @@ func (w *Workload) readAll(c *client.Client, room chat.RoomID) (all []consistenc
 // History returns the messages of a room as a user reads them on the node with the
 // address.
 func (w *Workload) History(addr, user string, room chat.RoomID) []chat.Message {
-	c := w.dialAt(addr, user)
+	c := w.dialAt(addr, user, w.o.Ping)
 	if c == nil {
 		return nil
 	}

@@ -26,20 +26,26 @@ type strictWatcher struct {
 }
 
 type strictRoom struct {
-	id     chat.RoomID
-	rev    chat.Rev // everything up to here has come
-	shown  chat.Seq
-	join   int64    // the number of the join under way, 0: none
-	after  chat.Rev // of that join
-	page   map[chat.Seq]*chat.Message
-	sent   int64 // the number of the message that was sent while out
-	out    bool  // was put out, and has not asked to join again
-	outAt  time.Time
-	outRev chat.Rev
+	id    chat.RoomID
+	rev   chat.Rev // everything up to here has come
+	shown chat.Seq
+	join  int64    // the number of the join under way, 0: none
+	after chat.Rev // of that join
+	page  map[chat.Seq]*chat.Message
+	sent  int64 // the number of the message that was sent while out
+	out   bool  // was put out, and has not asked to join again
+	outAt time.Time
+	// unsettled is when the last connection ended that had a join without an answer. That
+	// join may wait on its node, or in the queue, and make the user a member again.
+	unsettled time.Time
+	outRev    chat.Rev
 }
 
 // out is how long a user that was put out of a room listens before it joins again.
 const out = 100 * time.Millisecond
+
+// settled is how long a join without an answer may take to be decided.
+const settled = 2 * time.Minute
 
 // watchStrictly goes on over connections until the end has come.
 func (w *Workload) watchStrictly(name string, socketio bool) {
@@ -83,6 +89,9 @@ func (r *strictWatcher) connect() (err error) {
 		return err
 	}
 	for _, room := range r.rooms {
+		if room.join != 0 {
+			room.unsettled = time.Now()
+		}
 		room.out, room.sent = false, 0
 		r.joinAfter(room)
 	}
@@ -131,7 +140,7 @@ func (r *strictWatcher) handle(f *wire.ServerFrame) {
 			case !f.HasID:
 			case room.join == f.ID:
 				r.joined(room, f)
-			case room.sent == f.ID && f.Err == nil:
+			case room.sent == f.ID && f.Err == nil && time.Since(room.unsettled) > settled:
 				r.accuse("was put out of %s, and its message is taken", room.id)
 			}
 		}

@@ -148,14 +148,17 @@ func (w *Workload) context() (context.Context, context.CancelFunc) {
 }
 
 // Dial connects a user; the connection may break at once.
-func (w *Workload) Dial(user string) *client.Client { w.t.Helper(); return w.dialAt(w.o.Addr, user) }
+func (w *Workload) Dial(user string) *client.Client {
+	w.t.Helper()
+	return w.dialAt(w.o.Addr, user, w.o.Ping)
+}
 
-func (w *Workload) dialAt(addr, user string) *client.Client {
+func (w *Workload) dialAt(addr, user string, ping time.Duration) *client.Client {
 	w.t.Helper()
 	for deadline := time.Now().Add(w.o.Patience); ; {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		c, err := client.Dial(ctx, client.Options{
-			URL: "ws://" + addr, User: user, MinWait: 5 * time.Millisecond, MaxWait: 40 * time.Millisecond, Ping: w.o.Ping,
+			URL: "ws://" + addr, User: user, MinWait: 5 * time.Millisecond, MaxWait: 40 * time.Millisecond, Ping: ping,
 		})
 		cancel()
 		if err == nil {

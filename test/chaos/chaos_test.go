@@ -142,10 +142,13 @@ func (r *run) recovered(mended time.Time) time.Duration {
 	return took
 }
 
-// alive fails the test if a node has ended by itself.
+// alive fails the test if a node has ended by itself, or says that something is lost.
 func (r *run) alive() {
 	r.t.Helper()
 	for name, n := range r.c.Nodes {
+		if strings.Contains(n.Stderr(), "QUEUE HAS A HOLE") {
+			r.t.Fatalf("node %s says that the queue has a hole", name)
+		}
 		select {
 		case <-n.Exited():
 			r.t.Fatalf("node %s has ended by itself\n%s", name, n.Stderr())

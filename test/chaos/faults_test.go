@@ -203,7 +203,7 @@ func (r *run) storm() (hits int) {
 	crowd := make(chan struct{})
 	go func() {
 		defer close(crowd)
-		r.w.Storm(int(long(200, 40)))
+		r.w.Storm(60)
 	}()
 	for range 4 {
 		hits += r.c.Balancer.Cut()

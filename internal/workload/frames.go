@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/roomtide/roomtide/chat"
@@ -15,12 +16,18 @@ import (
 )
 
 // frames is a connection of a client that speaks the protocol itself, natively or over
-// Socket.IO (as clients 3 and 4 do, without polling). Its owner calls say and hear.
+// Socket.IO (as clients 3 and 4 do, without polling). One goroutine calls say, and one
+// hear.
 type frames struct {
+	// Set once.
 	ws       *websocket.Conn
 	socketio bool
-	ids      int64
-	last     []string // frames, to be shown beside a failure
+
+	ids int64 // owned by say
+
+	// Guarded by mu, which is also held while a frame is written.
+	mu   sync.Mutex
+	last []string // frames, to be shown beside a failure
 }
 
 // badFrame is something that no server says.
@@ -94,7 +101,13 @@ func (f *frames) say(cmd *wire.Command) (int64, error) {
 		p = fmt.Appendf(nil, `42%d[%q,%s]`, f.ids, cmd.Type, p)
 	}
 	f.note("> " + string(p))
-	return f.ids, f.ws.WriteMessage(websocket.Text, p)
+	return f.ids, f.write(websocket.Text, string(p))
+}
+
+func (f *frames) write(op websocket.Op, p string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.ws.WriteMessage(op, []byte(p))
 }
 
 // hear returns the next frame of the server. One of a kind that the codec of clients does
@@ -171,7 +184,7 @@ func (f *frames) message(within time.Duration) (string, error) {
 		case err != nil:
 			return "", err
 		case op == websocket.Ping:
-			_ = f.ws.WriteMessage(websocket.Pong, p) // a connection that has ended is noticed by reading
+			_ = f.write(websocket.Pong, string(p)) // a connection that has ended is noticed by reading
 			continue
 		case op != websocket.Text:
 			continue
@@ -179,7 +192,7 @@ func (f *frames) message(within time.Duration) (string, error) {
 		f.note("< " + string(p))
 		switch {
 		case f.socketio && string(p) == "2":
-			_ = f.ws.WriteMessage(websocket.Text, []byte("3"))
+			_ = f.write(websocket.Text, "3")
 		case f.socketio && (string(p) == "1" || strings.HasPrefix(string(p), "41")):
 			return "", errors.New("the server has ended the connection")
 		default:
@@ -191,6 +204,8 @@ func (f *frames) message(within time.Duration) (string, error) {
 // note keeps a frame.
 func (f *frames) note(frame string) {
 	const most = 60
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.last = append(f.last, frame[:min(len(frame), 400)]); len(f.last) > most {
 		f.last = f.last[1:]
 	}

@@ -22,9 +22,9 @@ build: go ## build bin/roomtide, one static program
 	@CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/roomtide ./cmd/roomtide
 
 test: ## install missing tools, then check and run all tests with the race detector
-	@scripts/need go cc curl chromium node npm python php nginx apache caddy haproxy systemd mariadb postgresql redis promtool helm
+	@scripts/need go cc curl chromium node npm python php composer nginx apache caddy haproxy systemd mariadb postgresql redis promtool helm
 	$(MAKE) check
-	go test -race -shuffle=on -timeout 15m ./...
+	go test -race -shuffle=on -timeout 30m ./...
 
 check: go ## format, vet, staticcheck, floors, documents, generated files, modules
 	@unformatted=$$(find . -path './.?*' -prune -o -name '*.go' -print | xargs gofmt -l) && test -z "$$unformatted" || { echo "run gofmt -w on: $$unformatted" >&2; exit 1; }

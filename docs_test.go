@@ -20,7 +20,9 @@ import (
 	"github.com/roomtide/roomtide/bench"
 	"github.com/roomtide/roomtide/bus/natsbus"
 	"github.com/roomtide/roomtide/change"
+	"github.com/roomtide/roomtide/cluster"
 	"github.com/roomtide/roomtide/config"
+	"github.com/roomtide/roomtide/internal/embednats"
 	"github.com/roomtide/roomtide/internal/natslink"
 	"github.com/roomtide/roomtide/internal/natsstream"
 	"github.com/roomtide/roomtide/internal/testnats"
@@ -338,7 +340,7 @@ func metrics(t *testing.T) (names []string) {
 	cfg := config.Default()
 	cfg.DataDir, cfg.Listen, cfg.MetricsPublic = filepath.Join(t.TempDir(), "data"), "127.0.0.1:0", true
 	cfg.Redis = "redis://127.0.0.1:9/0" // it has metrics also where nothing answers
-	node, err := server.Open(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	node, err := server.Open(t.Context(), cfg, "v1", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -376,6 +378,11 @@ func clusterMetrics(t *testing.T) (names []string) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
+	own, err := embednats.Start(embednats.Config{Dir: t.TempDir(), Name: "a", Registerer: reg})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer own.Close()
 	bus := natsbus.New(conn.NATS(), "rt.test", nil, reg)
 	streams, err := natsstream.Open(natsstream.Config{NATS: conn.NATS(), Prefix: "rt.test", Registerer: reg})
 	if err != nil {
@@ -396,6 +403,11 @@ func clusterMetrics(t *testing.T) (names []string) {
 		t.Fatal(err)
 	}
 	road.Close()
+	hellos, err := cluster.OpenHellos(cluster.HellosConfig{NATS: conn.NATS(), Prefix: "rt.test", Registerer: reg})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hellos.Close()
 	families, err := reg.Gather()
 	if err = errors.Join(err, bus.Close()); err != nil {
 		t.Fatal(err)

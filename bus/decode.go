@@ -249,6 +249,8 @@ func decodePresence(data []byte) (*chat.Presence, error) {
 			p.Came = append(p.Came, chat.UserID(f.b))
 		case presenceWent:
 			p.Went = append(p.Went, chat.UserID(f.b))
+		case presenceDegraded:
+			p.Degraded = f.n != 0
 		}
 		return nil
 	})

@@ -41,7 +41,7 @@ import (
 //	  string topic = 20; string avatar = 21; string data = 22;
 //	}
 //	message Presence {
-//	  int64 online = 1; repeated string came = 2; repeated string went = 3;
+//	  int64 online = 1; repeated string came = 2; repeated string went = 3; bool degraded = 4;
 //	}
 //
 // The room stands once, in RoomEvents; the optional fields say otherwise where
@@ -75,6 +75,7 @@ const (
 	roomTopic, roomAvatar, roomData                        = 20<<3 | text, 21<<3 | text, 22<<3 | text
 	roomActive, roomArchived, roomDeleted, roomFloor       = 10<<3 | varint, 11<<3 | varint, 12<<3 | varint, 13<<3 | varint
 	presenceOnline, presenceCame, presenceWent             = 1<<3 | varint, 2<<3 | text, 3<<3 | text
+	presenceDegraded                                       = 4<<3 | varint
 )
 
 // AppendBatch appends the encoding of a batch, for drivers that carry it to
@@ -114,7 +115,8 @@ func appendEvent(dst []byte, room chat.RoomID, ev *chat.Event) []byte {
 		dst = appendNested(dst, eventPresence, func(dst []byte) []byte {
 			dst = appendInt(dst, presenceOnline, p.Online)
 			dst = appendStrings(dst, presenceCame, p.Came)
-			return appendStrings(dst, presenceWent, p.Went)
+			dst = appendStrings(dst, presenceWent, p.Went)
+			return appendBool(dst, presenceDegraded, p.Degraded)
 		})
 	}
 	dst = appendInt(dst, eventSeq, ev.Seq)

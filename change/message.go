@@ -22,10 +22,19 @@ type Send struct {
 	Name  string
 	Known string
 
-	// Accepted runs, once at most, when the message is in a durable queue and waits there
-	// to be decided; nil: the caller does not want to know. Done may run meanwhile. It must
-	// not block. It is the caller's own, and not carried to other nodes.
-	Accepted func()
+	// Accepted runs when the message is in a durable queue and waits there to be decided;
+	// nil: the caller does not want to know. Done may run meanwhile. It runs once more if the
+	// message goes on to the queue of another lane. It must not block. It is the caller's
+	// own, and not carried to other nodes.
+	Accepted func(Queued)
+}
+
+// Queued says where a message waits that a durable queue has accepted. It is decided when
+// its lane has taken the entry (store.Taken).
+type Queued struct {
+	Lane  int
+	Entry uint64 // number in the lane's queue
+	Key   string // of the message; one was given to it if its sender gave none
 }
 
 // Slot is the room's.

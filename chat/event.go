@@ -136,7 +136,15 @@ func (e *Event) After() Rev {
 // Presence is a change of a room's users online. In a room with many users online
 // it holds the count alone.
 type Presence struct {
-	Online int // users online in the room now
-	Came   []UserID
-	Went   []UserID
+	Online   int // users online in the room now
+	Came     []UserID
+	Went     []UserID
+	Degraded bool // see Online
+}
+
+// Online is the users that are online in a room.
+type Online struct {
+	Users    []UserID // in ascending order, the first page
+	Count    int      // of all
+	Degraded bool     // what keeps presence does not answer: they may be half a minute old, and users missing
 }

@@ -73,6 +73,7 @@ type Joined struct {
 	MemberCount int
 	Online      []chat.UserID // the first page
 	OnlineCount int
+	Degraded    bool             // Online and OnlineCount are as chat.Online says
 	Read        chat.Seq         // the user's read mark
 	Unread      wire.UnreadCount // behind it; From is the first
 	Newer       bool             // with Around: there are messages between the last of Messages and At
@@ -111,7 +112,7 @@ func (c *Client) Join(ctx context.Context, id chat.RoomID, o JoinOptions) (*Join
 	}
 	j := &Joined{
 		At: Position{f.Rev, f.Seq}, Role: f.Role, More: f.More,
-		MemberCount: f.MemberCount, Online: f.Online, OnlineCount: f.OnlineCount,
+		MemberCount: f.MemberCount, Online: f.Online, OnlineCount: f.OnlineCount, Degraded: f.Degraded,
 		Read: f.Read, Unread: f.Unread, Newer: f.Newer,
 	}
 	if f.Info != nil {

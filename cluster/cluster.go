@@ -62,6 +62,8 @@ type Info struct {
 	This  bool     `json:"this,omitempty"` // the one that was asked
 	Alive bool     `json:"alive"`
 	Lanes []string `json:"lanes"` // names of the shards whose lanes it owns
+
+	Version string `json:"version,omitempty"` // of its program; empty: not known here
 }
 
 // Config is how a Node is made.

@@ -21,9 +21,7 @@ const (
 	NoticeClaim  NoticeKind = "claim"  // the same, and no guest may have the name any more: User
 	NoticeRevoke NoticeKind = "revoke" // the connections of a user have ended: User
 
-	noticeHere  NoticeKind = "here"  // a node has started
-	noticeTaken NoticeKind = "taken" // the name of the node To is that of one which has started before
-	noticeBack  NoticeKind = "back"  // a node was cut off, and asks for what it may have missed
+	noticeBack NoticeKind = "back" // a node was cut off, and asks for what it may have missed
 )
 
 // Notice is what a node tells the others at once. Notices come at most once while NATS
@@ -54,7 +52,6 @@ type Notices struct {
 	node    string
 	from    uint64 // random: nodes of one name differ in it
 	handle  func(Notice)
-	taken   func()
 	log     *slog.Logger
 
 	mu     sync.Mutex
@@ -67,15 +64,13 @@ type recent struct {
 	at     time.Time
 }
 
-// OpenNotices begins to receive notices, and says that the node is there. taken is called
-// if another node that runs has its name. Neither function blocks.
-func OpenNotices(nc *nats.Conn, prefix, node string, handle func(Notice), taken func(), log *slog.Logger) (_ *Notices, err error) {
-	n := &Notices{nc: nc, subject: prefix + ".note", node: node, from: rand.Uint64(), handle: handle, taken: taken, log: log}
+// OpenNotices begins to receive notices. handle does not block.
+func OpenNotices(nc *nats.Conn, prefix, node string, handle func(Notice), log *slog.Logger) (_ *Notices, err error) {
+	n := &Notices{nc: nc, subject: prefix + ".note", node: node, from: rand.Uint64(), handle: handle, log: log}
 	n.sub, err = nc.Subscribe(n.subject, func(m *nats.Msg) { n.receive(m.Data) })
 	if err != nil {
 		return nil, chat.Wrap(chat.Unavailable, "cluster.notices", err)
 	}
-	n.Send(Notice{Kind: noticeHere})
 	return n, nil
 }
 
@@ -88,11 +83,6 @@ func (n *Notices) receive(data []byte) {
 	switch {
 	case got.From == n.from:
 	case got.To != 0 && got.To != n.from:
-	case got.Kind == noticeTaken:
-		n.taken()
-	case got.Node == n.node && got.Kind == noticeHere:
-		n.log.Error("another node has started under the name of this one", "node", n.node)
-		n.publish(Notice{Kind: noticeTaken, To: got.From})
 	case got.Node == n.node:
 	case got.Kind == noticeBack:
 		n.again(got.From)

@@ -66,6 +66,7 @@ func (c *Config) Warnings() []string {
 	unsafe(open && c.MetricsPublic, "/metrics is open to everybody")
 	unsafe(c.MetricsListen != "" && !loopback(c.MetricsListen), "metrics are served on "+c.MetricsListen+" to everybody that reaches it")
 	unsafe(c.Pprof != "", "Go profiles are served on "+c.Pprof)
+	out = append(out, c.WitnessWarnings()...)
 	if len(c.unknownEnv) > 0 {
 		out = append(out, "UNUSED: these environment variables mean nothing here: "+strings.Join(c.unknownEnv, ", "))
 	}
@@ -87,6 +88,12 @@ func (c *Config) checkListen() Problems {
 		ps = append(ps, Problem{"listen", c.Listen + " can be reached by other machines, but there is no TLS",
 			"set tls.cert and tls.key, or listen on 127.0.0.1 behind a proxy that does TLS, or say --insecure-http if plain HTTP is really meant"})
 	}
+	return append(ps, c.checkAside()...)
+}
+
+// checkAside looks at the addresses beside that of clients.
+func (c *Config) checkAside() Problems {
+	var ps Problems
 	if c.Pprof != "" && (checkAddress(c.Pprof) != nil || !loopback(c.Pprof)) {
 		ps = append(ps, Problem{"pprof", strconv.Quote(c.Pprof) + " is not a loopback address", "write 127.0.0.1:6060, or leave it empty"})
 	}
@@ -147,6 +154,11 @@ func (c *Config) checkTLS() Problems {
 
 func (c *Config) checkAuth() Problems {
 	var ps Problems
+	if file := c.TokenKeyFile; file != "" {
+		if _, err := os.ReadFile(file); err != nil {
+			ps = append(ps, Problem{"token_key_file", file + " cannot be read: " + cause(err), "make one with \"openssl rand -hex 32\", the same for all nodes, which the node's user can read; or check the path"})
+		}
+	}
 	if s := c.Auth.JWKSURL; s != "" {
 		u, err := url.Parse(s)
 		switch {

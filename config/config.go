@@ -11,6 +11,7 @@ package config
 import (
 	"net"
 	"net/netip"
+	"path/filepath"
 	"strings"
 
 	"github.com/roomtide/roomtide/chat"
@@ -45,6 +46,7 @@ type Config struct {
 	MetricsPublic       bool     `toml:"metrics_public" default:"false" help:"Show /metrics to everybody, not only to API keys."`
 	Pprof               string   `toml:"pprof" default:"" help:"Loopback address for Go profiles, host:port. Empty: none."`
 	RequireDurable      bool     `toml:"require_durable" default:"false" help:"Do not start while a database could lose messages that were acknowledged, such as MySQL with innodb_flush_log_at_trx_commit = 2. Without it that is a warning."`
+	TokenKeyFile        string   `toml:"token_key_file" placeholder:"FILE" default:"" help:"File with the key that signs the tokens of roomtide token, and of applications without keys in [auth]: 64 hexadecimal digits. All nodes of a cluster need the same key. Empty: token.key in the data dir, which the first start makes."`
 	Redis               string   `toml:"redis" default:"" mask:"dsn" placeholder:"URL" help:"Redis (7.0 or later) or Valkey that has who is online, for several nodes and for programs of yours: redis://user:password@host:6379/0, or rediss:// with TLS. Without it, or while it does not answer, the databases are asked."`
 	RedisPasswordFile   string   `toml:"redis_password_file" placeholder:"FILE" default:"" help:"File that holds the password for redis, instead of the URL."`
 	RedisPrefix         string   `toml:"redis_prefix" default:"" help:"What all keys in Redis begin with, such as shop: for a Redis that others use as well. Empty: room:{id}:users and user:{id}:online as they stand here, and roomtide: for the rest."`
@@ -179,6 +181,17 @@ func (c *Config) GuestsWelcome() bool {
 
 // HTTPS reports whether the node has a certificate of its own.
 func (c *Config) HTTPS() bool { return c.TLS.Cert != "" && c.TLS.Key != "" }
+
+// TokenKey is the path of the file with the key for tokens.
+func (c *Config) TokenKey() string {
+	if c.TokenKeyFile != "" {
+		return c.TokenKeyFile
+	}
+	return filepath.Join(c.DataDir, TokenKeyName)
+}
+
+// TokenKeyName is that file in the data dir, where the settings name no other.
+const TokenKeyName = "token.key"
 
 // Loopback reports whether only this machine can reach the node.
 func (c *Config) Loopback() bool { return loopback(c.Listen) }

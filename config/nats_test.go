@@ -64,16 +64,22 @@ func TestCheckNATS(t *testing.T) {
 		{"the same without a cluster", func(c *Config) { c.NATS.URL, c.Control = nil, "sqlite:control.db" }, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			ps := member(t, tt.set).Check()
-			switch {
-			case tt.want == "" && len(ps) > 0:
-				t.Errorf("problems: %v", ps)
-			case tt.want != "" && (len(ps) != 1 || !regexp.MustCompile(tt.want).MatchString(ps[0].String())):
-				t.Errorf("problems: %v", ps)
-			case strings.Contains(ps.Error(), "hunter2"):
-				t.Errorf("a password is shown: %v", ps)
-			}
+			wantProblem(t, member(t, tt.set).Check(), tt.want)
 		})
+	}
+}
+
+// wantProblem is that there is one problem, which a pattern matches, or none if it is
+// empty; and that the secret of the tests is not shown.
+func wantProblem(t *testing.T, ps Problems, pattern string) {
+	t.Helper()
+	switch {
+	case pattern == "" && len(ps) > 0:
+		t.Errorf("problems: %v", ps)
+	case pattern != "" && (len(ps) != 1 || !regexp.MustCompile(pattern).MatchString(ps[0].String())):
+		t.Errorf("problems: %v", ps)
+	case strings.Contains(ps.Error(), "hunter2"):
+		t.Errorf("a secret is shown: %v", ps)
 	}
 }
 

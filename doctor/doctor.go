@@ -40,6 +40,8 @@ type Options struct {
 	Version string         // of this program
 	URL     string         // under which browsers reach the node; "": not looked at
 	HTTP    *http.Client   // nil: one with the system's roots
+
+	NATSMonitor []string // where NATS servers tell of themselves (http_port); empty: port 8222 of each
 }
 
 const (
@@ -48,6 +50,7 @@ const (
 	sectionFiles     = "files"
 	sectionMachine   = "machine"
 	sectionDatabases = "databases"
+	sectionCluster   = "cluster"
 	sectionNode      = "node"
 	sectionWay       = "public address"
 )
@@ -63,6 +66,7 @@ func Examine(ctx context.Context, o Options) []Finding {
 		at      func()
 	}{
 		{sectionProgram, e.program}, {sectionSettings, e.settings}, {sectionFiles, e.files}, {sectionDatabases, e.databases}, {sectionDatabases, e.redis},
+		{sectionCluster, e.cluster},
 		{sectionNode, e.node}, {sectionMachine, e.machine}, {sectionWay, e.way},
 	} {
 		e.section = look.section

@@ -30,11 +30,10 @@ func settings(t *testing.T) *config.Config {
 // running starts a node.
 func running(t *testing.T, cfg *config.Config) {
 	t.Helper()
-	s, err := server.Open(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	s, err := server.Open(t.Context(), cfg, "v1", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Version = "v1"
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
@@ -116,7 +115,7 @@ func TestARunningNode(t *testing.T) {
 
 	stranger := *cfg
 	stranger.DataDir = filepath.Join(t.TempDir(), "data")
-	if _, err := server.Secret(stranger.DataDir, true); err != nil {
+	if _, err := server.Secret(&stranger, true); err != nil {
 		t.Fatal(err)
 	}
 	want(t, examine(t, Options{Config: &stranger}), `fail node/running: .* not the node of this data dir \(404 Not Found\) -> another program, or a node with another data dir`)
@@ -132,7 +131,7 @@ func TestVersions(t *testing.T) {
 
 func TestDatabasesThatAreNotThere(t *testing.T) {
 	cfg := settings(t)
-	s, err := server.Open(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	s, err := server.Open(t.Context(), cfg, "v1", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

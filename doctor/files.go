@@ -26,13 +26,17 @@ const (
 // keyFile is a file with a secret or a key in it.
 type keyFile struct {
 	name   string // the setting, or token.key
+	tokens bool   // the key for tokens
 	path   string
 	secret bool // what reads it can do what the key can
 	shared bool // an application of the same machine may read it as well, by its group
 }
 
 func keyFiles(cfg *config.Config) []keyFile {
-	files := []keyFile{{name: "token.key", path: filepath.Join(cfg.DataDir, server.SecretFile), secret: true}}
+	files := []keyFile{{name: config.TokenKeyName, path: cfg.TokenKey(), secret: true, tokens: true}}
+	if cfg.TokenKeyFile != "" {
+		files[0].name, files[0].shared = "token_key_file", true
+	}
 	for _, k := range cfg.Auth.Keys {
 		if k.SecretFile != "" {
 			files = append(files, keyFile{name: "auth.keys secret_file", path: k.SecretFile, secret: true, shared: true})
@@ -180,7 +184,7 @@ func (e *examination) keyFile(f keyFile, dir fs.FileInfo) {
 	st, err := os.Stat(f.path)
 	if err != nil {
 		help := "run doctor as the user of the node, or correct the path"
-		if f.name == server.SecretFile {
+		if f.name == config.TokenKeyName {
 			help = "start the server once, or run doctor as its user"
 		}
 		e.add(Fail, f.name, err.Error(), help)
@@ -199,8 +203,8 @@ func (e *examination) keyFile(f keyFile, dir fs.FileInfo) {
 		e.add(Fail, f.name, err.Error(), "the node has to be able to read it: run doctor as its user, and chown or chmod the file")
 		return
 	}
-	if f.name == server.SecretFile {
-		if _, err := server.Secret(e.cfg.DataDir, false); err != nil {
+	if f.tokens {
+		if _, err := server.Secret(e.cfg, false); err != nil {
 			e.add(Fail, f.name, reason(err), "")
 			return
 		}

@@ -17,7 +17,7 @@ import (
 func keys(t *testing.T) (cfg *config.Config, secret, public string) {
 	t.Helper()
 	cfg = settings(t)
-	if _, err := server.Secret(cfg.DataDir, true); err != nil {
+	if _, err := server.Secret(cfg, true); err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
@@ -83,7 +83,7 @@ func TestKeysThatAreNotThere(t *testing.T) {
 	if err := os.Truncate(public, 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(cfg.DataDir, server.SecretFile), []byte("nonsense"), 0o600); err != nil {
+	if err := os.WriteFile(cfg.TokenKey(), []byte("nonsense"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	want(t, examine(t, Options{Config: cfg}), `fail files/auth.keys secret_file: .*no such file`, `fail files/auth.keys public_key_file: .* is empty -> put the key there`, `fail files/token.key: .* is damaged`)

@@ -135,7 +135,7 @@ func (e *examination) ask(client *http.Client, base, path string, h http.Header)
 }
 
 func (e *examination) get(client *http.Client, address string, h http.Header) (*http.Response, error) {
-	secret, err := server.Secret(e.cfg.DataDir, false)
+	secret, err := server.Secret(e.cfg, false)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s", errNoProof, reason(err))
 	}

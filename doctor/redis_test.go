@@ -17,6 +17,17 @@ func TestRedis(t *testing.T) {
 	want(t, examine(t, Options{Config: cfg}), `warn databases/redis: redis asks for a password \(NOAUTH\)`)
 	cfg.Redis = "redis://default:wrong@" + s.Addr
 	want(t, examine(t, Options{Config: cfg}), `warn databases/redis: redis refuses the user or password \(WRONGPASS\)`)
+	admin := s.ClientWith("secret")
+	s.Do(admin, "ACL", "SETUSER", "tide", "on", ">pw", "~other:*", "+@all")
+	cfg.Redis = "redis://tide:pw@" + s.Addr
+	want(t, examine(t, Options{Config: cfg}), `warn databases/redis: the user has no right in redis \(NOPERM\)`)
+	cfg.Redis += "/99"
+	want(t, examine(t, Options{Config: cfg}), `warn databases/redis: redis has no database of this number`)
+	cfg.Redis, cfg.RedisPrefix = "redis://tide:pw@"+s.Addr, "other:"
+	want(t, examine(t, Options{Config: cfg}), `ok databases/redis: `)
+	if left := s.Do(admin, "KEYS", "*users"); left != "" {
+		t.Errorf("keys are left: %s", left)
+	}
 	s.Kill()
 	want(t, examine(t, Options{Config: cfg}), `warn databases/redis: redis does not answer .*-> until it does`)
 }

@@ -54,7 +54,7 @@ func (a *Actor) granted(room chat.RoomID) bool {
 type Presence interface {
 	// Online returns up to limit users who are online in the room, and how many
 	// there are.
-	Online(ctx context.Context, room chat.RoomID, limit int) ([]chat.UserID, int, error)
+	Online(ctx context.Context, room chat.RoomID, limit int) (chat.Online, error)
 }
 
 // Config configures an Engine. Store, Lanes, Presence and Publish are required.

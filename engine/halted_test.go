@@ -67,6 +67,13 @@ func (h *halting) UserRoom(ctx context.Context, user chat.UserID, room chat.Room
 	return h.Driver.UserRoom(ctx, user, room)
 }
 
+func (h *halting) Users(ctx context.Context, users []chat.UserID) ([]chat.User, error) {
+	if err := h.wait(ctx); err != nil {
+		return nil, err
+	}
+	return h.Driver.Users(ctx, users)
+}
+
 func (h *halting) Access(ctx context.Context, user chat.UserID) (chat.Access, error) {
 	if err := h.wait(ctx); err != nil {
 		return chat.Access{}, err

@@ -70,8 +70,8 @@ func (e *Engine) join(ctx context.Context, a Actor, room chat.RoomID, o JoinOpti
 		}
 	}
 	a.hideKeys(reply.Messages)
-	online, count, err := e.cfg.Presence.Online(ctx, room, joinPage)
-	reply.Online, reply.Count = fitUsers(online, joinBytes), count
+	online, err := e.cfg.Presence.Online(ctx, room, joinPage)
+	reply.Online, reply.Count, reply.Degraded = fitUsers(online.Users, joinBytes), online.Count, online.Degraded
 	e.charge(&a, size(reply))
 	return reply, err
 }

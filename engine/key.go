@@ -3,7 +3,8 @@ package engine
 import "github.com/roomtide/roomtide/chat"
 
 // hideKeys removes the idempotency keys of messages that others sent: a key may be a
-// number of the sender's own books. The host's back end sees all.
+// number of the sender's own books. The host's back end sees all. A key that was made here
+// (chat.MakeKey) is never shown.
 func (a *Actor) hideKeys(ms []chat.Message) {
 	for i := range ms {
 		a.hideKey(&ms[i])
@@ -12,7 +13,7 @@ func (a *Actor) hideKeys(ms []chat.Message) {
 
 // hideKey is hideKeys for one message, which may be nil and is the caller's own.
 func (a *Actor) hideKey(m *chat.Message) {
-	if m != nil && !a.Server && m.User != a.User {
+	if m != nil && (!a.Server && m.User != a.User || chat.IsMadeKey(m.Key)) {
 		m.Key = ""
 	}
 }

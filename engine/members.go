@@ -40,9 +40,9 @@ func (e *Engine) online(ctx context.Context, a *Actor, room chat.RoomID, limit i
 	if err := e.checkRead(ctx, a, room); err != nil {
 		return nil, err
 	}
-	users, count, err := e.cfg.Presence.Online(ctx, room, page(limit, joinPage, e.cfg.Limits.PageMembers))
+	now, err := e.cfg.Presence.Online(ctx, room, page(limit, joinPage, e.cfg.Limits.PageMembers))
 	if err != nil {
 		return nil, err
 	}
-	return &wire.OnlineReply{Room: room, Users: fitUsers(users, pageBytes), Count: count}, nil
+	return &wire.OnlineReply{Room: room, Users: fitUsers(now.Users, pageBytes), Count: now.Count, Degraded: now.Degraded}, nil
 }

@@ -37,8 +37,8 @@ type node struct {
 // nobody is the presence of a node without connections.
 type nobody struct{}
 
-func (nobody) Online(context.Context, chat.RoomID, int) ([]chat.UserID, int, error) {
-	return nil, 0, nil
+func (nobody) Online(context.Context, chat.RoomID, int) (chat.Online, error) {
+	return chat.Online{}, nil
 }
 
 func newNode(t testing.TB, configure func(*engine.Config)) *node {

@@ -40,6 +40,11 @@ func later(err error) error {
 	return &chat.Error{Kind: chat.Unavailable, Op: own.Op, Subject: own.Subject, Text: own.Text, RetryAfter: retryAfterUnavailable, Err: err}
 }
 
+// unanswered is what a call ends with when its patience does.
+func unanswered(op string) *chat.Error {
+	return &chat.Error{Kind: chat.Unavailable, Op: op, Text: "the room's database does not answer, try again", RetryAfter: retryAfterUnavailable}
+}
+
 // answered returns what a lane calls with the outcome of a change, which calls done with
 // it, or has called done with Unavailable when patience had ended. A message that is
 // accepted before waits for its outcome.
@@ -47,16 +52,15 @@ func (e *Engine) answered(c change.Change, done change.Done) change.Done {
 	var said atomic.Bool
 	timer := time.AfterFunc(e.cfg.Patience, func() {
 		if said.CompareAndSwap(false, true) {
-			done(change.Reply{}, &chat.Error{Kind: chat.Unavailable, Op: "engine.submit",
-				Text: "the room's database does not answer, try again", RetryAfter: retryAfterUnavailable})
+			done(change.Reply{}, unanswered("engine.submit"))
 			e.cfg.AfterLate()
 		}
 	})
 	if send, ok := c.(*change.Send); ok && send.Accepted != nil {
 		tell := send.Accepted
-		send.Accepted = func() {
+		send.Accepted = func(at change.Queued) {
 			if timer.Stop() {
-				tell()
+				tell(at)
 			}
 		}
 	}

@@ -20,6 +20,8 @@ const (
 	profilesKept = 8 << 10
 	// profileAge is how long one counts. Another node may have changed it meanwhile.
 	profileAge = 30 * time.Second
+	// greetTime is how long a request or a connection waits for the profile of its user.
+	greetTime = 2 * time.Second
 )
 
 // profiles remembers profiles that were read lately, so that neither a client that
@@ -105,13 +107,19 @@ type Claims struct {
 
 // Greet brings the user's profile in step with a token, and returns the user's name
 // and avatar. A token that was issued before something else was said of the user
-// changes nothing. Greet never refuses: if the profile can be neither read nor
-// written, it returns what the token says.
+// changes nothing. Greet never refuses, and does not wait for a database that is down:
+// if the profile cannot be read soon it returns what the token says and writes nothing, which
+// the next token does.
 func (e *Engine) Greet(ctx context.Context, user chat.UserID, c Claims) (name, avatar string) {
 	ctx, cancel := context.WithTimeout(ctx, e.cfg.Patience)
 	defer cancel()
-	now, _ := e.profile(ctx, user)
+	soon, stop := context.WithTimeout(ctx, greetTime)
+	now, _ := e.profile(soon, user)
+	stop()
 	said := profile{name: deref(c.Name, now.name), avatar: deref(c.Avatar, now.avatar)}
+	if now.read.IsZero() { // it cannot be read
+		return said.name, said.avatar
+	}
 	at := e.cfg.Now().UnixMilli()
 	if !c.Issued.IsZero() {
 		at = min(at, c.Issued.UnixMilli()+999) // iat has whole seconds

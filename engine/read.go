@@ -43,10 +43,10 @@ func (e *Engine) read(ctx context.Context, a Actor, room chat.RoomID, seq chat.S
 // publishRead tells a small room of the mark, and a large one only the other
 // connections of the user.
 func (e *Engine) publishRead(ctx context.Context, user chat.UserID, r *wire.ReadReply) {
-	_, online, err := e.cfg.Presence.Online(ctx, r.Room, 1)
+	online, err := e.cfg.Presence.Online(ctx, r.Room, 1)
 	e.cfg.Publish(&chat.Event{
 		Kind: chat.EventRead, Room: r.Room, User: user, Seq: r.Seq,
 		Count: int(r.Unread.Count), More: r.Unread.More,
-		Own: err != nil || online > e.cfg.Limits.ReadEventRoom,
+		Own: err != nil || online.Count > e.cfg.Limits.ReadEventRoom,
 	})
 }

@@ -30,10 +30,14 @@ func TestContract(t *testing.T) {
 	if string(first.raw) != string(again.raw) || first.num("seq") != 1 {
 		t.Errorf("first %s, again %s", first.raw, again.raw)
 	}
+	if g := n.want(200, "GET", room+"/messages/by-key/k1", nil, ann); string(first.raw) != string(g.raw) {
+		t.Errorf("first %s, by its key %s", first.raw, g.raw)
+	}
 	n.want(201, "POST", room+"/messages", `{"message":"Hi","reply_to":1}`, bob)
 	n.want(201, "POST", room+"/messages", `{"message":"as bob","user":"bob"}`, admin)
 	n.want(201, "POST", room+"/messages", `{"message":"as bob"}`, admin, "as bob")
 	n.want(200, "PATCH", room+"/messages/1", `{"message":"Hello!"}`, ann)
+	n.want(200, "POST", "/v1/messages", `{"messages":[{"room":"none","message":"x","key":"k2"},{"room":"team/red","data":null}]}`, admin, "as bob")
 	n.want(200, "DELETE", room+"/messages/2", nil, ann)
 	n.want(200, "PUT", room+"/messages/1/reactions/%F0%9F%91%8D", nil, bob)
 	n.want(200, "PUT", room+"/messages/1/reactions/%F0%9F%8E%89", nil, bob)
@@ -173,7 +177,7 @@ func TestScopes(t *testing.T) {
 		if d := loadSpec().Paths.Value(template).GetOperation(method).Description; !strings.Contains(d, "scope `"+rt.scope+"`") {
 			t.Errorf("%s: the specification does not name the scope %s", rt.pattern, rt.scope)
 		}
-		path := strings.NewReplacer("{room}", "r", "{seq}", "0", "{user}", "u", "{emoji}", "x").Replace(template)
+		path := strings.NewReplacer("{room}", "r", "{seq}", "0", "{user}", "u", "{emoji}", "x", "{key}", "k").Replace(template)
 		for scope, key := range keys {
 			if scope == rt.scope {
 				continue

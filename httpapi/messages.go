@@ -17,43 +17,61 @@ func (c *call) postMessage() (answer, error) {
 		return answer{}, err
 	}
 	m := &change.Send{Room: c.room}
-	user, err := c.draft(f, m)
-	if err != nil {
-		return answer{}, err
-	}
-	if user != "" {
-		if c.id.Kind != identity.Server && user != c.id.User {
-			return answer{}, chat.E(chat.Forbidden, "only an API key may send as another user")
-		}
-		if err := chat.CheckID("user", string(user), c.cfg.Limits.IDBytes); err != nil {
-			return answer{}, err
-		}
-		c.actor.User = user
-		if c.actor.Server {
-			c.cfg.Verifier.Speaks(user)
-		}
-	}
-	r, err := c.post(m)
-	if err != nil {
-		return answer{}, err
-	}
-	status := http.StatusCreated
-	if r.Repeated {
-		status = http.StatusOK
-	}
-	return reply(status, engine.ChangeReply(c.room, &r)), nil
-}
-
-// draft reads the message, and the user to send it as if the body has one.
-func (c *call) draft(f fields, m *change.Send) (user chat.UserID, err error) {
-	d := &m.Draft
 	keys := c.r.Header.Values("Idempotency-Key")
 	if len(keys) > 1 {
-		return "", chat.E(chat.Invalid, "there is more than one Idempotency-Key")
+		return answer{}, chat.E(chat.Invalid, "there is more than one Idempotency-Key")
 	}
 	if len(keys) == 1 {
-		d.Key = keys[0]
+		m.Draft.Key = keys[0]
 	}
+	user, err := f.draft(m)
+	if err != nil {
+		return answer{}, err
+	}
+	if c.actor, err = c.author(user); err != nil {
+		return answer{}, err
+	}
+	r, queued, err := c.post(m)
+	if err != nil {
+		return answer{}, err
+	}
+	if queued != nil {
+		return c.accepted(queued), nil
+	}
+	return reply(sentStatus(&r), engine.ChangeReply(c.room, &r)), nil
+}
+
+// sentStatus tells a message that was sent from one that had been before.
+func sentStatus(r *change.Reply) int {
+	if r.Repeated {
+		return http.StatusOK
+	}
+	return http.StatusCreated
+}
+
+// author is the actor that sends as the user whom the body names; empty: that of the
+// request.
+func (c *call) author(user chat.UserID) (engine.Actor, error) {
+	a := c.actor
+	if user == "" {
+		return a, nil
+	}
+	if c.id.Kind != identity.Server && user != c.id.User {
+		return a, chat.E(chat.Forbidden, "only an API key may send as another user")
+	}
+	if err := chat.CheckID("user", string(user), c.cfg.Limits.IDBytes); err != nil {
+		return a, err
+	}
+	a.User = user
+	if a.Server {
+		c.cfg.Verifier.Speaks(user)
+	}
+	return a, nil
+}
+
+// draft reads the message, and the user to send it as if there is one.
+func (f fields) draft(m *change.Send) (user chat.UserID, err error) {
+	d := &m.Draft
 	if err := f.get("message", "a string", &d.Text); err != nil {
 		return "", err
 	}
@@ -70,17 +88,18 @@ func (c *call) draft(f fields, m *change.Send) (user chat.UserID, err error) {
 	return chat.UserID(id), err
 }
 
-// post writes the message. A user who is not in the room joins it first where that
-// is allowed, as on every transport.
-func (c *call) post(m *change.Send) (change.Reply, error) {
-	r, err := c.cfg.Engine.Do(c.ctx, c.actor, m)
+// post writes the message, or puts it into the durable queue. A user outside the
+// room joins it first where that is allowed, as on every transport.
+func (c *call) post(m *change.Send) (change.Reply, *change.Queued, error) {
+	wait := c.wait()
+	r, queued, err := c.cfg.Engine.Send(c.ctx, c.actor, m, wait)
 	if k := chat.KindOf(err); err == nil || c.actor.Server || (k != chat.NotMember && k != chat.NotFound) {
-		return r, err
+		return r, queued, err
 	}
 	if _, err := c.cfg.Engine.Join(c.ctx, c.actor, c.room, engine.JoinOptions{Limit: 1}); err != nil {
-		return r, err
+		return r, nil, err
 	}
-	return c.cfg.Engine.Do(c.ctx, c.actor, m)
+	return c.cfg.Engine.Send(c.ctx, c.actor, m, wait)
 }
 
 func (c *call) listMessages() (answer, error) {

@@ -87,10 +87,16 @@ func (b *lossy) Publish(batch *bus.Batch) error {
 
 func newNode(t *testing.T, change func(*Config)) *node {
 	t.Helper()
+	return newNodeWith(t, nil, change)
+}
+
+// newNodeWith is newNode with a durable queue; nil: none.
+func newNodeWith(t *testing.T, queue *testserver.Queue, change func(*Config)) *node {
+	t.Helper()
 	n := &node{t: t, seen: map[string]bool{}}
 	n.bus.Bus, n.online.Driver = membus.New(), mempresence.New()
 	deps, h := testserver.Open(t, testserver.Config{
-		Bus: &n.bus, Driver: &n.online, LateAfter: time.Minute, // a busy machine loses nothing
+		Bus: &n.bus, Driver: &n.online, LateAfter: time.Minute, Queue: queue, // a busy machine loses nothing
 		Identity: identity.Config{
 			Guests: true, Secret: secret,
 			Now: func() time.Time { return time.Now().Add(time.Duration(n.later.Load())) },

@@ -15,7 +15,7 @@ import (
 
 const (
 	allowMethods  = "GET, POST, PUT, PATCH, DELETE"
-	exposeHeaders = "Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Roomtide-Limit"
+	exposeHeaders = "Location, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Roomtide-Limit"
 	allowHeaders  = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Prefer, Roomtide-User"
 )
 

@@ -50,20 +50,9 @@ func (u unsupported) Unwrap() error { return chat.E(chat.Invalid, string(u)) }
 
 // fail answers with the public part of err, and logs faults of the server.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
-	pub := chat.Public(err)
-	status, known := statuses[pub.Kind]
-	if !known {
-		status = http.StatusInternalServerError
-	}
+	status, pub := a.judge(r, err)
 	if errors.As(err, new(unsupported)) {
-		status = http.StatusUnsupportedMediaType
 		w.Header().Set("Accept", "application/json")
-	}
-	switch {
-	case status == http.StatusInternalServerError:
-		a.log.Error("a request failed", "method", r.Method, "route", r.Pattern, "err", err)
-	case status >= 500 && !errors.Is(err, context.Canceled):
-		a.unserved(r, err)
 	}
 	if pub.Kind == chat.Unauthed {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="roomtide"`)
@@ -73,6 +62,25 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header().Set("Retry-After", strconv.FormatInt(max(1, (pub.RetryAfter+999)/1000), 10))
 	}
 	writeProblem(w, status, pub)
+}
+
+// judge returns the status and the public part of err, and logs faults of the server.
+func (a *API) judge(r *http.Request, err error) (int, *chat.Error) {
+	pub := chat.Public(err)
+	status, known := statuses[pub.Kind]
+	if !known {
+		status = http.StatusInternalServerError
+	}
+	if errors.As(err, new(unsupported)) {
+		status = http.StatusUnsupportedMediaType
+	}
+	switch {
+	case status == http.StatusInternalServerError:
+		a.log.Error("a request failed", "method", r.Method, "route", r.Pattern, "err", err)
+	case status >= 500 && !errors.Is(err, context.Canceled):
+		a.unserved(r, err)
+	}
+	return status, pub
 }
 
 // warnEvery is how often requests that were not served are logged, by route and kind of
@@ -119,6 +127,12 @@ func (w *warnings) next(key string, now time.Time) (due bool, silent int) {
 }
 
 func writeProblem(w http.ResponseWriter, status int, e *chat.Error) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	w.Write(problemJSON(status, e))
+}
+
+func problemJSON(status int, e *chat.Error) []byte {
 	code := e.Kind.Code()
 	body, err := json.Marshal(problem{
 		Type: "urn:roomtide:error:" + code, Title: http.StatusText(status), Status: status,
@@ -127,7 +141,5 @@ func writeProblem(w http.ResponseWriter, status int, e *chat.Error) {
 	if err != nil {
 		panic(err) // strings and numbers can always be encoded
 	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(status)
-	w.Write(body)
+	return body
 }

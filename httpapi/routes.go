@@ -27,6 +27,8 @@ var routes = []route{
 	{pattern: "DELETE /v1/rooms/{room}", scope: identity.ScopeRooms, do: (*call).deleteRoom},
 	{pattern: "GET /v1/rooms/{room}/messages", scope: identity.ScopeRead, do: (*call).listMessages},
 	{pattern: "POST /v1/rooms/{room}/messages", scope: identity.ScopeSend, do: (*call).postMessage},
+	{pattern: "GET /v1/rooms/{room}/messages/by-key/{key}", scope: identity.ScopeSend, do: (*call).getSent},
+	{pattern: "POST /v1/messages", scope: identity.ScopeSend, do: (*call).postMessages},
 	{pattern: "PATCH /v1/rooms/{room}/messages/{seq}", scope: identity.ScopeSend, do: (*call).editMessage},
 	{pattern: "DELETE /v1/rooms/{room}/messages/{seq}", scope: identity.ScopeSend, do: (*call).deleteMessage},
 	{pattern: "PUT /v1/rooms/{room}/messages/{seq}/reactions/{emoji}", scope: identity.ScopeSend, do: (*call).putReaction},

@@ -19,6 +19,7 @@ import (
 type operation struct {
 	query  map[string]bool // parameters of the query
 	fields map[string]bool // members of the body
+	items  map[string]bool // members of the objects in an array of the body, where it has one
 }
 
 // specified reads the specification, by the pattern of the route.
@@ -68,12 +69,13 @@ type specParameter struct {
 }
 
 type specSchema struct {
-	Ref        string                     `json:"$ref"`
-	Properties map[string]json.RawMessage `json:"properties"`
+	Ref        string                `json:"$ref"`
+	Properties map[string]specSchema `json:"properties"`
+	Items      *specSchema           `json:"items"`
 }
 
 func (doc *document) operation(in *specOperation) operation {
-	out := operation{query: map[string]bool{}, fields: map[string]bool{}}
+	out := operation{query: map[string]bool{}, fields: map[string]bool{}, items: map[string]bool{}}
 	for _, p := range in.Parameters {
 		if ref, ok := strings.CutPrefix(p.Ref, "#/components/parameters/"); ok {
 			p = doc.Components.Parameters[ref]
@@ -86,8 +88,14 @@ func (doc *document) operation(in *specOperation) operation {
 	if ref, ok := strings.CutPrefix(schema.Ref, "#/components/schemas/"); ok {
 		schema = doc.Components.Schemas[ref]
 	}
-	for name := range schema.Properties {
+	for name, property := range schema.Properties {
 		out.fields[name] = true
+		if property.Items == nil {
+			continue
+		}
+		for name := range property.Items.Properties {
+			out.items[name] = true
+		}
 	}
 	return out
 }
@@ -112,14 +120,23 @@ func (c *call) checkNames(what string, names iter.Seq[string], known map[string]
 
 // lenient reports whether the client prefers that unknown names are ignored.
 func lenient(r *http.Request) bool {
+	handling, _ := prefers(r, "handling")
+	return strings.EqualFold(handling, "lenient")
+}
+
+// prefers returns the value of a preference of the client (RFC 7240), the first one of the
+// name, and whether it has the preference at all.
+func prefers(r *http.Request, name string) (value string, ok bool) {
 	for _, line := range r.Header.Values("Prefer") {
 		for pref := range strings.SplitSeq(line, ",") {
-			if strings.EqualFold(strings.ReplaceAll(pref, " ", ""), "handling=lenient") {
-				return true
+			pref, _, _ = strings.Cut(pref, ";") // parameters
+			has, value, _ := strings.Cut(pref, "=")
+			if strings.EqualFold(strings.TrimSpace(has), name) {
+				return strings.Trim(strings.TrimSpace(value), `"`), true
 			}
 		}
 	}
-	return false
+	return "", false
 }
 
 // maxQuoted is the length up to which an answer repeats a name.

@@ -3,6 +3,7 @@ package mover_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -60,6 +61,7 @@ func (k *killer) kill(t *testing.T, l *carefulLoad, p killAt, to string) mover.S
 	}
 	t.Logf("%s: %s to %s", p, k.from, to)
 	k.armed.Store(&p)
+	l.moves.Add(1)
 	k.w.start(mover.Order{Slots: l.slots, To: []string{to}})
 	select {
 	case <-k.reached:
@@ -74,10 +76,15 @@ func (k *killer) kill(t *testing.T, l *carefulLoad, p killAt, to string) mover.S
 	return k.w.until(store.MoveDone)
 }
 
+// perMove is how many messages a room that moves gets in one move at most. Otherwise a
+// slow machine would have ever more to move.
+const perMove = 100
+
 // carefulLoad sends to rooms that move and to one on each shard that stays, each message
 // with its key until it is acknowledged, and remembers what was.
 type carefulLoad struct {
 	w        *world
+	moves    atomic.Int64
 	moving   []chat.RoomID
 	staying  map[string]chat.RoomID // by shard
 	slots    *store.SlotSet         // of those that move
@@ -116,21 +123,26 @@ func newCarefulLoad(w *world) *carefulLoad {
 func (l *carefulLoad) start() (stop func()) {
 	done := make(chan struct{})
 	var wg sync.WaitGroup
-	sender := func(room chat.RoomID) {
-		for {
-			l.send(room)
+	sender := func(room chat.RoomID, most int64) {
+		next := time.NewTicker(30 * time.Millisecond)
+		defer next.Stop()
+		for n := int64(0); ; {
+			if n < most*l.moves.Load() {
+				l.send(room)
+				n++
+			}
 			select {
 			case <-done:
 				return
-			case <-time.After(30 * time.Millisecond):
+			case <-next.C:
 			}
 		}
 	}
 	for _, room := range l.moving {
-		wg.Go(func() { sender(room) })
+		wg.Go(func() { sender(room, perMove) })
 	}
 	for _, room := range l.staying {
-		wg.Go(func() { sender(room) })
+		wg.Go(func() { sender(room, math.MaxInt32) })
 	}
 	return func() { close(done); wg.Wait() }
 }

@@ -257,7 +257,7 @@ func (m *Mover) update(mv *store.Move, change func(*store.Move)) error {
 		return err
 	}
 	m.mu.Lock()
-	change(mv)
+	change(mv) // and no more of it: lanes read its Slots
 	m.mu.Unlock()
 	return nil
 }

@@ -303,7 +303,7 @@ func TestAHoldThatTakesTooLong(t *testing.T) {
 	var stalls atomic.Int32
 	stall := func(ch *store.Changes) error {
 		moves := w.mover.Moves(1)
-		if len(ch.Insert) == 0 || len(moves) == 0 || moves[0].Phase != store.MoveHolding || stalls.Load() == 2 {
+		if len(ch.Insert) == 0 || len(moves) == 0 || !moves[0].Phase.Follows() || stalls.Load() == 2 { // before the slots are held
 			return nil
 		}
 		if !poll(w.wait, func() bool { return w.lanes.Held() > 0 }) || !poll(w.wait, func() bool { return w.lanes.Held() == 0 }) {
@@ -332,13 +332,26 @@ func TestAHoldThatTakesTooLong(t *testing.T) {
 			}
 		}
 	}()
-	w.start(mover.Order{Slots: slotsOf(room), To: []string{shard(1 - from)}})
+	w.start(mover.Order{Slots: slotsOf(room), To: []string{shard(1 - from)}, Rate: 200}) // messages are sent meanwhile
 	s := w.until(store.MoveDone)
 	close(stop)
 	<-ended
 	if s.Holds < 3 || stalls.Load() != 2 || failed.Load() > 0 {
 		t.Errorf("%d holds, %d stalls, %d of %d sends failed", s.Holds, stalls.Load(), failed.Load(), sent.Load())
 	}
+}
+
+// differs begins to move a room, and returns when all of it is copied and the move has
+// stopped, because the target read back something else. It does not any more then.
+func (w *world) differs(shards *[2]*broken, room chat.RoomID, from int) mover.Status {
+	w.t.Helper()
+	spoil := func(rows *store.Rows) { rows.Messages = nil }
+	target := w.empty(shards)
+	target.spoil.Store(&spoil)
+	w.start(mover.Order{Slots: slotsOf(room), To: []string{shard(1 - from)}})
+	s := w.paused()
+	target.spoil.Store(nil)
+	return s
 }
 
 // The rate is that of copying and comparing. What is written meanwhile is followed at any
@@ -349,12 +362,7 @@ func TestFollowingHasNoRate(t *testing.T) {
 	w := newWorld(t, 2)
 	shards := w.breaking()
 	room, from := w.town(messages)
-	spoil := func(rows *store.Rows) { rows.Messages = nil }
-	target := w.empty(shards)
-	target.spoil.Store(&spoil)
-	w.start(mover.Order{Slots: slotsOf(room), To: []string{shard(1 - from)}})
-	before := w.paused() // it found a difference
-	target.spoil.Store(nil)
+	before := w.differs(shards, room, from)
 	w.many(messages, func(i int) change.Change {
 		return &change.Edit{Room: room, Seq: chat.Seq(i + 1), User: "ann", Text: "edited"}
 	})
@@ -387,14 +395,9 @@ func TestANodeIsGoneMeanwhile(t *testing.T) {
 	for _, node := range []string{"gone", "stays"} {
 		online(from, change.OnlineChange{Room: room, User: "ann", Node: node, On: true})
 	}
-	spoil := func(rows *store.Rows) { rows.Messages = nil }
-	target := w.empty(shards)
-	target.spoil.Store(&spoil)
 	online(1-from, change.OnlineChange{Node: "gone"})
-	w.start(mover.Order{Slots: slotsOf(room), To: []string{shard(1 - from)}})
-	w.paused() // it has copied all, and found a difference
+	w.differs(shards, room, from)
 	online(from, change.OnlineChange{Node: "gone"})
-	target.spoil.Store(nil)
 	if err := w.mover.Resume(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -119,10 +119,10 @@ func (p *publisher) publishRooms(changes []Change, rooms int) (rest []Change) {
 		if n < 0 {
 			n = len(changes)
 		}
-		online, count, err := t.Online(ctx, room, t.cfg.MaxNamed)
+		online, err := t.Online(ctx, room, t.cfg.MaxNamed)
 		if err != nil {
 			t.metrics.unpublished.Inc()
-		} else if said := p.summary(room, changes[:n], online, count); said != nil {
+		} else if said := p.summary(room, changes[:n], &online); said != nil {
 			t.cfg.Publish(&chat.Event{Kind: chat.EventPresence, Room: room, Presence: said})
 		}
 		changes = changes[n:]
@@ -133,8 +133,9 @@ func (p *publisher) publishRooms(changes []Change, rooms int) (rest []Change) {
 // summary is what is published to a room: the users who came and went, or in a
 // large room how many are online. A user who is still online on another node has
 // not gone. It is nil when there is nothing to publish.
-func (p *publisher) summary(room chat.RoomID, changes []Change, online []chat.UserID, count int) *chat.Presence {
-	out := &chat.Presence{Online: count}
+func (p *publisher) summary(room chat.RoomID, changes []Change, online *chat.Online) *chat.Presence {
+	count := online.Count
+	out := &chat.Presence{Online: count, Degraded: online.Degraded}
 	if count > p.t.cfg.MaxNamed {
 		last := p.lastCount[room]
 		p.lastCount[room] = count
@@ -145,7 +146,7 @@ func (p *publisher) summary(room chat.RoomID, changes []Change, online []chat.Us
 	}
 	delete(p.lastCount, room)
 	for _, c := range changes {
-		_, there := slices.BinarySearch(online, c.User)
+		_, there := slices.BinarySearch(online.Users, c.User)
 		if c.On && there {
 			out.Came = append(out.Came, c.User)
 		} else if !c.On && !there {

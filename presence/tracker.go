@@ -200,18 +200,20 @@ func (r roomUsers) drop(room chat.RoomID, id chat.UserID) {
 // Online returns up to limit users online in the room on any node, in ascending
 // order, and how many there are. Users who came on another node may be missing
 // for a Tick. While changes of this node are on their way to a driver that returns
-// only a part of a large room, the count may be too high by as many.
-func (t *Tracker) Online(ctx context.Context, room chat.RoomID, limit int) ([]chat.UserID, int, error) {
+// only a part of a large room, the count may be too high by as many. Degraded says that
+// the record has answered for the driver.
+func (t *Tracker) Online(ctx context.Context, room chat.RoomID, limit int) (chat.Online, error) {
 	// What the driver does not have is read first: a user that is applied meanwhile
 	// is then in both, not in neither.
 	own := t.notApplied(room)
 	users, count, err := t.cfg.Driver.Online(ctx, room, limit)
-	if err != nil && t.cfg.Record != nil {
+	degraded := err != nil
+	if degraded && t.cfg.Record != nil {
 		t.metrics.fallbacks.Inc()
 		users, count, err = t.cfg.Record.Online(ctx, room, limit)
 	}
 	if err != nil {
-		return nil, 0, chat.Wrap(chat.Unavailable, "presence.Online", err)
+		return chat.Online{}, chat.Wrap(chat.Unavailable, "presence.Online", err)
 	}
 	for _, id := range own {
 		if i, there := slices.BinarySearch(users, id); !there {
@@ -219,7 +221,7 @@ func (t *Tracker) Online(ctx context.Context, room chat.RoomID, limit int) ([]ch
 			count++
 		}
 	}
-	return users[:min(len(users), max(limit, 0))], count, nil
+	return chat.Online{Users: users[:min(len(users), max(limit, 0))], Count: count, Degraded: degraded}, nil
 }
 
 // notApplied returns the users who are online through this node and whom the

@@ -165,9 +165,9 @@ func (h *harness) expect(d time.Duration, published, persisted string) {
 
 func (h *harness) online(room chat.RoomID, limit, count int, users ...chat.UserID) {
 	h.Helper()
-	got, n, err := h.Online(h.Context(), room, limit)
-	if err != nil || n != count || !slices.Equal(got, users) {
-		h.Fatalf("online %v, %d, %v; want %v, %d", got, n, err, users, count)
+	got, err := h.Online(h.Context(), room, limit)
+	if err != nil || got.Count != count || !slices.Equal(got.Users, users) || got.Degraded != (h.driver.err() != nil) {
+		h.Fatalf("online %+v, %v; want %v, %d", got, err, users, count)
 	}
 }
 
@@ -343,12 +343,12 @@ func TestDriverDown(t *testing.T) {
 func TestNoAnswer(t *testing.T) {
 	inBubble(t, presence.Config{}, func(h *harness) {
 		h.driver.set(true)
-		if _, _, err := h.Online(t.Context(), "a", 10); chat.KindOf(err) != chat.Unavailable || h.record.asked.Load() != 1 {
+		if _, err := h.Online(t.Context(), "a", 10); chat.KindOf(err) != chat.Unavailable || h.record.asked.Load() != 1 {
 			t.Fatal(err, h.record.asked.Load())
 		}
 		alone := presence.New(presence.Config{Driver: h.driver})
 		defer alone.Close()
-		if _, _, err := alone.Online(t.Context(), "a", 10); chat.KindOf(err) != chat.Unavailable {
+		if _, err := alone.Online(t.Context(), "a", 10); chat.KindOf(err) != chat.Unavailable {
 			t.Fatal(err)
 		}
 	})
@@ -381,9 +381,9 @@ func TestConcurrentUse(t *testing.T) {
 			room, me := chat.RoomID(fmt.Sprint("r", i%3)), chat.UserID(fmt.Sprint("u", i))
 			for range 500 {
 				tr.Enter(room, me)
-				users, n, err := tr.Online(t.Context(), room, 100)
-				if err != nil || n != len(users) || !slices.Contains(users, me) {
-					t.Errorf("%s is not in %v, %d, %v", me, users, n, err)
+				got, err := tr.Online(t.Context(), room, 100)
+				if err != nil || got.Count != len(got.Users) || got.Degraded || !slices.Contains(got.Users, me) {
+					t.Errorf("%s is not in %+v, %v", me, got, err)
 				}
 				tr.Leave(room, me)
 			}
@@ -392,8 +392,8 @@ func TestConcurrentUse(t *testing.T) {
 	wg.Wait()
 	tr.Close()
 	for i := range 3 {
-		if users, n, err := tr.Online(t.Context(), chat.RoomID(fmt.Sprint("r", i)), 100); n != 0 || err != nil {
-			t.Error(users, n, err)
+		if got, err := tr.Online(t.Context(), chat.RoomID(fmt.Sprint("r", i)), 100); got.Count != 0 || err != nil {
+			t.Error(got, err)
 		}
 	}
 }

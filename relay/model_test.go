@@ -173,7 +173,7 @@ func (w *world) forward(s *modelSender) {
 	n := s.forwards
 	s.outcomes, s.errs, s.accepted = append(s.outcomes, 0), append(s.errs, nil), append(s.accepted, false)
 	m := message(hex(s.relay.from), n)
-	m.Accepted = func() { s.accepted[n] = true }
+	m.Accepted = func(change.Queued) { s.accepted[n] = true }
 	s.relay.Forward(0, m, func(r change.Reply, err error) {
 		s.outcomes[n]++
 		if s.errs[n] = err; err == nil && r.Seq != chat.Seq(n) {
@@ -238,7 +238,7 @@ func (w *world) keep(how int) {
 			q.failed()
 			continue
 		}
-		for _, accepted := range q.appended(end, w.now) {
+		for _, accepted := range q.appended(end, uint64(len(w.queue)), w.now) {
 			accepted()
 		}
 	}

@@ -22,14 +22,24 @@ const (
 )
 
 // overflow is the part of a sendQueue that knows the durable queue. While it is on, all
-// that is open goes there, and nothing directly.
+// that is open goes there, and nothing directly, unless the durable queue does not work.
 type overflow struct {
 	on        bool
+	failing   bool   // the last attempt to append has failed
 	appended  uint64 // numbers below are accepted, or were open before
 	appending bool   // an entry of the durable queue is on its way
 	returning bool   // nothing is appended until what was has its outcome; then it ends
 	open      int    // accepted, without an outcome
 	bytes     int    // of those
+}
+
+// direct reports whether what is open goes to the owner directly. Where the durable queue
+// fails, both ways are tried: the owner may be there before the queue is, as when a node
+// dies together with the leader of the queue. What is accepted has one way only, and what
+// follows it may not pass it.
+func (q *sendQueue) direct() bool {
+	o := &q.overflow
+	return !o.on || o.failing && !q.cfg.Always && q.base >= o.appended
 }
 
 // keep has the goroutine of the lane look for what is to be appended.
@@ -96,12 +106,13 @@ func (q *sendQueue) cutEntry(b []byte, slots int64) ([]byte, uint64, bool) {
 	return b, n, true
 }
 
-// appended marks the entries below end as accepted, and returns those to be told.
-func (q *sendQueue) appended(end uint64, now time.Time) (tell []func()) {
+// appended marks the entries below end as accepted, as the entry of the durable queue with
+// the number, and returns the functions that tell of it.
+func (q *sendQueue) appended(end, number uint64, now time.Time) (tell []func()) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	o := &q.overflow
-	o.appending = false
+	o.appending, o.failing = false, false
 	for n := max(o.appended, q.base); n < end; n++ {
 		e := &q.entries[n-q.base]
 		if e.done == nil {
@@ -113,7 +124,8 @@ func (q *sendQueue) appended(end uint64, now time.Time) (tell []func()) {
 		q.bytes -= e.size
 		q.count.accepted.Inc()
 		if send, ok := e.change.(*change.Send); ok && send.Accepted != nil {
-			tell = append(tell, send.Accepted)
+			at := change.Queued{Lane: q.lane, Entry: number, Key: send.Draft.Key}
+			tell = append(tell, func() { send.Accepted(at) })
 		}
 	}
 	o.appended = max(o.appended, end)
@@ -124,7 +136,11 @@ func (q *sendQueue) appended(end uint64, now time.Time) (tell []func()) {
 // failed says that an entry of the durable queue may not be there.
 func (q *sendQueue) failed() {
 	q.mu.Lock()
-	q.overflow.appending = false
+	q.overflow.appending, q.overflow.failing = false, true
+	if q.overflow.on && q.direct() {
+		q.back(q.base)
+		q.due.Store(true)
+	}
 	q.mu.Unlock()
 }
 
@@ -159,11 +175,11 @@ func (r *Relay) keepOne(ctx context.Context, q *sendQueue, wait *time.Duration) 
 		return false
 	}
 	limited, cancel := context.WithTimeout(ctx, appendLimit)
-	_, err := r.cfg.Queue.Append(limited, q.lane, b)
+	number, err := r.cfg.Queue.Append(limited, q.lane, b)
 	cancel()
 	if err == nil {
 		*wait = retryAppend
-		tell := q.appended(end, r.cfg.Now())
+		tell := q.appended(end, number, r.cfg.Now())
 		for _, accepted := range tell {
 			accepted()
 		}
@@ -174,6 +190,7 @@ func (r *Relay) keepOne(ctx context.Context, q *sendQueue, wait *time.Duration) 
 		return true
 	}
 	q.failed()
+	signal(r.wake)
 	r.count.unkept.Inc()
 	if *wait == retryAppend && ctx.Err() == nil {
 		r.cfg.Log.Warn("the durable queue does not take changes", "lane", q.lane, "kind", chat.KindOf(err).Code(), "err", err)

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/queue/memqueue"
 )
 
@@ -35,7 +36,11 @@ func (n *node) isOn(lane int) bool {
 func (n *node) sends(from, to int, accepted *atomic.Int64) (outcomes []chan result) {
 	for i := from; i <= to; i++ {
 		m := message(n.name, i)
-		m.Accepted = func() { accepted.Add(1) }
+		m.Accepted = func(at change.Queued) {
+			if at.Lane == 0 && at.Entry > 0 && at.Key == m.Draft.Key {
+				accepted.Add(1)
+			}
+		}
 		outcomes = append(outcomes, n.forward(0, m))
 	}
 	return outcomes
@@ -45,8 +50,9 @@ func (n *node) sends(from, to int, accepted *atomic.Int64) (outcomes []chan resu
 // owner takes all of it in order, and then the direct way is used again.
 func TestOverflow(t *testing.T) {
 	s, servers := startNATS(t, -1), memqueue.NewServers(1<<20)
+	const giveUp = 3 * time.Second // what is not accepted by then is refused
 	cfg := func() Config {
-		return Config{Queue: memqueue.New(servers), Overflow: 20 * time.Millisecond, GiveUp: 50 * time.Millisecond}
+		return Config{Queue: memqueue.New(servers), Overflow: 20 * time.Millisecond, GiveUp: giveUp}
 	}
 	a, x := newNode(t, dial(t, s), "a", cfg()), newNode(t, dial(t, s), "x", cfg())
 	var accepted atomic.Int64
@@ -54,6 +60,8 @@ func TestOverflow(t *testing.T) {
 	until(t, "five are accepted", func() bool { return accepted.Load() == 5 })
 	outcomes = append(outcomes, a.sends(6, 10, &accepted)...)
 	until(t, "ten are accepted", func() bool { return accepted.Load() == 10 })
+	last := time.Now()
+	until(t, "it is later", func() bool { return time.Since(last) > giveUp })
 	x.serve(t, 0, true)
 	for i, ch := range outcomes {
 		if r, err := wait(t, ch); err != nil || int(r.Seq) != i+1 {
@@ -73,6 +81,29 @@ func TestOverflow(t *testing.T) {
 		t.Errorf("directly: %+v, %v", r, err)
 	}
 	if got := accepted.Load(); got != 10 {
+		t.Errorf("%d were accepted", got)
+	}
+}
+
+// A durable queue that takes nothing, here because it has no space, holds up no change that
+// an owner takes: also one that comes later.
+func TestDirectlyWhereTheQueueFails(t *testing.T) {
+	s, servers := startNATS(t, -1), memqueue.NewServers(1)
+	cfg := func() Config {
+		return Config{Queue: memqueue.New(servers), Overflow: 20 * time.Millisecond, GiveUp: patient}
+	}
+	a, x := newNode(t, dial(t, s), "a", cfg()), newNode(t, dial(t, s), "x", cfg())
+	var accepted atomic.Int64
+	outcomes := a.sends(1, 5, &accepted)
+	until(t, "the queue is tried", func() bool { return a.isOn(0) && a.count.waiting.Load() == 5 })
+	x.serve(t, 0, true)
+	outcomes = append(outcomes, a.sends(6, 10, &accepted)...)
+	for i, ch := range outcomes {
+		if r, err := wait(t, ch); err != nil || int(r.Seq) != i+1 {
+			t.Errorf("%d is answered %+v, %v", i+1, r, err)
+		}
+	}
+	if got := accepted.Load(); got != 0 {
 		t.Errorf("%d were accepted", got)
 	}
 }

@@ -228,14 +228,15 @@ func (r *Relay) maxEntry() int64 {
 	return maxPacket - header // not connected, so not known
 }
 
-// keyed gives a message a key, as it may be handed on twice. The caller's stays as it is.
+// keyed gives a message a key, as it may be handed on twice. Clients are not shown it. The
+// caller's message stays as it is.
 func (r *Relay) keyed(c change.Change) change.Change {
 	send, ok := c.(*change.Send)
 	if !ok || send.Draft.Key != "" {
 		return c
 	}
 	with := *send
-	with.Draft.Key = fmt.Sprintf("relay-%016x-%x", r.from, r.keys.Add(1))
+	with.Draft.Key = chat.MakeKey(r.from, r.keys.Add(1))
 	return &with
 }
 

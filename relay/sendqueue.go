@@ -95,12 +95,13 @@ func (q *sendQueue) cut(b []byte, slots int64) ([]byte, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	end := q.base + uint64(len(q.entries))
-	room := q.sent < end && len(q.ends) < window && !q.overflow.on
+	direct := q.direct()
+	room := q.sent < end && len(q.ends) < window && direct
 	if q.open == 0 || !room && !q.ask {
 		return b, false
 	}
 	p := packet{from: q.from, lane: uint64(q.lane), slots: slots, ask: q.ask, base: q.base, first: q.sent}
-	if q.overflow.on { // the owner reads the rest in the durable queue
+	if !direct { // the owner reads the rest in the durable queue
 		p.first, p.kept = q.base, q.overflow.appended
 	}
 	b = p.appendHeader(b)

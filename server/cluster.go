@@ -9,6 +9,7 @@ import (
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/cluster"
 	"github.com/roomtide/roomtide/config"
+	"github.com/roomtide/roomtide/internal/embednats"
 	"github.com/roomtide/roomtide/internal/natslink"
 	"github.com/roomtide/roomtide/internal/natsstream"
 	"github.com/roomtide/roomtide/lane"
@@ -19,10 +20,9 @@ import (
 )
 
 const (
-	peerLife   = 6 * time.Second        // of a node's lease, where several nodes share the lanes
-	startLimit = time.Second            // for the consumers of a shard to begin; the lease is not renewed meanwhile
-	nameLimit  = 300 * time.Millisecond // for a node of the same name to say that it is there
-	mapLimit   = 5 * time.Second        // for reading the slot map
+	peerLife   = 6 * time.Second // of a node's lease, where several nodes share the lanes
+	startLimit = time.Second     // for the consumers of a shard to begin; the lease is not renewed meanwhile
+	mapLimit   = 5 * time.Second // for reading the slot map
 )
 
 // peers is what a node of a cluster has beside a single one; nil for that one.
@@ -30,33 +30,33 @@ type peers struct {
 	// Set once.
 	s       *Server
 	link    *natslink.Conn
-	queue   *jetstream.Queue // nil: none
+	own     *embednats.Server // the NATS server of this process; nil: others are used
+	queue   *jetstream.Queue  // nil: none
 	relay   *relay.Relay
 	streams *natsstream.Mesh
-	away    *cluster.Away    // from openAway on
-	prefix  string           // of all subjects
+	away    *cluster.Away // from openAway on
+	prefix  string        // of all subjects
+	hellos  *cluster.Hellos
 	notices *cluster.Notices // from startPeers on
 }
 
 // openPeers connects to NATS, if the node is one of several.
 func (s *Server) openPeers(ctx context.Context) (err error) {
 	if !s.cfg.Cluster() {
-		return nil
+		return s.raiseLevel(ctx, cluster.Level)
 	}
 	p := &peers{s: s}
-	link, err := s.natsConfig()
-	if err != nil {
+	if err := p.openLink(); err != nil {
 		return err
 	}
-	if p.link, err = natslink.Dial(link); err != nil {
-		return err
-	}
-	s.onClose(p.link.Close)
 	deployment, err := s.store.Control.Deployment(ctx)
 	if err != nil {
 		return err
 	}
 	p.prefix = "rt." + deployment
+	if err := p.meet(ctx); err != nil {
+		return err
+	}
 	s.bus = natsbus.New(p.link.NATS(), p.prefix, s.log, s.reg)
 	if err := p.openQueue(ctx); err != nil {
 		return err
@@ -83,20 +83,12 @@ func (s *Server) openPeers(ctx context.Context) (err error) {
 }
 
 // startPeers takes part in the cluster, when everything is there that other nodes ask for.
-// A second node of a name fails here: it would have the leases of the first.
 func (s *Server) startPeers() (err error) {
 	p := s.peers
 	if p == nil {
 		return nil
 	}
-	taken := make(chan struct{}, 1)
-	p.notices, err = cluster.OpenNotices(p.link.NATS(), p.prefix, s.cfg.Node, p.heard, func() {
-		select {
-		case taken <- struct{}{}:
-		default:
-		}
-	}, s.log)
-	if err != nil {
+	if p.notices, err = cluster.OpenNotices(p.link.NATS(), p.prefix, s.cfg.Node, p.heard, s.log); err != nil {
 		return err
 	}
 	s.onClose(p.notices.Close)
@@ -104,11 +96,10 @@ func (s *Server) startPeers() (err error) {
 		s.engine.ForgetUsers()
 		p.notices.Reconnected()
 	})
-	select {
-	case <-taken:
-		return chat.E(chat.Conflict, "a node with the name "+s.cfg.Node+" runs already: give every node a name of its own, with --node or the setting node")
-	case <-time.After(nameLimit):
+	if p.own != nil && p.own.Twin() { // the notices of two servers of one name do not reach each other
+		return cluster.NameTaken(s.cfg.Node)
 	}
+	p.hellos.Serve()
 	s.lanes.Begin()
 	return nil
 }
@@ -119,10 +110,12 @@ func (p *peers) openQueue(ctx context.Context) (err error) {
 	if q.Mode == config.QueueOff {
 		return nil
 	}
-	p.queue, err = jetstream.Open(ctx, jetstream.Config{
+	cfg := jetstream.Config{
 		NATS: p.link.NATS(), Prefix: p.prefix, Lanes: len(s.store.Shards()), Replicas: q.Replicas, MaxBytes: int64(q.MiB) << 20,
 		RequireDurable: s.cfg.RequireDurable, Log: s.log, Registerer: s.reg,
-	})
+	}
+	p.ownQueue(&cfg)
+	p.queue, err = jetstream.Open(ctx, cfg)
 	if err == nil {
 		s.onClose(p.queue.Close)
 	}
@@ -135,16 +128,6 @@ func (p *peers) waiting() queue.Queue {
 		return nil
 	}
 	return p.queue
-}
-
-// natsConfig is how the node reaches NATS.
-func (s *Server) natsConfig() (natslink.Config, error) {
-	n := &s.cfg.NATS
-	password, err := n.Secret()
-	return natslink.Config{
-		URLs: n.URL, Node: s.cfg.Node, User: n.User, Password: password, Credentials: n.Credentials,
-		TLSCA: n.TLSCA, TLSCert: n.TLSCert, TLSKey: n.TLSKey, Log: s.log, Registerer: s.reg,
-	}, err
 }
 
 // laneCluster is how lanes are owned; nil on a single node.
@@ -259,9 +242,6 @@ func (s *Server) userChanged(user chat.UserID, claimed bool) {
 	}
 	s.peers.notices.Send(cluster.Notice{Kind: kind, User: user})
 }
-
-// hears reports whether this node hears now what other nodes change.
-func (s *Server) hears() bool { return s.peers == nil || s.peers.link.NATS().IsConnected() }
 
 // revoke ends a user's connections on all nodes. It counts those of this one.
 func (s *Server) revoke(_ context.Context, user chat.UserID) (int, error) {

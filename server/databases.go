@@ -109,8 +109,18 @@ func (d *databases) OpenControl(ctx context.Context, create bool) (store.Control
 	if err != nil {
 		return nil, err
 	}
-	if d.deployment, err = c.Deployment(ctx); err != nil {
-		return nil, errors.Join(err, c.Close())
+	level, err := c.Level(ctx)
+	if err == nil {
+		err = knowsLevel(level)
+	}
+	if err == nil {
+		d.deployment, err = c.Deployment(ctx)
+	}
+	if err != nil {
+		if e := c.Close(); e != nil { // a join of errors is a line each for the operator
+			err = errors.Join(err, e)
+		}
+		return nil, err
 	}
 	return c, nil
 }

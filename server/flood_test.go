@@ -27,7 +27,7 @@ func BenchmarkRequestsDuringFlood(b *testing.B) {
 func requestsDuringFlood(b *testing.B, perSecond int) {
 	cfg := config.Default()
 	cfg.DataDir, cfg.Listen = b.TempDir(), "127.0.0.1:0"
-	s, err := Open(b.Context(), cfg, slog.New(slog.DiscardHandler))
+	s, err := Open(b.Context(), cfg, "v1", slog.New(slog.DiscardHandler))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -43,7 +43,7 @@ func running(t *testing.T, change func(*config.Config)) *site {
 	cfg := settings(t)
 	change(cfg)
 	log := &lockedLog{make(chan string, 1000)}
-	s, err := Open(t.Context(), cfg, slog.New(slog.NewTextHandler(log, nil)))
+	s, err := Open(t.Context(), cfg, "v1", slog.New(slog.NewTextHandler(log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,6 +36,12 @@ func (s *Server) nodes(ctx context.Context) ([]cluster.Info, error) {
 		n := get(owner)
 		n.Lanes = append(n.Lanes, shard.Name())
 	}
+	get(s.node.Name()).Version = s.version
+	for _, p := range s.knownPeers() {
+		if n := byName[p.Node]; n != nil {
+			n.Version = p.Version
+		}
+	}
 	out := make([]cluster.Info, 0, len(byName))
 	for _, name := range slices.Sorted(maps.Keys(byName)) {
 		out = append(out, *byName[name])

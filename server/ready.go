@@ -65,7 +65,7 @@ func (s *Server) trouble(shard int) error {
 	if s.peers == nil || s.lanes.Owns(shard) {
 		return s.lanes.ErrOf(shard)
 	}
-	return troubleAfar(s.store.Shards()[shard].Unreachable(), s.peers.link.Away())
+	return troubleAfar(s.store.Shards()[shard].Unreachable(), s.peers.natsAway())
 }
 
 // troubleAfar is trouble for a shard whose lane another node owns. It is served if its

@@ -102,7 +102,7 @@ func (s *Server) tellSelf(g *guests, from clientaddr.Proxies, next http.Handler)
 
 func (s *Server) self(r *http.Request, g *guests, from clientaddr.Proxies, origins *origin.Policy) *Self {
 	self := &Self{
-		Version: s.Version, Now: time.Now().UnixMilli(), Settings: settingsOf(s.cfg),
+		Version: s.version, Now: time.Now().UnixMilli(), Settings: settingsOf(s.cfg),
 		Path: r.URL.EscapedPath(), Host: r.Host, Peer: clientaddr.Peer(r).String(), Client: from.Client(r).String(),
 		Trusted:   from.Trust(clientaddr.Peer(r)),
 		Forwarded: []string{}, OriginAllowed: origins.Allow(r),

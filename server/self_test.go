@@ -16,8 +16,8 @@ func TestSelf(t *testing.T) {
 	w := running(t, func(c *config.Config) {
 		c.Guests, c.Origins, c.TrustedProxies = "off", []string{"https://www.example.org"}, []string{"127.0.0.1/32"}
 	})
-	w.s.Version = "v9"
-	secret, err := Secret(w.s.cfg.DataDir, false)
+	w.s.version = "v9"
+	secret, err := Secret(w.s.cfg, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,10 +44,8 @@ import (
 
 // Server is one running node.
 type Server struct {
-	// Version of the program, for "roomtide doctor". Set before Run.
-	Version string
-
 	// Set by Open.
+	version  string
 	cfg      *config.Config
 	log      *slog.Logger
 	reg      *prometheus.Registry
@@ -77,9 +75,9 @@ type Server struct {
 }
 
 // Open builds a node from a checked configuration and listens. Nothing is
-// answered before Run.
-func Open(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *Server, err error) {
-	s := &Server{cfg: cfg, log: log, reg: prometheus.NewRegistry(), failed: make(chan error, 1)}
+// answered before Run. version is that of the program.
+func Open(ctx context.Context, cfg *config.Config, version string, log *slog.Logger) (_ *Server, err error) {
+	s := &Server{version: version, cfg: cfg, log: log, reg: prometheus.NewRegistry(), failed: make(chan error, 1)}
 	s.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	defer func() {
 		if err != nil {
@@ -93,6 +91,9 @@ func Open(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *Server,
 			Text: "cannot listen on " + cfg.Listen + ": is another server running there? choose another address with --listen"}
 	}
 	s.onClose(func() { s.listener.Close() })
+	if s.secret, err = Secret(s.cfg, true); err != nil {
+		return nil, err
+	}
 	if err := s.openStore(ctx); err != nil {
 		return nil, err
 	}
@@ -241,7 +242,7 @@ func (s *Server) presenceDriver() (presence.Driver, error) {
 		return mempresence.New(), nil
 	}
 	return redispresence.New(redispresence.Config{
-		URL: url, Prefix: s.cfg.RedisPrefix, Node: s.node.Name(), Log: s.log, Registerer: s.reg,
+		URL: url, Prefix: s.cfg.RedisPrefix, Node: s.node.Name(), Nodes: s.node.Alive, Log: s.log, Registerer: s.reg,
 	})
 }
 
@@ -252,7 +253,7 @@ func PingRedis(ctx context.Context, cfg *config.Config) (bool, error) {
 	if err != nil || url == "" {
 		return url != "", err
 	}
-	return true, redispresence.Ping(ctx, url)
+	return true, redispresence.Ping(ctx, url, cfg.RedisPrefix)
 }
 
 // submitOnline hands changes of who is online to the lane of their shard.
@@ -291,10 +292,6 @@ func (s *Server) publish(ev *chat.Event) {
 }
 
 func (s *Server) openIdentity() error {
-	var err error
-	if s.secret, err = Secret(s.cfg.DataDir, true); err != nil {
-		return err
-	}
 	limits := s.cfg.ChatLimits()
 	keys, err := authKeys(s.cfg.Auth.Keys)
 	if err != nil {

@@ -38,7 +38,7 @@ func settings(t *testing.T) *config.Config {
 
 func open(t *testing.T, cfg *config.Config) *Server {
 	t.Helper()
-	s, err := Open(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	s, err := Open(t.Context(), cfg, "v1", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func TestDrainCommitsAndEnds(t *testing.T) {
 func TestSecondServerIsRefused(t *testing.T) {
 	cfg := settings(t)
 	open(t, cfg)
-	second, err := Open(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	second, err := Open(t.Context(), cfg, "v1", slog.New(slog.DiscardHandler))
 	if err == nil {
 		second.Close()
 		t.Fatal("two servers use one data directory")
@@ -135,26 +135,41 @@ func TestSecondServerIsRefused(t *testing.T) {
 }
 
 func TestSecret(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "data")
-	if _, err := Secret(dir, false); chat.KindOf(err) != chat.NotFound {
+	cfg := config.Default()
+	cfg.DataDir = filepath.Join(t.TempDir(), "data")
+	if _, err := Secret(cfg, false); chat.KindOf(err) != chat.NotFound {
 		t.Fatalf("no secret: %v", err)
 	}
-	a, err := Secret(dir, true)
+	a, err := Secret(cfg, true)
 	if err != nil || len(a) != secretBytes {
 		t.Fatal(len(a), err)
 	}
-	if b, err := Secret(dir, true); err != nil || string(a) != string(b) {
+	if b, err := Secret(cfg, true); err != nil || string(a) != string(b) {
 		t.Fatal("another secret the second time", err)
 	}
-	path := filepath.Join(dir, SecretFile)
+	path := cfg.TokenKey()
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatal(info.Mode(), err)
 	}
 	if err := os.WriteFile(path, []byte("short\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Secret(dir, true); err == nil || !strings.Contains(err.Error(), path) {
+	if _, err := Secret(cfg, true); err == nil || !strings.Contains(err.Error(), path) {
 		t.Fatalf("a damaged secret: %v", err)
+	}
+
+	cfg.TokenKeyFile = filepath.Join(t.TempDir(), "shared.key")
+	if _, err := Secret(cfg, true); chat.KindOf(err) != chat.NotFound || !strings.Contains(err.Error(), "openssl rand -hex 32") {
+		t.Fatalf("a named file is made: %v", err)
+	}
+	for text, good := range map[string]bool{strings.Repeat("0f", 32) + "\n": true, strings.Repeat("0f", 31): false, "secret": false} {
+		if err := os.WriteFile(cfg.TokenKeyFile, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, err := Secret(cfg, true)
+		if good != (err == nil) || good && len(got) != secretBytes || !good && !strings.Contains(err.Error(), "token_key_file "+cfg.TokenKeyFile) {
+			t.Errorf("%q is %d bytes, %v", text, len(got), err)
+		}
 	}
 }
 

@@ -189,7 +189,7 @@ func TestWarnsOfDescriptors(t *testing.T) {
 		var out bytes.Buffer
 		cfg := settings(t)
 		cfg.MaxConnections = max
-		s, err := Open(t.Context(), cfg, slog.New(slog.NewTextHandler(&out, nil)))
+		s, err := Open(t.Context(), cfg, "v1", slog.New(slog.NewTextHandler(&out, nil)))
 		if err != nil {
 			t.Fatal(err)
 		}

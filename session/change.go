@@ -42,9 +42,9 @@ func (s *Session) change(ctx context.Context, cmd *wire.Command) {
 
 // whenAccepted tells the client that its message is in the durable queue. It may run
 // beside or behind whenDone.
-func (s *Session) whenAccepted(cmd *wire.Command, answered *atomic.Bool) func() {
+func (s *Session) whenAccepted(cmd *wire.Command, answered *atomic.Bool) func(change.Queued) {
 	id, hasID, key := cmd.ID, cmd.HasID, cmd.Key
-	return func() {
+	return func(change.Queued) {
 		if answered.Swap(true) {
 			return
 		}

@@ -69,7 +69,7 @@ func missed(reply *wire.JoinReply, since chat.Rev) []*chat.Event {
 	if reply.Partial {
 		return events
 	}
-	return append(events, &chat.Event{Kind: chat.EventPresence, Room: d.Room.ID, Presence: &chat.Presence{Online: reply.Count}})
+	return append(events, &chat.Event{Kind: chat.EventPresence, Room: d.Room.ID, Presence: &chat.Presence{Online: reply.Count, Degraded: reply.Degraded}})
 }
 
 // resubscribe subscribes and returns what happened after rev. The client has sent no

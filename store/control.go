@@ -3,7 +3,7 @@ package store
 import "context"
 
 // Control is the small database beside the shards: the slot map, the moves of slots,
-// the API keys and the leases of nodes. A driver's errors and calls are as Driver says; those of
+// the API keys, the leases of nodes and the level of the data. A driver's errors and calls are as Driver says; those of
 // Store.Control have a deadline, are counted, and fail with *chat.Error.
 type Control interface {
 	// Deployment returns the id of the deployment: a random text that the first call
@@ -32,6 +32,7 @@ type Control interface {
 	Nodes(ctx context.Context, now int64) ([]string, error)
 
 	MoveLog
+	LevelLog
 
 	Close() error
 }

@@ -111,6 +111,12 @@ type RoomReader interface {
 
 	// Online returns up to limit entries of users noted online in the room.
 	Online(ctx context.Context, room chat.RoomID, limit int) ([]OnlineEntry, error)
+
+	// Sent returns the message that the user has sent to the room with the key, a
+	// tombstone too, without reactions; nil if there is none, or no such room. Queue is the
+	// lane's Taken.Queue as of the same commit: a message of an entry up to it that is not
+	// there was refused.
+	Sent(ctx context.Context, lane LaneID, key MessageKey) (m *chat.Message, queue uint64, err error)
 }
 
 // RoomLister answers questions about several rooms, all of this shard. Each answer

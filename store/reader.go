@@ -95,6 +95,14 @@ func (r *Reader) Online(ctx context.Context, room chat.RoomID, limit int) ([]Onl
 	return ask(ctx, r, "online", func(ctx context.Context) ([]OnlineEntry, error) { return r.driver.Online(ctx, room, limit) })
 }
 
+func (r *Reader) Sent(ctx context.Context, lane LaneID, key MessageKey) (m *chat.Message, queue uint64, err error) {
+	err = r.do(ctx, "sent", func(ctx context.Context) (err error) {
+		m, queue, err = r.driver.Sent(ctx, lane, key)
+		return err
+	})
+	return m, queue, err
+}
+
 func (r *Reader) UserRoom(ctx context.Context, user chat.UserID, room chat.RoomID) (UserRoom, error) {
 	return ask(ctx, r, "user_room", func(ctx context.Context) (UserRoom, error) { return r.driver.UserRoom(ctx, user, room) })
 }

@@ -100,7 +100,7 @@ func (r JoinReply) appendFields(dst []byte) []byte {
 	dst = appendArray(appendName(dst, "members"), r.Members, appendMember)
 	dst = appendIntField(dst, "member_count", r.Room.Members)
 	dst = appendStrings(appendName(dst, "online"), r.Online)
-	dst = appendIntField(dst, "online_count", r.Count)
+	dst = appendOnlineCount(dst, r.Count, r.Degraded)
 	dst = appendIntField(dst, "read", r.Read)
 	dst = appendUnread(dst, r.Unread)
 	dst = appendOptInt(dst, "unread_from", r.Unread.From)
@@ -181,7 +181,15 @@ func (r MembersReply) appendFields(dst []byte) []byte {
 func (r OnlineReply) appendFields(dst []byte) []byte {
 	dst = appendStringField(dst, "room", r.Room)
 	dst = appendStrings(appendName(dst, "online"), r.Users)
-	return appendIntField(dst, "online_count", r.Count)
+	return appendOnlineCount(dst, r.Count, r.Degraded)
+}
+
+func appendOnlineCount(dst []byte, count int, degraded bool) []byte {
+	dst = appendIntField(dst, "online_count", count)
+	if degraded {
+		dst = appendBoolField(dst, "degraded", true)
+	}
+	return dst
 }
 
 func (r RoomsReply) appendFields(dst []byte) []byte {

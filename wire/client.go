@@ -93,7 +93,7 @@ func appendAdmin(dst []byte, cmd *Command) []byte {
 // ServerFrame is a frame of a server as a client reads it. Which fields are set
 // depends on Type and, for an ack, on the command it answers.
 type ServerFrame struct {
-	Type  string // "ack", "error", "gap", "goodbye" or the name of an event
+	Type  string // "ack", "accepted", "error", "gap", "goodbye" or the name of an event
 	ID    int64  // of the command an ack or error answers
 	HasID bool
 
@@ -109,6 +109,7 @@ type ServerFrame struct {
 	Rev  chat.Rev
 	Time int64 // Unix milliseconds
 
+	Key    string // of an accepted, if the message has one
 	Reason string // of a gap (chat.GapReason)
 
 	// hello
@@ -130,6 +131,7 @@ type ServerFrame struct {
 	MemberCount int
 	Online      []chat.UserID
 	OnlineCount int
+	Degraded    bool // Online and OnlineCount are as chat.Online says
 	Read        chat.Seq
 	Unread      UnreadCount
 	More        bool
@@ -158,6 +160,8 @@ func DecodeServer(frame []byte) (*ServerFrame, error) {
 	switch j.Type {
 	case "ack":
 		err = j.ack(f)
+	case "accepted":
+		f.Key = j.Key
 	case "gap":
 		f.Rev, f.Reason = j.Rev, j.Reason
 	case "error":

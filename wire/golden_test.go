@@ -204,10 +204,13 @@ func serverCases() []serverCase {
 	addEvent("room deleted, with what came before", "room", chat.Event{Kind: chat.EventRoom, First: 1, Rev: 13, Info: &deleted})
 	addEvent("presence", "presence", chat.Event{Kind: chat.EventPresence, Presence: &chat.Presence{Online: 12, Came: []chat.UserID{"a"}, Went: []chat.UserID{"b", "c"}}})
 	addEvent("presence of many", "presence", chat.Event{Kind: chat.EventPresence, Presence: &chat.Presence{Online: 5000}})
+	addEvent("presence that is degraded", "presence", chat.Event{Kind: chat.EventPresence, Presence: &chat.Presence{Online: 1, Came: []chat.UserID{"a"}, Degraded: true}})
 	addEvent("typing", "typing", chat.Event{Kind: chat.EventTyping, User: "user1", On: true})
 	addEvent("read", "read", chat.Event{Kind: chat.EventRead, User: "user1", Seq: 5, Count: 2})
 	addEvent("read far behind", "read", chat.Event{Kind: chat.EventRead, User: "user1", Seq: 5, Count: 1000, More: true})
 
+	add("accepted", "accepted", AppendAccepted(nil, 7, true, "6f1c"), &ServerFrame{ID: 7, HasID: true, Key: "6f1c"})
+	add("accepted, of a message without id and key", "accepted", AppendAccepted(nil, 0, false, ""), &ServerFrame{})
 	for r := range chat.GapReasons {
 		add("gap: "+r.String(), "gap", AppendGap(nil, "room1", 7, r), &ServerFrame{Room: "room1", Rev: 7, Reason: r.String()})
 	}
@@ -252,6 +255,8 @@ func serverCases() []serverCase {
 		ServerFrame{Room: "room1", Members: []chat.Member{mallory}, MemberCount: 2, More: true})
 	addAck("online ack", &OnlineReply{Room: "room1", Users: []chat.UserID{"a", "b"}, Count: 300},
 		ServerFrame{Room: "room1", Online: []chat.UserID{"a", "b"}, OnlineCount: 300})
+	addAck("online ack while presence is degraded", &OnlineReply{Room: "room1", Users: []chat.UserID{"a"}, Count: 1, Degraded: true},
+		ServerFrame{Room: "room1", Online: []chat.UserID{"a"}, OnlineCount: 1, Degraded: true})
 	mine := []MyRoom{
 		{Room: chat.Room{ID: "room1", Title: "Lobby", LastSeq: 5, Rev: 7}, Role: chat.RoleMember, Read: 3, Unread: UnreadCount{Count: 2}, Last: &hello},
 		{Room: chat.Room{ID: "empty", Archived: true}, Role: chat.RoleOwner, Unread: UnreadCount{Count: 900, More: true}},

@@ -116,11 +116,14 @@ func appendPresence(dst []byte, ev *chat.Event) []byte {
 	if len(p.Went) > 0 {
 		dst = appendStrings(appendName(dst, "went"), p.Went)
 	}
+	if p.Degraded {
+		dst = appendBoolField(dst, "degraded", true)
+	}
 	return dst
 }
 
 func readPresence(j *serverJSON, ev *chat.Event) error {
-	ev.Presence = &chat.Presence{Came: j.Came, Went: j.Went}
+	ev.Presence = &chat.Presence{Came: j.Came, Went: j.Went, Degraded: j.Degraded}
 	return json.Unmarshal(j.Online, &ev.Presence.Online)
 }
 

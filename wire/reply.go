@@ -37,6 +37,7 @@ type JoinReply struct {
 	Members  []chat.Member // with after: changed ones, RoleNone = left; otherwise the first page
 	Online   []chat.UserID // the first page
 	Count    int           // users online
+	Degraded bool          // Online and Count are as chat.Online says
 	Read     chat.Seq      // the user's read mark
 	Unread   UnreadCount   // what is unread behind it; From is where it begins
 	More     bool          // see above; around a place: there are older messages
@@ -90,9 +91,10 @@ type MembersReply struct {
 
 // OnlineReply: the users online.
 type OnlineReply struct {
-	Room  chat.RoomID
-	Users []chat.UserID
-	Count int
+	Room     chat.RoomID
+	Users    []chat.UserID
+	Count    int
+	Degraded bool // see chat.Online
 }
 
 // RoomsReply: a page of the caller's rooms.

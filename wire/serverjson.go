@@ -43,6 +43,7 @@ type serverJSON struct {
 	Count       int             `json:"count"`
 	Online      json.RawMessage `json:"online"`
 	OnlineCount int             `json:"online_count"`
+	Degraded    bool            `json:"degraded"`
 	unreadJSON
 	Read     chat.Seq     `json:"read"`
 	More     bool         `json:"more"`
@@ -132,7 +133,7 @@ func (j *serverJSON) ack(f *ServerFrame) error {
 	}
 	f.Role, _ = chat.ParseRole(j.Role)
 	f.Info = j.info()
-	f.MemberCount, f.OnlineCount = max(j.MemberCount, j.Count), j.OnlineCount
+	f.MemberCount, f.OnlineCount, f.Degraded = max(j.MemberCount, j.Count), j.OnlineCount, j.Degraded
 	f.Read, f.Unread = j.Read, j.unread()
 	f.More, f.Newer, f.Next, f.Reset = j.More, j.Newer, j.Next, j.Reset
 	f.Older, f.Partial, f.Member, f.Features = j.Older, j.Partial, j.Member, j.Features

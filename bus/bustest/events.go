@@ -29,7 +29,7 @@ func EveryKind(room chat.RoomID) []*chat.Event {
 		{Kind: chat.EventMember, Room: room, Rev: 5, Member: &chat.Member{Room: room, User: "bob", Name: "Bob", Role: chat.RoleModerator, Rev: 5, Since: 9}},
 		{Kind: chat.EventRoom, Room: room, Rev: 6, Info: &chat.Room{ID: room, Title: "t", Open: true, ReadOnly: true, LastSeq: 1, Rev: 6, InfoRev: 6, Members: 2, Created: 4}},
 		{Kind: chat.EventMembers, Room: room, First: 7, Rev: 9, Count: 5000},
-		{Kind: chat.EventPresence, Room: room, Presence: &chat.Presence{Online: 2, Came: []chat.UserID{"a"}, Went: []chat.UserID{"b"}}},
+		{Kind: chat.EventPresence, Room: room, Presence: &chat.Presence{Online: 2, Came: []chat.UserID{"a"}, Went: []chat.UserID{"b"}, Degraded: true}},
 		{Kind: chat.EventTyping, Room: room, User: "ann", On: true},
 		{Kind: chat.EventRead, Room: room, User: "ann", Seq: 1},
 	}

@@ -10,13 +10,14 @@ import (
 type doctorVerb struct {
 	File          string `name:"config" placeholder:"FILE" help:"Configuration file. Default: roomtide.toml in the data dir."`
 	config.Config `embed:""`
-	URL           string `name:"url" placeholder:"URL" help:"Address under which browsers reach the node, such as https://www.example.org/chat: the way there is tried out."`
-	JSON          bool   `name:"json" help:"Print one JSON object."`
+	URL           string   `name:"url" placeholder:"URL" help:"Address under which browsers reach the node, such as https://www.example.org/chat: the way there is tried out."`
+	NATSMonitor   []string `name:"nats-monitor" placeholder:"URL" help:"Where a NATS server tells of itself (its http_port), to see whether it waits for its disk. May be repeated. Default: port 8222 of each host of nats.url."`
+	JSON          bool     `name:"json" help:"Print one JSON object."`
 }
 
 func (*doctorVerb) Help() string {
-	return `Looks at the settings, the files with keys and who can read them, the databases, the running node,
-the descriptors, disk and clock of the machine, and with --url at the way from a browser to the
+	return `Looks at the settings, the files with keys and who can read them, the databases, Redis, NATS and its
+queue, the other nodes and their clocks, the running node, the descriptors, disk and clock of the machine, and with --url at the way from a browser to the
 node. Changes nothing. Each finding is ok, warn or fail, and says what to do; exits with 1 if
 something failed. Run it on the machine of the node, as its user, with the flags of serve if it
 has any.
@@ -36,7 +37,7 @@ func (v *doctorVerb) Run(a *app) error {
 	case err != nil:
 		return err
 	default:
-		found = doctor.Examine(a.ctx, doctor.Options{Config: cfg, Version: version(), URL: v.URL})
+		found = doctor.Examine(a.ctx, doctor.Options{Config: cfg, Version: version(), URL: v.URL, NATSMonitor: v.NATSMonitor})
 	}
 	if v.JSON {
 		err = doctor.PrintJSON(a.stdout, found)

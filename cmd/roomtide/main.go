@@ -28,11 +28,13 @@ const (
 // cli is every verb; kong reads the tags.
 type cli struct {
 	Serve      serveVerb      `cmd:"" help:"Run a node."`
+	Witness    witnessVerb    `cmd:"" help:"Run the third NATS server of a cluster of two nodes."`
 	Token      tokenVerb      `cmd:"" help:"Make a token for a user, or end those that it has."`
 	Key        keyVerb        `cmd:"" help:"Add, list and revoke API keys of your back end."`
 	Config     configVerb     `cmd:"" help:"Check, print or document the settings."`
 	Send       sendVerb       `cmd:"" help:"Send messages to a room."`
 	Tail       tailVerb       `cmd:"" help:"Print the messages of a room as they come."`
+	Push       pushVerb       `cmd:"" help:"Tools around push notifications."`
 	Bench      benchVerb      `cmd:"" help:"Measure how fast a node is on this machine."`
 	Nodes      nodesVerb      `cmd:"" help:"List the nodes that work together, and whose lanes each of them has."`
 	Shards     shardsVerb     `cmd:"" help:"List the databases of a running node, and move rooms between them."`

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/config"
 	"github.com/roomtide/roomtide/server"
 )
 
@@ -61,7 +62,9 @@ func TestWords(t *testing.T) {
 
 func TestExitCodes(t *testing.T) {
 	empty, made := t.TempDir(), t.TempDir()
-	if _, err := server.Secret(made, true); err != nil {
+	cfg := config.Default()
+	cfg.DataDir = made
+	if _, err := server.Secret(cfg, true); err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct {
@@ -75,6 +78,9 @@ func TestExitCodes(t *testing.T) {
 		{"serve --listen=:80 --data-dir=" + empty, 2, `listen: .*--insecure-http`},
 		{"serve --config=/nowhere/x.toml", 2, `/nowhere/x\.toml`},
 		{"config check --guests=perhaps", 2, `guests: `},
+		{"config check --nats-embedded --node=a --nats-cluster-listen=127.0.0.1:1 --nats-routes=127.0.0.1:1,127.0.0.1:2", 2, `two servers: .*roomtide witness`},
+		{"witness", 2, `nats\.routes: a witness is one of several`},
+		{"witness --node=w --nats-cluster-listen=:6222 --nats-routes=a:6222,b:6222,c:6222", 2, `nats\.password_file: .*openssl rand`},
 		{"send --room=a hello", 2, `--user`},
 		{"send --room=a --user=b --token=c hello", 2, `leave out`},
 		{"send --room=a --user=b --key=k", 2, `--key is for one message`},

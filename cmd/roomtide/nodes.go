@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -29,7 +30,7 @@ func (v *nodesVerb) Run(a *app) error {
 		return printJSON(a.stdout, answer)
 	}
 	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NODE\tALIVE\tLANES OF")
+	fmt.Fprintln(w, "NODE\tALIVE\tVERSION\tLANES OF")
 	for _, n := range answer.Nodes {
 		name, alive, lanes := n.Name, "yes", strings.Join(n.Lanes, " ")
 		if n.This {
@@ -41,7 +42,7 @@ func (v *nodesVerb) Run(a *app) error {
 		if lanes == "" {
 			lanes = "-"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", name, alive, lanes)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", name, alive, cmp.Or(n.Version, "-"), lanes)
 	}
 	return w.Flush()
 }

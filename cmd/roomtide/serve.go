@@ -42,12 +42,11 @@ func (v *serveVerb) Run(a *app) (err error) {
 	for _, w := range append(cfg.Warnings(), doctor.FileWarnings(cfg)...) {
 		log.Warn(w)
 	}
-	srv, err := server.Open(a.ctx, cfg, log)
+	srv, err := server.Open(a.ctx, cfg, version(), log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, srv.Close()) }()
-	srv.Version = version()
 	guests := "come with a token: roomtide token --user NAME"
 	if cfg.GuestsWelcome() {
 		guests = "guests are welcome"

@@ -54,7 +54,7 @@ func (v *makeTokenVerb) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	secret, err := server.Secret(cfg.DataDir, false)
+	secret, err := server.Secret(cfg, false)
 	if err != nil {
 		return err
 	}

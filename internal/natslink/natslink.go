@@ -27,6 +27,10 @@ type Config struct {
 	TLSCert     string // file with this node's certificate, with TLSKey; empty: none
 	TLSKey      string
 
+	// InProcess is a server in this process, which is used instead of those of URLs; nil:
+	// none.
+	InProcess nats.InProcessConnProvider
+
 	Timeout    time.Duration         // of one attempt to connect; 0: 2 s
 	Log        *slog.Logger          // nil discards
 	Registerer prometheus.Registerer // nil registers nothing
@@ -64,6 +68,8 @@ type Conn struct {
 
 	mu          sync.Mutex
 	onReconnect []func() // guarded by mu
+
+	missing sync.Mutex // held while what is in onReconnect runs
 }
 
 // Dial connects. It fails if no server can be used now; once it has succeeded, the
@@ -98,7 +104,9 @@ func Dial(cfg Config) (*Conn, error) {
 		return nil, err
 	}
 	c.nc = nc
-	c.log.Info("connected to NATS", "server", nc.ConnectedUrlRedacted(), "version", nc.ConnectedServerVersion())
+	if cfg.InProcess == nil {
+		c.log.Info("connected to NATS", "server", nc.ConnectedUrlRedacted(), "version", nc.ConnectedServerVersion())
+	}
 	if cfg.Registerer != nil {
 		cfg.Registerer.MustRegister(c.reconnects, c.slow, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "roomtide_nats_connected", Help: "1 while a NATS server answers, else 0.",
@@ -117,6 +125,19 @@ func (c *Conn) OnReconnect(f func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.onReconnect = append(c.onReconnect, f)
+}
+
+// Missed runs what OnReconnect has been given: messages are lost although the connection
+// was not, because the server behind it was cut off from others.
+func (c *Conn) Missed() {
+	c.missing.Lock()
+	defer c.missing.Unlock()
+	c.mu.Lock()
+	run := c.onReconnect[:len(c.onReconnect):len(c.onReconnect)]
+	c.mu.Unlock()
+	for _, f := range run {
+		f()
+	}
 }
 
 // Close ends the connection and every subscription on it.
@@ -143,7 +164,7 @@ func (c *Conn) connected() float64 {
 func (c *Conn) options(cfg *Config) nats.Options {
 	o := nats.GetDefaultOptions()
 	o.Servers, o.NoRandomize = cfg.URLs, true
-	o.Name = "roomtide " + cfg.Node
+	o.Name, o.InProcessServer = "roomtide "+cfg.Node, cfg.InProcess
 	if o.Timeout = cfg.Timeout; o.Timeout <= 0 {
 		o.Timeout = defaultTimeout
 	}
@@ -188,12 +209,7 @@ func (c *Conn) reconnected(nc *nats.Conn) {
 	if err := checkVersion(nc.ConnectedServerVersion()); err != nil {
 		c.log.Error("this NATS server is not one to rely on", "err", err)
 	}
-	c.mu.Lock()
-	run := c.onReconnect[:len(c.onReconnect):len(c.onReconnect)]
-	c.mu.Unlock()
-	for _, f := range run {
-		f()
-	}
+	c.Missed()
 }
 
 // failed reports what NATS says outside of any call.

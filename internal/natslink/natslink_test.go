@@ -2,7 +2,6 @@ package natslink
 
 import (
 	"bufio"
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -28,30 +27,13 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/internal/testlog"
 	"github.com/roomtide/roomtide/internal/testnats"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const patience = 20 * time.Second
-
-// logs keeps what is logged.
-type logs struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logs) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
 
 func dial(t *testing.T, cfg Config) *Conn {
 	t.Helper()
@@ -75,9 +57,9 @@ func TestNames(t *testing.T) {
 // a server fails at once.
 func TestReconnects(t *testing.T) {
 	s := testnats.Start(t, 3, nil)
-	var log logs
+	var log testlog.Buffer
 	reg := prometheus.NewRegistry()
-	c := dial(t, Config{URLs: s.URLs(1), Node: "a", Log: slog.New(slog.NewTextHandler(&log, nil)), Registerer: reg})
+	c := dial(t, Config{URLs: s.URLs(1), Node: "a", Log: log.Logger(slog.LevelInfo), Registerer: reg})
 	if c.NATS().ConnectedUrl() != s.URL(1) {
 		t.Errorf("connected to %s, not to the first address", c.NATS().ConnectedUrl())
 	}
@@ -140,8 +122,8 @@ func TestReconnects(t *testing.T) {
 
 func TestCountsSlowConsumers(t *testing.T) {
 	s := testnats.Start(t, 1, nil)
-	var log logs
-	c := dial(t, Config{URLs: s.URLs(0), Log: slog.New(slog.NewTextHandler(&log, nil))})
+	var log testlog.Buffer
+	c := dial(t, Config{URLs: s.URLs(0), Log: log.Logger(slog.LevelInfo)})
 	sub, err := c.NATS().SubscribeSync("x")
 	if err == nil {
 		err = sub.SetPendingLimits(2, -1)

@@ -181,10 +181,12 @@ func (s *Server) Pause() { s.t.Helper(); s.check("pause", s.s.pause()) }
 func (s *Server) Continue() { s.t.Helper(); s.check("continue", s.s.resume()) }
 
 // Restart starts the server again on the same address and data, and stops it before
-// if it runs. It returns when connections are answered.
-func (s *Server) Restart() {
+// if it runs. It returns when connections are answered. Settings are added to those of
+// Start, and the last one of a name counts.
+func (s *Server) Restart(settings ...string) {
 	s.t.Helper()
 	s.check("stop", s.s.stop())
+	s.s.settings = append(s.s.settings, settings...)
 	s.check("start", s.s.start())
 }
 

@@ -69,6 +69,9 @@ func (s *Servers) URL(i int) string {
 	return "nats://127.0.0.1:" + strconv.Itoa(s.options[i].Port)
 }
 
+// Monitor returns the URL where a server tells of itself, if its options have an HTTPPort.
+func (s *Servers) Monitor(i int) string { return "http://" + s.running[i].MonitorAddr().String() }
+
 // URLs returns the addresses of all servers, that of server first in front.
 func (s *Servers) URLs(first int) []string {
 	var urls []string

@@ -133,6 +133,7 @@ func (p *Program) Start(t testing.TB, dir, addr string, env ...string) *Node {
 // StartWith is Start with further flags.
 func (p *Program) StartWith(t testing.TB, dir, addr string, flags []string, env ...string) *Node {
 	t.Helper()
+	shareKey(t, dir, env)
 	n := &Node{Addr: addr, t: t, exited: make(chan struct{})}
 	n.cmd = exec.Command(p.Path, append([]string{"serve", "--listen", addr, "--data-dir", dir, "--no-rate-limits"}, flags...)...)
 	n.cmd.Env, n.cmd.Stderr = environment(env...), &n.errs

@@ -37,6 +37,7 @@ type Config struct {
 	Joins     engine.Rate     // of one user; zero: no limit
 	Presence  bool            // presence events are published, by the real clock
 	Driver    presence.Driver // of presence; nil: that of a single node
+	Queue     *Queue          // a durable queue before the lanes; nil: none
 }
 
 // Open returns what a transport needs, and closes it when the test ends.
@@ -61,15 +62,23 @@ func Open(t testing.TB, cfg Config) (*session.Deps, *hub.Hub) {
 	}
 	tracker := presence.New(pc)
 	h := hub.New(hub.Config{Bus: cfg.Bus, Lane: laneOf, LateAfter: cfg.LateAfter, Presence: tracker})
-	lanes, err := lane.Open(t.Context(), lane.Config{Store: st, Publish: cfg.Bus.Publish, AfterBatch: h.Kick, Limits: cfg.Limits})
+	lc := lane.Config{Store: st, Publish: cfg.Bus.Publish, AfterBatch: h.Kick, Limits: cfg.Limits}
+	if cfg.Queue != nil {
+		lc.Cluster = cfg.Queue.cluster()
+	}
+	lanes, err := lane.Open(t.Context(), lc)
 	if err != nil {
 		t.Fatal(err)
 	}
-	box, err := outbox.Open(t.Context(), outbox.Config{Store: st, Lanes: lanes, Consumers: []outbox.Consumer{
+	box, err := outbox.Open(t.Context(), outbox.Config{Store: st, Lanes: lanes, Stopped: cfg.Queue != nil, Consumers: []outbox.Consumer{
 		projection.UserRooms(st, lanes), projection.Names(st, lanes), removal.DeletedRooms(lanes),
 	}})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if cfg.Queue != nil {
+		cfg.Queue.lanes, cfg.Queue.outbox = lanes, box
+		cfg.Queue.begin(t, max(cfg.Shards, 1))
 	}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)

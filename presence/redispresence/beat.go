@@ -92,13 +92,47 @@ func (d *Driver) beat(ctx context.Context) (next time.Duration, err error) {
 	if err != nil {
 		return 0, err
 	}
+	before := len(d.live)
 	if next, err = d.meet(ctx, names); err != nil {
 		return 0, err
+	}
+	if d.count(len(d.live) < before) > 0 {
+		next = min(next, d.cfg.Every/5)
 	}
 	if !d.isTold() {
 		return next, d.tellAll(ctx)
 	}
 	return next, d.verify(ctx)
+}
+
+// believed is how many heartbeats may find too few processes behind the end of one, as a
+// node that stops is known as alive for a moment longer.
+const believed = 1
+
+// count finds out whether Redis has what all nodes that are alive tell, where it may have
+// lost something: what this node told, or another process. It returns short.
+func (d *Driver) count(lost bool) int {
+	nodes, rebuilt := d.cfg.Nodes(), !d.isTold()
+	switch here := 1 + len(d.live); {
+	case here >= nodes:
+		d.short = 0
+	case rebuilt:
+		d.short = believed + 1
+	case lost || d.short > 0:
+		d.short++
+	}
+	d.mu.Lock()
+	was := d.part
+	d.part = d.short > believed
+	part := d.part
+	d.mu.Unlock()
+	switch {
+	case part && !was:
+		d.cfg.Log.Warn("presence: not all nodes have told redis who is online; the store is asked until they have", "told", 1+len(d.live), "nodes", nodes)
+	case was && !part:
+		d.cfg.Log.Info("presence: all nodes have told redis who is online")
+	}
+	return d.short
 }
 
 // stranger reports whether a name is that of no process that this one knows.

@@ -1,7 +1,9 @@
 package redispresence
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -122,8 +124,9 @@ func options(url string) (rueidis.ClientOption, error) {
 	return opt, nil
 }
 
-// Ping asks the server whether it lets this program in.
-func Ping(ctx context.Context, url string) error {
+// Ping asks the server whether it lets this program in, and write the keys that begin with
+// the prefix. What it writes is gone at once.
+func Ping(ctx context.Context, url, prefix string) error {
 	opt, err := options(url)
 	if err != nil {
 		return err
@@ -134,7 +137,17 @@ func Ping(ctx context.Context, url string) error {
 		defer client.Close()
 	}
 	if err == nil {
-		err = client.Do(ctx, client.B().Ping().Build()).Error()
+		k, b := keys{prefix: prefix, incarnation: rand.Text()}, client.B()
+		room := chat.RoomID("doctor:" + k.incarnation)
+		all, own := k.ordered(room), k.entries(room, "doctor")
+		for _, r := range client.DoMulti(ctx,
+			b.Set().Key(k.lease("doctor:"+k.incarnation)).Value("").Px(time.Second).Build(),
+			b.Smembers().Key(k.nodes()).Build(), b.Sadd().Key(own).Member("doctor").Build(),
+			b.Zunionstore().Destination(all).Numkeys(1).Key(own).AggregateMax().Build(), b.Sunionstore().Destination(k.room(room)).Key(own).Build(),
+			b.Del().Key(own, all, k.room(room)).Build(),
+		) {
+			err = cmp.Or(err, r.Error())
+		}
 	}
 	if err != nil {
 		return errors.New(reason(err))

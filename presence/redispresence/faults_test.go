@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/internal/testlog"
 	"github.com/roomtide/roomtide/internal/testredis"
 	"github.com/roomtide/roomtide/presence"
 	"github.com/roomtide/roomtide/presence/redispresence"
@@ -93,9 +94,9 @@ func TestRedisRefuses(t *testing.T) {
 			if c.spoil != nil {
 				s.Do(admin, c.spoil...)
 			}
-			var log buffer
+			var log testlog.Buffer
 			d := openWith(t, redispresence.Config{
-				URL: "redis://" + c.user + s.Addr + c.path, Node: "a", Every: time.Hour, Log: slog.New(slog.NewTextHandler(&log, nil)),
+				URL: "redis://" + c.user + s.Addr + c.path, Node: "a", Every: time.Hour, Log: log.Logger(slog.LevelInfo),
 			})
 			if err := d.Apply(t.Context(), ann); err == nil {
 				t.Error("Apply succeeds")
@@ -145,16 +146,16 @@ func TestTrackerWithoutRedis(t *testing.T) {
 	s.Kill()
 	tracker.Enter("r", "bob")
 	until(t, "the record answers", func() bool {
-		got, _, err := tracker.Online(t.Context(), "r", 10)
-		return err == nil && slices.Contains(got, "zoe") && slices.Contains(got, "bob")
+		got, err := tracker.Online(t.Context(), "r", 10)
+		return err == nil && slices.Contains(got.Users, "zoe") && slices.Contains(got.Users, "bob") && got.Degraded
 	})
 	if metric(t, reg, "roomtide_presence_fallbacks_total") == 0 {
 		t.Error("no fallback was counted")
 	}
 	s.Start()
 	until(t, "Redis answers", func() bool {
-		got, n, err := tracker.Online(t.Context(), "r", 10)
-		return err == nil && n == 2 && slices.Equal(got, []chat.UserID{"ann", "bob"})
+		got, err := tracker.Online(t.Context(), "r", 10)
+		return err == nil && got.Count == 2 && slices.Equal(got.Users, []chat.UserID{"ann", "bob"}) && !got.Degraded
 	})
 }
 

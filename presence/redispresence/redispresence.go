@@ -9,7 +9,8 @@
 //
 // Redis holds no truth. The node keeps what it has told; where the lease is missing at
 // a heartbeat, Redis was wiped or another one answers, and the node tells everything
-// again. Until it has, the driver answers with an error and the store is asked instead.
+// again. Until all nodes have, the driver answers with an error and the store is asked
+// instead. The same holds for a node whose lease in Redis has ended while it is alive.
 package redispresence
 
 import (
@@ -34,6 +35,10 @@ type Config struct {
 	Prefix string // of all keys
 	Node   string // name of this node, its own among those that use the Redis
 
+	// Nodes is how many nodes are alive, this one included (cluster.Node.Alive); nil: one.
+	// Where Redis has lost what nodes told, it is not believed until as many have told it.
+	Nodes func() int
+
 	Life    time.Duration    // of a lease, and of what it makes count, 15 s
 	Every   time.Duration    // between heartbeats, a third of Life
 	Timeout time.Duration    // of one pipeline, 1 s
@@ -50,13 +55,19 @@ func (c *Config) setDefaults() {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.Nodes == nil {
+		c.Nodes = func() int { return 1 }
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 }
 
-// errAway answers while Redis does not have what this node has told.
-var errAway = errors.New("redis does not have the users of this node")
+// Errors while Redis does not have what this node has told, or another one.
+var (
+	errAway = errors.New("redis does not have the users of this node")
+	errPart = errors.New("redis does not have the users of all nodes")
+)
 
 // Driver is a presence.Driver.
 type Driver struct {
@@ -79,10 +90,12 @@ type Driver struct {
 	renewed  time.Time                                // when the lease was renewed
 	greeted  bool                                     // the first heartbeat has passed
 	reported bool                                     // the last failure is in the log
+	short    int                                      // heartbeats in a row, since one was lost, that found fewer processes than nodes
 
 	// Guarded by mu.
 	mu   sync.Mutex
 	told bool // Redis has what this node tells
+	part bool // and not what other nodes tell
 }
 
 var _ presence.Driver = (*Driver)(nil)
@@ -185,8 +198,8 @@ func (d *Driver) take(changes []presence.Change) (rooms map[chat.RoomID]map[chat
 
 // Online implements presence.Driver.
 func (d *Driver) Online(ctx context.Context, room chat.RoomID, limit int) ([]chat.UserID, int, error) {
-	if !d.isTold() {
-		return nil, 0, errAway
+	if err := d.lacks(); err != nil {
+		return nil, 0, err
 	}
 	b := d.client.B()
 	cmds := rueidis.Commands{b.Get().Key(d.keys.lease(d.cfg.Node)).Build(), b.Zcard().Key(d.keys.ordered(room)).Build()}
@@ -258,6 +271,19 @@ func (d *Driver) isTold() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.told
+}
+
+// lacks is why Redis is not to be believed; nil: it is.
+func (d *Driver) lacks() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case !d.told:
+		return errAway
+	case d.part:
+		return errPart
+	}
+	return nil
 }
 
 func (d *Driver) setTold(told bool) {

@@ -1,13 +1,11 @@
 package redispresence_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/internal/testlog"
 	"github.com/roomtide/roomtide/internal/testredis"
 	"github.com/roomtide/roomtide/presence"
 	"github.com/roomtide/roomtide/presence/presencetest"
@@ -175,6 +174,52 @@ func TestRebuiltWithinAHeartbeat(t *testing.T) {
 	}
 }
 
+// Redis that was wiped, or that a node is cut off from, is not believed before all nodes
+// that are alive have told it. A node that stops, or starts, is no reason.
+func TestPartIsNotAnswered(t *testing.T) {
+	s := testredis.Start(t)
+	c := s.Client()
+	nodes := 1
+	a := openWith(t, redispresence.Config{URL: s.URL(), Node: "a", Every: time.Hour, Life: time.Hour, Nodes: func() int { return nodes }})
+	apply(t, a, true, "r", "ann")
+	answers := func(is bool, when string) {
+		t.Helper()
+		if _, _, err := a.Online(t.Context(), "r", 10); (err == nil) != is {
+			t.Errorf("%s: %v", when, err)
+		}
+	}
+	nodes = 2
+	beat(t, a)
+	answers(true, "b has started, and is not there yet")
+	b := open(t, s, "b")
+	apply(t, b, true, "r", "bob")
+	beat(t, a)
+	s.Do(c, "FLUSHALL")
+	beat(t, a)
+	answers(false, "b has not told an empty Redis")
+	beat(t, b)
+	beat(t, a)
+	wantOnline(t, a, s, c, "r", "ann", "bob")
+	b.Close()
+	beat(t, a)
+	answers(true, "b stops, and counts as alive for a moment")
+	nodes = 1
+	beat(t, a)
+	answers(true, "b has stopped")
+
+	nodes = 2
+	open(t, s, "b").Abandon()
+	beat(t, a)
+	s.Do(c, "DEL", "roomtide:node:b")
+	beat(t, a)
+	answers(true, "the lease of b has ended just now")
+	beat(t, a)
+	answers(false, "the lease of b has ended, and b is alive")
+	nodes = 1
+	beat(t, a)
+	answers(true, "b is dead")
+}
+
 // A node that dies is not counted once its lease has ended, by its own life.
 func TestDeadNode(t *testing.T) {
 	s := testredis.Start(t)
@@ -216,8 +261,8 @@ func TestNodeStartsAgain(t *testing.T) {
 func TestTwoProcessesOfOneName(t *testing.T) {
 	s := testredis.Start(t)
 	reg := prometheus.NewRegistry()
-	var log buffer
-	first := openWith(t, redispresence.Config{URL: s.URL(), Node: "a", Every: time.Hour, Registerer: reg, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	var log testlog.Buffer
+	first := openWith(t, redispresence.Config{URL: s.URL(), Node: "a", Every: time.Hour, Registerer: reg, Log: log.Logger(slog.LevelInfo)})
 	open(t, s, "a")
 	beat(t, first)
 	if !strings.Contains(log.String(), "level=ERROR") || !strings.Contains(log.String(), "another process has the name") {
@@ -226,24 +271,6 @@ func TestTwoProcessesOfOneName(t *testing.T) {
 	if n := metric(t, reg, "roomtide_redis_twins_total"); n != 1 {
 		t.Errorf("metric: %v", n)
 	}
-}
-
-// buffer may be written and read at once.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 func metric(t *testing.T, reg *prometheus.Registry, name string) float64 {

@@ -54,7 +54,7 @@ func explain(op string, err error) error {
 	case errors.Is(err, nats.ErrMaxPayload), code == codeMsgTooLarge:
 		e.Kind, e.Text = chat.TooLarge, "the entry is larger than NATS takes"
 	case code == codeStoreFailed && strings.Contains(err.Error(), "maximum"):
-		e.Kind, e.Text = chat.Busy, "the queue is full: raise queue.max_bytes, or see why nothing is taken from it"
+		e.Kind, e.Text = chat.Busy, "the queue is full: raise queue.mib, or see why nothing is taken from it"
 	case code == codeNoResources, code == codeNoStorage:
 		e.Kind, e.Text = chat.Busy, "the NATS servers have no space left for the queue"
 	case errors.Is(err, errLeaderless), errors.Is(err, js.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders), code == codeNotAvailable:
@@ -84,11 +84,11 @@ func (q *Queue) explainSetup(err error) error {
 		if q.cfg.Replicas == 0 && tooFew(err) && time.Since(q.began) < q.cfg.timing.few {
 			e.Kind = chat.Unavailable
 		}
-		e.Text = fmt.Sprintf("too few NATS servers with JetStream have space for %d bytes of the queue, which they reserve: lower queue.max_bytes or queue.replicas, or start all servers of a new cluster", q.maxBytes())
+		e.Text = fmt.Sprintf("too few NATS servers with JetStream have space for %d bytes of the queue, which they reserve: lower queue.mib or queue.replicas, or start all servers of a new cluster", q.maxBytes())
 	case codeNoReplicas:
 		e.Text = "the NATS server is alone: set queue.replicas to 1, or use three servers"
 	case codeNoResources, codeNoStorage, codeMaxBytes:
-		e.Text = fmt.Sprintf("the NATS servers do not give %d bytes to the queue: lower queue.max_bytes, or raise the limits of the account or max_file_store of the servers", q.maxBytes())
+		e.Text = fmt.Sprintf("the NATS servers do not give %d bytes to the queue: lower queue.mib, or raise the limits of the account or max_file_store of the servers", q.maxBytes())
 	case codeNeedsMaxBytes, codeMaxStreams:
 		e.Text = "the limits of the account of this node have no room for the stream of the queue"
 	case codeOverlap:

@@ -25,6 +25,7 @@ type health struct {
 	// Owned by watch, before it by Open.
 	since map[string]time.Time // replicas that are behind, and since when
 	short int                  // looks in a row that have found fewer entries than there were
+	found bool                 // the stream was there at a look
 
 	mu  sync.Mutex
 	err error // guarded by mu
@@ -64,7 +65,9 @@ func (q *Queue) watch() {
 		info, err := q.info(ctx)
 		cancel()
 		if errors.Is(err, js.ErrStreamNotFound) {
-			q.cfg.Log.Error("THE STREAM OF THE QUEUE IS GONE: what waited in it is lost; it is made anew", "stream", q.name)
+			if q.health.found { // else the servers were not together until now
+				q.cfg.Log.Error("THE STREAM OF THE QUEUE IS GONE: what waited in it is lost; it is made anew", "stream", q.name)
+			}
 			info, err = q.establish(q.ctx)
 		}
 		if q.ctx.Err() != nil {
@@ -88,6 +91,7 @@ func (q *Queue) watch() {
 // number that was known before it was asked.
 func (q *Queue) look(info *js.StreamInfo, newest uint64) {
 	h := &q.health
+	h.found = true
 	h.bytes.Store(int64(info.State.Bytes))
 	h.messages.Store(int64(info.State.Msgs))
 	err := q.behind(info, time.Now())
@@ -101,7 +105,7 @@ func (q *Queue) look(info *js.StreamInfo, newest uint64) {
 		// Numbers that were given are given again: what a reader takes for decided may not be.
 		err = wrong(q.name, fmt.Sprintf("the queue has lost its end: it stands at %d and was at %d; entries that were accepted are lost", info.State.LastSeq, newest))
 	case err == nil && info.Config.MaxBytes > 0 && float64(info.State.Bytes) > nearlyFull*float64(info.Config.MaxBytes):
-		err = wrong(q.name, fmt.Sprintf("the queue is nearly full: %d of %d bytes; raise queue.max_bytes, or see why nothing is taken from it", info.State.Bytes, info.Config.MaxBytes))
+		err = wrong(q.name, fmt.Sprintf("the queue is nearly full: %d of %d bytes; raise queue.mib, or see why nothing is taken from it", info.State.Bytes, info.Config.MaxBytes))
 	}
 	if q.health.set(err) {
 		if err != nil {

@@ -49,6 +49,8 @@ type Config struct {
 	MaxBytes int64
 	// RequireDurable makes it an error if what was appended can be lost with one server.
 	RequireDurable bool
+	// Synced says that the servers are known to wait for their disks: nothing is said of it.
+	Synced bool
 
 	Log        *slog.Logger          // nil discards
 	Registerer prometheus.Registerer // nil registers nothing
@@ -146,8 +148,7 @@ func (q *Queue) open(ctx context.Context) error {
 		info, err := q.establish(ctx)
 		if err == nil {
 			q.look(info, 0)
-			q.cfg.Log.Info("the queue is there; set sync_interval to always on its servers, which cannot be seen from here",
-				"stream", q.name, "replicas", info.Config.Replicas, "bytes", info.State.Bytes, "max_bytes", info.Config.MaxBytes)
+			q.cfg.Log.Info("the queue is there"+q.hint(), "stream", q.name, "replicas", info.Config.Replicas, "bytes", info.State.Bytes, "max_bytes", info.Config.MaxBytes)
 			return nil
 		}
 		if chat.KindOf(err) != chat.Unavailable && !(errors.Is(err, ErrNone) && time.Since(start) < q.cfg.timing.none) {
@@ -159,6 +160,14 @@ func (q *Queue) open(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// hint is what operators have to see to.
+func (q *Queue) hint() string {
+	if q.cfg.Synced {
+		return ""
+	}
+	return "; set sync_interval to always on its servers, which cannot be seen from here"
 }
 
 // StreamName is the name of the stream for a prefix of subjects.

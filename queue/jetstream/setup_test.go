@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/internal/testlog"
 	"github.com/roomtide/roomtide/internal/testnats"
 	"github.com/roomtide/roomtide/queue/queuetest"
 )
@@ -85,10 +86,10 @@ func TestSettings(t *testing.T) {
 		refused(t, set(change), chat.Invalid)
 	}
 	refused(t, set(func(c *Config) { c.Replicas = 3 }), chat.Invalid, "queue.replicas", "three servers")
-	refused(t, set(func(c *Config) { c.MaxBytes = 2 << 30 }), chat.Invalid, "queue.max_bytes", "2147483648")
+	refused(t, set(func(c *Config) { c.MaxBytes = 2 << 30 }), chat.Invalid, "queue.mib", "2147483648")
 	refused(t, set(func(c *Config) { c.RequireDurable = true }), chat.Invalid, "require_durable", "one NATS server")
 
-	var log logs
+	var log testlog.Buffer
 	q := open(t, set(logTo(&log)))
 	if !strings.Contains(log.String(), "ON ONE NATS SERVER") || !strings.Contains(log.String(), "sync_interval") {
 		t.Errorf("one replica is not warned of, or what cannot be seen is not named: %s", &log)
@@ -214,7 +215,7 @@ func TestOpenWithoutServers(t *testing.T) {
 // TestStreamIsDeleted has an operator delete the stream: it is made anew, loudly.
 func TestStreamIsDeleted(t *testing.T) {
 	s := withJetStream(t, 1, nil)
-	var log logs
+	var log testlog.Buffer
 	q := open(t, node(t, s, 0, newPrefix(), logTo(&log)))
 	old := queuetest.Append(t, q, 0, "one")
 	if err := q.js.DeleteStream(t.Context(), q.name); err != nil {

@@ -113,7 +113,7 @@ func (q *Queue) differs(c *js.StreamConfig) error {
 		{"sources", len(c.Sources) > 0, "none"},
 		{"subject_transform", c.SubjectTransform != nil, "none"},
 		{"num_replicas", q.cfg.Replicas > 0 && c.Replicas > q.cfg.Replicas, fmt.Sprint(q.cfg.Replicas, " (queue.replicas)")},
-		{"max_bytes", q.cfg.MaxBytes > 0 && (c.MaxBytes < 0 || c.MaxBytes > q.cfg.MaxBytes), fmt.Sprint(q.cfg.MaxBytes, " (queue.max_bytes)")},
+		{"max_bytes", q.cfg.MaxBytes > 0 && (c.MaxBytes < 0 || c.MaxBytes > q.cfg.MaxBytes), fmt.Sprint(q.cfg.MaxBytes, " (queue.mib)")},
 	} {
 		if s.wrong {
 			return &chat.Error{Kind: chat.Invalid, Op: "queue.open", Subject: q.name,

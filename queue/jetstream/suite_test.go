@@ -1,10 +1,8 @@
 package jetstream
 
 import (
-	"bytes"
 	"fmt"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -12,6 +10,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/roomtide/roomtide/internal/natslink"
+	"github.com/roomtide/roomtide/internal/testlog"
 	"github.com/roomtide/roomtide/internal/testnats"
 	"github.com/roomtide/roomtide/queue"
 	"github.com/roomtide/roomtide/queue/queuetest"
@@ -21,24 +20,6 @@ import (
 var quick = timing{look: 50 * time.Millisecond, lag: 100 * time.Millisecond, trim: 20 * time.Millisecond, answer: 5 * time.Second, open: 60 * time.Second, few: 40 * time.Second}
 
 const testBytes = 8 << 20
-
-// logs keeps what is logged.
-type logs struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logs) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
 
 // withJetStream starts servers with JetStream.
 func withJetStream(t testing.TB, count int, change func(*server.Options)) *testnats.Servers {
@@ -121,6 +102,6 @@ func replicas(t testing.TB, q *Queue) int {
 	return n
 }
 
-func logTo(l *logs) func(*Config) {
-	return func(c *Config) { c.Log = slog.New(slog.NewTextHandler(l, nil)) }
+func logTo(l *testlog.Buffer) func(*Config) {
+	return func(c *Config) { c.Log = l.Logger(slog.LevelInfo) }
 }

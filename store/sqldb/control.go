@@ -35,8 +35,9 @@ var (
 	slotMaps   = Table{"slot_maps", []Column{{Name: "version"}, {Name: "body", Kind: Bytes}}, 1}
 	apiKeys    = Table{"api_keys", append([]Column{{Name: "id", Kind: ID}}, columns(Bytes, "hash", Text, "name", Bytes, "scopes",
 		Int, "created", Int, "revoked")...), 1}
-	nodes = Table{"nodes", []Column{node, {Name: "until"}}, 1}
-	moves = Table{"moves", []Column{{Name: "id"}, {Name: "body", Kind: Bytes}}, 1}
+	nodes  = Table{"nodes", []Column{node, {Name: "until"}}, 1}
+	moves  = Table{"moves", []Column{{Name: "id"}, {Name: "body", Kind: Bytes}}, 1}
+	levels = Table{"levels", []Column{{Name: "level"}, {Name: "version", Kind: Text}}, 1}
 )
 
 // insert is the statement that inserts one row.
@@ -143,4 +144,22 @@ func (c *Control) Moves(ctx context.Context) (rows []store.MoveRow, err error) {
 
 func (c *Control) SaveMove(ctx context.Context, m store.MoveRow) error {
 	return c.db.Exec(ctx, Statement{Text: c.db.Dialect().Put(&moves), Args: []any{m.ID, m.Body}})
+}
+
+func (c *Control) Level(ctx context.Context) (l store.Level, err error) {
+	var number int64
+	err = c.db.Ask(ctx, Question{
+		Text: "SELECT level, version FROM {levels} ORDER BY level DESC LIMIT 1",
+		Row:  func(s Scanner) error { return s.Scan(&number, &l.Version) },
+	})
+	l.Number = int(number)
+	return l, err
+}
+
+func (c *Control) RaiseLevel(ctx context.Context, l store.Level) error {
+	err := c.db.Exec(ctx, Statement{Text: insert(&levels), Args: []any{int64(l.Number), l.Version}})
+	if chat.KindOf(err) == chat.Conflict { // it is noted
+		return nil
+	}
+	return err
 }

@@ -149,3 +149,18 @@ func (c *Control) SaveMove(ctx context.Context, m store.MoveRow) error {
 		return err
 	})
 }
+
+func (c *Control) Level(ctx context.Context) (l store.Level, err error) {
+	err = c.db.r.QueryRowContext(ctx, "SELECT level, version FROM levels ORDER BY level DESC LIMIT 1").Scan(&l.Number, &l.Version)
+	if errors.Is(err, sql.ErrNoRows) {
+		return store.Level{}, nil
+	}
+	return l, c.db.fail("level", err)
+}
+
+func (c *Control) RaiseLevel(ctx context.Context, l store.Level) error {
+	return c.db.write(ctx, "raise_level", func(w *writer) error {
+		_, err := w.exec("INSERT INTO levels (level, version) VALUES (?, ?) ON CONFLICT (level) DO NOTHING", int64(l.Number), l.Version)
+		return err
+	})
+}

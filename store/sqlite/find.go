@@ -27,13 +27,15 @@ const (
 
 // finds are those that readers use.
 type finds struct {
-	room, message, userRoom, user, access *sql.Stmt
+	room, message, key, queue, userRoom, user, access *sql.Stmt
 }
 
 func (f *finds) queries() []query {
 	return []query{
 		{&f.room, findRoom},
 		{&f.message, findMessage},
+		{&f.key, findKey},
+		{&f.queue, findQueue},
 		{&f.userRoom, findUserRoom},
 		{&f.user, findUser},
 		{&f.access, findAccess},

@@ -13,7 +13,7 @@ import (
 // empty control database, and closes it when the test ends.
 func RunControl(t *testing.T, open func(t *testing.T) store.Control) {
 	for name, check := range map[string]func(*testing.T, store.Control){
-		"Deployment": checkDeployment, "Map": checkMap, "MapRace": checkMapRace, "Keys": checkAPIKeys, "Nodes": checkNodes, "Moves": checkMoves,
+		"Deployment": checkDeployment, "Map": checkMap, "MapRace": checkMapRace, "Keys": checkAPIKeys, "Nodes": checkNodes, "Moves": checkMoves, "Level": checkLevel,
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := open(t)
@@ -124,4 +124,14 @@ func checkMoves(t *testing.T, c store.Control) {
 	rows[1].Body = bytes.Repeat([]byte("long "), 20_000)
 	must(t, c.SaveMove(ctx, rows[1]))
 	same(t, "moves, one replaced", get(c.Moves(ctx))(t), rows)
+}
+
+func checkLevel(t *testing.T, c store.Control) {
+	same(t, "level at first", get(c.Level(ctx))(t), store.Level{})
+	for _, l := range []store.Level{{Number: 1, Version: "v1.0.0"}, {Number: 2, Version: "v1.4.0"}, {Number: 1, Version: "v1.1.0"}, {Number: 2, Version: "v2.0.0"}} {
+		must(t, c.RaiseLevel(ctx, l))
+	}
+	same(t, "level", get(c.Level(ctx))(t), store.Level{Number: 2, Version: "v1.4.0"})
+	must(t, c.RaiseLevel(ctx, store.Level{Number: 10, Version: "v3 \"x\""}))
+	same(t, "level, raised", get(c.Level(ctx))(t), store.Level{Number: 10, Version: "v3 \"x\""})
 }

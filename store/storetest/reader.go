@@ -244,6 +244,7 @@ func cancelledCalls(d *store.Shard, at store.Position) map[string]error {
 	_, errs["Member"] = d.Member(c, "r", "ann")
 	_, errs["Members"] = d.Members(c, "r", chat.RoleNone, "", 1)
 	_, errs["Online"] = d.Online(c, "r", 1)
+	_, _, errs["Sent"] = d.Sent(c, 0, store.MessageKey{Room: "r", User: "ann", Key: "k"})
 	_, errs["Users"] = d.Users(c, []chat.UserID{"ann"})
 	_, errs["UserRooms"] = d.UserRooms(c, "ann", "", 1)
 	_, errs["Access"] = d.Access(c, "ann")

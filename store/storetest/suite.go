@@ -38,6 +38,7 @@ func Run(t *testing.T, h Harness) {
 		{"LanesAreApart", checkLanes},
 		{"Leases", checkLeases},
 		{"Taken", checkTaken},
+		{"Sent", checkSent},
 		{"Atomic", checkAtomic},
 		{"Load", checkLoad},
 		{"LoadKeys", checkKeys},

@@ -74,3 +74,39 @@ func sameTaken(t *testing.T, d store.Driver, lane store.LaneID, want store.Taken
 		t.Fatalf("lane %d has taken %d and %.40q, want %d and %.40q", lane, got.Queue, got.Senders, want.Queue, want.Senders)
 	}
 }
+
+// checkSent asks what came of messages, by their keys.
+func checkSent(t *testing.T, d store.Driver) {
+	sent := func(lane store.LaneID, room chat.RoomID, user chat.UserID, key string, wantQueue uint64, want *chat.Message) {
+		t.Helper()
+		m, queue, err := d.Sent(ctx, lane, store.MessageKey{Room: room, User: user, Key: key})
+		must(t, err)
+		if queue != wantQueue {
+			t.Errorf("the queue is taken up to %d, want %d", queue, wantQueue)
+		}
+		same(t, "message", m, want)
+	}
+	sent(0, "r", "ann", "key", 0, nil)
+	w := newWorld(t, d)
+	w.post("r", "ann", "one", "key")
+	w.post("r", "bob", "two", "key")
+	w.post("r", "ann", "three", "")
+	w.room("s")
+	w.batch.more.Taken = &store.Taken{Queue: 1<<53 + 1, Senders: []byte("one")}
+	w.commit()
+	one, two := w.message("r", 1), w.message("r", 2)
+	sent(0, "r", "ann", "key", 1<<53+1, &one)
+	sent(1, "r", "bob", "key", 0, &two)
+	for _, k := range []store.MessageKey{{Room: "r", User: "ann", Key: "KEY"}, {Room: "r", User: "cyd", Key: "key"}, {Room: "s", User: "ann", Key: "key"}, {Room: "none", User: "ann", Key: "key"}} {
+		sent(0, k.Room, k.User, k.Key, 1<<53+1, nil)
+	}
+	w.remove("r", 1) // a tombstone still answers for its key
+	w.commit()
+	one = w.message("r", 1)
+	sent(0, "r", "ann", "key", 1<<53+1, &one)
+
+	room := w.rooms["r"].Room
+	room.Deleted = true
+	w.write(store.Changes{Rooms: []chat.Room{room}})
+	sent(0, "r", "bob", "key", 1<<53+1, nil)
+}

@@ -33,7 +33,8 @@ var movePoints = map[string]int{
 // was acknowledged is lost, and clients receive everything in order.
 func TestCrashesWhileMoving(t *testing.T) {
 	dir, addr := t.TempDir(), testprocess.FreeAddr(t)
-	w := workload.New(t, workload.Options{Addr: addr})
+	// All that was written is moved each time: more would be ever more.
+	w := workload.New(t, workload.Options{Addr: addr, Pace: 80 * time.Millisecond})
 	n := program.Start(t, dir, addr)
 	n.Ready()
 	w.CreateRooms()
@@ -59,7 +60,7 @@ func TestCrashesWhileMoving(t *testing.T) {
 		if abort {
 			abortSoon(t, dir)
 		}
-		if code := node.Wait(60 * time.Second); code != -1 || !strings.Contains(node.Stderr(), "crashpoint: "+point) {
+		if code := node.Wait(3 * time.Minute); code != -1 || !strings.Contains(node.Stderr(), "crashpoint: "+point) {
 			t.Fatalf("at %s the node ended with %d\n%s", point, code, node.Stderr())
 		}
 		hits++
@@ -177,7 +178,7 @@ func abortSoon(t *testing.T, dir string) {
 // waitMoves waits until nothing is moving and returns how the last move ended.
 func waitMoves(t *testing.T, dir string) string {
 	t.Helper()
-	for deadline := time.Now().Add(60 * time.Second); ; {
+	for deadline := time.Now().Add(3 * time.Minute); ; {
 		var answer movesAnswer
 		orders(t, &answer, "shards", "status", "--json", "--data-dir", dir)
 		if len(answer.Moves) == 0 {

@@ -95,8 +95,8 @@ func buildContext(t *testing.T) (dir string) {
 		}
 	}
 	pack, unpack := exec.CommandContext(t.Context(), "tar", append(args, ".")...), exec.CommandContext(t.Context(), "tar", "-C", dir, "-xf", "-")
-	var errs bytes.Buffer
-	pack.Stderr, unpack.Stderr = &errs, &errs
+	var packed, unpacked bytes.Buffer // what each says of its errors
+	pack.Stderr, unpack.Stderr = &packed, &unpacked
 	var err error
 	if unpack.Stdin, err = pack.StdoutPipe(); err != nil {
 		t.Fatal(err)
@@ -105,10 +105,10 @@ func buildContext(t *testing.T) (dir string) {
 		t.Fatal(err)
 	}
 	if err := unpack.Run(); err != nil {
-		t.Fatal(err, errs.String())
+		t.Fatal(err, unpacked.String())
 	}
 	if err := pack.Wait(); err != nil {
-		t.Fatal(err, errs.String())
+		t.Fatal(err, packed.String())
 	}
 	return dir
 }

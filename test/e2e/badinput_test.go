@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/config"
 	"github.com/roomtide/roomtide/identity"
 	"github.com/roomtide/roomtide/internal/testprocess"
 	"github.com/roomtide/roomtide/server"
@@ -162,7 +163,9 @@ func TestTokens(t *testing.T) {
 	dir := t.TempDir()
 	n := program.Start(t, dir, testprocess.FreeAddr(t), "ROOMTIDE_GUESTS=off")
 	n.Ready()
-	secret, err := server.Secret(dir, false)
+	cfg := config.Default()
+	cfg.DataDir = dir
+	secret, err := server.Secret(cfg, false)
 	if err != nil {
 		t.Fatal(err)
 	}

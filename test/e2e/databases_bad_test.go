@@ -74,7 +74,18 @@ func changed(t *testing.T, dsn string, change func(*url.URL)) string {
 // admin runs statements as the administrator of the shared server, in a database.
 func admin(t *testing.T, e testdb.Engine, database string, statements ...string) {
 	t.Helper()
-	u, err := url.Parse(testdb.AdminOf(t, e))
+	db := administrator(t, e, testdb.AdminOf(t, e), database)
+	for _, s := range statements {
+		if _, err := db.Exec(s); err != nil {
+			t.Fatalf("%s: %v", s, err)
+		}
+	}
+}
+
+// administrator connects to a database by the URL of a server's administrator.
+func administrator(t *testing.T, e testdb.Engine, address, database string) *sql.DB {
+	t.Helper()
+	u, err := url.Parse(address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,12 +99,8 @@ func admin(t *testing.T, e testdb.Engine, database string, statements ...string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close()
-	for _, s := range statements {
-		if _, err := db.Exec(s); err != nil {
-			t.Fatalf("%s: %v", s, err)
-		}
-	}
+	t.Cleanup(func() { db.Close() })
+	return db
 }
 
 // starts runs a node until it is ready, and ends it.

@@ -182,8 +182,8 @@ prefix = "b_"
 func TestDatabaseGoesAway(t *testing.T) {
 	for _, e := range testdb.Engines {
 		for how, away := range map[string]func(*testdb.Server) (back func()){
-			"stopped": func(s *testdb.Server) func() { s.Stop(); return s.Restart },
-			"killed":  func(s *testdb.Server) func() { s.Kill(); return s.Restart },
+			"stopped": func(s *testdb.Server) func() { s.Stop(); return func() { s.Restart() } },
+			"killed":  func(s *testdb.Server) func() { s.Kill(); return func() { s.Restart() } },
 			"halted":  func(s *testdb.Server) func() { s.Pause(); return s.Continue },
 		} {
 			t.Run(string(e)+" "+how, func(t *testing.T) {

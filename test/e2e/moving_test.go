@@ -127,7 +127,7 @@ func (s *site) open(n *testprocess.Node, readers ...*testprocess.Node) (stop fun
 
 // write sends messages until done and returns the number of the last one.
 func (s *site) write(c *client.Client, room chat.RoomID, done <-chan struct{}) (last chat.Seq) {
-	ticks := time.NewTicker(5 * time.Millisecond)
+	ticks := time.NewTicker(20 * time.Millisecond) // what is written meanwhile is moved too
 	defer ticks.Stop()
 	for i := 0; ; i++ {
 		text := fmt.Sprint("message ", i)

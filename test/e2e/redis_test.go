@@ -1,11 +1,15 @@
 package e2e
 
 import (
+	"encoding/json"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/client"
 	"github.com/roomtide/roomtide/internal/testprocess"
 	"github.com/roomtide/roomtide/internal/testredis"
 )
@@ -23,6 +27,40 @@ func TestWhoIsOnlineIsInRedis(t *testing.T) {
 	join(t, bob, "lobby")
 	if !strings.Contains(n.Stderr(), "redis does not answer") {
 		t.Errorf("log: %s", n.Stderr())
+	}
+	degraded := func() bool {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, n.URL("/v1/rooms/lobby/online"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Roomtide-User", "ann")
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		var answer struct {
+			Count    int `json:"online_count"`
+			Degraded bool
+		}
+		if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil || resp.StatusCode != http.StatusOK || answer.Count != 2 {
+			t.Fatalf("%s: %+v, %v", resp.Status, answer, err)
+		}
+		return answer.Degraded
+	}
+	joined := func(name string) bool {
+		t.Helper()
+		c := user(t, n, name)
+		defer c.Close()
+		j, err := c.Join(testContext(t), chat.RoomID("joined-by-"+name), client.JoinOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return j.Degraded
+	}
+	if !degraded() || !joined("cid") {
+		t.Error("answers without Redis are not said to be degraded")
 	}
 	s.Start()
 	c := s.Client()
@@ -44,6 +82,14 @@ func TestWhoIsOnlineIsInRedis(t *testing.T) {
 		}
 	}
 	wait("ann", "bob")
+	for end := time.Now().Add(25 * time.Second); degraded(); <-time.After(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("still degraded")
+		}
+	}
+	if joined("dan") {
+		t.Error("a join is degraded after Redis was told")
+	}
 	bob.Close()
 	wait("ann")
 	s.Do(c, "FLUSHALL")

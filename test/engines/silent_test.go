@@ -27,8 +27,8 @@ import (
 
 type nobody struct{}
 
-func (nobody) Online(context.Context, chat.RoomID, int) ([]chat.UserID, int, error) {
-	return nil, 0, nil
+func (nobody) Online(context.Context, chat.RoomID, int) (chat.Online, error) {
+	return chat.Online{}, nil
 }
 
 // deployment is an engine on two shards, the first of which is behind a proxy.

@@ -329,7 +329,7 @@ func (n *node) keyRow(b *strings.Builder, method, path string, scopes []string, 
 
 // operation is what the key gets: anything that is not a refusal of the key is a yes.
 func (n *node) operation(method, path, credential string) string {
-	path = strings.NewReplacer("{room}", "keys", "{user}", "someone", "{seq}", "1", "{emoji}", "%F0%9F%91%8D").Replace(path)
+	path = strings.NewReplacer("{room}", "keys", "{user}", "someone", "{seq}", "1", "{emoji}", "%F0%9F%91%8D", "{key}", "k").Replace(path)
 	body := ""
 	if method == "PUT" || method == "POST" || method == "PATCH" {
 		body = "{}"

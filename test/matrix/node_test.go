@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/config"
 	"github.com/roomtide/roomtide/identity"
 	"github.com/roomtide/roomtide/internal/testprocess"
 	"github.com/roomtide/roomtide/server"
@@ -43,7 +44,9 @@ func start(t *testing.T) *node {
 	n.Node = program.Start(t, n.dir, testprocess.FreeAddr(t), "ROOMTIDE_GUESTS=off")
 	n.Ready()
 	var err error
-	if n.secret, err = server.Secret(n.dir, false); err != nil {
+	cfg := config.Default()
+	cfg.DataDir = n.dir
+	if n.secret, err = server.Secret(cfg, false); err != nil {
 		t.Fatal(err)
 	}
 	n.admin = n.key("*")

@@ -74,6 +74,7 @@ var rows = []row{
 	{name: "mark as read", frame: `"type":"read","seq":1`, method: "PUT", path: "/read", body: `{"seq":1}`, with: []with{others}},
 	{name: "be seen typing", frame: `"type":"typing"`, method: "POST", path: "/typing", body: `{}`},
 	{name: "history", frame: `"type":"history"`, method: "GET", path: "/messages", with: []with{others}},
+	{name: "ask by its key for a message that is not there", method: "GET", path: "/messages/by-key/none", with: []with{others}},
 	{name: "changes", frame: `"type":"changes","after":0`, method: "GET", path: "/changes", with: []with{others}},
 	{name: "events, joining first", method: "GET", path: "/events", stream: true},
 	{name: "members", frame: `"type":"members"`, method: "GET", path: "/members"},

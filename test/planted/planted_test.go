@@ -25,7 +25,7 @@ func TestMistakesAreCaught(t *testing.T) {
 		by      []string
 		says    string
 	}{
-		{"ack-before-commit", crash, `lost-ack|duplicate-key|divergent|changing room\d/\d+:`}, // its number is given once more, or is nobody's
+		{"ack-before-commit", crash, `lost-ack|duplicate-key|divergent|changing room\d/\d+:`}, // its number is given once more, or belongs to no message
 		{"event-dropped", crash, `has room\d up to rev \d+, and gets the event of rev`},
 		{"resume-doubled", crash, `asks room\d for what came after rev`},
 		{"kick-unheard", crash, `was put out of room\d at rev`},

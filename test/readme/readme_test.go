@@ -275,10 +275,10 @@ func TestMakeTest(t *testing.T) {
 	archive := goArchive(t, `echo "PROGRAM $*" >>`+log+`; case "$*" in "env GOVERSION") echo go1.26.8;; esac`)
 	pin(t, m.tree, archive)
 	stubs := filepath.Join(m.home, "stubs")
-	for _, name := range []string{"gcc", "chromium", "node", "npm", "php", "nginx", "apache2", "caddy", "haproxy", "systemd-analyze", "redis-server"} {
+	for _, name := range []string{"gcc", "chromium", "node", "npm", "php", "composer", "nginx", "apache2", "caddy", "haproxy", "systemd-analyze", "redis-server", "promtool"} {
 		text := ""
 		if name == "php" {
-			text = "#!/bin/sh\necho redis\n" // asked for its extensions
+			text = "#!/bin/sh\necho redis curl pdo_sqlite pdo_mysql pdo_pgsql | tr ' ' '\\n'\n" // asked for its extensions
 		}
 		m.write("stubs/"+name, text)
 		if err := os.Chmod(filepath.Join(stubs, name), 0o755); err != nil {

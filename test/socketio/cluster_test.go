@@ -9,8 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -44,15 +42,6 @@ func newSite(t *testing.T) *site {
 	}}
 	for i := range 3 {
 		s.dirs = append(s.dirs, t.TempDir())
-		if i > 0 {
-			text, err := os.ReadFile(filepath.Join(s.dirs[0], "token.key"))
-			if err == nil {
-				err = os.WriteFile(filepath.Join(s.dirs[i], "token.key"), text, 0o600)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
 		s.nodes = append(s.nodes, s.start(i, testprocess.FreeAddr(t)))
 	}
 	out, errs, err := program.RunWith(t.Context(), s.env, "key", "add", "the shop", "--data-dir", s.dirs[0])

@@ -20,6 +20,19 @@ export function el(tag, attributes = {}, ...children) {
 /** A name or text of a user, whose direction is not that of the words around it. */
 export const bdi = (text) => el('bdi', {}, text);
 
+/** A drawing of lines in the colour of the text around it. label says what it means. */
+export function glyph(kind, lines, label) {
+  const make = (tag) => document.createElementNS('http://www.w3.org/2000/svg', tag);
+  const node = make('svg');
+  const set = { class: `glyph ${kind}`, viewBox: '0 0 20 12', role: 'img', 'aria-label': label };
+  for (const [name, value] of Object.entries(set)) node.setAttribute(name, value);
+  const [title, path] = [make('title'), make('path')];
+  title.textContent = label;
+  path.setAttribute('d', lines);
+  node.append(title, path);
+  return node;
+}
+
 /** Makes node's content the given text and nodes, if it reads differently. */
 export function write(node, ...content) {
   const text = content.map((part) => part.textContent ?? part).join('');

@@ -10,7 +10,7 @@ import { keep, local } from './storage.js';
 export class Outbox {
   onchange = () => {}; // another tab removed an item
 
-  #items = new Map(); // key -> {key, room, message, reply_to, time, error, code}
+  #items = new Map(); // key -> {key, room, message, reply_to, time, accepted, error, code}
   #written = new Set(); // keys of those that were written on this page
   #prefix = ''; // of the entries of the user; empty: not known yet
   #storage;
@@ -47,9 +47,9 @@ export class Outbox {
     return item;
   }
 
-  /** The oldest item of the room that has not failed. */
-  next(room) {
-    return this.of(room).find((item) => !item.error);
+  /** The oldest item of the room that has not failed and is not among those on their way. */
+  next(room, sent) {
+    return this.of(room).find((item) => !item.error && !sent.has(item.key));
   }
 
   of(room) {
@@ -61,8 +61,13 @@ export class Outbox {
     return new Set([...this.#items.values()].filter((item) => !item.error).map((item) => item.room));
   }
 
+  /** The server keeps the item in its durable queue. Returns it, if it is still here. */
+  accept(key) {
+    return this.#update(key, { accepted: true });
+  }
+
   fail(key, error, code) {
-    this.#update(key, { error, code });
+    this.#update(key, { error, code, accepted: undefined });
   }
 
   retry(key) {
@@ -75,10 +80,11 @@ export class Outbox {
 
   #update(key, change) {
     const item = this.#items.get(key);
-    if (!item) return;
+    if (!item) return undefined;
     const next = { ...item, ...change };
     this.#items.set(key, next);
     this.#keep(next);
+    return next;
   }
 
   #load(name) {

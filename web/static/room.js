@@ -26,6 +26,7 @@ export class Room {
   memberCount = 0;
   online = new Set();
   onlineCount = 0;
+  degraded = false; // who is online may be out of date
   unread = 0; // by others
   unreadMore = false; // there may be more: the server did not count all
   read = -1; // the user's own mark as the server has it; -1: not known yet
@@ -131,6 +132,7 @@ export class Room {
     this.memberCount = ack.member_count ?? this.memberCount;
     this.online = new Set(ack.online ?? []);
     this.onlineCount = ack.online_count ?? this.online.size;
+    this.degraded = !!ack.degraded;
     this.unread = ack.unread ?? this.unread;
     if (ack.unread !== undefined) this.unreadMore = !!ack.unread_more;
     if (this.read < 0) this.read = ack.read ?? this.seq - this.unread;
@@ -257,6 +259,7 @@ export class Room {
       this.typing.delete(user);
     }
     this.onlineCount = f.online;
+    this.degraded = !!f.degraded;
   }
 
   on_typing(f, me) {

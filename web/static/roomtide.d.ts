@@ -52,13 +52,17 @@ export interface Frame extends Partial<Message> {
   [field: string]: unknown;
 }
 
-/** A message that the server has not confirmed. error: it was refused. */
+/**
+ * A message that is not stored yet. accepted: the server keeps it in its durable queue, and
+ * will store it or refuse it. error: it was refused.
+ */
 export interface Item {
   readonly key: string;
   readonly room: string;
   readonly message: string;
   readonly reply_to?: number;
   readonly time: string;
+  readonly accepted?: boolean;
   readonly error?: string;
   readonly code?: string;
 }
@@ -93,6 +97,8 @@ export class Room {
   memberCount: number;
   online: Set<string>;
   onlineCount: number;
+  /** Who is online may be out of date: the server cannot ask all of its nodes now. */
+  degraded: boolean;
   unread: number;
   unreadMore: boolean;
   read: number;

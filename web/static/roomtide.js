@@ -15,8 +15,11 @@
  * e.frame is the event of the server, if there was one). The state of a room is in
  * chat.rooms.get(id), see room.js. roomtide.d.ts has the types.
  *
+ * A message waits in chat.outbox.of(room) until it is stored: with accepted if the server
+ * keeps it in its durable queue, with error and code if it was refused.
+ *
  * After a lost connection the client reconnects by itself and each joined room
- * resumes after its rev. What was sent meanwhile waits in the outbox. token may be a
+ * resumes after its rev, and what waits is sent. token may be a
  * function, asked for a token before each connection; a token that has expired or is
  * refused is asked for once more before the client stops.
  */
@@ -53,6 +56,7 @@ export class Roomtide extends Connection {
   #known = false; // the server has said which user this is
   #typedAt = new Map(); // room id -> when "typing" was last sent
   #moves = 0;
+  #sent = new Map(); // key of a message without an answer -> what to call when the server has it
 
   /**
    * @param {{user?: string, token?: string | (() => string | Promise<string>), name?: string, url?: string, storage?: Storage}} options
@@ -350,27 +354,45 @@ export class Roomtide extends Connection {
     this.#flush(room);
   }
 
-  /** Sends what waits for this room, one after the other so that order holds. */
+  /** Sends what waits for this room: each message when the server has the one before, so that order holds. */
   async #flush(room) {
     if (room.flushing) return;
     room.flushing = true;
     let item;
-    while (room.joined && (item = this.outbox.next(room.id))) {
-      const { key, message, reply_to } = item;
-      try {
-        const ack = await this.insist('message', { room: room.id, message, key, reply_to });
-        room.put({ ...ack, user: this.user, message, key, reply_to });
-        this.outbox.remove(key);
-      } catch (e) {
-        if (e.code === 'closed') break; // goes on when the room is joined again
-        this.outbox.fail(key, e.message, e.code);
-      }
-      this.#changed(room);
+    while (room.joined && (item = this.outbox.next(room.id, this.#sent))) {
+      if (!(await new Promise((had) => this.#post(room, item, had)))) break; // goes on when the room is joined again
     }
     room.flushing = false;
   }
 
+  /** Sends a message. Calls had as soon as the server has it or has refused it, with false if the connection ends before. */
+  async #post(room, { key, message, reply_to }, had) {
+    this.#sent.set(key, had);
+    let open = true;
+    try {
+      const ack = await this.insist('message', { room: room.id, message, key, reply_to });
+      room.put({ ...ack, user: this.user, message, key, reply_to });
+      this.outbox.remove(key);
+    } catch (e) {
+      open = e.code !== 'closed';
+      if (open) this.outbox.fail(key, e.message, e.code);
+    }
+    this.#sent.delete(key);
+    had(open);
+    this.#changed(room);
+  }
+
+  /** The message is in the durable queue of the server; one that has its answer is not sent any more. */
+  #accepted(key) {
+    const had = this.#sent.get(key);
+    if (!had) return;
+    const { room } = this.outbox.accept(key) ?? {};
+    had(true);
+    if (this.rooms.has(room)) this.#changed(this.rooms.get(room));
+  }
+
   hear(f) {
+    if (f.type === 'accepted') this.#accepted(f.key);
     const room = this.rooms.get(f.room);
     if (room?.wanted) this.#event(room, f);
   }

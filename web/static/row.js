@@ -1,7 +1,14 @@
 /** One message of the timeline. */
-import { avatar, bdi, el } from './dom.js';
+import { avatar, bdi, el, glyph } from './dom.js';
 import { clockOf, momentOf, say, t } from './strings.js';
 import { linked, onlyEmoji } from './text.js';
+
+/** How far a message of one's own has come: a clock, one tick, two. */
+const PROGRESS = {
+  sending: 'M10 1a5 5 0 1 0 .01 0zM10 3.5V6l2 1.5',
+  accepted: 'M5 6.5 8.5 10 15 2.5',
+  sent: 'M1.5 6.5 5 10l6.5-7.5M9 9l1 1 6.5-7.5',
+};
 
 export class Row {
   room = null;
@@ -20,12 +27,13 @@ export class Row {
   draw = (node, { m, own, follows, quoted, quotedName, name, picture }) => {
     const focused = node.contains(document.activeElement);
     const { item } = m;
-    const kinds = { own, follows, pending: item, failed: item?.error, emoji: !m.deleted && onlyEmoji(m.message) };
+    const progress = own && progressOf(m);
+    const kinds = { own, follows, pending: item, accepted: item?.accepted, failed: item?.error, emoji: !m.deleted && onlyEmoji(m.message) };
     node.className = ['message', ...Object.keys(kinds).filter((kind) => kinds[kind])].join(' ');
     if (!node.hasAttribute('tabindex')) node.tabIndex = -1;
     node.message = item ? null : m;
     const meta = this.#meta(m);
-    node.ariaLabel = `${name}, ${meta}: ${m.deleted ? t('deleted') : m.message}`;
+    node.ariaLabel = `${[name, meta, progress && t(progress)].filter(Boolean).join(', ')}: ${m.deleted ? t('deleted') : m.message}`;
     node.replaceChildren(
       ...(own || follows ? [] : [avatar(m.user, name, picture), el('b', { class: 'author' }, bdi(name))]),
       el(
@@ -35,7 +43,7 @@ export class Row {
         m.deleted
           ? el('p', { class: 'gone', 'data-meta': meta }, t('deleted'))
           : el('p', { dir: 'auto', 'data-meta': meta }, ...linked(m.message)),
-        el('small', {}, meta),
+        el('small', {}, meta, progress && glyph(progress, PROGRESS[progress], t(progress))),
       ),
       item?.error ? this.#failure(item) : m.reactions?.length ? this.#reactions(m) : '',
     );
@@ -56,7 +64,7 @@ export class Row {
   }
 
   #meta(m) {
-    if (m.item) return m.item.error ? '' : t('sending');
+    if (m.item?.error) return '';
     return m.edited && !m.deleted ? `${t('edited')} · ${clockOf(m.time)}` : clockOf(m.time);
   }
 
@@ -84,4 +92,10 @@ export class Row {
     const text = quoted ? quoted.message || t('deleted') : t('messageN', { n: seq });
     return el('button', { class: 'quote', onclick: () => this.#reveal(seq) }, name && el('b', {}, bdi(name)), el('span', { dir: 'auto' }, text));
   }
+}
+
+function progressOf({ item, deleted }) {
+  if (deleted || item?.error) return '';
+  if (!item) return 'sent';
+  return item.accepted ? 'accepted' : 'sending';
 }

@@ -57,7 +57,7 @@ export function drawPeople(chat, room, profiles) {
   const items = people.map((p) => ({ id: `u${p.user}`, ...p, was: [p.name, p.picture] }));
   const rest = room.onlineCount - items.length;
   if (rest > 0) items.push({ id: 'rest', was: [rest] });
-  write($('count'), String(room.onlineCount));
+  write($('count'), (room.degraded ? '≈' : '') + room.onlineCount);
   $('show-people').ariaLabel = `${t('online')}: ${room.onlineCount}`;
   sync($('people-list'), items, (node, item) => {
     if (!item.user) {

@@ -71,6 +71,35 @@ await s.answer(again, { room: 'r', seq: 4, rev: 5, time: '2026-01-01T00:00:01.00
 await s.deliver(message(4, 5, { user: 'ada', message: 'two', key: m.key }));
 check('confirmed once', [seqs(), chat.outbox.of('r').length, store.size, room.rev], [[2, 3, 4], 0, 0, 5]);
 
+// What the durable queue has lets the next one go; a new connection sends all of them again,
+// in order, and one that was accepted may still be refused.
+const outbox = () => chat.outbox.of('r').map((item) => [item.message, item.accepted, item.code]);
+for (const text of ['three', 'four', 'five']) chat.send('r', text);
+const three = await s.next('message');
+check('waits', s.sent.filter((f) => f.type === 'message').length, 0);
+await s.deliver({ type: 'accepted', id: three.id, key: three.key });
+const four = await s.next('message');
+check('accepted', [four.message, outbox()], ['four', [['three', true, undefined], ['four', undefined, undefined], ['five', undefined, undefined]]]);
+check('kept as accepted', JSON.parse(store.get(`roomtide/out/ada/${three.key}`)).accepted, true);
+await s.deliver({ type: 'accepted', id: four.id, key: four.key });
+await s.next('message');
+await s.deliver({ type: 'error', id: four.id, code: 'forbidden', message: 'you may not' });
+await s.deliver({ type: 'accepted', id: four.id, key: four.key }); // behind the answer it means nothing
+check('refused all the same', outbox()[1], ['four', undefined, 'forbidden']);
+chat.discard(chat.outbox.of('r')[1]);
+await s.deliver({ type: 'goodbye', code: 4000, reason: 'draining', message: 'the server is restarting', retry: 'now' });
+s.onclose({ code: 4000 });
+const before = Socket.all.length;
+await until(() => Socket.all.length > before);
+s = await connect();
+await s.answer(await s.next('join'), { rev: 5, seq: 4, role: 'member', messages: [], more: false });
+for (const [i, text] of ['three', 'five'].entries()) {
+  m = await s.next('message');
+  check('sent again in order', [m.message, i || m.key === three.key], [text, i || true]);
+  await s.answer(m, { room: 'r', seq: 5 + i, rev: 6 + i, time: '2026-01-01T00:00:02.000Z' });
+}
+check('all stored', [outbox(), store.size], [[], 0]);
+
 // The end of a membership stands for all of the room: what was left out before it is not
 // asked for, and a join that is under way changes nothing.
 const out = chat.join('out');

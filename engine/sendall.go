@@ -1,0 +1,54 @@
+package engine
+
+import (
+	"context"
+
+	"github.com/roomtide/roomtide/change"
+)
+
+// Sending is a message and the actor in whose name it is sent.
+type Sending struct {
+	Actor Actor
+	Send  *change.Send
+}
+
+// Outcome is what came of a change: a reply, or an error.
+type Outcome struct {
+	Reply change.Reply
+	Err   error
+}
+
+// SendAll is Do for many messages, whose commits they share. It returns the outcome of
+// each: one that is refused does not keep the others back. Messages of one room are
+// stored in their order. If ctx ends first, or patience, those without an outcome are
+// Unavailable, and may still be sent.
+func (e *Engine) SendAll(ctx context.Context, all []Sending) []Outcome {
+	ctx, cancel := context.WithTimeout(ctx, e.cfg.Patience)
+	defer cancel()
+	outcomes, waiting := make([]Outcome, len(all)), 0
+	type settled struct {
+		i int
+		Outcome
+	}
+	done := make(chan settled, len(all))
+	for i := range all {
+		s := &all[i]
+		if err := e.prepare(&s.Actor, s.Send); err != nil {
+			outcomes[i].Err = err
+			continue
+		}
+		outcomes[i].Err = unanswered("engine.send_all")
+		e.stampNames(ctx, s.Send)
+		waiting++
+		e.cfg.Lanes.Submit(s.Send, func(r change.Reply, err error) { done <- settled{i, Outcome{r, later(err)}} })
+	}
+	for ; waiting > 0; waiting-- {
+		select {
+		case s := <-done:
+			outcomes[s.i] = s.Outcome
+		case <-ctx.Done():
+			return outcomes
+		}
+	}
+	return outcomes
+}

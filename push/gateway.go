@@ -1,0 +1,155 @@
+package push
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/roomtide/roomtide/chat"
+)
+
+// Config configures a Gateway.
+type Config struct {
+	Providers []Provider // each with a name of its own
+
+	Concurrent int           // attempts of one provider at a time; default 128
+	Timeout    time.Duration // of one attempt; default 10 s
+
+	Now        func() time.Time // default time.Now
+	Log        *slog.Logger
+	Registerer prometheus.Registerer // nil: no metrics
+}
+
+func (c *Config) fill() {
+	if c.Concurrent == 0 {
+		c.Concurrent = 128
+	}
+	if c.Timeout == 0 {
+		c.Timeout = 10 * time.Second
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+}
+
+// Gateway sends through providers, and knows how their services are. Safe for concurrent use.
+type Gateway struct {
+	// Set once.
+	cfg     Config
+	lines   map[string]*line
+	metrics *metrics
+}
+
+// line is what the gateway keeps of a provider.
+type line struct {
+	// Set once.
+	provider Provider
+	permits  chan struct{} // an attempt holds one
+	share    int           // permits that one service may hold
+
+	mu       sync.Mutex
+	services map[string]*service // guarded by mu; bounded by maxServices
+}
+
+// maxServices bounds what is remembered of services: those of Web Push are named by
+// clients. One that is well and idle is forgotten without loss.
+const maxServices = 1024
+
+// NewGateway returns a Gateway. It owns the providers from now on.
+func NewGateway(cfg Config) (*Gateway, error) {
+	cfg.fill()
+	g := &Gateway{cfg: cfg, lines: map[string]*line{}}
+	for _, p := range cfg.Providers {
+		if g.lines[p.Name()] != nil {
+			return nil, chat.E(chat.Invalid, fmt.Sprintf("there are two push providers named %q", p.Name()))
+		}
+		g.lines[p.Name()] = &line{
+			provider: p, permits: make(chan struct{}, cfg.Concurrent),
+			share:    max(1, cfg.Concurrent*3/4),
+			services: map[string]*service{},
+		}
+	}
+	g.metrics = newMetrics(cfg.Registerer, g)
+	return g, nil
+}
+
+// Check is Provider.Check of the target's provider. An unknown provider is chat.Invalid.
+func (g *Gateway) Check(provider string, address []byte) (Target, error) {
+	l := g.lines[provider]
+	if l == nil {
+		return Target{}, chat.E(chat.Invalid, "this server does not push to targets of that kind")
+	}
+	canonical, err := l.provider.Check(address)
+	if err != nil {
+		return Target{}, err
+	}
+	return Target{provider, canonical}, nil
+}
+
+// Send makes one attempt, or none: while the service is paused, the notification has
+// expired, or nothing of its kind is configured. It waits for a permit of the provider, so
+// that callers are held back when attempts take long. The outcome always says what to do
+// with the job.
+func (g *Gateway) Send(ctx context.Context, to Target, n *Notification) Outcome {
+	start := g.cfg.Now()
+	o := g.send(ctx, to, n, start)
+	name := to.Provider
+	if g.lines[name] == nil {
+		name = "unknown"
+	}
+	g.metrics.count(name, o)
+	return o
+}
+
+func (g *Gateway) send(ctx context.Context, to Target, n *Notification, now time.Time) Outcome {
+	l := g.lines[to.Provider]
+	switch {
+	case l == nil:
+		return Outcome{Action: Misconfigured, Reason: "no_provider", After: minute}
+	case !now.Before(n.Expires):
+		return Outcome{Action: Expired, Reason: "expired"}
+	}
+	name := l.provider.Service(to.Address)
+	if wait := l.wait(name, now); wait > 0 { // without waiting for a permit first
+		return Outcome{Action: Pause, Reason: "paused", After: wait}
+	}
+	select {
+	case l.permits <- struct{}{}:
+	case <-ctx.Done():
+		return Outcome{Action: Retry, Reason: "cancelled", Err: ctx.Err()}
+	}
+	defer func() { <-l.permits }()
+
+	s, refused := l.begin(name, g.cfg.Now())
+	if refused != nil {
+		return *refused
+	}
+	bounded, cancel := context.WithTimeout(ctx, g.cfg.Timeout)
+	defer cancel()
+	began := g.cfg.Now()
+	o := l.provider.Send(bounded, to.Address, n)
+	g.metrics.took(to.Provider, g.cfg.Now().Sub(began))
+	if ctx.Err() != nil && !o.Action.Final() {
+		// It is not the service's doing that the caller had no more time.
+		o.Action = Retry
+	}
+	return l.end(s, o, g.cfg.Now(), g.cfg.Log)
+}
+
+// Close closes the providers. Send is not called any more.
+func (g *Gateway) Close() error {
+	var first error
+	for _, l := range g.lines {
+		if err := l.provider.Close(); err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
+}

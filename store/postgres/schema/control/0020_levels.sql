@@ -1,0 +1,6 @@
+-- The levels of the data, each with the version that was the first to write it: older
+-- programs keep away.
+CREATE TABLE IF NOT EXISTS {levels} (
+	level   BIGINT NOT NULL PRIMARY KEY,
+	version TEXT NOT NULL
+);

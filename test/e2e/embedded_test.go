@@ -1,0 +1,190 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/client"
+	"github.com/roomtide/roomtide/internal/testdb"
+	"github.com/roomtide/roomtide/internal/testprocess"
+	"github.com/roomtide/roomtide/wire"
+)
+
+// pair are two nodes and a witness, each with a NATS server inside, over one database.
+type pair struct {
+	*nodes
+	listen  map[string]string // addresses of the NATS servers
+	dir     string            // of the witness
+	metrics string            // its address
+	witness *testprocess.Process
+}
+
+func newPair(t *testing.T, dsn string) *pair {
+	p := &pair{nodes: newNodes(t, dsn), listen: map[string]string{}, dir: t.TempDir(), metrics: testprocess.FreeAddr(t)}
+	var routes []string
+	for _, name := range []string{"a", "b", "w"} {
+		p.listen[name] = testprocess.FreeAddr(t)
+		routes = append(routes, p.listen[name])
+	}
+	p.env = []string{
+		"ROOMTIDE_SHARD=" + dsn, "ROOMTIDE_METRICS_PUBLIC=true", "ROOMTIDE_QUEUE_MODE=overflow", "ROOMTIDE_QUEUE_MIB=64",
+		"ROOMTIDE_NATS_EMBEDDED=true", "ROOMTIDE_NATS_ROUTES=" + strings.Join(routes, ","), "ROOMTIDE_NATS_PASSWORD=the secret of the servers",
+	}
+	return p
+}
+
+// begin starts a node and does not wait until it is ready.
+func (p *pair) begin(name string) *testprocess.Node {
+	p.t.Helper()
+	if p.dirs[name] == "" {
+		p.dirs[name] = p.t.TempDir()
+	}
+	env := append(p.env[:len(p.env):len(p.env)], "ROOMTIDE_NODE="+name, "ROOMTIDE_NATS_CLUSTER_LISTEN="+p.listen[name])
+	return program.Start(p.t, p.dirs[name], testprocess.FreeAddr(p.t), env...)
+}
+
+func (p *pair) startWitness() {
+	p.t.Helper()
+	cmd := exec.Command(program.Path, "witness", "--node", "w", "--data-dir", p.dir, "--nats-cluster-listen", p.listen["w"], "--metrics-listen", p.metrics)
+	cmd.Env = append(cmd.Environ(), p.env...)
+	p.witness = testprocess.Spawn(p.t, cmd)
+}
+
+// whole waits until a node has connections to all servers, and the witness takes part.
+func (p *pair) whole(n *testprocess.Node) {
+	p.t.Helper()
+	until(p.t, "all servers work together", func() bool {
+		resp, err := http.Get("http://" + p.metrics + "/readyz")
+		if err != nil {
+			return false
+		}
+		resp.Body.Close()
+		return resp.StatusCode == http.StatusOK && counted(p.t, n, "roomtide_embedded_nats_missing") == 0
+	})
+}
+
+// says sends a message, again until the node has taken it, and returns its number.
+func says(t *testing.T, c *client.Client, text string) (seq chat.Seq) {
+	t.Helper()
+	until(t, text, func() bool {
+		m, err := c.Send(testContext(t), "lobby", chat.Draft{Text: text, Key: text})
+		seq = m.Seq
+		return err == nil
+	})
+	return seq
+}
+
+// count is how often each text is in the room.
+func count(t *testing.T, c *client.Client) map[string]int {
+	t.Helper()
+	ms, _, err := c.History(testContext(t), "lobby", client.Page{Limit: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := map[string]int{}
+	for _, m := range ms {
+		texts[m.Text]++
+	}
+	return texts
+}
+
+// accepted joins the room and sends messages, with the database halted, until one of them
+// waits in the queue, and returns that one. (A server may go on for a moment when it is
+// halted.)
+func accepted(t *testing.T, n *testprocess.Node, db *testdb.Server) (text string) {
+	t.Helper()
+	raw := dialFrames(t, n, "rita")
+	raw.say(&wire.Command{Type: wire.Join, Room: "lobby"})
+	raw.next("ack")
+	db.Pause()
+	for i := 0; ; i++ {
+		text = fmt.Sprint("accepted ", i)
+		raw.say(&wire.Command{Type: wire.Message, Room: "lobby", Text: text, HasText: true, Key: text})
+		if strings.HasPrefix(raw.next("a"), `{"type":"accepted"`) { // or an ack
+			return text
+		}
+	}
+}
+
+// Two nodes and a witness need no other program but their database. Each of the three may
+// be killed; and what was accepted while one node was dead outlives the other one too,
+// with the copy of the witness.
+func TestTwoNodesAndAWitness(t *testing.T) {
+	db := testdb.Start(t, testdb.Maria)
+	p := newPair(t, db.Database())
+	p.startWitness()
+	a, b := p.begin("a"), p.begin("b")
+	a.Ready()
+	b.Ready()
+	p.whole(b)
+	anna, bob := user(t, a, "anna"), user(t, b, "bob")
+	join(t, anna, "lobby")
+	join(t, bob, "lobby")
+	if first, second := says(t, anna, "from a"), says(t, bob, "from b"); second != first+1 {
+		t.Errorf("message %d follows %d", second, first)
+	}
+
+	p.witness.Kill()
+	says(t, bob, "without the witness")
+	until(t, "b misses the witness", func() bool { return counted(t, b, "roomtide_embedded_nats_missing") == 1 })
+	p.startWitness()
+	p.whole(b)
+
+	anna.Close()
+	a.Kill()
+	says(t, bob, "without a")
+	bob.Close()
+	waits := accepted(t, b, db)
+	b.Kill()
+	db.Continue()
+	a = p.begin("a")
+	a.Ready()
+	carl := user(t, a, "carl")
+	join(t, carl, "lobby")
+	until(t, "what was accepted is there", func() bool { return count(t, carl)[waits] > 0 })
+	says(t, carl, "without b")
+	for _, text := range []string{"from a", "from b", "without the witness", "without a", waits, "without b"} {
+		if n := count(t, carl)[text]; n != 1 {
+			t.Errorf("%q is there %d times", text, n)
+		}
+	}
+	carl.Close()
+	p.dirs["a"], p.listen["a"] = t.TempDir(), p.listen["b"]
+	twin := p.begin("a")
+	if code := twin.Wait(30 * time.Second); code == 0 || !strings.Contains(twin.Stderr(), "runs already") {
+		t.Errorf("a second node of the name a ends with %d", code)
+	}
+	if code := a.Terminate(20 * time.Second); code != 0 {
+		t.Errorf("a ends with %d", code)
+	}
+	p.witness.Terminate()
+}
+
+// A node alone with a queue inside keeps what its database cannot take now over its own
+// death.
+func TestQueueOfOneNode(t *testing.T) {
+	db := testdb.Start(t, testdb.Maria)
+	ns := newNodes(t, db.Database())
+	ns.env = []string{"ROOMTIDE_SHARD=" + db.Database(), "ROOMTIDE_METRICS_PUBLIC=true", "ROOMTIDE_QUEUE_MODE=overflow", "ROOMTIDE_NATS_EMBEDDED=true"}
+	n := ns.start("a")
+	waits := accepted(t, n, db)
+	n.Kill()
+	db.Continue()
+	n = ns.start("a")
+	anna := user(t, n, "anna")
+	join(t, anna, "lobby")
+	until(t, "what was accepted is there", func() bool { return count(t, anna)[waits] > 0 })
+	says(t, anna, "after")
+	if texts := count(t, anna); texts[waits] != 1 || texts["after"] != 1 {
+		t.Errorf("%v", texts)
+	}
+	anna.Close()
+	if code := n.Terminate(20 * time.Second); code != 0 {
+		t.Errorf("it ends with %d", code)
+	}
+}

@@ -22,6 +22,7 @@ type frames struct {
 	// Set once.
 	ws       *websocket.Conn
 	socketio bool
+	hello    int64 // its number; 0: Socket.IO has said it
 
 	ids int64 // owned by say
 
@@ -58,7 +59,7 @@ func dialFrames(addr, user string, overSocketIO bool) (*frames, error) {
 	if overSocketIO {
 		err = f.connect(user)
 	} else {
-		_, err = f.say(&wire.Command{Type: wire.Hello, User: chat.UserID(user)})
+		f.hello, err = f.say(&wire.Command{Type: wire.Hello, User: chat.UserID(user)})
 	}
 	if err != nil {
 		ws.Close()
@@ -110,7 +111,7 @@ func (f *frames) write(op websocket.Op, p string) error {
 	return f.ws.WriteMessage(op, []byte(p))
 }
 
-// hear returns the next frame of the server. One of a kind that the codec of clients does
+// hear returns the next frame of the server, an error if that has refused the hello. One of a kind that the codec of clients does
 // not know has its Type alone, and "accepted" the number of its command natively, and the
 // key of the message as Reason over Socket.IO.
 func (f *frames) hear(within time.Duration) (*wire.ServerFrame, error) {
@@ -137,6 +138,9 @@ func (f *frames) hear(within time.Duration) (*wire.ServerFrame, error) {
 		}
 		if id != 0 {
 			got.ID, got.HasID = id, true
+		}
+		if got.Err != nil && got.HasID && got.ID == f.hello {
+			return nil, got.Err // it is another connection's to try again
 		}
 		return got, nil
 	}

@@ -18,6 +18,7 @@ import (
 type report struct {
 	t      *testing.T
 	start  time.Time
+	commit string
 	load   string // of the machine at the start
 	rounds []round
 
@@ -31,7 +32,7 @@ type round struct {
 	took time.Duration // until all rooms worked again
 }
 
-func newReport(t *testing.T) *report { return &report{t: t, start: time.Now(), load: load()} }
+func newReport(t *testing.T) *report { return &report{t: t, start: time.Now(), commit: commit(), load: load()} }
 
 func (p *report) add(name string, hits int, took time.Duration) {
 	p.rounds = append(p.rounds, round{name, hits, took})
@@ -73,7 +74,7 @@ func (p *report) text() string {
 		outcome = "FAILED"
 	}
 	fmt.Fprintf(&b, "%s: %d rounds, %d messages acknowledged, %d of strict writers accepted by the queue first, %d violations, %v; seed %d, commit %s, %d processors, load before %s, after %s\n\n",
-		outcome, len(p.rounds), p.messages, p.accepted, p.violations, time.Since(p.start).Round(time.Second), *seed, commit(), runtime.NumCPU(), p.load, load())
+		outcome, len(p.rounds), p.messages, p.accepted, p.violations, time.Since(p.start).Round(time.Second), *seed, p.commit, runtime.NumCPU(), p.load, load())
 	b.WriteString("| fault | rounds | all rooms work again: median | worst |\n| --- | --- | --- | --- |\n")
 	for _, name := range slices.Sorted(maps.Keys(by)) {
 		took := by[name]

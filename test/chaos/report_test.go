@@ -32,7 +32,9 @@ type round struct {
 	took time.Duration // until all rooms worked again
 }
 
-func newReport(t *testing.T) *report { return &report{t: t, start: time.Now(), commit: commit(), load: load()} }
+func newReport(t *testing.T) *report {
+	return &report{t: t, start: time.Now(), commit: commit(), load: load()}
+}
 
 func (p *report) add(name string, hits int, took time.Duration) {
 	p.rounds = append(p.rounds, round{name, hits, took})

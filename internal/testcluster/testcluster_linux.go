@@ -52,6 +52,10 @@ type Cluster struct {
 	Nodes map[string]*testprocess.Node // those that run, and are not paused
 	Ways  map[string]*Ways             // of the nodes; nil without proxies
 
+	// Routes are the proxies at which a NATS server, the first index, finds another one;
+	// nil without proxies, and for the way of a server to itself.
+	Routes [][]*faultproxy.Proxy
+
 	Balancer *Balancer // to the nodes that run
 
 	t      testing.TB
@@ -80,10 +84,11 @@ type Ways struct {
 func Start(t testing.TB, o Options) *Cluster {
 	t.Helper()
 	c := &Cluster{
-		t: t, o: o, NATS: testnats.StartProcesses(t, len(Names)), Redis: testredis.Start(t), Nodes: map[string]*testprocess.Node{},
+		t: t, o: o, Redis: testredis.Start(t), Nodes: map[string]*testprocess.Node{},
 		dirs: map[string]string{}, files: map[string]string{}, addrs: map[string]string{}, pprofs: map[string]string{},
 		env: map[string][]string{}, paused: map[string]*testprocess.Node{}, Balancer: newBalancer(t),
 	}
+	c.NATS = testnats.StartProcesses(t, len(Names), c.layRoutes())
 	for _, e := range engines[:min(o.Shards, len(engines))] {
 		c.SQL = append(c.SQL, testdb.Start(t, e, o.SQL[e]...))
 	}
@@ -102,6 +107,21 @@ func Start(t testing.TB, o Options) *Cluster {
 	}
 	c.Even()
 	return c
+}
+
+// layRoutes says where the NATS servers find each other.
+func (c *Cluster) layRoutes() (at testnats.Place) {
+	if !c.o.Proxied {
+		return at
+	}
+	for range Names {
+		c.Routes = append(c.Routes, make([]*faultproxy.Proxy, len(Names)))
+	}
+	at.Route = func(from, to int, addr string) string {
+		c.Routes[from][to] = faultproxy.Start(c.t, addr)
+		return c.Routes[from][to].Addr()
+	}
+	return at
 }
 
 func (c *Cluster) layWays(name string) {

@@ -1,7 +1,7 @@
 // Package chaos breaks a whole cluster of real processes, one fault after the other, under
 // the load of clients that note everything they see, and checks at the end that nothing
 // was lost, doubled or out of order. "make chaos" runs it for long and prints a report;
-// otherwise it draws faults for about a minute.
+// otherwise there is one fault of each class.
 package chaos
 
 import (
@@ -22,8 +22,8 @@ import (
 
 var (
 	full   = flag.Bool("full", false, "faults are as long as outages are, and there is a report")
-	rounds = flag.Int("rounds", 0, "how many rounds; 0: as many as -for has time for")
-	during = flag.Duration("for", 0, "how long rounds are begun; 0: 70 s, with -full 30 m")
+	rounds = flag.Int("rounds", 0, "how many rounds; 0: as many as -for has time for, or one of each class of faults")
+	during = flag.Duration("for", 0, "how long rounds are begun; 0: with -full 30 m")
 	seed   = flag.Uint64("seed", 0, "of everything that is drawn; 0: one by the time")
 	only   = flag.String("faults", "", "only the faults whose names have this in them")
 )
@@ -46,11 +46,8 @@ func TestMain(m *testing.M) {
 	if *seed == 0 {
 		*seed = uint64(time.Now().UnixNano())
 	}
-	if *during == 0 && *rounds == 0 {
-		*during = 70 * time.Second
-		if *full {
-			*during = 30 * time.Minute
-		}
+	if *full && *during == 0 && *rounds == 0 {
+		*during = 30 * time.Minute
 	}
 	os.Exit(testprocess.Main(m, "", func(p *testprocess.Program) { program = p }))
 }
@@ -70,10 +67,18 @@ func TestChaos(t *testing.T) {
 	rep := newReport(t)
 	t.Logf("seed %d", *seed)
 	rng := rand.New(rand.NewPCG(*seed, 0))
-	deck := &deck{rng: rng}
+	deck := newDeck(rng)
+	if deck.fill(); len(deck.names) == 0 {
+		t.Fatalf("no fault has %q in its name", *only)
+	}
 	start := time.Now()
-	more := func() bool {
-		return *rounds == 0 && time.Since(start) < *during || len(rep.rounds) < *rounds
+	more := func() bool { return time.Since(start) < *during }
+	switch {
+	case *rounds > 0:
+		more = func() bool { return len(rep.rounds) < *rounds }
+	case *during == 0:
+		deck.deal()
+		more = func() bool { return len(deck.names) > 0 }
 	}
 	for n := 1; more() && !t.Failed(); n++ {
 		t.Run(fmt.Sprint("cluster ", n), func(t *testing.T) {
@@ -108,10 +113,10 @@ func (r *run) begin() {
 }
 
 // round has one fault happen, and waits until everything is well again.
-func (r *run) round(name string) {
+func (r *run) round(name string, fault fault) {
 	r.begun++
 	began, acked, accepted := time.Now(), r.w.Acked(), r.w.Accepted()
-	hits := faults[name](r)
+	hits := fault(r)
 	mended := time.Now()
 	took := r.recovered(mended)
 	r.t.Logf("%2d %s: %d hits, %v broken, well again after %v; %d messages acknowledged, %d accepted by the queue",

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/roomtide/roomtide/internal/faultproxy"
 	"github.com/roomtide/roomtide/internal/testcluster"
 	"github.com/roomtide/roomtide/internal/testdb"
 )
@@ -17,43 +18,57 @@ type fault func(*run) (hits int)
 // calm is the round in which nothing fails, one of four.
 const calm = "calm"
 
-// faults are all of them: those of processes here, and those of network_test.go.
-var faults = map[string]fault{
-	calm: func(r *run) int { r.wait(2 * time.Second); return 0 },
-
-	"node killed":                     (*run).killNode,
-	"node stopped":                    (*run).stopNode,
-	"node paused":                     (*run).pauseNode,
-	"owner paused across a take-over": (*run).pauseOwner,
-	"nodes restarted, one by one":     (*run).restartNodes,
-	"nodes restarted in a storm":      (*run).restartInStorm,
-	"node killed while SQL is slow":   (*run).killNodeWithSlowSQL,
-	"NATS server killed":              (*run).killNATS,
-	"NATS server paused": func(r *run) int {
-		i := r.rng.IntN(3)
-		r.c.NATS.Pause(i)
-		r.wait(3 * time.Second)
-		r.c.NATS.Continue(i)
-		return 1
+// classes are all other faults. A test run draws one of each class, and "make chaos" draws
+// from all of them.
+var classes = []map[string]fault{
+	{
+		"node killed":                 (*run).killNode,
+		"node stopped":                (*run).stopNode,
+		"node paused":                 (*run).pauseNode,
+		"nodes restarted in a storm":  (*run).restartInStorm,
+		"nodes restarted, one by one": (*run).restartNodes,
 	},
-	"NATS servers killed, all":           (*run).killAllNATS,
-	"NATS server and node killed":        (*run).killNATSAndNode,
-	"SQL killed":                         func(r *run) int { return r.killSQL(500 * time.Millisecond) },
-	"SQL down":                           func(r *run) int { return r.killSQL(long(30*time.Second, 6*time.Second)) },
-	"SQL down, and a node killed":        (*run).killNodeWithoutSQL,
-	"SQL paused":                         (*run).pauseSQL,
-	"Redis killed":                       func(r *run) int { r.c.Redis.Kill(); r.wait(2 * time.Second); r.c.Redis.Start(); return 1 },
-	"Redis paused":                       func(r *run) int { r.c.Redis.Pause(); r.wait(3 * time.Second); r.c.Redis.Resume(); return 1 },
-	"clients cut, and a crowd connects":  (*run).storm,
-	"the same message sent on two nodes": (*run).sendTwice,
+	{"owner paused across a take-over": (*run).pauseOwner},
+	{
+		"NATS server killed":       (*run).killNATS,
+		"NATS server paused":       (*run).pauseNATS,
+		"NATS servers killed, all": (*run).killAllNATS,
+	},
+	{
+		"NATS server cut off from the others":                isolate(refuse),
+		"NATS server silent to the others":                   isolate(func(p *faultproxy.Proxy) { p.Hold() }),
+		"NATS server unheard by the others":                  (*run).isolateOneWay,
+		"NATS servers cut off from each other, two of three": (*run).separate,
+	},
+	{
+		"SQL killed": func(r *run) int { return r.killSQL(500 * time.Millisecond) },
+		"SQL down":   func(r *run) int { return r.killSQL(long(30*time.Second, 6*time.Second)) },
+		"SQL paused": (*run).pauseSQL,
+	},
+	{
+		"NATS server and node killed":   (*run).killNATSAndNode,
+		"SQL down, and a node killed":   (*run).killNodeWithoutSQL,
+		"node killed while SQL is slow": (*run).killNodeWithSlowSQL,
+	},
+	{"rooms moved by one node alone": (*run).moveSlots},
+	{
+		"Redis killed": (*run).killRedis,
+		"Redis paused": (*run).pauseRedis,
+	},
+	{
+		"clients cut, and a crowd connects":  (*run).storm,
+		"the same message sent on two nodes": (*run).sendTwice,
+	},
+	networksOf(nats), networksOf(sql), networksOf(redis),
 }
 
-func init() {
+// networksOf are the faults of the network to a kind of server.
+func networksOf(k kind) map[string]fault {
+	all := map[string]fault{}
 	for name, n := range networks {
-		for _, k := range []kind{nats, sql, redis} {
-			faults[string(k)+" "+name] = func(r *run) int { return n(r, k) }
-		}
+		all[string(k)+" "+name] = func(r *run) int { return n(r, k) }
 	}
+	return all
 }
 
 // long is a time for "make chaos", and one for a test run.
@@ -64,29 +79,61 @@ func long(in, otherwise time.Duration) time.Duration {
 	return otherwise
 }
 
-// deck gives faults in any order, all of them as often, and calm as one of four.
+// deck gives the faults of rounds.
 type deck struct {
-	rng   *rand.Rand
-	names []string
-	given int
+	rng    *rand.Rand
+	faults map[string]fault
+	names  []string // what comes next
 }
 
-func (d *deck) next() string {
-	d.given++
-	if d.given%4 == 1 && *only == "" {
-		return calm
+func newDeck(rng *rand.Rand) *deck {
+	d := &deck{rng: rng, faults: map[string]fault{}}
+	for _, class := range classes {
+		maps.Copy(d.faults, class)
 	}
-	for len(d.names) == 0 {
-		for _, name := range slices.Sorted(maps.Keys(faults)) {
-			if name != calm && strings.Contains(name, *only) {
-				d.names = append(d.names, name)
-			}
+	d.faults[calm] = func(r *run) int { r.wait(2 * time.Second); return 0 }
+	return d
+}
+
+// next gives all faults as often, in any order.
+func (d *deck) next() (name string, f fault) {
+	if len(d.names) == 0 {
+		d.fill()
+	}
+	name, d.names = d.names[0], d.names[1:]
+	return name, d.faults[name]
+}
+
+// fill takes all faults that are wanted, and calm as one of four.
+func (d *deck) fill() {
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(d.faults)) {
+		if name != calm && strings.Contains(name, *only) {
+			names = append(names, name)
 		}
-		d.rng.Shuffle(len(d.names), func(i, j int) { d.names[i], d.names[j] = d.names[j], d.names[i] })
 	}
-	name := d.names[0]
-	d.names = d.names[1:]
-	return name
+	d.shuffle(names)
+	for i, name := range names {
+		if i%3 == 0 && *only == "" {
+			d.names = append(d.names, calm)
+		}
+		d.names = append(d.names, name)
+	}
+}
+
+// deal takes one fault of each class, and calm before them.
+func (d *deck) deal() {
+	var names []string
+	for _, class := range classes {
+		of := slices.Sorted(maps.Keys(class))
+		names = append(names, of[d.rng.IntN(len(of))])
+	}
+	d.shuffle(names)
+	d.names = append([]string{calm}, names...)
+}
+
+func (d *deck) shuffle(names []string) {
+	d.rng.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 }
 
 // wait is the time that a fault takes, between half and one and a half of what is given.
@@ -170,6 +217,14 @@ func (r *run) killNATS() int {
 	return 1
 }
 
+func (r *run) pauseNATS() int {
+	i := r.rng.IntN(3)
+	r.c.NATS.Pause(i)
+	r.wait(3 * time.Second)
+	r.c.NATS.Continue(i)
+	return 1
+}
+
 func (r *run) killAllNATS() int {
 	for i := range 3 {
 		r.c.NATS.Kill(i)
@@ -195,6 +250,20 @@ func (r *run) pauseSQL() int {
 	s.Pause()
 	r.wait(4 * time.Second)
 	s.Continue()
+	return 1
+}
+
+func (r *run) killRedis() int {
+	r.c.Redis.Kill()
+	r.wait(2 * time.Second)
+	r.c.Redis.Start()
+	return 1
+}
+
+func (r *run) pauseRedis() int {
+	r.c.Redis.Pause()
+	r.wait(3 * time.Second)
+	r.c.Redis.Resume()
 	return 1
 }
 

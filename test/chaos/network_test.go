@@ -20,7 +20,7 @@ const (
 // networks are the faults of the network between one node and all servers of a kind, or
 // between all nodes and them.
 var networks = map[string]func(*run, kind) int{
-	"unreachable for a node": cutOff(func(p *faultproxy.Proxy) { p.Refuse(true); p.Cut() }),
+	"unreachable for a node": cutOff(refuse),
 	"silent for a node":      cutOff(func(p *faultproxy.Proxy) { p.Hold() }),
 	"deaf to a node":         cutOff(func(p *faultproxy.Proxy) { p.Hold(faultproxy.Up) }),
 	"unheard by a node":      cutOff(func(p *faultproxy.Proxy) { p.Hold(faultproxy.Down) }),
@@ -63,11 +63,17 @@ func (r *run) network(ps []*faultproxy.Proxy, wrong func(*faultproxy.Proxy), mea
 	return hits() - before
 }
 
-// cutOff has one node be without a kind of server, for less or for more than the life of
-// its leases.
+func refuse(p *faultproxy.Proxy) { p.Refuse(true); p.Cut() }
+
+// outage is a time for less or for more than the life of a node's leases.
+func (r *run) outage() time.Duration {
+	return []time.Duration{time.Second, 6 * time.Second, long(25*time.Second, 6*time.Second)}[r.rng.IntN(3)]
+}
+
+// cutOff has one node be without a kind of server.
 func cutOff(wrong func(*faultproxy.Proxy)) func(*run, kind) int {
 	return func(r *run, k kind) int {
-		about := []time.Duration{time.Second, 6 * time.Second, long(25*time.Second, 6*time.Second)}[r.rng.IntN(3)]
+		about := r.outage()
 		return r.network(r.ways(k, r.anyNode()), wrong, func() { r.wait(about) })
 	}
 }
@@ -90,9 +96,6 @@ func (r *run) killNodeWithSlowSQL() int {
 
 // slowToClose ends servers, of which the nodes hear some seconds later.
 func (r *run) slowToClose(k kind) int {
-	kill := map[kind]func() int{
-		nats: r.killNATS, sql: func() int { return r.killSQL(time.Second) },
-		redis: func() int { r.c.Redis.Kill(); r.wait(time.Second); r.c.Redis.Start(); return 1 },
-	}[k]
+	kill := map[kind]func() int{nats: r.killNATS, sql: func() int { return r.killSQL(time.Second) }, redis: r.killRedis}[k]
 	return r.network(r.ways(k, testcluster.Names...), func(p *faultproxy.Proxy) { p.EndLate(4 * time.Second) }, func() { kill(); r.wait(3 * time.Second) })
 }

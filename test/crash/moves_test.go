@@ -1,7 +1,6 @@
 package crash
 
 import (
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -71,7 +70,7 @@ func TestCrashesWhileMoving(t *testing.T) {
 		if abort {
 			_, _, _ = program.Run(t.Context(), "shards", "abort", "--data-dir", dir) // it may be over
 		}
-		switch waitMoves(t, dir) {
+		switch program.AwaitMoves(t, dir, 3*time.Minute) {
 		case "done":
 			done++
 		case "aborted":
@@ -129,7 +128,7 @@ func target(t *testing.T, dir string) string {
 			Slots store.SlotSet `json:"slots"`
 		} `json:"shards"`
 	}
-	orders(t, &answer, "shards", "list", "--json", "--data-dir", dir)
+	program.JSON(t, &answer, "shards", "list", "--json", "--data-dir", dir)
 	for _, s := range answer.Shards {
 		if !s.Slots.Has(workload.Rooms[0].Slot()) {
 			return s.Name
@@ -139,32 +138,11 @@ func target(t *testing.T, dir string) string {
 	return ""
 }
 
-// orders runs a verb and reads its JSON.
-func orders(t *testing.T, answer any, args ...string) {
-	t.Helper()
-	out, errs, err := program.Run(t.Context(), args...)
-	if err == nil {
-		err = json.Unmarshal([]byte(out), answer)
-	}
-	if err != nil {
-		t.Fatalf("%v: %v\n%s%s", args, err, out, errs)
-	}
-}
-
-type movesAnswer struct {
-	Moves []struct {
-		Phase string `json:"phase"`
-		Error string `json:"error"`
-	} `json:"moves"`
-}
-
 // abortSoon gives up as soon as rows are copied.
 func abortSoon(t *testing.T, dir string) {
 	t.Helper()
 	for range 1000 {
-		var answer movesAnswer
-		orders(t, &answer, "shards", "status", "--json", "--data-dir", dir)
-		for _, m := range answer.Moves {
+		for _, m := range program.Moves(t, dir) {
 			if m.Phase == "copying" {
 				_, _, _ = program.Run(t.Context(), "shards", "abort", "--data-dir", dir) // fails when the node dies
 				return
@@ -173,24 +151,4 @@ func abortSoon(t *testing.T, dir string) {
 		<-time.After(5 * time.Millisecond)
 	}
 	t.Fatal("there was nothing to abort")
-}
-
-// waitMoves waits until nothing is moving and returns how the last move ended.
-func waitMoves(t *testing.T, dir string) string {
-	t.Helper()
-	for deadline := time.Now().Add(3 * time.Minute); ; {
-		var answer movesAnswer
-		orders(t, &answer, "shards", "status", "--json", "--data-dir", dir)
-		if len(answer.Moves) == 0 {
-			return "none"
-		}
-		last := answer.Moves[len(answer.Moves)-1]
-		if last.Phase == "done" || last.Phase == "aborted" {
-			return last.Phase
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the move does not end: %+v", last)
-		}
-		<-time.After(20 * time.Millisecond)
-	}
 }

@@ -30,7 +30,8 @@ type Options struct {
 	Program *testprocess.Program
 	Shards  int      // by turns on MariaDB and on PostgreSQL
 	Env     []string // settings of every node, "ROOMTIDE_…=…"
-	Proxied bool     // fault proxies between nodes and servers
+	Proxied bool     // fault proxies between nodes and servers, and between NATS servers
+	Store   string   // where the last NATS server keeps the queue; "": as the others
 
 	SQL map[testdb.Engine][]string // further settings of the database servers
 }
@@ -109,8 +110,11 @@ func Start(t testing.TB, o Options) *Cluster {
 	return c
 }
 
-// layRoutes says where the NATS servers find each other.
+// layRoutes says where the NATS servers keep what they have, and find each other.
 func (c *Cluster) layRoutes() (at testnats.Place) {
+	if c.o.Store != "" {
+		at.Store = map[int]string{len(Names) - 1: c.o.Store}
+	}
 	if !c.o.Proxied {
 		return at
 	}

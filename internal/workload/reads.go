@@ -2,6 +2,7 @@ package workload
 
 import (
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/roomtide/roomtide/chat"
@@ -12,26 +13,32 @@ import (
 // sendAgain repeats acknowledged messages with their keys, from new connections: the
 // acks must have the same numbers.
 func (w *Workload) sendAgain() {
+	var work sync.WaitGroup
+	for _, user := range w.Users() {
+		work.Go(func() { w.sendAgainAs(user) })
+	}
+	work.Wait()
+}
+
+func (w *Workload) sendAgainAs(user string) {
 	ctx, cancel := w.context()
 	defer cancel()
-	for _, user := range w.Users() {
-		c := w.Dial(user)
-		if c == nil {
-			return
+	c := w.Dial(user)
+	if c == nil {
+		return
+	}
+	defer c.Close()
+	for _, s := range w.sent {
+		if s.user != user {
+			continue
 		}
-		for _, s := range w.sent {
-			if s.user != user {
-				continue
-			}
-			again := w.Rec.Send("", s.room, chat.UserID(s.user), s.key, s.text)
-			got, err := c.Send(ctx, s.room, chat.Draft{Text: s.text, Key: s.key})
-			if err != nil {
-				w.fail("%s again: %v", s.key, err)
-				continue
-			}
-			again.OK(got.Seq, got.Rev)
+		again := w.Rec.Send("", s.room, chat.UserID(s.user), s.key, s.text)
+		got, err := c.Send(ctx, s.room, chat.Draft{Text: s.text, Key: s.key})
+		if err != nil {
+			w.fail("%s again: %v", s.key, err)
+			continue
 		}
-		c.Close()
+		again.OK(got.Seq, got.Rev)
 	}
 }
 

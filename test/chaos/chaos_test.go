@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/consistency"
 	"github.com/roomtide/roomtide/internal/testcluster"
+	"github.com/roomtide/roomtide/internal/testdisk"
 	"github.com/roomtide/roomtide/internal/testprocess"
 	"github.com/roomtide/roomtide/internal/workload"
 )
@@ -31,6 +33,10 @@ var (
 // episode is how many rounds a cluster sees before the next one is made: what clients note
 // has to fit into memory.
 const episode = 40
+
+// diskMiB is the size of the disk of one NATS server, which can be full. The queue may take
+// 64 MiB.
+const diskMiB = 128
 
 // patience is how long a mended cluster may take for anything, on a slow machine.
 const patience = 5 * time.Minute
@@ -59,7 +65,8 @@ type run struct {
 	w     *workload.Workload
 	rng   *rand.Rand
 	rep   *report
-	begun int // rounds
+	disk  string // of the last NATS server
+	begun int    // rounds
 }
 
 // Everything fails, and no client sees a message lost, doubled or out of order.
@@ -68,35 +75,49 @@ func TestChaos(t *testing.T) {
 	t.Logf("seed %d", *seed)
 	rng := rand.New(rand.NewPCG(*seed, 0))
 	deck := newDeck(rng)
-	if deck.fill(); len(deck.names) == 0 {
-		t.Fatalf("no fault has %q in its name", *only)
+	disk, ok := testdisk.Small(t, diskMiB)
+	if !ok {
+		return // the process with a namespace of its own has run it
 	}
-	start := time.Now()
-	more := func() bool { return time.Since(start) < *during }
-	switch {
-	case *rounds > 0:
-		more = func() bool { return len(rep.rounds) < *rounds }
-	case *during == 0:
-		deck.deal()
-		more = func() bool { return len(deck.names) > 0 }
-	}
+	more := until(rep, deck)
 	for n := 1; more() && !t.Failed(); n++ {
 		t.Run(fmt.Sprint("cluster ", n), func(t *testing.T) {
-			r := &run{t: t, rng: rng, rep: rep}
+			r := &run{t: t, rng: rng, rep: rep, disk: disk}
 			r.begin()
 			for r.begun < episode && more() {
 				r.round(deck.next())
 			}
 			r.end()
 		})
+		if err := os.RemoveAll(filepath.Join(disk, "queue")); err != nil {
+			t.Fatal(err)
+		}
 	}
 	rep.print()
+}
+
+// until returns what reports whether there are more rounds: as many, or for as long, as
+// the flags say, or one of each class of faults.
+func until(rep *report, d *deck) (more func() bool) {
+	start := time.Now()
+	switch {
+	case *rounds > 0:
+		return func() bool { return len(rep.rounds) < *rounds }
+	case *during > 0:
+		return func() bool { return time.Since(start) < *during }
+	}
+	if *only == "" {
+		d.deal()
+	} else {
+		d.fill()
+	}
+	return func() bool { return len(d.names) > 0 }
 }
 
 // begin makes the cluster and starts the clients.
 func (r *run) begin() {
 	r.c = testcluster.Start(r.t, testcluster.Options{
-		Program: program, Shards: 4, Proxied: true,
+		Program: program, Shards: 4, Proxied: true, Store: filepath.Join(r.disk, "queue"),
 		Env: []string{"ROOMTIDE_QUEUE_MODE=overflow", "ROOMTIDE_QUEUE_MIB=64"},
 	})
 	var rooms []chat.RoomID

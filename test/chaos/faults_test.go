@@ -3,13 +3,16 @@ package chaos
 import (
 	"maps"
 	"math/rand/v2"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/roomtide/roomtide/internal/faultproxy"
 	"github.com/roomtide/roomtide/internal/testcluster"
 	"github.com/roomtide/roomtide/internal/testdb"
+	"github.com/roomtide/roomtide/internal/testdisk"
 )
 
 // fault breaks something and mends it, and returns how much it has hit.
@@ -50,6 +53,7 @@ var classes = []map[string]fault{
 		"SQL down, and a node killed":   (*run).killNodeWithoutSQL,
 		"node killed while SQL is slow": (*run).killNodeWithSlowSQL,
 	},
+	{"disk of a queue server full, and SQL down": (*run).fillDisk},
 	{"rooms moved by one node alone": (*run).moveSlots},
 	{
 		"Redis killed": (*run).killRedis,
@@ -111,6 +115,9 @@ func (d *deck) fill() {
 		if name != calm && strings.Contains(name, *only) {
 			names = append(names, name)
 		}
+	}
+	if len(names) == 0 {
+		panic("no fault has " + strconv.Quote(*only) + " in its name")
 	}
 	d.shuffle(names)
 	for i, name := range names {
@@ -265,6 +272,33 @@ func (r *run) pauseRedis() int {
 	r.wait(3 * time.Second)
 	r.c.Redis.Resume()
 	return 1
+}
+
+// fillDisk has a queue server be unable to write what the others write, as a database is
+// down. Where that ended its JetStream, it is started again when there is space.
+func (r *run) fillDisk() (hits int) {
+	const server = 2 // whose disk it is
+	wrote := func() bool { return strings.Contains(r.c.NATS.Output(server), "no space left on device") }
+	s := r.anySQL()
+	s.Kill()
+	filler := testdisk.Fill(r.t, r.disk)
+	r.wait(r.outage())
+	for deadline := time.Now().Add(time.Minute); !wrote() && time.Now().Before(deadline); {
+		<-time.After(10 * time.Millisecond)
+	}
+	if err := os.Remove(filler); err != nil {
+		r.t.Fatal(err)
+	}
+	if wrote() {
+		hits = 1
+	}
+	s.Restart()
+	if !r.c.NATS.Healthy(server) {
+		r.c.NATS.Kill(server)
+		r.c.NATS.Restart(server)
+	}
+	r.c.NATS.Settle()
+	return hits
 }
 
 // storm ends the connections of all clients some times, while a crowd connects.

@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -209,6 +210,22 @@ func (c *Cluster) StartNode(name string) *testprocess.Node {
 	n.Ready()
 	c.Balancer.set(name, n.Addr)
 	return n
+}
+
+// StartAlone starts a node that knows of no others, and waits until it is ready. Nodes that
+// were killed are in its way until their leases have run out.
+func (c *Cluster) StartAlone(name string) *testprocess.Node {
+	c.t.Helper()
+	for deadline := time.Now().Add(patience); ; {
+		n := c.Begin(name, "ROOMTIDE_NATS_URL=", "ROOMTIDE_QUEUE_MODE=off")
+		if n.WaitStatus("/readyz", http.StatusOK) == http.StatusOK {
+			c.Balancer.set(name, n.Addr)
+			return n
+		}
+		if !strings.Contains(n.Stderr(), "are in use by node") || time.Now().After(deadline) {
+			c.t.Fatalf("node %s does not start alone\n%s", name, n.Stderr())
+		}
+	}
 }
 
 // StopNode ends a node with SIGTERM, when the balancer has turned away from it, and

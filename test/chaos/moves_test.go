@@ -20,12 +20,12 @@ func (r *run) moveSlots() int {
 		r.c.KillNode(n)
 	}
 	s.Restart()
-	r.startAlone(name)
+	r.c.StartAlone(name)
 	moved := r.move(name, func() {
 		switch r.rng.IntN(3) {
 		case 0:
 			r.c.KillNode(name)
-			r.startAlone(name)
+			r.c.StartAlone(name)
 		case 1:
 			r.killSQL(time.Second)
 		}
@@ -35,12 +35,6 @@ func (r *run) moveSlots() int {
 		r.startNode(n)
 	}
 	return moved
-}
-
-// startAlone starts a node that knows of no other one.
-func (r *run) startAlone(name string) {
-	r.c.Set(name, "ROOMTIDE_NATS_URL=", "ROOMTIDE_QUEUE_MODE=off")
-	r.c.StartNode(name)
 }
 
 // move moves some rooms to a shard that does not have them, and returns how many. Something

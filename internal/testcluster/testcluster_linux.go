@@ -69,6 +69,7 @@ type Cluster struct {
 	pprofs map[string]string
 	env    map[string][]string // see Set
 	paused map[string]*testprocess.Node
+	began  []*testprocess.Node // all that were ever started
 }
 
 // Databases are the addresses of the shards, straight to their servers.
@@ -200,7 +201,16 @@ func (c *Cluster) Begin(name string, env ...string) *testprocess.Node {
 	c.t.Helper()
 	n := c.o.Program.Start(c.t, c.dirs[name], c.addrs[name], append(c.Env(name), env...)...)
 	c.Nodes[name] = n
+	c.began = append(c.began, n)
 	return n
+}
+
+// Logged counts the lines with a text in what all nodes have written, those that have ended too.
+func (c *Cluster) Logged(text string) (lines int) {
+	for _, n := range c.began {
+		lines += strings.Count(n.Stderr(), text)
+	}
+	return lines
 }
 
 // StartNode starts a node and waits until it is ready.

@@ -55,15 +55,18 @@ var classes = []map[string]fault{
 	},
 	{"disk of a queue server full, and SQL down": (*run).fillDisk},
 	{"rooms moved by one node alone": (*run).moveSlots},
-	{
-		"Redis killed": (*run).killRedis,
-		"Redis paused": (*run).pauseRedis,
-	},
+	redisFaults(),
 	{
 		"clients cut, and a crowd connects":  (*run).storm,
 		"the same message sent on two nodes": (*run).sendTwice,
 	},
-	networksOf(nats), networksOf(sql), networksOf(redis),
+	networksOf(nats), networksOf(sql),
+}
+
+func redisFaults() map[string]fault {
+	all := networksOf(redis)
+	all["Redis killed"], all["Redis paused"] = (*run).killRedis, (*run).pauseRedis
+	return all
 }
 
 // networksOf are the faults of the network to a kind of server.
@@ -75,8 +78,8 @@ func networksOf(k kind) map[string]fault {
 	return all
 }
 
-// long is a time for "make chaos", and one for a test run.
-func long(in, otherwise time.Duration) time.Duration {
+// long is a time, or a number, for "make chaos", and one for a test run.
+func long[T any](in, otherwise T) T {
 	if *full {
 		return in
 	}
@@ -303,16 +306,16 @@ func (r *run) fillDisk() (hits int) {
 
 // storm ends the connections of all clients some times, while a crowd connects.
 func (r *run) storm() (hits int) {
-	crowd := make(chan struct{})
+	in := make(chan struct{})
 	go func() {
-		defer close(crowd)
-		r.w.Storm(60)
+		defer close(in)
+		r.w.Storm(long(60, 20))
 	}()
 	for range 4 {
 		hits += r.c.Balancer.Cut()
 		<-time.After(200 * time.Millisecond)
 	}
-	<-crowd
+	<-in
 	return hits
 }
 

@@ -40,11 +40,10 @@ func (r *run) moveSlots() int {
 // move moves some rooms to a shard that does not have them, and returns how many. Something
 // else happens as soon as it has begun.
 func (r *run) move(node string, meanwhile func()) int {
-	const most = 3
 	dir := r.c.Dir(node)
 	before := len(program.Moves(r.t, dir))
 	to, rooms := r.target(dir)
-	rooms = rooms[:min(most, len(rooms))]
+	rooms = rooms[:min(long(3, 1), len(rooms))]
 	slots := &store.SlotSet{}
 	for _, room := range rooms {
 		slots.Add(room.Slot())

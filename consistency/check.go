@@ -46,10 +46,11 @@ type sender struct {
 
 // op is one send.
 type op struct {
-	*Record       // its Invoke
-	ended   Kind  // OK, Fail or Unknown
-	at      int64 // when it was acknowledged
-	seq     chat.Seq
+	*Record        // its Invoke
+	ended    Kind  // OK, Fail or Unknown
+	at       int64 // when it was acknowledged
+	seq      chat.Seq
+	accepted bool
 }
 
 // fact is what is known about a number of the room, and which client observed it
@@ -111,6 +112,10 @@ func (r *room) gatherSends() {
 			r.ops = append(r.ops, o)
 			r.byOp[rec.Op] = o
 			r.sends[k] = append(r.sends[k], o)
+		case Accepted:
+			if o := r.byOp[rec.Op]; o != nil {
+				o.accepted = true
+			}
 		case OK, Fail, Unknown:
 			if o := r.byOp[rec.Op]; o != nil {
 				o.ended, o.seq = rec.Kind, rec.Seq
@@ -216,7 +221,9 @@ func merge(a, b Message) Message {
 // checkStore compares the messages in the store with the records.
 func (r *room) checkStore(ms []Message) {
 	var last chat.Seq
+	stored := map[sender]bool{}
 	for _, m := range ms {
+		stored[sender{m.User, m.Key}] = true
 		if m.Seq != last+1 {
 			r.report(StoreHole, "store", []chat.Seq{last, m.Seq}, "%d is followed by %d", last, m.Seq)
 		}
@@ -225,6 +232,9 @@ func (r *room) checkStore(ms []Message) {
 		r.store[m.Seq] = m
 	}
 	for _, o := range r.ops {
+		if o.ended == Unknown && o.accepted && !stored[sender{o.User, o.Key}] {
+			r.report(LostAccepted, o.Client, nil, "key %s of %s was accepted and is not in the store", o.Key, o.User)
+		}
 		if o.ended != OK {
 			continue
 		}

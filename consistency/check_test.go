@@ -207,3 +207,29 @@ func TestCheckIsLinear(t *testing.T) {
 		t.Fatal(found[0])
 	}
 }
+
+// What was accepted, and then neither answered nor refused, is in the store at the end.
+func TestAcceptedIsStored(t *testing.T) {
+	rec := NewRecorder()
+	for _, key := range []string{"stored", "lost", "acked", "refused", "only sent"} {
+		s := rec.Send("", "room", "ann", key, key)
+		switch key {
+		case "acked":
+			s.Accepted()
+			s.OK(2, 2)
+		case "refused":
+			s.Accepted()
+			s.Fail()
+		case "stored", "lost":
+			s.Accepted()
+			s.Unknown()
+		}
+	}
+	message := func(seq chat.Seq, key string) Message {
+		return Message{Seq: seq, User: "ann", Key: key, Body: Hash(key)}
+	}
+	found := Check(rec.Records(), Final{"room": {message(1, "stored"), message(2, "acked")}})
+	if len(found) != 1 || found[0].Anomaly != LostAccepted || !strings.Contains(found[0].Text, "key lost of ann") {
+		t.Errorf("%v", found)
+	}
+}

@@ -21,6 +21,7 @@ const (
 	CaughtUp                 // Client claims to have received everything
 	Ask                      // Client requests the newest messages of a room
 	Answer                   // the request Op returned Messages, ascending
+	Accepted                 // the send Op is in a durable queue, and will be decided
 )
 
 // Message is what identifies a message wherever it is observed. A field that is not
@@ -96,7 +97,7 @@ func (r *Recorder) add(rec Record) int64 {
 }
 
 // Send notes a send before its bytes leave. The caller notes its outcome with
-// exactly one of the methods of Send; a send without an outcome is Unknown.
+// exactly one of the methods OK, Fail and Unknown; a send without an outcome is Unknown.
 //
 // client is the name of one connection, whose messages in one room have to be
 // numbered in the order of their sends, or "" without that claim.
@@ -119,6 +120,10 @@ func (s *Send) OK(seq chat.Seq, rev chat.Rev) {
 
 // Fail notes that the server refused the message for good.
 func (s *Send) Fail() { s.r.add(Record{Kind: Fail, Op: s.op, Room: s.room}) }
+
+// Accepted notes the promise that the message will be decided. Its outcome is noted as
+// well when it is known.
+func (s *Send) Accepted() { s.r.add(Record{Kind: Accepted, Op: s.op, Room: s.room}) }
 
 // Unknown notes that the outcome is not known.
 func (s *Send) Unknown() { s.r.add(Record{Kind: Unknown, Op: s.op, Room: s.room}) }

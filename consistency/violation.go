@@ -11,6 +11,7 @@ type Anomaly string
 
 const (
 	LostAck           Anomaly = "lost-ack"           // acknowledged, and not in the store at the end
+	LostAccepted      Anomaly = "lost-accepted"      // accepted, neither acknowledged nor refused, and not in the store at the end
 	Phantom           Anomaly = "phantom"            // observed, but not sent by then, or refused
 	Corrupt           Anomaly = "corrupt"            // observed with another text than was sent
 	Divergent         Anomaly = "divergent"          // two clients observed different messages under one number

@@ -1,12 +1,17 @@
 package relay
 
 import (
+	"encoding/binary"
+	"errors"
 	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"github.com/roomtide/roomtide/change"
+	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/queue/memqueue"
 )
 
@@ -150,5 +155,42 @@ func TestAlways(t *testing.T) {
 	}
 	if a.count.waiting.Load() != 0 || a.count.bytes.Load() != 0 {
 		t.Error("something is counted as waiting")
+	}
+}
+
+// A hole in what a sender has appended is reported by the owner that commits the entry behind
+// it, and not by one that was taken over without knowing it: to that one, what its
+// successor has decided is missing.
+func TestHole(t *testing.T) {
+	s, servers := startNATS(t, -1), memqueue.NewServers(1<<20)
+	cfg := func() Config { return Config{Queue: memqueue.New(servers)} }
+	ended := make(chan struct{}, 1)
+	old := newNode(t, dial(t, s), "old", cfg(), func(r *Relay) {
+		r.cfg.Submit = func(_ int, c change.Change, _ change.Origin, done change.Done) Taken {
+			done(change.Reply{}, chat.Wrap(chat.Fenced, "lane.commit", errors.New("another owner")))
+			if _, ok := c.(*change.Nop); ok {
+				signal(ended)
+			}
+			return Took
+		}
+	})
+	owner := newNode(t, dial(t, s), "owner", cfg())
+	p := packet{from: 7, base: 1, first: 3}
+	bytes := change.Append(nil, message("a", 3))
+	entry := append(binary.AppendUvarint(p.appendHeader(nil), uint64(len(bytes))), bytes...)
+	if _, err := owner.cfg.Queue.Append(t.Context(), 0, entry); err != nil {
+		t.Fatal(err)
+	}
+	if err := old.Own(0, &change.Progress{}); err != nil {
+		t.Fatal(err)
+	}
+	<-ended
+	if n := testutil.ToFloat64(old.count.queueHoles); n != 0 {
+		t.Errorf("an owner that was taken over has reported %v holes", n)
+	}
+	owner.serve(t, 0, true)
+	until(t, "the hole is reported", func() bool { return testutil.ToFloat64(owner.count.queueHoles) == 1 })
+	if got := owner.log(); len(got) != 1 || got[0].n != 3 {
+		t.Errorf("taken: %+v", got)
 	}
 }

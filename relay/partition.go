@@ -27,8 +27,14 @@ type partition struct {
 	trim  chan struct{} // cap 1: done has grown
 
 	done atomic.Uint64 // entries up to here are committed
-	read uint64        // number of the entry that was read last; owned by readAll
+
+	// Owned by readAll.
+	read  uint64 // number of the entry that was read last
+	holes []hole // before changes of the entry that is being taken
 }
+
+// hole is numbers of a sender that are in no entry.
+type hole struct{ from, to uint64 }
 
 func newPartition() partition {
 	return partition{slots: make(chan struct{}, maxReading), trim: make(chan struct{}, 1)}
@@ -87,10 +93,12 @@ func (t *tenure) takeEntry(ctx context.Context, number uint64, data []byte) erro
 	}
 	err := t.takePacket(ctx, data)
 	if err == nil {
+		holes := t.reading.holes
+		t.reading.holes = nil
 		// The entry ends with a change of its own, behind which everything in it is decided.
 		err = t.insist(ctx, func() (Taken, bool) {
 			return t.submit(&change.Nop{}, change.Origin{Sender: t.relay.from, Queue: number}, func(_ change.Reply, err error) {
-				t.ended(number, err)
+				t.ended(number, holes, err)
 			})
 		})
 	}
@@ -102,9 +110,14 @@ func (t *tenure) takeEntry(ctx context.Context, number uint64, data []byte) erro
 	return nil
 }
 
-// ended notes that an entry is committed, or goes to the next owner.
-func (t *tenure) ended(number uint64, err error) {
+// ended notes that an entry is committed, or goes to the next owner. Holes are reported of
+// a committed one only: to an owner that was taken over without knowing it, what its
+// successor decided is missing.
+func (t *tenure) ended(number uint64, holes []hole, err error) {
 	if err == nil {
+		for _, h := range holes {
+			t.report(h)
+		}
 		t.reading.done.Store(number)
 		signal(t.reading.trim)
 	}
@@ -140,6 +153,7 @@ func (t *tenure) takeQueued(ctx context.Context, p *packet, n uint64, b []byte) 
 		c, bad = change.Decode(b)
 	}
 	var s *stream
+	var missing hole
 	err := t.insist(ctx, func() (Taken, bool) {
 		if s = t.stream(p); s == nil {
 			return Took, true
@@ -147,7 +161,7 @@ func (t *tenure) takeQueued(ctx context.Context, p *packet, n uint64, b []byte) 
 		next, _ := s.hear(p)
 		next = s.lose(next, min(n, t.from.Next[p.from])) // in entries that are committed
 		if n > next {                                    // its sender appends without holes
-			t.hole(next, n)
+			missing = hole{next, n}
 		}
 		took, full := Took, false
 		switch {
@@ -167,6 +181,9 @@ func (t *tenure) takeQueued(ctx context.Context, p *packet, n uint64, b []byte) 
 		}
 		return took, full
 	})
+	if missing != (hole{}) {
+		t.reading.holes = append(t.reading.holes, missing)
+	}
 	if errors.Is(err, errElsewhere) { // its sender may be gone, so this node hands it on
 		t.relay.cfg.Again(c, func(reply change.Reply, err error) { s.finished(n, reply, err) })
 		return nil
@@ -174,9 +191,9 @@ func (t *tenure) takeQueued(ctx context.Context, p *packet, n uint64, b []byte) 
 	return err
 }
 
-func (t *tenure) hole(from, to uint64) {
+func (t *tenure) report(h hole) {
 	t.relay.count.queueHoles.Inc()
-	t.relay.cfg.Log.Error("THE DURABLE QUEUE HAS A HOLE: changes that were accepted may be lost", "lane", t.lane, "from", from, "to", to)
+	t.relay.cfg.Log.Error("THE DURABLE QUEUE HAS A HOLE: changes that were accepted may be lost", "lane", t.lane, "from", h.from, "to", h.to)
 }
 
 // submit hands a change to the lane, and reports whether the lane is full. t.mu is held.

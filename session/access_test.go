@@ -63,3 +63,28 @@ func TestGuestsFromElsewhere(t *testing.T) {
 	}
 	p.ask(`{"type":"hello","id":2,"token":"`+raw+`"}`, "type", "ack", "user", "ann")
 }
+
+// away does not know users at first.
+type away struct{ asked atomic.Int32 }
+
+func (a *away) Access(_ context.Context, user chat.UserID) (chat.Access, error) {
+	if a.asked.Add(1) == 1 {
+		return chat.Access{}, chat.E(chat.Unavailable, "the database is not available")
+	}
+	return chat.Access{User: user}, nil
+}
+
+func (*away) Claim(chat.UserID) {}
+
+// What a client sends behind a hello without waiting for its answer is not a guest's if
+// the hello is refused.
+func TestNobodySpeaksBehindARefusedHello(t *testing.T) {
+	n := openNode(t, testserver.Config{Identity: identity.Config{Guests: true, Users: new(away)}})
+	p := n.connect()
+	p.say(`{"type":"hello","id":1,"user":"bob"}`)
+	p.say(`{"type":"join","id":2,"room":"r"}`)
+	p.want("type", "error", "id", 1, "code", "unavailable")
+	p.want("type", "error", "id", 2, "code", "unavailable", "message", "the database is not available")
+	p.ask(`{"type":"hello","id":3,"user":"bob"}`, "type", "ack", "user", "bob")
+	p.ask(`{"type":"join","id":4,"room":"r"}`, "type", "ack", "room", "r")
+}

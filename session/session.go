@@ -77,8 +77,9 @@ type Session struct {
 	caller *Caller
 
 	// Owned by the calls of Handle and its like.
-	rooms  []chat.RoomID // joined on this connection, in order
-	expiry *time.Timer   // ends the connection with the token; nil if it does not
+	rooms   []chat.RoomID // joined on this connection, in order
+	expiry  *time.Timer   // ends the connection with the token; nil if it does not
+	refusal error         // why hello was refused last; nil: it was not
 }
 
 // Caller is where a client comes from.
@@ -187,6 +188,7 @@ func large(t wire.Type) bool {
 func (s *Session) hello(ctx context.Context, cmd *wire.Command) {
 	r, err := s.Greet(ctx, cmd)
 	if err != nil {
+		s.refusal = err
 		s.fail(cmd, err)
 		return
 	}
@@ -218,13 +220,17 @@ func (s *Session) Greet(ctx context.Context, cmd *wire.Command) (*wire.HelloRepl
 }
 
 // authenticate lets a guest speak without hello, and keeps a connection to one
-// speaker.
+// speaker. Behind a hello that was refused nobody speaks: what a client has sent
+// without waiting for the answer would be a guest's otherwise.
 func (s *Session) authenticate(ctx context.Context, cmd *wire.Command) error {
 	if s.known.Load() {
 		if cmd.User != "" && cmd.User != s.actor.User {
 			return chat.E(chat.Forbidden, "this connection speaks for another user")
 		}
 		return nil
+	}
+	if s.refusal != nil {
+		return s.refusal
 	}
 	if err := s.noGuest(); err != nil {
 		return err

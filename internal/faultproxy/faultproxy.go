@@ -1,15 +1,17 @@
-// Package faultproxy is a TCP proxy for tests, between a client and a server, that
-// breaks connections at the moments that matter: before a request has reached the
-// server, within it, or after the server has done it and before the client knows.
+// Package faultproxy is a TCP proxy for tests, between a client and a server. It breaks
+// connections at the moments that matter: before a request has reached the server, within
+// it, or after the server has done it and before the client knows. And it is a bad
+// network: slow, silent in one direction or in both, cut, with ends that one side does not
+// hear of, or hears of late.
 package faultproxy
 
 import (
 	"bytes"
 	"errors"
-	"io"
 	"net"
 	"sync"
 	"testing"
+	"time"
 )
 
 // Proxy is a running proxy. It is safe for concurrent use.
@@ -18,15 +20,19 @@ type Proxy struct {
 	target string
 	ln     net.Listener
 	work   sync.WaitGroup
+	over   chan struct{} // closed with the test
 
 	// Guarded by mu.
 	mu      sync.Mutex
-	moved   sync.Cond // held has changed, or links
+	moved   sync.Cond // held has changed
 	links   map[*link]bool
 	fault   *fault // waits for its request
-	held    bool
+	held    [2]bool
+	delay   [2]time.Duration
+	late    time.Duration // with which ends are passed on
 	refused bool
 	closed  bool
+	hits    int
 }
 
 // fault is what is done to one request.
@@ -49,7 +55,10 @@ const (
 type link struct {
 	p              *Proxy
 	client, server net.Conn
-	mine           *fault // guarded by p.mu: its answer is thrown away
+
+	// Guarded by p.mu.
+	mine *fault // its answer is thrown away
+	half bool   // one side is gone, and the other has not heard of it
 }
 
 // Start starts a proxy before the server at the address. It ends with the test.
@@ -59,12 +68,13 @@ func Start(t testing.TB, target string) *Proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Proxy{target: target, ln: ln, links: map[*link]bool{}}
+	p := &Proxy{target: target, ln: ln, links: map[*link]bool{}, over: make(chan struct{})}
 	p.moved.L = &p.mu
 	p.work.Go(p.accept)
 	t.Cleanup(func() {
 		p.mu.Lock()
-		p.closed, p.held = true, false
+		p.closed, p.held = true, [2]bool{}
+		close(p.over)
 		p.mu.Unlock()
 		p.moved.Broadcast()
 		ln.Close()
@@ -76,36 +86,6 @@ func Start(t testing.TB, target string) *Proxy {
 
 // Addr is where clients connect.
 func (p *Proxy) Addr() string { return p.ln.Addr().String() }
-
-// Cut resets all connections.
-func (p *Proxy) Cut() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for l := range p.links {
-		l.cut()
-	}
-}
-
-// Hold keeps everything that is sent, in both directions, until Release. Connections
-// are accepted.
-func (p *Proxy) Hold() { p.hold(true) }
-
-// Release sends what was kept.
-func (p *Proxy) Release() { p.hold(false) }
-
-func (p *Proxy) hold(on bool) {
-	p.mu.Lock()
-	p.held = on
-	p.mu.Unlock()
-	p.moved.Broadcast()
-}
-
-// Refuse resets connections as they are made, or accepts them again.
-func (p *Proxy) Refuse(on bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.refused = on
-}
 
 // CutBefore resets the connection that sends the text next, without the server seeing
 // the part with it. The channel is closed when that has happened.
@@ -141,6 +121,9 @@ func (p *Proxy) accept() {
 func (p *Proxy) serve(client net.Conn) {
 	p.mu.Lock()
 	refused := p.refused || p.closed
+	if p.refused {
+		p.hits++
+	}
 	p.mu.Unlock()
 	if refused {
 		reset(client)
@@ -159,11 +142,15 @@ func (p *Proxy) serve(client net.Conn) {
 	if closed {
 		l.cut()
 	}
-	p.work.Go(l.down)
+	down := make(chan struct{})
+	p.work.Go(func() { l.down(); close(down) })
 	l.up()
+	<-down
 	p.mu.Lock()
 	delete(p.links, l)
 	p.mu.Unlock()
+	client.Close()
+	server.Close()
 }
 
 // cut resets both sides.
@@ -189,9 +176,9 @@ func (l *link) up() {
 			l.end(l.server, err)
 			return
 		}
-		l.p.wait()
+		l.p.pass(Up)
 		pass, f := l.p.meets(l, &seen, buf[:n])
-		if _, err := l.server.Write(buf[:pass]); err != nil {
+		if _, err := l.server.Write(buf[:pass]); err != nil && !l.isHalf() {
 			l.cut()
 			return
 		}
@@ -213,12 +200,12 @@ func (l *link) down() {
 			l.end(l.client, err)
 			return
 		}
-		l.p.wait()
+		l.p.pass(Down)
 		l.p.mu.Lock()
 		f := l.mine
 		l.p.mu.Unlock()
 		if f == nil {
-			if _, err := l.client.Write(buf[:n]); err != nil {
+			if _, err := l.client.Write(buf[:n]); err != nil && !l.isHalf() {
 				l.cut()
 				return
 			}
@@ -229,26 +216,6 @@ func (l *link) down() {
 			close(f.done)
 			return
 		}
-	}
-}
-
-// end passes the end of one side on to the other.
-func (l *link) end(other net.Conn, err error) {
-	if !errors.Is(err, io.EOF) {
-		l.cut()
-		return
-	}
-	if tcp, ok := other.(*net.TCPConn); ok {
-		_ = tcp.CloseWrite() // it may be closed already
-	}
-}
-
-// wait returns when nothing is held.
-func (p *Proxy) wait() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for p.held {
-		p.moved.Wait()
 	}
 }
 

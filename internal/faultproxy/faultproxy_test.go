@@ -119,6 +119,102 @@ func TestPasses(t *testing.T) {
 	c.want("did five")
 }
 
+// What the network does to one direction leaves the other as it is.
+func TestNetwork(t *testing.T) {
+	addr, did := server(t)
+	p := Start(t, addr)
+	c := dial(t, p)
+	c.send("one\n")
+	c.want("did one")
+	<-did
+
+	p.Hold(Down)
+	c.send("two\n")
+	if line := <-did; line != "two" {
+		t.Errorf("the server did %q", line)
+	}
+	for p.Hits() == 0 { // the answer is on its way
+		time.Sleep(time.Millisecond)
+	}
+	p.Heal()
+	c.want("did two")
+
+	const by = 30 * time.Millisecond
+	p.Delay(by)
+	start := time.Now()
+	c.send("three\n")
+	c.want("did three")
+	if took := time.Since(start); took < 2*by {
+		t.Errorf("a delayed answer took %v", took)
+	}
+	<-did
+	p.Heal()
+	if p.Hits() != 3 {
+		t.Errorf("%d hits", p.Hits())
+	}
+
+	p.EndLate(by)
+	start = time.Now()
+	if err := c.Conn.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	c.want("")
+	if took := time.Since(start); took < 2*by {
+		t.Errorf("the end was heard after %v", took)
+	}
+}
+
+// A side that is lost is not heard of.
+func TestHalfOpen(t *testing.T) {
+	ends := make(chan error, 1)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				if _, err := c.Write([]byte("hello\n")); err != nil {
+					t.Error(err)
+				}
+				_, err := c.Read(make([]byte, 1))
+				ends <- err
+				c.Close()
+			}()
+		}
+	}()
+	p := Start(t, ln.Addr().String())
+	c := dial(t, p)
+	c.want("hello")
+	p.LoseServers()
+	if err := <-ends; err == nil {
+		t.Error("the server's side has not ended")
+	}
+	c.send("anybody?\n")
+	c.send("anybody?\n")
+	p.Heal()
+	c.want("")
+
+	c = dial(t, p)
+	c.want("hello")
+	p.LoseClients()
+	c.want("")
+	select {
+	case err := <-ends:
+		t.Errorf("the server's side has ended: %v", err)
+	default:
+	}
+	p.Heal()
+	if err := <-ends; err == nil {
+		t.Error("the server's side has not ended")
+	}
+}
+
 // A fault meets the request with its text alone, which may come in parts, and once.
 func TestCuts(t *testing.T) {
 	for _, fault := range []struct {

@@ -1,15 +1,20 @@
 // Package testcluster runs a whole cluster of real processes for a test: nodes of a built
-// program, NATS servers, MariaDB and PostgreSQL, and Redis. Everything is durable as an
+// program, NATS servers, MariaDB and PostgreSQL, Redis, and a balancer before the nodes. Everything is durable as an
 // operator would have it, and everything can be killed, paused and started again. With
 // fault proxies each node has its own way to each server, which can be cut.
 package testcluster
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -26,10 +31,14 @@ type Options struct {
 	Program *testprocess.Program
 	Shards  int      // by turns on MariaDB and on PostgreSQL
 	Env     []string // settings of every node, "ROOMTIDE_…=…"
-	Proxied bool     // fault proxies between nodes and servers
+	Proxied bool     // fault proxies between nodes and servers, and between NATS servers
+	Store   string   // where the last NATS server keeps the queue; "": as the others
 
 	SQL map[testdb.Engine][]string // further settings of the database servers
 }
+
+// patience is how long the cluster may take for anything, on a slow machine.
+const patience = 5 * time.Minute
 
 // Names are those of the nodes.
 var Names = []string{"a", "b", "c"}
@@ -42,16 +51,29 @@ type Cluster struct {
 	NATS  *testnats.Processes
 	SQL   []*testdb.Server
 	Redis *testredis.Server
-	Nodes map[string]*testprocess.Node // those that run
+	Nodes map[string]*testprocess.Node // those that run, and are not paused
 	Ways  map[string]*Ways             // of the nodes; nil without proxies
+
+	// Routes are the proxies at which a NATS server, the first index, finds another one;
+	// nil without proxies, and for the way of a server to itself.
+	Routes [][]*faultproxy.Proxy
+
+	Balancer *Balancer // to the nodes that run
 
 	t      testing.TB
 	o      Options
 	shards []string // addresses of the databases
 	dirs   map[string]string
+	files  map[string]string // settings
 	addrs  map[string]string // the same for every process of a node
 	pprofs map[string]string
+	env    map[string][]string // see Set
+	paused map[string]*testprocess.Node
+	began  []*testprocess.Node // all that were ever started
 }
+
+// Databases are the addresses of the shards, straight to their servers.
+func (c *Cluster) Databases() []string { return c.shards }
 
 // Ways are the proxies between one node and the servers.
 type Ways struct {
@@ -65,9 +87,11 @@ type Ways struct {
 func Start(t testing.TB, o Options) *Cluster {
 	t.Helper()
 	c := &Cluster{
-		t: t, o: o, NATS: testnats.StartProcesses(t, len(Names)), Redis: testredis.Start(t), Nodes: map[string]*testprocess.Node{},
-		dirs: map[string]string{}, addrs: map[string]string{}, pprofs: map[string]string{},
+		t: t, o: o, Redis: testredis.Start(t), Nodes: map[string]*testprocess.Node{},
+		dirs: map[string]string{}, files: map[string]string{}, addrs: map[string]string{}, pprofs: map[string]string{},
+		env: map[string][]string{}, paused: map[string]*testprocess.Node{}, Balancer: newBalancer(t),
 	}
+	c.NATS = testnats.StartProcesses(t, len(Names), c.layRoutes())
 	for _, e := range engines[:min(o.Shards, len(engines))] {
 		c.SQL = append(c.SQL, testdb.Start(t, e, o.SQL[e]...))
 	}
@@ -79,12 +103,31 @@ func Start(t testing.TB, o Options) *Cluster {
 		if o.Proxied {
 			c.layWays(name)
 		}
+		c.writeShards(name)
 	}
 	for _, name := range Names {
 		c.StartNode(name)
 	}
 	c.Even()
 	return c
+}
+
+// layRoutes says where the NATS servers keep what they have, and find each other.
+func (c *Cluster) layRoutes() (at testnats.Place) {
+	if c.o.Store != "" {
+		at.Store = map[int]string{len(Names) - 1: c.o.Store}
+	}
+	if !c.o.Proxied {
+		return at
+	}
+	for range Names {
+		c.Routes = append(c.Routes, make([]*faultproxy.Proxy, len(Names)))
+	}
+	at.Route = func(from, to int, addr string) string {
+		c.Routes[from][to] = faultproxy.Start(c.t, addr)
+		return c.Routes[from][to].Addr()
+	}
+	return at
 }
 
 func (c *Cluster) layWays(name string) {
@@ -104,7 +147,7 @@ func (c *Cluster) layWays(name string) {
 // Env is the environment of a node's commands. The nearest NATS server is another one for
 // each node.
 func (c *Cluster) Env(name string) []string {
-	var nats, shards []string
+	var nats []string
 	nth := slices.Index(Names, name)
 	redis := c.Redis.Addr
 	for i := range Names {
@@ -115,19 +158,32 @@ func (c *Cluster) Env(name string) []string {
 		}
 		nats = append(nats, "nats://"+addr)
 	}
-	for i, dsn := range c.shards {
-		if c.Ways != nil {
-			dsn = through(dsn, c.Ways[name].SQL[i%len(c.SQL)])
-		}
-		shards = append(shards, dsn)
-	}
 	if c.Ways != nil {
 		redis = c.Ways[name].Redis.Addr()
 	}
 	return append([]string{
-		"ROOMTIDE_NODE=" + name, "ROOMTIDE_SHARD=" + strings.Join(shards, " "), "ROOMTIDE_NATS_URL=" + strings.Join(nats, ","),
+		"ROOMTIDE_NODE=" + name, "ROOMTIDE_CONFIG=" + c.files[name], "ROOMTIDE_NATS_URL=" + strings.Join(nats, ","),
 		"ROOMTIDE_REDIS=redis://" + redis + "/0", "ROOMTIDE_PPROF=" + c.pprofs[name],
-	}, c.o.Env...)
+	}, slices.Concat(c.o.Env, c.env[name])...)
+}
+
+// Set gives a node further settings, "ROOMTIDE_…=…", from its next start on.
+func (c *Cluster) Set(name string, env ...string) { c.env[name] = env }
+
+// writeShards writes the settings file of a node: shards have the same name on all nodes,
+// whatever address they have there.
+func (c *Cluster) writeShards(name string) {
+	var b strings.Builder
+	for i, dsn := range c.shards {
+		if c.Ways != nil {
+			dsn = through(dsn, c.Ways[name].SQL[i%len(c.SQL)])
+		}
+		fmt.Fprintf(&b, "[[shards]]\nname = \"shard%d\"\ndsn = %q\n", i, dsn)
+	}
+	c.files[name] = filepath.Join(c.t.TempDir(), "roomtide.toml")
+	if err := os.WriteFile(c.files[name], []byte(b.String()), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
 }
 
 // through is the address with the proxy's in its place.
@@ -145,7 +201,16 @@ func (c *Cluster) Begin(name string, env ...string) *testprocess.Node {
 	c.t.Helper()
 	n := c.o.Program.Start(c.t, c.dirs[name], c.addrs[name], append(c.Env(name), env...)...)
 	c.Nodes[name] = n
+	c.began = append(c.began, n)
 	return n
+}
+
+// Logged counts the lines with a text in what all nodes have written, those that have ended too.
+func (c *Cluster) Logged(text string) (lines int) {
+	for _, n := range c.began {
+		lines += strings.Count(n.Stderr(), text)
+	}
+	return lines
 }
 
 // StartNode starts a node and waits until it is ready.
@@ -153,7 +218,34 @@ func (c *Cluster) StartNode(name string) *testprocess.Node {
 	c.t.Helper()
 	n := c.Begin(name)
 	n.Ready()
+	c.Balancer.set(name, n.Addr)
 	return n
+}
+
+// StartAlone starts a node that knows of no others, and waits until it is ready. Nodes that
+// were killed are in its way until their leases have run out.
+func (c *Cluster) StartAlone(name string) *testprocess.Node {
+	c.t.Helper()
+	for deadline := time.Now().Add(patience); ; {
+		n := c.Begin(name, "ROOMTIDE_NATS_URL=", "ROOMTIDE_QUEUE_MODE=off")
+		if n.WaitStatus("/readyz", http.StatusOK) == http.StatusOK {
+			c.Balancer.set(name, n.Addr)
+			return n
+		}
+		if !strings.Contains(n.Stderr(), "are in use by node") || time.Now().After(deadline) {
+			c.t.Fatalf("node %s does not start alone\n%s", name, n.Stderr())
+		}
+	}
+}
+
+// StopNode ends a node with SIGTERM, when the balancer has turned away from it, and
+// returns its exit code.
+func (c *Cluster) StopNode(name string) (code int) {
+	c.t.Helper()
+	c.Balancer.set(name, "")
+	code = c.Nodes[name].Terminate(patience)
+	delete(c.Nodes, name)
+	return code
 }
 
 // Dir is the data directory of a node.
@@ -170,6 +262,30 @@ func (c *Cluster) KillNode(name string) {
 	c.t.Helper()
 	c.Nodes[name].Kill()
 	delete(c.Nodes, name)
+	c.Balancer.set(name, "")
+}
+
+// PauseNode halts a node with SIGSTOP. The balancer does not know.
+func (c *Cluster) PauseNode(name string) {
+	c.t.Helper()
+	c.signal(c.Nodes[name], syscall.SIGSTOP)
+	c.paused[name] = c.Nodes[name]
+	delete(c.Nodes, name)
+}
+
+// ContinueNode undoes PauseNode.
+func (c *Cluster) ContinueNode(name string) {
+	c.t.Helper()
+	c.signal(c.paused[name], syscall.SIGCONT)
+	c.Nodes[name] = c.paused[name]
+	delete(c.paused, name)
+}
+
+func (c *Cluster) signal(n *testprocess.Node, s syscall.Signal) {
+	c.t.Helper()
+	if err := syscall.Kill(n.Pid(), s); err != nil {
+		c.t.Fatal(err)
+	}
 }
 
 // NodePids are the processes of the nodes, and ServerPids those of all others.
@@ -195,7 +311,9 @@ func (c *Cluster) ServerPids() []int {
 // if none of them answers.
 func (c *Cluster) Lanes() map[string][]string {
 	for name := range c.Nodes {
-		out, _, err := c.o.Program.RunWith(c.t.Context(), nil, "nodes", "--json", "--data-dir", c.dirs[name])
+		ctx, cancel := context.WithTimeout(c.t.Context(), 20*time.Second) // a node may hang
+		out, _, err := c.o.Program.RunWith(ctx, nil, "nodes", "--json", "--data-dir", c.dirs[name])
+		cancel()
 		if err != nil {
 			continue
 		}
@@ -223,7 +341,7 @@ func (c *Cluster) Even() { c.t.Helper(); c.until(true) }
 func (c *Cluster) until(even bool) {
 	c.t.Helper()
 	last := ""
-	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		lanes := c.Lanes()
 		if c.complete(lanes, even) {
 			return

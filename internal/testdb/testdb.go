@@ -1,6 +1,7 @@
 package testdb
 
 import (
+	"database/sql"
 	"fmt"
 	"os"
 	"os/exec"
@@ -149,6 +150,15 @@ func (s *Server) Database() string {
 		s.t.Fatalf("%s: a database: %v", s.s.engine, err)
 	}
 	return s.s.url(db)
+}
+
+// Open opens one of the server's databases by its URL. It is closed with the test.
+func (s *Server) Open(url string) *sql.DB {
+	s.t.Helper()
+	db, err := s.s.rules.open(url)
+	s.check("open", err)
+	s.t.Cleanup(func() { _ = db.Close() })
+	return db
 }
 
 // Run runs a program as the system's user that the server runs as.

@@ -31,35 +31,57 @@ type natsProcess struct {
 	process              *testprocess.Process // nil while down
 }
 
+// Place is where processes keep their files and how they reach each other; the zero one
+// is a directory of the test, and directly.
+type Place struct {
+	Route func(from, to int, addr string) string // the address at which a server finds another one
+	Store map[int]string                         // where a server has its JetStream
+}
+
 // StartProcesses builds the nats-server of this module's go.mod, starts count of them and
 // waits until they are ready. They tell clients no addresses but the one that was dialled.
-func StartProcesses(t testing.TB, count int) *Processes {
+func StartProcesses(t testing.TB, count int, at Place) *Processes {
 	t.Helper()
 	dir := t.TempDir()
 	s := &Processes{t: t, program: filepath.Join(dir, "nats-server")}
 	if out, err := exec.Command("go", "build", "-o", s.program, "github.com/nats-io/nats-server/v2").CombinedOutput(); err != nil {
 		t.Fatalf("testnats: building nats-server: %v\n%s", err, out)
 	}
-	var routes []string
 	for range count {
-		n := &natsProcess{addr: testprocess.FreeAddr(t), monitor: testprocess.FreeAddr(t), route: testprocess.FreeAddr(t)}
-		routes = append(routes, strconv.Quote("nats://"+n.route))
-		s.servers = append(s.servers, n)
+		s.servers = append(s.servers, &natsProcess{addr: testprocess.FreeAddr(t), monitor: testprocess.FreeAddr(t), route: testprocess.FreeAddr(t)})
 	}
-	for i, n := range s.servers {
-		text := fmt.Sprintf("server_name: server%d\nlisten: %q\nhttp: %q\njetstream {\n  store_dir: %q\n  sync_interval: always\n}\n",
-			i, n.addr, n.monitor, filepath.Join(dir, strconv.Itoa(i)))
-		if count > 1 {
-			text += fmt.Sprintf("cluster {\n  name: test\n  listen: %q\n  no_advertise: true\n  connect_retries: 1000\n  routes: [%s]\n}\n", n.route, strings.Join(routes, ", "))
-		}
-		n.config = filepath.Join(dir, fmt.Sprintf("server%d.conf", i))
-		if err := os.WriteFile(n.config, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+	for i := range s.servers {
+		s.configure(i, dir, &at)
 		s.start(i)
 	}
 	s.Settle()
 	return s
+}
+
+// configure writes the settings of a server.
+func (s *Processes) configure(i int, dir string, at *Place) {
+	s.t.Helper()
+	n := s.servers[i]
+	store := at.Store[i]
+	if store == "" {
+		store = filepath.Join(dir, strconv.Itoa(i))
+	}
+	text := fmt.Sprintf("server_name: server%d\nlisten: %q\nhttp: %q\njetstream {\n  store_dir: %q\n  sync_interval: always\n}\n", i, n.addr, n.monitor, store)
+	var routes []string
+	for to, other := range s.servers {
+		addr := other.route
+		if at.Route != nil && to != i {
+			addr = at.Route(i, to, addr)
+		}
+		routes = append(routes, strconv.Quote("nats://"+addr))
+	}
+	if len(routes) > 1 {
+		text += fmt.Sprintf("cluster {\n  name: test\n  listen: %q\n  no_advertise: true\n  connect_retries: 1000\n  routes: [%s]\n}\n", n.route, strings.Join(routes, ", "))
+	}
+	n.config = filepath.Join(dir, fmt.Sprintf("server%d.conf", i))
+	if err := os.WriteFile(n.config, []byte(text), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // Addr is the host and port of a server.
@@ -95,6 +117,15 @@ func (s *Processes) start(i int) {
 	s.t.Helper()
 	n := s.servers[i]
 	n.process = testprocess.Spawn(s.t, exec.Command(s.program, "-c", n.config))
+}
+
+// Output is the end of what a running server wrote so far, and Healthy whether its
+// JetStream works.
+func (s *Processes) Output(i int) string { return s.servers[i].process.Output() }
+
+// Healthy is explained at Output.
+func (s *Processes) Healthy(i int) bool {
+	return s.servers[i].ask("/healthz?js-enabled-only=true", nil)
 }
 
 // Settle waits until the running servers take clients and have routes to each other.

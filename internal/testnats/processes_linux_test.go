@@ -10,7 +10,7 @@ import (
 
 // A stream of three replicas is there after one server was killed and another paused.
 func TestProcesses(t *testing.T) {
-	s := StartProcesses(t, 3)
+	s := StartProcesses(t, 3, Place{})
 	// The server that neither stops nor pauses: a client notices a paused one after minutes.
 	nc, err := nats.Connect("nats://"+s.Addr(0), nats.IgnoreDiscoveredServers(), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 )
 
 // patience is how long a server may take for anything.
-const patience = 60 * time.Second
+const patience = 2 * time.Minute
 
 // Servers is a set of servers that know each other. A test uses it from one goroutine.
 type Servers struct {

@@ -176,13 +176,13 @@ func (n *Node) Ready() {
 	}
 }
 
-// WaitStatus requests a path until the answer has the status, for at most 20
-// seconds, and returns the last status, 0 if there was no answer.
+// WaitStatus requests a path until the answer has the status, for at most two
+// minutes, and returns the last status, 0 if there was no answer.
 func (n *Node) WaitStatus(path string, want int) (status int) {
 	n.t.Helper()
 	client := http.Client{Timeout: 5 * time.Second}
 	defer client.CloseIdleConnections()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	for {
 		status = 0
 		if resp, err := client.Get(n.URL(path)); err == nil {

@@ -22,7 +22,7 @@ import (
 )
 
 // patience is how long a server may take to answer or to end.
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
 
 // Server is a Redis server, which may be down.
 type Server struct {

@@ -12,9 +12,12 @@ import (
 	"github.com/roomtide/roomtide/consistency"
 	"github.com/roomtide/roomtide/internal/testdb"
 	"github.com/roomtide/roomtide/internal/testprocess"
+	"github.com/roomtide/roomtide/internal/workload"
 )
 
 var planted = flag.String("planted", "", "a mistake of package internal/planted that the nodes of TestCrashes make")
+
+var program *testprocess.Program
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -80,10 +83,10 @@ func (c *crashes) run() {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	c.dir, c.addr, c.hits = t.TempDir(), testprocess.FreeAddr(t), map[string]int{}
 
-	w := newWorkload(t, c.addr)
+	w := workload.New(t, workload.Options{Addr: c.addr})
 	n := c.start()
 	n.Ready()
-	w.createRooms()
+	w.CreateRooms()
 	if code := n.Terminate(drainBound); code != 0 {
 		t.Fatalf("the first node ended with %d", code)
 	}
@@ -102,7 +105,7 @@ func (c *crashes) run() {
 	}
 	rng.Shuffle(len(rounds), func(i, j int) { rounds[i], rounds[j] = rounds[j], rounds[i] })
 
-	w.start()
+	w.Start()
 	for i, round := range rounds {
 		round()
 		if t.Failed() {
@@ -111,7 +114,7 @@ func (c *crashes) run() {
 	}
 	last := c.start()
 	last.Ready()
-	final := w.finish()
+	final := w.Finish()
 	if code := last.Terminate(drainBound); code != 0 {
 		t.Errorf("the last node ended with %d", code)
 	}
@@ -121,7 +124,7 @@ func (c *crashes) run() {
 			t.Errorf("%s was hit %d times, not %d", point, c.hits[point], c.eachPoint)
 		}
 	}
-	anomalies := consistency.Check(w.rec.Records(), final)
+	anomalies := consistency.Check(w.Rec.Records(), final)
 	for _, a := range anomalies[:min(20, len(anomalies))] {
 		t.Error(a)
 	}
@@ -136,9 +139,9 @@ func (c *crashes) run() {
 		stored += len(ms)
 	}
 	t.Logf("%d runs, hits %v, %d messages acknowledged, %d stored, %d records, %d goodbyes, %d joins by position",
-		len(rounds)+2, c.hits, w.acked.Load(), stored, len(w.rec.Records()), w.goodbyes.Load(), w.resumes.Load())
-	if w.acked.Load() < int64(10*len(rounds)) {
-		t.Errorf("only %d messages were acknowledged: the load did not continue through the crashes", w.acked.Load())
+		len(rounds)+2, c.hits, w.Acked(), stored, len(w.Rec.Records()), w.Goodbyes(), w.Resumes())
+	if w.Acked() < int64(10*len(rounds)) {
+		t.Errorf("only %d messages were acknowledged: the load did not continue through the crashes", w.Acked())
 	}
 }
 
@@ -161,7 +164,7 @@ func (c *crashes) killAtPoint(point string, n int) {
 }
 
 // killAtRandom kills a node after it has acknowledged so many messages.
-func (c *crashes) killAtRandom(w *workload, acks int64) {
+func (c *crashes) killAtRandom(w *workload.Workload, acks int64) {
 	node := c.start()
 	waitForAcks(c.t, w, node, acks)
 	node.Kill()
@@ -169,29 +172,29 @@ func (c *crashes) killAtRandom(w *workload, acks int64) {
 
 // terminate ends a node with SIGTERM under load: it exits with 0 in time, and sends its
 // clients a goodbye.
-func (c *crashes) terminate(w *workload) {
+func (c *crashes) terminate(w *workload.Workload) {
 	t := c.t
 	node := c.start()
 	waitForAcks(t, w, node, 200)
-	if len(w.goodbye) > 0 {
-		<-w.goodbye // of an earlier node
+	if len(w.Goodbye) > 0 {
+		<-w.Goodbye // of an earlier node
 	}
 	if code := node.Terminate(drainBound); code != 0 {
 		t.Errorf("the node ended with %d\n%s", code, node.Stderr())
 	}
 	select {
-	case <-w.goodbye:
+	case <-w.Goodbye:
 	case <-time.After(30 * time.Second):
 		t.Error("no client received a goodbye")
 	}
 }
 
 // waitForAcks waits until so many more messages are acknowledged.
-func waitForAcks(t *testing.T, w *workload, node *testprocess.Node, acks int64) {
+func waitForAcks(t *testing.T, w *workload.Workload, node *testprocess.Node, acks int64) {
 	t.Helper()
-	goal := w.acked.Load() + acks
+	goal := w.Acked() + acks
 	deadline := time.After(30 * time.Second)
-	for w.acked.Load() < goal {
+	for w.Acked() < goal {
 		select {
 		case <-node.Exited():
 			t.Fatalf("the node ended by itself\n%s", node.Stderr())

@@ -1,7 +1,6 @@
 package crash
 
 import (
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/consistency"
 	"github.com/roomtide/roomtide/internal/testprocess"
+	"github.com/roomtide/roomtide/internal/workload"
 	"github.com/roomtide/roomtide/store"
 )
 
@@ -32,15 +32,15 @@ var movePoints = map[string]int{
 // was acknowledged is lost, and clients receive everything in order.
 func TestCrashesWhileMoving(t *testing.T) {
 	dir, addr := t.TempDir(), testprocess.FreeAddr(t)
-	w := newWorkload(t, addr)
-	w.pace = 80 * time.Millisecond // all that was written is moved each time: more would be ever more
+	// All that was written is moved each time: more would be ever more.
+	w := workload.New(t, workload.Options{Addr: addr, Pace: 80 * time.Millisecond})
 	n := program.Start(t, dir, addr)
 	n.Ready()
-	w.createRooms()
+	w.CreateRooms()
 	if code := n.Terminate(drainBound); code != 0 {
 		t.Fatalf("the first node ended with %d", code)
 	}
-	w.start()
+	w.Start()
 	hits, done, aborted := 0, 0, 0
 	slots := usedSlots()
 	for _, point := range shuffled(movePoints) {
@@ -70,7 +70,7 @@ func TestCrashesWhileMoving(t *testing.T) {
 		if abort {
 			_, _, _ = program.Run(t.Context(), "shards", "abort", "--data-dir", dir) // it may be over
 		}
-		switch waitMoves(t, dir) {
+		switch program.AwaitMoves(t, dir, 3*time.Minute) {
 		case "done":
 			done++
 		case "aborted":
@@ -85,14 +85,14 @@ func TestCrashesWhileMoving(t *testing.T) {
 	}
 	last := program.Start(t, dir, addr)
 	last.Ready()
-	final := w.finish()
+	final := w.Finish()
 	if code := last.Terminate(drainBound); code != 0 {
 		t.Errorf("the last node ended with %d", code)
 	}
-	for _, a := range consistency.Check(w.rec.Records(), final) {
+	for _, a := range consistency.Check(w.Rec.Records(), final) {
 		t.Error(a)
 	}
-	t.Logf("%d crashes at %d points, %d moves done, %d aborted, %d messages acknowledged", hits, len(movePoints), done, aborted, w.acked.Load())
+	t.Logf("%d crashes at %d points, %d moves done, %d aborted, %d messages acknowledged", hits, len(movePoints), done, aborted, w.Acked())
 	if hits != len(movePoints) || aborted == 0 || done+aborted != hits {
 		t.Errorf("%d hits, %d done, %d aborted", hits, done, aborted)
 	}
@@ -109,10 +109,10 @@ func shuffled(points map[string]int) (names []string) {
 // usedSlots are the slots of the rooms and users of the workload.
 func usedSlots() *store.SlotSet {
 	s := &store.SlotSet{}
-	for _, room := range rooms {
+	for _, room := range workload.Rooms {
 		s.Add(room.Slot())
 	}
-	for i := range writers {
+	for i := range workload.Writers {
 		s.Add(chat.UserID(fmt.Sprint("writer", i)).Slot())
 		s.Add(chat.UserID(fmt.Sprint("watcher", i)).Slot())
 	}
@@ -128,9 +128,9 @@ func target(t *testing.T, dir string) string {
 			Slots store.SlotSet `json:"slots"`
 		} `json:"shards"`
 	}
-	orders(t, &answer, "shards", "list", "--json", "--data-dir", dir)
+	program.JSON(t, &answer, "shards", "list", "--json", "--data-dir", dir)
 	for _, s := range answer.Shards {
-		if !s.Slots.Has(rooms[0].Slot()) {
+		if !s.Slots.Has(workload.Rooms[0].Slot()) {
 			return s.Name
 		}
 	}
@@ -138,32 +138,11 @@ func target(t *testing.T, dir string) string {
 	return ""
 }
 
-// orders runs a verb and reads its JSON.
-func orders(t *testing.T, answer any, args ...string) {
-	t.Helper()
-	out, errs, err := program.Run(t.Context(), args...)
-	if err == nil {
-		err = json.Unmarshal([]byte(out), answer)
-	}
-	if err != nil {
-		t.Fatalf("%v: %v\n%s%s", args, err, out, errs)
-	}
-}
-
-type movesAnswer struct {
-	Moves []struct {
-		Phase string `json:"phase"`
-		Error string `json:"error"`
-	} `json:"moves"`
-}
-
 // abortSoon gives up as soon as rows are copied.
 func abortSoon(t *testing.T, dir string) {
 	t.Helper()
 	for range 1000 {
-		var answer movesAnswer
-		orders(t, &answer, "shards", "status", "--json", "--data-dir", dir)
-		for _, m := range answer.Moves {
+		for _, m := range program.Moves(t, dir) {
 			if m.Phase == "copying" {
 				_, _, _ = program.Run(t.Context(), "shards", "abort", "--data-dir", dir) // fails when the node dies
 				return
@@ -172,24 +151,4 @@ func abortSoon(t *testing.T, dir string) {
 		<-time.After(5 * time.Millisecond)
 	}
 	t.Fatal("there was nothing to abort")
-}
-
-// waitMoves waits until nothing is moving and returns how the last move ended.
-func waitMoves(t *testing.T, dir string) string {
-	t.Helper()
-	for deadline := time.Now().Add(3 * time.Minute); ; {
-		var answer movesAnswer
-		orders(t, &answer, "shards", "status", "--json", "--data-dir", dir)
-		if len(answer.Moves) == 0 {
-			return "none"
-		}
-		last := answer.Moves[len(answer.Moves)-1]
-		if last.Phase == "done" || last.Phase == "aborted" {
-			return last.Phase
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the move does not end: %+v", last)
-		}
-		<-time.After(20 * time.Millisecond)
-	}
 }

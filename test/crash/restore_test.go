@@ -14,6 +14,7 @@ import (
 	"github.com/roomtide/roomtide/client"
 	"github.com/roomtide/roomtide/consistency"
 	"github.com/roomtide/roomtide/internal/testprocess"
+	"github.com/roomtide/roomtide/internal/workload"
 )
 
 // A node is backed up under load, goes on, is lost with its disk, and is put back: every
@@ -67,25 +68,25 @@ func (r *rehearsal) run(args ...string) string {
 // live is the first life. At its end nobody waits for anything, and a part of what was
 // acknowledged is not in the backup.
 func (r *rehearsal) live(base string) {
-	w := newWorkload(r.t, r.addr)
-	w.createRooms()
+	w := workload.New(r.t, workload.Options{Addr: r.addr})
+	w.CreateRooms()
 	r.early = r.positions("early")
 	for i := range 2 {
 		r.keepers = append(r.keepers, keep(r.t, w, fmt.Sprint("keeper", i)))
 	}
 	stop := r.join(w)
-	w.start()
-	await(r.t, "acks before the backup", func() bool { return w.acked.Load() > 400 })
-	r.before = slices.Clone(w.rec.Records())
+	w.Start()
+	await(r.t, "acks before the backup", func() bool { return w.Acked() > 400 })
+	r.before = slices.Clone(w.Rec.Records())
 	began := time.Now()
 	r.run("backup", r.copies, "--data-dir", r.dir)
 	r.run("backup", filepath.Join(base, "second.tar.gz"), "--data-dir", r.dir)
 	r.t.Logf("two backups took %v", time.Since(began))
-	acked := w.acked.Load()
-	await(r.t, "acks after the backup", func() bool { return w.acked.Load() > acked+300 })
+	acked := w.Acked()
+	await(r.t, "acks after the backup", func() bool { return w.Acked() > acked+300 })
 	stop()
-	r.lost = w.finish()
-	for _, v := range consistency.Check(w.rec.Records(), r.lost) {
+	r.lost = w.Finish()
+	for _, v := range consistency.Check(w.Rec.Records(), r.lost) {
 		r.t.Error("in the life that was backed up: ", v)
 	}
 	r.write(late, "lost", 20)
@@ -94,19 +95,18 @@ func (r *rehearsal) live(base string) {
 
 // goOn is the second life.
 func (r *rehearsal) goOn() {
-	w := newWorkload(r.t, r.addr)
-	w.as = "again "
+	w := workload.New(r.t, workload.Options{Addr: r.addr, As: "again "})
 	r.checkKept(w)
 	r.checkCrowd()
 	r.write(late, "new", 5)
-	w.createRooms()
-	w.start()
-	await(r.t, "the new history to be longer than the lost one", func() bool { return w.acked.Load() > 1200 })
-	final := w.finish()
-	for i := range writers { // only they are told the keys of what they wrote in the first life
-		w.readAs(fmt.Sprint("writer", i), final)
+	w.CreateRooms()
+	w.Start()
+	await(r.t, "the new history to be longer than the lost one", func() bool { return w.Acked() > 1200 })
+	final := w.Finish()
+	for i := range workload.Writers { // only they are told the keys of what they wrote in the first life
+		w.ReadAs(fmt.Sprint("writer", i), final)
 	}
-	for _, v := range consistency.Check(w.rec.Records(), final) {
+	for _, v := range consistency.Check(w.Rec.Records(), final) {
 		r.t.Error(v)
 	}
 	for room, ms := range r.lost {
@@ -135,10 +135,10 @@ func (r *rehearsal) goOn() {
 // checkKept compares what is there after the restore with what was acknowledged before
 // the backup, and with the lost history, of which it is the beginning. It notes what is
 // there as sent, for the check of the second life.
-func (r *rehearsal) checkKept(w *workload) {
+func (r *rehearsal) checkKept(w *workload.Workload) {
 	kept := consistency.Final{}
-	for i := range writers {
-		w.readAs(fmt.Sprint("writer", i), kept)
+	for i := range workload.Writers {
+		w.ReadAs(fmt.Sprint("writer", i), kept)
 	}
 	for room, ms := range kept {
 		if len(ms) >= len(r.lost[room]) {
@@ -150,7 +150,7 @@ func (r *rehearsal) checkKept(w *workload) {
 			if m.Seq != was.Seq || m.User != was.User || m.Key != was.Key || m.Body != was.Body && m.Body != 0 && was.Body != 0 {
 				r.t.Errorf("%s: restored is %+v, it was %+v", room, m, was)
 			}
-			w.rec.Send("", room, m.User, m.Key, strings.TrimPrefix(m.Key, string(m.User)+" ")).OK(m.Seq, m.Rev)
+			w.Rec.Send("", room, m.User, m.Key, strings.TrimPrefix(m.Key, string(m.User)+" ")).OK(m.Seq, m.Rev)
 		}
 	}
 	sends, promised := map[int64]consistency.Record{}, 0
@@ -166,12 +166,12 @@ func (r *rehearsal) checkKept(w *workload) {
 		}
 	}
 	r.t.Logf("%d messages were acknowledged before the backup, %d, %d and %d are there, of %d, %d and %d", promised,
-		len(kept[rooms[0]]), len(kept[rooms[1]]), len(kept[rooms[2]]), len(r.lost[rooms[0]]), len(r.lost[rooms[1]]), len(r.lost[rooms[2]]))
+		len(kept[workload.Rooms[0]]), len(kept[workload.Rooms[1]]), len(kept[workload.Rooms[2]]), len(r.lost[workload.Rooms[0]]), len(r.lost[workload.Rooms[1]]), len(r.lost[workload.Rooms[2]]))
 }
 
 // join has users come into rooms, one after the other, until stop: their membership and
 // the room in their list are in two databases.
-func (r *rehearsal) join(w *workload) (stop func()) {
+func (r *rehearsal) join(w *workload.Workload) (stop func()) {
 	ended, end := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -182,7 +182,7 @@ func (r *rehearsal) join(w *workload) (stop func()) {
 			default:
 			}
 			user := fmt.Sprint("crowd", i)
-			c := w.dial(user)
+			c := w.Dial(user)
 			if _, err := c.Join(context.Background(), chat.RoomID("of "+user), client.JoinOptions{}); err != nil {
 				r.t.Error(err)
 			}
@@ -195,10 +195,10 @@ func (r *rehearsal) join(w *workload) (stop func()) {
 
 // checkCrowd: who is in a room has it in their list, and who is not has not.
 func (r *rehearsal) checkCrowd() {
-	w := newWorkload(r.t, r.addr)
+	w := workload.New(r.t, workload.Options{Addr: r.addr})
 	there, gone := 0, 0
 	for _, user := range r.crowd {
-		c := w.dial(string(user))
+		c := w.Dial(string(user))
 		room := chat.RoomID("of " + user)
 		_, _, _, err := c.Members(r.t.Context(), room, "")
 		in := err == nil
@@ -221,7 +221,7 @@ func (r *rehearsal) checkCrowd() {
 
 // write sends messages to a room that is made if it is missing.
 func (r *rehearsal) write(room chat.RoomID, text string, n int) {
-	c := newWorkload(r.t, r.addr).dial("late-writer")
+	c := workload.New(r.t, workload.Options{Addr: r.addr}).Dial("late-writer")
 	defer c.Close()
 	if _, err := c.Join(r.t.Context(), room, client.JoinOptions{}); err != nil {
 		r.t.Fatal(err)
@@ -235,10 +235,10 @@ func (r *rehearsal) write(room chat.RoomID, text string, n int) {
 
 // positions are where a client stands that joins now.
 func (r *rehearsal) positions(user string) map[chat.RoomID]client.Position {
-	c := newWorkload(r.t, r.addr).dial(user)
+	c := workload.New(r.t, workload.Options{Addr: r.addr}).Dial(user)
 	defer c.Close()
 	at := map[chat.RoomID]client.Position{}
-	for _, room := range append(slices.Clone(rooms), late) {
+	for _, room := range append(slices.Clone(workload.Rooms), late) {
 		joined, err := c.Join(r.t.Context(), room, client.JoinOptions{})
 		if err != nil {
 			r.t.Fatal(err)
@@ -253,7 +253,7 @@ func (r *rehearsal) positions(user string) map[chat.RoomID]client.Position {
 // startsOver reports whether a client that was away since pos is told to start over. If
 // not, it gets everything after it.
 func (r *rehearsal) startsOver(room chat.RoomID, pos client.Position) bool {
-	c := newWorkload(r.t, r.addr).dial("stale")
+	c := workload.New(r.t, workload.Options{Addr: r.addr}).Dial("stale")
 	defer c.Close()
 	if _, err := c.Join(r.t.Context(), room, client.JoinOptions{After: &pos}); err != nil {
 		r.t.Fatal(err)
@@ -285,10 +285,10 @@ type keeper struct {
 	seen   map[chat.RoomID][]consistency.Message // since the last reset
 }
 
-func keep(t *testing.T, w *workload, name string) *keeper {
-	k := &keeper{t: t, name: name, c: w.dial(name), done: make(chan struct{}),
+func keep(t *testing.T, w *workload.Workload, name string) *keeper {
+	k := &keeper{t: t, name: name, c: w.Dial(name), done: make(chan struct{}),
 		resets: map[chat.RoomID]int{}, seen: map[chat.RoomID][]consistency.Message{}}
-	for _, room := range rooms {
+	for _, room := range workload.Rooms {
 		if _, err := k.c.Join(t.Context(), room, client.JoinOptions{}); err != nil {
 			t.Fatal(err)
 		}
@@ -315,7 +315,7 @@ func (k *keeper) follow() {
 // end waits until the keeper has everything: it has started over once in each room, and
 // then received every message in order, of the new history alone.
 func (k *keeper) end(final consistency.Final) {
-	for _, room := range rooms {
+	for _, room := range workload.Rooms {
 		last := final[room][len(final[room])-1].Seq
 		await(k.t, k.name+" to have all of "+string(room), func() bool {
 			k.mu.Lock()
@@ -326,7 +326,7 @@ func (k *keeper) end(final consistency.Final) {
 	}
 	k.c.Close()
 	<-k.done
-	for _, room := range rooms {
+	for _, room := range workload.Rooms {
 		if k.resets[room] != 1 {
 			k.t.Errorf("%s started over %d times in %s", k.name, k.resets[room], room)
 		}

@@ -9,13 +9,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/roomtide/roomtide/internal/testdisk"
 	"github.com/roomtide/roomtide/internal/testprocess"
 )
 
 // A disk that is full before the backup, or the restore, is whole leaves nothing that
 // looks like one.
 func TestBackupOntoAFullDisk(t *testing.T) {
-	small, ok := smallDisk(t)
+	small, ok := testdisk.Small(t, 12)
 	if !ok {
 		return // the process with a namespace of its own has run it
 	}
@@ -34,7 +35,7 @@ func TestBackupOntoAFullDisk(t *testing.T) {
 	if errs, err := run("backup", whole, "--data-dir", data); err != nil {
 		t.Fatal(err, errs)
 	}
-	filler := fill(t, small)
+	filler := testdisk.Fill(t, small)
 	if err := os.Truncate(filler, 12<<20-300<<10); err != nil { // some files fit, not all
 		t.Fatal(err)
 	}

@@ -3,28 +3,23 @@
 package e2e
 
 import (
-	"errors"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/client"
+	"github.com/roomtide/roomtide/internal/testdisk"
 	"github.com/roomtide/roomtide/internal/testprocess"
 )
-
-// inNamespace is set in a process with a user and mount namespace of its own.
-const inNamespace = "ROOMTIDE_TEST_NAMESPACE"
 
 // On a full disk writing is answered with read_only, no acknowledged message is lost and
 // reading goes on. When there is space again the node recovers without a restart.
 func TestDiskFull(t *testing.T) {
-	dir, ok := smallDisk(t)
+	dir, ok := testdisk.Small(t, 12)
 	if !ok {
 		return // the process with a namespace of its own has run it
 	}
@@ -38,7 +33,7 @@ func TestDiskFull(t *testing.T) {
 	}
 	wantMessage(t, user1, 1, "shop", "while there is space")
 
-	filler := fill(t, dir)
+	filler := testdisk.Fill(t, dir)
 	stored := chat.Seq(1)
 	long := strings.Repeat("x", 4000)
 	var refused answer
@@ -99,7 +94,7 @@ func TestDiskFull(t *testing.T) {
 // A small disk holds nearly as much as its size in messages: the write-ahead logs do
 // not take it all.
 func TestSmallDisk(t *testing.T) {
-	dir, ok := smallDisk(t)
+	dir, ok := testdisk.Small(t, 12)
 	if !ok {
 		return // the process with a namespace of its own has run it
 	}
@@ -113,51 +108,4 @@ func TestSmallDisk(t *testing.T) {
 			t.Fatalf("message %d: %+v", i+1, a)
 		}
 	}
-}
-
-// smallDisk mounts a small file system. Without the right to mount it runs the test
-// again in a process with a namespace of its own; then ok is false.
-func smallDisk(t *testing.T) (dir string, ok bool) {
-	t.Helper()
-	dir = t.TempDir()
-	err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=12m")
-	if err == nil {
-		t.Cleanup(func() {
-			if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
-				t.Error(err)
-			}
-		})
-		return dir, true
-	}
-	if os.Getenv(inNamespace) != "" || !errors.Is(err, syscall.EPERM) {
-		t.Fatal("cannot mount a small disk, and this test needs one:", err)
-	}
-	cmd := exec.Command("unshare", "--user", "--map-root-user", "--mount", os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
-	cmd.Env = append(os.Environ(), inNamespace+"=1")
-	out, err := cmd.CombinedOutput()
-	t.Logf("in a namespace:\n%s", out)
-	if err != nil {
-		t.Fatal("cannot mount a small disk, or the test failed on it:", err)
-	}
-	return "", false
-}
-
-// fill takes all free space with one file.
-func fill(t *testing.T, dir string) (file string) {
-	t.Helper()
-	f, err := os.Create(filepath.Join(dir, "filler"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	for size := 1 << 16; size > 0; {
-		_, err := f.Write(make([]byte, size))
-		switch {
-		case errors.Is(err, syscall.ENOSPC):
-			size /= 2
-		case err != nil:
-			t.Fatal(err)
-		}
-	}
-	return f.Name()
 }

@@ -1,4 +1,4 @@
-package crash
+package testcluster
 
 import (
 	"io"
@@ -10,24 +10,26 @@ import (
 	"github.com/roomtide/roomtide/internal/testprocess"
 )
 
-// balancer is the proxy before the nodes of a cluster: it takes each connection to a
-// node that accepts it, and ends it when the node does.
-type balancer struct {
+// Balancer is the proxy before the nodes: it takes each connection to a node that accepts
+// it, and ends it when the node does. It is safe for concurrent use.
+type Balancer struct {
+	// Set once.
 	ln      net.Listener
 	working sync.WaitGroup
 
+	// Guarded by mu.
 	mu    sync.Mutex
 	nodes map[string]string // addresses by name
 	conns map[net.Conn]bool
 }
 
-func newBalancer(t *testing.T) *balancer {
+func newBalancer(t testing.TB) *Balancer {
 	t.Helper()
 	ln, err := net.Listen("tcp", testprocess.FreeAddr(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &balancer{ln: ln, nodes: map[string]string{}, conns: map[net.Conn]bool{}}
+	b := &Balancer{ln: ln, nodes: map[string]string{}, conns: map[net.Conn]bool{}}
 	b.working.Go(b.accept)
 	t.Cleanup(func() {
 		ln.Close()
@@ -41,8 +43,21 @@ func newBalancer(t *testing.T) *balancer {
 	return b
 }
 
+// Addr is where clients connect.
+func (b *Balancer) Addr() string { return b.ln.Addr().String() }
+
+// Cut ends all connections, and returns how many there were.
+func (b *Balancer) Cut() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for c := range b.conns {
+		c.Close()
+	}
+	return len(b.conns) / 2
+}
+
 // set says where a node is, or with an empty address that it gets no connections.
-func (b *balancer) set(name, addr string) {
+func (b *Balancer) set(name, addr string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if addr == "" {
@@ -52,7 +67,7 @@ func (b *balancer) set(name, addr string) {
 	b.nodes[name] = addr
 }
 
-func (b *balancer) accept() {
+func (b *Balancer) accept() {
 	for {
 		c, err := b.ln.Accept()
 		if err != nil {
@@ -62,7 +77,7 @@ func (b *balancer) accept() {
 	}
 }
 
-func (b *balancer) serve(c net.Conn) {
+func (b *Balancer) serve(c net.Conn) {
 	defer c.Close()
 	node := b.dial()
 	if node == nil {
@@ -79,7 +94,7 @@ func (b *balancer) serve(c net.Conn) {
 }
 
 // dial tries the nodes in any order.
-func (b *balancer) dial() net.Conn {
+func (b *Balancer) dial() net.Conn {
 	b.mu.Lock()
 	var addrs []string
 	for _, addr := range b.nodes {
@@ -95,7 +110,7 @@ func (b *balancer) dial() net.Conn {
 	return nil
 }
 
-func (b *balancer) keep(conns ...net.Conn) {
+func (b *Balancer) keep(conns ...net.Conn) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, c := range conns {
@@ -103,7 +118,7 @@ func (b *balancer) keep(conns ...net.Conn) {
 	}
 }
 
-func (b *balancer) forget(conns ...net.Conn) {
+func (b *Balancer) forget(conns ...net.Conn) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, c := range conns {

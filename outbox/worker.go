@@ -1,10 +1,12 @@
 package outbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -36,6 +38,11 @@ type worker struct {
 	wake     chan struct{} // cap 1: there may be something to read
 	failures prometheus.Counter
 
+	stopping chan struct{}      // closed by stop: it does what is there, and ends
+	ended    chan struct{}      // closed when it has
+	giveUp   context.CancelFunc // ends what it does; made by start
+	stopOnce sync.Once
+
 	at atomic.Int64 // worked up to here; written by queues
 
 	queues *queues // made by run
@@ -50,6 +57,7 @@ func newWorker(o *Outbox, c Consumer, shard int, reader *store.Reader, at int64,
 		Consumer: c, shard: shard, reader: reader, cfg: &o.cfg,
 		log:      o.cfg.Log.With("consumer", c.Name, "shard", reader.Name()),
 		wake:     make(chan struct{}, 1),
+		stopping: make(chan struct{}), ended: make(chan struct{}),
 		failures: m.failures.WithLabelValues(c.Name, reader.Name()),
 		saved:    at, tried: at,
 	}
@@ -60,6 +68,27 @@ func newWorker(o *Outbox, c Consumer, shard int, reader *store.Reader, at int64,
 	}
 	w.at.Store(at)
 	return w
+}
+
+// start has the worker work until it is ended, or ctx is.
+func (w *worker) start(ctx context.Context) {
+	ctx, w.giveUp = context.WithCancel(ctx)
+	w.cfg.Lanes.Notify(w.shard, w.wake)
+	go func() {
+		defer close(w.ended)
+		w.run(ctx, w.stopping)
+	}()
+}
+
+// stop has the worker do what is there, and end.
+func (w *worker) stop() { w.stopOnce.Do(func() { close(w.stopping) }) }
+
+// end is stop, and returns when the worker has ended. It may be called again.
+func (w *worker) end() {
+	w.stop()
+	<-w.ended
+	w.giveUp()
+	w.cfg.Lanes.Forget(w.shard, w.wake)
 }
 
 // size is about how many bytes an entry takes.
@@ -89,9 +118,12 @@ func (w *worker) run(ctx context.Context, stopping <-chan struct{}) {
 	for failed := 0; ; {
 		wake, tick, retry := w.wake, poll.C, (<-chan time.Time)(nil)
 		full, err := w.catchUp(ctx)
+		var later Later
 		switch {
 		case err == nil:
 			failed = 0
+		case errors.As(err, &later):
+			failed, wake, tick, retry = 0, nil, nil, time.After(later.After)
 		case ctx.Err() == nil:
 			pause := w.backoff(failed, err)
 			failed++
@@ -126,7 +158,7 @@ func (w *worker) finish(ctx context.Context) {
 		full, err = w.catchUp(ctx)
 	}
 	w.queues.working.Wait()
-	if err != nil && ctx.Err() == nil {
+	if err != nil && ctx.Err() == nil && !errors.As(err, new(Later)) {
 		w.failures.Inc()
 		w.log.Warn("a consumer of the outbox has failed and goes on at the next start", "position", w.at.Load(), "err", err)
 	}
@@ -141,7 +173,7 @@ func (w *worker) backoff(failed int, err error) time.Duration {
 	if errors.As(err, &e) && e.RetryAfter > 0 {
 		d = time.Duration(e.RetryAfter) * time.Millisecond
 	}
-	d = min(d, w.cfg.MaxBackoff)
+	d = min(d, cmp.Or(w.MaxBackoff, w.cfg.MaxBackoff))
 	return d/2 + rand.N(d/2+1)
 }
 

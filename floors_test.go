@@ -106,6 +106,7 @@ var floors = []floor{
 	}},
 	{"consumers", "work that follows a commit; they do not know each other", []row{
 		{"projection", "the rooms of each user, in step with memberships; names, in step with profiles"},
+		{"feed", "what was committed, for back ends that pull it at their own pace"},
 		{"removal", "the rows of deleted rooms, in small steps"},
 		{"transfer", "rooms and users as a file, out of one deployment and into another"},
 		{"mover", "slots from one shard to another, while the node serves"},

@@ -28,6 +28,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -109,7 +110,7 @@ type Config struct {
 	Store     *store.Store
 	Lanes     Lanes
 	Consumers []Consumer
-	Apart     []string // names of cursors that are moved elsewhere, and not by this package
+	Apart     []string // names of cursors that are moved elsewhere, and not by this package; or what they begin with, up to a colon
 	Stopped   bool     // Open starts nothing: Start does, for the lanes that this node owns
 
 	// Gone reports whether a consumer that is not registered will not come back: its cursor
@@ -281,11 +282,18 @@ func (o *Outbox) start(ctx context.Context, k *Consumer, shard int) (int64, erro
 	return 0, nil
 }
 
+// apart reports whether the cursor is moved elsewhere.
+func (o *Outbox) apart(name string) bool {
+	return slices.ContainsFunc(o.cfg.Apart, func(apart string) bool {
+		return name == apart || strings.HasSuffix(apart, ":") && strings.HasPrefix(name, apart)
+	})
+}
+
 // unknown returns what to do with cursors of consumers that are not registered.
 func (o *Outbox) unknown(stored map[string]int64, reader *store.Reader) (drop []store.Cursor) {
 	for name, at := range stored {
 		switch {
-		case slices.Contains(o.cfg.Apart, name):
+		case o.apart(name):
 		case o.cfg.Gone(name):
 			drop = append(drop, store.Cursor{Consumer: name, Drop: true})
 		default:

@@ -126,10 +126,11 @@ type decoder struct {
 }
 
 var (
-	errShort = errors.New("it is cut off")
-	errRuns  = errors.New("its runs do not make up its revs")
-	errWas   = errors.New("it has the role before of some members, and not of others")
-	errKeys  = errors.New("it has the key of a row of no table, or none")
+	errShort  = errors.New("it is cut off")
+	errRuns   = errors.New("its runs do not make up its revs")
+	errWas    = errors.New("it has the role before of some members, and not of others")
+	errOnward = errors.New("it has no onward changes, and should have some")
+	errKeys   = errors.New("it has the key of a row of no table, or none")
 )
 
 func (d *decoder) fail(err error) {
@@ -162,7 +163,9 @@ func (d *decoder) entry(e *Entry, version int) {
 		}
 	}
 	if version >= entryVersion && len(d.rest) > 0 {
-		e.Onward = list(d, 1, func(c *[]byte) { *c = []byte(d.text()) })
+		if e.Onward = list(d, 1, func(c *[]byte) { *c = []byte(d.text()) }); e.Onward == nil {
+			d.fail(errOnward)
+		}
 	}
 }
 

@@ -104,7 +104,7 @@ func TestRefusesNewerSchema(t *testing.T) {
 func TestMigrations(t *testing.T) {
 	for schema, tables := range map[string]string{
 		"shard":   "cursors lanes leases members messages online outbox reaction_counts reactions rooms taken user_access user_rooms users",
-		"control": "api_keys deployment levels moves nodes slot_maps",
+		"control": "adoption api_keys deployment levels moves nodes records slot_maps",
 	} {
 		path := filepath.Join(t.TempDir(), "new.db")
 		for range 2 {

@@ -14,6 +14,7 @@ import (
 func RunControl(t *testing.T, open func(t *testing.T) store.Control) {
 	for name, check := range map[string]func(*testing.T, store.Control){
 		"Deployment": checkDeployment, "Map": checkMap, "MapRace": checkMapRace, "Keys": checkAPIKeys, "Nodes": checkNodes, "Moves": checkMoves, "Level": checkLevel, "Records": checkRecords,
+		"Adoption": checkAdoption,
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := open(t)
@@ -153,4 +154,18 @@ func checkRecords(t *testing.T, c store.Control) {
 	must(t, c.DropRecords(ctx, "a"))
 	same(t, "what is left", get(c.Records(ctx, "a", "", 10))(t), rs[:2])
 	same(t, "the other collection", len(get(c.Records(ctx, "A", "", 10))(t)), 1)
+}
+
+func checkAdoption(t *testing.T, c store.Control) {
+	same(t, "adoption before there is one", get(c.Adoption(ctx))(t), store.Adoption{})
+	a := store.Adoption{Generation: 1, Source: "shop", State: store.AdoptionCopying, Changed: 1000}
+	must(t, c.SaveAdoption(ctx, a))
+	same(t, "adoption", get(c.Adoption(ctx))(t), a)
+	wantKind(t, c.SaveAdoption(ctx, a), chat.Conflict)
+	next := store.Adoption{Generation: 2, Source: "shop", State: store.AdoptionFollowing, Changed: 2000}
+	must(t, c.SaveAdoption(ctx, next))
+	same(t, "adoption, later", get(c.Adoption(ctx))(t), next)
+	next.Generation = 4
+	wantKind(t, c.SaveAdoption(ctx, next), chat.Conflict)
+	same(t, "generation", get(c.Adoption(ctx))(t).Generation, int64(2))
 }

@@ -1,0 +1,182 @@
+package follow
+
+import (
+	"context"
+	"database/sql"
+	"log/slog"
+	"time"
+
+	"github.com/roomtide/roomtide/adopt/source"
+	"github.com/roomtide/roomtide/chat"
+)
+
+// A Follower yields the keys of rows that may have changed. Its calls do not overlap,
+// except Lag, which any goroutine may call.
+type Follower interface {
+	// Next waits for keys and returns them with the position behind them. The caller
+	// reads these rows, applies them, stores the position, and calls Next again: with
+	// that call it says that what the call before returned will not be asked for again.
+	// A follower that is opened at a stored position misses nothing, and may return keys
+	// again. A key may belong to no row: it was deleted, or never counted. Each row can
+	// be read, as it was left by the change or later, before Next returns its key.
+	//
+	// Without keys, Next returns because the position alone went on.
+	//
+	// An error of a retryable kind (chat.Kind) is over when the source answers again:
+	// call again after a pause, nothing is missed. After any other error the follower
+	// goes no further, and the text says what to do.
+	Next(ctx context.Context) (keys []source.Key, position string, err error)
+
+	// Lag is for how long a change may have been made in the source and not been
+	// returned yet. It grows while Next is not called.
+	Lag() time.Duration
+
+	// Close ends connections and goroutines. A call of Next that waits ends with an
+	// error.
+	Close() error
+}
+
+// Known is what the caller holds of the source. Sweeps and deletions are compared with it.
+type Known interface {
+	// KnownKeys returns up to limit keys of rows that the caller holds as not deleted,
+	// in an order of its choice that stays the same, after the given key; "" is before
+	// all.
+	KnownKeys(ctx context.Context, after source.Key, limit int) ([]source.Key, error)
+}
+
+// Kind is how a table is followed.
+type Kind string
+
+const (
+	Binlog   Kind = "binlog"   // row events of MySQL and MariaDB
+	Triggers Kind = "triggers" // a table of changes, filled by triggers
+	Polling  Kind = "polling"  // questions for new and changed rows
+)
+
+// Kinds are all of them, the one that sees most with the least delay first.
+var Kinds = []Kind{Binlog, Triggers, Polling}
+
+// Table is the table whose rows are messages.
+type Table struct {
+	Name string // may be qualified: schema.table
+	Key  string // the column of its primary key
+
+	// Changed is an indexed column that gets a higher value whenever a row is written,
+	// such as updated_at. Empty: a column by one of the usual names is looked for.
+	Changed string
+}
+
+// Watch is a table whose rows belong to messages: when one changes, the message does.
+type Watch struct {
+	Name   string
+	Column string // holds the message's key, or NULL
+}
+
+// Config says what is followed. The zero value of a duration or number is its default.
+type Config struct {
+	DB      *sql.DB // of the source; the primary, never a replica. Not closed
+	Engine  Engine
+	Address string // the URL of the source; the binlog is read over a connection of its own
+
+	Kind  Kind
+	Table Table
+	Watch []Watch
+
+	Known Known        // nil: deletions are not looked for beyond what Kind sees
+	Log   *slog.Logger // nil: none
+
+	Interval time.Duration // between two questions for changes: 200 ms
+	MaxAge   time.Duration // how long a transaction lasts at most, where open ones cannot be listed: 10 minutes
+	Sweep    int           // rows a second that are compared in the background: 2000; negative: none
+	Settle   time.Duration // how long a missing key is waited for at least: 10 s
+
+	// Touches are keys that others name; nil: nobody does.
+	Touches *Touches
+}
+
+func (c Config) withDefaults() Config {
+	set := func(d *time.Duration, value time.Duration) {
+		if *d == 0 {
+			*d = value
+		}
+	}
+	set(&c.Interval, 200*time.Millisecond)
+	set(&c.MaxAge, 10*time.Minute)
+	set(&c.Settle, 10*time.Second)
+	if c.Sweep == 0 {
+		c.Sweep = 2000
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// Begin returns the position of this moment. A follower that is opened at it yields
+// every change that a reader who begins now may not see: the copy of a table begins
+// with a call of Begin.
+func Begin(ctx context.Context, c Config) (string, error) {
+	c = c.withDefaults()
+	main, err := begin(ctx, &c)
+	if err != nil {
+		return "", err
+	}
+	return encodePositions(map[string]string{string(c.Kind): main}), nil
+}
+
+func begin(ctx context.Context, c *Config) (string, error) {
+	switch c.Kind {
+	case Binlog:
+		return beginBinlog(ctx, c)
+	case Triggers:
+		return beginQueue(ctx, c)
+	case Polling:
+		return beginPoll(ctx, c)
+	}
+	return "", unknownKind(c.Kind)
+}
+
+func unknownKind(k Kind) error {
+	return &chat.Error{Kind: chat.Invalid, Op: "follow.open", Text: "a table is followed by binlog, triggers or polling, not by " + string(k)}
+}
+
+// Open opens a follower at a position that Begin or Next has returned: one of the
+// configured kind, together with a sweep that finds what it cannot see, and touches.
+func Open(ctx context.Context, c Config, position string) (Follower, error) {
+	c = c.withDefaults()
+	positions, err := decodePositions(position)
+	if err != nil {
+		return nil, err
+	}
+	at, ok := positions[string(c.Kind)]
+	if !ok {
+		return nil, &chat.Error{Kind: chat.Invalid, Op: "follow.open",
+			Text: "the position belongs to another kind of follower than " + string(c.Kind) + ": copy again, which recognises what is there already"}
+	}
+	all := map[string]Follower{}
+	var sweep *Sweep
+	unseen := func(string) {}
+	if c.Sweep > 0 {
+		if sweep, err = openSweep(ctx, &c); err != nil {
+			return nil, err
+		}
+		all["sweep"], unseen = sweep, sweep.Hurry
+	}
+	switch c.Kind {
+	case Binlog:
+		all[string(Binlog)], err = openBinlog(ctx, &c, at, unseen)
+	case Triggers:
+		all[string(Triggers)], err = openQueue(ctx, &c, unseen)
+	case Polling:
+		all[string(Polling)], err = openPoll(ctx, &c, at)
+	default:
+		err = unknownKind(c.Kind)
+	}
+	if err != nil {
+		return nil, err // a sweep that was not started holds nothing
+	}
+	if c.Touches != nil {
+		all["touch"] = &toucher{t: c.Touches}
+	}
+	return newTogether(all, map[string]string{string(c.Kind): at}), nil
+}

@@ -35,6 +35,7 @@ import (
 	"github.com/roomtide/roomtide/presence/redispresence"
 	"github.com/roomtide/roomtide/presence/storepresence"
 	"github.com/roomtide/roomtide/projection"
+	"github.com/roomtide/roomtide/push"
 	"github.com/roomtide/roomtide/removal"
 	"github.com/roomtide/roomtide/session"
 	"github.com/roomtide/roomtide/sioapi"
@@ -60,6 +61,8 @@ type Server struct {
 	presence *presence.Tracker
 	engine   *engine.Engine
 	verifier *identity.Verifier
+	gateway  *push.Gateway
+	vapid    string // public half of the key of Web Push; "": it is not used
 	secret   []byte // signs what only this node reads
 	online   *storepresence.Record
 	listener net.Listener
@@ -95,6 +98,9 @@ func Open(ctx context.Context, cfg *config.Config, version string, log *slog.Log
 		return nil, err
 	}
 	if err := s.openStore(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.openGateway(); err != nil {
 		return nil, err
 	}
 	if err := s.openRoad(ctx); err != nil {

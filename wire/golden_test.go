@@ -103,6 +103,7 @@ var commandCases = []struct {
 	{"rooms by activity, the next page", Command{Type: Rooms, ID: 17, HasID: true, AfterID: "1795368840123 room1", Order: "activity", Archived: true, Limit: 50}},
 	{"unread", Command{Type: Unread, ID: 17, HasID: true}},
 	{"ping", Command{Type: Ping, ID: 18, HasID: true}},
+	{"in the background", Command{Type: Foreground, ID: 18, HasID: true, On: off()}},
 	{"room", Command{Type: GetRoom, ID: 19, HasID: true, Room: "room1"}},
 	{"set_room", Command{Type: SetRoom, ID: 20, HasID: true, Room: "room1", Title: title("Lobby"), Open: on(), ReadOnly: off()}},
 	{"set_room with everything", Command{Type: SetRoom, ID: 20, HasID: true, Room: "room1", Data: json.RawMessage(`{"a":1}`), Title: title(""), Topic: title("Talk"), Avatar: title("/r.png"), Open: off(), ReadOnly: on()}},

@@ -56,51 +56,63 @@ type Kind uint8
 
 // The kinds, one for each type of change.
 const (
-	KindNop        Kind = 1
-	KindSend       Kind = 2
-	KindEdit       Kind = 3
-	KindDelete     Kind = 4
-	KindReact      Kind = 5
-	KindJoin       Kind = 6
-	KindLeave      Kind = 7
-	KindSetMember  Kind = 8
-	KindSetRoom    Kind = 9
-	KindRead       Kind = 10
-	KindProject    Kind = 11
-	KindOnline     Kind = 12
-	KindCursors    Kind = 13
-	KindSetUser    Kind = 14
-	KindRename     Kind = 15
-	KindDeleteRoom Kind = 16
-	KindRemoveRoom Kind = 17
-	KindAccess     Kind = 18
+	KindNop            Kind = 1
+	KindSend           Kind = 2
+	KindEdit           Kind = 3
+	KindDelete         Kind = 4
+	KindReact          Kind = 5
+	KindJoin           Kind = 6
+	KindLeave          Kind = 7
+	KindSetMember      Kind = 8
+	KindSetRoom        Kind = 9
+	KindRead           Kind = 10
+	KindProject        Kind = 11
+	KindOnline         Kind = 12
+	KindCursors        Kind = 13
+	KindSetUser        Kind = 14
+	KindRename         Kind = 15
+	KindDeleteRoom     Kind = 16
+	KindRemoveRoom     Kind = 17
+	KindAccess         Kind = 18
+	KindRegisterDevice Kind = 19
+	KindDropDevice     Kind = 20
+	KindClaimAddress   Kind = 21
+	KindSetPush        Kind = 22
+	KindNotify         Kind = 23
+	KindPushed         Kind = 24
 )
 
 // Kinds is one more than the largest Kind; the kinds are 1 to Kinds-1.
-const Kinds = 19
+const Kinds = 25
 
 var kinds = [Kinds]struct {
 	name string
 	make func() Change
 }{
-	KindNop:        {"nop", func() Change { return new(Nop) }},
-	KindSend:       {"send", func() Change { return new(Send) }},
-	KindEdit:       {"edit", func() Change { return new(Edit) }},
-	KindDelete:     {"delete", func() Change { return new(Delete) }},
-	KindReact:      {"react", func() Change { return new(React) }},
-	KindJoin:       {"join", func() Change { return new(Join) }},
-	KindLeave:      {"leave", func() Change { return new(Leave) }},
-	KindSetMember:  {"set_member", func() Change { return new(SetMember) }},
-	KindSetRoom:    {"set_room", func() Change { return new(SetRoom) }},
-	KindRead:       {"read", func() Change { return new(Read) }},
-	KindProject:    {"project", func() Change { return new(Project) }},
-	KindOnline:     {"online", func() Change { return new(Online) }},
-	KindCursors:    {"cursors", func() Change { return new(Cursors) }},
-	KindSetUser:    {"set_user", func() Change { return new(SetUser) }},
-	KindRename:     {"rename", func() Change { return new(Rename) }},
-	KindDeleteRoom: {"delete_room", func() Change { return new(DeleteRoom) }},
-	KindRemoveRoom: {"remove_room", func() Change { return new(RemoveRoom) }},
-	KindAccess:     {"access", func() Change { return new(Access) }},
+	KindNop:            {"nop", func() Change { return new(Nop) }},
+	KindSend:           {"send", func() Change { return new(Send) }},
+	KindEdit:           {"edit", func() Change { return new(Edit) }},
+	KindDelete:         {"delete", func() Change { return new(Delete) }},
+	KindReact:          {"react", func() Change { return new(React) }},
+	KindJoin:           {"join", func() Change { return new(Join) }},
+	KindLeave:          {"leave", func() Change { return new(Leave) }},
+	KindSetMember:      {"set_member", func() Change { return new(SetMember) }},
+	KindSetRoom:        {"set_room", func() Change { return new(SetRoom) }},
+	KindRead:           {"read", func() Change { return new(Read) }},
+	KindProject:        {"project", func() Change { return new(Project) }},
+	KindOnline:         {"online", func() Change { return new(Online) }},
+	KindCursors:        {"cursors", func() Change { return new(Cursors) }},
+	KindSetUser:        {"set_user", func() Change { return new(SetUser) }},
+	KindRename:         {"rename", func() Change { return new(Rename) }},
+	KindDeleteRoom:     {"delete_room", func() Change { return new(DeleteRoom) }},
+	KindRemoveRoom:     {"remove_room", func() Change { return new(RemoveRoom) }},
+	KindAccess:         {"access", func() Change { return new(Access) }},
+	KindRegisterDevice: {"register_device", func() Change { return new(RegisterDevice) }},
+	KindDropDevice:     {"drop_device", func() Change { return new(DropDevice) }},
+	KindClaimAddress:   {"claim_address", func() Change { return new(ClaimAddress) }},
+	KindSetPush:        {"set_push", func() Change { return new(SetPush) }},
+	KindNotify:         {"notify", func() Change { return new(Notify) }},
+	KindPushed:         {"pushed", func() Change { return new(Pushed) }},
 }
 
 // String is the name of the kind in logs.

@@ -10,16 +10,17 @@ import (
 // Reply is what came of a change. The doc comment of each type of change says
 // which fields are set.
 type Reply struct {
-	Seq      chat.Seq    // of the message
-	Rev      chat.Rev    // the change's, or what stands already
-	Time     int64       // Unix milliseconds
-	Repeated bool        // the key was known: this is the first attempt's reply
-	Created  bool        // the room was made
-	Changed  bool        // there was something to do
-	Room     chat.Room   // as it is now
-	Member   chat.Member // as it is now
-	Read     chat.Seq    // the user's read mark as it is now
-	User     chat.User   // as it is now
+	Seq      chat.Seq          // of the message
+	Rev      chat.Rev          // the change's, or what stands already
+	Time     int64             // Unix milliseconds
+	Repeated bool              // the key was known: this is the first attempt's reply
+	Created  bool              // the room was made
+	Changed  bool              // there was something to do
+	Room     chat.Room         // as it is now
+	Member   chat.Member       // as it is now
+	Read     chat.Seq          // the user's read mark as it is now
+	User     chat.User         // as it is now
+	Push     chat.PushSettings // as they are now
 }
 
 func (r *Reply) fields(f *coder) {
@@ -33,6 +34,7 @@ func (r *Reply) fields(f *coder) {
 	nested(f, 8, &r.Member, memberFields)
 	number(f, 9, &r.Read)
 	nested(f, 10, &r.User, userFields)
+	nested(f, 11, &r.Push, pushFields)
 }
 
 func roomFields(r *chat.Room, f *coder) {
@@ -72,6 +74,17 @@ func userFields(u *chat.User, f *coder) {
 	text(f, 3, &u.Avatar)
 	text(f, 4, &u.Data)
 	number(f, 5, &u.Named)
+}
+
+func pushFields(s *chat.PushSettings, f *coder) {
+	text(f, 1, &s.User)
+	text(f, 2, &s.Room)
+	number(f, 3, &s.Level)
+	number(f, 4, &s.MuteUntil)
+	number(f, 5, &s.QuietFrom)
+	number(f, 6, &s.QuietTo)
+	text(f, 7, &s.TimeZone)
+	flag(f, 8, &s.HideContent)
 }
 
 // failure is a chat.Error as bytes. The cause, which is for the log, is its text.

@@ -15,6 +15,8 @@ import (
 //
 //	entry   2, list of rooms, list of user ids
 //	        or 3, list of rooms, list of user ids, list of keys
+//	        or 4, list of rooms, list of user ids, list of onward changes
+//	        or 5, list of rooms, list of user ids, list of onward changes, list of keys
 //	room    room id, From, number of revs, Seq, list of runs, list of members
 //	run     kind, Count, Seq
 //	member  user id, name, role, Rev, Since
@@ -26,6 +28,10 @@ import (
 const (
 	entryVersion = 2
 	keysVersion  = 3 // with keys, which few entries have
+
+	// With onward changes, which few entries have, and with both.
+	onwardVersion     = 4
+	onwardKeysVersion = 5
 )
 
 // Encode returns the entry as it is stored, as Changes.Outbox.
@@ -39,6 +45,12 @@ func (e *Entry) Encode() []byte {
 		version = keysVersion
 		size += 16 * len(e.Keys)
 	}
+	for _, c := range e.Onward {
+		size += 4 + len(c)
+	}
+	if len(e.Onward) > 0 {
+		version += onwardVersion - entryVersion
+	}
 	b := append(make([]byte, 0, size), version)
 	b = binary.AppendUvarint(b, uint64(len(e.Rooms)))
 	for i := range e.Rooms {
@@ -47,6 +59,12 @@ func (e *Entry) Encode() []byte {
 	b = binary.AppendUvarint(b, uint64(len(e.Users)))
 	for _, u := range e.Users {
 		b = appendText(b, string(u))
+	}
+	if len(e.Onward) > 0 {
+		b = binary.AppendUvarint(b, uint64(len(e.Onward)))
+		for _, c := range e.Onward {
+			b = appendText(b, string(c))
+		}
 	}
 	if len(e.Keys) > 0 {
 		b = appendKeyList(b, e.Keys)
@@ -86,13 +104,18 @@ func DecodeEntry(position int64, body []byte) (Entry, error) {
 	e := Entry{Position: position}
 	var err error
 	switch {
-	case len(body) > 0 && 1 <= body[0] && body[0] <= keysVersion:
+	case len(body) > 0 && 1 <= body[0] && body[0] <= onwardKeysVersion:
 		d := decoder{rest: body[1:]}
 		e.Rooms = d.spans()
 		if body[0] > 1 {
 			e.Users = list(&d, 1, func(u *chat.UserID) { *u = chat.UserID(d.text()) })
 		}
-		if body[0] == keysVersion {
+		if body[0] >= onwardVersion {
+			if e.Onward = list(&d, 1, func(c *[]byte) { *c = []byte(d.text()) }); e.Onward == nil {
+				d.fail(errOnward)
+			}
+		}
+		if body[0] == keysVersion || body[0] == onwardKeysVersion {
 			e.Keys = d.keys()
 		}
 		err = d.end()
@@ -115,9 +138,10 @@ type decoder struct {
 }
 
 var (
-	errShort = errors.New("it is cut off")
-	errRuns  = errors.New("its runs do not make up its revs")
-	errKeys  = errors.New("it has the key of a row of no table, or none")
+	errShort  = errors.New("it is cut off")
+	errRuns   = errors.New("its runs do not make up its revs")
+	errOnward = errors.New("it has no onward changes, and should have some")
+	errKeys   = errors.New("it has the key of a row of no table, or none")
 )
 
 func (d *decoder) fail(err error) {

@@ -18,6 +18,10 @@ type Entry struct {
 	// reactions of the message, that of an online entry without room and user all
 	// entries of the node.
 	Keys []RowKey
+
+	// Onward are changes that follow from the commit, for whatever lanes they belong to
+	// (change.Append). A consumer hands each on; they may be applied more than once.
+	Onward [][]byte
 }
 
 // RoomSpan is what one commit changed in a room: the revs From..To, none if To is

@@ -1,16 +1,21 @@
 package server
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/config"
+	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/internal/atomicfile"
 	"github.com/roomtide/roomtide/internal/egress"
+	"github.com/roomtide/roomtide/notify"
+	"github.com/roomtide/roomtide/outbox"
 	"github.com/roomtide/roomtide/push"
 	"github.com/roomtide/roomtide/push/apns"
 	"github.com/roomtide/roomtide/push/fcm"
@@ -66,6 +71,57 @@ func (s *Server) newGateway(providers []push.Provider) (err error) {
 		}
 	})
 	return nil
+}
+
+// pushJobs is the consumer that makes jobs for members who are away. It is registered
+// also where nothing is pushed, so that the outbox keeps nothing for it.
+func (s *Server) pushJobs() outbox.Consumer {
+	c := &s.cfg.Push
+	return notify.Jobs(notify.JobsConfig{
+		Store: s.store, Lanes: s.lanes, Foreground: s.foreground,
+		Off: !c.Used(), Delay: time.Duration(c.Delay), TTL: time.Duration(c.TTL), Members: c.Members,
+	})
+}
+
+// openSender makes what sends jobs. It sends for the lanes that this node owns, and is
+// closed before them.
+func (s *Server) openSender() {
+	s.sender = notify.NewSender(notify.SenderConfig{
+		Store: s.store, Lanes: s.lanes, Gateway: s.gateway, Foreground: s.foreground, Unread: s.unread, Secret: s.secret,
+		Off: !s.cfg.Push.Used(), Language: s.cfg.Push.Language, Hidden: s.cfg.Push.Hidden, Log: s.log, Registerer: s.reg,
+	})
+	s.onClose(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(s.cfg.DrainTimeout))
+		defer cancel()
+		s.sender.Close(ctx)
+	})
+}
+
+// startSender begins to send on a single node; one of several does when it owns a lane.
+func (s *Server) startSender() {
+	if s.peers != nil {
+		return
+	}
+	for shard := range s.store.Shards() {
+		s.sender.Start(shard)
+	}
+}
+
+// foreground is notify.Foreground: it asks all nodes.
+func (s *Server) foreground(ctx context.Context, users []chat.UserID) []bool {
+	if s.peers == nil {
+		return s.hub.Foreground(users)
+	}
+	return s.peers.foreground.Ask(ctx, users)
+}
+
+// unread is how many messages a user has not read, in all rooms.
+func (s *Server) unread(ctx context.Context, user chat.UserID) (int, error) {
+	r, err := s.engine.Unread(ctx, engine.Actor{User: user, Server: true})
+	if err != nil {
+		return 0, err
+	}
+	return int(r.Unread.Count), nil
 }
 
 // pushRoots are the certificates of push services; nil: those that the system trusts.

@@ -29,6 +29,7 @@ import (
 	"github.com/roomtide/roomtide/internal/memtune"
 	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/mover"
+	"github.com/roomtide/roomtide/notify"
 	"github.com/roomtide/roomtide/outbox"
 	"github.com/roomtide/roomtide/presence"
 	"github.com/roomtide/roomtide/presence/mempresence"
@@ -62,6 +63,7 @@ type Server struct {
 	engine   *engine.Engine
 	verifier *identity.Verifier
 	gateway  *push.Gateway
+	sender   *notify.Sender
 	vapid    string // public half of the key of Web Push; "": it is not used
 	secret   []byte // signs what only this node reads
 	online   *storepresence.Record
@@ -156,6 +158,7 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 	if err := s.openMover(ctx); err != nil {
 		return err
 	}
+	s.openSender()
 	s.onClose(memtune.Start(s.hub.Len))
 
 	rates := engine.Rates{}
@@ -168,6 +171,7 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 		AfterLate: s.hub.Kick,
 		Log:       s.log, Registerer: s.reg,
 	})
+	s.startSender()
 	return s.startPeers()
 }
 
@@ -175,7 +179,7 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 func (s *Server) openOutbox(ctx context.Context) (err error) {
 	s.outbox, err = outbox.Open(ctx, outbox.Config{
 		Store: s.store, Lanes: s.lanes, Log: s.log, Registerer: s.reg, Apart: []string{mover.Cursor}, Stopped: s.peers != nil,
-		Consumers: []outbox.Consumer{projection.UserRooms(s.store, s.lanes), projection.Names(s.store, s.lanes), removal.DeletedRooms(s.lanes)},
+		Consumers: []outbox.Consumer{projection.UserRooms(s.store, s.lanes), projection.Names(s.store, s.lanes), removal.DeletedRooms(s.lanes), s.pushJobs()},
 	})
 	if err != nil {
 		return err
@@ -383,6 +387,7 @@ func (s *Server) drain() {
 	s.listener.Close()
 	s.mover.Close()     // goes on at the next start; lets go of changes that it holds back
 	s.outbox.Close(ctx) // consumers see what was accepted
+	s.sender.Close(ctx) // attempts come to their end
 	s.leave(ctx)        // other nodes of a cluster take the lanes
 	s.lanes.Close()     // commits and answers what was accepted, refuses the rest
 	s.socketIO.LetGo()  // clients of other nodes' sessions come back to those

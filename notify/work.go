@@ -43,7 +43,7 @@ func (c *crew) work(jobs []store.PushJob) {
 // user sends the jobs of a user who is in the foreground by now, or not. Somebody who looks
 // is told nothing; what a device shows already is still brought up to date.
 func (c *crew) user(user chat.UserID, jobs []store.PushJob, foreground bool) {
-	w := &writer{c: c, user: user, texts: map[textKey]*text{}}
+	w := &writer{s: c.s, user: user, texts: map[textKey]*text{}}
 	for i := range jobs {
 		j := &jobs[i]
 		if foreground && !j.Shown && j.Room() != "" {
@@ -101,7 +101,7 @@ func (c *crew) send(j *store.PushJob, d *chat.Device, n *push.Notification, writ
 func (c *crew) settle(j *store.PushJob, changes ...change.Change) {
 	for _, ch := range changes {
 		if p, ok := ch.(*change.Pushed); ok {
-			p.User, p.Topic, p.Device, p.Made = j.User, j.Topic, j.Device, j.Made
+			of(p, j)
 		}
 	}
 	c.working.Go(func() {
@@ -117,6 +117,11 @@ func (c *crew) settle(j *store.PushJob, changes ...change.Change) {
 			}
 		}
 	})
+}
+
+// of says which job an outcome is of.
+func of(p *change.Pushed, j *store.PushJob) {
+	p.User, p.Topic, p.Device, p.Made = j.User, j.Topic, j.Device, j.Made
 }
 
 // sleep waits, and reports whether ctx has not ended.

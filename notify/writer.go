@@ -17,7 +17,7 @@ import (
 // writer writes the notifications of one user. What several of them need is read once. Used
 // by one goroutine.
 type writer struct {
-	c    *crew
+	s    *Sender
 	user chat.UserID
 
 	devices  map[string]chat.Device // nil: nothing was read yet
@@ -72,7 +72,7 @@ func (w *writer) read(ctx context.Context) error {
 	if w.devices != nil {
 		return nil
 	}
-	reader := w.c.s.cfg.Store.User(w.user)
+	reader := w.s.cfg.Store.User(w.user)
 	devices, err := reader.Devices(ctx, w.user)
 	if err != nil {
 		return err
@@ -84,7 +84,7 @@ func (w *writer) read(ctx context.Context) error {
 	if len(settings) > 0 && settings[0].Room == "" {
 		w.settings = settings[0]
 	}
-	unread, err := w.c.s.cfg.Unread(ctx, w.user)
+	unread, err := w.s.cfg.Unread(ctx, w.user)
 	if err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ const newest = 8
 
 // ofRoom tells of the newest message that the user has not read.
 func (w *writer) ofRoom(ctx context.Context, j *store.PushJob) (*text, error) {
-	st, room := w.c.s.cfg.Store, j.Room()
+	st, room := w.s.cfg.Store, j.Room()
 	mine, err := st.User(w.user).UserRoom(ctx, w.user, room)
 	if gone := chat.KindOf(err) == chat.NotFound; gone || err == nil && (mine.Read >= j.Seq || !mine.Role.Present()) {
 		return nil, nil
@@ -153,16 +153,16 @@ func (w *writer) ofRoom(ctx context.Context, j *store.PushJob) (*text, error) {
 
 // tell is what is told of a message, with the number of those that are unread in the room.
 func (w *writer) tell(ctx context.Context, j *store.PushJob, r *chat.Room, m *chat.Message, read chat.Seq) (*text, error) {
-	unread, err := w.c.s.cfg.Store.Others(ctx, []store.Range{{Room: r.ID, User: w.user, From: max(read, j.Seq-store.UnreadWindow), To: j.Seq}})
+	unread, err := w.s.cfg.Store.Others(ctx, []store.Range{{Room: r.ID, User: w.user, From: max(read, j.Seq-store.UnreadWindow), To: j.Seq}})
 	if err != nil {
 		return nil, err
 	}
-	hidden := w.c.s.cfg.Hidden || w.settings.HideContent
+	hidden := w.s.cfg.Hidden || w.settings.HideContent
 	t := &text{
 		written: m.Time,
 		data:    map[string]string{"room": string(r.ID), "seq": strconv.FormatInt(int64(m.Seq), 10)},
 	}
-	t.title, t.text = languages[w.c.s.cfg.Language].message(r, m, unread[0].Count, j.Mention, hidden)
+	t.title, t.text = languages[w.s.cfg.Language].message(r, m, unread[0].Count, j.Mention, hidden)
 	return t, nil
 }
 
@@ -177,7 +177,7 @@ func (w *writer) id(j *store.PushJob) string {
 func (w *writer) digest(kind, topic string) string { return string(w.mac(kind, topic)) }
 
 func (w *writer) mac(parts ...string) []byte {
-	h := hmac.New(sha256.New, w.c.s.cfg.Secret)
+	h := hmac.New(sha256.New, w.s.cfg.Secret)
 	h.Write([]byte("roomtide push\n" + w.user))
 	for _, p := range parts {
 		h.Write([]byte("\n" + p))

@@ -62,12 +62,15 @@ func everyKey() []RowKey {
 		{Table: TableReactions, ID: "r", Seq: 300, A: "x", B: "bob"}, {Table: TableReactions, ID: "r", Seq: 300},
 		{Table: TableOnline, ID: "q", A: "ann", B: "n1"}, {Table: TableUserRooms, ID: "ann", A: "r"},
 		{Table: TableUsers, ID: "ann"}, {Table: TableAccess, ID: "ann"},
+		{Table: TableDevices, ID: "ann", A: "phone"}, {Table: TablePushSettings, ID: "ann"}, {Table: TablePushJobs, ID: "ann", A: "room:r", B: "phone"},
+		{Table: TablePushOwners, ID: "digest"},
 	}
 }
 
 // goldenKeys is what follows in an entry of version 3.
-const goldenKeys = "09" + "01" + "0172" + "82" + "03616e6e" + "83" + "ac02" + "84" + "ac02" + "0178" + "03626f62" +
-	"84" + "ac02" + "00" + "00" + "05" + "0171" + "03616e6e" + "026e31" + "06" + "03616e6e" + "0172" + "87" + "88"
+const goldenKeys = "0d" + "01" + "0172" + "82" + "03616e6e" + "83" + "ac02" + "84" + "ac02" + "0178" + "03626f62" +
+	"84" + "ac02" + "00" + "00" + "05" + "0171" + "03616e6e" + "026e31" + "06" + "03616e6e" + "0172" + "87" + "88" +
+	"89" + "0570686f6e65" + "8a" + "00" + "8b" + "06726f6f6d3a72" + "0570686f6e65" + "0c" + "06646967657374"
 
 func TestEntryWithKeysGolden(t *testing.T) {
 	e := everything()
@@ -85,10 +88,33 @@ func TestEntryWithKeysGolden(t *testing.T) {
 			t.Errorf("cut off after %d it was read as %+v", n, got)
 		}
 	}
-	for name, bad := range map[string]string{"no table": "0100", "table 9": "01090172", "no keys": "00"} {
+	for name, bad := range map[string]string{"no table": "0100", "table 13": "010d0172", "no keys": "00"} {
 		raw, _ := hex.DecodeString("03" + golden[2:] + bad)
 		if got, err := DecodeEntry(7, raw); err == nil {
 			t.Errorf("%s was read as %+v", name, got)
+		}
+	}
+}
+
+func TestEntryWithOnwardChanges(t *testing.T) {
+	const onward = "02" + "0101" + "03020304"
+	for _, keys := range []bool{false, true} {
+		e, want := everything(), "04"+golden[2:]+onward
+		e.Onward = [][]byte{{1}, {2, 3, 4}}
+		if keys {
+			e.Keys, want = everyKey(), "05"+want[2:]+goldenKeys
+		}
+		raw := e.Encode()
+		if got := hex.EncodeToString(raw); got != want {
+			t.Errorf("the entry is stored as\n%s, want\n%s", got, want)
+		}
+		if got, err := DecodeEntry(7, raw); err != nil || !reflect.DeepEqual(got, e) {
+			t.Errorf("read\n%+v\n%v, want\n%+v", got, err, e)
+		}
+		for n := len(golden) / 2; n < len(raw); n++ {
+			if got, err := DecodeEntry(7, raw[:n]); err == nil {
+				t.Errorf("cut off after %d it was read as %+v", n, got)
+			}
 		}
 	}
 }

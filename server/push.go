@@ -213,15 +213,20 @@ func VAPIDKey(cfg *config.Config, create bool) (*webpush.Key, error) {
 	case !create:
 		return nil, chat.E(chat.NotFound, "there is no "+path+" yet: start the server once with push.webpush_subject")
 	}
-	return newVAPIDKey(path)
+	return saveVAPIDKey(path)
 }
 
-func newVAPIDKey(path string) (*webpush.Key, error) {
+// NewVAPIDKey makes a key of Web Push, as its file has it.
+func NewVAPIDKey() (secret string, err error) {
 	key, err := webpush.NewKey()
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	secret, err := key.Secret()
+	return key.Secret()
+}
+
+func saveVAPIDKey(path string) (*webpush.Key, error) {
+	secret, err := NewVAPIDKey()
 	if err == nil {
 		err = os.MkdirAll(filepath.Dir(path), 0o700)
 	}
@@ -231,5 +236,5 @@ func newVAPIDKey(path string) (*webpush.Key, error) {
 	if err != nil {
 		return nil, chat.Wrap(chat.Unavailable, "server.vapid", err)
 	}
-	return key, nil
+	return webpush.ParseKey(secret)
 }

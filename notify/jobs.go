@@ -32,7 +32,7 @@ type JobsConfig struct {
 	Foreground Foreground
 
 	Off     bool             // no push service is used: no job is made
-	Delay   time.Duration    // until a job is due; default 3 s
+	Delay   time.Duration    // until a job is due
 	TTL     time.Duration    // after which nobody is told any more; default a day
 	Members int              // in rooms with more than these only those who are mentioned are told; default 200
 	Now     func() time.Time // default time.Now
@@ -41,9 +41,6 @@ type JobsConfig struct {
 // Jobs returns the consumer that makes jobs of new messages, for members who are not in the
 // foreground. It starts with the first commit after it was registered.
 func Jobs(cfg JobsConfig) outbox.Consumer {
-	if cfg.Delay == 0 {
-		cfg.Delay = 3 * time.Second
-	}
 	if cfg.TTL == 0 {
 		cfg.TTL = 24 * time.Hour
 	}

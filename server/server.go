@@ -327,7 +327,7 @@ func (s *Server) apiKeys(ctx context.Context) ([]identity.Key, error) {
 func (s *Server) sessionDeps() *session.Deps {
 	return &session.Deps{
 		Engine: s.engine, Verifier: s.verifier, Guests: s.cfg.GuestsWelcome(),
-		Limits: s.engine.Limits(), Now: time.Now, Log: s.log,
+		Limits: s.engine.Limits(), Now: time.Now, Log: s.log, WebPushKey: s.vapid,
 	}
 }
 

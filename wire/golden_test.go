@@ -227,7 +227,7 @@ func serverCases() []serverCase {
 
 	addAck("hello ack", &HelloReply{User: "user1", Name: "User One", Guest: true, Session: "s1", Time: testTime, Limits: &limits},
 		ServerFrame{User: "user1", Name: "User One", Guest: true, Session: "s1", Time: testTime, Limits: &limits, Features: Features})
-	addAck("hello ack with a profile", &HelloReply{User: "user1", Name: "User One", Avatar: "/avatars/1.png", Session: "s1", Time: testTime, Limits: &limits},
+	addAck("hello ack with a profile", &HelloReply{User: "user1", Name: "User One", Avatar: "/avatars/1.png", Session: "s1", Time: testTime, Limits: &limits, WebPushKey: "BPk0"},
 		ServerFrame{User: "user1", Name: "User One", Avatar: "/avatars/1.png", Session: "s1", Time: testTime, Limits: &limits, Features: Features})
 	addAck("join ack of a room with everything", &JoinReply{Room: &shop, Role: chat.RoleMuted, Members: []chat.Member{muted}},
 		ServerFrame{Room: "room1", Role: chat.RoleMuted, Info: &shop, Members: []chat.Member{muted}, Online: []chat.UserID{}})

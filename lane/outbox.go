@@ -88,12 +88,12 @@ func (c *committed) signal() {
 }
 
 // entry returns what the batch tells the consumers of the outbox, nil if no room, no
-// name and no row of a slot that moves (keys) has changed.
+// name and no row of a slot that moves (keys) has changed, and no change follows.
 func (b *batch) entry(keys []store.RowKey) *store.Entry {
-	if len(b.touched)+len(b.renamed)+len(keys) == 0 {
+	if len(b.touched)+len(b.renamed)+len(keys)+len(b.onward) == 0 {
 		return nil
 	}
-	e := &store.Entry{Rooms: make([]store.RoomSpan, len(b.touched)), Users: b.renamed, Keys: keys}
+	e := &store.Entry{Rooms: make([]store.RoomSpan, len(b.touched)), Users: b.renamed, Keys: keys, Onward: b.onward}
 	for i, r := range b.touched {
 		r.span = &e.Rooms[i]
 		*r.span = store.RoomSpan{Room: r.ID, From: r.from + 1, To: r.from, Seq: r.LastSeq}

@@ -56,7 +56,7 @@ CREATE TABLE IF NOT EXISTS {push_jobs} (
 
 CREATE TABLE IF NOT EXISTS {push_owners} (
 	slot      SMALLINT       NOT NULL,
-	digest    VARBINARY(64)  NOT NULL,
+	digest    VARBINARY(512) NOT NULL,
 	user_id   VARBINARY(512) NOT NULL,
 	device_id VARBINARY(128) NOT NULL,
 	seen      BIGINT         NOT NULL,

@@ -384,9 +384,7 @@ func (l *lane) commit(ctx context.Context, ch *store.Changes, asked bool) error 
 		l.log.Warn("writing works again")
 	}
 	l.committed.position.Store(l.at.N)
-	if ch.Outbox != nil {
-		l.committed.signal()
-	}
+	l.committed.signal(ch)
 	return nil
 }
 

@@ -17,10 +17,16 @@ import (
 // Notify has c told of each commit of the shard that leaves an outbox entry, from
 // now on. The lane does not wait: a signal that does not fit into c is dropped, so
 // that c, with room for one, says that there was a commit since it was last read.
-func (ls *Lanes) Notify(shard int, c chan<- struct{}) { ls.lanes[shard].committed.add(c) }
+func (ls *Lanes) Notify(shard int, c chan<- struct{}) { ls.lanes[shard].committed.entries.add(c) }
 
 // Forget undoes Notify.
-func (ls *Lanes) Forget(shard int, c chan<- struct{}) { ls.lanes[shard].committed.remove(c) }
+func (ls *Lanes) Forget(shard int, c chan<- struct{}) { ls.lanes[shard].committed.entries.remove(c) }
+
+// NotifyJobs is Notify for commits that write push jobs, or rows that have moved here.
+func (ls *Lanes) NotifyJobs(shard int, c chan<- struct{}) { ls.lanes[shard].committed.jobs.add(c) }
+
+// ForgetJobs undoes NotifyJobs.
+func (ls *Lanes) ForgetJobs(shard int, c chan<- struct{}) { ls.lanes[shard].committed.jobs.remove(c) }
 
 // Position returns how far the shard's lane has committed: an entry at or before
 // it is there to read.
@@ -58,28 +64,42 @@ func (ls *Lanes) Flush(ctx context.Context) {
 // committed is how far a lane has committed, and where that is signalled.
 type committed struct {
 	position atomic.Int64
-
-	mu        sync.Mutex
-	listeners []chan<- struct{}
+	entries  listeners // of commits that leave an outbox entry
+	jobs     listeners // of commits that write push jobs
 }
 
-func (c *committed) add(listener chan<- struct{}) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.listeners = append(c.listeners, listener)
+// signal tells the listeners what the commit of ch has left for them.
+func (c *committed) signal(ch *store.Changes) {
+	if ch.Outbox != nil {
+		c.entries.signal()
+	}
+	if len(ch.PushJobs) > 0 || ch.Put != nil {
+		c.jobs.signal()
+	}
 }
 
-func (c *committed) remove(listener chan<- struct{}) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.listeners = slices.DeleteFunc(c.listeners, func(l chan<- struct{}) bool { return l == listener })
+// listeners are channels with room for one signal each.
+type listeners struct {
+	mu  sync.Mutex
+	all []chan<- struct{} // guarded by mu
 }
 
-// signal tells every listener that there is an entry to read.
-func (c *committed) signal() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, l := range c.listeners {
+func (ls *listeners) add(c chan<- struct{}) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	ls.all = append(ls.all, c)
+}
+
+func (ls *listeners) remove(c chan<- struct{}) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	ls.all = slices.DeleteFunc(ls.all, func(l chan<- struct{}) bool { return l == c })
+}
+
+func (ls *listeners) signal() {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for _, l := range ls.all {
 		select {
 		case l <- struct{}{}:
 		default:

@@ -18,8 +18,8 @@ import (
 // Lanes is what a Sender needs of lane.Lanes, where the methods are specified.
 type Lanes interface {
 	Submit(op change.Change, done change.Done)
-	Notify(shard int, c chan<- struct{})
-	Forget(shard int, c chan<- struct{})
+	NotifyJobs(shard int, c chan<- struct{})
+	ForgetJobs(shard int, c chan<- struct{})
 }
 
 // Gateway is what a Sender needs of push.Gateway, where the method is specified.
@@ -90,7 +90,7 @@ func (s *Sender) Start(shard int) {
 	}
 	c := newCrew(s, shard)
 	s.crews[shard] = c
-	s.cfg.Lanes.Notify(shard, c.wake)
+	s.cfg.Lanes.NotifyJobs(shard, c.wake)
 	c.working.Go(c.run)
 }
 
@@ -105,7 +105,7 @@ func (s *Sender) Stop(shard int) {
 		return
 	}
 	c.end(context.Background(), true)
-	s.cfg.Lanes.Forget(shard, c.wake)
+	s.cfg.Lanes.ForgetJobs(shard, c.wake)
 }
 
 // Close begins no more attempts, lets those that run come to their end, as far as ctx
@@ -119,7 +119,7 @@ func (s *Sender) Close(ctx context.Context) {
 	s.mu.Unlock()
 	for shard, c := range crews {
 		c.end(ctx, false)
-		s.cfg.Lanes.Forget(shard, c.wake)
+		s.cfg.Lanes.ForgetJobs(shard, c.wake)
 	}
 }
 
@@ -127,7 +127,7 @@ const (
 	pageJobs  = 256                    // that are taken at a time
 	maxFlying = 1024                   // jobs of a shard that are worked on
 	pageEvery = 200 * time.Millisecond // between looks for jobs, after commits
-	lookAgain = time.Minute            // without a commit, and with nothing due
+	lookAgain = time.Minute            // between looks for jobs at rest
 	failPause = time.Second            // until a job is looked at again of which something could not be read
 )
 
@@ -138,7 +138,7 @@ type crew struct {
 	shard    int
 	reader   *store.Reader
 	log      *slog.Logger
-	wake     chan struct{}   // cap 1: the lane has committed something
+	wake     chan struct{}   // cap 1: the lane has written jobs
 	space    chan struct{}   // cap 1: some job is done
 	stopping chan struct{}   // closed by end: no further job is taken
 	ctx      context.Context // ends when attempts are cut off
@@ -174,8 +174,9 @@ func (c *crew) end(ctx context.Context, now bool) {
 	c.cut()
 }
 
-// run takes jobs when they are due. At rest it waits for commits of the lane, and asks the
-// database nothing.
+// run takes jobs when they are due. At rest it waits for commits that write jobs, and asks
+// the database nothing, but for a look now and then: jobs that came with slots which have
+// moved here are not this shard's yet when they are written.
 func (c *crew) run() {
 	for {
 		began := time.Now()

@@ -62,6 +62,37 @@ func sizes[R Row](rows []R) (n int) {
 	return n
 }
 
+// Of are the rows of one table.
+func (r *Rows) Of(t Table) *Rows {
+	switch t {
+	case TableRooms:
+		return &Rows{Rooms: r.Rooms}
+	case TableMembers:
+		return &Rows{Members: r.Members}
+	case TableMessages:
+		return &Rows{Messages: r.Messages}
+	case TableReactions:
+		return &Rows{Reactions: r.Reactions}
+	case TableOnline:
+		return &Rows{Online: r.Online}
+	case TableUserRooms:
+		return &Rows{UserRooms: r.UserRooms}
+	case TableUsers:
+		return &Rows{Users: r.Users}
+	case TableAccess:
+		return &Rows{Access: r.Access}
+	case TableDevices:
+		return &Rows{Devices: r.Devices}
+	case TablePushSettings:
+		return &Rows{PushSettings: r.PushSettings}
+	case TablePushJobs:
+		return &Rows{PushJobs: r.PushJobs}
+	case TablePushOwners:
+		return &Rows{PushOwners: r.PushOwners}
+	}
+	return &Rows{}
+}
+
 // Keys are the keys of the rows, in the order of their tables.
 func (r *Rows) Keys() []RowKey {
 	keys := make([]RowKey, 0, r.Len())

@@ -110,6 +110,7 @@ var floors = []floor{
 		{"projection", "the rooms of each user, in step with memberships; names, in step with profiles"},
 		{"feed", "what was committed, for back ends that pull it at their own pace"},
 		{"removal", "the rows of deleted rooms, in small steps"},
+		{"notify", "push notifications: from messages to jobs for members who are away, from jobs to services"},
 		{"transfer", "rooms and users as a file, out of one deployment and into another"},
 		{"mover", "slots from one shard to another, while the node serves"},
 	}},

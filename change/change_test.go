@@ -57,6 +57,14 @@ var golden = []struct {
 		{User: "ann", Name: "Ann", Key: "k", Text: "hi", Data: []byte("{}"), ReplyTo: 7, Time: 1000, Edited: 2000}, {Seq: 8, Deleted: true},
 	}}, "ca012e0a0172120210011801221d1203616e6e1a03416e6e22016b2a02686932027b7d380740e80748d00f220408085001"},
 	{&change.SetMember{Room: "r", Server: true, User: "bob", Role: chat.RoleMember, History: true}, "420e0a017218012203626f6230016001"},
+	{&change.RegisterDevice{User: "ann", Device: "d", Provider: "fcm", Address: "{}", At: 1000}, "9a01140a03616e6e1201641a0366636d22027b7d28e807"},
+	{&change.DropDevice{User: "ann", Device: "d", Digest: "x", Before: 1000}, "a2010e0a03616e6e1201641a017820e807"},
+	{&change.ClaimAddress{Digest: "x", User: "ann", Device: "d", At: 1000, Gone: true}, "aa01100a01781203616e6e1a016420e8072801"},
+	{&change.SetPush{User: "ann", Room: "r", Level: ptr(chat.PushDefault), MuteUntil: ptr(int64(1000))}, "b2010d0a03616e6e120172180020e807"},
+	{&change.SetPush{User: "ann", QuietFrom: ptr(1320), QuietTo: ptr(0), TimeZone: ptr("UTC"), HideContent: ptr(false)}, "b201110a03616e6e28a80a30003a035554434000"},
+	{&change.Notify{User: "ann", Room: "r", Seq: 7, Mention: true, Delay: 3000, Life: 60000}, "ba01130a03616e6e1201721807200130b81738e0d403"},
+	{&change.Notify{User: "ann", Notice: &chat.Notice{Name: "n", Title: "t", Text: "x", Data: "{}"}, Life: 60000}, "ba01180a03616e6e2a0d0a016e1201741a017822027b7d38e0d403"},
+	{&change.Pushed{User: "ann", Topic: "room:r", Device: "d", Made: 9, Outcome: change.PushLater, Due: 1000, Expires: 2000, Attempts: 1, Reason: "network"}, "c201250a03616e6e1206726f6f6d3a721a01642009280230e80738d00f40014a076e6574776f726b"},
 }
 
 func TestGolden(t *testing.T) {

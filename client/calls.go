@@ -197,6 +197,17 @@ func (c *Client) Typing(room chat.RoomID, on bool) {
 	}
 }
 
+// Foreground says whether somebody looks at what the client shows. Users who are in the
+// foreground nowhere get push notifications. Each new connection is told again.
+func (c *Client) Foreground(on bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.background = !on
+	if c.link != nil {
+		c.link.queue(&wire.Command{Type: wire.Foreground, On: &on})
+	}
+}
+
 // Page asks for messages: at most one of Before, After and Around, with none of them
 // the newest.
 type Page struct {

@@ -35,6 +35,8 @@ type Client struct {
 	calls   map[int64]*call       // commands on the present link that wait for their answer
 	rooms   map[chat.RoomID]*room // the map; what is in a room is owned by run
 	outbox  outbox
+
+	background bool // Foreground said so; guarded by mu
 }
 
 // call is a command that waits for its reply. done runs in the reading
@@ -180,6 +182,10 @@ func (c *Client) attach(l *link) {
 	c.user = l.hello.User
 	if l.hello.Limits != nil {
 		c.limits = *l.hello.Limits
+	}
+	if c.background {
+		on := false
+		l.queue(&wire.Command{Type: wire.Foreground, On: &on})
 	}
 	for _, r := range c.rooms {
 		if r.established {

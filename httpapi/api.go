@@ -58,6 +58,8 @@ type Config struct {
 	Feeds         Feeds                                           // what back ends pull
 	Adoptions     store.AdoptionLog                               // which chat is in force while another moves in
 	Mover         Mover                                           // moves slots between shards
+	Push          Push                                            // notifications, for operators
+	PushTTL       time.Duration                                   // for which notifications are kept that do not say; 0: a day
 	Nodes         func(context.Context) ([]cluster.Info, error)   // which nodes there are
 	Origins       []string                                        // web origins besides the node's own, or "*"
 	PublicMetrics bool                                            // /metrics without authentication, not for loopback and API keys alone
@@ -103,6 +105,9 @@ func New(cfg Config) *API {
 	}
 	if cfg.MaxStreams == 0 {
 		cfg.MaxStreams = maxStreams
+	}
+	if cfg.PushTTL == 0 {
+		cfg.PushTTL = 24 * time.Hour
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)

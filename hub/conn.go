@@ -20,7 +20,8 @@ type Conn struct {
 	worker *worker
 
 	// Safe for any goroutine.
-	dirty atomic.Bool // on the worker's list
+	dirty      atomic.Bool // on the worker's list
+	background atomic.Bool // nobody looks at what the connection shows
 
 	encodingID uint8 // set by Attach, and by SetEncoding before there are subscriptions
 
@@ -75,6 +76,10 @@ func (c *Conn) SetUser(user chat.UserID) {
 		c.hub.users.remove(user, c)
 	}
 }
+
+// SetForeground says whether somebody looks at what the connection shows. A connection that
+// has not said so is in the foreground.
+func (c *Conn) SetForeground(on bool) { c.background.Store(!on) }
 
 // SetGuest says that the user of the connection is a guest. It is called before SetUser.
 func (c *Conn) SetGuest() {

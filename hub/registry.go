@@ -111,6 +111,29 @@ func (us *users) remove(user chat.UserID, c *Conn) {
 	c.sibling = nil
 }
 
+// Foreground reports of each of the users whether a connection of this node is in the
+// foreground.
+func (h *Hub) Foreground(users []chat.UserID) []bool {
+	on := make([]bool, len(users))
+	for i, user := range users {
+		on[i] = h.users.foreground(user)
+	}
+	return on
+}
+
+// foreground reports whether a connection of the user is in the foreground.
+func (us *users) foreground(user chat.UserID) bool {
+	st := us.stripe(user)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	for c := st.byID[user]; c != nil; c = c.sibling {
+		if !c.background.Load() {
+			return true
+		}
+	}
+	return false
+}
+
 // of returns the user's connections.
 func (us *users) of(user chat.UserID) []*Conn {
 	st := us.stripe(user)

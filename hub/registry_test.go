@@ -3,6 +3,8 @@ package hub
 import (
 	"slices"
 	"testing"
+
+	"github.com/roomtide/roomtide/chat"
 )
 
 // Connections of a user are found until they are removed, in whatever order.
@@ -40,6 +42,30 @@ func TestUsersFindSiblings(t *testing.T) {
 	if n := len(us.stripe("u").byID); n > 0 {
 		t.Errorf("%d users are kept", n)
 	}
+}
+
+// A user is in the foreground while one of the connections is.
+func TestForeground(t *testing.T) {
+	h := &Hub{}
+	h.users.init()
+	a, b := new(Conn), new(Conn)
+	h.users.add("u", a)
+	h.users.add("u", b)
+	expect := func(want bool) {
+		t.Helper()
+		if got := h.Foreground([]chat.UserID{"nobody", "u"}); got[0] || got[1] != want {
+			t.Errorf("%v, want %v", got, want)
+		}
+	}
+	expect(true)
+	a.SetForeground(false)
+	expect(true)
+	b.SetForeground(false)
+	expect(false)
+	a.SetForeground(true)
+	expect(true)
+	h.users.remove("u", a)
+	expect(false)
 }
 
 // The others keep their places when some are removed.

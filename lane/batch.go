@@ -56,6 +56,12 @@ type batch struct {
 	users   map[chat.UserID]*chat.User // to write
 	renamed []chat.UserID              // users whose name or avatar has changed
 
+	devices  overlay[chat.Device]
+	settings overlay[chat.PushSettings]
+	jobs     overlay[store.PushJob]
+	owners   overlay[store.PushOwner]
+	onward   [][]byte // changes that follow (change.Append)
+
 	moving *store.SlotSet // slots whose written rows are named in the outbox; nil: none
 	drop   []store.RowKey // rows that move
 	put    *store.Rows
@@ -309,7 +315,12 @@ func (b *batch) changes() *store.Changes {
 	for _, a := range b.access {
 		ch.Access = append(ch.Access, a)
 	}
-	if len(ch.Rooms)+len(ch.UserRooms)+len(ch.Users)+len(ch.Access)+len(ch.Online)+len(ch.Cursors)+len(ch.Drop) == 0 && ch.Put == nil {
+	b.devices.write(&ch.Devices, &ch.Delete)
+	b.settings.write(&ch.PushSettings, &ch.Delete)
+	b.jobs.write(&ch.PushJobs, &ch.Delete)
+	b.owners.write(&ch.PushOwners, &ch.Delete)
+	pushes := len(ch.Devices) + len(ch.PushSettings) + len(ch.PushJobs) + len(ch.PushOwners) + len(ch.Delete) + len(b.onward)
+	if pushes+len(ch.Rooms)+len(ch.UserRooms)+len(ch.Users)+len(ch.Access)+len(ch.Online)+len(ch.Cursors)+len(ch.Drop) == 0 && ch.Put == nil {
 		return nil
 	}
 	if e := b.entry(writtenKeys(ch, b.moving)); e != nil {

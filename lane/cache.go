@@ -1,6 +1,8 @@
 package lane
 
 import (
+	"time"
+
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/internal/lru"
 	"github.com/roomtide/roomtide/store"
@@ -12,6 +14,7 @@ import (
 type cache struct {
 	rooms   *lru.Map[chat.RoomID, chat.Room]
 	members *lru.Map[store.MemberKey, member]
+	zones   *lru.Map[string, *time.Location] // by name; never cleared
 }
 
 // member is a chat.Member without its key: there are many.
@@ -59,13 +62,28 @@ func (c *cache) putMember(k store.MemberKey, m *chat.Member) {
 const (
 	cachedRooms   = 16 << 10
 	cachedMembers = 64 << 10
+	cachedZones   = 256
 )
 
 func newCache() *cache {
 	return &cache{
 		rooms:   lru.New[chat.RoomID, chat.Room](cachedRooms),
 		members: lru.New[store.MemberKey, member](cachedMembers),
+		zones:   lru.New[string, *time.Location](cachedZones),
 	}
+}
+
+// zone is the time zone with the name, UTC if there is none.
+func (c *cache) zone(name string) *time.Location {
+	if z, ok := c.zones.Get(name); ok {
+		return z
+	}
+	z, err := time.LoadLocation(name)
+	if err != nil {
+		z = time.UTC
+	}
+	c.zones.Put(name, z)
+	return z
 }
 
 func (c *cache) clear() {

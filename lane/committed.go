@@ -19,14 +19,15 @@ const (
 // database for what the lane has just written.
 type committed struct {
 	position atomic.Int64 // stored with mu held
+	told     listeners    // of commits that leave an outbox entry
+	jobs     listeners    // of commits that write push jobs
 
 	mu sync.Mutex
 
 	// Guarded by mu.
-	listeners []chan<- struct{}
-	entries   []store.OutboxRow // by ascending position
-	bytes     int               // of entries
-	from      int64             // each entry behind this position is in entries
+	entries []store.OutboxRow // by ascending position
+	bytes   int               // of entries
+	from    int64             // each entry behind this position is in entries
 }
 
 // begin forgets the entries: the lane stands at the position, and others may have written
@@ -38,22 +39,19 @@ func (c *committed) begin(at int64) {
 	c.position.Store(at)
 }
 
-// move notes a commit, with the entry that it left, nil if none, and tells every listener.
-func (c *committed) move(to int64, entry []byte) {
+// move notes a commit, and tells the listeners what it has left for them.
+func (c *committed) move(to int64, ch *store.Changes) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.position.Store(to)
-	if entry == nil {
-		return
+	if ch.Outbox != nil && to > c.from {
+		c.remember(store.OutboxRow{Position: to, Body: ch.Outbox})
 	}
-	if to > c.from {
-		c.remember(store.OutboxRow{Position: to, Body: entry})
+	c.mu.Unlock()
+	if ch.Outbox != nil {
+		c.told.signal()
 	}
-	for _, l := range c.listeners {
-		select {
-		case l <- struct{}{}:
-		default:
-		}
+	if len(ch.PushJobs) > 0 || ch.Put != nil {
+		c.jobs.signal()
 	}
 }
 
@@ -90,14 +88,31 @@ func (c *committed) recent(after int64, limit int) ([]store.Entry, bool) {
 	return entries, true
 }
 
-func (c *committed) add(listener chan<- struct{}) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.listeners = append(c.listeners, listener)
+// listeners are channels with room for one signal each.
+type listeners struct {
+	mu  sync.Mutex
+	all []chan<- struct{} // guarded by mu
 }
 
-func (c *committed) remove(listener chan<- struct{}) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.listeners = slices.DeleteFunc(c.listeners, func(l chan<- struct{}) bool { return l == listener })
+func (ls *listeners) add(c chan<- struct{}) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	ls.all = append(ls.all, c)
+}
+
+func (ls *listeners) remove(c chan<- struct{}) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	ls.all = slices.DeleteFunc(ls.all, func(l chan<- struct{}) bool { return l == c })
+}
+
+func (ls *listeners) signal() {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for _, l := range ls.all {
+		select {
+		case l <- struct{}{}:
+		default:
+		}
+	}
 }

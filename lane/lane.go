@@ -383,7 +383,7 @@ func (l *lane) commit(ctx context.Context, ch *store.Changes, asked bool) error 
 	if l.writeErr.Swap(nil) != nil {
 		l.log.Warn("writing works again")
 	}
-	l.committed.move(l.at.N, ch.Outbox)
+	l.committed.move(l.at.N, ch)
 	return nil
 }
 

@@ -133,6 +133,13 @@ func writtenKeys(ch *store.Changes, slots *store.SlotSet) []store.RowKey {
 	addKeys(&w, ch.UserRooms)
 	addKeys(&w, ch.Users)
 	addKeys(&w, ch.Access)
+	addKeys(&w, ch.Devices)
+	addKeys(&w, ch.PushSettings)
+	addKeys(&w, ch.PushJobs)
+	addKeys(&w, ch.PushOwners)
+	for _, k := range ch.Delete {
+		w.add(k)
+	}
 	for i := range ch.Online {
 		if k := store.KeyOf(&ch.Online[i]); k.ID == "" { // all entries of a node, in any slot
 			w.keys = append(w.keys, k)

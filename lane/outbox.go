@@ -14,10 +14,16 @@ import (
 // Notify has c told of each commit of the shard that leaves an outbox entry, from
 // now on. The lane does not wait: a signal that does not fit into c is dropped, so
 // that c, with room for one, says that there was a commit since it was last read.
-func (ls *Lanes) Notify(shard int, c chan<- struct{}) { ls.lanes[shard].committed.add(c) }
+func (ls *Lanes) Notify(shard int, c chan<- struct{}) { ls.lanes[shard].committed.told.add(c) }
 
 // Forget undoes Notify.
-func (ls *Lanes) Forget(shard int, c chan<- struct{}) { ls.lanes[shard].committed.remove(c) }
+func (ls *Lanes) Forget(shard int, c chan<- struct{}) { ls.lanes[shard].committed.told.remove(c) }
+
+// NotifyJobs is Notify for commits that write push jobs, or rows that have moved here.
+func (ls *Lanes) NotifyJobs(shard int, c chan<- struct{}) { ls.lanes[shard].committed.jobs.add(c) }
+
+// ForgetJobs undoes NotifyJobs.
+func (ls *Lanes) ForgetJobs(shard int, c chan<- struct{}) { ls.lanes[shard].committed.jobs.remove(c) }
 
 // Position returns how far the shard's lane has committed: an entry at or before
 // it is there to read.
@@ -60,12 +66,12 @@ func (ls *Lanes) Flush(ctx context.Context) {
 }
 
 // entry returns what the batch tells the consumers of the outbox, nil if no room, no
-// name and no row of a slot that moves (keys) has changed.
+// name and no row of a slot that moves (keys) has changed, and no change follows.
 func (b *batch) entry(keys []store.RowKey) *store.Entry {
-	if len(b.touched)+len(b.renamed)+len(keys) == 0 {
+	if len(b.touched)+len(b.renamed)+len(keys)+len(b.onward) == 0 {
 		return nil
 	}
-	e := &store.Entry{Time: b.now, Rooms: make([]store.RoomSpan, len(b.touched)), Users: b.renamed, Keys: keys}
+	e := &store.Entry{Time: b.now, Rooms: make([]store.RoomSpan, len(b.touched)), Users: b.renamed, Keys: keys, Onward: b.onward}
 	for i, r := range b.touched {
 		r.span = &e.Rooms[i]
 		*r.span = r.told

@@ -1,11 +1,17 @@
 package lane
 
 import (
+	"math"
+
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/store"
 )
 
-func (b *batch) needProject(c *change.Project) { b.needUserRoom(c.Member.User, c.Member.Room) }
+func (b *batch) needProject(c *change.Project) {
+	b.needUserRoom(c.Member.User, c.Member.Room)
+	b.needJobs(c.Member.User, store.RoomTopic(c.Member.Room))
+}
 
 func (b *batch) applyProject(c *change.Project) (change.Reply, error) {
 	u := b.userRoom(c.Member.User, c.Member.Room)
@@ -20,6 +26,7 @@ func (b *batch) applyProject(c *change.Project) (change.Reply, error) {
 	}
 	if !c.Member.Role.Present() {
 		u.Read = min(u.Read, c.Seq)
+		b.readJobs(c.Member.User, c.Member.Room, math.MaxInt64)
 	}
 	u.Role, u.Rev = c.Member.Role, c.Member.Rev
 	b.setUserRoom(u)

@@ -6,7 +6,10 @@ import (
 	"github.com/roomtide/roomtide/store"
 )
 
-func (b *batch) needRead(c *change.Read) { b.needUserRoom(c.User, c.Room) }
+func (b *batch) needRead(c *change.Read) {
+	b.needUserRoom(c.User, c.Room)
+	b.needJobs(c.User, store.RoomTopic(c.Room))
+}
 
 func (b *batch) applyRead(c *change.Read) (change.Reply, error) {
 	u := b.userRoom(c.User, c.Room)
@@ -15,6 +18,7 @@ func (b *batch) applyRead(c *change.Read) (change.Reply, error) {
 	}
 	u.Read = c.Seq
 	b.setUserRoom(u)
+	b.readJobs(c.User, c.Room, c.Seq)
 	return change.Reply{Read: u.Read, Changed: true}, nil
 }
 

@@ -34,6 +34,13 @@ var rules = [change.Kinds]rule{
 	change.KindRemoveRoom: ruleOf((*batch).needRemoveRoom, (*batch).applyRemoveRoom),
 	change.KindAccess:     ruleOf((*batch).needAccess, (*batch).applyAccess),
 	change.KindImport:     ruleOf((*batch).needImport, (*batch).applyImport),
+
+	change.KindRegisterDevice: ruleOf((*batch).needRegisterDevice, (*batch).applyRegisterDevice),
+	change.KindDropDevice:     ruleOf((*batch).needDropDevice, (*batch).applyDropDevice),
+	change.KindClaimAddress:   ruleOf((*batch).needClaimAddress, (*batch).applyClaimAddress),
+	change.KindSetPush:        ruleOf((*batch).needSetPush, (*batch).applySetPush),
+	change.KindNotify:         ruleOf((*batch).needNotify, (*batch).applyNotify),
+	change.KindPushed:         ruleOf((*batch).needPushed, (*batch).applyPushed),
 }
 
 func ruleOf[C change.Change](need func(*batch, C), apply func(*batch, C) (change.Reply, error)) rule {

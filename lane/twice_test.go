@@ -46,14 +46,21 @@ func (w *world) state() []any {
 		if err != nil && chat.KindOf(err) != chat.NotFound {
 			w.t.Fatal(err)
 		}
-		state = append(state, mine, access)
+		rows, err := w.store.User(user).RowsByKey(ctx, []store.RowKey{
+			{Table: store.TableDevices, ID: string(user), A: "d"}, {Table: store.TablePushSettings, ID: string(user), A: "r"},
+			{Table: store.TablePushJobs, ID: string(user), A: "room:r", B: "d"}, {Table: store.TablePushOwners, ID: string(user)},
+		})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		state = append(state, mine, access, *rows)
 	}
 	return state
 }
 
 // A change that is handed on again changes nothing the second time.
 func TestAppliedTwice(t *testing.T) {
-	title, yes, name, none, object := "Title", true, "Cid", "", `{"a":1}`
+	title, yes, name, none, object, until := "Title", true, "Cid", "", `{"a":1}`, int64(1<<50)
 	tried := map[change.Kind]bool{}
 	for _, c := range []struct {
 		name   string
@@ -93,6 +100,18 @@ func TestAppliedTwice(t *testing.T) {
 		{"import a tombstone", &change.Import{Room: "r", History: true, Messages: []change.Imported{{User: "bob", Key: "i", Deleted: true, Time: 5}, {Seq: 1, Deleted: true}}}},
 		{"put a member in as history", &change.SetMember{Room: "r", Server: true, User: "cid", Role: chat.RoleMember, History: true}},
 		{"claim an id", &change.Access{User: "ann", Claim: true}},
+		{"register a device", &change.RegisterDevice{User: "bob", Device: "d", Provider: "fcm", Address: "x", At: 5}},
+		{"register it with another address", &change.RegisterDevice{User: "ann", Device: "d", Provider: "fcm", Address: "x", At: 5}},
+		{"drop a device", &change.DropDevice{User: "ann", Device: "d"}},
+		{"claim an address", &change.ClaimAddress{Digest: "bob", User: "bob", Device: "d", At: 5}},
+		{"claim another's address", &change.ClaimAddress{Digest: "ann", User: "bob", Device: "d", At: 5}},
+		{"give an address up", &change.ClaimAddress{Digest: "ann", User: "ann", Device: "d", At: 5, Gone: true}},
+		{"mute a room", &change.SetPush{User: "ann", Room: "r", MuteUntil: &until}},
+		{"notify", &change.Notify{User: "ann", Room: "r", Seq: 2, Life: 1 << 40}},
+		{"notify of the same", &change.Notify{User: "ann", Room: "r", Seq: 1, Mention: true}},
+		{"notify of a notice", &change.Notify{User: "ann", Notice: &chat.Notice{Name: "n", Title: "t"}, Life: 1 << 40}},
+		{"a push was sent", &change.Pushed{User: "ann", Topic: "room:r", Device: "d", Outcome: change.PushSent}},
+		{"a push has failed", &change.Pushed{User: "ann", Topic: "room:r", Device: "d", Outcome: change.PushFailed, Due: 1 << 50}},
 	} {
 		tried[c.change.Kind()] = true
 		t.Run(c.name, func(t *testing.T) {
@@ -100,6 +119,12 @@ func TestAppliedTwice(t *testing.T) {
 			w.join("r", "owner", "ann", "bob")
 			w.must(&change.Send{Room: "r", User: "ann", Draft: chat.Draft{Text: "text", Data: []byte("{}")}})
 			w.must(&change.React{Room: "r", Seq: 1, User: "ann", Emoji: "+", On: true})
+			w.must(&change.RegisterDevice{User: "ann", Device: "d", Provider: "fcm", Address: "{}", At: 1})
+			w.must(&change.ClaimAddress{Digest: "ann", User: "ann", Device: "d", At: 1})
+			w.must(&change.Notify{User: "ann", Room: "r", Seq: 1, Delay: 1 << 30, Life: 1 << 40})
+			if p, ok := c.change.(*change.Pushed); ok {
+				p.Made = w.jobs("ann")[0].Made
+			}
 			first := w.must(c.change)
 			state := w.state()
 			second := w.must(c.change)

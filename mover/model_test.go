@@ -185,6 +185,27 @@ func (p *pair) actions(rt *rapid.T) map[string]func(*rapid.T) {
 			user, at := p.user(t), int64(rapid.IntRange(1, 9).Draw(t, "not before"))
 			both(t, func() change.Change { return &change.Access{User: user, NotBefore: at} })
 		},
+		"device": func(t *rapid.T) {
+			user, at := p.user(t), int64(rapid.IntRange(1, 9).Draw(t, "at"))
+			address := rapid.SampledFrom([]string{"a", "b"}).Draw(t, "address")
+			both(t, func() change.Change {
+				return &change.RegisterDevice{User: user, Device: "d", Provider: "fcm", Address: address, At: at}
+			})
+		},
+		"no device": func(t *rapid.T) {
+			user := p.user(t)
+			both(t, func() change.Change { return &change.DropDevice{User: user, Device: "d"} })
+		},
+		"owner of an address": func(t *rapid.T) {
+			user, at, gone := p.user(t), int64(rapid.IntRange(1, 9).Draw(t, "at")), rapid.Bool().Draw(t, "gone")
+			both(t, func() change.Change {
+				return &change.ClaimAddress{Digest: "digest", User: user, Device: "d", At: at, Gone: gone}
+			})
+		},
+		"push settings": func(t *rapid.T) {
+			user, room, until := p.user(t), p.room(t), int64(rapid.IntRange(0, 2).Draw(t, "until"))
+			both(t, func() change.Change { return &change.SetPush{User: user, Room: room, MuteUntil: &until} })
+		},
 		"set room": func(t *rapid.T) {
 			room, title := p.room(t), rapid.SampledFrom([]string{"one", "two"}).Draw(t, "title")
 			both(t, func() change.Change { return &change.SetRoom{Room: room, Server: true, Title: &title} })

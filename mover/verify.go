@@ -169,6 +169,10 @@ func different(a, b *store.Rows) map[store.RowKey]bool {
 	differ(out, a.UserRooms, b.UserRooms, same)
 	differ(out, a.Users, b.Users, same)
 	differ(out, a.Access, b.Access, same)
+	differ(out, a.Devices, b.Devices, same)
+	differ(out, a.PushSettings, b.PushSettings, same)
+	differ(out, a.PushJobs, b.PushJobs, same)
+	differ(out, a.PushOwners, b.PushOwners, same)
 	return out
 }
 

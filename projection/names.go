@@ -37,7 +37,7 @@ const namesPage = 100
 // a room may be missing that was joined just now: the engine reads the profile again once
 // it is there (Engine.recheckNames).
 func rename(ctx context.Context, st *store.Store, lanes Lanes, user chat.UserID) ([]outbox.Part, error) {
-	by := targets[chat.RoomID]{}
+	by := outbox.Targets[chat.RoomID]{}
 	var after chat.RoomID
 	for {
 		rooms, err := st.User(user).UserRooms(ctx, user, after, namesPage)
@@ -45,14 +45,14 @@ func rename(ctx context.Context, st *store.Store, lanes Lanes, user chat.UserID)
 			return nil, err
 		}
 		for _, r := range rooms {
-			by.add(st.ShardOf(r.Room.Slot()), r.Room, 16+len(r.Room))
+			by.Add(st.ShardOf(r.Room.Slot()), r.Room, 16+len(r.Room))
 		}
 		if len(rooms) == 0 {
 			break
 		}
 		after = rooms[len(rooms)-1].Room
 	}
-	return by.parts(func(ctx context.Context, rooms []chat.RoomID) error { return renameIn(ctx, st, lanes, user, rooms) }), nil
+	return by.Parts(func(ctx context.Context, rooms []chat.RoomID) error { return renameIn(ctx, st, lanes, user, rooms) }), nil
 }
 
 // renameIn carries the profile as it is now, which may be newer than the entry.
@@ -66,7 +66,7 @@ func renameIn(ctx context.Context, st *store.Store, lanes Lanes, user chat.UserI
 		for i, room := range page {
 			changes[i] = &change.Rename{Room: room, User: user, Name: us[0].Name, Avatar: us[0].Avatar}
 		}
-		if err := submit(ctx, lanes, changes); err != nil {
+		if err := outbox.Submit(ctx, lanes, changes); err != nil {
 			return err
 		}
 	}
@@ -76,15 +76,15 @@ func renameIn(ctx context.Context, st *store.Store, lanes Lanes, user chat.UserI
 // nameNew gives the members in the entry who have no name that of their profile, which
 // is in the shard of the user.
 func nameNew(st *store.Store, lanes Lanes, e *store.Entry) []outbox.Part {
-	by := targets[store.MemberKey]{}
+	by := outbox.Targets[store.MemberKey]{}
 	for i := range e.Rooms {
 		for _, m := range e.Rooms[i].Members {
 			if m.Role.Present() && m.Name == "" {
-				by.add(st.ShardOf(m.User.Slot()), store.MemberKey{Room: m.Room, User: m.User}, 32+len(m.Room)+len(m.User))
+				by.Add(st.ShardOf(m.User.Slot()), store.MemberKey{Room: m.Room, User: m.User}, 32+len(m.Room)+len(m.User))
 			}
 		}
 	}
-	return by.parts(func(ctx context.Context, members []store.MemberKey) error { return nameIn(ctx, st, lanes, members) })
+	return by.Parts(func(ctx context.Context, members []store.MemberKey) error { return nameIn(ctx, st, lanes, members) })
 }
 
 func nameIn(ctx context.Context, st *store.Store, lanes Lanes, members []store.MemberKey) error {
@@ -102,5 +102,5 @@ func nameIn(ctx context.Context, st *store.Store, lanes Lanes, members []store.M
 			changes = append(changes, &change.Rename{Room: m.Room, User: m.User, Name: u.Name, Avatar: u.Avatar})
 		}
 	}
-	return submit(ctx, lanes, changes)
+	return outbox.Submit(ctx, lanes, changes)
 }

@@ -33,59 +33,14 @@ func UserRooms(st *store.Store, lanes Lanes) outbox.Consumer {
 // userRooms brings the users' side of an entry's member rows up to date, in the shard
 // of each user.
 func userRooms(st *store.Store, lanes Lanes, e *store.Entry) []outbox.Part {
-	by := targets[change.Change]{}
+	by := outbox.Targets[change.Change]{}
 	for i := range e.Rooms {
 		r := &e.Rooms[i]
 		for _, m := range r.Members {
-			by.add(st.ShardOf(m.User.Slot()), &change.Project{Member: m, Seq: r.Seq}, m.Size())
+			by.Add(st.ShardOf(m.User.Slot()), &change.Project{Member: m, Seq: r.Seq}, m.Size())
 		}
 	}
-	return by.parts(func(ctx context.Context, changes []change.Change) error { return submit(ctx, lanes, changes) })
-}
-
-// targets is work by the shard that it needs.
-type targets[T any] map[int]*load[T]
-
-type load[T any] struct {
-	items []T
-	size  int
-}
-
-func (ts targets[T]) add(shard int, item T, size int) {
-	l := ts[shard]
-	if l == nil {
-		l = &load[T]{}
-		ts[shard] = l
-	}
-	l.items, l.size = append(l.items, item), l.size+size
-}
-
-// parts are done by do, which gets the items of one target.
-func (ts targets[T]) parts(do func(context.Context, []T) error) (parts []outbox.Part) {
-	for shard, l := range ts {
-		parts = append(parts, outbox.Part{Target: shard, Size: l.size, Do: func(ctx context.Context) error { return do(ctx, l.items) }})
-	}
-	return parts
-}
-
-// submit submits changes, all at once, and waits for them, or until ctx ends. It returns
-// an error that one of them met.
-func submit(ctx context.Context, lanes Lanes, changes []change.Change) (failed error) {
-	outcomes := make(chan error, len(changes))
-	for _, c := range changes {
-		lanes.Submit(c, func(_ change.Reply, err error) { outcomes <- err })
-	}
-	for range changes {
-		select {
-		case err := <-outcomes:
-			if err != nil {
-				failed = err
-			}
-		case <-ctx.Done():
-			return &chat.Error{Kind: chat.Unavailable, Op: "projection.submit", Err: ctx.Err()}
-		}
-	}
-	return failed
+	return by.Parts(func(ctx context.Context, changes []change.Change) error { return outbox.Submit(ctx, lanes, changes) })
 }
 
 // Rebuild brings the users' side of every membership up to the member rows,

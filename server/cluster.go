@@ -28,16 +28,17 @@ const (
 // peers is what a node of a cluster has beside a single one; nil for that one.
 type peers struct {
 	// Set once.
-	s       *Server
-	link    *natslink.Conn
-	own     *embednats.Server // the NATS server of this process; nil: others are used
-	queue   *jetstream.Queue  // nil: none
-	relay   *relay.Relay
-	streams *natsstream.Mesh
-	away    *cluster.Away // from openAway on
-	prefix  string        // of all subjects
-	hellos  *cluster.Hellos
-	notices *cluster.Notices // from startPeers on
+	s          *Server
+	link       *natslink.Conn
+	own        *embednats.Server // the NATS server of this process; nil: others are used
+	queue      *jetstream.Queue  // nil: none
+	relay      *relay.Relay
+	streams    *natsstream.Mesh
+	away       *cluster.Away       // from openAway on
+	foreground *cluster.Foreground // from startPeers on
+	prefix     string              // of all subjects
+	hellos     *cluster.Hellos
+	notices    *cluster.Notices // from startPeers on
 }
 
 // openPeers connects to NATS, if the node is one of several.
@@ -82,6 +83,19 @@ func (s *Server) openPeers(ctx context.Context) (err error) {
 	return nil
 }
 
+// openForeground begins to tell other nodes who is in the foreground here.
+func (p *peers) openForeground() (err error) {
+	p.foreground, err = cluster.OpenForeground(cluster.ForegroundConfig{
+		NATS: p.link.NATS(), Prefix: p.prefix, Log: p.s.log,
+		Nodes: func() int { return p.s.node.Alive() },
+		Here:  func(users []chat.UserID) []bool { return p.s.hub.Foreground(users) },
+	})
+	if err == nil {
+		p.s.onClose(p.foreground.Close)
+	}
+	return err
+}
+
 // startPeers takes part in the cluster, when everything is there that other nodes ask for.
 func (s *Server) startPeers() (err error) {
 	p := s.peers
@@ -98,6 +112,9 @@ func (s *Server) startPeers() (err error) {
 	})
 	if p.own != nil && p.own.Twin() { // the notices of two servers of one name do not reach each other
 		return cluster.NameTaken(s.cfg.Node)
+	}
+	if err := p.openForeground(); err != nil {
+		return err
 	}
 	p.hellos.Serve()
 	s.lanes.Begin()
@@ -159,6 +176,7 @@ func (p *peers) offer(shard int, c change.Change, from change.Origin, done chang
 func (p *peers) owned(shard int, from *change.Progress) error {
 	if from == nil {
 		p.s.outbox.Stop(shard)
+		p.s.sender.Stop(shard)
 		return p.relay.Own(shard, nil)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
@@ -166,6 +184,7 @@ func (p *peers) owned(shard int, from *change.Progress) error {
 	if err := p.s.outbox.Start(ctx, shard); err != nil {
 		return err
 	}
+	p.s.sender.Start(shard)
 	return p.relay.Own(shard, from) // last: what it takes is not taken twice
 }
 

@@ -31,12 +31,14 @@ import (
 	"github.com/roomtide/roomtide/internal/memtune"
 	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/mover"
+	"github.com/roomtide/roomtide/notify"
 	"github.com/roomtide/roomtide/outbox"
 	"github.com/roomtide/roomtide/presence"
 	"github.com/roomtide/roomtide/presence/mempresence"
 	"github.com/roomtide/roomtide/presence/redispresence"
 	"github.com/roomtide/roomtide/presence/storepresence"
 	"github.com/roomtide/roomtide/projection"
+	"github.com/roomtide/roomtide/push"
 	"github.com/roomtide/roomtide/removal"
 	"github.com/roomtide/roomtide/session"
 	"github.com/roomtide/roomtide/sioapi"
@@ -63,6 +65,9 @@ type Server struct {
 	presence *presence.Tracker
 	engine   *engine.Engine
 	verifier *identity.Verifier
+	gateway  *push.Gateway
+	sender   *notify.Sender
+	vapid    string // public half of the key of Web Push; "": it is not used
 	secret   []byte // signs what only this node reads
 	online   *storepresence.Record
 	listener net.Listener
@@ -98,6 +103,9 @@ func Open(ctx context.Context, cfg *config.Config, version string, log *slog.Log
 		return nil, err
 	}
 	if err := s.openStore(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.openGateway(); err != nil {
 		return nil, err
 	}
 	if err := s.openRoad(ctx); err != nil {
@@ -153,6 +161,7 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 	if err := s.openMover(ctx); err != nil {
 		return err
 	}
+	s.openSender()
 	s.onClose(memtune.Start(s.hub.Len))
 
 	rates := engine.Rates{}
@@ -165,6 +174,7 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 		AfterLate: s.hub.Kick,
 		Log:       s.log, Registerer: s.reg,
 	})
+	s.startSender()
 	return s.startPeers()
 }
 
@@ -172,7 +182,7 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 func (s *Server) openOutbox(ctx context.Context) (err error) {
 	s.outbox, err = outbox.Open(ctx, outbox.Config{
 		Store: s.store, Lanes: s.lanes, Log: s.log, Registerer: s.reg, Apart: []string{mover.Cursor, feed.Prefix}, Stopped: s.peers != nil,
-		Consumers: []outbox.Consumer{projection.UserRooms(s.store, s.lanes), projection.Names(s.store, s.lanes), removal.DeletedRooms(s.lanes)},
+		Consumers: []outbox.Consumer{projection.UserRooms(s.store, s.lanes), projection.Names(s.store, s.lanes), removal.DeletedRooms(s.lanes), s.pushJobs()},
 	})
 	if err != nil {
 		return err
@@ -331,7 +341,7 @@ func (s *Server) apiKeys(ctx context.Context) ([]identity.Key, error) {
 func (s *Server) sessionDeps() *session.Deps {
 	return &session.Deps{
 		Engine: s.engine, Verifier: s.verifier, Guests: s.cfg.GuestsWelcome(),
-		Limits: s.engine.Limits(), Now: time.Now, Log: s.log,
+		Limits: s.engine.Limits(), Now: time.Now, Log: s.log, WebPushKey: s.vapid,
 	}
 }
 
@@ -391,6 +401,7 @@ func (s *Server) drain() {
 	s.listener.Close()
 	s.mover.Close()     // goes on at the next start; lets go of changes that it holds back
 	s.outbox.Close(ctx) // consumers see what was accepted
+	s.sender.Close(ctx) // attempts come to their end
 	s.leave(ctx)        // other nodes of a cluster take the lanes
 	s.lanes.Close()     // commits and answers what was accepted, refuses the rest
 	s.socketIO.LetGo()  // clients of other nodes' sessions come back to those

@@ -21,6 +21,9 @@ func (s *Session) ask(ctx context.Context, cmd *wire.Command) (wire.Reply, error
 	case wire.Typing:
 		err := e.Typing(ctx, a, cmd.Room, cmd.On == nil || *cmd.On)
 		return &wire.DoneReply{Room: cmd.Room}, err
+	case wire.Foreground:
+		s.conn.SetForeground(cmd.On == nil || *cmd.On)
+		return &wire.DoneReply{}, nil
 	case wire.History:
 		p := store.Page{Before: cmd.Before, Limit: cmd.Limit}
 		if p.After = chat.Seq(cmd.After); cmd.HasAfter && p.After == 0 {

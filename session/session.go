@@ -50,6 +50,8 @@ type Deps struct {
 	Limits   *chat.Limits
 	Now      func() time.Time
 	Log      *slog.Logger
+
+	WebPushKey string // for which browsers subscribe; empty: there is no Web Push
 }
 
 // Session is one client's conversation. Handle, BadFrame, Recover and Close are
@@ -216,6 +218,7 @@ func (s *Session) Greet(ctx context.Context, cmd *wire.Command) (*wire.HelloRepl
 	return &wire.HelloReply{
 		User: id.User, Name: s.actor.Name, Avatar: avatar, Guest: s.guest,
 		Session: hex.EncodeToString(name), Time: s.deps.Now().UnixMilli(), Limits: s.deps.Limits,
+		WebPushKey: s.deps.WebPushKey,
 	}, nil
 }
 

@@ -197,6 +197,7 @@ func TestConversation(t *testing.T) {
 		t.Fatalf("%v %v", a, b) // in either order: the event is not the ack's
 	}
 	ann.want("type", "read", "user", "bob", "seq", 1)
+	ann.ask(`{"type":"foreground","id":7,"on":false}`, "type", "ack", "id", 7)
 	ann.ask(`{"type":"typing","room":"r"}`, "type", "typing", "user", "ann", "on", true)
 	bob.want("type", "typing")
 	bob.ask(`{"type":"online","id":12,"room":"r"}`, "type", "ack", "online_count", 2)

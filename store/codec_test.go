@@ -71,12 +71,15 @@ func everyKey() []RowKey {
 		{Table: TableReactions, ID: "r", Seq: 300, A: "x", B: "bob"}, {Table: TableReactions, ID: "r", Seq: 300},
 		{Table: TableOnline, ID: "q", A: "ann", B: "n1"}, {Table: TableUserRooms, ID: "ann", A: "r"},
 		{Table: TableUsers, ID: "ann"}, {Table: TableAccess, ID: "ann"},
+		{Table: TableDevices, ID: "ann", A: "phone"}, {Table: TablePushSettings, ID: "ann"}, {Table: TablePushJobs, ID: "ann", A: "room:r", B: "phone"},
+		{Table: TablePushOwners, ID: "digest"},
 	}
 }
 
 // goldenKeys is what follows in an entry with keys.
-const goldenKeys = "09" + "01" + "0172" + "82" + "03616e6e" + "83" + "ac02" + "84" + "ac02" + "0178" + "03626f62" +
-	"84" + "ac02" + "00" + "00" + "05" + "0171" + "03616e6e" + "026e31" + "06" + "03616e6e" + "0172" + "87" + "88"
+const goldenKeys = "0d" + "01" + "0172" + "82" + "03616e6e" + "83" + "ac02" + "84" + "ac02" + "0178" + "03626f62" +
+	"84" + "ac02" + "00" + "00" + "05" + "0171" + "03616e6e" + "026e31" + "06" + "03616e6e" + "0172" + "87" + "88" +
+	"89" + "0570686f6e65" + "8a" + "00" + "8b" + "06726f6f6d3a72" + "0570686f6e65" + "0c" + "06646967657374"
 
 func TestEntryWithKeysGolden(t *testing.T) {
 	e := everything()
@@ -94,7 +97,7 @@ func TestEntryWithKeysGolden(t *testing.T) {
 			t.Errorf("cut off after %d it was read as %+v", n, got)
 		}
 	}
-	for name, bad := range map[string]string{"no table": "0100", "table 9": "01090172"} {
+	for name, bad := range map[string]string{"no table": "0100", "table 13": "010d0172"} {
 		raw, _ := hex.DecodeString(golden + bad)
 		if got, err := DecodeEntry(7, raw); err == nil {
 			t.Errorf("%s was read as %+v", name, got)
@@ -132,6 +135,30 @@ func TestEntriesBeforeVersion4(t *testing.T) {
 	none, _ := hex.DecodeString("03" + goldenBefore[2:] + "00")
 	if got, err := DecodeEntry(7, none); err == nil {
 		t.Errorf("version 3 without keys was read as %+v", got)
+	}
+}
+
+func TestEntryWithOnwardChanges(t *testing.T) {
+	const onward = "02" + "0101" + "03020304"
+	for _, keys := range []bool{false, true} {
+		e, want := everything(), golden+"00"+onward
+		e.Onward = [][]byte{{1}, {2, 3, 4}}
+		if keys {
+			e.Keys, want = everyKey(), golden+goldenKeys+onward
+		}
+		raw := e.Encode()
+		if got := hex.EncodeToString(raw); got != want {
+			t.Errorf("the entry is stored as\n%s, want\n%s", got, want)
+		}
+		if got, err := DecodeEntry(7, raw); err != nil || !reflect.DeepEqual(got, e) {
+			t.Errorf("read\n%+v\n%v, want\n%+v", got, err, e)
+		}
+	}
+	for _, bad := range []string{onward + "00", "00" + "00"} {
+		raw, _ := hex.DecodeString(golden + "00" + bad)
+		if got, err := DecodeEntry(7, raw); err == nil {
+			t.Errorf("read as %+v", got)
+		}
 	}
 }
 

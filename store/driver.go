@@ -23,6 +23,7 @@ type Driver interface {
 	RoomReader
 	RoomLister
 	UserReader
+	PushReader
 	OutboxReader
 	RowReader
 

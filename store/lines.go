@@ -29,6 +29,9 @@ type rowLine struct {
 	User  chat.UserID `json:"user,omitempty"` // of a message its author
 	Node  string      `json:"node,omitempty"`
 
+	Device        string `json:"device,omitempty"`
+	AddressDigest string `json:"address_digest,omitempty"`
+
 	Rev        chat.Rev `json:"rev,omitempty"`
 	CreatedRev chat.Rev `json:"created_rev,omitempty"` // messages: Created
 	InfoRev    chat.Rev `json:"info_rev,omitempty"`
@@ -58,6 +61,28 @@ type rowLine struct {
 	Topic      string   `json:"topic,omitempty"`
 	Avatar     string   `json:"avatar,omitempty"`
 	Text       string   `json:"text,omitempty"`
+
+	// Of devices, and of what they are sent.
+
+	Provider    string `json:"provider,omitempty"`
+	Address     string `json:"address,omitempty"`
+	Registered  int64  `json:"registered,omitempty"`
+	Seen        int64  `json:"seen,omitempty"`
+	Level       string `json:"level,omitempty"` // chat.PushLevel.String; left out: default
+	MuteUntil   int64  `json:"mute_until,omitempty"`
+	QuietFrom   int    `json:"quiet_from,omitempty"`
+	QuietTo     int    `json:"quiet_to,omitempty"`
+	TimeZone    string `json:"time_zone,omitempty"`
+	HideContent bool   `json:"hide_content,omitempty"`
+	Made        int64  `json:"made,omitempty"`
+	State       string `json:"state,omitempty"` // PushState.String; left out: waiting
+	Silent      bool   `json:"silent,omitempty"`
+	Mention     bool   `json:"mention,omitempty"`
+	Shown       bool   `json:"shown,omitempty"`
+	Due         int64  `json:"due,omitempty"`
+	Expires     int64  `json:"expires,omitempty"`
+	Attempts    int    `json:"attempts,omitempty"`
+	Reason      string `json:"reason,omitempty"`
 
 	// What applications keep, as it is if it is JSON without white space, which it is
 	// unless something else wrote it; as a text otherwise, and null too.
@@ -93,6 +118,10 @@ func (r *Rows) eachLine(fn func(RowKey, *rowLine) error) error {
 		func() error { return linesOf(r.UserRooms, fn) },
 		func() error { return linesOf(r.Users, fn) },
 		func() error { return linesOf(r.Access, fn) },
+		func() error { return linesOf(r.Devices, fn) },
+		func() error { return linesOf(r.PushSettings, fn) },
+		func() error { return linesOf(r.PushJobs, fn) },
+		func() error { return linesOf(r.PushOwners, fn) },
 	} {
 		if err := table(); err != nil {
 			return err
@@ -144,6 +173,11 @@ func lineOf[R Row](row *R) (*rowLine, error) {
 		data = r.Data
 	case *chat.Access:
 		*l = rowLine{Type: "access", User: r.User, NotBefore: r.NotBefore, Claimed: r.Claimed}
+	default:
+		var err error
+		if *l, data, err = pushLine(row); err != nil {
+			return nil, err
+		}
 	}
 	if role != chat.RoleNone {
 		if l.Role = role.String(); l.Role == chat.RoleNone.String() {
@@ -166,7 +200,8 @@ func (l *rowLine) setData(data string) {
 
 // check returns an error if there is a text that JSON does not keep as it is.
 func (l *rowLine) check() error {
-	for _, s := range []string{string(l.Room), l.Emoji, string(l.User), l.Node, l.Key, l.Name, l.Title, l.Topic, l.Avatar, l.Text, l.DataText} {
+	for _, s := range []string{string(l.Room), l.Emoji, string(l.User), l.Node, l.Key, l.Name, l.Title, l.Topic, l.Avatar, l.Text, l.DataText,
+		l.Device, l.Provider, l.Address, l.TimeZone, l.Reason} {
 		if !utf8.ValidString(s) {
 			return errNotUTF8
 		}
@@ -258,7 +293,7 @@ func (l *rowLine) appendTo(rows *Rows) error {
 	case "":
 		return errors.New("it has no type")
 	}
-	return fmt.Errorf("type %q is unknown", l.Type)
+	return l.appendPush(data, rows)
 }
 
 // appendRow appends a row that was made of the line, unless the line had more to say.
@@ -273,13 +308,13 @@ func appendRow[R Row](l *rowLine, to *[]R, row R) error {
 	k := KeyOf(&row)
 	missing := k.ID == ""
 	switch k.Table {
-	case TableMembers, TableUserRooms:
+	case TableMembers, TableUserRooms, TableDevices:
 		missing = missing || k.A == ""
 	case TableMessages:
 		missing = missing || k.Seq < 1
 	case TableReactions:
 		missing = missing || k.Seq < 1 || k.A == "" || k.B == ""
-	case TableOnline:
+	case TableOnline, TablePushJobs:
 		missing = missing || k.A == "" || k.B == ""
 	}
 	if missing {

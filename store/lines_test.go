@@ -32,6 +32,14 @@ func goldenRows() *Rows {
 		UserRooms: []UserRoom{{User: "ann", Room: "r", Role: chat.RoleOwner, Rev: 2, Read: 1}, {User: "bob", Room: "r"}},
 		Users:     []chat.User{{ID: "ann", Name: "Ann", Avatar: "/ann", Data: `"x"`, Named: 3}},
 		Access:    []chat.Access{{User: "ann", NotBefore: 4, Claimed: true}},
+
+		Devices: []chat.Device{{User: "ann", ID: "phone", Provider: "fcm", Address: `{"token":"t"}`, Registered: 5, Seen: 6}},
+		PushSettings: []chat.PushSettings{{User: "ann", Room: "r", Level: chat.PushMentions, MuteUntil: 7,
+			QuietFrom: 1320, QuietTo: 420, TimeZone: "Asia/Shanghai", HideContent: true}, {User: "ann"}},
+		PushJobs: []PushJob{{User: "ann", Topic: "host:n", Device: "phone", Made: 8, State: PushDead, Seq: 1, Silent: true, Mention: true, Shown: true,
+			Due: 9, Expires: 10, Attempts: 2, Reason: "network", Title: "title", Text: odd, Data: `{"a":"b"}`},
+			{User: "ann", Topic: "room:r", Device: "phone", Seq: 3}},
+		PushOwners: []PushOwner{{Digest: "digest", User: "ann", Device: "phone", Seen: 6}},
 	}
 }
 
@@ -133,6 +141,11 @@ func TestBadLines(t *testing.T) {
 		`{"type":"online","room":"r","user":"u"}`:                                 "key is missing",
 		`{"type":"user_room","user":"u"}`:                                         "key is missing",
 		`{"type":"access","not_before":1}`:                                        "key is missing",
+		`{"type":"device","user":"u"}`:                                            "key is missing",
+		`{"type":"push_settings","user":"u","level":"some"}`:                      "level",
+		`{"type":"push_job","user":"u","topic":"t","device":"d","state":"lost"}`:  "state",
+		`{"type":"push_job","user":"u","topic":"t"}`:                              "key is missing",
+		`{"type":"push_owner","user":"u"}`:                                        "key is missing",
 		"{\"type\":\"room\",\"room\":\"\xff\"}":                                   "UTF-8",
 		`{"type":"member","room":"r","user":"u","name":"n","since":1,"active":1}`: "does not have",
 	} {
@@ -192,8 +205,8 @@ func TestDigests(t *testing.T) {
 	}
 	all := goldenRows()
 	whole := of(all)
-	if len(whole.Rooms()) != 2 || len(whole.Users()) != 2 {
-		t.Fatalf("%d rooms and %d users", len(whole.Rooms()), len(whole.Users()))
+	if len(whole.Rooms()) != 2 || len(whole.Users()) != 3 {
+		t.Fatalf("%d rooms and %d users and owners of addresses", len(whole.Rooms()), len(whole.Users()))
 	}
 	// However rows are cut into pages.
 	first := &Rows{Rooms: all.Rooms, Members: all.Members[:1]}

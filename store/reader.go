@@ -122,12 +122,12 @@ func (r *Reader) Users(ctx context.Context, users []chat.UserID) ([]chat.User, e
 }
 
 func (r *Reader) Devices(ctx context.Context, user chat.UserID) ([]chat.Device, error) {
-	return ask(ctx, r, "devices", func(ctx context.Context) ([]chat.Device, error) { return r.pushes().Devices(ctx, user) })
+	return ask(ctx, r, "devices", func(ctx context.Context) ([]chat.Device, error) { return r.driver.Devices(ctx, user) })
 }
 
 func (r *Reader) PushSettings(ctx context.Context, user chat.UserID, from chat.RoomID, limit int) ([]chat.PushSettings, error) {
 	return ask(ctx, r, "push_settings", func(ctx context.Context) ([]chat.PushSettings, error) {
-		return r.pushes().PushSettings(ctx, user, from, limit)
+		return r.driver.PushSettings(ctx, user, from, limit)
 	})
 }
 
@@ -135,7 +135,7 @@ func (r *Reader) PushSettings(ctx context.Context, user chat.UserID, from chat.R
 func (r *Reader) DuePushJobs(ctx context.Context, due int64, limit int) ([]PushJob, error) {
 	for most := limit; ; most *= 2 {
 		page, err := ask(ctx, r, "due_push_jobs", func(ctx context.Context) ([]PushJob, error) {
-			return r.pushes().DuePushJobs(ctx, due, most)
+			return r.driver.DuePushJobs(ctx, due, most)
 		})
 		whole := len(page)
 		page = slices.DeleteFunc(page, func(j PushJob) bool { return !r.owns(j.User.Slot()) })
@@ -149,7 +149,7 @@ func (r *Reader) DuePushJobs(ctx context.Context, due int64, limit int) ([]PushJ
 // not say that there are no more. last is the key to go on from, zero at the end.
 func (r *Reader) DeadPushJobs(ctx context.Context, after PushJobKey, limit int) (dead []PushJob, last PushJobKey, err error) {
 	dead, err = ask(ctx, r, "dead_push_jobs", func(ctx context.Context) ([]PushJob, error) {
-		return r.pushes().DeadPushJobs(ctx, after, limit)
+		return r.driver.DeadPushJobs(ctx, after, limit)
 	})
 	if len(dead) == limit && limit > 0 {
 		last = dead[limit-1].Key()
@@ -157,8 +157,6 @@ func (r *Reader) DeadPushJobs(ctx context.Context, after PushJobKey, limit int) 
 	dead = slices.DeleteFunc(dead, func(j PushJob) bool { return !r.owns(j.User.Slot()) })
 	return dead, last, err
 }
-
-func (r *Reader) pushes() PushReader { return r.driver.(PushReader) } // until all drivers are there
 
 // Outbox returns entries of the lane after the position, ascending, up to limit.
 func (r *Reader) Outbox(ctx context.Context, lane LaneID, after int64, limit int) ([]Entry, error) {

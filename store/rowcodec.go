@@ -12,13 +12,13 @@ const sameID = 0x80
 // keyFields says which fields beside ID the keys of a table have.
 func keyFields(t Table) (seq, a, b bool) {
 	switch t {
-	case TableMembers, TableUserRooms:
+	case TableMembers, TableUserRooms, TableDevices, TablePushSettings:
 		return false, true, false
 	case TableMessages:
 		return true, false, false
 	case TableReactions:
 		return true, true, true
-	case TableOnline:
+	case TableOnline, TablePushJobs:
 		return false, true, true
 	}
 	return false, false, false
@@ -51,7 +51,7 @@ func (d *decoder) keys() []RowKey {
 	before := ""
 	keys := list(d, 1, func(k *RowKey) {
 		t := d.byte()
-		if k.Table = Table(t &^ sameID); k.Table < TableRooms || k.Table > TableAccess {
+		if k.Table = Table(t &^ sameID); k.Table < TableRooms || k.Table > LastTable {
 			d.fail(errKeys)
 			return
 		}

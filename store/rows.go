@@ -18,12 +18,18 @@ type Rows struct {
 	UserRooms []UserRoom       // also those of rooms that the user has left
 	Users     []chat.User
 	Access    []chat.Access
+
+	Devices      []chat.Device
+	PushSettings []chat.PushSettings
+	PushJobs     []PushJob
+	PushOwners   []PushOwner
 }
 
 // Len is the number of rows.
 func (r *Rows) Len() int {
 	return len(r.Rooms) + len(r.Members) + len(r.Messages) + len(r.Reactions) + len(r.Online) +
-		len(r.UserRooms) + len(r.Users) + len(r.Access)
+		len(r.UserRooms) + len(r.Users) + len(r.Access) +
+		len(r.Devices) + len(r.PushSettings) + len(r.PushJobs) + len(r.PushOwners)
 }
 
 // Add appends rows.
@@ -36,12 +42,17 @@ func (r *Rows) Add(o *Rows) {
 	r.UserRooms = append(r.UserRooms, o.UserRooms...)
 	r.Users = append(r.Users, o.Users...)
 	r.Access = append(r.Access, o.Access...)
+	r.Devices = append(r.Devices, o.Devices...)
+	r.PushSettings = append(r.PushSettings, o.PushSettings...)
+	r.PushJobs = append(r.PushJobs, o.PushJobs...)
+	r.PushOwners = append(r.PushOwners, o.PushOwners...)
 }
 
 // Size is about how many bytes the rows take (SizeOf).
 func (r *Rows) Size() int {
 	return sizes(r.Rooms) + sizes(r.Members) + sizes(r.Messages) + sizes(r.Reactions) + sizes(r.Online) +
-		sizes(r.UserRooms) + sizes(r.Users) + sizes(r.Access)
+		sizes(r.UserRooms) + sizes(r.Users) + sizes(r.Access) +
+		sizes(r.Devices) + sizes(r.PushSettings) + sizes(r.PushJobs) + sizes(r.PushOwners)
 }
 
 func sizes[R Row](rows []R) (n int) {
@@ -49,6 +60,37 @@ func sizes[R Row](rows []R) (n int) {
 		n += SizeOf(&rows[i])
 	}
 	return n
+}
+
+// Of are the rows of one table.
+func (r *Rows) Of(t Table) *Rows {
+	switch t {
+	case TableRooms:
+		return &Rows{Rooms: r.Rooms}
+	case TableMembers:
+		return &Rows{Members: r.Members}
+	case TableMessages:
+		return &Rows{Messages: r.Messages}
+	case TableReactions:
+		return &Rows{Reactions: r.Reactions}
+	case TableOnline:
+		return &Rows{Online: r.Online}
+	case TableUserRooms:
+		return &Rows{UserRooms: r.UserRooms}
+	case TableUsers:
+		return &Rows{Users: r.Users}
+	case TableAccess:
+		return &Rows{Access: r.Access}
+	case TableDevices:
+		return &Rows{Devices: r.Devices}
+	case TablePushSettings:
+		return &Rows{PushSettings: r.PushSettings}
+	case TablePushJobs:
+		return &Rows{PushJobs: r.PushJobs}
+	case TablePushOwners:
+		return &Rows{PushOwners: r.PushOwners}
+	}
+	return &Rows{}
 }
 
 // Keys are the keys of the rows, in the order of their tables.
@@ -61,13 +103,25 @@ func (r *Rows) Keys() []RowKey {
 	keys = appendKeys(keys, r.Online)
 	keys = appendKeys(keys, r.UserRooms)
 	keys = appendKeys(keys, r.Users)
-	return appendKeys(keys, r.Access)
+	keys = appendKeys(keys, r.Access)
+	keys = appendKeys(keys, r.Devices)
+	keys = appendKeys(keys, r.PushSettings)
+	keys = appendKeys(keys, r.PushJobs)
+	return appendKeys(keys, r.PushOwners)
 }
 
 // Last is the greatest key of rows that are in ascending order, the zero RowKey if
 // there are none.
 func (r *Rows) Last() RowKey {
 	switch {
+	case len(r.PushOwners) > 0:
+		return lastKey(r.PushOwners)
+	case len(r.PushJobs) > 0:
+		return lastKey(r.PushJobs)
+	case len(r.PushSettings) > 0:
+		return lastKey(r.PushSettings)
+	case len(r.Devices) > 0:
+		return lastKey(r.Devices)
 	case len(r.Access) > 0:
 		return lastKey(r.Access)
 	case len(r.Users) > 0:
@@ -110,6 +164,12 @@ const (
 	TableUserRooms
 	TableUsers
 	TableAccess
+	TableDevices
+	TablePushSettings
+	TablePushJobs
+	TablePushOwners
+
+	LastTable = TablePushOwners
 )
 
 // RowKey is the primary key of a row without its slot, which ID gives. The zero
@@ -117,9 +177,9 @@ const (
 // zero.
 type RowKey struct {
 	Table Table
-	ID    string   // the room of the first five tables, the user of the others
+	ID    string   // the room of the first five tables, the digest of push_owners, the user of the others
 	Seq   chat.Seq // messages and reactions
-	A, B  string   // members: user; reactions: emoji, user; online: user, node; user_rooms: room
+	A, B  string   // what KeyOf says
 }
 
 // Slot is the slot under which the row is filed.
@@ -139,7 +199,8 @@ func (k RowKey) Compare(o RowKey) int {
 
 // Row is a row of one of the tables.
 type Row interface {
-	chat.Room | chat.Member | chat.Message | ReactionChange | OnlineChange | UserRoom | chat.User | chat.Access
+	chat.Room | chat.Member | chat.Message | ReactionChange | OnlineChange | UserRoom | chat.User | chat.Access |
+		chat.Device | chat.PushSettings | PushJob | PushOwner
 }
 
 // KeyOf is the key of a row.
@@ -161,6 +222,14 @@ func KeyOf[R Row](row *R) RowKey {
 		return RowKey{Table: TableUsers, ID: string(r.ID)}
 	case *chat.Access:
 		return RowKey{Table: TableAccess, ID: string(r.User)}
+	case *chat.Device:
+		return RowKey{Table: TableDevices, ID: string(r.User), A: r.ID}
+	case *chat.PushSettings:
+		return RowKey{Table: TablePushSettings, ID: string(r.User), A: string(r.Room)}
+	case *PushJob:
+		return RowKey{Table: TablePushJobs, ID: string(r.User), A: r.Topic, B: r.Device}
+	case *PushOwner:
+		return RowKey{Table: TablePushOwners, ID: r.Digest}
 	}
 	panic("unreachable: Row names all types")
 }
@@ -185,6 +254,14 @@ func SizeOf[R Row](row *R) int {
 		return fixed + len(r.ID) + len(r.Name) + len(r.Avatar) + len(r.Data)
 	case *chat.Access:
 		return fixed + len(r.User)
+	case *chat.Device:
+		return fixed + len(r.User) + len(r.ID) + len(r.Provider) + len(r.Address)
+	case *chat.PushSettings:
+		return fixed + len(r.User) + len(r.Room) + len(r.TimeZone)
+	case *PushJob:
+		return fixed + len(r.User) + len(r.Topic) + len(r.Device) + len(r.Reason) + len(r.Title) + len(r.Text) + len(r.Data)
+	case *PushOwner:
+		return fixed + len(r.Digest) + len(r.User) + len(r.Device)
 	}
 	panic("unreachable: Row names all types")
 }

@@ -169,11 +169,17 @@ type Need struct {
 	Users     []chat.UserID
 	Removals  []chat.RoomID // rows of these rooms to remove next
 	Access    []chat.UserID
+
+	Devices      []chat.UserID // all devices of these users
+	PushSettings []UserRoomKey
+	PushJobs     []PushTopic // all jobs of these topics
+	PushOwners   []string    // by digest
 }
 
 // Empty reports whether nothing is needed.
 func (n *Need) Empty() bool {
-	return len(n.Rooms)+len(n.Members)+len(n.Keys)+len(n.Messages)+len(n.Reactions)+len(n.Emoji)+len(n.UserRooms)+len(n.Users)+len(n.Removals)+len(n.Access) == 0
+	return len(n.Rooms)+len(n.Members)+len(n.Keys)+len(n.Messages)+len(n.Reactions)+len(n.Emoji)+len(n.UserRooms)+len(n.Users)+len(n.Removals)+len(n.Access)+
+		len(n.Devices)+len(n.PushSettings)+len(n.PushJobs)+len(n.PushOwners) == 0
 }
 
 // State is what Load found. Messages found by key are in Messages too.
@@ -188,6 +194,11 @@ type State struct {
 	Users     map[chat.UserID]chat.User
 	Removals  map[chat.RoomID]*Removal
 	Access    map[chat.UserID]chat.Access
+
+	Devices      map[chat.UserID][]chat.Device // by ascending id; absent without any
+	PushSettings map[UserRoomKey]chat.PushSettings
+	PushJobs     map[PushTopic][]PushJob // by ascending topic and device; absent without any
+	PushOwners   map[string]PushOwner
 }
 
 // NewState returns an empty State with its maps made.
@@ -203,6 +214,11 @@ func NewState() *State {
 		Users:     map[chat.UserID]chat.User{},
 		Removals:  map[chat.RoomID]*Removal{},
 		Access:    map[chat.UserID]chat.Access{},
+
+		Devices:      map[chat.UserID][]chat.Device{},
+		PushSettings: map[UserRoomKey]chat.PushSettings{},
+		PushJobs:     map[PushTopic][]PushJob{},
+		PushOwners:   map[string]PushOwner{},
 	}
 }
 
@@ -220,8 +236,15 @@ type Changes struct {
 	Online    []OnlineChange
 	Removals  []*Removal
 	Cursors   []Cursor
-	Outbox    []byte // Entry.Encode, for the position the commit moves to; nil: no entry
-	Taken     *Taken // replaces what is stored of the lane that commits; nil: it stays
+
+	Devices      []chat.Device       // inserted or replaced
+	PushSettings []chat.PushSettings // inserted or replaced
+	PushJobs     []PushJob           // inserted or replaced
+	PushOwners   []PushOwner         // inserted or replaced
+	Delete       []RowKey            // of the four tables above
+
+	Outbox []byte // Entry.Encode, for the position the commit moves to; nil: no entry
+	Taken  *Taken // replaces what is stored of the lane that commits; nil: it stays
 
 	// What moves between shards, after everything else and in this order.
 

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -41,6 +42,7 @@ func TestExistingRooms(t *testing.T) {
 		own.Add(&store.Rows{
 			Users:     []chat.User{{ID: "bob", Name: "Another Bob"}},
 			Access:    []chat.Access{{User: "ann", NotBefore: 7}, {User: "eve", NotBefore: 100, Claimed: true}},
+			Devices:   []chat.Device{{User: "ann", ID: "phone", Provider: "apns", Seen: 9}},
 			Members:   []chat.Member{{Room: "a", User: "dan", Role: chat.RoleMember, Rev: 9}},
 			UserRooms: []store.UserRoom{{User: "dan", Room: "a", Role: chat.RoleMember, Rev: 9, Read: 2}},
 		})
@@ -59,11 +61,12 @@ func TestExistingRooms(t *testing.T) {
 
 	access := []chat.Access{{User: "ann", NotBefore: 7, Claimed: true}, {User: "eve", NotBefore: 100, Claimed: true}}
 	r := mustImport(t, st, file, transfer.Skip)
-	if r.Skipped != 2 || r.New+r.Same+r.Replaced != 0 || r.Kept != 1 || r.Written != 2 { // ann, and her access
+	if r.Skipped != 2 || r.New+r.Same+r.Replaced != 0 || r.Kept != 2 || r.Written != 5 { // ann, and her access; her settings, and those of eve; an owner
 		t.Errorf("skip: %+v", r)
 	}
 	before.Users = append([]chat.User{someUsers().Users[0]}, before.Users...)
 	before.Access = access
+	before.PushSettings, before.PushOwners = someUsers().PushSettings, someUsers().PushOwners
 	same(t, "skipped", stored(t, st), before)
 
 	was := room(t, st, "a")
@@ -89,6 +92,9 @@ func TestExistingRooms(t *testing.T) {
 	}
 	if us, _ := st.Users(ctx, []chat.UserID{"bob"}); us["bob"].Name != "Bob" {
 		t.Errorf("profile %+v", us)
+	}
+	if got := stored(t, st).Devices; !slices.Equal(got, someUsers().Devices) {
+		t.Errorf("devices %+v", got)
 	}
 	if got := stored(t, st).Access; len(got) != 2 || got[0] != access[0] || got[1] != access[1] {
 		t.Errorf("access %+v", got)

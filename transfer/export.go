@@ -93,12 +93,27 @@ func (e *exporter) slot(ctx context.Context, slot chat.Slot) error {
 			return err
 		}
 	}
-	users := newCursor(shard, slot, store.TableUsers, func(r *store.Rows) []chat.User { return r.Users })
-	if err := each(ctx, users.any, func(u *chat.User) error { return e.put(&store.Rows{Users: []chat.User{*u}}) }); err != nil {
-		return err
+	for _, table := range []store.Table{store.TableUsers, store.TableAccess, store.TableDevices, store.TablePushSettings, store.TablePushOwners} {
+		if err := e.table(ctx, shard, slot, table); err != nil {
+			return err
+		}
 	}
-	access := newCursor(shard, slot, store.TableAccess, func(r *store.Rows) []chat.Access { return r.Access })
-	return each(ctx, access.any, func(a *chat.Access) error { return e.put(&store.Rows{Access: []chat.Access{*a}}) })
+	return nil
+}
+
+// table writes the rows of a table that are filed under a slot, as they are.
+func (e *exporter) table(ctx context.Context, shard *store.Reader, slot chat.Slot, table store.Table) error {
+	for at := (store.RowKey{Table: table}); at.Table == table; {
+		rows, next, err := shard.SlotRows(ctx, slot, at, pageRows, pageBytes)
+		if err != nil {
+			return err
+		}
+		if err := e.put(rows.Of(table)); err != nil {
+			return err
+		}
+		at = next
+	}
+	return nil
 }
 
 // each calls fn for all that next returns.

@@ -1,8 +1,9 @@
 // Package transfer writes rooms and users to a file, and reads them into the same or
 // another deployment, whatever the number and the engines of its shards are. What
 // comes back is exact: numbers, revs, keys, times, edits, reactions, members with
-// roles and bans, read marks, names, profiles, revoked tokens. The databases belong to
-// the caller alone: the node is stopped.
+// roles and bans, read marks, names, profiles, revoked tokens, devices and push settings.
+// What waits to be pushed is not in a file. The databases belong to the caller alone: the
+// node is stopped.
 //
 // A file is lines of JSON: a Header, rows in their canonical form (store.Rows), and
 // a footer with counts and a digest of all that is before it. The rows of a room
@@ -58,11 +59,16 @@ type Counts struct {
 	Reactions int64 `json:"reactions"`
 	Users     int64 `json:"users"`
 	Access    int64 `json:"access"`
+
+	Devices      int64 `json:"devices,omitempty"`
+	PushSettings int64 `json:"push_settings,omitempty"`
+	PushOwners   int64 `json:"push_owners,omitempty"`
 }
 
 // Rows is the number of all rows.
 func (c *Counts) Rows() int64 {
-	return c.Rooms + c.Members + c.UserRooms + c.Messages + c.Reactions + c.Users + c.Access
+	return c.Rooms + c.Members + c.UserRooms + c.Messages + c.Reactions + c.Users + c.Access +
+		c.Devices + c.PushSettings + c.PushOwners
 }
 
 func (c *Counts) add(rows *store.Rows) {
@@ -73,6 +79,9 @@ func (c *Counts) add(rows *store.Rows) {
 	c.Reactions += int64(len(rows.Reactions))
 	c.Users += int64(len(rows.Users))
 	c.Access += int64(len(rows.Access))
+	c.Devices += int64(len(rows.Devices))
+	c.PushSettings += int64(len(rows.PushSettings))
+	c.PushOwners += int64(len(rows.PushOwners))
 }
 
 // footer is the last line of a file.

@@ -138,7 +138,9 @@ func (im *importer) run(ctx context.Context, file io.Reader) error {
 // row takes one row.
 func (im *importer) row(ctx context.Context, row *store.Rows) error {
 	switch {
-	case len(row.Users)+len(row.Access) > 0:
+	case len(row.PushJobs) > 0:
+		return im.in.fail("what waits to be pushed is not imported")
+	case len(row.Users)+len(row.Access)+len(row.Devices)+len(row.PushSettings)+len(row.PushOwners) > 0:
 		if im.users.Add(row); im.users.Len() >= pageRows {
 			return im.endUsers(ctx)
 		}
@@ -185,23 +187,19 @@ func (im *importer) endUsers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	profiles, access := map[chat.UserID]chat.User{}, map[chat.UserID]chat.Access{}
-	for _, u := range there.Users {
-		profiles[u.ID] = u
+	for _, err := range []error{
+		putRows(ctx, im, there.Users, users.Users, func(r *store.Rows) *[]chat.User { return &r.Users }),
+		putRows(ctx, im, there.Devices, users.Devices, func(r *store.Rows) *[]chat.Device { return &r.Devices }),
+		putRows(ctx, im, there.PushSettings, users.PushSettings, func(r *store.Rows) *[]chat.PushSettings { return &r.PushSettings }),
+		putRows(ctx, im, there.PushOwners, users.PushOwners, func(r *store.Rows) *[]store.PushOwner { return &r.PushOwners }),
+	} {
+		if err != nil {
+			return err
+		}
 	}
+	access := map[chat.UserID]chat.Access{}
 	for _, a := range there.Access {
 		access[a.User] = a
-	}
-	for _, u := range users.Users {
-		switch old, ok := profiles[u.ID]; {
-		case ok && old == u:
-		case ok && im.existing != Replace:
-			im.result.Kept++
-		default:
-			if err := im.out.put(ctx, u.ID.Slot(), &store.Rows{Users: []chat.User{u}}); err != nil {
-				return err
-			}
-		}
 	}
 	for _, a := range users.Access {
 		old := access[a.User]
@@ -211,6 +209,33 @@ func (im *importer) endUsers(ctx context.Context) error {
 		}
 		if err := im.out.put(ctx, a.User.Slot(), &store.Rows{Access: []chat.Access{a}}); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// putRows writes the rows of a file that are not there, and where it may replace, those
+// that differ.
+func putRows[R interface {
+	store.Row
+	comparable
+}](ctx context.Context, im *importer, there, file []R, list func(*store.Rows) *[]R) error {
+	stored := make(map[store.RowKey]R, len(there))
+	for i := range there {
+		stored[store.KeyOf(&there[i])] = there[i]
+	}
+	for i := range file {
+		key := store.KeyOf(&file[i])
+		switch old, ok := stored[key]; {
+		case ok && old == file[i]:
+		case ok && im.existing != Replace:
+			im.result.Kept++
+		default:
+			var rows store.Rows
+			*list(&rows) = file[i : i+1]
+			if err := im.out.put(ctx, key.Slot(), &rows); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

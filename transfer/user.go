@@ -9,7 +9,7 @@ import (
 )
 
 // ExportUser writes what is stored of one user: the profile, what is kept for
-// authentication, read marks, memberships, and the messages and reactions that they
+// authentication, read marks, memberships, devices, push settings, and the messages and reactions that they
 // have written, in rooms that are not deleted. It reads the whole store. NotFound if
 // there is nothing.
 func ExportUser(ctx context.Context, st *store.Store, user chat.UserID, out io.Writer, p Progress) (Counts, error) {
@@ -39,9 +39,30 @@ func (e *exporter) user(ctx context.Context, user chat.UserID) error {
 	if err := e.put(rows); err != nil {
 		return err
 	}
+	if err := e.devices(ctx, user); err != nil {
+		return err
+	}
 	c := newCursor(e.st.User(user), user.Slot(), store.TableUserRooms, func(r *store.Rows) []store.UserRoom { return r.UserRooms })
 	return each(ctx, func(ctx context.Context) (*store.UserRoom, error) { return c.of(ctx, string(user)) },
 		func(u *store.UserRoom) error { return e.put(&store.Rows{UserRooms: []store.UserRoom{*u}}) })
+}
+
+// devices writes the user's devices and push settings.
+func (e *exporter) devices(ctx context.Context, user chat.UserID) error {
+	devices, err := e.st.User(user).Devices(ctx, user)
+	if err == nil {
+		err = e.put(&store.Rows{Devices: devices})
+	}
+	for from, more := chat.RoomID(""), true; err == nil && more; {
+		var page []chat.PushSettings
+		if page, err = e.st.User(user).PushSettings(ctx, user, from, pageRows); err == nil {
+			err = e.put(&store.Rows{PushSettings: page})
+		}
+		if more = len(page) == pageRows; more {
+			from = page[pageRows-1].Room + "\x00"
+		}
+	}
+	return err
 }
 
 // writtenBy writes what the user has left in the rooms of a slot.

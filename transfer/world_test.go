@@ -94,6 +94,7 @@ func pick(r *store.Rows, keep func(store.RowKey) bool) *store.Rows {
 		Rooms: pickRows(r.Rooms, keep), Members: pickRows(r.Members, keep), Messages: pickRows(r.Messages, keep),
 		Reactions: pickRows(r.Reactions, keep), Online: pickRows(r.Online, keep), UserRooms: pickRows(r.UserRooms, keep),
 		Users: pickRows(r.Users, keep), Access: pickRows(r.Access, keep),
+		Devices: pickRows(r.Devices, keep), PushSettings: pickRows(r.PushSettings, keep), PushOwners: pickRows(r.PushOwners, keep),
 	}
 }
 
@@ -186,8 +187,11 @@ func aRoom(id chat.RoomID, messages int) *store.Rows {
 // someUsers are what is known of users.
 func someUsers() *store.Rows {
 	return &store.Rows{
-		Users:  []chat.User{{ID: "ann", Name: "Ann", Avatar: "/ann", Data: `[1]`, Named: 9}, {ID: "bob", Name: "Bob"}},
-		Access: []chat.Access{{User: "ann", Claimed: true}, {User: "eve", NotBefore: 99}},
+		Users:        []chat.User{{ID: "ann", Name: "Ann", Avatar: "/ann", Data: `[1]`, Named: 9}, {ID: "bob", Name: "Bob"}},
+		Access:       []chat.Access{{User: "ann", Claimed: true}, {User: "eve", NotBefore: 99}},
+		Devices:      []chat.Device{{User: "ann", ID: "phone", Provider: "fcm", Address: `{"token":"t"}`, Registered: 1, Seen: 2}},
+		PushSettings: []chat.PushSettings{{User: "ann", Level: chat.PushMentions, TimeZone: "Asia/Shanghai"}, {User: "eve", Room: "r", MuteUntil: 9}},
+		PushOwners:   []store.PushOwner{{Digest: "digest", User: "ann", Device: "phone", Seen: 2}},
 	}
 }
 
@@ -262,6 +266,7 @@ func randomRows(t *rapid.T) *store.Rows {
 		if rapid.Bool().Draw(t, "a profile") {
 			all.Users = append(all.Users, chat.User{ID: u, Name: text.Draw(t, "name"), Data: data.Draw(t, "data"), Named: small.Draw(t, "named")})
 			all.Access = append(all.Access, chat.Access{User: u, NotBefore: small.Draw(t, "not before"), Claimed: rapid.Bool().Draw(t, "claimed")})
+			all.Devices = append(all.Devices, chat.Device{User: u, ID: text.Draw(t, "device") + "d", Address: data.Draw(t, "address"), Seen: small.Draw(t, "seen")})
 		}
 	}
 	return pick(&all, func(store.RowKey) bool { return true })

@@ -60,7 +60,8 @@ func (r HelloReply) appendFields(dst []byte) []byte {
 	dst = appendStringField(dst, "session", r.Session)
 	dst = appendTimeField(dst, "time", r.Time)
 	dst = appendLimits(appendName(dst, "limits"), r.Limits)
-	return appendStrings(appendName(dst, "features"), Features)
+	dst = appendStrings(appendName(dst, "features"), Features)
+	return appendOptString(dst, "webpush_key", r.WebPushKey)
 }
 
 func appendLimits(dst []byte, l *chat.Limits) []byte {

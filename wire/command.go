@@ -33,6 +33,8 @@ const (
 	GetRoom   Type = "room"
 	SetRoom   Type = "set_room"
 	SetMember Type = "set_member"
+
+	Foreground Type = "foreground"
 )
 
 // commands are the types that a client may send.
@@ -40,7 +42,7 @@ var commands = func() map[string]Type {
 	m := make(map[string]Type)
 	for _, t := range []Type{
 		Hello, Join, Leave, Message, Edit, Delete, React, Read, Typing, History, Changes,
-		Members, Online, Rooms, Users, Unread, Ping, GetRoom, SetRoom, SetMember,
+		Members, Online, Rooms, Users, Unread, Ping, GetRoom, SetRoom, SetMember, Foreground,
 	} {
 		m[string(t)] = t
 	}
@@ -53,7 +55,7 @@ var roomAlone = map[Type]bool{Join: true, Leave: true, Typing: true, History: tr
 // Features are what was added to version 1 of the protocol after it was published,
 // by the name of the command or of the field of a reply. The ack of hello has them,
 // so that a client can tell what a server knows. The list is append-only.
-var Features = []string{"room", "set_room", "set_member", "command", "older", "partial", "users"}
+var Features = []string{"room", "set_room", "set_member", "command", "older", "partial", "users", "foreground", "webpush_key"}
 
 // Command is one request of a client, with the fields of every type; Type says
 // which of them count. Fields with unknown names are not kept.
@@ -81,7 +83,7 @@ type Command struct {
 	// edit, delete, react, read
 	Seq   chat.Seq
 	Emoji string
-	On    *bool // react, typing: nil means true
+	On    *bool // react, typing, foreground: nil means true
 
 	// join, history, changes, members, rooms
 	After     int64 // a rev (join, changes) or a seq (history)

@@ -103,6 +103,7 @@ var commandCases = []struct {
 	{"rooms by activity, the next page", Command{Type: Rooms, ID: 17, HasID: true, AfterID: "1795368840123 room1", Order: "activity", Archived: true, Limit: 50}},
 	{"unread", Command{Type: Unread, ID: 17, HasID: true}},
 	{"ping", Command{Type: Ping, ID: 18, HasID: true}},
+	{"in the background", Command{Type: Foreground, ID: 18, HasID: true, On: off()}},
 	{"room", Command{Type: GetRoom, ID: 19, HasID: true, Room: "room1"}},
 	{"set_room", Command{Type: SetRoom, ID: 20, HasID: true, Room: "room1", Title: title("Lobby"), Open: on(), ReadOnly: off()}},
 	{"set_room with everything", Command{Type: SetRoom, ID: 20, HasID: true, Room: "room1", Data: json.RawMessage(`{"a":1}`), Title: title(""), Topic: title("Talk"), Avatar: title("/r.png"), Open: off(), ReadOnly: on()}},
@@ -226,7 +227,7 @@ func serverCases() []serverCase {
 
 	addAck("hello ack", &HelloReply{User: "user1", Name: "User One", Guest: true, Session: "s1", Time: testTime, Limits: &limits},
 		ServerFrame{User: "user1", Name: "User One", Guest: true, Session: "s1", Time: testTime, Limits: &limits, Features: Features})
-	addAck("hello ack with a profile", &HelloReply{User: "user1", Name: "User One", Avatar: "/avatars/1.png", Session: "s1", Time: testTime, Limits: &limits},
+	addAck("hello ack with a profile", &HelloReply{User: "user1", Name: "User One", Avatar: "/avatars/1.png", Session: "s1", Time: testTime, Limits: &limits, WebPushKey: "BPk0"},
 		ServerFrame{User: "user1", Name: "User One", Avatar: "/avatars/1.png", Session: "s1", Time: testTime, Limits: &limits, Features: Features})
 	addAck("join ack of a room with everything", &JoinReply{Room: &shop, Role: chat.RoleMuted, Members: []chat.Member{muted}},
 		ServerFrame{Room: "room1", Role: chat.RoleMuted, Info: &shop, Members: []chat.Member{muted}, Online: []chat.UserID{}})

@@ -10,7 +10,7 @@ type Reply interface {
 	appendFields(dst []byte) []byte
 }
 
-// HelloReply: user, name, avatar, session, time, limits, guest, features.
+// HelloReply: user, name, avatar, session, time, limits, guest, features, webpush_key.
 type HelloReply struct {
 	User    chat.UserID
 	Name    string
@@ -19,6 +19,8 @@ type HelloReply struct {
 	Time    int64 // server time, Unix milliseconds
 	Guest   bool
 	Limits  *chat.Limits
+
+	WebPushKey string // for which browsers subscribe; empty: there is no Web Push
 }
 
 // JoinReply: the room as it is at Rev. Without after: the newest messages, and

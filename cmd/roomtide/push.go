@@ -13,7 +13,12 @@ import (
 )
 
 type pushVerb struct {
-	StandIn standInVerb `cmd:"" name:"stand-in" help:"Run a server that behaves as FCM, APNs and a Web Push service do, for development."`
+	Test    pushTestVerb  `cmd:"" help:"Push to every device of a user, and show what the services say."`
+	Dead    pushDeadVerb  `cmd:"" help:"List notifications that were given up."`
+	Retry   pushRetryVerb `cmd:"" help:"Send notifications that were given up after all."`
+	Drop    pushDropVerb  `cmd:"" help:"Delete notifications that were given up."`
+	Key     pushKeyVerb   `cmd:"" help:"Make a key for Web Push (VAPID), which the nodes of a cluster share."`
+	StandIn standInVerb   `cmd:"" name:"stand-in" help:"Run a server that behaves as FCM, APNs and a Web Push service do, for development."`
 }
 
 type standInVerb struct {

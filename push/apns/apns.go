@@ -5,6 +5,8 @@ package apns
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"net"
@@ -31,6 +33,7 @@ type Config struct {
 	// Transport makes the connections; default: one of its own, through the proxy that the
 	// environment names.
 	Transport *http.Transport
+	RootCAs   *x509.CertPool   // of that one of its own; nil: those of the system
 	Now       func() time.Time // default time.Now
 }
 
@@ -68,7 +71,7 @@ func New(c Config) (*Provider, error) {
 		c.Now = time.Now
 	}
 	if c.Transport == nil {
-		c.Transport = &http.Transport{Proxy: http.ProxyFromEnvironment, TLSHandshakeTimeout: 5 * time.Second, MaxResponseHeaderBytes: 32 << 10}
+		c.Transport = &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{RootCAs: c.RootCAs}, TLSHandshakeTimeout: 5 * time.Second, MaxResponseHeaderBytes: 32 << 10}
 	}
 	rt := c.Transport.Clone()
 	rt.Protocols = new(http.Protocols)

@@ -6,6 +6,8 @@ package fcm
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -24,6 +26,7 @@ type Config struct {
 	// Transport makes the connections; default: one of its own, through the proxy that the
 	// environment names.
 	Transport *http.Transport
+	RootCAs   *x509.CertPool   // of that one of its own; nil: those of the system
 	Now       func() time.Time // default time.Now
 }
 
@@ -56,7 +59,7 @@ func New(c Config) (*Provider, error) {
 	}
 	if c.Transport == nil {
 		c.Transport = &http.Transport{
-			Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true,
+			Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: c.RootCAs},
 			TLSHandshakeTimeout: 5 * time.Second, IdleConnTimeout: 5 * time.Minute, MaxResponseHeaderBytes: 32 << 10,
 			HTTP2: &http.HTTP2Config{SendPingTimeout: 10 * time.Second, PingTimeout: 5 * time.Second},
 		}

@@ -164,6 +164,10 @@ func (c *commit) put(ch *store.Changes) {
 	c.replace(&sqldb.UserRooms, len(ch.UserRooms), func(args []any, i int) []any { return sqldb.UserRoomValues(args, &ch.UserRooms[i]) })
 	c.replace(&sqldb.Users, len(ch.Users), func(args []any, i int) []any { return sqldb.UserValues(args, &ch.Users[i]) })
 	c.replace(&sqldb.Access, len(ch.Access), func(args []any, i int) []any { return sqldb.AccessValues(args, &ch.Access[i]) })
+	c.replace(&sqldb.Devices, len(ch.Devices), func(args []any, i int) []any { return sqldb.DeviceValues(args, &ch.Devices[i]) })
+	c.replace(&sqldb.PushSettings, len(ch.PushSettings), func(args []any, i int) []any { return sqldb.PushSettingsValues(args, &ch.PushSettings[i]) })
+	c.replace(&sqldb.PushJobs, len(ch.PushJobs), func(args []any, i int) []any { return sqldb.PushJobValues(args, &ch.PushJobs[i]) })
+	c.replace(&sqldb.PushOwners, len(ch.PushOwners), func(args []any, i int) []any { return sqldb.PushOwnerValues(args, &ch.PushOwners[i]) })
 	c.online(ch.Online)
 	for _, r := range ch.Removals {
 		c.remove(r)

@@ -11,8 +11,10 @@ import (
 
 // move writes what moves between shards.
 func (c *commit) move(ch *store.Changes) error {
-	if err := c.drop(ch.Drop); err != nil {
-		return err
+	for _, keys := range [][]store.RowKey{ch.Delete, ch.Drop} {
+		if err := c.drop(keys); err != nil {
+			return err
+		}
 	}
 	if ch.Put != nil {
 		c.putRows(ch.Put)
@@ -24,7 +26,7 @@ func (c *commit) move(ch *store.Changes) error {
 func (c *commit) drop(keys []store.RowKey) error {
 	by := map[store.Table][]store.RowKey{}
 	for _, k := range keys {
-		if k.Table < store.TableRooms || k.Table > store.TableAccess {
+		if k.Table < store.TableRooms || k.Table > store.LastTable {
 			return fmt.Errorf("a row to delete is of table %d, which there is not", k.Table)
 		}
 		by[k.Table] = append(by[k.Table], k)
@@ -43,6 +45,10 @@ func (c *commit) drop(keys []store.RowKey) error {
 		{store.TableUserRooms, &sqldb.UserRooms, func(args []any, k *store.RowKey) []any { return append(user(args, k.ID), k.A) }},
 		{store.TableUsers, &sqldb.Users, func(args []any, k *store.RowKey) []any { return user(args, k.ID) }},
 		{store.TableAccess, &sqldb.Access, func(args []any, k *store.RowKey) []any { return user(args, k.ID) }},
+		{store.TableDevices, &sqldb.Devices, func(args []any, k *store.RowKey) []any { return append(user(args, k.ID), k.A) }},
+		{store.TablePushSettings, &sqldb.PushSettings, func(args []any, k *store.RowKey) []any { return append(user(args, k.ID), k.A) }},
+		{store.TablePushJobs, &sqldb.PushJobs, func(args []any, k *store.RowKey) []any { return append(user(args, k.ID), k.A, k.B) }},
+		{store.TablePushOwners, &sqldb.PushOwners, func(args []any, k *store.RowKey) []any { return user(args, k.ID) }},
 	}
 	for _, t := range tables {
 		some := by[t.of]
@@ -61,6 +67,7 @@ func (c *commit) drop(keys []store.RowKey) error {
 func (c *commit) putRows(r *store.Rows) {
 	c.put(&store.Changes{
 		Rooms: r.Rooms, Members: r.Members, UserRooms: r.UserRooms, Users: r.Users, Access: r.Access, Reactions: r.Reactions, Online: r.Online,
+		Devices: r.Devices, PushSettings: r.PushSettings, PushJobs: r.PushJobs, PushOwners: r.PushOwners,
 	})
 	replace := "REPLACE" + strings.TrimPrefix(sqldb.Messages.Insert(), "INSERT")
 	c.values(&sqldb.Messages, replace, "", len(r.Messages), func(args []any, i int) []any { return sqldb.MessageValues(args, &r.Messages[i]) })

@@ -25,8 +25,10 @@ func (s *Shard) Commit(ctx context.Context, lane store.LaneID, at store.Position
 	b := batch{e: s.lane}
 	b.add(advanceLane, int64(lane), at.Epoch, at.N)
 	updates := b.changes(ch)
-	if err := b.drop(ch.Drop); err != nil {
-		return fail("commit", s.lane.name, err)
+	for _, keys := range [][]store.RowKey{ch.Delete, ch.Drop} {
+		if err := b.drop(keys); err != nil {
+			return fail("commit", s.lane.name, err)
+		}
 	}
 	if ch.Put != nil {
 		b.put(ch.Put)
@@ -81,7 +83,7 @@ var putTexts, removeTexts = map[*sqldb.Table]string{}, map[*sqldb.Table]string{}
 
 func init() {
 	for _, t := range []*sqldb.Table{&sqldb.Rooms, &sqldb.Members, &sqldb.Messages, &sqldb.Online, &sqldb.UserRooms,
-		&sqldb.Users, &sqldb.Access, &sqldb.Cursors} {
+		&sqldb.Users, &sqldb.Access, &sqldb.Devices, &sqldb.PushSettings, &sqldb.PushJobs, &sqldb.PushOwners, &sqldb.Cursors} {
 		putTexts[t], removeTexts[t] = put(t), remove(t)
 	}
 }
@@ -102,11 +104,20 @@ func (b *batch) changes(ch *store.Changes) (updates int) {
 	putRows(b, &sqldb.UserRooms, ch.UserRooms, sqldb.UserRoomValues)
 	putRows(b, &sqldb.Users, ch.Users, sqldb.UserValues)
 	putRows(b, &sqldb.Access, ch.Access, sqldb.AccessValues)
+	b.putPush(ch.Devices, ch.PushSettings, ch.PushJobs, ch.PushOwners)
 	b.online(ch.Online)
 	for _, r := range ch.Removals {
 		b.removal(r)
 	}
 	return updates
+}
+
+// putPush adds devices and what they are sent.
+func (b *batch) putPush(devices []chat.Device, settings []chat.PushSettings, jobs []store.PushJob, owners []store.PushOwner) {
+	putRows(b, &sqldb.Devices, devices, sqldb.DeviceValues)
+	putRows(b, &sqldb.PushSettings, settings, sqldb.PushSettingsValues)
+	putRows(b, &sqldb.PushJobs, jobs, sqldb.PushJobValues)
+	putRows(b, &sqldb.PushOwners, owners, sqldb.PushOwnerValues)
 }
 
 func changedValues(row []any, m *chat.Message) []any {

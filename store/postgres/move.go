@@ -13,6 +13,8 @@ var slotTables = map[store.Table]*sqldb.Table{
 	store.TableRooms: &sqldb.Rooms, store.TableMembers: &sqldb.Members, store.TableMessages: &sqldb.Messages,
 	store.TableReactions: &sqldb.Reactions, store.TableOnline: &sqldb.Online, store.TableUserRooms: &sqldb.UserRooms,
 	store.TableUsers: &sqldb.Users, store.TableAccess: &sqldb.Access,
+	store.TableDevices: &sqldb.Devices, store.TablePushSettings: &sqldb.PushSettings, store.TablePushJobs: &sqldb.PushJobs,
+	store.TablePushOwners: &sqldb.PushOwners,
 }
 
 // drop adds the removal of rows by their keys.
@@ -24,7 +26,7 @@ func (b *batch) drop(keys []store.RowKey) error {
 		}
 		by[k.Table] = append(by[k.Table], k)
 	}
-	for table := store.TableRooms; table <= store.TableAccess; table++ {
+	for table := store.TableRooms; table <= store.LastTable; table++ {
 		t := slotTables[table]
 		text := removeTexts[t]
 		if t == &sqldb.Reactions {
@@ -39,13 +41,13 @@ func (b *batch) drop(keys []store.RowKey) error {
 func rowKeyValues(row []any, k *store.RowKey) []any {
 	row = append(row, int64(k.Slot()), k.ID)
 	switch k.Table {
-	case store.TableMembers, store.TableUserRooms:
+	case store.TableMembers, store.TableUserRooms, store.TableDevices, store.TablePushSettings:
 		row = append(row, k.A)
 	case store.TableMessages:
 		row = append(row, int64(k.Seq))
 	case store.TableReactions:
 		row = append(row, int64(k.Seq), k.A, k.B)
-	case store.TableOnline:
+	case store.TableOnline, store.TablePushJobs:
 		row = append(row, k.A, k.B)
 	}
 	return row
@@ -71,4 +73,5 @@ func (b *batch) put(rows *store.Rows) {
 	putRows(b, &sqldb.UserRooms, rows.UserRooms, sqldb.UserRoomValues)
 	putRows(b, &sqldb.Users, rows.Users, sqldb.UserValues)
 	putRows(b, &sqldb.Access, rows.Access, sqldb.AccessValues)
+	b.putPush(rows.Devices, rows.PushSettings, rows.PushJobs, rows.PushOwners)
 }

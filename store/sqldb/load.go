@@ -27,6 +27,7 @@ func (r *Reader) Load(ctx context.Context, need *store.Need) (*store.State, erro
 		r.pickUserRooms(need.UserRooms, st.UserRooms),
 		r.pickUsers(need.Users, st.Users),
 		r.pickAccess(need.Access, st.Access),
+		r.pickPush(need, st),
 		r.removals(need.Removals, st.Removals),
 	)
 	if err := r.lane.Ask(ctx, qs...); err != nil {

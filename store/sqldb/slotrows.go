@@ -158,6 +158,11 @@ var slotTables = []slotTable{
 	tableOf(&UserRooms, userRoomColumns, "{user_rooms}", scanUserRoom, func(rows *store.Rows) *[]store.UserRoom { return &rows.UserRooms }),
 	tableOf(&Users, userColumns, "{users}", scanUser, func(rows *store.Rows) *[]chat.User { return &rows.Users }),
 	tableOf(&Access, accessColumns, "{user_access}", scanAccess, func(rows *store.Rows) *[]chat.Access { return &rows.Access }),
+	tableOf(&Devices, deviceColumns, "{devices}", scanDevice, func(rows *store.Rows) *[]chat.Device { return &rows.Devices }),
+	tableOf(&PushSettings, pushSettingsColumns, "{push_settings}", scanPushSettings,
+		func(rows *store.Rows) *[]chat.PushSettings { return &rows.PushSettings }),
+	tableOf(&PushJobs, pushJobColumns, "{push_jobs}", scanPushJob, func(rows *store.Rows) *[]store.PushJob { return &rows.PushJobs }),
+	tableOf(&PushOwners, pushOwnerColumns, "{push_owners}", scanPushOwner, func(rows *store.Rows) *[]store.PushOwner { return &rows.PushOwners }),
 }
 
 // tableOf makes a slotTable of a type of rows.

@@ -94,6 +94,8 @@ func TestTables(t *testing.T) {
 		{&Messages, MessageValues(nil, &message)}, {&Reactions, ReactionValues(nil, &store.ReactionChange{})},
 		{&Online, OnlineValues(nil, &store.OnlineChange{})}, {&UserRooms, UserRoomValues(nil, &store.UserRoom{})},
 		{&Users, UserValues(nil, &chat.User{})}, {&Access, AccessValues(nil, &chat.Access{})},
+		{&Devices, DeviceValues(nil, &chat.Device{})}, {&PushSettings, PushSettingsValues(nil, &chat.PushSettings{})},
+		{&PushJobs, PushJobValues(nil, &store.PushJob{})}, {&PushOwners, PushOwnerValues(nil, &store.PushOwner{})},
 	} {
 		if len(c.values) != len(c.table.Columns) {
 			t.Errorf("%s: %d values for %d columns", c.table.Name, len(c.values), len(c.table.Columns))

@@ -38,6 +38,10 @@ var (
 	seq    = Column{Name: "seq"}
 	emoji  = Column{Name: "emoji", Kind: ID}
 	node   = Column{Name: "node", Kind: ID}
+
+	deviceID = Column{Name: "device_id", Kind: ID}
+	topic    = Column{Name: "topic", Kind: ID}
+	digest   = Column{Name: "digest", Kind: ID}
 )
 
 // The tables. Room and Member… make the values of a row of them.
@@ -57,9 +61,19 @@ var (
 	UserRooms = Table{"user_rooms", []Column{slot, userID, roomID, {Name: "role"}, {Name: "rev"}, {Name: "read_seq"}}, 3}
 	Users     = Table{"users", append([]Column{slot, userID}, columns(Text, "name", Text, "avatar", Bytes, "data", Int, "named")...), 2}
 	Access    = Table{"user_access", []Column{slot, userID, {Name: "not_before"}, {Name: "claimed"}}, 2}
-	Outbox    = Table{"outbox", []Column{{Name: "lane"}, {Name: "position"}, {Name: "body", Kind: Bytes}}, 2}
-	Cursors   = Table{"cursors", []Column{{Name: "lane"}, {Name: "consumer", Kind: ID}, {Name: "position"}}, 2}
-	Taken     = Table{"taken", []Column{{Name: "lane"}, {Name: "queue"}, {Name: "senders", Kind: Bytes}}, 1}
+
+	Devices = Table{"devices", append([]Column{slot, userID, deviceID}, columns(
+		ID, "provider", Bytes, "address", Int, "registered", Int, "seen")...), 3}
+	PushSettings = Table{"push_settings", append([]Column{slot, userID, roomID}, columns(
+		Int, "push_level", Int, "mute_until", Int, "quiet_from", Int, "quiet_to", Text, "time_zone", Int, "hide_content")...), 3}
+	PushJobs = Table{"push_jobs", append([]Column{slot, userID, topic, deviceID}, columns(
+		Int, "made", Int, "state", Int, "silent", Int, "mention", Int, "shown", Int, "seq", Int, "due", Int, "expires",
+		Int, "attempts", Text, "reason", Text, "title", Text, "body", Bytes, "data")...), 4}
+	PushOwners = Table{"push_owners", []Column{slot, digest, userID, deviceID, {Name: "seen"}}, 2}
+
+	Outbox  = Table{"outbox", []Column{{Name: "lane"}, {Name: "position"}, {Name: "body", Kind: Bytes}}, 2}
+	Cursors = Table{"cursors", []Column{{Name: "lane"}, {Name: "consumer", Kind: ID}, {Name: "position"}}, 2}
+	Taken   = Table{"taken", []Column{{Name: "lane"}, {Name: "queue"}, {Name: "senders", Kind: Bytes}}, 1}
 )
 
 // columns makes columns of kinds and names by turns.

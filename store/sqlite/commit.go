@@ -70,7 +70,7 @@ func (s *Shard) Commit(ctx context.Context, lane store.LaneID, at store.Position
 			return err
 		}
 		for _, put := range []func(*writer, *store.Changes) error{
-			putRooms, putMembers, putNew, putChanged, putReactions, putUserRooms, putUsers, putAccess, putOnline, putRemovals,
+			putRooms, putMembers, putNew, putChanged, putReactions, putUserRooms, putUsers, putAccess, putPush, putOnline, putRemovals,
 			putMoved,
 		} {
 			if err := put(w, ch); err != nil {

@@ -104,7 +104,7 @@ func (s *Shard) ListRooms(ctx context.Context, f store.RoomFilter) ([]chat.Room,
 // behind scans a row whose first column is a room id, which the scan that follows
 // does not read.
 type behind struct {
-	rows *sql.Rows
+	rows scanner
 	id   *string
 }
 

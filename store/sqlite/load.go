@@ -22,7 +22,7 @@ func (s *Shard) Load(ctx context.Context, need *store.Need) (*store.State, error
 	err := s.db.ownSnapshot(ctx, "load", func(w *writer) error {
 		for _, load := range []func(*writer, *store.Need, *store.State) error{
 			loadRooms, loadMembers, loadKeys, loadMessages, loadReactions, loadEmoji, loadUserRooms,
-			loadUsers, loadAccess, loadRemovals,
+			loadUsers, loadAccess, loadPush, loadRemovals,
 		} {
 			if err := load(w, need, st); err != nil {
 				return err

@@ -38,6 +38,14 @@ var slotTables = [...]slotTable{
 		readInto(func(to *store.Rows) *[]chat.User { return &to.Users }, scanUser)},
 	store.TableAccess: {"user_access", []string{"user_id"}, accessColumns,
 		readInto(func(to *store.Rows) *[]chat.Access { return &to.Access }, scanAccess)},
+	store.TableDevices: {"devices", []string{"user_id", "device_id"}, deviceColumns,
+		readInto(func(to *store.Rows) *[]chat.Device { return &to.Devices }, scanDevice)},
+	store.TablePushSettings: {"push_settings", []string{"user_id", "room_id"}, pushSettingsColumns,
+		readInto(func(to *store.Rows) *[]chat.PushSettings { return &to.PushSettings }, scanPushSettings)},
+	store.TablePushJobs: {"push_jobs", []string{"user_id", "topic", "device_id"}, pushJobColumns,
+		readInto(func(to *store.Rows) *[]store.PushJob { return &to.PushJobs }, scanPushJob)},
+	store.TablePushOwners: {"push_owners", []string{"digest"}, pushOwnerColumns,
+		readInto(func(to *store.Rows) *[]store.PushOwner { return &to.PushOwners }, scanPushOwner)},
 }
 
 // page is the statement for the rows of a slot that follow a key.
@@ -116,6 +124,14 @@ func setID[R store.Row](row *R, id string) {
 		r.ID = chat.UserID(id)
 	case *chat.Access:
 		r.User = chat.UserID(id)
+	case *chat.Device:
+		r.User = chat.UserID(id)
+	case *chat.PushSettings:
+		r.User = chat.UserID(id)
+	case *store.PushJob:
+		r.User = chat.UserID(id)
+	case *store.PushOwner:
+		r.Digest = id
 	}
 }
 
@@ -204,13 +220,9 @@ func (s *Shard) RowsByKey(ctx context.Context, keys []store.RowKey) (*store.Rows
 	return &found, nil
 }
 
-// putMessageRow replaces the message with the same number, and one with the same
-// key: the constraints of both.
-const putMessageRow = "INSERT OR REPLACE" + insertMessageInto
-
-// putMoved writes what moves between shards.
-func putMoved(w *writer, ch *store.Changes) error {
-	for _, k := range ch.Drop {
+// dropRows deletes rows by their keys.
+func dropRows(w *writer, keys []store.RowKey) error {
+	for _, k := range keys {
 		t, err := tableOf(k)
 		if err != nil {
 			return err
@@ -218,6 +230,18 @@ func putMoved(w *writer, ch *store.Changes) error {
 		if _, err := w.exec(t.drop(), t.args(k.Slot(), k)...); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// putMessageRow replaces the message with the same number, and one with the same
+// key: the constraints of both.
+const putMessageRow = "INSERT OR REPLACE" + insertMessageInto
+
+// putMoved writes what moves between shards.
+func putMoved(w *writer, ch *store.Changes) error {
+	if err := dropRows(w, ch.Drop); err != nil {
+		return err
 	}
 	if ch.Put == nil {
 		return nil
@@ -228,9 +252,10 @@ func putMoved(w *writer, ch *store.Changes) error {
 		}
 	}
 	rest := store.Changes{Rooms: ch.Put.Rooms, Members: ch.Put.Members, Reactions: ch.Put.Reactions, Online: ch.Put.Online,
-		UserRooms: ch.Put.UserRooms, Users: ch.Put.Users, Access: ch.Put.Access}
+		UserRooms: ch.Put.UserRooms, Users: ch.Put.Users, Access: ch.Put.Access,
+		Devices: ch.Put.Devices, PushSettings: ch.Put.PushSettings, PushJobs: ch.Put.PushJobs, PushOwners: ch.Put.PushOwners}
 	for _, put := range []func(*writer, *store.Changes) error{
-		putRooms, putMembers, putReactions, putUserRooms, putUsers, putAccess, putOnline,
+		putRooms, putMembers, putReactions, putUserRooms, putUsers, putAccess, putPush, putOnline,
 	} {
 		if err := put(w, &rest); err != nil {
 			return err

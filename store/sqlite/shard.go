@@ -27,6 +27,7 @@ type Shard struct {
 	db   *database
 	find finds // on the reading connections
 	list lists // on the reading connections
+	push pushLists
 
 	slots slotQueries // on the reading connections
 }
@@ -41,7 +42,7 @@ func Open(ctx context.Context, path string, log *slog.Logger) (*Shard, error) {
 		return nil, err
 	}
 	s := &Shard{db: db}
-	if err := prepare(ctx, db.r, slices.Concat(s.find.queries(), s.list.queries(), s.slots.queries())); err != nil {
+	if err := prepare(ctx, db.r, slices.Concat(s.find.queries(), s.list.queries(), s.push.queries(), s.slots.queries())); err != nil {
 		return nil, db.abandon(err)
 	}
 	return s, nil

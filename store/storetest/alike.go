@@ -3,6 +3,7 @@ package storetest
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 
 	"pgregory.net/rapid"
@@ -134,8 +135,14 @@ func alikeUsers(ds drivers, rows *store.Rows) {
 	})
 	for _, id := range ids {
 		agree(ds, fmt.Sprintf("access of %q", id), func(d store.Driver) (chat.Access, error) { return d.Access(ctx, id) })
+		agree(ds, fmt.Sprintf("devices of %q", id), func(d store.Driver) ([]chat.Device, error) { return d.Devices(ctx, id) })
+		agree(ds, fmt.Sprintf("push settings of %q", id), func(d store.Driver) ([]chat.PushSettings, error) { return d.PushSettings(ctx, id, "", 1000) })
 		agree(ds, fmt.Sprintf("rooms of %q", id), func(d store.Driver) ([]store.UserRoom, error) { return d.UserRooms(ctx, id, "", 1000) })
 	}
+	agree(ds, "due jobs", func(d store.Driver) ([]store.PushJob, error) {
+		jobs, err := d.DuePushJobs(ctx, math.MaxInt64, 10_000)
+		return pickRows(jobs, every), err
+	})
 	for i := range rows.UserRooms {
 		u := &rows.UserRooms[i]
 		agree(ds, fmt.Sprintf("%q in %q", u.User, u.Room), func(d store.Driver) (store.UserRoom, error) { return d.UserRoom(ctx, u.User, u.Room) })
@@ -174,7 +181,14 @@ func alikeLoad(ds drivers, rows *store.Rows) {
 		need.Users = append(need.Users, rows.Users[i].ID)
 	}
 	for i := range rows.Access {
-		need.Access = append(need.Access, rows.Access[i].User)
+		user := rows.Access[i].User
+		need.Access, need.Devices, need.PushJobs = append(need.Access, user), append(need.Devices, user), append(need.PushJobs, store.PushTopic{User: user})
+	}
+	for i := range rows.PushSettings {
+		need.PushSettings = append(need.PushSettings, store.UserRoomKey{User: rows.PushSettings[i].User, Room: rows.PushSettings[i].Room})
+	}
+	for i := range rows.PushOwners {
+		need.PushOwners = append(need.PushOwners, rows.PushOwners[i].Digest)
 	}
 	agree(ds, "loaded", func(d store.Driver) (store.State, error) {
 		st, err := d.Load(ctx, &need)

@@ -87,8 +87,9 @@ func (s *source) save() {
 	s.t.Helper()
 	ch := s.changes()
 	rows := store.Rows{Rooms: ch.Rooms, Members: ch.Members, Messages: append(ch.Insert, ch.Update...), Reactions: ch.Reactions,
-		Online: ch.Online, UserRooms: ch.UserRooms, Users: ch.Users, Access: ch.Access}
-	s.keys = append(s.keys, rows.Keys()...)
+		Online: ch.Online, UserRooms: ch.UserRooms, Users: ch.Users, Access: ch.Access,
+		Devices: ch.Devices, PushSettings: ch.PushSettings, PushJobs: ch.PushJobs, PushOwners: ch.PushOwners}
+	s.keys = append(append(s.keys, rows.Keys()...), ch.Delete...)
 	s.commit()
 }
 
@@ -116,6 +117,14 @@ func (s *source) change(t *rapid.T) {
 		s.save() // each row once in a commit
 		more.Users = []chat.User{{ID: user, Name: fmt.Sprint(n)}}
 		more.Access = []chat.Access{{User: user, NotBefore: n}}
+		more.Devices = []chat.Device{{User: user, ID: fmt.Sprint(n % 2), Seen: n}}
+		more.PushSettings = []chat.PushSettings{{User: user, MuteUntil: n}}
+		if job := job(user, store.RoomTopic(s.id), fmt.Sprint(n%3), n); n%4 == 0 {
+			more.Delete = []store.RowKey{store.KeyOf(&job)}
+		} else {
+			more.PushJobs = []store.PushJob{job}
+		}
+		more.PushOwners = []store.PushOwner{{Digest: string(s.id), User: user, Seen: n}}
 		more.UserRooms = []store.UserRoom{{User: user, Room: s.id, Role: chat.RoleMember, Read: chat.Seq(n)}}
 		s.save()
 	case what == "online":

@@ -69,6 +69,12 @@ func version(room chat.RoomID, user chat.UserID, n int64) store.Rows {
 		UserRooms: []store.UserRoom{{User: user, Room: room, Role: chat.Role(n), Rev: chat.Rev(n), Read: chat.Seq(n)}},
 		Users:     []chat.User{{ID: user, Name: text, Avatar: "/" + text, Data: text, Named: n}},
 		Access:    []chat.Access{{User: user, NotBefore: n, Claimed: n == 1}},
+
+		Devices: []chat.Device{{User: user, ID: "d", Provider: text, Address: text, Registered: n, Seen: n}},
+		PushSettings: []chat.PushSettings{{User: user, Room: room, Level: chat.PushLevel(n), MuteUntil: n, QuietFrom: int(n), QuietTo: int(n),
+			TimeZone: text, HideContent: n == 1}},
+		PushJobs:   []store.PushJob{job(user, store.RoomTopic(room), "d", n)},
+		PushOwners: []store.PushOwner{{Digest: "digest", User: user, Device: text, Seen: n}},
 	}
 }
 
@@ -103,7 +109,7 @@ func checkPutKeys(t *testing.T, d store.Driver) {
 func checkDrop(t *testing.T, d store.Driver) {
 	s := newStock(t, d)
 	left := pick(s.all(), every)
-	for table := store.TableAccess; table >= store.TableRooms; table-- {
+	for table := store.LastTable; table >= store.TableRooms; table-- {
 		var drop []store.RowKey
 		for i, k := range left.Keys() {
 			absent := k
@@ -152,7 +158,7 @@ func checkDropAndPut(t *testing.T, d store.Driver) {
 	if err := d.Commit(ctx, 0, w.at, &bad); err == nil {
 		t.Fatal("a message was inserted twice")
 	}
-	for _, table := range []store.Table{0, store.TableAccess + 1, 255} {
+	for _, table := range []store.Table{0, store.LastTable + 1, 255} {
 		bad = moved
 		bad.Drop = append(before.Keys(), store.RowKey{Table: table, ID: "r"})
 		if err := d.Commit(ctx, 0, w.at, &bad); err == nil {

@@ -55,6 +55,11 @@ func newStock(t rapid.TB, d store.Driver) *stock {
 			UserRooms: []store.UserRoom{{User: user, Room: room, Role: chat.RoleOwner, Rev: 2, Read: 1}, {User: user, Room: "left", Rev: 9}},
 			Users:     []chat.User{{ID: user, Name: "name of " + id, Avatar: "/" + id, Data: `{"a":1}`, Named: int64(i)}},
 			Access:    []chat.Access{{User: user, NotBefore: int64(i), Claimed: i%2 == 0}},
+
+			Devices:      []chat.Device{{User: user, ID: "d1", Provider: "fcm", Address: `{"token":"` + id + `"}`, Registered: 1, Seen: int64(i)}, {User: user, ID: id}},
+			PushSettings: []chat.PushSettings{{User: user, TimeZone: "Asia/Shanghai", HideContent: true}, {User: user, Room: room, Level: chat.PushNone}},
+			PushJobs:     []store.PushJob{job(user, store.RoomTopic(room), "d1", int64(i)), job(user, store.RoomTopic(room), id, 1), job(user, store.HostTopic(id), "d1", 2)},
+			PushOwners:   []store.PushOwner{{Digest: id, User: user, Device: "d1", Seen: int64(i)}},
 		})
 	}
 	s.commit()
@@ -68,6 +73,13 @@ func online(room chat.RoomID, user chat.UserID, node string) store.OnlineChange 
 	return store.OnlineChange{Room: room, OnlineEntry: store.OnlineEntry{User: user, Node: node}, On: true}
 }
 
+// job is a job with everything by n.
+func job(user chat.UserID, topic, device string, n int64) store.PushJob {
+	text := fmt.Sprint("text ", n)
+	return store.PushJob{User: user, Topic: topic, Device: device, Made: n + 1, State: store.PushState(n % 3), Silent: n%2 == 1, Mention: n%2 == 0,
+		Shown: n%4 > 1, Seq: chat.Seq(n), Due: 1000 + n, Expires: 2000 + n, Attempts: int(n), Reason: text + "r", Title: text + "t", Text: text, Data: text + "d"}
+}
+
 // keep adds rows of tables that a world does not keep in mind to the batch.
 func (s *stock) keep(rows store.Rows) {
 	more := &s.batch.more
@@ -75,6 +87,10 @@ func (s *stock) keep(rows store.Rows) {
 	s.side.UserRooms, more.UserRooms = append(s.side.UserRooms, rows.UserRooms...), append(more.UserRooms, rows.UserRooms...)
 	s.side.Users, more.Users = append(s.side.Users, rows.Users...), append(more.Users, rows.Users...)
 	s.side.Access, more.Access = append(s.side.Access, rows.Access...), append(more.Access, rows.Access...)
+	s.side.Devices, more.Devices = append(s.side.Devices, rows.Devices...), append(more.Devices, rows.Devices...)
+	s.side.PushSettings, more.PushSettings = append(s.side.PushSettings, rows.PushSettings...), append(more.PushSettings, rows.PushSettings...)
+	s.side.PushJobs, more.PushJobs = append(s.side.PushJobs, rows.PushJobs...), append(more.PushJobs, rows.PushJobs...)
+	s.side.PushOwners, more.PushOwners = append(s.side.PushOwners, rows.PushOwners...), append(more.PushOwners, rows.PushOwners...)
 }
 
 // all are the rows that should be stored.
@@ -98,7 +114,8 @@ func pick(r *store.Rows, keep func(store.RowKey) bool) *store.Rows {
 	return &store.Rows{
 		Rooms: pickRows(r.Rooms, keep), Members: pickRows(r.Members, keep), Messages: pickRows(r.Messages, keep),
 		Reactions: pickRows(r.Reactions, keep), Online: pickRows(r.Online, keep), UserRooms: pickRows(r.UserRooms, keep),
-		Users: pickRows(r.Users, keep), Access: pickRows(r.Access, keep),
+		Users: pickRows(r.Users, keep), Access: pickRows(r.Access, keep), Devices: pickRows(r.Devices, keep), PushSettings: pickRows(r.PushSettings, keep),
+		PushJobs: pickRows(r.PushJobs, keep), PushOwners: pickRows(r.PushOwners, keep),
 	}
 }
 
@@ -181,7 +198,7 @@ func checkSlotRowsAfter(t *testing.T, d store.Driver, all *store.Rows) {
 	slot := chat.RoomID("a").Slot()
 	rows := filedUnder(all, slot)
 	keys := rows.Keys()
-	for table := store.TableRooms; table <= store.TableAccess; table++ {
+	for table := store.TableRooms; table <= store.LastTable; table++ {
 		keys = append(keys, store.RowKey{Table: table}, store.RowKey{Table: table, ID: "a"}, store.RowKey{Table: table, ID: "\U0010ffff"})
 	}
 	keys = append(keys, store.RowKey{Table: store.TableMessages, ID: "a", Seq: 99},
@@ -211,7 +228,7 @@ func checkRowsByKey(t *testing.T, d store.Driver) {
 		}
 	}
 	same(t, "some rows", *pick(get(d.RowsByKey(ctx, some))(t), every), *pick(all, func(k store.RowKey) bool { return wanted[k] }))
-	for _, table := range []store.Table{0, store.TableAccess + 1, 255} {
+	for _, table := range []store.Table{0, store.LastTable + 1, 255} {
 		if _, err := d.RowsByKey(ctx, []store.RowKey{{Table: table, ID: "a"}}); err == nil {
 			t.Errorf("a key of table %d is no error", table)
 		}

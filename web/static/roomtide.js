@@ -56,6 +56,7 @@ export class Roomtide extends Connection {
   #known = false; // the server has said which user this is
   #typedAt = new Map(); // room id -> when "typing" was last sent
   #moves = 0;
+  #tellsForeground = false; // the server knows the command
   #sent = new Map(); // key of a message without an answer -> what to call when the server has it
 
   /**
@@ -69,6 +70,7 @@ export class Roomtide extends Connection {
     this.#options = options;
     this.outbox = new Outbox(options.storage);
     this.outbox.onchange = () => this.dispatchEvent(new Event('rooms'));
+    globalThis.document?.addEventListener('visibilitychange', () => this.#look());
     if (options.token && typeof options.token === 'string') this.#use(options.token);
     else if (options.user) this.#is(options.user);
   }
@@ -190,6 +192,11 @@ export class Roomtide extends Connection {
     });
   }
 
+  /** Says whether somebody looks: users whose pages are all hidden get push notifications. */
+  #look() {
+    if (this.state === 'online' && this.#tellsForeground) this.tell('foreground', { on: !document.hidden });
+  }
+
   async #history(room, fields) {
     const ack = await this.request('history', { room, ...fields });
     return { messages: ack.messages ?? [], more: !!ack.more };
@@ -273,12 +280,14 @@ export class Roomtide extends Connection {
       this.name = ack.name || ack.user;
       this.guest = !!ack.guest;
       this.limits = ack.limits ?? {};
+      this.#tellsForeground = (ack.features ?? []).includes('foreground');
     } catch (e) {
       this.turnedAway(e);
       return;
     }
     this.#renewed = false;
     this.welcome();
+    if (globalThis.document?.hidden) this.#look();
     const list = this.#list(); // requested first: it has the read marks
     for (const room of this.rooms.values()) if (room.wanted) this.#resume(room);
     for (const id of this.outbox.rooms()) this.join(id);

@@ -1,0 +1,289 @@
+package notify
+
+import (
+	"context"
+	"log/slog"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/roomtide/roomtide/change"
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/push"
+	"github.com/roomtide/roomtide/store"
+)
+
+// Lanes is what a Sender needs of lane.Lanes, where the methods are specified.
+type Lanes interface {
+	Submit(op change.Change, done change.Done)
+	NotifyJobs(shard int, c chan<- struct{})
+	ForgetJobs(shard int, c chan<- struct{})
+}
+
+// Gateway is what a Sender needs of push.Gateway, where the method is specified.
+type Gateway interface {
+	Send(ctx context.Context, to push.Target, n *push.Notification) push.Outcome
+}
+
+// SenderConfig configures a Sender. Store, Lanes, Gateway, Foreground, Unread and Secret are
+// required.
+type SenderConfig struct {
+	Store      *store.Store
+	Lanes      Lanes
+	Gateway    Gateway
+	Foreground Foreground
+	Unread     func(ctx context.Context, user chat.UserID) (int, error) // in all rooms: the badge
+	Secret     []byte                                                   // of the deployment: services cannot guess rooms by collapse keys
+
+	Off      bool   // no push service is used: nothing is sent
+	Language string // "en" or "zh"; default "en"
+	Hidden   bool   // never says who has written, or what
+
+	Now        func() time.Time // default time.Now
+	Log        *slog.Logger
+	Registerer prometheus.Registerer // nil: no metrics
+}
+
+func (c *SenderConfig) fill() {
+	if c.Language == "" {
+		c.Language = "en"
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+}
+
+// Sender sends the jobs that are due, in the shards whose lanes this node owns. Another
+// owner may work on the same jobs for a moment: what comes of them is decided by the lane.
+type Sender struct {
+	// Set once.
+	cfg     SenderConfig
+	metrics *metrics
+
+	mu sync.Mutex
+
+	// Guarded by mu.
+	crews  map[int]*crew // of the shards that are started
+	closed bool
+}
+
+// NewSender returns a Sender that sends nothing before Start.
+func NewSender(cfg SenderConfig) *Sender {
+	cfg.fill()
+	s := &Sender{cfg: cfg, crews: map[int]*crew{}}
+	s.metrics = newMetrics(cfg.Registerer, s)
+	return s
+}
+
+// Start begins to send the jobs of a shard whose lane this node owns. A shard that is
+// started stays as it is.
+func (s *Sender) Start(shard int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cfg.Off || s.closed || s.crews[shard] != nil {
+		return
+	}
+	c := newCrew(s, shard)
+	s.crews[shard] = c
+	s.cfg.Lanes.NotifyJobs(shard, c.wake)
+	c.working.Go(c.run)
+}
+
+// Stop ends the work on a shard whose lane this node does not own any more. Attempts that
+// run are cut off; their jobs are sent again by the next owner, under the same id.
+func (s *Sender) Stop(shard int) {
+	s.mu.Lock()
+	c := s.crews[shard]
+	delete(s.crews, shard)
+	s.mu.Unlock()
+	if c == nil {
+		return
+	}
+	c.end(context.Background(), true)
+	s.cfg.Lanes.ForgetJobs(shard, c.wake)
+}
+
+// Close begins no more attempts, lets those that run come to their end, as far as ctx
+// allows, and returns when all goroutines have ended. It comes before Lanes.Close, and may
+// be called again.
+func (s *Sender) Close(ctx context.Context) {
+	s.mu.Lock()
+	s.closed = true
+	crews := s.crews
+	s.crews = map[int]*crew{}
+	s.mu.Unlock()
+	for shard, c := range crews {
+		c.end(ctx, false)
+		s.cfg.Lanes.ForgetJobs(shard, c.wake)
+	}
+}
+
+const (
+	pageJobs  = 256                    // that are taken at a time
+	maxFlying = 1024                   // jobs of a shard that are worked on
+	pageEvery = 200 * time.Millisecond // between looks for jobs, after commits
+	lookAgain = time.Minute            // between looks for jobs at rest
+	failPause = time.Second            // until a job is looked at again of which something could not be read
+)
+
+// crew sends the jobs of one shard.
+type crew struct {
+	// Set once.
+	s        *Sender
+	shard    int
+	reader   *store.Reader
+	log      *slog.Logger
+	wake     chan struct{}   // cap 1: the lane has written jobs
+	space    chan struct{}   // cap 1: some job is done
+	stopping chan struct{}   // closed by end: no further job is taken
+	ctx      context.Context // ends when attempts are cut off
+	cut      context.CancelFunc
+	working  sync.WaitGroup
+	stop     sync.Once
+
+	mu     sync.Mutex
+	flying map[store.PushJobKey]struct{} // jobs that are worked on; guarded by mu
+
+	failing bool // the last look for jobs failed; owned by run
+}
+
+func newCrew(s *Sender, shard int) *crew {
+	reader := &s.cfg.Store.Shards()[shard].Reader
+	c := &crew{
+		s: s, shard: shard, reader: reader, log: s.cfg.Log.With("shard", reader.Name()),
+		wake: make(chan struct{}, 1), space: make(chan struct{}, 1), stopping: make(chan struct{}),
+		flying: map[store.PushJobKey]struct{}{},
+	}
+	c.ctx, c.cut = context.WithCancel(context.Background())
+	return c
+}
+
+// end returns when all goroutines have ended. Attempts are cut off at once, or when ctx ends.
+func (c *crew) end(ctx context.Context, now bool) {
+	c.stop.Do(func() { close(c.stopping) })
+	if now {
+		c.cut()
+	}
+	defer context.AfterFunc(ctx, c.cut)()
+	c.working.Wait()
+	c.cut()
+}
+
+// run takes jobs when they are due. At rest it waits for commits that write jobs, and asks
+// the database nothing, but for a look now and then: jobs that came with slots which have
+// moved here are not this shard's yet when they are written.
+func (c *crew) run() {
+	for {
+		began := time.Now()
+		next := c.look()
+		timer := time.NewTimer(next)
+		select {
+		case <-c.stopping:
+			timer.Stop()
+			return
+		case <-timer.C:
+			continue
+		case <-c.space:
+		case <-c.wake:
+		}
+		timer.Reset(max(0, min(next, pageEvery-time.Since(began))))
+		select {
+		case <-c.stopping:
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+	}
+}
+
+// look takes what is due, and returns how long there is nothing else to take.
+func (c *crew) look() time.Duration {
+	for {
+		more, err := c.take()
+		if err != nil {
+			if !c.failing && c.ctx.Err() == nil {
+				c.log.Warn("push: jobs cannot be read, and are tried again", "err", err)
+			}
+			c.failing = true
+			return failPause
+		}
+		c.failing = false
+		if !more {
+			break
+		}
+		select {
+		case <-c.stopping:
+			return 0
+		default:
+		}
+	}
+	if c.flown() >= maxFlying {
+		return lookAgain // space comes first
+	}
+	jobs, err := c.reader.DuePushJobs(c.ctx, math.MaxInt64, c.flown()+1)
+	now := c.s.cfg.Now().UnixMilli()
+	for i := range jobs {
+		if !c.flies(jobs[i].Key()) {
+			return min(lookAgain, max(0, time.Duration(jobs[i].Due-now)*time.Millisecond))
+		}
+	}
+	if err != nil {
+		return failPause
+	}
+	return lookAgain
+}
+
+// take takes a page of jobs that are due; more says that there may be others.
+func (c *crew) take() (more bool, err error) {
+	flown := c.flown()
+	if flown >= maxFlying {
+		return false, nil
+	}
+	jobs, err := c.reader.DuePushJobs(c.ctx, c.s.cfg.Now().UnixMilli(), flown+pageJobs)
+	if err != nil {
+		return false, err
+	}
+	more = len(jobs) >= flown+pageJobs
+	var mine []store.PushJob
+	c.mu.Lock()
+	for i := range jobs {
+		if _, flies := c.flying[jobs[i].Key()]; !flies {
+			c.flying[jobs[i].Key()] = struct{}{}
+			mine = append(mine, jobs[i])
+		}
+	}
+	c.mu.Unlock()
+	if len(mine) > 0 {
+		c.work(mine)
+	}
+	return more, nil
+}
+
+func (c *crew) flown() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.flying)
+}
+
+func (c *crew) flies(k store.PushJobKey) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, flies := c.flying[k]
+	return flies
+}
+
+// landed says that nothing more is done about a job.
+func (c *crew) landed(k store.PushJobKey) {
+	c.mu.Lock()
+	delete(c.flying, k)
+	c.mu.Unlock()
+	select {
+	case c.space <- struct{}{}:
+	default:
+	}
+}

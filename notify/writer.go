@@ -1,0 +1,186 @@
+package notify
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/push"
+	"github.com/roomtide/roomtide/store"
+)
+
+// writer writes the notifications of one user. What several of them need is read once. Used
+// by one goroutine.
+type writer struct {
+	s    *Sender
+	user chat.UserID
+
+	devices  map[string]chat.Device // nil: nothing was read yet
+	settings chat.PushSettings      // those for all rooms
+	badge    *int                   // what is unread
+	texts    map[textKey]*text      // nil: nothing is to be told
+}
+
+// textKey is what a text depends on. Jobs of several devices have mostly the same.
+type textKey struct {
+	topic           string
+	seq             chat.Seq
+	silent, mention bool
+}
+
+// text is what is told of a topic, on all devices.
+type text struct {
+	title, text string
+	data        map[string]string
+	written     int64 // when the newest message was; 0: there is none
+}
+
+// write returns the notification for a job, and the device it is for. Without one there is
+// nothing left to tell: everything was read, or the room or the device is gone.
+func (w *writer) write(ctx context.Context, j *store.PushJob) (d chat.Device, n *push.Notification, written int64, err error) {
+	if err := w.read(ctx); err != nil {
+		return d, nil, 0, err
+	}
+	d, there := w.devices[j.Device]
+	if !there {
+		return d, nil, 0, nil
+	}
+	key := textKey{j.Topic, j.Seq, j.Silent, j.Mention}
+	t, known := w.texts[key]
+	if !known {
+		if t, err = w.about(ctx, j); err != nil {
+			return d, nil, 0, err
+		}
+		w.texts[key] = t
+	}
+	if t == nil {
+		return d, nil, 0, nil
+	}
+	return d, &push.Notification{
+		ID: w.id(j), Title: t.title, Text: t.text, Data: t.data, Badge: w.badge,
+		Collapse: w.digest("collapse", j.Topic), Expires: time.UnixMilli(j.Expires),
+	}, t.written, nil
+}
+
+// read reads what all notifications of the user need.
+func (w *writer) read(ctx context.Context) error {
+	if w.devices != nil {
+		return nil
+	}
+	reader := w.s.cfg.Store.User(w.user)
+	devices, err := reader.Devices(ctx, w.user)
+	if err != nil {
+		return err
+	}
+	settings, err := reader.PushSettings(ctx, w.user, "", 1)
+	if err != nil {
+		return err
+	}
+	if len(settings) > 0 && settings[0].Room == "" {
+		w.settings = settings[0]
+	}
+	unread, err := w.s.cfg.Unread(ctx, w.user)
+	if err != nil {
+		return err
+	}
+	w.badge = &unread
+	w.devices = map[string]chat.Device{}
+	for _, d := range devices {
+		w.devices[d.ID] = d
+	}
+	return nil
+}
+
+// about is what is to be told of a job's topic; nil: nothing.
+func (w *writer) about(ctx context.Context, j *store.PushJob) (*text, error) {
+	switch {
+	case j.Room() == "":
+		return ofHost(j)
+	case j.Silent: // what was read elsewhere is closed
+		return &text{data: map[string]string{"room": string(j.Room()), "read": strconv.FormatInt(int64(j.Seq), 10)}}, nil
+	}
+	return w.ofRoom(ctx, j)
+}
+
+// ofHost is what the host wants told.
+func ofHost(j *store.PushJob) (*text, error) {
+	t := &text{title: j.Title, text: j.Text}
+	if j.Data == "" {
+		return t, nil
+	}
+	if err := json.Unmarshal([]byte(j.Data), &t.data); err != nil {
+		return nil, chat.Wrap(chat.Internal, "notify.data", err)
+	}
+	return t, nil
+}
+
+// newest is how many messages are looked at to find one that can be shown.
+const newest = 8
+
+// ofRoom tells of the newest message that the user has not read.
+func (w *writer) ofRoom(ctx context.Context, j *store.PushJob) (*text, error) {
+	st, room := w.s.cfg.Store, j.Room()
+	mine, err := st.User(w.user).UserRoom(ctx, w.user, room)
+	if gone := chat.KindOf(err) == chat.NotFound; gone || err == nil && (mine.Read >= j.Seq || !mine.Role.Present()) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	r, err := st.Room(room).Room(ctx, room)
+	if chat.KindOf(err) == chat.NotFound {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	ms, _, err := st.Room(room).Messages(ctx, room, store.Page{Before: j.Seq + 1, Limit: newest})
+	if err != nil {
+		return nil, err
+	}
+	for i := len(ms) - 1; i >= 0; i-- {
+		if m := &ms[i]; m.User != w.user && !m.Deleted && m.Seq > mine.Read {
+			return w.tell(ctx, j, &r, m, mine.Read)
+		}
+	}
+	return nil, nil
+}
+
+// tell is what is told of a message, with the number of those that are unread in the room.
+func (w *writer) tell(ctx context.Context, j *store.PushJob, r *chat.Room, m *chat.Message, read chat.Seq) (*text, error) {
+	unread, err := w.s.cfg.Store.Others(ctx, []store.Range{{Room: r.ID, User: w.user, From: max(read, j.Seq-store.UnreadWindow), To: j.Seq}})
+	if err != nil {
+		return nil, err
+	}
+	hidden := w.s.cfg.Hidden || w.settings.HideContent
+	t := &text{
+		written: m.Time,
+		data:    map[string]string{"room": string(r.ID), "seq": strconv.FormatInt(int64(m.Seq), 10)},
+	}
+	t.title, t.text = languages[w.s.cfg.Language].message(r, m, unread[0].Count, j.Mention, hidden)
+	return t, nil
+}
+
+// id is the same in every attempt at a version of a job: a UUID (version 8, RFC 9562).
+func (w *writer) id(j *store.PushJob) string {
+	b := w.mac("id", j.Device, j.Topic, strconv.FormatInt(j.Made, 10))[:16]
+	b[6], b[8] = b[6]&0x0f|0x80, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// digest is a collapse key that only the deployment can make: rooms can be guessed.
+func (w *writer) digest(kind, topic string) string { return string(w.mac(kind, topic)) }
+
+func (w *writer) mac(parts ...string) []byte {
+	h := hmac.New(sha256.New, w.s.cfg.Secret)
+	h.Write([]byte("roomtide push\n" + w.user))
+	for _, p := range parts {
+		h.Write([]byte("\n" + p))
+	}
+	return h.Sum(nil)
+}

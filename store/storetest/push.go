@@ -1,0 +1,93 @@
+package storetest
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/store"
+)
+
+func checkDevices(t *testing.T, d store.Driver) {
+	w := newWorld(t, d)
+	same(t, "none", get(d.Devices(ctx, "ann"))(t), nil)
+
+	phone := chat.Device{User: "ann", ID: "phone", Provider: "fcm", Address: `{"token":"é👍\u2028"}`, Registered: 1 << 40, Seen: 1<<40 + 1}
+	tablet := chat.Device{User: "ann", ID: "Tablet", Provider: "apns", Address: `{}`, Registered: 3, Seen: 4}
+	other := chat.Device{User: "Ann", ID: "phone", Provider: "webpush", Address: "x", Registered: 5, Seen: 6}
+	w.write(store.Changes{Devices: []chat.Device{phone, tablet, other}})
+	same(t, "ann's", get(d.Devices(ctx, "ann"))(t), []chat.Device{tablet, phone})
+	same(t, "Ann's", get(d.Devices(ctx, "Ann"))(t), []chat.Device{other})
+
+	phone.Provider, phone.Address, phone.Registered, phone.Seen = "apns", "y", 7, 8
+	w.write(store.Changes{Devices: []chat.Device{phone}, Delete: []store.RowKey{store.KeyOf(&tablet), store.KeyOf(&tablet)}})
+	same(t, "later", get(d.Devices(ctx, "ann"))(t), []chat.Device{phone})
+	same(t, "loaded", get(d.Load(ctx, &store.Need{Devices: []chat.UserID{"ann", "nobody", "Ann", "ann"}}))(t).Devices,
+		map[chat.UserID][]chat.Device{"ann": {phone}, "Ann": {other}})
+}
+
+func checkPushSettings(t *testing.T, d store.Driver) {
+	w := newWorld(t, d)
+	all := chat.PushSettings{User: "ann", Level: chat.PushMentions, MuteUntil: 1 << 40, QuietFrom: 22 * 60, QuietTo: 7*60 + 1,
+		TimeZone: "Europe/Paris", HideContent: true}
+	a, b := chat.PushSettings{User: "ann", Room: "a", Level: chat.PushNone}, chat.PushSettings{User: "ann", Room: "b", MuteUntil: 5}
+	other := chat.PushSettings{User: "bob", Room: "a", Level: chat.PushAll}
+	w.write(store.Changes{PushSettings: []chat.PushSettings{b, all, other, a}})
+	same(t, "from the first", get(d.PushSettings(ctx, "ann", "", 9))(t), []chat.PushSettings{all, a, b})
+	same(t, "the first", get(d.PushSettings(ctx, "ann", "", 1))(t), []chat.PushSettings{all})
+	same(t, "from a", get(d.PushSettings(ctx, "ann", "a", 9))(t), []chat.PushSettings{a, b})
+	same(t, "behind b", get(d.PushSettings(ctx, "ann", "b\x00", 9))(t), nil)
+
+	a.Level, a.HideContent = chat.PushAll, false
+	w.write(store.Changes{PushSettings: []chat.PushSettings{a}, Delete: []store.RowKey{store.KeyOf(&b)}})
+	need := store.Need{PushSettings: []store.UserRoomKey{{User: "ann"}, {User: "ann", Room: "a"}, {User: "ann", Room: "b"}, {User: "bob"}, {User: "ann"}}}
+	same(t, "loaded", get(d.Load(ctx, &need))(t).PushSettings,
+		map[store.UserRoomKey]chat.PushSettings{{User: "ann"}: all, {User: "ann", Room: "a"}: a})
+}
+
+func checkPushJobs(t *testing.T, d store.Driver) {
+	w := newWorld(t, d)
+	var jobs []store.PushJob
+	for n := range int64(9) { // of three users: users, topics and devices by turns, due in this order
+		jobs = append(jobs, job(chat.UserID(fmt.Sprint("u", n%3)), store.RoomTopic(chat.RoomID(fmt.Sprint(n/3%2))), fmt.Sprint("d", n/6), n))
+	}
+	w.write(store.Changes{PushJobs: jobs})
+	same(t, "none is due", get(d.DuePushJobs(ctx, 999, 9))(t), nil)
+	same(t, "two are due", get(d.DuePushJobs(ctx, 1001, 9))(t), jobs[:2])
+	same(t, "the first three", get(d.DuePushJobs(ctx, 5000, 3))(t), jobs[:3])
+	same(t, "all", get(d.DuePushJobs(ctx, 5000, 99))(t), jobs)
+
+	topic := store.PushTopic{User: "u1", Topic: store.RoomTopic("0")}
+	need := store.Need{PushJobs: []store.PushTopic{topic, {User: "u2"}, {User: "nobody"}, {User: "u1", Topic: "none"}, topic}}
+	same(t, "loaded", get(d.Load(ctx, &need))(t).PushJobs, map[store.PushTopic][]store.PushJob{
+		topic: {jobs[1], jobs[7]}, {User: "u2"}: {jobs[2], jobs[8], jobs[5]},
+	})
+
+	var dead []store.PushJob
+	for at := (store.PushJobKey{}); ; {
+		page := get(d.DeadPushJobs(ctx, at, 2))(t)
+		dead = append(dead, page...)
+		if len(page) < 2 {
+			break
+		}
+		at = page[1].Key()
+	}
+	same(t, "dead", dead, []store.PushJob{jobs[2], jobs[8], jobs[5]})
+
+	jobs[0].Due, jobs[0].State, jobs[0].Made = 3000, store.PushDead, 99
+	w.write(store.Changes{PushJobs: jobs[:1], Delete: []store.RowKey{store.KeyOf(&jobs[1])}})
+	same(t, "put off", get(d.DuePushJobs(ctx, 1002, 9))(t), jobs[2:3])
+	same(t, "later", get(d.DuePushJobs(ctx, 3000, 99))(t), append(jobs[2:9:9], jobs[0]))
+}
+
+func checkPushOwners(t *testing.T, d store.Driver) {
+	w := newWorld(t, d)
+	one, two := store.PushOwner{Digest: "one", User: "ann", Device: "phone", Seen: 1 << 40}, store.PushOwner{Digest: "two", User: "bob"}
+	w.write(store.Changes{PushOwners: []store.PushOwner{one, two}})
+	one.User, one.Device, one.Seen = "cem", "tablet", 5
+	w.write(store.Changes{PushOwners: []store.PushOwner{one}})
+	need := &store.Need{PushOwners: []string{"one", "two", "three", "one"}}
+	same(t, "loaded", get(d.Load(ctx, need))(t).PushOwners, map[string]store.PushOwner{"one": one, "two": two})
+	w.write(store.Changes{Delete: []store.RowKey{store.KeyOf(&two)}})
+	same(t, "loaded later", get(d.Load(ctx, need))(t).PushOwners, map[string]store.PushOwner{"one": one})
+}

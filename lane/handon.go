@@ -46,13 +46,20 @@ func notOwner(kind chat.Kind) *chat.Error {
 // senders wait, which would overtake them. The tenure ends, and all go back to their
 // senders. Whether the batch was written may be unknown; its keys tell the next owner.
 func (l *lane) failed(items []item, err error) {
-	kind := chat.KindOf(err)
-	if l.cfg.Cluster == nil || kind != chat.Fenced && kind != chat.Unavailable {
+	if !l.passes(chat.KindOf(err)) {
 		l.fail(items, err)
 		return
 	}
 	l.fenced = true
 	returned(items)
+}
+
+// passes reports whether what this tenure could not write is the next one's to write. Where
+// there is a durable queue that is also so while the disk of the database is full: what
+// was accepted is not refused.
+func (l *lane) passes(kind chat.Kind) bool {
+	c := l.cfg.Cluster
+	return c != nil && (kind == chat.Fenced || kind == chat.Unavailable || kind == chat.ReadOnly && c.Queue)
 }
 
 // wait returns when run has ended.

@@ -17,10 +17,26 @@ import (
 	"github.com/roomtide/roomtide/store"
 )
 
-// leased is a shard whose leases can be told to fail, as for a node that is cut off.
+// leased is a shard whose leases can be told to fail, as for a node that is cut off, and
+// whose disk can be full.
 type leased struct {
 	store.Driver
-	cut *atomic.Pointer[string] // a node whose leases cannot be asked for
+	cut  *atomic.Pointer[string] // a node whose leases cannot be asked for
+	disk *disk
+}
+
+// disk counts the commits for which it has no space.
+type disk struct {
+	full    atomic.Bool
+	refused atomic.Int64
+}
+
+func (l *leased) Commit(ctx context.Context, id store.LaneID, at store.Position, ch *store.Changes) error {
+	if l.disk.full.Load() {
+		l.disk.refused.Add(1)
+		return chat.E(chat.ReadOnly, "the disk is full")
+	}
+	return l.Driver.Commit(ctx, id, at, ch)
 }
 
 func (l *leased) Lease(ctx context.Context, id store.LaneID, node string, life time.Duration) (store.Lease, error) {
@@ -35,6 +51,8 @@ type several struct {
 	t     testing.TB
 	store *store.Store
 	cut   atomic.Pointer[string]
+	disk  disk
+	queue bool // see lane.Cluster; set before the first start
 	alive atomic.Int64
 
 	offering sync.Mutex
@@ -49,7 +67,7 @@ const testLife = 600 * time.Millisecond
 
 func newSeveral(t testing.TB, shards int) *several {
 	s := &several{t: t, nodes: map[string]*lane.Lanes{}, wait: map[int][]func(*lane.Lanes) bool{}, owned: map[int]string{}}
-	s.store = teststore.Open(t, t.TempDir(), shards, func(d store.Driver) store.Driver { return &leased{d, &s.cut} })
+	s.store = teststore.Open(t, t.TempDir(), shards, func(d store.Driver) store.Driver { return &leased{d, &s.cut, &s.disk} })
 	t.Cleanup(func() {
 		for _, name := range s.names() {
 			s.stop(name)
@@ -76,7 +94,7 @@ func (s *several) start(name string) *lane.Lanes {
 	ls, err := lane.Open(s.t.Context(), lane.Config{
 		Store: s.store, Publish: func(*bus.Batch) error { return nil },
 		Cluster: &lane.Cluster{
-			Node: name, Life: testLife, Forward: s.forward, Nodes: func() int { return int(s.alive.Load()) },
+			Node: name, Life: testLife, Queue: s.queue, Forward: s.forward, Nodes: func() int { return int(s.alive.Load()) },
 			Owned: func(shard int, from *change.Progress) error { return s.own(name, shard, from != nil) },
 			Left: func(shard int) {
 				for _, other := range s.others(name) {
@@ -263,4 +281,32 @@ func TestOwnerIsCutOff(t *testing.T) {
 	s.cut.Store(nil)
 	s.until("they share", func(l map[string]int) bool { return l["a"] == 1 && l["b"] == 1 })
 	stop()
+}
+
+// While the disk of a database is full, changes are refused; where there is a durable
+// queue, which may hold them, they wait for a tenure that can write them.
+func TestDiskIsFull(t *testing.T) {
+	for _, queue := range []bool{false, true} {
+		s := newSeveral(t, 1)
+		s.queue = queue
+		a := s.start("a")
+		s.until("a has the lane", func(l map[string]int) bool { return l["a"] == 1 })
+		if _, err := a.Do(t.Context(), &change.Join{Room: "r", User: "ann", Create: &change.RoomSpec{Open: true}, Own: true}); err != nil {
+			t.Fatal(err)
+		}
+		s.disk.full.Store(true)
+		outcome := make(chan error, 1)
+		go func() {
+			_, err := a.Do(t.Context(), send("r", "ann", "key", "text"))
+			outcome <- err
+		}()
+		if queue {
+			s.until("it is tried more than once", func(map[string]int) bool { return s.disk.refused.Load() > 1 })
+			s.disk.full.Store(false)
+		}
+		if err := <-outcome; queue != (err == nil) || !queue && chat.KindOf(err) != chat.ReadOnly {
+			t.Errorf("with a queue %v: %v", queue, err)
+		}
+		s.disk.full.Store(false)
+	}
 }

@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -33,6 +32,7 @@ type Options struct {
 	Env     []string // settings of every node, "ROOMTIDE_…=…"
 	Proxied bool     // fault proxies between nodes and servers, and between NATS servers
 	Store   string   // where the last NATS server keeps the queue; "": as the others
+	Tables  string   // where PostgreSQL keeps what is in databases; "": beside its log
 
 	SQL map[testdb.Engine][]string // further settings of the database servers
 }
@@ -75,13 +75,6 @@ type Cluster struct {
 // Databases are the addresses of the shards, straight to their servers.
 func (c *Cluster) Databases() []string { return c.shards }
 
-// Ways are the proxies between one node and the servers.
-type Ways struct {
-	NATS  []*faultproxy.Proxy
-	SQL   []*faultproxy.Proxy
-	Redis *faultproxy.Proxy
-}
-
 // Start starts all servers and nodes, and waits until all lanes are
 // served, evenly.
 func Start(t testing.TB, o Options) *Cluster {
@@ -96,7 +89,7 @@ func Start(t testing.TB, o Options) *Cluster {
 		c.SQL = append(c.SQL, testdb.Start(t, e, o.SQL[e]...))
 	}
 	for i := range o.Shards {
-		c.shards = append(c.shards, c.SQL[i%len(c.SQL)].Database())
+		c.shards = append(c.shards, c.database(c.SQL[i%len(c.SQL)]))
 	}
 	for _, name := range Names {
 		c.dirs[name], c.addrs[name], c.pprofs[name] = t.TempDir(), testprocess.FreeAddr(t), testprocess.FreeAddr(t)
@@ -110,38 +103,6 @@ func Start(t testing.TB, o Options) *Cluster {
 	}
 	c.Even()
 	return c
-}
-
-// layRoutes says where the NATS servers keep what they have, and find each other.
-func (c *Cluster) layRoutes() (at testnats.Place) {
-	if c.o.Store != "" {
-		at.Store = map[int]string{len(Names) - 1: c.o.Store}
-	}
-	if !c.o.Proxied {
-		return at
-	}
-	for range Names {
-		c.Routes = append(c.Routes, make([]*faultproxy.Proxy, len(Names)))
-	}
-	at.Route = func(from, to int, addr string) string {
-		c.Routes[from][to] = faultproxy.Start(c.t, addr)
-		return c.Routes[from][to].Addr()
-	}
-	return at
-}
-
-func (c *Cluster) layWays(name string) {
-	if c.Ways == nil {
-		c.Ways = map[string]*Ways{}
-	}
-	w := &Ways{Redis: faultproxy.Start(c.t, c.Redis.Addr)}
-	for i := range Names {
-		w.NATS = append(w.NATS, faultproxy.Start(c.t, c.NATS.Addr(i)))
-	}
-	for _, s := range c.SQL {
-		w.SQL = append(w.SQL, faultproxy.Start(c.t, s.Addr()))
-	}
-	c.Ways[name] = w
 }
 
 // Env is the environment of a node's commands. The nearest NATS server is another one for
@@ -184,16 +145,6 @@ func (c *Cluster) writeShards(name string) {
 	if err := os.WriteFile(c.files[name], []byte(b.String()), 0o600); err != nil {
 		c.t.Fatal(err)
 	}
-}
-
-// through is the address with the proxy's in its place.
-func through(dsn string, p *faultproxy.Proxy) string {
-	u, err := url.Parse(dsn)
-	if err != nil {
-		panic(err) // testdb has made it
-	}
-	u.Host = p.Addr()
-	return u.String()
 }
 
 // Begin starts a node and does not wait until it is ready.

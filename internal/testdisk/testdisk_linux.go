@@ -15,11 +15,14 @@ import (
 // inNamespace is set in a process with a user and mount namespace of its own.
 const inNamespace = "ROOMTIDE_TEST_NAMESPACE"
 
-// Small mounts a file system of so many MiB. Without the right to mount it runs the test
+// Small mounts a file system of so many MiB, on which any user may write. Without the right to mount it runs the test
 // again in a process with a namespace of its own; then ok is false.
 func Small(t *testing.T, mib int) (dir string, ok bool) {
 	t.Helper()
 	dir = t.TempDir()
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil { // for servers that run as another user
+		t.Fatal(err)
+	}
 	err := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%dm", mib))
 	if err == nil {
 		t.Cleanup(func() {

@@ -5,7 +5,6 @@ import (
 	"sync"
 
 	"github.com/roomtide/roomtide/chat"
-	"github.com/roomtide/roomtide/client"
 )
 
 // Storm has so many clients connect and join all rooms at the same time, and returns when
@@ -23,11 +22,7 @@ func (w *Workload) Storm(clients int) {
 			}
 			defer c.Close()
 			for _, room := range w.Rooms {
-				err := whileRefused(func() error {
-					_, err := c.Join(ctx, room, client.JoinOptions{})
-					return err
-				})
-				if err != nil {
+				if err := enter(ctx, c, room); err != nil {
 					w.fail("crowd%d joins %s: %v", i, room, err)
 				}
 			}
@@ -51,11 +46,7 @@ func (w *Workload) SendTwice(addrs [2]string, messages, round int) {
 			ctx, cancel := w.context()
 			defer cancel()
 			for _, room := range w.Rooms {
-				err := whileRefused(func() error {
-					_, err := c.Join(ctx, room, client.JoinOptions{})
-					return err
-				})
-				if err != nil {
+				if err := enter(ctx, c, room); err != nil {
 					w.fail("%s joins %s: %v", user, room, err)
 					return
 				}

@@ -183,12 +183,20 @@ func (w *Workload) CreateRooms() {
 			w.t.FailNow()
 		}
 		for _, room := range w.Rooms {
-			if _, err := c.Join(ctx, room, client.JoinOptions{}); err != nil {
+			if err := enter(ctx, c, room); err != nil {
 				w.t.Fatal(err)
 			}
 		}
 		c.Close()
 	}
+}
+
+// enter has a client join a room from its newest messages on.
+func enter(ctx context.Context, c *client.Client, room chat.RoomID) error {
+	return whileRefused(func() error {
+		_, err := c.Join(ctx, room, client.JoinOptions{})
+		return err
+	})
 }
 
 // Users are those that write.

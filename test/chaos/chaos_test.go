@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +16,6 @@ import (
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/consistency"
 	"github.com/roomtide/roomtide/internal/testcluster"
-	"github.com/roomtide/roomtide/internal/testdisk"
 	"github.com/roomtide/roomtide/internal/testprocess"
 	"github.com/roomtide/roomtide/internal/workload"
 )
@@ -33,10 +31,6 @@ var (
 // episode is how many rounds a cluster sees before the next one is made: what clients note
 // has to fit into memory.
 const episode = 40
-
-// diskMiB is the size of the disk of one NATS server, which can be full. The queue may take
-// 64 MiB.
-const diskMiB = 128
 
 // patience is how long a mended cluster may take for anything, on a slow machine.
 const patience = 5 * time.Minute
@@ -65,8 +59,8 @@ type run struct {
 	w     *workload.Workload
 	rng   *rand.Rand
 	rep   *report
-	disk  string // of the last NATS server
-	begun int    // rounds
+	disks disks
+	begun int // rounds
 }
 
 // Everything fails, and no client sees a message lost, doubled or out of order.
@@ -75,23 +69,21 @@ func TestChaos(t *testing.T) {
 	t.Logf("seed %d", *seed)
 	rng := rand.New(rand.NewPCG(*seed, 0))
 	deck := newDeck(rng)
-	disk, ok := testdisk.Small(t, diskMiB)
+	disks, ok := mount(t)
 	if !ok {
 		return // the process with a namespace of its own has run it
 	}
 	more := until(rep, deck)
 	for n := 1; more() && !t.Failed(); n++ {
 		t.Run(fmt.Sprint("cluster ", n), func(t *testing.T) {
-			r := &run{t: t, rng: rng, rep: rep, disk: disk}
+			r := &run{t: t, rng: rng, rep: rep, disks: disks}
 			r.begin()
 			for r.begun < episode && more() {
 				r.round(deck.next())
 			}
 			r.end()
 		})
-		if err := os.RemoveAll(filepath.Join(disk, "queue")); err != nil {
-			t.Fatal(err)
-		}
+		disks.empty(t)
 	}
 	rep.print()
 }
@@ -117,7 +109,7 @@ func until(rep *report, d *deck) (more func() bool) {
 // begin makes the cluster and starts the clients.
 func (r *run) begin() {
 	r.c = testcluster.Start(r.t, testcluster.Options{
-		Program: program, Shards: 4, Proxied: true, Store: filepath.Join(r.disk, "queue"),
+		Program: program, Shards: 4, Proxied: true, Store: r.disks.store(), Tables: r.disks.tables(),
 		Env: []string{"ROOMTIDE_QUEUE_MODE=overflow", "ROOMTIDE_QUEUE_MIB=64"},
 	})
 	var rooms []chat.RoomID

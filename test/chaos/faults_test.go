@@ -3,7 +3,6 @@ package chaos
 import (
 	"maps"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,7 +11,6 @@ import (
 	"github.com/roomtide/roomtide/internal/faultproxy"
 	"github.com/roomtide/roomtide/internal/testcluster"
 	"github.com/roomtide/roomtide/internal/testdb"
-	"github.com/roomtide/roomtide/internal/testdisk"
 )
 
 // fault breaks something and mends it, and returns how much it has hit.
@@ -53,7 +51,10 @@ var classes = []map[string]fault{
 		"SQL down, and a node killed":   (*run).killNodeWithoutSQL,
 		"node killed while SQL is slow": (*run).killNodeWithSlowSQL,
 	},
-	{"disk of a queue server full, and SQL down": (*run).fillDisk},
+	{
+		"disk of a database full":                   (*run).fillTables,
+		"disk of a queue server full, and SQL down": (*run).fillStore,
+	},
 	{"rooms moved by one node alone": (*run).moveSlots},
 	redisFaults(),
 	{
@@ -275,31 +276,6 @@ func (r *run) pauseRedis() int {
 	r.wait(3 * time.Second)
 	r.c.Redis.Resume()
 	return 1
-}
-
-// fillDisk has a queue server be unable to write what the others write, as a database is
-// down. When there is space it is started again, as docs/operations.md says.
-func (r *run) fillDisk() (hits int) {
-	const server = 2 // whose disk it is
-	wrote := func() bool { return strings.Contains(r.c.NATS.Output(server), "no space left on device") }
-	s := r.anySQL()
-	s.Kill()
-	filler := testdisk.Fill(r.t, r.disk)
-	r.wait(r.outage())
-	for deadline := time.Now().Add(time.Minute); !wrote() && time.Now().Before(deadline); {
-		<-time.After(10 * time.Millisecond)
-	}
-	if err := os.Remove(filler); err != nil {
-		r.t.Fatal(err)
-	}
-	if wrote() {
-		hits = 1
-	}
-	s.Restart()
-	r.c.NATS.Kill(server)
-	r.c.NATS.Restart(server)
-	r.c.NATS.Settle()
-	return hits
 }
 
 // storm ends the connections of all clients some times, while a crowd connects.

@@ -49,17 +49,19 @@ func (r *run) network(ps []*faultproxy.Proxy, wrong func(*faultproxy.Proxy), mea
 		}
 		return n
 	}
-	before := hits()
-	for _, p := range ps {
-		wrong(p)
+	all := func(do func(*faultproxy.Proxy)) {
+		for _, p := range ps {
+			do(p)
+		}
 	}
+	before := hits()
+	all(wrong)
 	meanwhile()
 	for deadline := time.Now().Add(time.Minute); hits() == before && time.Now().Before(deadline); {
-		<-time.After(10 * time.Millisecond)
+		<-time.After(50 * time.Millisecond)
+		all(wrong) // there may have been no connection to break
 	}
-	for _, p := range ps {
-		p.Heal()
-	}
+	all((*faultproxy.Proxy).Heal)
 	return hits() - before
 }
 

@@ -64,6 +64,7 @@ var floors = []floor{
 		{"internal/embednats", "a NATS server inside the process, alone or one of a cluster"},
 		{"internal/natslink", "the connection to NATS: made once, back by itself, what goes wrong in words"},
 		{"internal/natsstream", "streams of bytes from node to node, over NATS"},
+		{"internal/redislink", "a client of Redis: its options, what goes wrong in words"},
 	}},
 	{"SQL", "what drivers of databases over a network share", []row{
 		{"store/sqldb", "tables, columns, questions and rules of SQL shards, for their engines"},

@@ -1,4 +1,4 @@
-package redispresence
+package redislink
 
 import "strings"
 
@@ -16,8 +16,8 @@ var reasons = []struct{ code, text string }{
 	{"WRONGTYPE", "a key that is Roomtide's is in use for something else (WRONGTYPE): set redis_prefix"},
 }
 
-// reason says in words why Redis fails.
-func reason(err error) string {
+// Reason says in words why Redis fails.
+func Reason(err error) string {
 	for _, r := range reasons {
 		if strings.Contains(err.Error(), r.code) {
 			return r.text

@@ -57,6 +57,7 @@ type Config struct {
 	Log    Log    `toml:"log" embed:"" prefix:"log-" group:"Logging"`
 	NATS   NATS   `toml:"nats" embed:"" prefix:"nats-" group:"Several nodes"`
 	Queue  Queue  `toml:"queue" embed:"" prefix:"queue-" group:"Several nodes"`
+	Ingest Ingest `toml:"ingest" embed:"" prefix:"ingest-" group:"Messages from queues"`
 	Auth   Auth   `toml:"auth" embed:"" prefix:"auth-" group:"Tokens of your application"`
 	Rates  Rates  `toml:"rates" embed:"" prefix:"rates-" group:"Rate limits"`
 	Limits Limits `toml:"limits" embed:"" prefix:"limits-" group:"Limits"`

@@ -26,6 +26,7 @@ import (
 	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/hub"
 	"github.com/roomtide/roomtide/identity"
+	"github.com/roomtide/roomtide/ingest"
 	"github.com/roomtide/roomtide/internal/memtune"
 	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/mover"
@@ -59,6 +60,7 @@ type Server struct {
 	peers    *peers // nil on a single node
 	presence *presence.Tracker
 	engine   *engine.Engine
+	readers  []*ingest.Reader
 	verifier *identity.Verifier
 	secret   []byte // signs what only this node reads
 	online   *storepresence.Record
@@ -103,7 +105,10 @@ func Open(ctx context.Context, cfg *config.Config, version string, log *slog.Log
 	if err := s.openIdentity(); err != nil {
 		return nil, err
 	}
-	return s, s.openHTTP()
+	if err := s.openHTTP(); err != nil {
+		return nil, err
+	}
+	return s, s.openIngest()
 }
 
 // logAdapter takes what net/http has to say: mostly peers that broke off.
@@ -246,8 +251,8 @@ func (s *Server) presenceDriver() (presence.Driver, error) {
 	})
 }
 
-// PingRedis asks the Redis that is configured whether it lets this program in. It
-// reports false if none is.
+// PingRedis asks the Redis that is configured for presence whether it lets this program
+// in. It reports false if none is.
 func PingRedis(ctx context.Context, cfg *config.Config) (bool, error) {
 	url, err := cfg.RedisURL()
 	if err != nil || url == "" {
@@ -375,6 +380,7 @@ func (s *Server) drain() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(s.cfg.DrainTimeout))
 	defer cancel()
 	s.listener.Close()
+	s.closeIngest(ctx)
 	s.mover.Close()     // goes on at the next start; lets go of changes that it holds back
 	s.outbox.Close(ctx) // consumers see what was accepted
 	s.leave(ctx)        // other nodes of a cluster take the lanes

@@ -25,11 +25,10 @@ const (
 	durable = "roomtide" // name of the consumer
 	group   = "node"     // whose pinned client reads
 
-	wait      = time.Second      // for an entry
-	answer    = 5 * time.Second  // of JetStream, for anything else
-	ackWait   = 10 * time.Second // after which an entry that is not done is given again
-	maxUnread = 1000             // entries that are read and not done
-	headers   = 4 << 10          // bytes that a message may have besides its data
+	wait      = time.Second     // for an entry
+	answer    = 5 * time.Second // of JetStream, for anything else
+	maxUnread = 1000            // entries that are read and not done
+	headers   = 4 << 10         // bytes that a message may have besides its data
 
 	maxFailed      = 1000 // entries that could not be sent and are kept
 	maxFailedBytes = 64 << 20
@@ -53,7 +52,7 @@ type Config struct {
 	Replicas int           // servers that have each entry; 0: 3 where there are as many, else 1
 	MaxBytes int64         // of the stream; 0: 1 GiB
 	MaxEntry int           // bytes of the largest entry; 0: 64 KiB
-	Life     time.Duration // of the claim to be the reader; 0: 5 s
+	Life     time.Duration // of the claim to be the reader, and after which an entry that is not done is given again; 0: 5 s
 }
 
 // Source is an ingest.Source.
@@ -324,7 +323,7 @@ func (s *Source) establish(ctx context.Context) error {
 		return s.explain(err)
 	}
 	s.consumer, err = stream.CreateOrUpdateConsumer(ctx, js.ConsumerConfig{
-		Durable: durable, FilterSubjects: s.cfg.Subjects, AckPolicy: js.AckExplicitPolicy, AckWait: ackWait,
+		Durable: durable, FilterSubjects: s.cfg.Subjects, AckPolicy: js.AckExplicitPolicy, AckWait: s.cfg.Life,
 		MaxAckPending: maxUnread, MaxDeliver: -1, PriorityPolicy: js.PriorityPolicyPinned, PriorityGroups: []string{group}, PinnedTTL: s.cfg.Life,
 	})
 	return s.explain(err)

@@ -27,7 +27,7 @@ func TestSuite(t *testing.T) {
 			t.Fatal(err)
 		}
 		conns := map[ingest.Source]func(){}
-		cfg := natsingest.Config{NATS: nc, Stream: name, Subjects: []string{name + ".send"}, Life: 1500 * time.Millisecond}
+		cfg := natsingest.Config{NATS: nc, Stream: name, Subjects: []string{name + ".send"}, Life: 3 * time.Second}
 		first, err := natsingest.New(cfg)
 		if err != nil {
 			t.Fatal(err)
@@ -54,7 +54,7 @@ func TestSuite(t *testing.T) {
 			Die:    func(s ingest.Source) { conns[s]() },
 			Left:   func() int { return int(messages(t, j, name)) },
 			Failed: func() ([]string, []string, []string) { return kept(t, j, natsingest.FailedStream(name)) },
-			Takes:  3 * time.Second,
+			Takes:  8 * time.Second,
 		}
 	})
 }

@@ -157,16 +157,14 @@ func (r *Reader) end(ctx context.Context) {
 	if r.reading {
 		<-r.reads // its entries stay in the queue
 	}
-	for r.flying() && ctx.Err() == nil {
+	r.flushAt = time.Time{}
+	for r.flush(ctx); r.flying() && ctx.Err() == nil; r.flush(ctx) {
 		select {
 		case o := <-r.outcomes:
 			r.settle(o)
+			r.settleAll()
 		case <-ctx.Done():
 		}
-	}
-	for r.flushBad = 0; len(r.done)+len(r.failed) > 0 && r.flushBad == 0 && ctx.Err() == nil; {
-		r.flushAt = time.Time{}
-		r.flush(ctx)
 	}
 	r.counters.held.Set(0)
 	if err := r.cfg.Source.Close(); err != nil {

@@ -58,6 +58,7 @@ type Config struct {
 	NATS   NATS   `toml:"nats" embed:"" prefix:"nats-" group:"Several nodes"`
 	Queue  Queue  `toml:"queue" embed:"" prefix:"queue-" group:"Several nodes"`
 	Push   Push   `toml:"push" embed:"" prefix:"push-" group:"Push notifications"`
+	Ingest Ingest `toml:"ingest" embed:"" prefix:"ingest-" group:"Messages from queues"`
 	Auth   Auth   `toml:"auth" embed:"" prefix:"auth-" group:"Tokens of your application"`
 	Rates  Rates  `toml:"rates" embed:"" prefix:"rates-" group:"Rate limits"`
 	Limits Limits `toml:"limits" embed:"" prefix:"limits-" group:"Limits"`

@@ -36,11 +36,7 @@ func (s Setting) Env() string {
 
 // Table is the setting's table in the file, "" for its root.
 func (s Setting) Table() string {
-	table, _, ok := strings.Cut(s.Key, ".")
-	if !ok {
-		return ""
-	}
-	return table
+	return s.Key[:max(0, strings.LastIndexByte(s.Key, '.'))]
 }
 
 // Settings returns every setting of c that has a flag, in order. The list of tables
@@ -55,7 +51,7 @@ func walk(prefix string, v reflect.Value) []Setting {
 		switch {
 		case key == "" || f.Tag.Get("kong") == "-":
 		case embedded:
-			out = append(out, walk(key+".", v.Field(i))...)
+			out = append(out, walk(prefix+key+".", v.Field(i))...)
 		default:
 			out = append(out, Setting{
 				Key: prefix + key, Default: f.Tag.Get("default"), Help: f.Tag.Get("help"),

@@ -162,7 +162,8 @@ func localName(host string) bool {
 	return name == "localhost" || strings.HasPrefix(name, "127.") || strings.HasPrefix(host, "[::1]")
 }
 
-// redis tells whether Redis lets the node in, if one is configured.
+// redis tells whether Redis lets the node in, for presence and for queues of messages, if
+// it is configured.
 func (e *examination) redis() {
 	ctx, cancel := context.WithTimeout(e.ctx, patience)
 	defer cancel()
@@ -172,6 +173,13 @@ func (e *examination) redis() {
 		e.add(Warn, "redis", err.Error(), "until it does, the databases are asked who is online; start it, or correct redis in the settings")
 	default:
 		e.ok("redis", "%s answers", config.Mask(e.cfg.Redis))
+	}
+	switch there, err := server.PingIngest(ctx, e.cfg); {
+	case !there:
+	case err != nil:
+		e.add(Warn, "ingest.redis", err.Error(), "until it does, messages stay in the queues there; start it, or correct ingest.redis in the settings")
+	default:
+		e.ok("ingest.redis", "the queues in it can be read")
 	}
 }
 

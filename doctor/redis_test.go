@@ -13,6 +13,11 @@ func TestRedis(t *testing.T) {
 	cfg.DataDir = t.TempDir()
 	cfg.Redis = "redis://default:secret@" + s.Addr
 	want(t, examine(t, Options{Config: cfg}), `ok databases/redis: redis://default:xxxxx@127\.\S+ answers`)
+	cfg.Ingest.Redis.List = "q"
+	want(t, examine(t, Options{Config: cfg}), `ok databases/ingest.redis: the queues in it can be read`)
+	cfg.Ingest.Redis.URL = "redis://" + s.Addr
+	want(t, examine(t, Options{Config: cfg}), `warn databases/ingest.redis: redis asks for a password`)
+	cfg.Ingest.Redis.URL, cfg.Ingest.Redis.List = "", ""
 	cfg.Redis = "redis://" + s.Addr
 	want(t, examine(t, Options{Config: cfg}), `warn databases/redis: redis asks for a password \(NOAUTH\)`)
 	cfg.Redis = "redis://default:wrong@" + s.Addr

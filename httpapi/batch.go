@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/identity"
@@ -66,20 +65,12 @@ func (c *call) sending(item json.RawMessage) (s engine.Sending, err error) {
 	if err := c.checkNames("field", maps.Keys(object), c.op.items["messages"]); err != nil {
 		return s, err
 	}
-	room, err := f.ID("room")
+	p, err := f.Posting()
 	if err != nil {
 		return s, err
 	}
-	m := &change.Send{Room: chat.RoomID(room)}
-	if m.Draft.Key, err = f.ID("key"); err != nil {
-		return s, err
-	}
-	user, err := f.draft(m)
-	if err != nil {
-		return s, err
-	}
-	s.Send = m
-	s.Actor, err = c.author(user)
+	s.Send = engine.Posted(&p)
+	s.Actor, err = c.author(p.User)
 	return s, err
 }
 

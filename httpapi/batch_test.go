@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/roomtide/roomtide/identity"
+	"github.com/roomtide/roomtide/wire"
 )
 
 // result is one outcome of a batch: its status and the seq or the code, and the problem.
@@ -98,6 +99,15 @@ func TestBatchOfAUser(t *testing.T) {
 	for i, want := range []string{"201 1", "403 forbidden", "201 2", "403 forbidden", "403 forbidden"} {
 		if got, _ := g.result(i); got != want {
 			t.Errorf("message %d: %s, want %s", i, got, want)
+		}
+	}
+}
+
+// What queues may say (package ingest) is what the specification has for a batch.
+func TestPostingsAreWhatTheSpecificationSays(t *testing.T) {
+	for name := range specified()["POST /v1/messages"].items {
+		if _, err := wire.DecodePosting([]byte(`{"` + name + `":"1"}`)); err != nil {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

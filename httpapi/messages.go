@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
@@ -16,21 +17,19 @@ func (c *call) postMessage() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	m := &change.Send{Room: c.room}
 	keys := c.r.Header.Values("Idempotency-Key")
 	if len(keys) > 1 {
 		return answer{}, chat.E(chat.Invalid, "there is more than one Idempotency-Key")
 	}
-	if len(keys) == 1 {
-		m.Draft.Key = keys[0]
-	}
-	user, err := f.draft(m)
+	p, err := f.Posting()
 	if err != nil {
 		return answer{}, err
 	}
-	if c.actor, err = c.author(user); err != nil {
+	p.Room, p.Key = c.room, strings.Join(keys, "")
+	if c.actor, err = c.author(p.User); err != nil {
 		return answer{}, err
 	}
+	m := engine.Posted(&p)
 	r, queued, err := c.post(m)
 	if err != nil {
 		return answer{}, err
@@ -67,25 +66,6 @@ func (c *call) author(user chat.UserID) (engine.Actor, error) {
 		c.cfg.Verifier.Speaks(user)
 	}
 	return a, nil
-}
-
-// draft reads the message, and the user to send it as if there is one.
-func (f fields) draft(m *change.Send) (user chat.UserID, err error) {
-	d := &m.Draft
-	if err := f.get("message", "a string", &d.Text); err != nil {
-		return "", err
-	}
-	if err := f.get("name", "a string", &m.Name); err != nil {
-		return "", err
-	}
-	if d.ReplyTo, err = f.seq("reply_to"); err != nil {
-		return "", err
-	}
-	if d.Data, err = f.Data("data"); err != nil {
-		return "", err
-	}
-	id, err := f.ID("user")
-	return chat.UserID(id), err
 }
 
 // post writes the message, or puts it into the durable queue. A user outside the

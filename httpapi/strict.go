@@ -5,10 +5,9 @@ import (
 	"iter"
 	"maps"
 	"net/http"
-	"slices"
 	"strings"
 
-	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/wire"
 )
 
 // operation is what the specification says about a route: the names that a request
@@ -111,12 +110,10 @@ func (c *call) checkQuery() error {
 
 // checkNames refuses the first name, in order, that is not among the known ones.
 func (c *call) checkNames(what string, names iter.Seq[string], known map[string]bool) error {
-	for _, name := range slices.Sorted(names) {
-		if !known[name] && !lenient(c.r) {
-			return chat.E(chat.Invalid, "unknown "+what+" "+quoted(name))
-		}
+	if lenient(c.r) {
+		return nil
 	}
-	return nil
+	return wire.CheckNames(what, names, known)
 }
 
 // lenient reports whether the client prefers that unknown names are ignored.
@@ -138,15 +135,4 @@ func prefers(r *http.Request, name string) (value string, ok bool) {
 		}
 	}
 	return "", false
-}
-
-// maxQuoted is the length up to which an answer repeats a name.
-const maxQuoted = 64
-
-// quoted is a name as an error may show it.
-func quoted(name string) string {
-	if len(name) > maxQuoted || chat.CheckName("name", name, maxQuoted) != nil {
-		return "(one that is not shown)"
-	}
-	return "\"" + name + "\""
 }

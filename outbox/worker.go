@@ -3,9 +3,7 @@ package outbox
 import (
 	"cmp"
 	"context"
-	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -165,16 +163,9 @@ func (w *worker) finish(ctx context.Context) {
 	w.save(ctx)
 }
 
-// backoff is the pause after err, which has followed so many other failures: twice
-// as long each time, unless err says how long, and not the same for all workers.
+// backoff is the pause after err, which has followed so many other failures.
 func (w *worker) backoff(failed int, err error) time.Duration {
-	d := w.cfg.MinBackoff << min(failed, 20)
-	var e *chat.Error
-	if errors.As(err, &e) && e.RetryAfter > 0 {
-		d = time.Duration(e.RetryAfter) * time.Millisecond
-	}
-	d = min(d, cmp.Or(w.MaxBackoff, w.cfg.MaxBackoff))
-	return d/2 + rand.N(d/2+1)
+	return chat.Backoff(failed, err, w.cfg.MinBackoff, cmp.Or(w.MaxBackoff, w.cfg.MaxBackoff))
 }
 
 // catchUp reads entries, and gives them to their targets, until there are no more, or

@@ -28,6 +28,7 @@ import (
 	"github.com/roomtide/roomtide/hostevents"
 	"github.com/roomtide/roomtide/hub"
 	"github.com/roomtide/roomtide/identity"
+	"github.com/roomtide/roomtide/ingest"
 	"github.com/roomtide/roomtide/internal/memtune"
 	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/mover"
@@ -64,6 +65,7 @@ type Server struct {
 	peers    *peers // nil on a single node
 	presence *presence.Tracker
 	engine   *engine.Engine
+	readers  []*ingest.Reader
 	verifier *identity.Verifier
 	gateway  *push.Gateway
 	sender   *notify.Sender
@@ -114,7 +116,10 @@ func Open(ctx context.Context, cfg *config.Config, version string, log *slog.Log
 	if err := s.openIdentity(); err != nil {
 		return nil, err
 	}
-	return s, s.openHTTP()
+	if err := s.openHTTP(); err != nil {
+		return nil, err
+	}
+	return s, s.openIngest()
 }
 
 // logAdapter takes what net/http has to say: mostly peers that broke off.
@@ -270,8 +275,8 @@ func (s *Server) presenceDriver() (presence.Driver, error) {
 	})
 }
 
-// PingRedis asks the Redis that is configured whether it lets this program in. It
-// reports false if none is.
+// PingRedis asks the Redis that is configured for presence whether it lets this program
+// in. It reports false if none is.
 func PingRedis(ctx context.Context, cfg *config.Config) (bool, error) {
 	url, err := cfg.RedisURL()
 	if err != nil || url == "" {
@@ -399,6 +404,7 @@ func (s *Server) drain() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(s.cfg.DrainTimeout))
 	defer cancel()
 	s.listener.Close()
+	s.closeIngest(ctx)
 	s.mover.Close()     // goes on at the next start; lets go of changes that it holds back
 	s.outbox.Close(ctx) // consumers see what was accepted
 	s.sender.Close(ctx) // attempts come to their end

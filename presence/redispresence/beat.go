@@ -10,6 +10,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/internal/redislink"
 )
 
 // run beats every Every, soon when it is asked to, and when the lease of another node
@@ -50,7 +51,7 @@ func (d *Driver) tryBeat(ctx context.Context) time.Duration {
 		d.setTold(false)
 		d.metrics.failures.Inc()
 		if !d.reported {
-			d.cfg.Log.Warn("presence: "+reason(err)+"; the store is asked who is online, and redis again and again", "err", err)
+			d.cfg.Log.Warn("presence: "+redislink.Reason(err)+"; the store is asked who is online, and redis again and again", "err", err)
 		}
 	case d.reported:
 		d.cfg.Log.Info("presence: redis works again")

@@ -1,10 +1,8 @@
 package redispresence
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,6 +11,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/internal/redislink"
 )
 
 const (
@@ -109,48 +108,18 @@ func (d *Driver) tellUser(user chat.UserID) rueidis.Commands {
 	return rueidis.Commands{b.Sadd().Key(key).Member(d.name).Build(), d.keep(key)}
 }
 
-// options reads the URL of a Redis server.
-func options(url string) (rueidis.ClientOption, error) {
-	opt, err := rueidis.ParseURL(url)
-	if err != nil { // it would show the password
-		return opt, chat.E(chat.Invalid, "write redis as redis://user:password@host:6379/0, or rediss:// with TLS")
-	}
-	opt.ForceSingleClient = true // which also is a client while the server does not answer
-	opt.DisableRetry = true
-	opt.DisableCache = true
-	opt.AlwaysPipelining = true
-	opt.PipelineMultiplex = -1 // one connection: commands stay in order
-	opt.ClientName = "roomtide"
-	return opt, nil
-}
-
 // Ping asks the server whether it lets this program in, and write the keys that begin with
 // the prefix. What it writes is gone at once.
 func Ping(ctx context.Context, url, prefix string) error {
-	opt, err := options(url)
-	if err != nil {
-		return err
-	}
-	opt.Dialer.Timeout = 5 * time.Second
-	client, err := rueidis.NewClient(opt)
-	if client != nil {
-		defer client.Close()
-	}
-	if err == nil {
+	return redislink.Try(ctx, url, func(client rueidis.Client) []rueidis.RedisResult {
 		k, b := keys{prefix: prefix, incarnation: rand.Text()}, client.B()
 		room := chat.RoomID("doctor:" + k.incarnation)
 		all, own := k.ordered(room), k.entries(room, "doctor")
-		for _, r := range client.DoMulti(ctx,
+		return client.DoMulti(ctx,
 			b.Set().Key(k.lease("doctor:"+k.incarnation)).Value("").Px(time.Second).Build(),
 			b.Smembers().Key(k.nodes()).Build(), b.Sadd().Key(own).Member("doctor").Build(),
 			b.Zunionstore().Destination(all).Numkeys(1).Key(own).AggregateMax().Build(), b.Sunionstore().Destination(k.room(room)).Key(own).Build(),
 			b.Del().Key(own, all, k.room(room)).Build(),
-		) {
-			err = cmp.Or(err, r.Error())
-		}
-	}
-	if err != nil {
-		return errors.New(reason(err))
-	}
-	return nil
+		)
+	})
 }

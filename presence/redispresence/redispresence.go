@@ -26,12 +26,13 @@ import (
 	"github.com/redis/rueidis"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/internal/redislink"
 	"github.com/roomtide/roomtide/presence"
 )
 
 // Config is how a Driver is made. Zero durations mean the defaults.
 type Config struct {
-	URL    string // see CheckURL
+	URL    string // see redislink.Open
 	Prefix string // of all keys
 	Node   string // name of this node, its own among those that use the Redis
 
@@ -104,15 +105,9 @@ var _ presence.Driver = (*Driver)(nil)
 // the driver is open. The error is of the Config.
 func New(cfg Config) (*Driver, error) {
 	cfg.setDefaults()
-	opt, err := options(cfg.URL)
+	client, err := redislink.Open(cfg.URL, cfg.Timeout)
 	if err != nil {
 		return nil, err
-	}
-	opt.ConnWriteTimeout = 5 * cfg.Timeout
-	opt.Dialer.Timeout = cfg.Timeout
-	client, err := rueidis.NewClient(opt)
-	if client == nil {
-		return nil, chat.Wrap(chat.Invalid, "redispresence.New", err)
 	}
 	incarnation := rand.Text()
 	d := &Driver{

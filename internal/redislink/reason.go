@@ -1,4 +1,4 @@
-package redispresence
+package redislink
 
 import "strings"
 
@@ -13,11 +13,11 @@ var reasons = []struct{ code, text string }{
 	{"MISCONF", "redis cannot write its snapshot and takes no changes (MISCONF)"},
 	{"LOADING", "redis still reads its data (LOADING)"},
 	{"MOVED", "redis is one server of a cluster (MOVED), which is not supported: name a single server"},
-	{"WRONGTYPE", "a key that is Roomtide's is in use for something else (WRONGTYPE): set redis_prefix"},
+	{"WRONGTYPE", "a key holds another kind of value than Roomtide needs there (WRONGTYPE): give Roomtide keys of its own, see redis_prefix and ingest.redis"},
 }
 
-// reason says in words why Redis fails.
-func reason(err error) string {
+// Reason says in words why Redis fails.
+func Reason(err error) string {
 	for _, r := range reasons {
 		if strings.Contains(err.Error(), r.code) {
 			return r.text

@@ -1,16 +1,13 @@
-package outbox
+package chat
 
 import (
 	"errors"
 	"testing"
 	"time"
-
-	"github.com/roomtide/roomtide/chat"
 )
 
 // The pauses double up to the longest, unless the error says how long.
 func TestBackoff(t *testing.T) {
-	w := &worker{cfg: &Config{MinBackoff: time.Second, MaxBackoff: time.Minute}}
 	for _, c := range []struct {
 		failed int
 		err    error
@@ -19,12 +16,12 @@ func TestBackoff(t *testing.T) {
 		{0, errors.New("x"), time.Second},
 		{3, errors.New("x"), 8 * time.Second},
 		{1000, errors.New("x"), time.Minute},
-		{3, &chat.Error{Kind: chat.Busy, RetryAfter: 250}, 250 * time.Millisecond},
-		{3, &chat.Error{Kind: chat.Busy, RetryAfter: 1 << 40}, time.Minute},
-		{2, &chat.Error{Kind: chat.Unavailable}, 4 * time.Second},
+		{3, &Error{Kind: Busy, RetryAfter: 250}, 250 * time.Millisecond},
+		{3, &Error{Kind: Busy, RetryAfter: 1 << 40}, time.Minute},
+		{2, &Error{Kind: Unavailable}, 4 * time.Second},
 	} {
 		for range 50 {
-			if d := w.backoff(c.failed, c.err); d > c.want || d < c.want/2 {
+			if d := Backoff(c.failed, c.err, time.Second, time.Minute); d > c.want || d < c.want/2 {
 				t.Fatalf("%v after %d failures and %v, want about %v", d, c.failed, c.err, c.want)
 			}
 		}

@@ -1,0 +1,98 @@
+package natsingest_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	js "github.com/nats-io/nats.go/jetstream"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/ingest"
+	"github.com/roomtide/roomtide/ingest/ingesttest"
+	"github.com/roomtide/roomtide/ingest/natsingest"
+	"github.com/roomtide/roomtide/internal/testnats"
+)
+
+func withJetStream(o *server.Options) { o.JetStream = true }
+
+func TestSuite(t *testing.T) {
+	servers := testnats.Start(t, 1, withJetStream)
+	ingesttest.Run(t, func(t *testing.T) ingesttest.Queue {
+		name := strings.NewReplacer("/", "_", " ", "_", ",", "").Replace(t.Name())
+		nc := servers.Connect(0)
+		j, err := js.New(nc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conns := map[ingest.Source]func(){}
+		cfg := natsingest.Config{NATS: nc, Stream: name, Subjects: []string{name + ".send"}, Life: 3 * time.Second}
+		first, err := natsingest.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := first.Read(t.Context(), 0); err != nil { // makes the streams, and ends
+			t.Fatal(err)
+		}
+		return ingesttest.Queue{
+			Put: func(data string) {
+				if _, err := j.Publish(t.Context(), name+".send", []byte(data)); err != nil {
+					t.Fatal(err)
+				}
+			},
+			Open: func(string) ingest.Source {
+				cfg, nc := cfg, servers.Connect(0)
+				cfg.NATS = nc
+				s, err := natsingest.New(cfg)
+				if err != nil {
+					t.Fatal(err)
+				}
+				conns[s] = nc.Close
+				return s
+			},
+			Die:    func(s ingest.Source) { conns[s]() },
+			Left:   func() int { return int(messages(t, j, name)) },
+			Failed: func() ([]string, []string, []string) { return kept(t, j, natsingest.FailedStream(name)) },
+			Takes:  8 * time.Second,
+		}
+	})
+}
+
+func messages(t *testing.T, j js.JetStream, stream string) uint64 {
+	t.Helper()
+	s, err := j.Stream(t.Context(), stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.CachedInfo().State.Msgs
+}
+
+func kept(t *testing.T, j js.JetStream, stream string) (entries, codes, why []string) {
+	t.Helper()
+	s, err := j.Stream(t.Context(), stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for seq := range s.CachedInfo().State.LastSeq {
+		m, err := s.GetMsg(t.Context(), seq+1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		entries, codes = append(entries, string(m.Data)), append(codes, m.Header.Get(natsingest.HeaderCode))
+		why = append(why, m.Header.Get(natsingest.HeaderReason))
+	}
+	return entries, codes, why
+}
+
+// What is wrong is said in words.
+func TestWithoutJetStream(t *testing.T) {
+	servers := testnats.Start(t, 1, nil)
+	s, err := natsingest.New(natsingest.Config{NATS: servers.Connect(0), Stream: "s", Subjects: []string{"x"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Read(t.Context(), 1); chat.KindOf(err) != chat.Unavailable || !strings.Contains(chat.Public(err).Text, "no JetStream") {
+		t.Error(err)
+	}
+}

@@ -108,6 +108,7 @@ var floors = []floor{
 		{"projection", "the rooms of each user, in step with memberships; names, in step with profiles"},
 		{"removal", "the rows of deleted rooms, in small steps"},
 		{"transfer", "rooms and users as a file, out of one deployment and into another"},
+		{"webhook", "what happens, to the host's back end: signed, in order, until it is taken"},
 		{"mover", "slots from one shard to another, while the node serves"},
 	}},
 	{"conversations", "", []row{

@@ -116,6 +116,7 @@ var floors = []floor{
 		{"removal", "the rows of deleted rooms, in small steps"},
 		{"notify", "push notifications: from messages to jobs for members who are away, from jobs to services"},
 		{"transfer", "rooms and users as a file, out of one deployment and into another"},
+		{"webhook", "what happens, to the host's back end: signed, in order, until it is taken"},
 		{"mover", "slots from one shard to another, while the node serves"},
 	}},
 	{"conversations", "", []row{

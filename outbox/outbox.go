@@ -76,6 +76,8 @@ type Consumer struct {
 	MaxBackoff time.Duration // the longest pause after an error; 0: that of Config
 	Quiet      bool          // logs failures of its parts itself
 	Trails     bool          // is behind because it is to be: no lag is told
+	Leaves     bool          // does not work on what is there when it is ended
+	Prompt     bool          // its cursor is saved about a second after parts were done, whatever their number
 }
 
 // Later is the error of Parts for an entry that comes too soon.
@@ -115,7 +117,7 @@ type Config struct {
 
 	// Gone reports whether a consumer that is not registered will not come back: its cursor
 	// is dropped where a shard is started. nil: any may.
-	Gone func(consumer string) bool
+	Gone func(ctx context.Context, consumer string) bool
 
 	MinBackoff time.Duration // the first pause after an error; default 250 ms
 	MaxBackoff time.Duration // the longest; default one minute
@@ -134,7 +136,7 @@ func (c *Config) fill() error {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	if c.Gone == nil {
-		c.Gone = func(string) bool { return false }
+		c.Gone = func(context.Context, string) bool { return false }
 	}
 	names := map[string]bool{}
 	for _, k := range c.Consumers {
@@ -263,7 +265,7 @@ func (o *Outbox) register(ctx context.Context, shard int, consumers []Consumer, 
 		workers = append(workers, newWorker(o, k, shard, reader, at, o.metrics))
 	}
 	if all {
-		fresh = append(fresh, o.unknown(stored, reader)...)
+		fresh = append(fresh, o.unknown(ctx, stored, reader)...)
 	}
 	if len(fresh) == 0 {
 		return workers, nil
@@ -290,11 +292,11 @@ func (o *Outbox) apart(name string) bool {
 }
 
 // unknown returns what to do with cursors of consumers that are not registered.
-func (o *Outbox) unknown(stored map[string]int64, reader *store.Reader) (drop []store.Cursor) {
+func (o *Outbox) unknown(ctx context.Context, stored map[string]int64, reader *store.Reader) (drop []store.Cursor) {
 	for name, at := range stored {
 		switch {
 		case o.apart(name):
-		case o.cfg.Gone(name):
+		case o.cfg.Gone(ctx, name):
 			drop = append(drop, store.Cursor{Consumer: name, Drop: true})
 		default:
 			o.cfg.Log.Warn("a consumer that is not registered keeps entries of the outbox",

@@ -213,6 +213,7 @@ func (q *queues) done(t *queue, parts []Part) {
 			q.stand()
 		}
 	}
+	q.w.done.Add(int64(len(parts)))
 	q.release(len(parts), size)
 }
 

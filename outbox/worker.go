@@ -3,6 +3,7 @@ package outbox
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -41,13 +42,16 @@ type worker struct {
 	giveUp   context.CancelFunc // ends what it does; made by start
 	stopOnce sync.Once
 
-	at atomic.Int64 // worked up to here; written by queues
+	at   atomic.Int64 // worked up to here; written by queues
+	done atomic.Int64 // parts that were done; written by queues
 
 	queues *queues // made by run
 
 	// Owned by run.
 	saved int64 // the stored cursor
 	tried int64 // the cursor that was last tried to be stored
+	told  int64 // done, when it was
+	asked time.Time
 }
 
 func newWorker(o *Outbox, c Consumer, shard int, reader *store.Reader, at int64, m *metrics) *worker {
@@ -110,7 +114,9 @@ func (w *worker) lag() int64 { return max(0, w.cfg.Lanes.Position(w.shard)-w.at.
 // run works until stopping is closed; then it works on what is there and saves the
 // cursor. Everything ends when ctx does.
 func (w *worker) run(ctx context.Context, stopping <-chan struct{}) {
-	w.queues = newQueues(ctx, w, stopping)
+	parts, leave := context.WithCancel(ctx)
+	defer leave()
+	w.queues = newQueues(parts, w, stopping)
 	poll := time.NewTicker(pollEvery)
 	defer poll.Stop()
 	for failed := 0; ; {
@@ -135,6 +141,9 @@ func (w *worker) run(ctx context.Context, stopping <-chan struct{}) {
 		}
 		select {
 		case <-stopping:
+			if w.Leaves {
+				leave()
+			}
 			w.finish(ctx)
 			return
 		case <-wake:
@@ -147,7 +156,10 @@ func (w *worker) run(ctx context.Context, stopping <-chan struct{}) {
 
 // finish is the last attempt.
 func (w *worker) finish(ctx context.Context) {
-	full, err := w.catchUp(ctx)
+	full, err := false, error(nil)
+	if !w.Leaves {
+		full, err = w.catchUp(ctx)
+	}
 	for full && err == nil && ctx.Err() == nil {
 		select { // a queue gives up or gets on
 		case <-w.queues.space:
@@ -172,7 +184,7 @@ func (w *worker) backoff(failed int, err error) time.Duration {
 // until so much is not done that there is no space for more (full).
 func (w *worker) catchUp(ctx context.Context) (full bool, err error) {
 	for {
-		if at := w.at.Load(); at-w.tried >= saveEvery {
+		if w.due() {
 			w.save(ctx)
 		}
 		read, full := w.queues.readTo()
@@ -211,6 +223,15 @@ func (w *worker) read(ctx context.Context, after int64) ([]store.Entry, error) {
 	return w.reader.Outbox(ctx, theLane, after, readAtOnce)
 }
 
+// due reports whether it is time to save the cursor.
+func (w *worker) due() bool {
+	if w.at.Load()-w.tried >= saveEvery {
+		return true
+	}
+	// Of what was done alone: saving a cursor moves the lane, and is no reason to save it.
+	return w.Prompt && w.done.Load() != w.told && time.Since(w.asked) >= pollEvery
+}
+
 // save stores the cursor if it has moved. A cursor that is not stored costs work
 // done twice after a restart.
 func (w *worker) save(ctx context.Context) {
@@ -218,10 +239,11 @@ func (w *worker) save(ctx context.Context) {
 	if at == w.saved || ctx.Err() != nil {
 		return
 	}
-	w.tried = at
+	w.tried, w.asked = at, time.Now()
+	done := w.done.Load()
 	if err := w.cfg.Lanes.SaveCursors(ctx, w.shard, store.Cursor{Consumer: w.Name, Position: at}); err != nil {
 		w.log.Warn("the cursor of a consumer was not saved", "position", at, "err", err)
 		return
 	}
-	w.saved = at
+	w.saved, w.told = at, done
 }

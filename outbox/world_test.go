@@ -36,7 +36,7 @@ type world struct {
 	outbox *outbox.Outbox
 	reg    *prometheus.Registry
 	sent   int
-	gone   func(string) bool
+	gone   func(context.Context, string) bool
 }
 
 func newWorld(t *testing.T, shards int) *world {

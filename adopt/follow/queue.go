@@ -62,7 +62,7 @@ func checkQueue(ctx context.Context, c *Config) error {
 				Text: "the trigger " + m.trigger + " is missing, or cannot be seen without the right TRIGGER: \"roomtide adopt triggers install\" makes it"}
 		}
 	}
-	_, err = conn.ExecContext(ctx, "DELETE FROM "+changeTable+" WHERE k = '' AND k <> ''")
+	_, err = conn.ExecContext(ctx, "DELETE FROM "+changeTable+" WHERE 1 = 0")
 	return fail("triggers", changeTable, err)
 }
 
@@ -176,8 +176,9 @@ func (q *Queue) deletion() (text string, args []any) {
 			places[i], args = "("+n+", ?)", append(args, row.key.String)
 		}
 	}
-	column := map[Engine]string{MySQL: "n", Postgres: "(x, k)"}[q.c.Engine]
-	return q.c.Engine.bind("DELETE FROM " + changeTable + " WHERE " + column + " IN (" + strings.Join(places, ", ") + ")"), args
+	// Without the index a small table is read whole, and waits for rows of open transactions.
+	from := map[Engine]string{MySQL: "c FROM " + changeTable + " c FORCE INDEX (PRIMARY) WHERE n", Postgres: "FROM " + changeTable + " WHERE (x, k)"}
+	return q.c.Engine.bind("DELETE " + from[q.c.Engine] + " IN (" + strings.Join(places, ", ") + ")"), args
 }
 
 func (q *Queue) Lag() time.Duration {

@@ -28,6 +28,7 @@ const module = "github.com/roomtide/roomtide"
 var floors = []floor{
 	{"tools", "know nothing of chat", []row{
 		{"websocket", "RFC 6455 and 7692"},
+		{"adopt/decode", "plain text of message bodies as other chats store them"},
 		{"internal/atomicfile", "writes a file whole or not at all"},
 		{"internal/clientaddr", "the client's address behind trusted proxies"},
 		{"internal/completion", "command lines completed by bash, zsh and fish, from kong's model"},
@@ -38,6 +39,7 @@ var floors = []floor{
 		{"internal/guard", "panics of handlers, logged and counted in one form"},
 		{"internal/lru", "a bounded map that forgets what was not used"},
 		{"internal/planted", "mistakes that the fault runs have to notice, absent from releases"},
+		{"internal/mysqldsn", "addresses of MySQL and MariaDB"},
 		{"internal/memtune", "when garbage is collected, and memory returned to the system"},
 		{"internal/wheel", "the deadlines of thousands of connections with one ticker"},
 		{"internal/netwrite", "writes without blocking: many buffers in one system call, or a bounded buffer"},
@@ -120,6 +122,12 @@ var floors = []floor{
 	}},
 	{"settings", "", []row{
 		{"config", "one struct: flags, environment, TOML file, docs"},
+	}},
+	{"mappings", "what the tables of another chat mean", []row{
+		{"adopt/mapping", "the file of expressions, known schemas, and proposals for unknown ones"},
+	}},
+	{"sources", "the tables of another chat, read through a mapping", []row{
+		{"adopt/source", "messages, rooms, members, users and read marks of a chat that moves in"},
 	}},
 	{"programs", "put everything together", []row{
 		{"server", "Open builds a node, Close undoes it in reverse"},

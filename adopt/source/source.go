@@ -82,14 +82,13 @@ type UserRow struct {
 	Name string
 }
 
-// ReadRow is how far a user has read a room. One of Upto, Time and Unread is set, as
-// Section.By of the mapping says.
+// ReadRow is how far a user has read a room. Upto or Time is set, as
+// read.by of the mapping says. The furthest row of a user in a room counts.
 type ReadRow struct {
 	Key        Key
 	Room, User string
 	Upto       Key       // the last message that was read
 	Time       time.Time // everything up to then was read
-	Unread     Key       // one message that was not read
 }
 
 // Source is a chat's tables. Its methods may be called by several goroutines.

@@ -1,0 +1,98 @@
+package source
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Engine is a kind of database.
+type Engine string
+
+const (
+	MySQL    Engine = "mysql" // and MariaDB
+	Postgres Engine = "postgres"
+	SQLite   Engine = "sqlite"
+)
+
+// keyKind is how a primary key is compared and written.
+type keyKind uint8
+
+const (
+	keyInteger keyKind = iota
+	keyText
+	keyBinary
+)
+
+// quote makes an identifier of a name.
+func (e Engine) quote(name string) string {
+	if e == MySQL {
+		return "`" + strings.ReplaceAll(name, "`", "``") + "`"
+	}
+	return `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
+}
+
+// text makes an expression whose value arrives as text, as the database writes it.
+func (e Engine) text(expr string) string {
+	if e == MySQL {
+		return expr // values arrive as text, and a cast would change their encoding
+	}
+	return "CAST((" + expr + ") AS TEXT)"
+}
+
+// head makes an expression of at most n characters of a text.
+func (e Engine) head(expr string, n int) string {
+	if e == SQLite {
+		return "substr(" + e.text(expr) + ", 1, " + strconv.Itoa(n) + ")"
+	}
+	return "LEFT(" + e.text(expr) + ", " + strconv.Itoa(n) + ")"
+}
+
+// keyText makes the text of a key.
+func (e Engine) keyText(column string, k keyKind) string {
+	switch {
+	case k == keyBinary && e == Postgres:
+		return "encode(" + column + ", 'hex')"
+	case k == keyBinary:
+		return "LOWER(HEX(" + column + "))"
+	}
+	return e.text(column)
+}
+
+// keyParam makes the placeholder number i (from 1) for a key, as it is compared with
+// a column of a type.
+func (e Engine) keyParam(i int, k keyKind, typ string) string {
+	switch {
+	case e == Postgres && k == keyBinary:
+		return fmt.Sprintf("decode($%d::text, 'hex')", i)
+	case e == Postgres:
+		return fmt.Sprintf("$%d::text::%s", i, typ)
+	case k == keyBinary:
+		return "UNHEX(?)"
+	}
+	return "?"
+}
+
+// param makes the placeholder number i (from 1) for a text.
+func (e Engine) param(i int) string {
+	if e == Postgres {
+		return fmt.Sprintf("$%d::text", i)
+	}
+	return "?"
+}
+
+// keyArgument is a key as an argument of keyParam: a number compares with an index of
+// numbers.
+func (e Engine) keyArgument(key Key, k keyKind) (any, error) {
+	if k != keyInteger || e == Postgres {
+		return string(key), nil
+	}
+	if n, err := strconv.ParseInt(string(key), 10, 64); err == nil {
+		return n, nil
+	}
+	n, err := strconv.ParseUint(string(key), 10, 64)
+	if err != nil {
+		return nil, invalid("%q is no key of the messages, which are whole numbers", string(key))
+	}
+	return n, nil
+}

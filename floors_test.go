@@ -133,6 +133,7 @@ var floors = []floor{
 	}},
 	{"programs", "put everything together", []row{
 		{"server", "Open builds a node, Close undoes it in reverse"},
+		{"adopt", "another chat moves in: copy, follow, mirror, compare, switch"},
 		{"bench", "the load generator behind roomtide bench"},
 	}},
 	{"operators' tools", "what looks at a node from outside", []row{

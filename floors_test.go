@@ -100,6 +100,7 @@ var floors = []floor{
 		{"backup", "databases with a manifest: written, verified, put back"},
 		{"outbox", "named consumers of what lanes committed, each with its own cursor"},
 		{"cluster", "this node's name and lease, and the nodes that are alive"},
+		{"hostevents", "what lanes committed, as a host's back end hears of it"},
 		{"relay", "changes to the node that owns their lane, and outcomes back"},
 	}},
 	{"use cases", "", []row{
@@ -107,6 +108,7 @@ var floors = []floor{
 	}},
 	{"consumers", "work that follows a commit; they do not know each other", []row{
 		{"projection", "the rooms of each user, in step with memberships; names, in step with profiles"},
+		{"feed", "what was committed, for back ends that pull it at their own pace"},
 		{"removal", "the rows of deleted rooms, in small steps"},
 		{"transfer", "rooms and users as a file, out of one deployment and into another"},
 		{"mover", "slots from one shard to another, while the node serves"},
@@ -134,6 +136,7 @@ var floors = []floor{
 	}},
 	{"programs", "put everything together", []row{
 		{"server", "Open builds a node, Close undoes it in reverse"},
+		{"adopt", "another chat moves in: copy, follow, mirror, compare, switch"},
 		{"bench", "the load generator behind roomtide bench"},
 	}},
 	{"operators' tools", "what looks at a node from outside", []row{

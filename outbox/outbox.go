@@ -28,6 +28,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -87,7 +88,7 @@ type Config struct {
 	Store     *store.Store
 	Lanes     Lanes
 	Consumers []Consumer
-	Apart     []string // names of cursors that are moved elsewhere, and not by this package
+	Apart     []string // names of cursors that are moved elsewhere, and not by this package; or what they begin with, up to a colon
 	Stopped   bool     // Open starts nothing: Start does, for the lanes that this node owns
 
 	MinBackoff time.Duration // the first pause after an error; default 250 ms
@@ -247,7 +248,9 @@ func (o *Outbox) register(ctx context.Context, shard int, c *crew) error {
 		c.workers = append(c.workers, newWorker(o, k, shard, reader, at, o.metrics))
 	}
 	for name, at := range stored {
-		if slices.Contains(o.cfg.Apart, name) {
+		if slices.ContainsFunc(o.cfg.Apart, func(apart string) bool {
+			return name == apart || strings.HasSuffix(apart, ":") && strings.HasPrefix(name, apart)
+		}) {
 			continue
 		}
 		o.cfg.Log.Warn("a consumer that is not registered keeps entries of the outbox",

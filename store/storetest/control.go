@@ -13,7 +13,7 @@ import (
 // empty control database, and closes it when the test ends.
 func RunControl(t *testing.T, open func(t *testing.T) store.Control) {
 	for name, check := range map[string]func(*testing.T, store.Control){
-		"Deployment": checkDeployment, "Map": checkMap, "MapRace": checkMapRace, "Keys": checkAPIKeys, "Nodes": checkNodes, "Moves": checkMoves, "Level": checkLevel,
+		"Deployment": checkDeployment, "Map": checkMap, "MapRace": checkMapRace, "Keys": checkAPIKeys, "Nodes": checkNodes, "Moves": checkMoves, "Level": checkLevel, "Adoption": checkAdoption,
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := open(t)
@@ -134,4 +134,18 @@ func checkLevel(t *testing.T, c store.Control) {
 	same(t, "level", get(c.Level(ctx))(t), store.Level{Number: 2, Version: "v1.4.0"})
 	must(t, c.RaiseLevel(ctx, store.Level{Number: 10, Version: "v3 \"x\""}))
 	same(t, "level, raised", get(c.Level(ctx))(t), store.Level{Number: 10, Version: "v3 \"x\""})
+}
+
+func checkAdoption(t *testing.T, c store.Control) {
+	same(t, "adoption before there is one", get(c.Adoption(ctx))(t), store.Adoption{})
+	a := store.Adoption{Generation: 1, Source: "shop", State: store.AdoptionCopying, Changed: 1000}
+	must(t, c.SaveAdoption(ctx, a))
+	same(t, "adoption", get(c.Adoption(ctx))(t), a)
+	wantKind(t, c.SaveAdoption(ctx, a), chat.Conflict)
+	next := store.Adoption{Generation: 2, Source: "shop", State: store.AdoptionFollowing, Changed: 2000}
+	must(t, c.SaveAdoption(ctx, next))
+	same(t, "adoption, later", get(c.Adoption(ctx))(t), next)
+	next.Generation = 4
+	wantKind(t, c.SaveAdoption(ctx, next), chat.Conflict)
+	same(t, "generation", get(c.Adoption(ctx))(t).Generation, int64(2))
 }

@@ -15,6 +15,7 @@ import (
 type Choice struct {
 	Kind        Kind     `json:"kind"`
 	Possible    bool     `json:"possible"`
+	Ready       bool     `json:"ready"` // possible as things are: triggers are installed
 	Recommended bool     `json:"recommended"`
 	Missing     []string `json:"missing,omitempty"` // what keeps it from being possible, with what to do
 	New         string   `json:"new"`               // when new rows are seen
@@ -41,11 +42,12 @@ func Check(ctx context.Context, c Config) ([]Choice, error) {
 	}
 	var choices []Choice
 	for _, kind := range Kinds {
-		choice := Choice{Kind: kind}
+		choice := Choice{Kind: kind, Ready: true}
 		if err := checks[kind](ctx, s, all, sweep, &choice); err != nil {
 			return nil, err
 		}
 		choice.Possible = len(choice.Missing) == 0
+		choice.Ready = choice.Ready && choice.Possible
 		choices = append(choices, choice)
 	}
 	for i := range choices {
@@ -55,6 +57,25 @@ func Check(ctx context.Context, c Config) ([]Choice, error) {
 		}
 	}
 	return choices, s.replica(ctx)
+}
+
+// Best is the kind that sees most of those which the source is ready for.
+func Best(ctx context.Context, c Config) (Kind, error) {
+	if strings.HasPrefix(c.Source.DSN, "csv:") || strings.HasPrefix(c.Source.DSN, "jsonl:") {
+		return Nothing, nil
+	}
+	choices, err := Check(ctx, c)
+	if err != nil {
+		return "", err
+	}
+	var missing []string
+	for _, choice := range choices {
+		if choice.Ready {
+			return choice.Kind, nil
+		}
+		missing = append(missing, choice.Missing...)
+	}
+	return "", invalid("check", "", "the source cannot be followed as it is: "+strings.Join(missing, "; "))
 }
 
 var checks = map[Kind]func(context.Context, *session, []followed, string, *Choice) error{
@@ -143,7 +164,8 @@ func checkTriggers(ctx context.Context, s *session, _ []followed, sweep string, 
 	if kind := chat.KindOf(err); err != nil && kind != chat.NotFound && kind != chat.Conflict && kind != chat.Forbidden {
 		return c.missing(err)
 	}
-	if err != nil {
+	if c.Ready = err == nil; !c.Ready {
+		c.Notes = append(c.Notes, "\"roomtide adopt triggers install\" makes the triggers")
 		if err := s.mayMakeTriggers(ctx, c); err != nil {
 			return err
 		}
@@ -287,4 +309,3 @@ func (r rights) given(where string, names []string) bool {
 	}
 	return false
 }
-

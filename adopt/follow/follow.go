@@ -50,9 +50,11 @@ const (
 	Binlog   Kind = "binlog"   // row events of MySQL and MariaDB
 	Triggers Kind = "triggers" // a table of changes, filled by triggers
 	Polling  Kind = "polling"  // questions for new and changed rows
+	Nothing  Kind = "nothing"  // files, which are copied and do not change
 )
 
-// Kinds are all of them, the one that sees most with the least delay first.
+// Kinds are those that follow a database, the one that sees most with the least delay
+// first.
 var Kinds = []Kind{Binlog, Triggers, Polling}
 
 // Table is one whose rows are messages.
@@ -108,6 +110,9 @@ var discard = slog.New(slog.DiscardHandler)
 // every change that a reader who begins now may not see: the copy of a table begins
 // with a call of Begin.
 func Begin(ctx context.Context, c Config) (string, error) {
+	if c.Kind == Nothing {
+		return encodePositions(map[string]string{string(Nothing): ""}), nil
+	}
 	s, err := dial(ctx, c, c.Kind == Triggers)
 	if err != nil {
 		return "", err
@@ -144,6 +149,9 @@ func Open(ctx context.Context, c Config, position string) (Follower, error) {
 	at, ok := positions[string(c.Kind)]
 	if !ok {
 		return nil, invalid("open", "", "the position belongs to another kind of follower than "+string(c.Kind)+": copy again, which recognises what is there already")
+	}
+	if c.Kind == Nothing {
+		return newTogether(nil, positions, func() error { return nil }), nil
 	}
 	s, err := dial(ctx, c, c.Kind == Triggers)
 	if err != nil {

@@ -303,7 +303,7 @@ func (m *Move) takePart(ctx context.Context, steps []step, history bool) error {
 	if err != nil {
 		return err
 	}
-	late := m.State().State == string(store.AdoptionSwitched)
+	late := m.switched(ctx)
 	m.count(func(b *Beat) {
 		for i := range steps {
 			if r := t.Messages[i]; r != nil && r.Created {
@@ -318,6 +318,16 @@ func (m *Move) takePart(ctx context.Context, steps []step, history bool) error {
 		m.log.Warn("adopt: rows still come the old way", "rows", len(steps), "first", steps[0].key)
 	}
 	return m.newMembers(ctx, members)
+}
+
+// switched reports whether Roomtide is in force by now.
+func (m *Move) switched(ctx context.Context) bool {
+	if m.State().State == string(store.AdoptionSwitching) { // it may be over by now
+		if now, err := m.cfg.Node.Adoption(ctx); err == nil {
+			m.setState(now)
+		}
+	}
+	return m.State().State == string(store.AdoptionSwitched)
 }
 
 // newMembers puts authors into their rooms who were not there yet.

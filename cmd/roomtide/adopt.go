@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -95,7 +94,9 @@ func (v *adoptRun) progress(w io.Writer, m *adopt.Move, ended <-chan struct{}) {
 		}
 		b := m.Beat()
 		if v.JSON {
-			printJSON(w, &b)
+			if printJSON(w, &b) != nil {
+				return // nobody reads it
+			}
 			continue
 		}
 		line := runLine(m.State().State, &b)
@@ -122,12 +123,6 @@ func runLine(state string, b *adopt.Beat) string {
 	return line
 }
 
-func printJSON(w io.Writer, v any) {
-	if body, err := json.Marshal(v); err == nil {
-		fmt.Fprintln(w, string(body))
-	}
-}
-
 type adoptStatus struct{ adoptFile }
 
 func (v *adoptStatus) Run(a *app) error {
@@ -141,8 +136,7 @@ func (v *adoptStatus) Run(a *app) error {
 		return err
 	}
 	if v.JSON {
-		printJSON(a.stdout, &s)
-		return nil
+		return printJSON(a.stdout, &s)
 	}
 	fmt.Fprintln(a.stdout, runLine(s.Adoption.State, &s.Beat))
 	if !s.Running {
@@ -184,7 +178,9 @@ func (v *adoptCompare) Run(a *app) error {
 		}
 	}
 	if v.JSON {
-		printJSON(a.stdout, c)
+		if err := printJSON(a.stdout, c); err != nil {
+			return err
+		}
 	} else {
 		fmt.Fprintf(a.stdout, "%d rows, %d of them left out; %d messages\n", c.Rows, c.Refused, c.Messages)
 		for _, d := range c.Findings {
@@ -230,9 +226,8 @@ func (v *adoptFile) step(a *app, do func(*adopt.Files) error) error {
 		return err
 	}
 	if v.JSON {
-		printJSON(a.stdout, &now)
-	} else {
-		fmt.Fprintf(a.stdout, "%s, generation %d\n", now.State, now.Generation)
+		return printJSON(a.stdout, &now)
 	}
+	fmt.Fprintf(a.stdout, "%s, generation %d\n", now.State, now.Generation)
 	return nil
 }

@@ -49,7 +49,7 @@ func invert(m *mapping.Mapping) (*inverse, error) {
 	if err != nil {
 		return nil, err
 	}
-	table, _ := msg.From.Table()
+	table := msg.From.Table()
 	in := &inverse{table: table, key: msg.PK, unit: msg.Unit, zone: zone, columns: m.Mirror.Columns}
 	if in.key == "" {
 		in.key = "id"

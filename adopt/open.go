@@ -64,7 +64,7 @@ func (f *Files) Open(ctx context.Context, kind follow.Kind, log *slog.Logger) (_
 	if err != nil {
 		return nil, nil, err
 	}
-	cfg := &Config{Mapping: f.Mapping, Source: src, Node: f.Node, State: f.State, Log: log}
+	cfg := &Config{Mapping: f.Mapping, Source: src, Engine: src.Engine(), Node: f.Node, State: f.State, Log: log}
 	closers := []func(){func() { src.Close() }}
 	close = func() {
 		for _, c := range closers {
@@ -77,21 +77,30 @@ func (f *Files) Open(ctx context.Context, kind follow.Kind, log *slog.Logger) (_
 		return nil, nil, chat.E(chat.Invalid, "message.from is several tables: they can be copied one after the other, and are not followed together")
 	}
 	cfg.MakeKeys = !tables[0].Integer
-	cfg.Follow = follow.Config{
-		DB: src.DB(), Engine: follow.Engine(src.Engine()), Address: f.Mapping.Source.DSN,
-		Kind: kind, Table: follow.Table{Name: tables[0].Name, Key: tables[0].Key}, Log: log,
-	}
-	for _, t := range tables[1:] {
-		cfg.Follow.Watch = append(cfg.Follow.Watch, follow.Watch{Name: t.Name, Column: t.Key})
-	}
-	if cfg.Follow.Kind == "" {
-		cfg.Follow.Kind = follow.Polling
+	if cfg.Follow, err = f.Follow(ctx, src, kind, log); err != nil {
+		close()
+		return nil, nil, err
 	}
 	writer, readonly := f.writer(ctx)
 	if cfg.Writer, cfg.Readonly = writer, readonly; writer != nil {
 		closers = append(closers, func() { writer.Close() })
 	}
 	return cfg, close, nil
+}
+
+// Follow is how the tables of a source are followed: by a kind, or if it is empty by the
+// best one that the source is ready for.
+func (f *Files) Follow(ctx context.Context, src *source.Tables, kind follow.Kind, log *slog.Logger) (c follow.Config, err error) {
+	c = follow.Config{Source: f.address(f.Mapping.Source.DSN), Secret: f.secret, Kind: kind, Log: log}
+	c.Tables, c.Watch = follow.TablesOf(src)
+	if kind == "" {
+		c.Kind, err = follow.Best(ctx, c)
+	}
+	return c, err
+}
+
+func (f *Files) address(dsn string) source.Address {
+	return source.Address{DSN: dsn, PasswordEnv: f.Mapping.Source.PasswordEnv, SessionTZ: f.Mapping.Source.SessionTZ}
 }
 
 // writer is a pool that may write the old table; nil: why there is none.
@@ -106,7 +115,7 @@ func (f *Files) writer(ctx context.Context) (*sql.DB, string) {
 	if strings.HasPrefix(dsn, "csv:") || strings.HasPrefix(dsn, "jsonl:") {
 		return nil, "files are copied, and nothing is written back"
 	}
-	db, _, err := source.Dial(source.Address{DSN: dsn, PasswordEnv: f.Mapping.Source.PasswordEnv, SessionTZ: f.Mapping.Source.SessionTZ}, f.secret, true)
+	db, _, err := source.Dial(f.address(dsn), f.secret, true)
 	if err != nil {
 		return nil, chat.Public(err).Text
 	}

@@ -27,6 +27,7 @@ const (
 type Config struct {
 	Mapping *mapping.Mapping
 	Source  source.Source
+	Engine  source.Engine // of the source
 	Node    *Node
 	State   *State
 

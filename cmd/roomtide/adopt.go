@@ -13,12 +13,13 @@ import (
 
 // adoptVerb moves another chat in. Each verb below is a step of it.
 type adoptVerb struct {
-	Run     adoptRun     `cmd:"" help:"Copy the history, then keep the old tables and Roomtide in step, until it is stopped."`
-	Status  adoptStatus  `cmd:"" help:"How far it is, and which chat is in force."`
-	Compare adoptCompare `cmd:"" help:"Compare every row with its message. It has to find nothing twice before a switch."`
-	Switch  adoptSwitch  `cmd:"" help:"Put Roomtide in force; the old tables become its mirror."`
-	Back    adoptBack    `cmd:"" help:"Put the old chat in force again."`
-	Finish  adoptFinish  `cmd:"" help:"End a move that was switched: the old tables are left alone."`
+	Run      adoptRun      `cmd:"" help:"Copy the history, then keep the old tables and Roomtide in step, until it is stopped."`
+	Status   adoptStatus   `cmd:"" help:"How far it is, and which chat is in force."`
+	Compare  adoptCompare  `cmd:"" help:"Compare every row with its message. It has to find nothing twice before a switch."`
+	Switch   adoptSwitch   `cmd:"" help:"Put Roomtide in force; the old tables become its mirror."`
+	Back     adoptBack     `cmd:"" help:"Put the old chat in force again."`
+	Triggers adoptTriggers `cmd:"" help:"Print, install or remove the triggers by which the old tables can be followed."`
+	Finish   adoptFinish   `cmd:"" help:"End a move that was switched: the old tables are left alone."`
 }
 
 // adoptFile is the file of a move, and how its verbs answer.
@@ -44,7 +45,7 @@ func variable(env []string, name string) (string, bool) {
 
 type adoptRun struct {
 	adoptFile
-	Follow string `name:"follow" enum:"binlog,triggers,polling" default:"polling" help:"How changes of the old tables are seen: binlog, triggers or polling."`
+	Follow string `name:"follow" enum:"binlog,triggers,polling,best" default:"best" help:"How changes of the old tables are seen: binlog, triggers, polling, or the best of them that the source is ready for."`
 }
 
 func (v *adoptRun) Run(a *app) error {
@@ -54,7 +55,11 @@ func (v *adoptRun) Run(a *app) error {
 	}
 	defer f.Close()
 	log := slog.New(slog.NewTextHandler(a.stderr, nil))
-	cfg, closeAll, err := f.Open(a.ctx, follow.Kind(v.Follow), log)
+	kind := follow.Kind(v.Follow)
+	if v.Follow == "best" {
+		kind = ""
+	}
+	cfg, closeAll, err := f.Open(a.ctx, kind, log)
 	if err != nil {
 		return argument(err)
 	}

@@ -137,8 +137,12 @@ var floors = []floor{
 	{"sources", "the tables of another chat, read through a mapping", []row{
 		{"adopt/source", "messages, rooms, members, users and read marks of a chat that moves in"},
 	}},
+	{"followers", "what changes in another chat", []row{
+		{"adopt/follow", "which rows may have changed: by the binary log, triggers, polling, touches and sweeps"},
+	}},
 	{"programs", "put everything together", []row{
 		{"server", "Open builds a node, Close undoes it in reverse"},
+		{"adopt", "another chat moves in: copy, follow, mirror, compare, switch"},
 		{"bench", "the load generator behind roomtide bench"},
 	}},
 	{"operators' tools", "what looks at a node from outside", []row{

@@ -16,7 +16,7 @@ import (
 // Log follows row events of the binary log of MySQL or MariaDB, as a replica does.
 type Log struct {
 	// Set once.
-	c      *Config
+	c      *session
 	server *binlogServer
 	unseen func(reason string)
 	tables map[string]*logged // by schema.table, in small letters
@@ -57,7 +57,7 @@ const (
 	eventsHeld = 256              // read ahead of Next
 )
 
-func beginBinlog(ctx context.Context, c *Config) (string, error) {
+func beginBinlog(ctx context.Context, c *session) (string, error) {
 	s, err := lookAtBinlog(ctx, c)
 	if err != nil {
 		return "", err
@@ -69,7 +69,7 @@ func beginBinlog(ctx context.Context, c *Config) (string, error) {
 	return p.String(), err
 }
 
-func openBinlog(ctx context.Context, c *Config, position string, unseen func(string)) (*Log, error) {
+func openBinlog(ctx context.Context, c *session, position string, unseen func(string)) (*Log, error) {
 	p, err := parseLogPosition(position)
 	if err != nil {
 		return nil, err
@@ -143,7 +143,7 @@ func (l *Log) event(ctx context.Context) error {
 	case err == nil:
 		return l.take(ctx, e)
 	case ctx.Err() != nil:
-		return fail("binlog", l.c.Table.Name, ctx.Err())
+		return fail("binlog", l.c.Tables[0].Name, ctx.Err())
 	case errors.Is(err, context.DeadlineExceeded) && moment.Err() != nil:
 		return nil
 	}
@@ -188,7 +188,7 @@ func (l *Log) disconnect() {
 func (l *Log) lost(err error) error {
 	var my *gomysql.MyError
 	if !errors.As(err, &my) {
-		return &chat.Error{Kind: chat.Unavailable, Op: "follow.binlog", Subject: l.c.Table.Name, Text: "the source does not answer", Err: err}
+		return &chat.Error{Kind: chat.Unavailable, Op: "follow.binlog", Subject: l.c.Tables[0].Name, Text: "the source does not answer", Err: err}
 	}
 	kind, text := mysqlKind(my.Code)
 	switch my.Code {
@@ -198,7 +198,7 @@ func (l *Log) lost(err error) error {
 	case 1227, 1045:
 		kind, text = chat.Forbidden, "the user of the source may not read the binary log: GRANT REPLICATION SLAVE ON *.* to it, or follow by triggers or polling"
 	}
-	err = &chat.Error{Kind: kind, Op: "follow.binlog", Subject: l.c.Table.Name, Text: text, Err: err}
+	err = &chat.Error{Kind: kind, Op: "follow.binlog", Subject: l.c.Tables[0].Name, Text: text, Err: err}
 	if !kind.Retryable() {
 		l.failed = err
 	}

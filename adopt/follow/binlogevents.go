@@ -18,35 +18,27 @@ import (
 
 // logged is a table whose row events are read.
 type logged struct {
-	table  *described
-	value  column // holds the message's key
-	own    bool   // it holds the messages; else it is a watched one
-	schema string
+	table *described
+	value column // holds the message's key
+	own   bool   // it holds the messages; else it is a watched one
 }
 
 // loggedTables are the followed tables, by schema.table.
-func loggedTables(ctx context.Context, c *Config) (map[string]*logged, error) {
+func loggedTables(ctx context.Context, c *session) (map[string]*logged, error) {
 	var home string
-	if err := c.DB.QueryRowContext(ctx, "SELECT COALESCE(DATABASE(), '')").Scan(&home); err != nil {
+	if err := c.db.QueryRowContext(ctx, "SELECT COALESCE(DATABASE(), '')").Scan(&home); err != nil {
 		return nil, fail("binlog", "", err)
 	}
+	all, err := c.describeAll(ctx)
 	tables := map[string]*logged{}
-	for i, w := range append([]Watch{{c.Table.Name, c.Table.Key}}, c.Watch...) {
-		t, err := describe(ctx, c.DB, c.Engine, w.Name)
-		if err != nil {
-			return nil, err
-		}
-		value, ok := t.column(w.Column)
-		if !ok {
-			return nil, &chat.Error{Kind: chat.Invalid, Op: "follow.binlog", Subject: t.name, Text: "the table " + t.name + " has no column " + w.Column}
-		}
-		schema, name, qualified := strings.Cut(w.Name, ".")
+	for _, f := range all {
+		schema, name, qualified := strings.Cut(f.table.name, ".")
 		if !qualified {
-			schema, name = home, w.Name
+			schema, name = home, f.table.name
 		}
-		tables[strings.ToLower(schema+"."+name)] = &logged{t, value, i == 0, schema}
+		tables[strings.ToLower(schema+"."+name)] = &logged{f.table, f.key, !f.watched}
 	}
-	return tables, nil
+	return tables, err
 }
 
 func (l *Log) logged(t *replication.TableMapEvent) *logged {
@@ -123,7 +115,7 @@ func (p *logPosition) move(file string, pos uint32) { p.File, p.Pos = file, pos 
 func (l *Log) commit(pos uint32) error {
 	if set := l.position.set; set != nil && l.open.gtid != nil {
 		if err := l.open.gtid(set); err != nil {
-			return fail("binlog", l.c.Table.Name, err)
+			return fail("binlog", l.c.Tables[0].Name, err)
 		}
 	}
 	l.position.move(l.file, pos)
@@ -250,7 +242,7 @@ func (l *Log) statement(query string) verdict {
 // another, the follower stops behind the change.
 func (l *Log) restructured(ctx context.Context) error {
 	for _, t := range l.tables {
-		now, err := describe(ctx, l.c.DB, l.c.Engine, t.table.name)
+		now, err := describe(ctx, l.c.db, l.c.engine, t.table.name)
 		if chat.KindOf(err) != chat.NotFound && err != nil {
 			return err
 		}

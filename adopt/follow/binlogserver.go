@@ -5,16 +5,12 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"database/sql"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
-	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -22,12 +18,13 @@ import (
 	gomysql "github.com/go-mysql-org/go-mysql/mysql"
 	"github.com/go-mysql-org/go-mysql/replication"
 
+	"github.com/roomtide/roomtide/adopt/source"
 	"github.com/roomtide/roomtide/chat"
 )
 
 // binlogServer is a server with a binary log, and its settings.
 type binlogServer struct {
-	c        *Config
+	c        *session
 	maria    bool
 	logBin   bool
 	format   string
@@ -72,11 +69,11 @@ func parseLogPosition(text string) (p logPosition, err error) {
 }
 
 // lookAtBinlog asks for the settings that matter.
-func lookAtBinlog(ctx context.Context, c *Config) (*binlogServer, error) {
-	if c.Engine != MySQL {
+func lookAtBinlog(ctx context.Context, c *session) (*binlogServer, error) {
+	if c.engine != inMySQL {
 		return nil, &chat.Error{Kind: chat.Invalid, Op: "follow.binlog", Text: "only MySQL and MariaDB have a binary log"}
 	}
-	rows, err := c.DB.QueryContext(ctx, "SHOW GLOBAL VARIABLES WHERE Variable_name IN "+
+	rows, err := c.db.QueryContext(ctx, "SHOW GLOBAL VARIABLES WHERE Variable_name IN "+
 		"('version', 'log_bin', 'binlog_format', 'binlog_row_image', 'server_uuid', 'gtid_mode')")
 	if err != nil {
 		return nil, fail("binlog", "", err)
@@ -102,7 +99,7 @@ func lookAtBinlog(ctx context.Context, c *Config) (*binlogServer, error) {
 	}
 	s.snapshot = file != ""
 	var now float64
-	err = c.DB.QueryRowContext(ctx, "SELECT UNIX_TIMESTAMP(NOW(6))").Scan(&now)
+	err = c.db.QueryRowContext(ctx, "SELECT UNIX_TIMESTAMP(NOW(6))").Scan(&now)
 	s.ahead = time.Until(time.UnixMicro(int64(now * 1e6)))
 	return s, fail("binlog", "", err)
 }
@@ -139,16 +136,16 @@ func (s *binlogServer) now(ctx context.Context) (p logPosition, err error) {
 		if err != nil {
 			return p, err
 		}
-		err = s.c.DB.QueryRowContext(ctx, "SELECT COALESCE(BINLOG_GTID_POS(?, ?), '')", file, pos).Scan(&p.GTID)
+		err = s.c.db.QueryRowContext(ctx, "SELECT COALESCE(BINLOG_GTID_POS(?, ?), '')", file, pos).Scan(&p.GTID)
 		if err != nil {
 			return p, fail("binlog", "", err)
 		}
 	case s.maria:
-		if err := s.c.DB.QueryRowContext(ctx, "SELECT @@global.gtid_binlog_pos").Scan(&p.GTID); err != nil {
+		if err := s.c.db.QueryRowContext(ctx, "SELECT @@global.gtid_binlog_pos").Scan(&p.GTID); err != nil {
 			return p, fail("binlog", "", err)
 		}
 	case s.gtids: // what MySQL counts as executed can be seen
-		if err := s.c.DB.QueryRowContext(ctx, "SELECT @@global.gtid_executed").Scan(&p.GTID); err != nil {
+		if err := s.c.db.QueryRowContext(ctx, "SELECT @@global.gtid_executed").Scan(&p.GTID); err != nil {
 			return p, fail("binlog", "", err)
 		}
 		p.GTID = strings.Join(strings.Fields(p.GTID), "")
@@ -171,9 +168,9 @@ func (s *binlogServer) now(ctx context.Context) (p logPosition, err error) {
 // filePosition is the end of the log of a server without GTIDs.
 func (s *binlogServer) filePosition(ctx context.Context, p *logPosition) error {
 	p.Server = cmp.Or(s.uuid, "unknown")
-	rows, err := s.c.DB.QueryContext(ctx, "SHOW BINARY LOG STATUS")
+	rows, err := s.c.db.QueryContext(ctx, "SHOW BINARY LOG STATUS")
 	if err != nil { // before MySQL 8.2
-		rows, err = s.c.DB.QueryContext(ctx, "SHOW MASTER STATUS")
+		rows, err = s.c.db.QueryContext(ctx, "SHOW MASTER STATUS")
 	}
 	if err != nil {
 		if refused(err) {
@@ -198,7 +195,7 @@ func (s *binlogServer) filePosition(ctx context.Context, p *logPosition) error {
 // snapshotPosition is the end of the log as a snapshot of now holds it: everything
 // before it can be seen. file is "" where snapshots do not tell it.
 func (s *binlogServer) snapshotPosition(ctx context.Context) (file string, pos uint32, err error) {
-	conn, err := s.c.DB.Conn(ctx)
+	conn, err := s.c.db.Conn(ctx)
 	if err != nil {
 		return "", 0, fail("binlog", "", err)
 	}
@@ -262,7 +259,7 @@ func (s *binlogServer) sees(ctx context.Context, p logPlace, set gomysql.GTIDSet
 		at, pos, err := s.snapshotPosition(ctx)
 		return compareFiles(at, p.file) > 0 || at == p.file && pos >= p.pos, err
 	case !s.maria && s.gtids:
-		err = s.c.DB.QueryRowContext(ctx, "SELECT GTID_SUBSET(?, @@global.gtid_executed)", set.String()).Scan(&seen)
+		err = s.c.db.QueryRowContext(ctx, "SELECT GTID_SUBSET(?, @@global.gtid_executed)", set.String()).Scan(&seen)
 		return seen, fail("binlog", "", err)
 	}
 	return time.Since(read) >= unknownDelay, nil
@@ -294,43 +291,32 @@ func (s *binlogServer) replica(log *slog.Logger) (replication.BinlogSyncerConfig
 
 // login fills in how the server is reached.
 func (s *binlogServer) login(config *replication.BinlogSyncerConfig) error {
-	invalid := func(text string, err error) error {
-		return &chat.Error{Kind: chat.Invalid, Op: "follow.binlog", Text: "the address of the source: " + text, Err: err}
-	}
-	u, err := url.Parse(s.c.Address)
+	my, err := source.MySQLConfig(s.c.Source, s.c.Secret)
 	if err != nil {
-		return invalid("it is not a URL", nil) // the cause would show the password
+		return err
 	}
-	config.User = u.User.Username()
-	config.Password, _ = u.User.Password()
-	config.Host, config.Port = u.Hostname(), 3306
-	if text := u.Port(); text != "" {
-		port, err := strconv.ParseUint(text, 10, 16)
-		if err != nil {
-			return invalid("its port is not a number", err)
-		}
-		config.Port = uint16(port)
+	config.User, config.Password, config.TLSConfig = my.User, my.Passwd, my.TLS
+	config.Dialer = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, my.Net, my.Addr)
 	}
-	query := u.Query()
-	if socket := query.Get("socket"); socket != "" {
-		config.Dialer = func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, "unix", socket)
-		}
+	host, text, err := net.SplitHostPort(my.Addr)
+	if my.Net == "unix" {
+		host, text, err = "localhost", "3306", nil
 	}
-	mode := query.Get("tls")
-	if mode == "true" || mode == "skip-verify" || mode == "preferred" {
-		config.TLSConfig = &tls.Config{ServerName: u.Hostname(), InsecureSkipVerify: mode != "true", MinVersion: tls.VersionTLS12}
+	if err != nil {
+		return invalid("binlog", "", "the address of the source has no port that is a number")
 	}
-	if file := query.Get("tls-ca"); file != "" {
-		pem, err := os.ReadFile(file)
-		if err != nil {
-			return invalid("its file tls-ca cannot be read", err)
-		}
-		config.TLSConfig = &tls.Config{ServerName: u.Hostname(), RootCAs: x509.NewCertPool(), MinVersion: tls.VersionTLS12}
-		if !config.TLSConfig.RootCAs.AppendCertsFromPEM(pem) {
-			return invalid(fmt.Sprintf("its file tls-ca %s has no certificates", file), nil)
-		}
+	port, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return invalid("binlog", "", "the address of the source has no port that is a number")
+	}
+	config.Host, config.Port = host, uint16(port)
+	switch my.TLSConfig {
+	case "true":
+		config.TLSConfig = &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
+	case "skip-verify", "preferred":
+		config.TLSConfig = &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}
 	}
 	return nil
 }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/roomtide/roomtide/adopt/source"
-	"github.com/roomtide/roomtide/chat"
 )
 
 // The usual names of columns that get a higher value whenever a row is written, and of
@@ -27,10 +26,9 @@ func changedColumn(t *described, named string, key column) (*column, error) {
 		c, ok := t.column(named)
 		switch {
 		case !ok:
-			return nil, &chat.Error{Kind: chat.Invalid, Op: "follow.poll", Subject: t.name, Text: "the table " + t.name + " has no column " + named}
+			return nil, invalid("poll", t.name, "the table "+t.name+" has no column "+named)
 		case !c.indexed:
-			return nil, &chat.Error{Kind: chat.Invalid, Op: "follow.poll", Subject: t.name,
-				Text: "no index begins with the column " + named + " of " + t.name + ": asking for its highest values would read the whole table each time"}
+			return nil, invalid("poll", t.name, "no index begins with the column "+named+" of "+t.name+": asking for its highest values would read the whole table each time")
 		}
 		return &c, nil
 	}
@@ -95,8 +93,8 @@ func beginChangeScan(ctx context.Context, db *sql.DB, t *described, c column) (s
 }
 
 // valueText writes the column so that its value is read as text, and can be sent back.
-func valueText(e Engine, c column) string {
-	if e == MySQL {
+func valueText(e dialect, c column) string {
+	if e == inMySQL {
 		return "CAST(" + e.quote(c.name) + " AS CHAR)"
 	}
 	return "CAST(" + e.quote(c.name) + " AS text)"
@@ -137,7 +135,7 @@ func (s *changeScan) question() (text string, args []any) {
 	e := s.table.engine
 	key, changed := e.quote(s.key.name), e.quote(s.changed.name)
 	where, place := changed+" IS NOT NULL", "?"
-	if e == Postgres {
+	if e == inPostgres {
 		place = s.changed.place(e)
 	}
 	switch {
@@ -231,17 +229,17 @@ func eachSum(ctx context.Context, db *sql.DB, t *described, key column, rest str
 // sumOf is an expression that differs whenever a column does. CRC32 would not do: sums
 // of two rows that change in the same way cancel each other.
 func sumOf(t *described) string {
-	if t.engine == Postgres {
+	if t.engine == inPostgres {
 		return "md5(CAST(r AS text))"
 	}
 	parts := make([]string, len(t.columns))
 	for i, c := range t.columns {
 		name := "r." + t.engine.quote(c.name)
-		if parts[i] = "quote(" + name + ")"; t.engine == MySQL {
+		if parts[i] = "quote(" + name + ")"; t.engine == inMySQL {
 			parts[i] = "COALESCE(MD5(CAST(" + name + " AS BINARY)), '-')"
 		}
 	}
-	if t.engine == MySQL {
+	if t.engine == inMySQL {
 		return "MD5(CONCAT_WS(',', " + strings.Join(parts, ", ") + "))"
 	}
 	return strings.Join(parts, " || ',' || ")

@@ -12,19 +12,19 @@ import (
 	"github.com/roomtide/roomtide/chat"
 )
 
-// Engine is the kind of database that is followed.
-type Engine string
+// dialect is how statements are written for an engine.
+type dialect source.Engine
 
 const (
-	MySQL    Engine = "mysql" // and MariaDB
-	Postgres Engine = "postgres"
-	SQLite   Engine = "sqlite"
+	inMySQL    = dialect(source.MySQL)
+	inPostgres = dialect(source.Postgres)
+	inSQLite   = dialect(source.SQLite)
 )
 
 // quote writes a name, each part of a qualified one by itself.
-func (e Engine) quote(name string) string {
+func (e dialect) quote(name string) string {
 	mark := `"`
-	if e == MySQL {
+	if e == inMySQL {
 		mark = "`"
 	}
 	parts := strings.Split(name, ".")
@@ -36,8 +36,8 @@ func (e Engine) quote(name string) string {
 
 // bind replaces question marks by the parameters of the engine. Texts hold no other
 // question marks.
-func (e Engine) bind(text string) string {
-	if e != Postgres {
+func (e dialect) bind(text string) string {
+	if e != inPostgres {
 		return text
 	}
 	var b strings.Builder
@@ -69,7 +69,7 @@ type column struct {
 
 // described is a table as the database describes it.
 type described struct {
-	engine  Engine
+	engine  dialect
 	name    string // as it was configured
 	columns []column
 }
@@ -94,33 +94,33 @@ func (d *described) shape() string {
 
 func (d *described) table() string { return d.engine.quote(d.name) }
 
-var descriptions = map[Engine]string{
-	MySQL: `SELECT c.column_name, c.column_type, COALESCE(c.character_maximum_length, 0),
+var descriptions = map[dialect]string{
+	inMySQL: `SELECT c.column_name, c.column_type, COALESCE(c.character_maximum_length, 0),
 		EXISTS (SELECT 1 FROM information_schema.statistics s WHERE s.table_schema = c.table_schema AND s.table_name = c.table_name
 			AND s.column_name = c.column_name AND s.seq_in_index = 1),
 		c.column_key = 'PRI' AND (SELECT COUNT(*) FROM information_schema.statistics s WHERE s.table_schema = c.table_schema
 			AND s.table_name = c.table_name AND s.index_name = 'PRIMARY') = 1
 		FROM information_schema.columns c WHERE c.table_schema = COALESCE(NULLIF(?, ''), DATABASE()) AND c.table_name = ? ORDER BY c.ordinal_position`,
-	Postgres: `SELECT a.attname, format_type(a.atttypid, a.atttypmod), GREATEST(CASE WHEN a.atttypid IN (1042, 1043) THEN a.atttypmod - 4 ELSE 0 END, 0),
+	inPostgres: `SELECT a.attname, format_type(a.atttypid, a.atttypmod), GREATEST(CASE WHEN a.atttypid IN (1042, 1043) THEN a.atttypmod - 4 ELSE 0 END, 0),
 		EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = a.attrelid AND i.indkey[0] = a.attnum),
 		EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = a.attrelid AND i.indisprimary AND i.indnatts = 1 AND i.indkey[0] = a.attnum)
 		FROM pg_attribute a WHERE a.attrelid = to_regclass(?) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`,
-	SQLite: `SELECT c.name, c.type, 0, c.pk = 1 OR EXISTS (SELECT 1 FROM pragma_index_list(?1) l, pragma_index_info(l.name) i WHERE i.seqno = 0 AND i.name = c.name),
+	inSQLite: `SELECT c.name, c.type, 0, c.pk = 1 OR EXISTS (SELECT 1 FROM pragma_index_list(?1) l, pragma_index_info(l.name) i WHERE i.seqno = 0 AND i.name = c.name),
 		c.pk = 1 AND (SELECT COUNT(*) FROM pragma_table_info(?1) WHERE pk > 0) = 1
 		FROM pragma_table_info(?1) c ORDER BY c.cid`,
 }
 
 // describe asks the database for the columns of a table.
-func describe(ctx context.Context, db *sql.DB, e Engine, table string) (*described, error) {
+func describe(ctx context.Context, db *sql.DB, e dialect, table string) (*described, error) {
 	args := []any{table}
 	switch e {
-	case MySQL:
+	case inMySQL:
 		schema, name, qualified := strings.Cut(table, ".")
 		if !qualified {
 			schema, name = "", table
 		}
 		args = []any{schema, name}
-	case Postgres:
+	case inPostgres:
 		args[0] = e.quote(table)
 	}
 	rows, err := db.QueryContext(ctx, e.bind(descriptions[e]), args...)
@@ -169,39 +169,36 @@ func (d *described) keyColumn(name string) (column, error) {
 	c, ok := d.column(name)
 	switch {
 	case !ok:
-		return c, &chat.Error{Kind: chat.Invalid, Op: "follow.describe", Subject: d.name,
-			Text: fmt.Sprintf("the table %s has no column %s: correct the key in adopt.toml", d.name, name)}
+		return c, invalid("describe", d.name, fmt.Sprintf("the table %s has no column %s: correct the key in adopt.toml", d.name, name))
 	case !c.integer && !c.text && !c.binary:
-		return c, &chat.Error{Kind: chat.Invalid, Op: "follow.describe", Subject: d.name,
-			Text: fmt.Sprintf("the column %s of %s is a %s: a key that can be followed is an integer, a text or binary", name, d.name, c.typ)}
+		return c, invalid("describe", d.name, fmt.Sprintf("the column %s of %s is a %s: a key that can be followed is an integer, a text or binary", name, d.name, c.typ))
 	case !c.indexed:
-		return c, &chat.Error{Kind: chat.Invalid, Op: "follow.describe", Subject: d.name,
-			Text: fmt.Sprintf("the column %s of %s has no index, so that rows cannot be read by it: add a primary key or a unique index", name, d.name)}
+		return c, invalid("describe", d.name, fmt.Sprintf("the column %s of %s has no index, so that rows cannot be read by it: add a primary key or a unique index", name, d.name))
 	}
 	return c, nil
 }
 
 // place writes a parameter that is compared with the column.
-func (c column) place(e Engine) string {
+func (c column) place(e dialect) string {
 	switch {
-	case c.binary && e == Postgres:
+	case c.binary && e == inPostgres:
 		return "decode(?, 'hex')"
-	case c.binary && e == MySQL:
+	case c.binary && e == inMySQL:
 		return "UNHEX(?)"
-	case e == Postgres:
+	case e == inPostgres:
 		return "CAST(? AS " + c.typ + ")"
 	}
 	return "?"
 }
 
 // argument is a key as the parameter that is compared with the column.
-func (c column) argument(e Engine, k source.Key) any {
+func (c column) argument(e dialect, k source.Key) any {
 	if c.integer {
 		if n, err := strconv.ParseInt(string(k), 10, 64); err == nil {
 			return n
 		}
 	}
-	if c.binary && e == SQLite {
+	if c.binary && e == inSQLite {
 		if b, err := hex.DecodeString(string(k)); err == nil {
 			return b
 		}
@@ -210,13 +207,13 @@ func (c column) argument(e Engine, k source.Key) any {
 }
 
 // asText writes an expression of the column's type as the text of a key.
-func (c column) asText(e Engine, expr string) string {
+func (c column) asText(e dialect, expr string) string {
 	switch {
-	case c.binary && e == Postgres:
+	case c.binary && e == inPostgres:
 		return "encode(" + expr + ", 'hex')"
 	case c.binary:
 		return "LOWER(HEX(" + expr + "))"
-	case e == Postgres && !c.integer:
+	case e == inPostgres && !c.integer:
 		return "CAST(" + expr + " AS text)"
 	}
 	return expr

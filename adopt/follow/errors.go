@@ -66,3 +66,7 @@ func postgresKind(code string) (chat.Kind, string) {
 	}
 	return chat.Internal, "the source answers with an error"
 }
+
+func invalid(op, subject, text string) error {
+	return &chat.Error{Kind: chat.Invalid, Op: "follow." + op, Subject: subject, Text: text}
+}

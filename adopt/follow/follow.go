@@ -2,12 +2,11 @@ package follow
 
 import (
 	"context"
-	"database/sql"
 	"log/slog"
 	"time"
 
+	"github.com/roomtide/roomtide/adopt/decode"
 	"github.com/roomtide/roomtide/adopt/source"
-	"github.com/roomtide/roomtide/chat"
 )
 
 // A Follower yields the keys of rows that may have changed. Its calls do not overlap,
@@ -51,12 +50,14 @@ const (
 	Binlog   Kind = "binlog"   // row events of MySQL and MariaDB
 	Triggers Kind = "triggers" // a table of changes, filled by triggers
 	Polling  Kind = "polling"  // questions for new and changed rows
+	Nothing  Kind = "nothing"  // files, which are copied and do not change
 )
 
-// Kinds are all of them, the one that sees most with the least delay first.
+// Kinds are those that follow a database, the one that sees most with the least delay
+// first.
 var Kinds = []Kind{Binlog, Triggers, Polling}
 
-// Table is the table whose rows are messages.
+// Table is one whose rows are messages.
 type Table struct {
 	Name string // may be qualified: schema.table
 	Key  string // the column of its primary key
@@ -74,109 +75,124 @@ type Watch struct {
 
 // Config says what is followed. The zero value of a duration or number is its default.
 type Config struct {
-	DB      *sql.DB // of the source; the primary, never a replica. Not closed
-	Engine  Engine
-	Address string // the URL of the source; the binlog is read over a connection of its own
+	Source source.Address // of the primary, never a replica
+	Secret decode.Secret  // has its password
 
-	Kind  Kind
-	Table Table
-	Watch []Watch
+	Kind   Kind
+	Tables []Table // several where messages are spread over tables with one space of keys
+	Watch  []Watch
 
-	Known Known        // nil: deletions are not looked for beyond what Kind sees
-	Log   *slog.Logger // nil: none
+	Known   Known        // nil: deletions are not looked for beyond what Kind sees
+	Touches *Touches     // keys that others name; nil: nobody does
+	Log     *slog.Logger // nil: none
 
 	Interval time.Duration // between two questions for changes: 200 ms
 	MaxAge   time.Duration // how long a transaction lasts at most, where open ones cannot be listed: 10 minutes
-	Sweep    int           // rows a second that are compared in the background: 2000; negative: none
 	Settle   time.Duration // how long a missing key is waited for at least: 10 s
-
-	// Touches are keys that others name; nil: nobody does.
-	Touches *Touches
+	Sweep    int           // rows a second that are compared in the background: 2000; negative: none
 }
 
-func (c Config) withDefaults() Config {
-	set := func(d *time.Duration, value time.Duration) {
-		if *d == 0 {
-			*d = value
+// TablesOf are the tables that a source reads messages from.
+func TablesOf(s *source.Tables) (tables []Table, watch []Watch) {
+	for _, t := range s.Tables() {
+		if t.Watch {
+			watch = append(watch, Watch{t.Name, t.Key})
+			continue
 		}
+		tables = append(tables, Table{Name: t.Name, Key: t.Key})
 	}
-	set(&c.Interval, 200*time.Millisecond)
-	set(&c.MaxAge, 10*time.Minute)
-	set(&c.Settle, 10*time.Second)
-	if c.Sweep == 0 {
-		c.Sweep = 2000
-	}
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
-	}
-	return c
+	return tables, watch
 }
+
+var discard = slog.New(slog.DiscardHandler)
 
 // Begin returns the position of this moment. A follower that is opened at it yields
 // every change that a reader who begins now may not see: the copy of a table begins
 // with a call of Begin.
 func Begin(ctx context.Context, c Config) (string, error) {
-	c = c.withDefaults()
-	main, err := begin(ctx, &c)
+	if c.Kind == Nothing {
+		return encodePositions(map[string]string{string(Nothing): ""}), nil
+	}
+	s, err := dial(ctx, c, c.Kind == Triggers)
 	if err != nil {
 		return "", err
 	}
-	return encodePositions(map[string]string{string(c.Kind): main}), nil
-}
-
-func begin(ctx context.Context, c *Config) (string, error) {
+	defer s.db.Close()
+	var at string
 	switch c.Kind {
 	case Binlog:
-		return beginBinlog(ctx, c)
+		at, err = beginBinlog(ctx, s)
 	case Triggers:
-		return beginQueue(ctx, c)
+		err = checkQueue(ctx, s)
 	case Polling:
-		return beginPoll(ctx, c)
+		at, err = beginPoll(ctx, s)
+	default:
+		err = unknownKind(c.Kind)
 	}
-	return "", unknownKind(c.Kind)
+	if err != nil {
+		return "", err
+	}
+	return encodePositions(map[string]string{string(c.Kind): at}), nil
 }
 
 func unknownKind(k Kind) error {
-	return &chat.Error{Kind: chat.Invalid, Op: "follow.open", Text: "a table is followed by binlog, triggers or polling, not by " + string(k)}
+	return invalid("open", "", "a table is followed by binlog, triggers or polling, not by "+string(k))
 }
 
 // Open opens a follower at a position that Begin or Next has returned: one of the
 // configured kind, together with a sweep that finds what it cannot see, and touches.
 func Open(ctx context.Context, c Config, position string) (Follower, error) {
-	c = c.withDefaults()
 	positions, err := decodePositions(position)
 	if err != nil {
 		return nil, err
 	}
 	at, ok := positions[string(c.Kind)]
 	if !ok {
-		return nil, &chat.Error{Kind: chat.Invalid, Op: "follow.open",
-			Text: "the position belongs to another kind of follower than " + string(c.Kind) + ": copy again, which recognises what is there already"}
+		return nil, invalid("open", "", "the position belongs to another kind of follower than "+string(c.Kind)+": copy again, which recognises what is there already")
 	}
-	all := map[string]Follower{}
-	var sweep *Sweep
-	unseen := func(string) {}
-	if c.Sweep > 0 {
-		if sweep, err = openSweep(ctx, &c); err != nil {
+	if c.Kind == Nothing {
+		return newTogether(nil, positions, func() error { return nil }), nil
+	}
+	s, err := dial(ctx, c, c.Kind == Triggers)
+	if err != nil {
+		return nil, err
+	}
+	all, err := openAll(ctx, s, at)
+	if err != nil {
+		s.db.Close()
+		return nil, err
+	}
+	return newTogether(all, positions, s.db.Close), nil
+}
+
+// openAll opens what follows a table together. None of them holds anything before it is
+// asked for keys.
+func openAll(ctx context.Context, s *session, at string) (all map[string]Follower, err error) {
+	all = map[string]Follower{}
+	unseen := func(reason string) {
+		s.Log.Warn("follow: rows were changed in a way that cannot be followed, and no sweep compares them", "reason", reason)
+	}
+	if s.Sweep > 0 {
+		sweep, err := openSweep(ctx, s)
+		if err != nil {
 			return nil, err
 		}
 		all["sweep"], unseen = sweep, sweep.Hurry
 	}
-	switch c.Kind {
+	if s.Touches != nil {
+		all["touch"] = &toucher{t: s.Touches}
+	}
+	var main Follower
+	switch s.Kind {
 	case Binlog:
-		all[string(Binlog)], err = openBinlog(ctx, &c, at, unseen)
+		main, err = openBinlog(ctx, s, at, unseen)
 	case Triggers:
-		all[string(Triggers)], err = openQueue(ctx, &c, unseen)
+		main, err = openQueue(ctx, s, unseen)
 	case Polling:
-		all[string(Polling)], err = openPoll(ctx, &c, at)
+		main, err = openPoll(ctx, s, at)
 	default:
-		err = unknownKind(c.Kind)
+		err = unknownKind(s.Kind)
 	}
-	if err != nil {
-		return nil, err // a sweep that was not started holds nothing
-	}
-	if c.Touches != nil {
-		all["touch"] = &toucher{t: c.Touches}
-	}
-	return newTogether(all, map[string]string{string(c.Kind): at}), nil
+	all[string(s.Kind)] = main
+	return all, err
 }

@@ -15,15 +15,15 @@ import (
 
 // Making and removing a trigger waits until every transaction has ended that uses the
 // table, and all others wait behind it: therefore it waits for some seconds only.
-var impatient = map[Engine]string{
-	MySQL:    "SET SESSION lock_wait_timeout = 5",
-	Postgres: "SET lock_timeout = '5s'",
+var impatient = map[dialect]string{
+	inMySQL:    "SET SESSION lock_wait_timeout = 5",
+	inPostgres: "SET lock_timeout = '5s'",
 }
 
 // present lists the triggers that this package has made in the source: name and table.
-var present = map[Engine]string{
-	MySQL: "SELECT trigger_name, CONCAT(event_object_schema, '.', event_object_table) FROM information_schema.triggers WHERE trigger_name LIKE 'roomtide\\_%' AND action_statement LIKE '%roomtide_changes%'",
-	Postgres: "SELECT t.tgname, n.nspname || '.' || c.relname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace " +
+var present = map[dialect]string{
+	inMySQL: "SELECT trigger_name, CONCAT(event_object_schema, '.', event_object_table) FROM information_schema.triggers WHERE trigger_name LIKE 'roomtide\\_%' AND action_statement LIKE '%roomtide_changes%'",
+	inPostgres: "SELECT t.tgname, n.nspname || '.' || c.relname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace " +
 		"WHERE NOT t.tgisinternal AND t.tgname LIKE 'roomtide\\_%'",
 }
 
@@ -31,21 +31,26 @@ var present = map[Engine]string{
 // for what is there already, so that a follower may be at work. Triggers that belong to
 // another configuration are removed.
 func Install(ctx context.Context, c Config) error {
-	all, err := triggersOf(ctx, &c)
+	s, err := dial(ctx, c, true)
 	if err != nil {
 		return err
 	}
-	conn, err := administrate(ctx, &c)
+	defer s.db.Close()
+	all, err := triggersOf(ctx, s)
+	if err != nil {
+		return err
+	}
+	conn, err := administrate(ctx, s)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	there, err := triggersThere(ctx, conn, c.Engine)
+	there, err := triggersThere(ctx, conn, s.engine)
 	if err != nil {
 		return err
 	}
 	var names []string
-	for _, m := range madeFor(c.Engine, all) {
+	for _, m := range madeFor(s.engine, all) {
 		names = append(names, m.trigger)
 		if _, ok := there[m.trigger]; ok {
 			continue
@@ -58,7 +63,7 @@ func Install(ctx context.Context, c Config) error {
 		if slices.Contains(names, name) {
 			continue
 		}
-		if err := execute(ctx, conn, dropTrigger(c.Engine, name, table)); err != nil {
+		if err := execute(ctx, conn, dropTrigger(s.engine, name, table)); err != nil {
 			return err
 		}
 	}
@@ -67,28 +72,33 @@ func Install(ctx context.Context, c Config) error {
 
 // Remove removes the triggers and the table of changes, with the changes in it.
 func Remove(ctx context.Context, c Config) error {
-	if impatient[c.Engine] == "" {
+	s, err := dial(ctx, c, true)
+	if err != nil {
+		return err
+	}
+	defer s.db.Close()
+	if impatient[s.engine] == "" {
 		return nil
 	}
-	conn, err := administrate(ctx, &c)
+	conn, err := administrate(ctx, s)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	there, err := triggersThere(ctx, conn, c.Engine)
+	there, err := triggersThere(ctx, conn, s.engine)
 	if err != nil {
 		return err
 	}
 	functions := map[string]bool{}
 	for name, table := range there {
-		if err := execute(ctx, conn, dropTrigger(c.Engine, name, table)); err != nil {
+		if err := execute(ctx, conn, dropTrigger(s.engine, name, table)); err != nil {
 			return err
 		}
 		functions[name[:strings.LastIndex(name, "_")]] = true
 	}
-	if c.Engine == Postgres {
+	if s.engine == inPostgres {
 		for name := range functions {
-			if err := execute(ctx, conn, "DROP FUNCTION IF EXISTS "+Postgres.quote(name)+"()"); err != nil {
+			if err := execute(ctx, conn, "DROP FUNCTION IF EXISTS "+inPostgres.quote(name)+"()"); err != nil {
 				return err
 			}
 		}
@@ -98,19 +108,19 @@ func Remove(ctx context.Context, c Config) error {
 
 // administrate is a connection of its own, which is given up afterwards: its settings
 // are none of others.
-func administrate(ctx context.Context, c *Config) (*sql.Conn, error) {
-	conn, err := c.DB.Conn(ctx)
+func administrate(ctx context.Context, c *session) (*sql.Conn, error) {
+	conn, err := c.db.Conn(ctx)
 	if err != nil {
 		return nil, fail("triggers", "", err)
 	}
-	if _, err := conn.ExecContext(ctx, impatient[c.Engine]); err != nil {
+	if _, err := conn.ExecContext(ctx, impatient[c.engine]); err != nil {
 		conn.Close()
 		return nil, fail("triggers", "", err)
 	}
 	return conn, nil
 }
 
-func triggersThere(ctx context.Context, conn *sql.Conn, e Engine) (map[string]string, error) {
+func triggersThere(ctx context.Context, conn *sql.Conn, e dialect) (map[string]string, error) {
 	rows, err := conn.QueryContext(ctx, present[e])
 	if err != nil {
 		return nil, fail("triggers", "", err)
@@ -127,8 +137,8 @@ func triggersThere(ctx context.Context, conn *sql.Conn, e Engine) (map[string]st
 	return there, fail("triggers", "", rows.Err())
 }
 
-func dropTrigger(e Engine, name, table string) string {
-	if e == Postgres {
+func dropTrigger(e dialect, name, table string) string {
+	if e == inPostgres {
 		return "DROP TRIGGER IF EXISTS " + e.quote(name) + " ON " + e.quote(table)
 	}
 	schema, _, _ := strings.Cut(table, ".")

@@ -2,12 +2,10 @@ package follow
 
 import (
 	"context"
-	"database/sql"
 	"sync/atomic"
 	"time"
 
 	"github.com/roomtide/roomtide/adopt/source"
-	"github.com/roomtide/roomtide/chat"
 )
 
 // Poll asks for changes again and again. It needs the right to SELECT, and on MySQL and
@@ -18,11 +16,11 @@ import (
 // tells them; a sweep finds the others.
 type Poll struct {
 	// Set once.
-	c        *Config
-	trackers []*tracker // of the table, if its key is an integer, and of watched ones
-	changes  *changeScan
-	newest   *newest
-	caughtUp atomic.Int64 // when the last round began that left nothing; unix nanoseconds
+	c        *session
+	trackers []*tracker    // of tables whose key is an integer, and of watched ones
+	changes  []*changeScan // of tables with a column that tells changes
+	newest   []*newest     // of tables whose key is an integer
+	caughtUp atomic.Int64  // when the last round began that left nothing; unix nanoseconds
 
 	// Owned by the caller of Next.
 	pending    []source.Key // found, and not returned yet: a round may fail halfway
@@ -38,7 +36,7 @@ const (
 	ownAfter = 2 * time.Second
 )
 
-func openPoll(ctx context.Context, c *Config, position string) (*Poll, error) {
+func openPoll(ctx context.Context, c *session, position string) (*Poll, error) {
 	at, err := decodePositions(position)
 	if err != nil {
 		return nil, err
@@ -52,57 +50,44 @@ func openPoll(ctx context.Context, c *Config, position string) (*Poll, error) {
 }
 
 // beginPoll is the position of every part of a poll.
-func beginPoll(ctx context.Context, c *Config) (string, error) {
+func beginPoll(ctx context.Context, c *session) (string, error) {
 	parts, err := pollParts(ctx, c)
+	at := map[string]string{}
+	for _, part := range parts {
+		if err == nil {
+			at[part.name()], err = part.begin(ctx, c)
+		}
+	}
 	if err != nil {
 		return "", err
 	}
-	at := map[string]string{}
-	for _, part := range parts.tracked {
-		if at[part.table.name], err = beginTracker(ctx, c.DB, part.table, part.key); err != nil {
-			return "", err
-		}
-	}
-	if parts.changed != nil {
-		if at[changedPart], err = beginChangeScan(ctx, c.DB, parts.table, *parts.changed); err != nil {
-			return "", err
-		}
-	}
 	return encodePositions(at), nil
 }
-
-// changedPart is the name of the position among changed rows. No table is called so.
-const changedPart = "changed rows"
 
 func (p *Poll) prepare(ctx context.Context, at map[string]string) error {
 	parts, err := pollParts(ctx, p.c)
 	if err != nil {
 		return err
 	}
-	for _, part := range parts.tracked {
-		position, ok := at[part.table.name]
+	for _, part := range parts {
+		position, ok := at[part.name()]
 		if !ok { // a table that is watched since now
-			if position, err = beginTracker(ctx, p.c.DB, part.table, part.key); err != nil {
+			if position, err = part.begin(ctx, p.c); err != nil {
 				return err
 			}
 		}
-		t, err := newTracker(p.c.DB, part.table, part.key, part.value, position)
+		if part.changed != nil {
+			p.changes = append(p.changes, newChangeScan(p.c.db, part.table, part.value, *part.changed, position))
+			continue
+		}
+		t, err := newTracker(p.c.db, part.table, part.key, part.value, position)
 		if err != nil {
 			return err
 		}
 		p.trackers = append(p.trackers, t)
-	}
-	if parts.changed != nil {
-		position, ok := at[changedPart]
-		if !ok {
-			if position, err = beginChangeScan(ctx, p.c.DB, parts.table, *parts.changed); err != nil {
-				return err
-			}
+		if !part.watched {
+			p.newest = append(p.newest, &newest{db: p.c.db, table: part.table, key: part.key})
 		}
-		p.changes = newChangeScan(p.c.DB, parts.table, parts.key, *parts.changed, position)
-	}
-	if parts.key.integer {
-		p.newest = &newest{db: p.c.DB, table: parts.table, key: parts.key}
 	}
 	return nil
 }
@@ -110,7 +95,7 @@ func (p *Poll) prepare(ctx context.Context, at map[string]string) error {
 func (p *Poll) Next(ctx context.Context) ([]source.Key, string, error) {
 	for {
 		if err := sleep(ctx, p.pause()); err != nil {
-			return nil, "", fail("poll", p.c.Table.Name, err)
+			return nil, "", fail("poll", p.c.Tables[0].Name, err)
 		}
 		began := time.Now()
 		p.round = began
@@ -142,7 +127,12 @@ func (p *Poll) behind() bool {
 			return true
 		}
 	}
-	return p.changes != nil && p.changes.behind
+	for _, s := range p.changes {
+		if s.behind {
+			return true
+		}
+	}
+	return false
 }
 
 // look is one round. Old gaps come first, with what could fill them: the list of open
@@ -166,16 +156,18 @@ func (p *Poll) look(ctx context.Context) error {
 			return err
 		}
 	}
-	if p.changes == nil {
-		return nil
+	for _, s := range p.changes {
+		keys, err := s.scan(ctx)
+		p.pending = append(p.pending, keys...)
+		if err != nil {
+			return err
+		}
 	}
-	keys, err := p.changes.scan(ctx)
-	p.pending = append(p.pending, keys...)
-	return err
+	return nil
 }
 
 func (p *Poll) lookSlowly(ctx context.Context) error {
-	open, known, err := openTransactions(ctx, p.c.DB, p.c.Engine)
+	open, known, err := openTransactions(ctx, p.c.db, p.c.engine)
 	if err != nil {
 		return err
 	}
@@ -196,12 +188,14 @@ func (p *Poll) lookSlowly(ctx context.Context) error {
 			t.gaps.own(open, now, ownAfter)
 		}
 	}
-	if p.newest == nil {
-		return nil
+	for _, n := range p.newest {
+		keys, err := n.scan(ctx)
+		p.pending = append(p.pending, keys...)
+		if err != nil {
+			return err
+		}
 	}
-	keys, err := p.newest.scan(ctx)
-	p.pending = append(p.pending, keys...)
-	return err
+	return nil
 }
 
 func (p *Poll) position() string {
@@ -209,8 +203,8 @@ func (p *Poll) position() string {
 	for _, t := range p.trackers {
 		at[t.table.name] = t.position()
 	}
-	if p.changes != nil {
-		at[changedPart] = p.changes.position()
+	for _, s := range p.changes {
+		at[s.table.name+changedPart] = s.position()
 	}
 	return encodePositions(at)
 }
@@ -236,68 +230,62 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// parts are what a poll asks for.
-type parts struct {
+// part is one thing that a poll asks for: new rows of a table by its key, or changed
+// ones by a column.
+type part struct {
 	table   *described
 	key     column
-	tracked []part
-	changed *column // of the table; nil: none
+	value   column // what is yielded
+	watched bool
+	changed *column // nil: new rows
 }
 
-// part is a table whose new rows are seen by its key.
-type part struct {
-	table      *described
-	key, value column
+// changedPart ends the name of a position among changed rows.
+const changedPart = " changed"
+
+func (p part) name() string {
+	if p.changed != nil {
+		return p.table.name + changedPart
+	}
+	return p.table.name
 }
 
-// pollParts finds out how the configured tables can be polled.
-func pollParts(ctx context.Context, c *Config) (*parts, error) {
-	t, err := describe(ctx, c.DB, c.Engine, c.Table.Name)
+func (p part) begin(ctx context.Context, c *session) (string, error) {
+	if p.changed != nil {
+		return beginChangeScan(ctx, c.db, p.table, *p.changed)
+	}
+	return beginTracker(ctx, c.db, p.table, p.key)
+}
+
+// pollParts finds out how the configured tables can be polled. Of a watched table
+// without an integer as its key nothing is seen.
+func pollParts(ctx context.Context, c *session) (parts []part, err error) {
+	all, err := c.describeAll(ctx)
 	if err != nil {
 		return nil, err
 	}
-	p := &parts{table: t}
-	if p.key, err = t.keyColumn(c.Table.Key); err != nil {
-		return nil, err
-	}
-	if p.changed, err = changedColumn(t, c.Table.Changed, p.key); err != nil {
-		return nil, err
-	}
-	switch {
-	case p.key.integer:
-		p.tracked = append(p.tracked, part{t, p.key, p.key})
-	case p.changed == nil:
-		return nil, &chat.Error{Kind: chat.Invalid, Op: "follow.poll", Subject: t.name,
-			Text: "the keys of " + t.name + " have no order, so that polling cannot tell new rows: follow it by the binlog or triggers, " +
-				"or name an indexed column that grows with each row, such as created_at or updated_at"}
-	}
-	for _, w := range c.Watch {
-		part, ok, err := watchPart(ctx, c.DB, c.Engine, w)
+	for _, f := range all {
+		if f.watched {
+			for _, k := range f.table.columns {
+				if k.primary && k.integer {
+					parts = append(parts, part{table: f.table, key: k, value: f.key, watched: true})
+				}
+			}
+			continue
+		}
+		changed, err := changedColumn(f.table, f.changed, f.key)
 		if err != nil {
 			return nil, err
 		}
-		if ok {
-			p.tracked = append(p.tracked, part)
+		if f.key.integer {
+			parts = append(parts, part{table: f.table, key: f.key, value: f.key})
+		} else if changed == nil {
+			return nil, invalid("poll", f.table.name, "the keys of "+f.table.name+" have no order, so that polling cannot tell new rows: follow it by the binlog or triggers, "+
+				"or add an index on a column that grows with each row, such as created_at or updated_at")
+		}
+		if changed != nil {
+			parts = append(parts, part{table: f.table, key: f.key, value: f.key, changed: changed})
 		}
 	}
-	return p, nil
-}
-
-// watchPart is a watched table, and whether its new rows can be told by its key.
-func watchPart(ctx context.Context, db *sql.DB, e Engine, w Watch) (part, bool, error) {
-	t, err := describe(ctx, db, e, w.Name)
-	if err != nil {
-		return part{}, false, err
-	}
-	value, ok := t.column(w.Column)
-	if !ok {
-		return part{}, false, &chat.Error{Kind: chat.Invalid, Op: "follow.watch", Subject: w.Name,
-			Text: "the watched table " + w.Name + " has no column " + w.Column}
-	}
-	for _, c := range t.columns {
-		if c.primary && c.integer {
-			return part{t, c, value}, true, nil
-		}
-	}
-	return part{}, false, nil
+	return parts, nil
 }

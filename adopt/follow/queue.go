@@ -10,8 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/go-sql-driver/mysql"
-
 	"github.com/roomtide/roomtide/adopt/source"
 	"github.com/roomtide/roomtide/chat"
 )
@@ -21,7 +19,7 @@ import (
 // the table is the position.
 type Queue struct {
 	// Set once.
-	c        *Config
+	c        *session
 	unseen   func(reason string)
 	caughtUp atomic.Int64 // when the last read began that left nothing; unix nanoseconds
 
@@ -31,42 +29,41 @@ type Queue struct {
 	full  bool // the last read was a whole page
 }
 
+// queueRows is how many rows are taken at once.
+const queueRows = 500
+
 // taken is a row of the table of changes.
 type taken struct {
 	n   int64 // its number, or its transaction
 	key sql.NullString
 }
 
-func beginQueue(ctx context.Context, c *Config) (string, error) {
-	return "", checkQueue(ctx, c)
-}
-
 // checkQueue reports whether all triggers are there and the table of changes can be read.
-func checkQueue(ctx context.Context, c *Config) error {
+func checkQueue(ctx context.Context, c *session) error {
 	all, err := triggersOf(ctx, c)
 	if err != nil {
 		return err
 	}
-	conn, err := c.DB.Conn(ctx)
+	conn, err := c.db.Conn(ctx)
 	if err != nil {
 		return fail("triggers", "", err)
 	}
 	defer conn.Close()
-	there, err := triggersThere(ctx, conn, c.Engine)
+	there, err := triggersThere(ctx, conn, c.engine)
 	if err != nil {
 		return err
 	}
-	for _, m := range madeFor(c.Engine, all) {
+	for _, m := range madeFor(c.engine, all) {
 		if _, ok := there[m.trigger]; !ok && m.trigger != "" {
-			return &chat.Error{Kind: chat.NotFound, Op: "follow.triggers", Subject: c.Table.Name,
+			return &chat.Error{Kind: chat.NotFound, Op: "follow.triggers", Subject: c.Tables[0].Name,
 				Text: "the trigger " + m.trigger + " is missing, or cannot be seen without the right TRIGGER: \"roomtide adopt triggers install\" makes it"}
 		}
 	}
-	_, err = conn.ExecContext(ctx, "DELETE FROM "+changeTable+" WHERE k = '' AND k <> ''")
+	_, err = conn.ExecContext(ctx, "DELETE FROM "+changeTable+" WHERE 1 = 0")
 	return fail("triggers", changeTable, err)
 }
 
-func openQueue(ctx context.Context, c *Config, unseen func(string)) (*Queue, error) {
+func openQueue(ctx context.Context, c *session, unseen func(string)) (*Queue, error) {
 	if err := checkQueue(ctx, c); err != nil {
 		return nil, err
 	}
@@ -93,7 +90,7 @@ func (q *Queue) Next(ctx context.Context) ([]source.Key, string, error) {
 		if err != nil {
 			return nil, "", err
 		}
-		if q.full = len(page) == pageRows; !q.full {
+		if q.full = len(page) == queueRows; !q.full {
 			q.caughtUp.Store(began.UnixNano())
 		}
 		if len(page) > 0 {
@@ -121,8 +118,8 @@ func (q *Queue) keys(page []taken) (keys []source.Key) {
 }
 
 func (q *Queue) page(ctx context.Context) ([]taken, error) {
-	columns := map[Engine]string{MySQL: "n, k", Postgres: "x, k"}[q.c.Engine]
-	rows, err := q.c.DB.QueryContext(ctx, fmt.Sprintf("SELECT %s FROM %s ORDER BY 1 LIMIT %d", columns, changeTable, pageRows))
+	columns := map[dialect]string{inMySQL: "n, k", inPostgres: "x, k"}[q.c.engine]
+	rows, err := q.c.db.QueryContext(ctx, fmt.Sprintf("SELECT %s FROM %s ORDER BY 1 LIMIT %d", columns, changeTable, queueRows))
 	if err != nil {
 		return nil, fail("queue", changeTable, err)
 	}
@@ -138,46 +135,42 @@ func (q *Queue) page(ctx context.Context) ([]taken, error) {
 	return page, fail("queue", changeTable, rows.Err())
 }
 
-// delete removes what the call before has returned: it was applied. Writers must not
-// wait for that, so that rows are locked and not what is between them.
+// delete removes what the call before has returned: it was applied. Writers must not wait
+// for that, nor it for rows of transactions that are open: in MySQL each row is named by
+// itself, as the server may read a small table whole, and lock it, for a list.
 func (q *Queue) delete(ctx context.Context) error {
 	if len(q.taken) == 0 {
 		return nil
 	}
-	text, args := q.deletion()
-	err := q.run(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted}, text, args)
-	var my *mysql.MySQLError
-	if errors.As(err, &my) && my.Number == 1665 { // binlog_format=STATEMENT takes no such transaction
-		err = q.run(ctx, nil, text, args)
-	}
+	tx, err := q.c.db.BeginTx(ctx, nil)
 	if err != nil {
+		return fail("queue", changeTable, err)
+	}
+	if err := q.deleteIn(ctx, tx); err != nil {
+		return fail("queue", changeTable, errors.Join(err, tx.Rollback()))
+	}
+	if err := tx.Commit(); err != nil {
 		return fail("queue", changeTable, err)
 	}
 	q.taken = nil
 	return nil
 }
 
-func (q *Queue) run(ctx context.Context, o *sql.TxOptions, text string, args []any) error {
-	tx, err := q.c.DB.BeginTx(ctx, o)
-	if err != nil {
-		return err
-	}
-	if _, err := tx.ExecContext(ctx, text, args...); err != nil {
-		return errors.Join(err, tx.Rollback())
-	}
-	return tx.Commit()
-}
-
-func (q *Queue) deletion() (text string, args []any) {
-	places := make([]string, len(q.taken))
-	for i, row := range q.taken {
-		n := strconv.FormatInt(row.n, 10)
-		if places[i] = n; q.c.Engine == Postgres {
-			places[i], args = "("+n+", ?)", append(args, row.key.String)
+func (q *Queue) deleteIn(ctx context.Context, tx *sql.Tx) error {
+	if q.c.engine == inMySQL {
+		for _, row := range q.taken {
+			if _, err := tx.ExecContext(ctx, "DELETE FROM "+changeTable+" WHERE n = ?", row.n); err != nil {
+				return err
+			}
 		}
+		return nil
 	}
-	column := map[Engine]string{MySQL: "n", Postgres: "(x, k)"}[q.c.Engine]
-	return q.c.Engine.bind("DELETE FROM " + changeTable + " WHERE " + column + " IN (" + strings.Join(places, ", ") + ")"), args
+	places, args := make([]string, len(q.taken)), make([]any, len(q.taken))
+	for i, row := range q.taken {
+		places[i], args[i] = "("+strconv.FormatInt(row.n, 10)+", ?)", row.key.String
+	}
+	_, err := tx.ExecContext(ctx, q.c.engine.bind("DELETE FROM "+changeTable+" WHERE (x, k) IN ("+strings.Join(places, ", ")+")"), args...)
+	return err
 }
 
 func (q *Queue) Lag() time.Duration {

@@ -10,8 +10,8 @@ import (
 	"github.com/roomtide/roomtide/adopt/source"
 )
 
-// existing reports which keys the table holds.
-func existing(ctx context.Context, db *sql.DB, t *described, key column, keys []source.Key) (map[source.Key]bool, error) {
+// existing marks the keys that the table holds.
+func existing(ctx context.Context, db *sql.DB, t *described, key column, keys []source.Key, there map[source.Key]bool) error {
 	e := t.engine
 	places, args := make([]string, len(keys)), make([]any, len(keys))
 	for i, k := range keys {
@@ -21,18 +21,17 @@ func existing(ctx context.Context, db *sql.DB, t *described, key column, keys []
 	text := fmt.Sprintf("SELECT %s FROM %s WHERE %s IN (%s)", key.asText(e, name), t.table(), name, strings.Join(places, ", "))
 	rows, err := db.QueryContext(ctx, e.bind(text), args...)
 	if err != nil {
-		return nil, fail("rows", t.name, err)
+		return fail("rows", t.name, err)
 	}
 	defer rows.Close()
-	there := make(map[source.Key]bool, len(keys))
 	for rows.Next() {
 		var k string
 		if err := rows.Scan(&k); err != nil {
-			return nil, fail("rows", t.name, err)
+			return fail("rows", t.name, err)
 		}
 		there[source.Key(k)] = true
 	}
-	return there, fail("rows", t.name, rows.Err())
+	return fail("rows", t.name, rows.Err())
 }
 
 // number is the value of an integer key.

@@ -8,46 +8,24 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-sql-driver/mysql"
-	_ "github.com/jackc/pgx/v5/stdlib"
-	_ "modernc.org/sqlite"
-
 	"github.com/roomtide/roomtide/adopt/follow"
 	"github.com/roomtide/roomtide/adopt/follow/followtest"
+	"github.com/roomtide/roomtide/adopt/source"
 	"github.com/roomtide/roomtide/internal/testdb"
 )
 
 func TestMain(m *testing.M) { os.Exit(testdb.Main(m)) }
 
-// open opens a database by its URL.
-func open(t testing.TB, address string) *sql.DB {
+// open opens a database that is written to.
+func open(t testing.TB, address string) (*sql.DB, source.Engine) {
 	t.Helper()
-	u, err := url.Parse(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	driver, name := "sqlite", u.Path
-	switch u.Scheme {
-	case "postgres":
-		driver, name = "pgx", address
-	case "mysql":
-		c := mysql.NewConfig()
-		c.User, c.Net, c.Addr, c.DBName = u.User.Username(), "tcp", u.Host, u.Path[1:]
-		c.Passwd, _ = u.User.Password()
-		c.Logger = &mysql.NopLogger{}
-		driver, name = "mysql", c.FormatDSN()
-	case "sqlite":
-		name += "?_pragma=busy_timeout(30000)&_pragma=journal_mode(wal)&_txlock=immediate"
-	}
-	db, err := sql.Open(driver, name)
+	db, e, err := source.Dial(source.Address{DSN: address}, nil, true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	return db
+	return db, e
 }
-
-var engines = map[testdb.Engine]follow.Engine{testdb.Maria: follow.MySQL, testdb.Postgres: follow.Postgres}
 
 // withBinlog are the settings of a server that has a binary log with rows.
 var withBinlog = []string{"log-bin=binlog", "binlog-format=ROW", "server-id=1", "innodb_flush_log_at_trx_commit=2"}
@@ -64,14 +42,15 @@ func subject(t testing.TB, server *testdb.Server, kind follow.Kind) followtest.S
 		t.Fatal(err)
 	}
 	u.User = admin.User // who may list transactions and read the log
-	return followed(t, open(t, u.String()), engines[server.Engine()], u.String(), kind)
+	return followed(t, u.String(), kind)
 }
 
-func followed(t testing.TB, db *sql.DB, e follow.Engine, address string, kind follow.Kind) followtest.Subject {
+func followed(t testing.TB, address string, kind follow.Kind) followtest.Subject {
 	t.Helper()
+	db, e := open(t, address)
 	followtest.Table(t, db, e)
-	return followtest.Subject{DB: db, Deletes: kind != follow.Polling, Config: follow.Config{
-		DB: db, Engine: e, Address: address, Kind: kind, Table: follow.Table{Name: "messages", Key: "id"},
+	return followtest.Subject{DB: db, Engine: e, Deletes: kind != follow.Polling, Config: follow.Config{
+		Source: source.Address{DSN: address}, Kind: kind, Tables: []follow.Table{{Name: "messages", Key: "id"}},
 		Interval: 20 * time.Millisecond, Settle: time.Second, Sweep: -1,
 	}}
 }
@@ -102,7 +81,12 @@ func TestSuite(t *testing.T) {
 		})
 	}
 	t.Run("sqlite", func(t *testing.T) {
-		address := "sqlite://" + filepath.Join(t.TempDir(), "chat.db")
-		followtest.Run(t, followed(t, open(t, address), follow.SQLite, address, follow.Polling))
+		file := filepath.Join(t.TempDir(), "chat.db")
+		if err := os.WriteFile(file, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s := followed(t, "sqlite:"+file, follow.Polling)
+		s.DB.SetMaxOpenConns(1) // it has one writer at a time
+		followtest.Run(t, s)
 	})
 }

@@ -6,72 +6,81 @@ import (
 	"hash/maphash"
 	"strconv"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/roomtide/roomtide/adopt/source"
 )
 
-// Sweep compares all rows of a table in small steps, again and again, and yields what
-// differs: changes that nothing else has shown. It remembers one sum for each range of
-// rows; the keys of a range are yielded when its sum is another, or is not known yet, as
-// after a start. Keys that the caller knows and the table does not hold any more are
-// yielded as well.
+// Sweep compares all rows in small steps, again and again, and yields what differs:
+// changes that nothing else has shown. It remembers one sum for each range of rows; the
+// keys of a range are yielded when its sum is another, or is not known yet, as after a
+// start. Keys that the caller knows and no table holds any more are yielded as well.
 type Sweep struct {
 	// Set once.
-	c     *Config
-	table *described
-	key   column
-	rush  chan struct{} // has an element when the sums are to be forgotten
+	c      *session
+	tables []*swept
+	rush   chan struct{} // has an element when the sums are to be forgotten
+	passes atomic.Int64  // how often everything was compared
 
 	// Owned by the caller of Next.
-	from    source.Key // where the next range begins
-	known   source.Key // where the next page of known keys begins
-	sums    map[source.Key]rangeSum
-	pending []source.Key               // found, and not returned yet: a step may fail halfway
-	next    time.Time                  // when the next step is due
-	hurry   struct{ rows, known bool } // which passes go on without pauses
-
-	// Guarded by mu.
-	mu     sync.Mutex
-	passes int64
+	at      int          // the table whose turn it is
+	known   source.Key   // where the next page of known keys begins
+	pending []source.Key // found, and not returned yet: a step may fail halfway
+	due     time.Time    // when the next step is
+	hurry   struct{ rows, known bool }
 }
 
-// rangeSum is what is remembered of the rows behind a key.
+// swept is a table that is compared.
+type swept struct {
+	table *described
+	key   column
+	from  source.Key // where the next range begins
+	sums  map[source.Key]rangeSum
+}
+
+// rangeSum is what is remembered of the rows behind a key: up to a last one, "" if the
+// range is the last of the table, and open.
 type rangeSum struct {
 	last source.Key
 	sum  uint64
 }
 
-// sweepRows is how many rows a step compares.
+// sweepRows is how many rows a range has when it is new.
 const sweepRows = 500
 
-func openSweep(ctx context.Context, c *Config) (*Sweep, error) {
-	t, err := describe(ctx, c.DB, c.Engine, c.Table.Name)
+func openSweep(ctx context.Context, c *session) (*Sweep, error) {
+	all, err := c.describeAll(ctx)
 	if err != nil {
 		return nil, err
 	}
-	key, err := t.keyColumn(c.Table.Key)
-	if err != nil {
-		return nil, err
+	s := &Sweep{c: c, rush: make(chan struct{}, 1)}
+	for _, f := range all {
+		if !f.watched {
+			s.tables = append(s.tables, &swept{table: f.table, key: f.key, sums: map[source.Key]rangeSum{}})
+		}
 	}
-	return &Sweep{c: c, table: t, key: key, rush: make(chan struct{}, 1), sums: map[source.Key]rangeSum{}}, nil
+	return s, nil
 }
 
 // Hurry makes the sweep yield every row once more, without pauses. A follower calls it
 // when rows were changed in a way that names no keys. Any goroutine may call.
 func (s *Sweep) Hurry(reason string) {
-	s.c.Log.Warn("follow: rows were changed in a way that cannot be followed; all are compared", "table", s.table.name, "reason", reason)
+	s.c.Log.Warn("follow: rows were changed in a way that cannot be followed; all are compared", "reason", reason)
 	select {
 	case s.rush <- struct{}{}:
 	default:
 	}
 }
 
+// Passes counts how often everything was compared since the start. Any goroutine may
+// call.
+func (s *Sweep) Passes() int64 { return s.passes.Load() }
+
 func (s *Sweep) Next(ctx context.Context) ([]source.Key, string, error) {
 	for {
 		if err := s.wait(ctx); err != nil {
-			return nil, "", fail("sweep", s.table.name, err)
+			return nil, "", fail("sweep", "", err)
 		}
 		if err := s.step(ctx); err != nil {
 			return nil, "", err
@@ -85,17 +94,11 @@ func (s *Sweep) Next(ctx context.Context) ([]source.Key, string, error) {
 
 // wait keeps the rate, unless all rows are to be compared at once.
 func (s *Sweep) wait(ctx context.Context) error {
-	select {
-	case <-s.rush:
-		s.restart()
-		return nil
-	default:
-	}
-	pause := time.Until(s.next)
-	if s.hurry.rows || s.hurry.known || pause <= 0 {
+	pause := time.Until(s.due)
+	if s.hurry.rows || s.hurry.known || pause < 0 {
 		pause = 0
 	}
-	s.next = time.Now().Add(pause + time.Duration(sweepRows)*time.Second/time.Duration(s.c.Sweep))
+	s.due = time.Now().Add(pause + sweepRows*time.Second/time.Duration(s.c.Sweep))
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {
@@ -109,96 +112,36 @@ func (s *Sweep) wait(ctx context.Context) error {
 }
 
 func (s *Sweep) restart() {
-	s.from, s.known = "", ""
+	s.at, s.known = 0, ""
 	s.hurry.rows, s.hurry.known = true, s.c.Known != nil
-	clear(s.sums)
+	for _, t := range s.tables {
+		t.from = ""
+		clear(t.sums)
+	}
 }
 
 // step compares a range of rows, and asks for a page of known keys.
 func (s *Sweep) step(ctx context.Context) error {
-	if err := s.compare(ctx); err != nil || s.c.Known == nil {
+	t := s.tables[s.at]
+	keys, err := t.compare(ctx, s.c)
+	if err != nil {
 		return err
+	}
+	s.pending = append(s.pending, keys...)
+	if t.from == "" {
+		s.at++
+	}
+	if s.at == len(s.tables) {
+		s.at, s.hurry.rows = 0, false
+		s.passes.Add(1)
+	}
+	if s.c.Known == nil {
+		return nil
 	}
 	return s.missing(ctx)
 }
 
-// compare reads the range behind from, and finds its keys if its sum has changed. A range
-// ends where it ended before, so that a row more or less changes one range alone; the
-// last one is open.
-func (s *Sweep) compare(ctx context.Context) error {
-	before, known := s.sums[s.from]
-	keys, sum, err := s.read(ctx, before.last)
-	if err != nil {
-		return err
-	}
-	if known && len(keys) > 4*sweepRows { // it has grown: it becomes several
-		if keys, sum, err = s.read(ctx, ""); err != nil {
-			return err
-		}
-		known = false
-	}
-	at := s.from
-	closed := before.last
-	if !known || before.last == "" {
-		closed = ""
-		if len(keys) >= sweepRows {
-			closed = keys[len(keys)-1]
-		}
-	}
-	if s.from = closed; closed == "" {
-		s.finish()
-	}
-	if known && before.sum == sum {
-		return nil
-	}
-	s.sums[at] = rangeSum{closed, sum}
-	s.pending = append(s.pending, keys...)
-	return nil
-}
-
-// read reads the keys of the range up to a key, "" for a page, with a sum over them all.
-func (s *Sweep) read(ctx context.Context, last source.Key) (keys []source.Key, sum uint64, err error) {
-	e := s.table.engine
-	name := "r." + e.quote(s.key.name)
-	var conditions []string
-	var args []any
-	limit := sweepRows
-	if s.from != "" {
-		conditions, args = append(conditions, name+" > "+s.key.place(e)), append(args, s.key.argument(e, s.from))
-	}
-	if last != "" {
-		conditions, args = append(conditions, name+" <= "+s.key.place(e)), append(args, s.key.argument(e, last))
-		limit = 4*sweepRows + 1
-	}
-	where := ""
-	if len(conditions) > 0 {
-		where = "WHERE " + strings.Join(conditions, " AND ")
-	}
-	var h maphash.Hash
-	h.SetSeed(seed)
-	err = eachSum(ctx, s.c.DB, s.table, s.key, fmt.Sprintf("%s ORDER BY %s LIMIT %d", where, name, limit), args, func(k source.Key, sum uint64) {
-		keys = append(keys, k)
-		h.WriteString(string(k) + " " + strconv.FormatUint(sum, 16) + " ")
-	})
-	return keys, h.Sum64(), err
-}
-
-// finish ends a pass.
-func (s *Sweep) finish() {
-	s.hurry.rows = false
-	s.mu.Lock()
-	s.passes++
-	s.mu.Unlock()
-}
-
-// Passes counts how often the whole table was compared since the start.
-func (s *Sweep) Passes() int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.passes
-}
-
-// missing finds the keys of the next page of known ones that the table does not hold.
+// missing finds the keys of the next page of known ones that no table holds.
 func (s *Sweep) missing(ctx context.Context) error {
 	page, err := s.c.Known.KnownKeys(ctx, s.known, sweepRows)
 	if err != nil {
@@ -208,9 +151,11 @@ func (s *Sweep) missing(ctx context.Context) error {
 		s.known, s.hurry.known = "", false
 		return nil
 	}
-	there, err := existing(ctx, s.c.DB, s.table, s.key, page)
-	if err != nil {
-		return err
+	there := map[source.Key]bool{}
+	for _, t := range s.tables {
+		if err := existing(ctx, s.c.db, t.table, t.key, page, there); err != nil {
+			return err
+		}
 	}
 	s.known = page[len(page)-1]
 	for _, k := range page {
@@ -225,3 +170,53 @@ func (s *Sweep) missing(ctx context.Context) error {
 func (s *Sweep) Lag() time.Duration { return 0 }
 
 func (s *Sweep) Close() error { return nil }
+
+// compare reads the range behind from, and returns its keys if its sum has changed. A
+// range ends where it ended before, so that a row more or less changes one range alone.
+// At the end of the table from is "" again.
+func (t *swept) compare(ctx context.Context, c *session) ([]source.Key, error) {
+	before, known := t.sums[t.from]
+	keys, sum, err := t.read(ctx, c, before.last)
+	if err == nil && before.last != "" && len(keys) > 4*sweepRows { // it has grown: it becomes several
+		before, known = rangeSum{}, false
+		keys, sum, err = t.read(ctx, c, "")
+	}
+	if err != nil {
+		return nil, err
+	}
+	at := t.from
+	if t.from = before.last; before.last == "" && len(keys) == sweepRows {
+		t.from = keys[len(keys)-1]
+	}
+	if known && before.sum == sum && before.last == t.from {
+		return nil, nil
+	}
+	t.sums[at] = rangeSum{t.from, sum}
+	return keys, nil
+}
+
+// read reads the keys of a range up to a key, "" for a new range, with a sum over them.
+func (t *swept) read(ctx context.Context, c *session, last source.Key) (keys []source.Key, sum uint64, err error) {
+	name := "r." + c.engine.quote(t.key.name)
+	var conditions []string
+	var args []any
+	limit := sweepRows
+	if t.from != "" {
+		conditions, args = append(conditions, name+" > "+t.key.place(c.engine)), append(args, t.key.argument(c.engine, t.from))
+	}
+	if last != "" {
+		conditions, args = append(conditions, name+" <= "+t.key.place(c.engine)), append(args, t.key.argument(c.engine, last))
+		limit = 4*sweepRows + 1
+	}
+	where := ""
+	if len(conditions) > 0 {
+		where = "WHERE " + strings.Join(conditions, " AND ")
+	}
+	var h maphash.Hash
+	h.SetSeed(seed)
+	err = eachSum(ctx, c.db, t.table, t.key, fmt.Sprintf("%s ORDER BY %s LIMIT %d", where, name, limit), args, func(k source.Key, sum uint64) {
+		keys = append(keys, k)
+		h.WriteString(string(k) + " " + strconv.FormatUint(sum, 16) + " ")
+	})
+	return keys, h.Sum64(), err
+}

@@ -2,6 +2,7 @@ package follow
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"sync"
 	"time"
@@ -20,6 +21,7 @@ type together struct {
 	stop    context.CancelFunc
 	stopped context.Context
 	ended   sync.WaitGroup
+	release func() error // what they share
 
 	// Owned by the caller of Next.
 	last      string // the follower whose result was returned last, "" if none waits
@@ -33,8 +35,8 @@ type result struct {
 	err      error
 }
 
-func newTogether(all map[string]Follower, positions map[string]string) *together {
-	t := &together{all: all, results: make(chan result), resume: map[string]chan struct{}{}, positions: maps.Clone(positions)}
+func newTogether(all map[string]Follower, positions map[string]string, release func() error) *together {
+	t := &together{all: all, release: release, results: make(chan result), resume: map[string]chan struct{}{}, positions: maps.Clone(positions)}
 	t.stopped, t.stop = context.WithCancel(context.Background())
 	for name, f := range all {
 		resume := make(chan struct{})
@@ -102,9 +104,7 @@ func (t *together) Close() (err error) {
 	t.stop()
 	t.ended.Wait()
 	for _, f := range t.all {
-		if e := f.Close(); err == nil {
-			err = e
-		}
+		err = errors.Join(err, f.Close())
 	}
-	return err
+	return errors.Join(err, t.release())
 }

@@ -6,8 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
-
-	"github.com/roomtide/roomtide/chat"
 )
 
 // changeTable is the table that triggers fill, in the schema of the source's connection.
@@ -28,32 +26,25 @@ type trigger struct {
 }
 
 // triggersOf are the triggers of the configured tables.
-func triggersOf(ctx context.Context, c *Config) ([]trigger, error) {
-	question := map[Engine]string{MySQL: "SELECT COALESCE(DATABASE(), '')", Postgres: "SELECT current_schema()"}[c.Engine]
+func triggersOf(ctx context.Context, c *session) ([]trigger, error) {
+	question := map[dialect]string{inMySQL: "SELECT COALESCE(DATABASE(), '')", inPostgres: "SELECT current_schema()"}[c.engine]
 	if question == "" {
-		return nil, &chat.Error{Kind: chat.Invalid, Op: "follow.triggers", Text: "triggers are for MySQL, MariaDB and PostgreSQL; a SQLite file is polled"}
+		return nil, invalid("triggers", "", "triggers are for MySQL, MariaDB and PostgreSQL; a SQLite file is polled")
 	}
 	var schema string
-	if err := c.DB.QueryRowContext(ctx, question).Scan(&schema); err != nil {
+	if err := c.db.QueryRowContext(ctx, question).Scan(&schema); err != nil {
 		return nil, fail("triggers", "", err)
 	}
+	tables, err := c.describeAll(ctx)
 	var all []trigger
-	for _, w := range append([]Watch{{c.Table.Name, c.Table.Key}}, c.Watch...) {
-		t, err := describe(ctx, c.DB, c.Engine, w.Name)
-		if err != nil {
-			return nil, err
+	for _, f := range tables {
+		if length := f.key.length; length > 255 || f.key.binary && length > 127 {
+			return nil, invalid("triggers", f.table.name,
+				fmt.Sprintf("the column %s of %s holds keys of up to %d characters; those of a table of changes have 255", f.key.name, f.table.name, length))
 		}
-		value, ok := t.column(w.Column)
-		if !ok {
-			return nil, &chat.Error{Kind: chat.Invalid, Op: "follow.triggers", Subject: t.name, Text: "the table " + t.name + " has no column " + w.Column}
-		}
-		if length := value.length; length > 255 || value.binary && length > 127 {
-			return nil, &chat.Error{Kind: chat.Invalid, Op: "follow.triggers", Subject: t.name,
-				Text: fmt.Sprintf("the column %s of %s holds keys of up to %d characters; those of a table of changes have 255", value.name, t.name, length)}
-		}
-		all = append(all, trigger{t, value, c.Engine.quote(schema + "." + changeTable), schema})
+		all = append(all, trigger{f.table, f.key, c.engine.quote(schema + "." + changeTable), schema})
 	}
-	return all, nil
+	return all, err
 }
 
 // name is that of the trigger, without the event.
@@ -65,13 +56,18 @@ func (t trigger) name() string {
 // TriggerStatements are the statements that make the table of changes and the triggers
 // which fill it: Install runs those that are missing.
 func TriggerStatements(ctx context.Context, c Config) ([]string, error) {
-	all, err := triggersOf(ctx, &c)
+	s, err := dial(ctx, c, false)
+	if err != nil {
+		return nil, err
+	}
+	defer s.db.Close()
+	all, err := triggersOf(ctx, s)
 	if err != nil {
 		return nil, err
 	}
 	var statements []string
-	for _, s := range madeFor(c.Engine, all) {
-		statements = append(statements, s.text)
+	for _, m := range madeFor(s.engine, all) {
+		statements = append(statements, m.text)
 	}
 	return statements, nil
 }
@@ -79,8 +75,8 @@ func TriggerStatements(ctx context.Context, c Config) ([]string, error) {
 // made is a statement that makes one thing, and its name if it is a trigger.
 type made struct{ trigger, text string }
 
-func madeFor(e Engine, all []trigger) []made {
-	if e == MySQL {
+func madeFor(e dialect, all []trigger) []made {
+	if e == inMySQL {
 		return mysqlTriggers(all)
 	}
 	return postgresTriggers(all)
@@ -92,7 +88,9 @@ func mysqlTriggers(all []trigger) []made {
 	list := []made{{"", "CREATE TABLE IF NOT EXISTS " + all[0].home + " (n BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, k VARCHAR(255)) " +
 		"ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"}}
 	for _, t := range all {
-		key := func(row string) string { return "(" + t.value.asText(MySQL, row+"."+MySQL.quote(t.value.name)) + ")" }
+		key := func(row string) string {
+			return "(" + t.value.asText(inMySQL, row+"."+inMySQL.quote(t.value.name)) + ")"
+		}
 		for _, event := range []struct{ name, values string }{
 			{"insert", key("NEW")}, {"update", key("OLD") + ", " + key("NEW")}, {"delete", key("OLD")},
 		} {
@@ -102,7 +100,7 @@ func mysqlTriggers(all []trigger) []made {
 				qualified = schema + "." + name
 			}
 			list = append(list, made{name, fmt.Sprintf("CREATE TRIGGER %s AFTER %s ON %s FOR EACH ROW INSERT INTO %s (k) VALUES %s",
-				MySQL.quote(qualified), strings.ToUpper(event.name), t.table.table(), t.home, event.values)})
+				inMySQL.quote(qualified), strings.ToUpper(event.name), t.table.table(), t.home, event.values)})
 		}
 	}
 	return list
@@ -113,10 +111,10 @@ func mysqlTriggers(all []trigger) []made {
 func postgresTriggers(all []trigger) []made {
 	list := []made{{"", "CREATE TABLE IF NOT EXISTS " + all[0].home + " (x bigint NOT NULL, k text NOT NULL, PRIMARY KEY (x, k))"}}
 	for _, t := range all {
-		function := Postgres.quote(t.schema + "." + t.name())
+		function := inPostgres.quote(t.schema + "." + t.name())
 		note := func(row string) string {
 			return fmt.Sprintf("INSERT INTO %s (x, k) SELECT txid_current(), v FROM (SELECT CAST(%s AS text) AS v) s WHERE v IS NOT NULL ON CONFLICT DO NOTHING;",
-				t.home, t.value.asText(Postgres, row+"."+Postgres.quote(t.value.name)))
+				t.home, t.value.asText(inPostgres, row+"."+inPostgres.quote(t.value.name)))
 		}
 		list = append(list, made{"", fmt.Sprintf(`CREATE OR REPLACE FUNCTION %s() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $roomtide$
 BEGIN
@@ -136,7 +134,7 @@ END $roomtide$`, function, t.home, note("OLD"), note("NEW"))})
 			t.name() + "_rows": "INSERT OR UPDATE OR DELETE ON " + t.table.table() + " FOR EACH ROW",
 			t.name() + "_all":  "TRUNCATE ON " + t.table.table() + " FOR EACH STATEMENT",
 		} {
-			list = append(list, made{name, fmt.Sprintf("CREATE TRIGGER %s AFTER %s EXECUTE PROCEDURE %s()", Postgres.quote(name), event, function)})
+			list = append(list, made{name, fmt.Sprintf("CREATE TRIGGER %s AFTER %s EXECUTE PROCEDURE %s()", inPostgres.quote(name), event, function)})
 		}
 	}
 	return list

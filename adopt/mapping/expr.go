@@ -155,27 +155,30 @@ func Pair(expr string) (a, b string, ok bool) {
 	return a, b, okA && okB
 }
 
-// Table returns the table and the alias of From; the alias is the table's name if it
-// has none, and the table is empty for a subselect.
-func (f *From) Table() (table, alias string) {
-	s := strings.TrimSpace(f.From)
-	if strings.HasPrefix(s, "(") {
-		return "", unquote(s[strings.LastIndexFunc(s, unicode.IsSpace)+1:])
+// Table returns the table of From, "" for a subselect.
+func (f *From) Table() string {
+	words := strings.Fields(f.From)
+	if len(words) == 0 || strings.HasPrefix(words[0], "(") {
+		return ""
 	}
-	words := strings.Fields(s)
-	switch {
-	case len(words) == 0:
-		return "", ""
-	case len(words) == 1:
-		return unquote(words[0]), unquote(words[0])
+	return unquote(words[0])
+}
+
+// Aliased reports whether the table of From has another name in expressions.
+func (f *From) Aliased() bool { return len(strings.Fields(f.From)) > 1 }
+
+// Qualifier is what stands before the columns of From, as it is written there.
+func (f *From) Qualifier() string {
+	words := strings.Fields(f.From)
+	if len(words) == 0 {
+		return ""
 	}
-	return unquote(words[0]), unquote(words[len(words)-1])
+	return words[len(words)-1]
 }
 
 func unquote(s string) string { return strings.Trim(s, "`\"") }
 
 // Glob reports whether From stands for several tables.
 func (f *From) Glob() bool {
-	table, _ := f.Table()
-	return strings.ContainsAny(table, "?*")
+	return strings.ContainsAny(f.Table(), "?*")
 }

@@ -141,7 +141,7 @@ func (m *Mapping) checkSource() error {
 func (m *Message) check(secret decode.Secret) error {
 	s := m.Section()
 	all := []error{s.check(), checkUnit("message.unit", m.Unit)}
-	if table, _ := m.Table(); table == "" && m.From.From != "" {
+	if m.Table() == "" && m.From.From != "" {
 		all = append(all, invalid("message.from is a table, as its rows are found again by their key; join other tables in message.join"))
 	}
 	if m.Time == "" && m.Unit != "none" {

@@ -309,7 +309,7 @@ func unknownColumn(text string) string {
 
 // tableOf is the first table of From, nil if it is none of the database.
 func (s *Tables) tableOf(f *mapping.From) *mapping.Table {
-	name, _ := f.Table()
+	name := f.Table()
 	if f.Glob() {
 		if found := s.catalog.Match(name); len(found) > 0 {
 			return found[0]

@@ -24,7 +24,7 @@ const maxText = 1 << 20
 func (s *Tables) resolveMessages() error {
 	sec := s.mapping.Message.Section()
 	m := messages{section: sec, engine: s.engine}
-	table, alias := sec.From.Table()
+	table := sec.From.Table()
 	if sec.From.Glob() {
 		for _, t := range s.catalog.Match(table) {
 			m.tables = append(m.tables, t.Name)
@@ -35,8 +35,8 @@ func (s *Tables) resolveMessages() error {
 	if len(m.tables) == 0 {
 		return s.noTable("message.from", table)
 	}
-	if alias != table {
-		m.alias = alias
+	if sec.From.Aliased() {
+		m.alias = sec.From.Qualifier()
 	}
 	key, kind, err := keyColumn(s.catalog.Table(m.tables[0]), sec.From.PK, s.engine)
 	if err != nil {
@@ -169,7 +169,7 @@ func (s *Tables) section(sec mapping.Section) (section, error) {
 	if sec.From.Join != "" {
 		r.from += " " + sec.From.Join
 	}
-	table, alias := sec.From.Table()
+	table := sec.From.Table()
 	t := s.tableOf(&sec.From)
 	if table != "" && t == nil {
 		return r, s.noTable(sec.Name+".from", table)
@@ -177,7 +177,7 @@ func (s *Tables) section(sec mapping.Section) (section, error) {
 	if t != nil {
 		if c := t.Key(); c != nil && (sec.From.PK == "" || strings.EqualFold(sec.From.PK, c.Name)) {
 			r.keyed = true
-			r.keys, r.types, r.kinds = []string{alias + "." + s.engine.quote(c.Name)}, []string{c.Type}, []keyKind{kindOf(c, s.engine)}
+			r.keys, r.types, r.kinds = []string{sec.From.Qualifier() + "." + s.engine.quote(c.Name)}, []string{c.Type}, []keyKind{kindOf(c, s.engine)}
 			return r, nil
 		}
 	}

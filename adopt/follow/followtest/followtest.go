@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/roomtide/roomtide/adopt/follow"
+	"github.com/roomtide/roomtide/adopt/source"
 )
 
 // Patience is how long a follower may take on a slow machine.
@@ -19,6 +20,7 @@ const Patience = 2 * time.Minute
 // Subject is what the suite runs against.
 type Subject struct {
 	DB      *sql.DB // writes to the table messages, which Table makes
+	Engine  source.Engine
 	Config  follow.Config
 	Deletes bool   // deletions are seen
 	Restart func() // kills the server and starts it again; nil: it is not
@@ -27,17 +29,17 @@ type Subject struct {
 	Longest       time.Duration // of a transaction; at least 300 ms
 }
 
-var tables = map[follow.Engine]string{
-	follow.MySQL: "CREATE TABLE messages (id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, room INT NOT NULL, body TEXT, " +
+var tables = map[source.Engine]string{
+	source.MySQL: "CREATE TABLE messages (id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, room INT NOT NULL, body TEXT, " +
 		"updated_at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6), KEY (updated_at)) ENGINE=InnoDB",
-	follow.Postgres: "CREATE TABLE messages (id bigserial PRIMARY KEY, room int NOT NULL, body text, updated_at timestamptz NOT NULL DEFAULT clock_timestamp()); " +
+	source.Postgres: "CREATE TABLE messages (id bigserial PRIMARY KEY, room int NOT NULL, body text, updated_at timestamptz NOT NULL DEFAULT clock_timestamp()); " +
 		"CREATE INDEX ON messages (updated_at)",
-	follow.SQLite: "CREATE TABLE messages (id INTEGER PRIMARY KEY AUTOINCREMENT, room INT NOT NULL, body TEXT, updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f'))); " +
+	source.SQLite: "CREATE TABLE messages (id INTEGER PRIMARY KEY AUTOINCREMENT, room INT NOT NULL, body TEXT, updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f'))); " +
 		"CREATE INDEX messages_updated ON messages (updated_at)",
 }
 
 // Table makes the table that is written to and followed.
-func Table(t testing.TB, db *sql.DB, e follow.Engine) {
+func Table(t testing.TB, db *sql.DB, e source.Engine) {
 	t.Helper()
 	for _, statement := range strings.Split(tables[e], "; ") {
 		if _, err := db.Exec(statement); err != nil {
@@ -61,9 +63,9 @@ func Run(t testing.TB, s Subject) Result {
 	s.Writers, s.Rows = max(s.Writers, 8), max(s.Rows, 600)
 	s.Longest = max(s.Longest, 300*time.Millisecond)
 	var late *sql.Tx
-	if s.Config.Engine != follow.SQLite { // which has one writer at a time
+	if s.Engine != source.SQLite { // which has one writer at a time
 		late = begin(ctx, t, s.DB)
-		insert(ctx, t, late, s.Config.Engine, "late") // its key is the lowest, and it is committed last
+		insert(ctx, t, late, s.Engine, "late") // its key is the lowest, and it is committed last
 	}
 	began := time.Now()
 	held := newReplica(t, s)

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/roomtide/roomtide/adopt/follow"
+	"github.com/roomtide/roomtide/adopt/source"
 )
 
 // writer writes transactions as an application does: short and long ones, of one row or
@@ -34,10 +34,10 @@ func (w *writer) transaction(i int) (rows int) {
 	}
 	var made []int64
 	for range 1 + rand.IntN(3) {
-		made = append(made, insert(w.ctx, w.t, tx, w.s.Config.Engine, fmt.Sprintf("writer %d row %d", w.n, i)))
+		made = append(made, insert(w.ctx, w.t, tx, w.s.Engine, fmt.Sprintf("writer %d row %d", w.n, i)))
 	}
 	gone := w.change(tx)
-	if w.s.Config.Engine != follow.SQLite {
+	if w.s.Engine != source.SQLite {
 		w.think()
 	}
 	if rand.IntN(20) == 0 {
@@ -62,7 +62,7 @@ func (w *writer) think() {
 }
 
 // now is the time as an application writes it into a row that it changes.
-var now = map[follow.Engine]string{follow.MySQL: "NOW(6)", follow.Postgres: "clock_timestamp()", follow.SQLite: "strftime('%Y-%m-%d %H:%M:%f')"}
+var now = map[source.Engine]string{source.MySQL: "NOW(6)", source.Postgres: "clock_timestamp()", source.SQLite: "strftime('%Y-%m-%d %H:%M:%f')"}
 
 // change changes a row now and then, or deletes the oldest one, and returns how many.
 func (w *writer) change(tx *sql.Tx) (gone int) {
@@ -71,7 +71,7 @@ func (w *writer) change(tx *sql.Tx) (gone int) {
 	case len(w.own) == 0:
 	case d < 2:
 		text = fmt.Sprintf("UPDATE messages SET body = 'changed %d', updated_at = %s WHERE id = %d",
-			rand.IntN(1e6), now[w.s.Config.Engine], w.own[rand.IntN(len(w.own))])
+			rand.IntN(1e6), now[w.s.Engine], w.own[rand.IntN(len(w.own))])
 	case d == 2 && w.s.Deletes:
 		text, gone = fmt.Sprintf("DELETE FROM messages WHERE id = %d", w.own[0]), 1
 	}
@@ -99,9 +99,9 @@ func commit(t testing.TB, tx *sql.Tx) {
 }
 
 // insert inserts a row and returns its key, as an application is told it.
-func insert(ctx context.Context, t testing.TB, tx *sql.Tx, e follow.Engine, body string) (id int64) {
+func insert(ctx context.Context, t testing.TB, tx *sql.Tx, e source.Engine, body string) (id int64) {
 	var err error
-	if e == follow.Postgres {
+	if e == source.Postgres {
 		err = tx.QueryRowContext(ctx, "INSERT INTO messages (room, body) VALUES (1, $1) RETURNING id", body).Scan(&id)
 	} else {
 		var r sql.Result

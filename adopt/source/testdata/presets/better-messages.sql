@@ -1,0 +1,10 @@
+CREATE TABLE wp_bm_message_messages (id BIGINT AUTO_INCREMENT PRIMARY KEY, thread_id BIGINT NOT NULL, sender_id BIGINT NOT NULL, message LONGTEXT NOT NULL, date_sent DATETIME NOT NULL, created_at BIGINT NOT NULL DEFAULT 0, updated_at BIGINT NOT NULL DEFAULT 0, temp_id VARCHAR(50), is_pending TINYINT NOT NULL DEFAULT 0);
+CREATE TABLE wp_bm_message_recipients (id BIGINT AUTO_INCREMENT PRIMARY KEY, user_id BIGINT NOT NULL, thread_id BIGINT NOT NULL, unread_count INT, last_read DATETIME, is_muted TINYINT DEFAULT 0, is_pinned TINYINT DEFAULT 0, is_deleted TINYINT DEFAULT 0);
+CREATE TABLE wp_bm_message_meta (meta_id BIGINT AUTO_INCREMENT PRIMARY KEY, bm_message_id BIGINT NOT NULL, meta_key VARCHAR(255), meta_value LONGTEXT);
+CREATE TABLE wp_bm_threads (id BIGINT PRIMARY KEY, subject VARCHAR(255), type VARCHAR(20));
+CREATE TABLE wp_users (ID BIGINT UNSIGNED PRIMARY KEY, display_name VARCHAR(250));
+INSERT INTO wp_users VALUES (1, 'Ann'), (2, 'Bob');
+INSERT INTO wp_bm_threads VALUES (5, 'Team', 'group');
+INSERT INTO wp_bm_message_recipients (user_id, thread_id) VALUES (1, 5), (2, 5);
+INSERT INTO wp_bm_message_messages (id, thread_id, sender_id, message, date_sent, created_at, updated_at, is_pending) VALUES (1, 5, 1, '<p>hi</p>', '2024-01-01 00:00:00', 17040672001234, 17040672001234, 0), (2, 5, 2, 'edited', '2024-01-01 00:00:01', 17040672010000, 17040672100000, 0), (3, 5, 2, '<!-- BM-DELETED-MESSAGE -->', '2024-01-01 00:00:02', 17040672020000, 17040672300000, 0), (4, 5, 1, '<!-- BM-ONLY-FILES -->', '2024-01-01 00:00:03', 17040672030000, 17040672030000, 0), (5, 5, 1, 'waits', '2024-01-01 00:00:04', 17040672040000, 17040672040000, 1);
+INSERT INTO wp_bm_message_meta (bm_message_id, meta_key, meta_value) VALUES (4, 'attachments', 'a:1:{i:12;s:20:"https://x.test/a.png";}');

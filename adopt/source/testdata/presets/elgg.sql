@@ -1,0 +1,4 @@
+CREATE TABLE elgg_entities (guid BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY, type VARCHAR(20), subtype VARCHAR(252), owner_guid BIGINT UNSIGNED, time_created INT);
+CREATE TABLE elgg_metadata (id INT AUTO_INCREMENT PRIMARY KEY, entity_guid BIGINT UNSIGNED, name VARCHAR(255), value LONGTEXT, value_type VARCHAR(10), time_created INT) CHARSET utf8mb4;
+INSERT INTO elgg_entities VALUES (9, 'user', 'user', 0, 1), (10, 'user', 'user', 0, 1), (50, 'object', 'messages', 9, 1580000000), (51, 'object', 'messages', 10, 1580000000);
+INSERT INTO elgg_metadata (entity_guid, name, value) VALUES (9, 'name', 'Ann'), (10, 'name', 'Bob'), (50, 'fromId', '9'), (50, 'toId', '10'), (50, 'title', 'Hello'), (50, 'description', '<p>hi <b>Bob</b></p>'), (51, 'fromId', '9'), (51, 'toId', '10'), (51, 'title', 'Hello'), (51, 'description', '<p>hi <b>Bob</b></p>');

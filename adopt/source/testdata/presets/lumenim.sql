@@ -1,0 +1,10 @@
+CREATE TABLE talk_records (id INT UNSIGNED AUTO_INCREMENT PRIMARY KEY, talk_type TINYINT, msg_type TINYINT, user_id INT UNSIGNED, receiver_id INT UNSIGNED, is_revoke TINYINT DEFAULT 0, is_mark TINYINT DEFAULT 0, is_read TINYINT DEFAULT 0, quote_id INT DEFAULT 0, content TEXT CHARACTER SET utf8mb4, warn_users VARCHAR(200), created_at DATETIME) CHARSET utf8;
+CREATE TABLE talk_records_file (id INT UNSIGNED AUTO_INCREMENT PRIMARY KEY, record_id INT UNSIGNED, path VARCHAR(500));
+CREATE TABLE `group` (id INT UNSIGNED PRIMARY KEY, group_name VARCHAR(30));
+CREATE TABLE group_member (id INT UNSIGNED AUTO_INCREMENT PRIMARY KEY, group_id INT UNSIGNED, user_id INT UNSIGNED, leader TINYINT DEFAULT 0, is_quit TINYINT DEFAULT 0);
+CREATE TABLE users (id INT UNSIGNED PRIMARY KEY, nickname VARCHAR(20));
+INSERT INTO users VALUES (1, 'Ann'), (12, 'Bob');
+INSERT INTO `group` VALUES (4, 'Team');
+INSERT INTO group_member (group_id, user_id, leader, is_quit) VALUES (4, 1, 2, 0), (4, 12, 0, 1);
+INSERT INTO talk_records (id, talk_type, msg_type, user_id, receiver_id, is_revoke, quote_id, content, created_at) VALUES (1, 1, 1, 1, 12, 0, 0, '😀', '2022-05-05 05:05:05'), (2, 1, 2, 12, 1, 0, 1, '', '2022-05-05 05:05:06'), (3, 2, 1, 12, 4, 1, 0, 'oops', '2022-05-05 05:05:07'), (4, 2, 9, 0, 4, 0, 0, 'Bob joined', '2022-05-05 05:05:08');
+INSERT INTO talk_records_file (record_id, path) VALUES (2, 'private/a.pdf');

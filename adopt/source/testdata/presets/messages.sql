@@ -1,0 +1,6 @@
+CREATE TABLE messages (id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, room_id INT NOT NULL, user_id INT NOT NULL, message TEXT NOT NULL, created_at DATETIME NOT NULL) CHARSET utf8mb4;
+CREATE TABLE rooms (id INT PRIMARY KEY, name VARCHAR(100));
+CREATE TABLE users (id INT PRIMARY KEY, name VARCHAR(100));
+INSERT INTO rooms VALUES (1, 'Lobby');
+INSERT INTO users VALUES (7, 'Ann'), (8, 'Böb');
+INSERT INTO messages VALUES (1, 1, 7, 'Hello 👋', '2024-03-01 12:00:00'), (2, 1, 8, 'Hi & <b>', '2024-07-01 12:00:00'), (5, 1, 7, '', '2024-07-01 12:00:01');

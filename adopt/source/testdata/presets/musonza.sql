@@ -1,0 +1,10 @@
+CREATE TABLE chat_conversations (id BIGINT PRIMARY KEY, private TINYINT DEFAULT 1, direct_message TINYINT DEFAULT 0, data TEXT, created_at TIMESTAMP NULL, updated_at TIMESTAMP NULL);
+CREATE TABLE chat_participation (id BIGINT PRIMARY KEY, conversation_id BIGINT NOT NULL, messageable_id BIGINT NOT NULL, messageable_type VARCHAR(255), settings TEXT, created_at TIMESTAMP NULL, updated_at TIMESTAMP NULL);
+CREATE TABLE chat_messages (id BIGINT PRIMARY KEY AUTO_INCREMENT, body TEXT NOT NULL, conversation_id BIGINT NOT NULL, participation_id BIGINT NULL, type VARCHAR(255) DEFAULT 'text', data TEXT, is_encrypted TINYINT DEFAULT 0, created_at TIMESTAMP NULL, updated_at TIMESTAMP NULL) CHARSET utf8mb4;
+CREATE TABLE chat_message_notifications (id BIGINT PRIMARY KEY AUTO_INCREMENT, message_id BIGINT, messageable_id BIGINT, messageable_type VARCHAR(255), conversation_id BIGINT, participation_id BIGINT, is_seen TINYINT DEFAULT 0, is_sender TINYINT DEFAULT 0, flagged TINYINT DEFAULT 0, deleted_at TIMESTAMP NULL);
+CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(255));
+INSERT INTO chat_conversations (id) VALUES (1);
+INSERT INTO chat_participation (id, conversation_id, messageable_id, messageable_type) VALUES (11, 1, 5, 'App\\Models\\User'), (12, 1, 6, 'App\\Models\\User');
+INSERT INTO users VALUES (5, 'Ann'), (6, 'Bob');
+INSERT INTO chat_messages (id, body, conversation_id, participation_id, type, created_at) VALUES (1, 'hi', 1, 11, 'text', '2022-01-01 00:00:00'), (2, 'cat.png', 1, 12, 'image', '2022-01-01 00:00:05'), (3, 'who am I', 1, NULL, 'text', '2022-01-01 00:00:06');
+INSERT INTO chat_message_notifications (message_id, messageable_id, conversation_id, is_seen) VALUES (1, 6, 1, 1), (2, 6, 1, 1), (2, 5, 1, 0);

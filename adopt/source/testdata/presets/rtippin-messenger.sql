@@ -1,0 +1,8 @@
+CREATE TABLE threads (id CHAR(36) PRIMARY KEY, type INT, subject VARCHAR(255), created_at TIMESTAMP(6) NULL, deleted_at TIMESTAMP(6) NULL);
+CREATE TABLE messages (id CHAR(36) PRIMARY KEY, thread_id CHAR(36), owner_id BIGINT, owner_type VARCHAR(255), type INT DEFAULT 0, body TEXT, reply_to_id CHAR(36) NULL, edited TINYINT DEFAULT 0, reacted TINYINT DEFAULT 0, embeds TINYINT DEFAULT 1, extra TEXT, created_at TIMESTAMP(6) NULL, updated_at TIMESTAMP(6) NULL, deleted_at TIMESTAMP(6) NULL) CHARSET utf8mb4;
+CREATE TABLE participants (id CHAR(36) PRIMARY KEY, thread_id CHAR(36), owner_id BIGINT, owner_type VARCHAR(255), admin TINYINT DEFAULT 0, muted TINYINT DEFAULT 0, pending TINYINT DEFAULT 0, send_messages TINYINT DEFAULT 1, last_read TIMESTAMP(6) NULL, deleted_at TIMESTAMP(6) NULL);
+CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(255));
+INSERT INTO threads VALUES ('t1', 2, 'Team', '2022-01-01 00:00:00', NULL);
+INSERT INTO users VALUES (1, 'Ann'), (2, 'Bob');
+INSERT INTO participants VALUES ('p1', 't1', 1, 'App\\User', 1, 0, 0, 1, '2022-01-01 10:00:00.500000', NULL), ('p2', 't1', 2, 'App\\User', 0, 0, 0, 0, NULL, NULL);
+INSERT INTO messages VALUES ('m1', 't1', 1, 'App\\User', 0, 'hello', NULL, 1, 0, 1, NULL, '2022-01-01 10:00:00.123456', '2022-01-01 10:05:00.000000', NULL), ('m2', 't1', 2, 'App\\User', 1, 'cat.png', 'm1', 0, 0, 1, NULL, '2022-01-01 10:00:01.000000', '2022-01-01 10:00:01', NULL), ('m3', 't1', 1, 'App\\User', 88, '{"subject":"Team"}', NULL, 0, 0, 1, NULL, '2022-01-01 10:00:02', '2022-01-01 10:00:02', NULL), ('m4', 't1', 1, 'App\\User', 0, 'oops', NULL, 0, 0, 1, NULL, '2022-01-01 10:00:03', '2022-01-01 10:00:03', '2022-01-01 10:00:09');

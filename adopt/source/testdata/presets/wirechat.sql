@@ -1,0 +1,10 @@
+CREATE TABLE wirechat_messages (id BIGINT AUTO_INCREMENT PRIMARY KEY, conversation_id BIGINT, sendable_id BIGINT, sendable_type VARCHAR(255), reply_id BIGINT NULL, body TEXT NULL, type VARCHAR(255) DEFAULT 'text', kept_at TIMESTAMP NULL, deleted_at TIMESTAMP NULL, created_at TIMESTAMP NULL, updated_at TIMESTAMP NULL);
+CREATE TABLE wirechat_participants (id BIGINT AUTO_INCREMENT PRIMARY KEY, conversation_id BIGINT, role VARCHAR(255), participantable_id BIGINT, participantable_type VARCHAR(255), exited_at TIMESTAMP NULL, conversation_read_at TIMESTAMP NULL, conversation_cleared_at TIMESTAMP NULL, conversation_deleted_at TIMESTAMP NULL);
+CREATE TABLE wirechat_attachments (id BIGINT AUTO_INCREMENT PRIMARY KEY, attachable_id BIGINT, attachable_type VARCHAR(255), file_path VARCHAR(255), url VARCHAR(255), mime_type VARCHAR(255));
+CREATE TABLE wirechat_groups (id BIGINT PRIMARY KEY, conversation_id BIGINT, name VARCHAR(255));
+CREATE TABLE users (id BIGINT PRIMARY KEY, name VARCHAR(255));
+INSERT INTO users VALUES (1, 'Ann'), (2, 'Bob');
+INSERT INTO wirechat_groups VALUES (1, 3, 'Friends');
+INSERT INTO wirechat_participants (conversation_id, role, participantable_id, exited_at, conversation_read_at) VALUES (3, 'owner', 1, NULL, '2025-01-01 00:00:10'), (3, 'participant', 2, '2025-02-01 00:00:00', NULL);
+INSERT INTO wirechat_messages VALUES (1, 3, 1, 'u', NULL, 'look', 'text', NULL, NULL, '2025-01-01 00:00:00', NULL), (2, 3, 2, 'u', 1, NULL, 'attachment', NULL, NULL, '2025-01-01 00:00:01', NULL);
+INSERT INTO wirechat_attachments (attachable_id, url) VALUES (2, '/storage/cat.png');

@@ -129,6 +129,9 @@ var floors = []floor{
 	{"sources", "the tables of another chat, read through a mapping", []row{
 		{"adopt/source", "messages, rooms, members, users and read marks of a chat that moves in"},
 	}},
+	{"surveys", "what there is, before anything is written", []row{
+		{"adopt/survey", "a mapping for a database, a preview, and what will not fit"},
+	}},
 	{"programs", "put everything together", []row{
 		{"server", "Open builds a node, Close undoes it in reverse"},
 		{"bench", "the load generator behind roomtide bench"},

@@ -25,7 +25,7 @@ var (
 	nameNames    = []string{"displayname", "nickname", "fullname", "name", "username", "userlogin", "login", "nick", "realname"}
 	titleNames   = []string{"title", "name", "subject", "topic", "groupname", "roomname"}
 
-	messageTable = regexp.MustCompile(`(?i)(message|msg|chat|talk|post|mensaje|shout|dialog)`)
+	messageTable = regexp.MustCompile(`(?i)(message|msg|chat|talk|post|mensaje|shout|dialog|(^|_)pms?($|_))`)
 	userTable    = regexp.MustCompile(`(?i)(^|_)(user|member|account|customer|player|login|usuario|benutzer|people|profile)s?$`)
 	roomTable    = regexp.MustCompile(`(?i)(^|_)(chat)?_?(room|channel|conversation|thread|group|chat|dialog|topic)s?$`)
 	memberTable  = regexp.MustCompile(`(?i)(member|participant|subscri|recipient|room_?user|user_?room|group_?user|user_?group|user_?conversation)`)

@@ -140,6 +140,9 @@ var floors = []floor{
 	{"followers", "what changes in another chat", []row{
 		{"adopt/follow", "which rows may have changed: by the binary log, triggers, polling, touches and sweeps"},
 	}},
+	{"surveys", "what there is, before anything is written", []row{
+		{"adopt/survey", "a mapping for a database, a preview, and what will not fit"},
+	}},
 	{"programs", "put everything together", []row{
 		{"server", "Open builds a node, Close undoes it in reverse"},
 		{"adopt", "another chat moves in: copy, follow, mirror, compare, switch"},

@@ -24,8 +24,8 @@ const (
 	keyBinary
 )
 
-// quote makes an identifier of a name.
-func (e Engine) quote(name string) string {
+// Quote makes an identifier of a name.
+func (e Engine) Quote(name string) string {
 	if e == MySQL {
 		return "`" + strings.ReplaceAll(name, "`", "``") + "`"
 	}

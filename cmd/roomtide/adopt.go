@@ -11,15 +11,17 @@ import (
 	"github.com/roomtide/roomtide/adopt/follow"
 )
 
-// adoptVerb moves another chat in. Each verb below is a step of it.
+// adoptVerb moves another chat in: see docs/adopt.md. Each verb below is a step of it.
 type adoptVerb struct {
-	Run      adoptRun      `cmd:"" help:"Copy the history, then keep the old tables and Roomtide in step, until it is stopped."`
-	Status   adoptStatus   `cmd:"" help:"How far it is, and which chat is in force."`
-	Compare  adoptCompare  `cmd:"" help:"Compare every row with its message. It has to find nothing twice before a switch."`
-	Switch   adoptSwitch   `cmd:"" help:"Put Roomtide in force; the old tables become its mirror."`
-	Back     adoptBack     `cmd:"" help:"Put the old chat in force again."`
-	Triggers adoptTriggers `cmd:"" help:"Print, install or remove the triggers by which the old tables can be followed."`
-	Finish   adoptFinish   `cmd:"" help:"End a move that was switched: the old tables are left alone."`
+	Init     adoptInitVerb  `cmd:"" help:"Look at the database of a chat, and write how to read it into adopt.toml."`
+	Check    adoptCheckVerb `cmd:"" help:"Read all of a chat as adopt.toml says, and tell what will not fit."`
+	Run      adoptRun       `cmd:"" help:"Copy the history, then keep the old tables and Roomtide in step, until it is stopped."`
+	Status   adoptStatus    `cmd:"" help:"How far it is, and which chat is in force."`
+	Compare  adoptCompare   `cmd:"" help:"Compare every row with its message. It has to find nothing twice before a switch."`
+	Switch   adoptSwitch    `cmd:"" help:"Put Roomtide in force; the old tables become its mirror."`
+	Back     adoptBack      `cmd:"" help:"Put the old chat in force again."`
+	Triggers adoptTriggers  `cmd:"" help:"Print, install or remove the triggers by which the old tables can be followed."`
+	Finish   adoptFinish    `cmd:"" help:"End a move that was switched: the old tables are left alone."`
 }
 
 // adoptFile is the file of a move, and how its verbs answer.
@@ -29,18 +31,8 @@ type adoptFile struct {
 }
 
 func (v *adoptFile) open(a *app) (*adopt.Files, error) {
-	f, err := adopt.ReadFiles(a.ctx, v.File, func(name string) (string, bool) { return variable(a.env, name) })
+	f, err := adopt.ReadFiles(a.ctx, v.File, a.variable)
 	return f, argument(err)
-}
-
-// variable is the value of an environment variable.
-func variable(env []string, name string) (string, bool) {
-	for _, kv := range env {
-		if k, value, _ := strings.Cut(kv, "="); k == name {
-			return value, true
-		}
-	}
-	return "", false
 }
 
 type adoptRun struct {

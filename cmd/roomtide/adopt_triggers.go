@@ -77,7 +77,7 @@ func (v *adoptFile) withSource(a *app, do func(follow.Config) error) error {
 		return err
 	}
 	defer f.Close()
-	src, err := source.Open(a.ctx, f.Mapping, source.Options{Secret: func(name string) (string, bool) { return variable(a.env, name) }})
+	src, err := source.Open(a.ctx, f.Mapping, a.sourceOptions())
 	if err != nil {
 		return argument(err)
 	}

@@ -146,6 +146,8 @@ func decodeMessage(data []byte, room chat.RoomID) (*chat.Message, error) {
 			m.Data = bytes.Clone(f.b)
 		case messageEdited:
 			m.Edited = int64(f.n)
+		case messageMentions:
+			m.Mentions = append(m.Mentions, chat.UserID(f.b))
 		case messageDeleted:
 			m.Deleted = f.n != 0
 		case messageReactions:

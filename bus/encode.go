@@ -65,7 +65,7 @@ const (
 	messageText, messageTime, messageKey, messageDigest    = 5<<3 | text, 6<<3 | varint, 7<<3 | text, 8<<3 | fixed64
 	messageReplyTo, messageData, messageEdited             = 9<<3 | varint, 10<<3 | text, 11<<3 | varint
 	messageDeleted, messageReactions                       = 12<<3 | varint, 13<<3 | text
-	messageRoom, messageName                               = 14<<3 | text, 15<<3 | text
+	messageRoom, messageName, messageMentions              = 14<<3 | text, 15<<3 | text, 16<<3 | text
 	reactionEmoji, reactionUsers, reactionCount            = 1<<3 | text, 2<<3 | text, 3<<3 | varint
 	memberUser, memberName, memberRole                     = 1<<3 | text, 2<<3 | text, 3<<3 | varint
 	memberRev, memberSince, memberRoom                     = 4<<3 | varint, 5<<3 | varint, 6<<3 | text
@@ -152,6 +152,7 @@ func appendMessage(dst []byte, room chat.RoomID, m *chat.Message) []byte {
 			return appendInt(appendStrings(appendString(dst, reactionEmoji, r.Emoji), reactionUsers, r.Users), reactionCount, r.Count)
 		})
 	}
+	dst = appendStrings(dst, messageMentions, m.Mentions)
 	return appendOtherRoom(dst, messageRoom, room, m.Room)
 }
 

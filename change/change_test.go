@@ -46,6 +46,7 @@ var golden = []struct {
 	{&change.SetUser{User: "ann", Name: ptr("Ann"), Avatar: ptr(""), Data: ptr("{}"), At: 1000, ByToken: true}, "72150a03616e6e1203416e6e1a0022027b7d28e8073001"},
 	{&change.Rename{Room: "r", User: "ann", Name: "Ann", Avatar: "/a.png"}, "7a150a01721203616e6e1a03416e6e22062f612e706e67"},
 	{&change.Send{Room: "r", User: "ann", Server: true, Draft: chat.Draft{Text: "hi"}, Name: "Ann", Known: "A."}, "12170a01721203616e6e1801220268694203416e6e4a02412e"},
+	{&change.Send{Room: "r", User: "ann", Draft: chat.Draft{Text: "hi", Mentions: []chat.UserID{"bob", "c"}}}, "12140a01721203616e6e220268695203626f62520163"},
 	{&change.Join{Room: "r", User: "ann", Name: "Ann", Avatar: "/a.png", Rename: true}, "32170a01721203616e6e1a03416e6e3a062f612e706e674001"},
 	{&change.SetMember{Room: "r", Server: true, User: "bob", Name: ptr(""), Role: chat.RoleMuted, Data: ptr(""), Until: 1000, Known: "Bob", Avatar: "/b.png"}, "42200a017218012203626f622a0030053a0040e8074a03426f6252062f622e706e67"},
 	{&change.SetRoom{Room: "r", Server: true, Topic: ptr("t"), Avatar: ptr("/r.png"), Data: ptr("{}")}, "4a140a017218016a017472062f722e706e677a027b7d"},
@@ -157,6 +158,11 @@ func (f *filler) fill(t *testing.T, v reflect.Value) {
 	case reflect.Bool:
 		v.SetBool(true)
 	case reflect.Slice:
+		if v.Type().Elem().Kind() == reflect.String {
+			v.Set(reflect.MakeSlice(v.Type(), 2, 2))
+			v.Index(1).SetString(fmt.Sprint("text ", f.n))
+			return
+		}
 		v.SetBytes(fmt.Append(nil, "data ", f.n))
 	case reflect.Uint8, reflect.Uint16:
 		v.SetUint(uint64(f.n))
@@ -290,6 +296,7 @@ func TestMalformed(t *testing.T) {
 		{"no such slot", []byte{0x0a, 0x03, 0x08, 0x80, 0x08}, chat.Invalid},
 		{"a number out of range", []byte{0x0a, 0x04, 0x08, 0x80, 0x80, 0x04}, chat.Invalid},
 		{"a bad message inside", []byte{0x32, 0x03, 0x2a, 0x01, 0x80}, chat.Invalid},
+		{"too many mentions", change.Append(nil, &change.Send{Draft: chat.Draft{Mentions: make([]chat.UserID, 51)}}), chat.Invalid},
 		{"too many items", change.Append(nil, online), chat.Invalid},
 		{"too large", make([]byte, change.MaxBytes+1), chat.TooLarge},
 	} {

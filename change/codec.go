@@ -284,16 +284,46 @@ func repeated[T any](f *coder, n int, p *[]T, most int, fields func(*T, *coder))
 		}
 		return
 	}
+	f.each(n, found, func(value []byte) bool {
+		if len(*p) == most {
+			return false
+		}
+		*p = append(*p, *new(T))
+		f.readMessage(value, func(sub *coder) { fields(&(*p)[len(*p)-1], sub) })
+		return true
+	}, most)
+}
+
+// texts visits a list of strings, of which no more than most are read.
+func texts[T ~string](f *coder, n int, p *[]T, most int) {
+	_, found, reading := f.reads(n, protowire.BytesType)
+	if !reading {
+		for _, s := range *p {
+			f.out = protowire.AppendTag(f.out, protowire.Number(n), protowire.BytesType)
+			f.out = protowire.AppendString(f.out, string(s))
+		}
+		return
+	}
+	f.each(n, found, func(value []byte) bool {
+		if len(*p) == most {
+			return false
+		}
+		v, _ := protowire.ConsumeBytes(value)
+		*p = append(*p, T(v))
+		return true
+	}, most)
+}
+
+// each calls item for the values of a field that the message has more than once, until it
+// says that there are more than most.
+func (f *coder) each(n int, found bool, item func(value []byte) bool, most int) {
 	for b := f.in; found && len(b) > 0 && f.err == nil; {
 		num, typ, size := protowire.ConsumeField(b)
 		if int(num) == n && typ == protowire.BytesType {
-			if len(*p) == most {
-				f.fail("more than " + strconv.Itoa(most) + " items in field " + strconv.Itoa(n))
-				return
-			}
 			_, _, tag := protowire.ConsumeTag(b)
-			*p = append(*p, *new(T))
-			f.readMessage(b[tag:], func(sub *coder) { fields(&(*p)[len(*p)-1], sub) })
+			if !item(b[tag:]) {
+				f.fail("more than " + strconv.Itoa(most) + " items in field " + strconv.Itoa(n))
+			}
 		}
 		b = b[size:]
 	}

@@ -56,6 +56,7 @@ func (c *Send) fields(f *coder) {
 	data(f, 7, &c.Draft.Data)
 	text(f, 8, &c.Name)
 	text(f, 9, &c.Known)
+	texts(f, 10, &c.Draft.Mentions, chat.MaxMentions)
 }
 
 // Edit replaces a message's text and data. A message that has them already stays

@@ -21,7 +21,11 @@ type Message struct {
 	ReplyTo Seq    // 0 if not a reply
 	Data    []byte // opaque JSON of the application in canonical form (wire), nil if none
 	Edited  int64  // Unix milliseconds of the last edit, 0 if never
-	Deleted bool   // a tombstone: the row stays, its text and data do not
+	Deleted bool   // a tombstone: the row stays, its text, data and mentions do not
+
+	// Mentions are members that the message was written for, as it was sent: an edit leaves
+	// them. Nil if there are none.
+	Mentions []UserID
 
 	Reactions []Reaction // filled by reads, in order of first use; not stored in the row
 }
@@ -44,6 +48,8 @@ type Draft struct {
 	Key     string
 	ReplyTo Seq
 	Data    []byte
+
+	Mentions []UserID // users that it mentions, besides those in the text (Mentioned)
 }
 
 // Digest is a hash of the content, by which the same key with another content
@@ -55,6 +61,9 @@ func (d *Draft) Digest() int64 {
 	io.WriteString(h, strconv.FormatInt(int64(d.ReplyTo), 10))
 	h.Write([]byte{0})
 	h.Write(d.Data)
+	for _, id := range d.Mentions {
+		io.WriteString(h, "\x00"+string(id))
+	}
 	if n := int64(h.Sum64()); n != 0 {
 		return n
 	}
@@ -68,6 +77,9 @@ func (d *Draft) Check(l *Limits) error {
 		return E(TooLarge, "data is larger than "+strconv.Itoa(l.DataBytes)+" bytes")
 	case d.ReplyTo < 0:
 		return E(Invalid, "reply_to is not a message number")
+	}
+	if err := checkMentions(d.Mentions, l); err != nil {
+		return err
 	}
 	if err := CheckKey(d.Key, l); err != nil {
 		return err

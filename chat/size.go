@@ -8,6 +8,9 @@ package chat
 func (m *Message) Size() int {
 	const fixed = 160
 	n := fixed + TextSize(m.Text) + TextSize(m.Key) + TextSize(string(m.User)) + len(m.Data)
+	for _, u := range m.Mentions {
+		n += TextSize(string(u)) + 3
+	}
 	for i := range m.Reactions {
 		n += m.Reactions[i].Size()
 	}

@@ -13,7 +13,9 @@ import (
 
 // Every operation of the specification, answered well.
 func TestContract(t *testing.T) {
-	n := newNode(t, func(c *Config) { c.Mover, c.Feeds, c.Adoptions = &fakeMover{}, &fakeFeeds{}, &fakeAdoption{} })
+	n := newNode(t, func(c *Config) {
+		c.Mover, c.Push, c.Feeds, c.Adoptions = &fakeMover{}, &fakePush{}, &fakeFeeds{}, &fakeAdoption{}
+	})
 	admin := n.key(identity.ScopeAll)
 	const room = "/v1/rooms/team%2Fred"
 
@@ -91,6 +93,14 @@ func TestContract(t *testing.T) {
 	n.want(200, "PUT", "/v1/users/bob", `{"name":"Bob","avatar":"/bob.png","data":{"n":1}}`, admin)
 	n.want(200, "GET", "/v1/users/bob", nil, ann)
 	n.want(200, "GET", "/v1/users?of=ann&of=bob", nil, bob)
+	if g := n.want(202, "POST", "/v1/users/bob/notifications", `{"title":"Order 7","text":"is ready","data":{"order":"7"},"ttl":60,"collapse":"order-7","room":"team/red"}`, admin); g.num("users") != 0 {
+		t.Errorf("%s", g.raw) // there is no device
+	}
+	n.want(202, "POST", room+"/notifications", `{"text":"We close at five."}`, admin)
+	n.want(200, "GET", "/v1/push/dead?user=bob&limit=5", nil, admin)
+	n.want(200, "POST", "/v1/push/dead/retry", `{"user":"bob"}`, admin)
+	n.want(200, "DELETE", "/v1/push/dead?user=bob", nil, admin)
+	n.want(200, "POST", "/v1/push/test", `{"user":"bob"}`, admin)
 	n.want(204, "DELETE", room+"/members/bob", nil, bob)
 	n.want(204, "DELETE", room+"/members/ann", nil, admin)
 	if g := n.want(200, "DELETE", "/v1/users/bob/tokens", nil, admin); g.num("not_before") == 0 || g.body["closed"] == nil {

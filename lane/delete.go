@@ -24,7 +24,7 @@ func (b *batch) applyDelete(c *change.Delete) (change.Reply, error) {
 		return change.Reply{Seq: m.Seq, Rev: m.Rev}, nil
 	}
 	n := *m
-	n.Text, n.Data, n.Reactions, n.Deleted = "", nil, nil, true
+	n.Text, n.Data, n.Mentions, n.Reactions, n.Deleted = "", nil, nil, nil, true
 	n.Rev = b.bump(r, &chat.Event{Kind: chat.EventDeleted, Message: &n})
 	b.update(&n)
 	b.unreact = append(b.unreact, store.MessageRef{Room: c.Room, Seq: c.Seq})

@@ -11,6 +11,9 @@ import (
 func (b *batch) needSend(c *change.Send) {
 	b.needRoom(c.Room)
 	b.needMember(c.Room, c.User)
+	for _, id := range c.Draft.Mentioned() {
+		b.needMember(c.Room, id)
+	}
 	if c.Draft.Key != "" && b.askKeys {
 		b.needKey(c.Room, c.User, c.Draft.Key)
 	}
@@ -44,10 +47,20 @@ func (b *batch) applySend(c *change.Send) (change.Reply, error) {
 	m := &chat.Message{
 		Room: c.Room, Seq: r.LastSeq, User: c.User, Name: cmp.Or(c.Name, author.Name, c.Known), Time: b.now,
 		Text: c.Draft.Text, Data: c.Draft.Data, ReplyTo: c.Draft.ReplyTo,
-		Key: c.Draft.Key, Digest: digest,
+		Key: c.Draft.Key, Digest: digest, Mentions: b.mentions(c),
 	}
 	m.Rev = b.bump(r, &chat.Event{Kind: chat.EventMessage, Message: m})
 	m.Created = m.Rev
 	b.insert(m)
 	return change.Reply{Seq: m.Seq, Rev: m.Rev, Time: m.Time, Changed: true}, nil
+}
+
+// mentions are the members that a new message mentions.
+func (b *batch) mentions(c *change.Send) (ids []chat.UserID) {
+	for _, id := range c.Draft.Mentioned() {
+		if id != c.User && b.member(c.Room, id).Role.Present() {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }

@@ -201,6 +201,6 @@ func same[R comparable](a, b *R) bool { return *a == *b }
 func sameMessage(a, b *chat.Message) bool {
 	return bytes.Equal(a.Data, b.Data) && (a.Data == nil) == (b.Data == nil) &&
 		a.Room == b.Room && a.Seq == b.Seq && a.Rev == b.Rev && a.Created == b.Created && a.User == b.User && a.Name == b.Name &&
-		a.Text == b.Text && a.Time == b.Time && a.Key == b.Key && a.Digest == b.Digest && a.ReplyTo == b.ReplyTo &&
+		a.Text == b.Text && a.Time == b.Time && a.Key == b.Key && a.Digest == b.Digest && a.ReplyTo == b.ReplyTo && slices.Equal(a.Mentions, b.Mentions) &&
 		a.Edited == b.Edited && a.Deleted == b.Deleted
 }

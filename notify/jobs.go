@@ -12,6 +12,7 @@ package notify
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/roomtide/roomtide/change"
@@ -65,6 +66,7 @@ type jobs struct {
 // news is the new messages of a room.
 type news struct {
 	room     chat.RoomID
+	large    bool // those who are mentioned alone are told
 	first    chat.Seq
 	last     chat.Seq
 	users    []chat.UserID  // who may be told
@@ -119,7 +121,7 @@ func (j *jobs) newsOf(ctx context.Context, shard int, e *store.Entry) (all []new
 		if err != nil {
 			return nil, err
 		}
-		if n.users = users; large {
+		if n.users, n.large = users, large; large {
 			if err := j.read(ctx, reader, &n); err != nil {
 				return nil, err
 			}
@@ -189,11 +191,12 @@ func (j *jobs) about(n *news, user chat.UserID) change.Change {
 	oldest := j.cfg.Now().Add(-j.cfg.TTL).UnixMilli()
 	for i := range n.messages {
 		m := &n.messages[i]
-		if m.User == user || m.Deleted || m.Time < oldest || m.Seq < n.first || m.Seq > n.last {
+		mention := slices.Contains(m.Mentions, user)
+		if m.User == user || n.large && !mention || m.Deleted || m.Time < oldest || m.Seq < n.first || m.Seq > n.last {
 			continue
 		}
 		c.Seq = max(c.Seq, m.Seq)
-		c.Mention = c.Mention || mentions(m, user)
+		c.Mention = c.Mention || mention
 	}
 	if c.Seq == 0 {
 		return nil

@@ -1,9 +1,16 @@
 package notify
 
-import "github.com/roomtide/roomtide/chat"
+import (
+	"slices"
 
-// mentions reports whether the message mentions the user.
-func mentions(*chat.Message, chat.UserID) bool { return false }
+	"github.com/roomtide/roomtide/chat"
+)
 
-// mentioned are the users whom messages mention.
-func mentioned([]chat.Message) []chat.UserID { return nil }
+// mentioned are the users whom messages mention, each once, in order.
+func mentioned(messages []chat.Message) (users []chat.UserID) {
+	for i := range messages {
+		users = append(users, messages[i].Mentions...)
+	}
+	slices.Sort(users)
+	return slices.Compact(users)
+}

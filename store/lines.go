@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/roomtide/roomtide/chat"
@@ -62,6 +63,8 @@ type rowLine struct {
 	Avatar     string   `json:"avatar,omitempty"`
 	Text       string   `json:"text,omitempty"`
 
+	Mentions []chat.UserID `json:"mentions,omitempty"`
+
 	// Of devices, and of what they are sent.
 
 	Provider    string `json:"provider,omitempty"`
@@ -92,6 +95,7 @@ type rowLine struct {
 
 var (
 	errNotUTF8 = errors.New("it has text that is not UTF-8")
+	errMention = errors.New("it mentions what is no user id")
 	errRole    = errors.New("its role is unknown")
 )
 
@@ -159,7 +163,7 @@ func lineOf[R Row](row *R) (*rowLine, error) {
 		role, data = r.Role, r.Data
 	case *chat.Message:
 		*l = rowLine{Type: "message", Room: r.Room, Seq: r.Seq, Rev: r.Rev, CreatedRev: r.Created, User: r.User, Name: r.Name, Text: r.Text,
-			Time: r.Time, Key: r.Key, Digest: r.Digest, ReplyTo: r.ReplyTo, Edited: r.Edited, Deleted: r.Deleted}
+			Time: r.Time, Key: r.Key, Digest: r.Digest, ReplyTo: r.ReplyTo, Edited: r.Edited, Deleted: r.Deleted, Mentions: r.Mentions}
 		data = string(r.Data)
 	case *ReactionChange:
 		*l = rowLine{Type: "reaction", Room: r.Room, Seq: r.Seq, Emoji: r.Emoji, User: r.User, Time: r.Time}
@@ -206,6 +210,11 @@ func (l *rowLine) check() error {
 			return errNotUTF8
 		}
 	}
+	for _, id := range l.Mentions {
+		if id == "" || !utf8.ValidString(string(id)) || strings.Contains(string(id), "\n") {
+			return errMention
+		}
+	}
 	return nil
 }
 
@@ -227,6 +236,9 @@ func DecodeLine(line []byte, rows *Rows) error {
 	}
 	if l.Role == chat.RoleNone.String() {
 		l.Role = ""
+	}
+	if len(l.Mentions) == 0 {
+		l.Mentions = nil
 	}
 	if err := l.compactData(); err != nil {
 		return err
@@ -274,7 +286,7 @@ func (l *rowLine) appendTo(rows *Rows) error {
 			Until: l.Until, Rev: l.Rev, Since: l.Since})
 	case "message":
 		m := chat.Message{Room: l.Room, Seq: l.Seq, Rev: l.Rev, Created: l.CreatedRev, User: l.User, Name: l.Name, Text: l.Text,
-			Time: l.Time, Key: l.Key, Digest: l.Digest, ReplyTo: l.ReplyTo, Edited: l.Edited, Deleted: l.Deleted}
+			Time: l.Time, Key: l.Key, Digest: l.Digest, ReplyTo: l.ReplyTo, Edited: l.Edited, Deleted: l.Deleted, Mentions: l.Mentions}
 		if data != "" {
 			m.Data = []byte(data)
 		}

@@ -243,7 +243,11 @@ func SizeOf[R Row](row *R) int {
 	case *chat.Member:
 		return fixed + len(r.Room) + len(r.User) + len(r.Name) + len(r.Avatar) + len(r.Data)
 	case *chat.Message:
-		return fixed + len(r.Room) + len(r.User) + len(r.Name) + len(r.Text) + len(r.Key) + len(r.Data)
+		n := fixed + len(r.Room) + len(r.User) + len(r.Name) + len(r.Text) + len(r.Key) + len(r.Data)
+		for _, id := range r.Mentions {
+			n += len(id) + 1
+		}
+		return n
 	case *ReactionChange:
 		return fixed + len(r.Room) + len(r.Emoji) + len(r.User)
 	case *OnlineChange:

@@ -227,7 +227,7 @@ type Changes struct {
 	Rooms     []chat.Room    // inserted or replaced
 	Members   []chat.Member  // inserted or replaced
 	Insert    []chat.Message // new
-	Update    []chat.Message // Rev, Text, Data, Edited, Deleted replaced
+	Update    []chat.Message // Rev, Text, Data, Edited, Deleted, Mentions replaced
 	Reactions []ReactionChange
 	Unreact   []MessageRef  // messages whose reactions are all removed, after Reactions
 	UserRooms []UserRoom    // inserted or replaced

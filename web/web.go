@@ -1,6 +1,6 @@
 // Package web serves the chat page at /: HTML, CSS and ES modules, embedded into the
 // binary, without a build step and without files of other hosts. The modules
-// roomtide.js, connection.js, room.js, outbox.js, token.js and storage.js are the protocol client
+// roomtide.js, connection.js, room.js, outbox.js, push.js, token.js and storage.js are the protocol client
 // and do not depend on the page, so that other sites can import them, from any origin;
 // roomtide.d.ts has its types.
 package web
@@ -54,7 +54,7 @@ type handler struct {
 	missing *file
 }
 
-// New returns the handler of the page: / and /static/…. Everything else is a
+// New returns the handler of the page: /, /worker.js and /static/…. Everything else is a
 // page that says so, with status 404. It expects to be mounted at the root.
 func New() http.Handler {
 	h := &handler{pages: map[string]*file{}}
@@ -78,6 +78,7 @@ func New() http.Handler {
 		return f
 	}
 	h.pages["/"] = move("index.html")
+	h.pages["/worker.js"] = move("worker.js") // beside the page, which is its scope
 	h.missing = move("404.html")
 	return h
 }

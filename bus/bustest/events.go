@@ -22,7 +22,7 @@ func EveryKind(room chat.RoomID) []*chat.Event {
 	return []*chat.Event{
 		{Kind: chat.EventMessage, Room: room, Rev: 1, Message: &chat.Message{
 			Room: room, Seq: 1, Rev: 1, Created: 1, User: "ann", Text: "héllo\x00\"", Time: 1700000000123, Key: "k",
-			Digest: -5, ReplyTo: 7, Data: []byte(`{"a":1}`), Edited: 3, Reactions: []chat.Reaction{{Emoji: "👍", Count: 51, Users: []chat.UserID{"bob"}}}}},
+			Digest: -5, ReplyTo: 7, Data: []byte(`{"a":1}`), Edited: 3, Mentions: []chat.UserID{"bob", "cid"}, Reactions: []chat.Reaction{{Emoji: "👍", Count: 51, Users: []chat.UserID{"bob"}}}}},
 		{Kind: chat.EventEdited, Room: room, Rev: 2, Message: &chat.Message{Room: room, Seq: 1, Rev: 2, Text: "new"}},
 		{Kind: chat.EventDeleted, Room: room, Rev: 3, Message: &chat.Message{Room: room, Seq: 1, Rev: 3, Deleted: true}},
 		{Kind: chat.EventReacted, Room: room, Rev: 4, Seq: 1, User: "ann", Emoji: "👍", On: true},

@@ -14,7 +14,7 @@ const (
 	// becomes NULL, which is an error, so that the rest of the packet is not run.
 	fence = "UPDATE {lanes} SET position = IF(epoch = ? AND position = ?, ?, NULL) WHERE lane = ?"
 
-	updateMessage = "UPDATE {messages} SET changed_rev = ?, body = ?, data = ?, edited = ?, deleted = ? WHERE slot = ? AND room_id = ? AND seq = ?"
+	updateMessage = "UPDATE {messages} SET changed_rev = ?, body = ?, data = ?, edited = ?, deleted = ?, mentions = ? WHERE slot = ? AND room_id = ? AND seq = ?"
 	trimOutbox    = "DELETE FROM {outbox} WHERE lane = ? AND position <= (SELECT min(position) FROM {cursors} WHERE lane = ?)"
 )
 
@@ -191,7 +191,8 @@ func (c *commit) update(ms []chat.Message) {
 		if m.Data != nil {
 			data = m.Data
 		}
-		c.add(updateMessage, int64(m.Rev), m.Text, data, m.Edited, sqldb.Flag(m.Deleted), int64(m.Room.Slot()), string(m.Room), int64(m.Seq))
+		c.add(updateMessage, int64(m.Rev), m.Text, data, m.Edited, sqldb.Flag(m.Deleted), store.JoinMentions(m.Mentions),
+			int64(m.Room.Slot()), string(m.Room), int64(m.Seq))
 	}
 }
 

@@ -113,7 +113,7 @@ func TestRights(t *testing.T) {
 	grant("SELECT, INSERT, UPDATE, DELETE")
 	_, err = Open(ctx, o, true)
 	wantKind(t, err, chat.Invalid, "CREATE command denied")
-	grant("SELECT, INSERT, UPDATE, DELETE, CREATE")
+	grant("SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER")
 	must(t, open(t, o).Close())
 	for right, left := range map[string]string{
 		"INSERT": "SELECT, UPDATE, DELETE", "UPDATE": "SELECT, INSERT, DELETE", "DELETE": "SELECT, INSERT, UPDATE", "SELECT": "INSERT, UPDATE, DELETE",

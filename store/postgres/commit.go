@@ -125,7 +125,8 @@ func changedValues(row []any, m *chat.Message) []any {
 	if m.Data != nil {
 		data = m.Data
 	}
-	return append(row, int64(m.Room.Slot()), string(m.Room), int64(m.Seq), int64(m.Rev), m.Text, data, m.Edited, sqldb.Flag(m.Deleted))
+	return append(row, int64(m.Room.Slot()), string(m.Room), int64(m.Seq), int64(m.Rev), m.Text, data, m.Edited, sqldb.Flag(m.Deleted),
+		store.JoinMentions(m.Mentions))
 }
 
 func refValues(row []any, r *store.MessageRef) []any {

@@ -29,7 +29,7 @@ var (
 
 	// Its last argument is how many rows there are.
 	updateMessages = "WITH u AS (UPDATE {messages} m SET changed_rev = k.changed_rev, body = k.body, data = k.data, " +
-		"edited = k.edited, deleted = k.deleted FROM " + rowsAs("k", changed.Columns) +
+		"edited = k.edited, deleted = k.deleted, mentions = k.mentions FROM " + rowsAs("k", changed.Columns) +
 		" WHERE " + same("m", "k", messageKey) + " RETURNING 1) SELECT 1 / (CASE WHEN count(*) = ? THEN 1 ELSE 0 END) FROM u"
 
 	// Messages whose keys others are about to get.
@@ -51,7 +51,7 @@ var (
 // changed are the columns of a message that Changes.Update replaces, behind its key.
 var changed = sqldb.Table{Name: "messages", Key: 3, Columns: append(messageKey[:3:3],
 	sqldb.Column{Name: "changed_rev"}, sqldb.Column{Name: "body", Kind: sqldb.Text}, sqldb.Column{Name: "data", Kind: sqldb.Bytes, Null: true},
-	sqldb.Column{Name: "edited"}, sqldb.Column{Name: "deleted"})}
+	sqldb.Column{Name: "edited"}, sqldb.Column{Name: "deleted"}, sqldb.Column{Name: "mentions", Kind: sqldb.Text, Null: true})}
 
 // keyed are the columns of a message's key, and of the key that its sender gave it.
 var keyed = append(messageKey[:3:3], sqldb.Column{Name: "user_id", Kind: sqldb.ID}, sqldb.Column{Name: "send_key", Kind: sqldb.ID})

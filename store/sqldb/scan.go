@@ -13,7 +13,7 @@ const (
 	roomColumns    = "room_id, title, open, read_only, last_seq, rev, info_rev, members, created, topic, avatar, data, active, archived, deleted, floor"
 	memberColumns  = "room_id, user_id, name, role, rev, since, avatar, data, until"
 	messageColumns = "m.room_id, m.seq, coalesce(m.changed_rev, m.created_rev), m.created_rev, m.user_id, m.body, m.ts, " +
-		"coalesce(m.send_key, ''), m.digest, m.reply_to, m.data, m.edited, m.deleted, m.name" // of {messages} m
+		"coalesce(m.send_key, ''), m.digest, m.reply_to, m.data, m.edited, m.deleted, m.name, coalesce(m.mentions, '')" // of {messages} m
 	userRoomColumns = "user_id, room_id, role, rev, read_seq"
 	userColumns     = "user_id, name, avatar, data, named"
 	accessColumns   = "user_id, not_before, claimed"
@@ -52,9 +52,10 @@ func setRole(to *chat.Role, role int64, err error) error {
 
 func scanMessage(s Scanner, m *chat.Message) error {
 	var deleted int64
+	var mentions string
 	err := s.Scan((*string)(&m.Room), (*int64)(&m.Seq), (*int64)(&m.Rev), (*int64)(&m.Created), (*string)(&m.User), &m.Text,
-		&m.Time, &m.Key, &m.Digest, (*int64)(&m.ReplyTo), &m.Data, &m.Edited, &deleted, &m.Name)
-	m.Deleted = deleted != 0
+		&m.Time, &m.Key, &m.Digest, (*int64)(&m.ReplyTo), &m.Data, &m.Edited, &deleted, &m.Name, &mentions)
+	m.Deleted, m.Mentions = deleted != 0, store.SplitMentions(mentions)
 	return err
 }
 

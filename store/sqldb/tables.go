@@ -55,6 +55,7 @@ var (
 		slot, roomID, seq, {Name: "created_rev"}, {Name: "changed_rev", Null: true}, userID, {Name: "ts"},
 		{Name: "body", Kind: Text}, {Name: "send_key", Kind: ID, Null: true}, {Name: "digest"}, {Name: "reply_to"},
 		{Name: "data", Kind: Bytes, Null: true}, {Name: "edited"}, {Name: "deleted"}, {Name: "name", Kind: Text},
+		{Name: "mentions", Kind: Text, Null: true},
 	}, 3}
 	Reactions = Table{"reactions", []Column{slot, roomID, seq, emoji, userID, {Name: "ts"}}, 5}
 	Online    = Table{"online", []Column{slot, roomID, userID, node}, 4}
@@ -114,7 +115,7 @@ func MemberValues(row []any, m *chat.Member) []any {
 		m.Avatar, []byte(m.Data), m.Until)
 }
 
-// MessageValues has NULL where there is no key, no data or no change.
+// MessageValues has NULL where there is no key, no data, no change or no mention.
 func MessageValues(row []any, m *chat.Message) []any {
 	var key, changed, data any
 	if m.Key != "" {
@@ -127,7 +128,7 @@ func MessageValues(row []any, m *chat.Message) []any {
 		data = m.Data
 	}
 	return append(row, int64(m.Room.Slot()), string(m.Room), int64(m.Seq), int64(m.Created), changed, string(m.User), m.Time,
-		m.Text, key, m.Digest, int64(m.ReplyTo), data, m.Edited, Flag(m.Deleted), m.Name)
+		m.Text, key, m.Digest, int64(m.ReplyTo), data, m.Edited, Flag(m.Deleted), m.Name, store.JoinMentions(m.Mentions))
 }
 
 func ReactionValues(row []any, r *store.ReactionChange) []any {

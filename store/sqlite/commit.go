@@ -34,8 +34,8 @@ const (
 
 	insertMessage     = "INSERT" + insertMessageInto
 	insertMessageInto = ` INTO messages (slot, room_id, seq, created_rev, changed_rev, user_id, ts, text, key, digest,
-		reply_to, data, edited, deleted, name) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
-	updateMessage = `UPDATE messages SET changed_rev = ?, text = ?, data = ?, edited = ?, deleted = ?
+		reply_to, data, edited, deleted, name, mentions) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	updateMessage = `UPDATE messages SET changed_rev = ?, text = ?, data = ?, edited = ?, deleted = ?, mentions = ?
 		WHERE slot = ? AND room_id = ? AND seq = ?`
 	putReaction = `INSERT INTO reactions (slot, room_id, seq, emoji, user_id, ts) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET ts = excluded.ts`
@@ -148,14 +148,14 @@ func putMessage(w *writer, statement string, m *chat.Message) error {
 		changed = int64(m.Rev)
 	}
 	_, err := w.exec(statement, int64(m.Room.Slot()), string(m.Room), int64(m.Seq), int64(m.Created), changed,
-		string(m.User), m.Time, m.Text, key, m.Digest, int64(m.ReplyTo), m.Data, m.Edited, m.Deleted, m.Name)
+		string(m.User), m.Time, m.Text, key, m.Digest, int64(m.ReplyTo), m.Data, m.Edited, m.Deleted, m.Name, store.JoinMentions(m.Mentions))
 	return err
 }
 
 func putChanged(w *writer, ch *store.Changes) error {
 	for i := range ch.Update {
 		m := &ch.Update[i]
-		n, err := w.exec(updateMessage, int64(m.Rev), m.Text, m.Data, m.Edited, m.Deleted,
+		n, err := w.exec(updateMessage, int64(m.Rev), m.Text, m.Data, m.Edited, m.Deleted, store.JoinMentions(m.Mentions),
 			int64(m.Room.Slot()), string(m.Room), int64(m.Seq))
 		if err != nil {
 			return err

@@ -10,7 +10,7 @@ import (
 const (
 	roomColumns     = "title, open, read_only, last_seq, rev, info_rev, members, created, topic, avatar, data, active, archived, deleted, floor"
 	memberColumns   = "user_id, name, role, rev, since, avatar, data, until"
-	messageColumns  = "seq, coalesce(changed_rev, created_rev), created_rev, user_id, text, ts, coalesce(key, ''), digest, reply_to, data, edited, deleted, name"
+	messageColumns  = "seq, coalesce(changed_rev, created_rev), created_rev, user_id, text, ts, coalesce(key, ''), digest, reply_to, data, edited, deleted, name, coalesce(mentions, '')"
 	userRoomColumns = "room_id, role, rev, read_seq"
 )
 
@@ -61,8 +61,11 @@ func scanMember(s scanner, room chat.RoomID, m *chat.Member) error {
 
 func scanMessage(s scanner, room chat.RoomID, m *chat.Message) error {
 	m.Room = room
-	return s.Scan((*int64)(&m.Seq), (*int64)(&m.Rev), (*int64)(&m.Created), (*string)(&m.User), &m.Text, &m.Time,
-		&m.Key, &m.Digest, (*int64)(&m.ReplyTo), &m.Data, &m.Edited, &m.Deleted, &m.Name)
+	var mentions string
+	err := s.Scan((*int64)(&m.Seq), (*int64)(&m.Rev), (*int64)(&m.Created), (*string)(&m.User), &m.Text, &m.Time,
+		&m.Key, &m.Digest, (*int64)(&m.ReplyTo), &m.Data, &m.Edited, &m.Deleted, &m.Name, &mentions)
+	m.Mentions = store.SplitMentions(mentions)
+	return err
 }
 
 func scanUserRoom(s scanner, user chat.UserID, u *store.UserRoom) error {

@@ -63,7 +63,7 @@ func version(room chat.RoomID, user chat.UserID, n int64) store.Rows {
 		Members: []chat.Member{{Room: room, User: user, Name: text, Avatar: "/" + text, Data: text, Role: chat.Role(n), Until: n,
 			Rev: chat.Rev(n), Since: n}},
 		Messages: []chat.Message{{Room: room, Seq: 1, Rev: chat.Rev(40 + n), Created: chat.Rev(30 + n), User: user, Name: text, Text: text,
-			Time: n, Key: text, Digest: -n, ReplyTo: chat.Seq(n), Data: []byte(text), Edited: n, Deleted: n == 2}},
+			Time: n, Key: text, Digest: -n, ReplyTo: chat.Seq(n), Data: []byte(text), Edited: n, Deleted: n == 2, Mentions: []chat.UserID{user, chat.UserID(text)}[:2-n%2]}},
 		Reactions: []store.ReactionChange{{ReactionKey: store.ReactionKey{Room: room, Seq: 1, Emoji: "👍", User: user}, On: true, Time: n}},
 		Online:    []store.OnlineChange{online(room, user, "node")},
 		UserRooms: []store.UserRoom{{User: user, Room: room, Role: chat.Role(n), Rev: chat.Rev(n), Read: chat.Seq(n)}},

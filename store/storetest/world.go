@@ -85,6 +85,9 @@ func (w *world) post(id chat.RoomID, user chat.UserID, text, key string) chat.Se
 	r.Active = w.now
 	m := chat.Message{Room: id, Seq: r.LastSeq, Rev: rev, Created: rev, User: user, Name: "name of " + string(user),
 		Text: text, Time: w.now, Key: key}
+	if user != "ann" {
+		m.Mentions = []chat.UserID{"ann", "bob of " + chat.UserID(id)}[:1+m.Seq%2]
+	}
 	if key != "" {
 		m.Digest = (&chat.Draft{Text: text}).Digest()
 	}
@@ -111,7 +114,7 @@ func (w *world) edit(id chat.RoomID, seq chat.Seq, text string) {
 
 func (w *world) remove(id chat.RoomID, seq chat.Seq) {
 	m := w.change(id, seq)
-	m.Text, m.Data, m.Deleted = "", nil, true
+	m.Text, m.Data, m.Mentions, m.Deleted = "", nil, nil, true
 }
 
 func (w *world) react(id chat.RoomID, seq chat.Seq, user chat.UserID, emoji string, on bool) {

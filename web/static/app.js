@@ -4,6 +4,7 @@ import { say, t, translate } from './strings.js';
 import { keep, local, session } from './storage.js';
 import { Roomtide } from './roomtide.js';
 import { Page } from './page.js';
+import { Push } from './push.js';
 
 translate(document);
 // Both live as long as the tab: two windows can be two users, and a token is a secret.
@@ -38,7 +39,8 @@ function start(user, token) {
   $('chat').hidden = false;
   const chat = new Roomtide(token ? { token } : { user });
   const draw = soon(() => page.draw());
-  const page = new Page(chat, !token, draw);
+  const push = new Push(chat, 'worker.js');
+  const page = new Page(chat, push, !token, draw);
   chat.addEventListener('state', () => {
     if (chat.state === 'stopped') stopped(chat, !token);
     draw();

@@ -15,6 +15,7 @@ const AGAIN = new Set(['busy', 'rate_limited', 'unavailable', 'read_only', 'inte
 
 export class Page {
   #chat;
+  #push;
   #guest;
   #draw; // asks for a redraw
   #room = null;
@@ -25,10 +26,12 @@ export class Page {
   #drawers = new Drawers();
   #lists = paced(LISTS_EVERY, () => this.#drawLists());
   #quiet = 0; // hides the notice
+  #closed = new Map(); // room id -> up to where notifications were closed
   #heard = null; // the newest message by others, not announced yet
 
-  constructor(chat, guest, draw) {
+  constructor(chat, push, guest, draw) {
     this.#chat = chat;
+    this.#push = push;
     this.#guest = guest;
     this.#draw = draw;
     this.#profiles = new Profiles(chat, draw);
@@ -44,11 +47,31 @@ export class Page {
     $('status').querySelector('button').addEventListener('click', () => this.#again());
     arrows($('room-list'), 'a');
     twice($('leave'), t('leaveSure'), () => chat.leave(this.#room.id).catch(fail));
-    $('signout').addEventListener('click', () => {
+    this.#offerPush();
+    $('signout').addEventListener('click', async () => {
+      await push.off().catch(() => {}); // whoever comes next takes the device over
       keep(local, 'roomtide.user', '');
       keep(session, 'roomtide.user', '');
       keep(session, 'roomtide.token', '');
       location.reload();
+    });
+  }
+
+  /** Offers notifications when the user has written something, and opens the room of one that is clicked. */
+  #offerPush() {
+    const [on, never] = $('ask-push').querySelectorAll('button');
+    const end = () => put($('ask-push'), 'hidden', true);
+    $('composer').addEventListener('submit', () => put($('ask-push'), 'hidden', !this.#push.askable));
+    on.addEventListener('click', () => {
+      end();
+      this.#push.on().catch(() => this.#notice(t('pushFailed')));
+    });
+    never.addEventListener('click', () => {
+      end();
+      this.#push.never();
+    });
+    navigator.serviceWorker?.addEventListener('message', (e) => {
+      if (e.data?.type === 'open') this.#goTo(e.data.room);
     });
   }
 
@@ -77,6 +100,10 @@ export class Page {
 
   roomChanged(room, frame) {
     if (room === this.#room && frame?.type === 'message' && frame.user !== this.#chat.user) this.#heard = frame;
+    if (room.read > (this.#closed.get(room.id) ?? 0)) {
+      this.#closed.set(room.id, room.read);
+      this.#push.close(room.id, room.read).catch(() => {}); // they stay until they are clicked
+    }
     this.#leavePlace();
     this.#draw();
   }

@@ -46,6 +46,7 @@ export class Roomtide extends Connection {
   name = '';
   guest = false;
   limits = {};
+  webPushKey = ''; // of the server, see push.js
   rooms = new Map(); // id -> Room
   listed = false; // rooms has all rooms of the user
   outbox;
@@ -280,6 +281,7 @@ export class Roomtide extends Connection {
       this.name = ack.name || ack.user;
       this.guest = !!ack.guest;
       this.limits = ack.limits ?? {};
+      this.webPushKey = ack.webpush_key ?? '';
       this.#tellsForeground = (ack.features ?? []).includes('foreground');
     } catch (e) {
       this.turnedAway(e);

@@ -1,0 +1,5 @@
+-- +goose Up
+
+-- The users that a message mentions, with line breaks between their ids; NULL for none.
+
+ALTER TABLE messages ADD COLUMN mentions TEXT;

@@ -1,0 +1,83 @@
+package browser
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	cdpbrowser "github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/serviceworker"
+	"github.com/chromedp/chromedp"
+)
+
+// shownNotifications are what the service worker of the page shows.
+const shownNotifications = `(async () => (await (await navigator.serviceWorker.ready).getNotifications())
+	.map((n) => [n.title, n.body, n.tag, n.data.room ?? ''].join('|')).sort())()`
+
+// pushTo delivers a push to the service worker of the page, as a push service does.
+func (w *window) pushTo(n *node, id serviceworker.RegistrationID, data string) {
+	w.t.Helper()
+	p := serviceworker.DeliverPushMessageParams{Origin: strings.TrimSuffix(n.url(), "/"), RegistrationID: id, Data: data}
+	if _, err := chromedp.Call(w.ctx, serviceworker.DeliverPushMessage, p); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// The service worker shows what is pushed, one notification for each room, and closes what
+// was read elsewhere; the page closes what is read in it, and opens the room of one that
+// is clicked.
+func TestPushNotifications(t *testing.T) {
+	n := startNode(t, "--push-webpush-subject", "mailto:push@example.org")
+	ada := enter(t, n, "ada", "")
+	allowed := cdpbrowser.SetPermissionParams{
+		Permission: &cdpbrowser.PermissionDescriptor{Name: "notifications"}, Setting: cdpbrowser.PermissionSettingGranted,
+		BrowserContextID: chromedp.FromContext(ada.ctx).BrowserContextID,
+	}
+	if _, err := chromedp.CallBrowser(ada.ctx, cdpbrowser.SetPermission, allowed); err != nil {
+		t.Fatal(err)
+	}
+	registered := make(chan serviceworker.RegistrationID, 16)
+	err := chromedp.Listen(ada.ctx, func(ev any) {
+		if e, ok := ev.(*serviceworker.EventWorkerRegistrationUpdated); ok {
+			for _, r := range e.Registrations {
+				select {
+				case registered <- r.RegistrationID:
+				default:
+				}
+			}
+		}
+	})
+	if err == nil {
+		_, err = chromedp.Call(ada.ctx, serviceworker.Enable, cdp.Empty{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !eval[bool](ada, `navigator.serviceWorker.register('worker.js').then(() => navigator.serviceWorker.ready).then((r) => r.scope === location.origin + '/')`) {
+		t.Error("the worker is not for the whole page")
+	}
+	id := <-registered
+	show := func(what string, want ...string) {
+		t.Helper()
+		for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+			if slices.Equal(eval[[]string](ada, shownNotifications), want) {
+				return
+			}
+		}
+		t.Errorf("%s: %q, want %q", what, eval[[]string](ada, shownNotifications), want)
+	}
+	ada.pushTo(n, id, `{"id":"1","title":"General","body":"ben: one","tag":"a","badge":1,"data":{"room":"general","seq":"1"}}`)
+	show("the first notification", "General|ben: one|a|general")
+	ada.pushTo(n, id, `{"id":"2","title":"General","body":"ben: two","tag":"a","badge":2,"data":{"room":"general","seq":"2"}}`)
+	ada.pushTo(n, id, `{"id":"3","title":"ben","body":"hello","tag":"b","badge":3,"data":{"room":"dm","seq":"7"}}`)
+	show("one of each room", "General|ben: two|a|general", "ben|hello|b|dm")
+	ada.pushTo(n, id, `{"id":"4","badge":2,"data":{"room":"dm","read":"6"}}`)
+	ada.pushTo(n, id, `{"id":"5","badge":1,"data":{"room":"general","read":"2"}}`)
+	show("what was not read", "ben|hello|b|dm")
+
+	n.post("ben", "other", "hello there")
+	ada.do(chromedp.Evaluate[chromedp.Void](`navigator.serviceWorker.dispatchEvent(new MessageEvent('message', { data: { type: 'open', room: 'other' } }))`))
+	ada.wait("the room of the notification", `location.hash === '#room=other'`)
+}

@@ -22,7 +22,7 @@ func TestBackupAndRestore(t *testing.T) {
 	must(t, "send", "--url="+n.url, "--user=ann", "--room=r", "--key=k", "in the backup")
 	token := must(t, "token", "--data-dir="+dir, "--user=bob")
 	key := must(t, "key", "add", "--data-dir="+dir, "shop")
-	if out := must(t, "backup", copies, "--data-dir="+dir); !regexp.MustCompile(`copies has the data of .*data as of 20.*: 7 files, \d+ KiB$`).MatchString(out) {
+	if out := must(t, "backup", copies, "--data-dir="+dir); !regexp.MustCompile(`copies has the data of .*data as of 20.*: 7 files, [\d.]+ [KM]iB$`).MatchString(out) {
 		t.Error(out)
 	}
 	var m backup.Manifest

@@ -106,6 +106,7 @@ var floors = []floor{
 	{"consumers", "work that follows a commit; they do not know each other", []row{
 		{"projection", "the rooms of each user, in step with memberships; names, in step with profiles"},
 		{"removal", "the rows of deleted rooms, in small steps"},
+		{"onward", "changes of one lane that follow from commits of another"},
 		{"transfer", "rooms and users as a file, out of one deployment and into another"},
 		{"mover", "slots from one shard to another, while the node serves"},
 	}},

@@ -29,6 +29,7 @@ import (
 	"github.com/roomtide/roomtide/internal/memtune"
 	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/mover"
+	"github.com/roomtide/roomtide/onward"
 	"github.com/roomtide/roomtide/outbox"
 	"github.com/roomtide/roomtide/presence"
 	"github.com/roomtide/roomtide/presence/mempresence"
@@ -169,7 +170,8 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 func (s *Server) openOutbox(ctx context.Context) (err error) {
 	s.outbox, err = outbox.Open(ctx, outbox.Config{
 		Store: s.store, Lanes: s.lanes, Log: s.log, Registerer: s.reg, Apart: []string{mover.Cursor}, Stopped: s.peers != nil,
-		Consumers: []outbox.Consumer{projection.UserRooms(s.store, s.lanes), projection.Names(s.store, s.lanes), removal.DeletedRooms(s.lanes)},
+		Consumers: []outbox.Consumer{projection.UserRooms(s.store, s.lanes), projection.Names(s.store, s.lanes), removal.DeletedRooms(s.lanes),
+			onward.Changes(s.store, s.lanes)},
 	})
 	if err != nil {
 		return err

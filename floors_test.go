@@ -107,6 +107,7 @@ var floors = []floor{
 		{"projection", "the rooms of each user, in step with memberships; names, in step with profiles"},
 		{"removal", "the rows of deleted rooms, in small steps"},
 		{"notify", "push notifications: from messages to jobs for members who are away, from jobs to services"},
+		{"onward", "changes of one lane that follow from commits of another"},
 		{"transfer", "rooms and users as a file, out of one deployment and into another"},
 		{"mover", "slots from one shard to another, while the node serves"},
 	}},

@@ -81,6 +81,9 @@ func (f fields) draft(m *change.Send) (user chat.UserID, err error) {
 	if d.ReplyTo, err = f.seq("reply_to"); err != nil {
 		return "", err
 	}
+	if d.Mentions, err = f.Users("mentions"); err != nil {
+		return "", err
+	}
 	if d.Data, err = f.Data("data"); err != nil {
 		return "", err
 	}

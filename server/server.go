@@ -170,7 +170,7 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 		Store: s.store, Lanes: s.lanes, Presence: s.presence, Publish: s.publish,
 		Limits: limits, Rates: rates, UsersMakeRooms: s.cfg.GuestsWelcome(), Claimed: s.endGuests, UserChanged: s.userChanged, Hears: s.hears,
 		AfterLate: s.hub.Kick, Targets: s.targets(),
-		Log:       s.log, Registerer: s.reg,
+		Log: s.log, Registerer: s.reg,
 	})
 	s.startSender()
 	return s.startPeers()

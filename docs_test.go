@@ -339,6 +339,7 @@ func metrics(t *testing.T) (names []string) {
 	t.Helper()
 	cfg := config.Default()
 	cfg.DataDir, cfg.Listen, cfg.MetricsPublic = filepath.Join(t.TempDir(), "data"), "127.0.0.1:0", true
+	cfg.Push.Log = true
 	cfg.Redis = "redis://127.0.0.1:9/0" // it has metrics also where nothing answers
 	node, err := server.Open(t.Context(), cfg, "v1", slog.New(slog.DiscardHandler))
 	if err != nil {

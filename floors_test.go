@@ -115,6 +115,7 @@ var floors = []floor{
 		{"feed", "what was committed, for back ends that pull it at their own pace"},
 		{"removal", "the rows of deleted rooms, in small steps"},
 		{"notify", "push notifications: from messages to jobs for members who are away, from jobs to services"},
+		{"onward", "changes of one lane that follow from commits of another"},
 		{"transfer", "rooms and users as a file, out of one deployment and into another"},
 		{"webhook", "what happens, to the host's back end: signed, in order, until it is taken"},
 		{"mover", "slots from one shard to another, while the node serves"},

@@ -96,6 +96,7 @@ func (c *Client) send(room chat.RoomID, d chat.Draft, done func(Sent, error)) *o
 	}
 	o := &outgoing{done: done, cmd: wire.Command{
 		Type: wire.Message, Room: room, Text: d.Text, HasText: true, Key: d.Key, ReplyTo: d.ReplyTo, Data: d.Data,
+		Mentions: d.Mentions,
 	}}
 	c.mu.Lock()
 	err := c.err

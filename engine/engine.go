@@ -66,6 +66,9 @@ type Config struct {
 	// what it tells may get lost.
 	Publish func(ev *chat.Event)
 
+	// Targets check what devices register with; nil: there is no push, and none can.
+	Targets Targets
+
 	Limits chat.Limits
 	Rates  Rates
 

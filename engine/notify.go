@@ -27,6 +27,9 @@ func (e *Engine) Notify(ctx context.Context, a Actor, user chat.UserID, room cha
 	if !a.Server {
 		return 0, chat.E(chat.Forbidden, "only an API key may send notifications")
 	}
+	if e.cfg.Targets == nil {
+		return 0, errNoPush
+	}
 	if err := checkNotice(n, life); err != nil {
 		return 0, err
 	}

@@ -4,14 +4,15 @@ import (
 	"context"
 
 	"github.com/roomtide/roomtide/change"
+	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/wire"
 )
 
 // Posted is the change that sends a posting. Its user is the actor's.
 func Posted(p *wire.Posting) *change.Send {
-	m := &change.Send{Room: p.Room, Name: p.Name}
-	m.Draft.Text, m.Draft.Key, m.Draft.ReplyTo, m.Draft.Data = p.Text, p.Key, p.ReplyTo, p.Data
-	return m
+	return &change.Send{Room: p.Room, Name: p.Name, Draft: chat.Draft{
+		Text: p.Text, Key: p.Key, ReplyTo: p.ReplyTo, Mentions: p.Mentions, Data: p.Data,
+	}}
 }
 
 // Post is Submit for a message whose author's name is filled in first, as by Do, for

@@ -99,6 +99,17 @@ func (r *rates) joins(a *Actor) error {
 	return r.read.Check(a.User)
 }
 
+// own spends a token of the user for a change of what is the user's alone.
+func (r *rates) own(a *Actor) error {
+	if a.Server {
+		return nil
+	}
+	if err := r.user.Take(a.User); err != nil {
+		return err
+	}
+	return byNetwork(r.guestChange, a)
+}
+
 // byNetwork spends a token of a guest's network.
 func byNetwork(r *limit.Rates[netip.Prefix], a *Actor) error {
 	if a.Network == nil {

@@ -101,6 +101,23 @@ func TestContract(t *testing.T) {
 	n.want(200, "POST", "/v1/push/dead/retry", `{"user":"bob"}`, admin)
 	n.want(200, "DELETE", "/v1/push/dead?user=bob", nil, admin)
 	n.want(200, "POST", "/v1/push/test", `{"user":"bob"}`, admin)
+	device := "/v1/users/bob/devices/phone%201"
+	n.want(400, "PUT", device, `{"provider":"log","address":{"name":"b"}}`, bob)
+	device = "/v1/users/bob/devices/phone"
+	n.want(204, "PUT", device, `{"provider":"log","address":{"name":"b"}}`, bob)
+	n.want(403, "PUT", device, `{"provider":"log","address":{"name":"b"}}`, ann)
+	n.want(204, "PUT", "/v1/users/bob/devices/tablet", `{"provider":"log","address":{"name":"c"}}`, admin)
+	n.want(204, "DELETE", "/v1/users/bob/devices/tablet", nil, admin)
+	if g := n.want(200, "GET", "/v1/users/bob/devices", nil, bob); len(g.body["devices"].([]any)) != 1 {
+		t.Errorf("%s", g.raw)
+	}
+	n.want(200, "PUT", "/v1/users/bob/push", `{"level":"mentions","quiet_from":"22:30","quiet_to":"07:00","time_zone":"Asia/Shanghai","hide_content":true,"mute_until":""}`, bob)
+	n.want(200, "PUT", "/v1/users/bob/push/team%2Fred", `{"level":"all"}`, admin)
+	if g := n.want(200, "GET", "/v1/users/bob/push", nil, bob); len(g.body["settings"].([]any)) != 2 {
+		t.Errorf("%s", g.raw)
+	}
+	n.want(200, "GET", "/v1/users/bob/push?after=team%2Fred", nil, admin)
+	n.want(204, "DELETE", device, nil, bob)
 	n.want(204, "DELETE", room+"/members/bob", nil, bob)
 	n.want(204, "DELETE", room+"/members/ann", nil, admin)
 	if g := n.want(200, "DELETE", "/v1/users/bob/tokens", nil, admin); g.num("not_before") == 0 || g.body["closed"] == nil {

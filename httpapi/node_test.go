@@ -32,6 +32,8 @@ import (
 	"github.com/roomtide/roomtide/identity"
 	"github.com/roomtide/roomtide/internal/testserver"
 	"github.com/roomtide/roomtide/presence/mempresence"
+	"github.com/roomtide/roomtide/push"
+	"github.com/roomtide/roomtide/push/logpush"
 )
 
 var secret = []byte("0123456789abcdef0123456789abcdef")
@@ -95,8 +97,13 @@ func newNodeWith(t *testing.T, queue *testserver.Queue, change func(*Config)) *n
 	t.Helper()
 	n := &node{t: t, seen: map[string]bool{}}
 	n.bus.Bus, n.online.Driver = membus.New(), mempresence.New()
+	gateway, err := push.NewGateway(push.Config{Providers: []push.Provider{logpush.New(slog.New(slog.DiscardHandler))}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	deps, h := testserver.Open(t, testserver.Config{
-		Bus: &n.bus, Driver: &n.online, LateAfter: time.Minute, Queue: queue, // a busy machine loses nothing
+		Targets: gateway,
+		Bus:     &n.bus, Driver: &n.online, LateAfter: time.Minute, Queue: queue, // a busy machine loses nothing
 		Identity: identity.Config{
 			Guests: true, Secret: secret,
 			Now: func() time.Time { return time.Now().Add(time.Duration(n.later.Load())) },

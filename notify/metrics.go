@@ -19,6 +19,10 @@ func newMetrics(reg prometheus.Registerer, s *Sender) *metrics {
 		}, []string{"provider"}),
 	}
 	if reg != nil {
+		for _, provider := range s.cfg.Gateway.Providers() { // they begin with 0
+			m.jobs.WithLabelValues(provider, "sent", "")
+			m.seconds.WithLabelValues(provider)
+		}
 		reg.MustRegister(m.jobs, m.seconds, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Namespace: "roomtide", Subsystem: "push", Name: "running", Help: "Jobs to push that are worked on.",
 		}, func() float64 { return float64(s.flying()) }))

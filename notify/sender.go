@@ -22,9 +22,10 @@ type Lanes interface {
 	ForgetJobs(shard int, c chan<- struct{})
 }
 
-// Gateway is what a Sender needs of push.Gateway, where the method is specified.
+// Gateway is what a Sender needs of push.Gateway, where the methods are specified.
 type Gateway interface {
 	Send(ctx context.Context, to push.Target, n *push.Notification) push.Outcome
+	Providers() []string
 }
 
 // SenderConfig configures a Sender. Store, Lanes, Gateway, Foreground, Unread and Secret are

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -79,6 +81,9 @@ func NewGateway(cfg Config) (*Gateway, error) {
 	g.metrics = newMetrics(cfg.Registerer, g)
 	return g, nil
 }
+
+// Providers are the names of the providers, in order.
+func (g *Gateway) Providers() []string { return slices.Sorted(maps.Keys(g.lines)) }
 
 // Check is Provider.Check of the target's provider. An unknown provider is chat.Invalid.
 func (g *Gateway) Check(provider string, address []byte) (Target, error) {

@@ -24,6 +24,8 @@ func newMetrics(reg prometheus.Registerer, g *Gateway) *metrics {
 	if reg != nil {
 		reg.MustRegister(m.outcomes, m.seconds)
 		for name, l := range g.lines {
+			m.outcomes.WithLabelValues(name, Delivered.String(), class(200)) // they begin with 0
+			m.seconds.WithLabelValues(name)
 			gauge := func(metric, help string, of func(*service) bool) {
 				reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 					Namespace: "roomtide", Subsystem: "push", Name: metric, Help: help,

@@ -107,6 +107,14 @@ func (s *Server) startSender() {
 	}
 }
 
+// targets check what devices register with; nil: nothing is pushed.
+func (s *Server) targets() engine.Targets {
+	if !s.cfg.Push.Used() {
+		return nil
+	}
+	return s.gateway
+}
+
 // foreground is notify.Foreground: it asks all nodes.
 func (s *Server) foreground(ctx context.Context, users []chat.UserID) []bool {
 	if s.peers == nil {

@@ -33,6 +33,7 @@ import (
 	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/mover"
 	"github.com/roomtide/roomtide/notify"
+	"github.com/roomtide/roomtide/onward"
 	"github.com/roomtide/roomtide/outbox"
 	"github.com/roomtide/roomtide/presence"
 	"github.com/roomtide/roomtide/presence/mempresence"
@@ -176,8 +177,8 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 	s.engine = engine.New(engine.Config{
 		Store: s.store, Lanes: s.lanes, Presence: s.presence, Publish: s.publish,
 		Limits: limits, Rates: rates, UsersMakeRooms: s.cfg.GuestsWelcome(), Claimed: s.endGuests, UserChanged: s.userChanged, Hears: s.hears,
-		AfterLate: s.hub.Kick,
-		Log:       s.log, Registerer: s.reg,
+		AfterLate: s.hub.Kick, Targets: s.targets(),
+		Log: s.log, Registerer: s.reg,
 	})
 	s.startSender()
 	return s.startPeers()
@@ -187,7 +188,8 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 func (s *Server) openOutbox(ctx context.Context) (err error) {
 	s.outbox, err = outbox.Open(ctx, outbox.Config{
 		Store: s.store, Lanes: s.lanes, Log: s.log, Registerer: s.reg, Apart: []string{mover.Cursor, feed.Prefix}, Stopped: s.peers != nil,
-		Consumers: []outbox.Consumer{projection.UserRooms(s.store, s.lanes), projection.Names(s.store, s.lanes), removal.DeletedRooms(s.lanes), s.pushJobs()},
+		Consumers: []outbox.Consumer{projection.UserRooms(s.store, s.lanes), projection.Names(s.store, s.lanes), removal.DeletedRooms(s.lanes),
+			onward.Changes(s.store, s.lanes), s.pushJobs()},
 	})
 	if err != nil {
 		return err

@@ -84,7 +84,8 @@ func (s *Session) changeOf(cmd *wire.Command) (change.Change, error) {
 		}
 		cmd.Room = s.rooms[0]
 	}
-	return &change.Send{Room: cmd.Room, Draft: chat.Draft{Text: cmd.Text, Key: cmd.Key, ReplyTo: cmd.ReplyTo, Data: cmd.Data}}, nil
+	return &change.Send{Room: cmd.Room, Draft: chat.Draft{Text: cmd.Text, Key: cmd.Key, ReplyTo: cmd.ReplyTo, Data: cmd.Data,
+		Mentions: cmd.Mentions}}, nil
 }
 
 // replyTo is the ack of a change.

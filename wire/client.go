@@ -26,6 +26,9 @@ func AppendCommand(dst []byte, cmd *Command) []byte {
 	}
 	dst = appendOptString(dst, "key", cmd.Key)
 	dst = appendOptInt(dst, "reply_to", cmd.ReplyTo)
+	if cmd.Mentions != nil {
+		dst = appendStrings(appendName(dst, "mentions"), cmd.Mentions)
+	}
 	if len(cmd.Data) > 0 {
 		dst = append(appendName(dst, "data"), cmd.Data...)
 	}

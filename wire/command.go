@@ -55,7 +55,7 @@ var roomAlone = map[Type]bool{Join: true, Leave: true, Typing: true, History: tr
 // Features are what was added to version 1 of the protocol after it was published,
 // by the name of the command or of the field of a reply. The ack of hello has them,
 // so that a client can tell what a server knows. The list is append-only.
-var Features = []string{"room", "set_room", "set_member", "command", "older", "partial", "users", "foreground", "webpush_key"}
+var Features = []string{"room", "set_room", "set_member", "command", "older", "partial", "users", "mentions", "foreground", "webpush_key"}
 
 // Command is one request of a client, with the fields of every type; Type says
 // which of them count. Fields with unknown names are not kept.
@@ -79,6 +79,9 @@ type Command struct {
 	Key     string
 	ReplyTo chat.Seq
 	Data    json.RawMessage
+
+	// message
+	Mentions []chat.UserID // besides those in the text
 
 	// edit, delete, react, read
 	Seq   chat.Seq

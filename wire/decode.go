@@ -142,6 +142,8 @@ func (d *decoder) rare(name string, v []byte) {
 		c.Role, c.HasRole = d.role(v), string(v) != "null"
 	case "of":
 		c.Of = d.users("of", v)
+	case "mentions":
+		c.Mentions = d.users("mentions", v)
 	case "limit":
 		n, _ = d.number(name, v)
 		c.Limit = int(n)

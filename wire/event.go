@@ -49,6 +49,9 @@ func appendMessageFields(dst []byte, m *chat.Message, key string) []byte {
 	dst = appendTimeField(dst, "time", m.Time)
 	dst = appendOptString(dst, "key", key)
 	dst = appendOptInt(dst, "reply_to", m.ReplyTo)
+	if len(m.Mentions) > 0 {
+		dst = appendStrings(appendName(dst, "mentions"), m.Mentions)
+	}
 	if len(m.Data) > 0 {
 		dst = append(appendName(dst, "data"), m.Data...)
 	}

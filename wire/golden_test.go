@@ -83,7 +83,7 @@ var commandCases = []struct {
 	{"message", Command{Type: Message, ID: 4, HasID: true, Room: "room1", Text: "Hello", HasText: true, Key: "0198f3c2-7d1e-7a54-9c1b-5f2f6f3f9a11"}},
 	{"message without type", Command{Type: Message, Bare: true, Room: "room1", User: "user1", Text: "Hello", HasText: true}},
 	{"message with everything", Command{Type: Message, ID: 5, HasID: true, Room: "комната", Text: "line 1\nline 2 \"<&>\" 👍", HasText: true,
-		Key: "k", ReplyTo: 3, Data: json.RawMessage(`{"order":[17,{"paid":true}]}`)}},
+		Key: "k", ReplyTo: 3, Mentions: []chat.UserID{"user2", "user 3"}, Data: json.RawMessage(`{"order":[17,{"paid":true}]}`)}},
 	{"message of data alone", Command{Type: Message, ID: 6, HasID: true, Room: "room1", HasText: true, Data: json.RawMessage(`1.5e3`)}},
 	{"edit", Command{Type: Edit, ID: 7, HasID: true, Room: "room1", Text: "Hello!", HasText: true, Seq: 5}},
 	{"delete", Command{Type: Delete, ID: 8, HasID: true, Room: "room1", Seq: 5}},
@@ -139,7 +139,7 @@ const testTime = 1_795_368_840_123 // 2026-11-22T17:34:00.123Z
 
 var (
 	hello   = chat.Message{Room: "room1", Seq: 5, Rev: 7, User: "user1", Name: "User One", Text: "Hello", Time: testTime, Key: "k1"}
-	rich    = chat.Message{Room: "room1", Seq: 6, Rev: 9, User: "user2", Text: "a\tb\u2028 \"<é>\" \\ 👍", Time: testTime, ReplyTo: 5, Data: []byte(`{"a":[1,null]}`), Edited: testTime + 1000, Reactions: []chat.Reaction{{Emoji: "👍", Count: 2, Users: []chat.UserID{"a", "b"}}}}
+	rich    = chat.Message{Room: "room1", Seq: 6, Rev: 9, User: "user2", Text: "a\tb\u2028 \"<é>\" \\ 👍", Time: testTime, ReplyTo: 5, Mentions: []chat.UserID{"a"}, Data: []byte(`{"a":[1,null]}`), Edited: testTime + 1000, Reactions: []chat.Reaction{{Emoji: "👍", Count: 2, Users: []chat.UserID{"a", "b"}}}}
 	tomb    = chat.Message{Room: "room1", Seq: 5, Rev: 10, User: "user1", Time: testTime, Deleted: true}
 	mallory = chat.Member{Room: "room1", User: "user3", Name: "Three", Role: chat.RoleOwner, Rev: 11}
 	muted   = chat.Member{Room: "room1", User: "user5", Name: "Five", Avatar: "/avatars/5.png", Role: chat.RoleMuted, Until: testTime + 3600_000, Data: `{"team":"blue"}`, Rev: 13}

@@ -12,17 +12,18 @@ import (
 // Posting is a message as a back end writes it: an element of the array that
 // POST /v1/messages takes, and an entry of the queues that a node reads (package ingest).
 type Posting struct {
-	Room    chat.RoomID
-	User    chat.UserID // empty: not said
-	Key     string
-	Text    string
-	Name    string
-	ReplyTo chat.Seq
-	Data    json.RawMessage // in canonical form
+	Room     chat.RoomID
+	User     chat.UserID // empty: not said
+	Key      string
+	Text     string
+	Name     string
+	ReplyTo  chat.Seq
+	Mentions []chat.UserID
+	Data     json.RawMessage // in canonical form
 }
 
 // postingFields are the members of a Posting.
-var postingFields = map[string]bool{"room": true, "user": true, "key": true, "message": true, "name": true, "reply_to": true, "data": true}
+var postingFields = map[string]bool{"room": true, "user": true, "key": true, "message": true, "name": true, "reply_to": true, "mentions": true, "data": true}
 
 // DecodePosting reads a Posting, in which an unknown name is an error. The error is
 // chat.Invalid.
@@ -55,6 +56,7 @@ func (o Object) Posting() (Posting, error) {
 			n, _ := d.number(name, v)
 			p.ReplyTo = chat.Seq(n)
 		}},
+		{"mentions", func(name string, v []byte) { p.Mentions = d.users(name, v) }},
 		{"data", func(_ string, v []byte) { p.Data = d.data(v) }},
 	} {
 		if v, ok := o[m.name]; ok {

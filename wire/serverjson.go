@@ -67,6 +67,7 @@ type messageJSON struct {
 	Time      jsonTime        `json:"time"`
 	Key       string          `json:"key"`
 	ReplyTo   chat.Seq        `json:"reply_to"`
+	Mentions  []chat.UserID   `json:"mentions"`
 	Data      json.RawMessage `json:"data"`
 	Edited    jsonTime        `json:"edited"`
 	Deleted   bool            `json:"deleted"`
@@ -204,7 +205,7 @@ func (j *serverJSON) event(f *ServerFrame) error {
 func (m *messageJSON) message(room chat.RoomID) chat.Message {
 	out := chat.Message{
 		Room: room, Seq: m.Seq, Rev: m.Rev, User: m.User, Name: m.Name, Text: m.Text, Time: int64(m.Time), Key: m.Key,
-		ReplyTo: m.ReplyTo, Data: m.Data, Edited: int64(m.Edited), Deleted: m.Deleted,
+		ReplyTo: m.ReplyTo, Mentions: m.Mentions, Data: m.Data, Edited: int64(m.Edited), Deleted: m.Deleted,
 	}
 	for _, r := range m.Reactions {
 		out.Reactions = append(out.Reactions, chat.Reaction{Emoji: r.Emoji, Count: r.Count, Users: r.Users})

@@ -7,6 +7,6 @@
 // sends itself SIGKILL. No deferred call runs and no buffer is flushed.
 //
 // The points are before-commit, after-commit, before-ack and after-ack in the lane, those
-// of package mover, which begin with "move-",
-// and import-committed in package transfer.
+// of package mover, which begin with "move-", those of package notify, which begin with
+// "push-", and import-committed in package transfer.
 package crashpoint

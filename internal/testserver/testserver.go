@@ -18,6 +18,7 @@ import (
 	"github.com/roomtide/roomtide/identity"
 	"github.com/roomtide/roomtide/internal/teststore"
 	"github.com/roomtide/roomtide/lane"
+	"github.com/roomtide/roomtide/onward"
 	"github.com/roomtide/roomtide/outbox"
 	"github.com/roomtide/roomtide/presence"
 	"github.com/roomtide/roomtide/presence/mempresence"
@@ -37,6 +38,7 @@ type Config struct {
 	Joins     engine.Rate     // of one user; zero: no limit
 	Presence  bool            // presence events are published, by the real clock
 	Driver    presence.Driver // of presence; nil: that of a single node
+	Targets   engine.Targets  // of devices; nil: there is no push
 	Queue     *Queue          // a durable queue before the lanes; nil: none
 }
 
@@ -71,7 +73,7 @@ func Open(t testing.TB, cfg Config) (*session.Deps, *hub.Hub) {
 		t.Fatal(err)
 	}
 	box, err := outbox.Open(t.Context(), outbox.Config{Store: st, Lanes: lanes, Stopped: cfg.Queue != nil, Consumers: []outbox.Consumer{
-		projection.UserRooms(st, lanes), projection.Names(st, lanes), removal.DeletedRooms(lanes),
+		projection.UserRooms(st, lanes), projection.Names(st, lanes), removal.DeletedRooms(lanes), onward.Changes(st, lanes),
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -92,7 +94,8 @@ func Open(t testing.TB, cfg Config) (*session.Deps, *hub.Hub) {
 		}
 	})
 	eng := engine.New(engine.Config{
-		Store: st, Lanes: lanes, Presence: tracker, Publish: publish, Limits: cfg.Limits, UsersMakeRooms: !cfg.HostRooms,
+		Targets: cfg.Targets,
+		Store:   st, Lanes: lanes, Presence: tracker, Publish: publish, Limits: cfg.Limits, UsersMakeRooms: !cfg.HostRooms,
 		Claimed: func(user chat.UserID) { h.CloseGuests(user, chat.ByeRevoked) },
 		Rates:   engine.Rates{Join: cfg.Joins},
 	})

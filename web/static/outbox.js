@@ -10,7 +10,7 @@ import { keep, local } from './storage.js';
 export class Outbox {
   onchange = () => {}; // another tab removed an item
 
-  #items = new Map(); // key -> {key, room, message, reply_to, time, accepted, error, code}
+  #items = new Map(); // key -> {key, room, message, reply_to, mentions, time, accepted, error, code}
   #written = new Set(); // keys of those that were written on this page
   #prefix = ''; // of the entries of the user; empty: not known yet
   #storage;
@@ -39,8 +39,8 @@ export class Outbox {
     }
   }
 
-  add(room, message, reply_to) {
-    const item = { key: uuid7(), room, message, reply_to, time: new Date().toISOString() };
+  add(room, message, reply_to, mentions) {
+    const item = { key: uuid7(), room, message, reply_to, mentions, time: new Date().toISOString() };
     this.#items.set(item.key, item);
     this.#written.add(item.key);
     this.#keep(item);

@@ -89,7 +89,7 @@ export class Push {
     subscription ??= await pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: key });
     const target = subscription.toJSON();
     if (this.#registered === target.endpoint) return;
-    await this.#chat.request('set_device', { device, kind: 'webpush', target });
+    await this.#chat.request('register_device', { device, provider: 'webpush', address: target });
     this.#registered = target.endpoint;
   }
 }

@@ -39,6 +39,8 @@ export interface Message {
   time: string;
   key?: string;
   reply_to?: number;
+  /** Members that it mentions. */
+  mentions?: string[];
   data?: unknown;
   edited?: string;
   deleted?: boolean;
@@ -61,6 +63,7 @@ export interface Item {
   readonly room: string;
   readonly message: string;
   readonly reply_to?: number;
+  readonly mentions?: string[];
   readonly time: string;
   readonly accepted?: boolean;
   readonly error?: string;
@@ -150,7 +153,7 @@ export class Roomtide extends EventTarget {
   retryNow(): void;
   join(room: string, page?: number): Room;
   leave(room: string): Promise<void>;
-  send(room: string, text: string, replyTo?: number): Item;
+  send(room: string, text: string, replyTo?: number, mentions?: string[]): Item;
   resend(item: Item): void;
   discard(item: Item): void;
   edit(room: string, seq: number, message: string): Promise<Frame>;

@@ -102,9 +102,12 @@ export class Roomtide extends Connection {
     this.#forget(id);
   }
 
-  /** Puts a message into the outbox; it is sent, in order, until the server has it. */
-  send(id, text, replyTo) {
-    const item = this.outbox.add(id, text, replyTo);
+  /**
+   * Puts a message into the outbox; it is sent, in order, until the server has it. mentions:
+   * ids of users, besides those whose id follows an @ in the text.
+   */
+  send(id, text, replyTo, mentions) {
+    const item = this.outbox.add(id, text, replyTo, mentions);
     this.#changed(this.#room(id));
     this.#flush(this.#room(id));
     return item;
@@ -377,12 +380,12 @@ export class Roomtide extends Connection {
   }
 
   /** Sends a message. Calls had as soon as the server has it or has refused it, with false if the connection ends before. */
-  async #post(room, { key, message, reply_to }, had) {
+  async #post(room, { key, message, reply_to, mentions }, had) {
     this.#sent.set(key, had);
     let open = true;
     try {
-      const ack = await this.insist('message', { room: room.id, message, key, reply_to });
-      room.put({ ...ack, user: this.user, message, key, reply_to });
+      const ack = await this.insist('message', { room: room.id, message, key, reply_to, mentions });
+      room.put({ ...ack, user: this.user, message, key, reply_to, mentions });
       this.outbox.remove(key);
     } catch (e) {
       open = e.code !== 'closed';

@@ -11,12 +11,12 @@ final class RoomtideMessage
     public string $user;
     public string $text;
 
-    /** @var array{key?: string, data?: mixed, reply_to?: int, name?: string} */
+    /** @var array{key?: string, data?: mixed, reply_to?: int, mentions?: list<string>, name?: string} */
     public array $options;
 
     /**
      * @param string $user in whose name it is sent
-     * @param array{key?: string, data?: mixed, reply_to?: int, name?: string} $options as those of Client::send
+     * @param array{key?: string, data?: mixed, reply_to?: int, mentions?: list<string>, name?: string} $options as those of Client::send
      */
     public function __construct(string $room, string $user, string $text, array $options = [])
     {

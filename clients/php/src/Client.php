@@ -68,9 +68,9 @@ final class Client
      * gets one, so that a repeat after a time-out is the same message; give one of your own
      * ("order-4711") where your code itself may run twice.
      *
-     * @param array{key?: string, data?: mixed, reply_to?: int, name?: string} $options
+     * @param array{key?: string, data?: mixed, reply_to?: int, mentions?: list<string>, name?: string} $options
      *        data: JSON of your application beside the text; reply_to: the seq of the message
-     *        that this one answers; name: what the author is called in this message
+     *        that this one answers; mentions: ids of users that it mentions; name: what the author is called in this message
      */
     public function send(string $room, string $user, string $text, array $options = []): Sent
     {
@@ -86,7 +86,7 @@ final class Client
      * Sends many messages, of any number, in few requests. Each has an outcome of its own,
      * under the index of its message; those of one room are stored in their order.
      *
-     * @param iterable<array{room: string, user: string, message?: string, key?: string, data?: mixed, reply_to?: int, name?: string}> $messages
+     * @param iterable<array{room: string, user: string, message?: string, key?: string, data?: mixed, reply_to?: int, mentions?: list<string>, name?: string}> $messages
      *
      * @return array<Outcome>
      */

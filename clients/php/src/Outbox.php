@@ -48,7 +48,7 @@ final class Outbox
      * Writes a message into the table, as a part of the transaction that $pdo is in. It does
      * not talk to the server.
      *
-     * @param array{key?: string, data?: mixed, reply_to?: int, name?: string} $options as those of Client::send
+     * @param array{key?: string, data?: mixed, reply_to?: int, mentions?: list<string>, name?: string} $options as those of Client::send
      *
      * @return string the key of the message
      */

@@ -33,6 +33,12 @@ const (
 	GetRoom   Type = "room"
 	SetRoom   Type = "set_room"
 	SetMember Type = "set_member"
+
+	RegisterDevice Type = "register_device"
+	DropDevice     Type = "drop_device"
+	Devices        Type = "devices"
+	GetPush        Type = "push"
+	SetPush        Type = "set_push"
 )
 
 // commands are the types that a client may send.
@@ -41,6 +47,7 @@ var commands = func() map[string]Type {
 	for _, t := range []Type{
 		Hello, Join, Leave, Message, Edit, Delete, React, Read, Typing, History, Changes,
 		Members, Online, Rooms, Users, Unread, Ping, GetRoom, SetRoom, SetMember,
+		RegisterDevice, DropDevice, Devices, GetPush, SetPush,
 	} {
 		m[string(t)] = t
 	}
@@ -53,7 +60,8 @@ var roomAlone = map[Type]bool{Join: true, Leave: true, Typing: true, History: tr
 // Features are what was added to version 1 of the protocol after it was published,
 // by the name of the command or of the field of a reply. The ack of hello has them,
 // so that a client can tell what a server knows. The list is append-only.
-var Features = []string{"room", "set_room", "set_member", "command", "older", "partial", "users", "mentions"}
+var Features = []string{"room", "set_room", "set_member", "command", "older", "partial", "users", "mentions",
+	"register_device", "drop_device", "devices", "push", "set_push"}
 
 // Command is one request of a client, with the fields of every type; Type says
 // which of them count. Fields with unknown names are not kept.
@@ -91,7 +99,7 @@ type Command struct {
 	HasAfter  bool
 	Before    chat.Seq
 	HasBefore bool
-	AfterID   string    // members, rooms: the "after" of a page is a user id, or the next of the page before
+	AfterID   string    // members, rooms, push: the "after" of a page is a user or room id, or the next of the page before
 	Limit     int       // 0: the default
 	Role      chat.Role // members: those with this role, RoleNone: all; set_member: the new one
 	HasRole   bool
@@ -118,4 +126,6 @@ type Command struct {
 	Member chat.UserID // the user whose role it is
 	Until  int64       // Unix milliseconds; 0: the role does not end
 	Unban  bool
+
+	Push PushFields
 }

@@ -3,7 +3,6 @@ package chaos
 import (
 	"crypto/sha256"
 	"fmt"
-	"hash"
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/internal/testcluster"
@@ -53,7 +52,7 @@ func (r *run) compare(stored map[chat.RoomID][]chat.Message) {
 // chain is a hash for each message, of it and of all before it, as the user may see them:
 // of others' messages nobody sees the key.
 func chain(user string, ms []chat.Message) (sums []string) {
-	var h hash.Hash = sha256.New()
+	h := sha256.New()
 	for i := range ms {
 		m := &ms[i]
 		key := ""

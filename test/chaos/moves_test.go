@@ -43,7 +43,7 @@ func (r *run) move(node string, meanwhile func()) int {
 	dir := r.c.Dir(node)
 	before := len(program.Moves(r.t, dir))
 	to, rooms := r.target(dir)
-	rooms = rooms[:min(long(3, 1), len(rooms))]
+	rooms = rooms[:min(long(2, 1), len(rooms))]
 	slots := &store.SlotSet{}
 	for _, room := range rooms {
 		slots.Add(room.Slot())
@@ -65,7 +65,7 @@ func (r *run) move(node string, meanwhile func()) int {
 	}
 	meanwhile()
 	<-ended
-	if how := program.AwaitMoves(r.t, dir, patience); how != "done" {
+	if how := program.AwaitMoves(r.t, dir, 3*patience); how != "done" {
 		r.t.Errorf("the move to %s: %s", to, how)
 	}
 	return len(rooms)

@@ -4,13 +4,17 @@ declare(strict_types=1);
 
 namespace Roomtide\Laravel;
 
+use Illuminate\Broadcasting\BroadcastManager;
 use Illuminate\Notifications\ChannelManager;
 use Illuminate\Support\ServiceProvider;
 use Roomtide\Client;
 use Roomtide\Outbox;
 use Roomtide\Tokens;
 
-/** Puts Client, Tokens and Outbox into the container, and the channel "roomtide" among those of notifications. */
+/**
+ * Puts Client, Tokens and Outbox into the container, the channel "roomtide" among those of
+ * notifications, and the driver "roomtide" among those of broadcasting.
+ */
 final class RoomtideServiceProvider extends ServiceProvider
 {
     public function register(): void
@@ -33,6 +37,11 @@ final class RoomtideServiceProvider extends ServiceProvider
         $this->app->afterResolving(ChannelManager::class, static function (ChannelManager $channels): void {
             $channels->extend('roomtide', static function ($app): RoomtideChannel {
                 return $app->make(RoomtideChannel::class);
+            });
+        });
+        $this->app->afterResolving(BroadcastManager::class, static function (BroadcastManager $broadcasters): void {
+            $broadcasters->extend('roomtide', static function ($app, array $config): RoomtideBroadcaster {
+                return new RoomtideBroadcaster($app->make(Client::class), $app->make(Tokens::class), $config['sender'] ?? 'system');
             });
         });
     }

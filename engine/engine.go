@@ -69,6 +69,11 @@ type Config struct {
 	Limits chat.Limits
 	Rates  Rates
 
+	// BeforeMessage is asked about each message and edit before it goes to its lane: it may
+	// refuse it with an error, and replace its text and data. It may take a while, until ctx
+	// ends. nil: none is asked about.
+	BeforeMessage func(ctx context.Context, m *Before) error
+
 	// Claimed is called when an id has become one of the application's users
 	// (Claim), to end the connections of guests; nil: nothing is done.
 	Claimed func(chat.UserID)
@@ -109,6 +114,7 @@ type Engine struct {
 	access  access
 
 	profiles profiles
+	before   *before // nil: messages are not asked about
 }
 
 // New returns an Engine.
@@ -137,12 +143,16 @@ func New(cfg Config) *Engine {
 	if cfg.Hears == nil {
 		cfg.Hears = func() bool { return true }
 	}
-	return &Engine{
+	e := &Engine{
 		cfg: cfg, rates: newRates(cfg.Rates, cfg.Now, cfg.Registerer),
 		reads: limit.NewKeyed[chat.UserID](readsAtOnce, readsWaiting, "you are asking too much at once"),
 		joins: newByShard(&cfg, "joins"), lookups: newByShard(&cfg, "user_lookups"),
 		access: newAccess(), profiles: newProfiles(),
 	}
+	if cfg.BeforeMessage != nil {
+		e.before = newBefore(&e.cfg)
+	}
+	return e
 }
 
 // Limits are the limits in force.

@@ -40,7 +40,7 @@ func (e *Engine) SendAll(ctx context.Context, all []Sending) []Outcome {
 		outcomes[i].Err = unanswered("engine.send_all")
 		e.stampNames(ctx, s.Send)
 		waiting++
-		e.cfg.Lanes.Submit(s.Send, func(r change.Reply, err error) { done <- settled{i, Outcome{r, later(err)}} })
+		e.hand(s.Send, func(r change.Reply, err error) { done <- settled{i, Outcome{r, later(err)}} })
 	}
 	for ; waiting > 0; waiting-- {
 		select {

@@ -55,6 +55,7 @@ type Config struct {
 
 	Limits        chat.Limits                                     // zero: the defaults
 	Mover         Mover                                           // moves slots between shards
+	Webhooks      Webhooks                                        // endpoints of the host's back end
 	Nodes         func(context.Context) ([]cluster.Info, error)   // which nodes there are
 	Origins       []string                                        // web origins besides the node's own, or "*"
 	PublicMetrics bool                                            // /metrics without authentication, not for loopback and API keys alone

@@ -7,6 +7,6 @@
 // sends itself SIGKILL. No deferred call runs and no buffer is flushed.
 //
 // The points are before-commit, after-commit, before-ack and after-ack in the lane, those
-// of package mover, which begin with "move-",
-// and import-committed in package transfer.
+// of package mover, which begin with "move-", webhook-delivered and webhook-dead in
+// package webhook, and import-committed in package transfer.
 package crashpoint

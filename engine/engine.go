@@ -149,8 +149,9 @@ func New(cfg Config) *Engine {
 		joins: newByShard(&cfg, "joins"), lookups: newByShard(&cfg, "user_lookups"),
 		access: newAccess(), profiles: newProfiles(),
 	}
+	before := newBefore(&e.cfg)
 	if cfg.BeforeMessage != nil {
-		e.before = newBefore(&e.cfg)
+		e.before = before
 	}
 	return e
 }

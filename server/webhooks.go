@@ -41,7 +41,8 @@ func (s *Server) startWebhooks() {
 func (s *Server) openBefore(deployment string) error {
 	h := &s.cfg.Hooks
 	if h.BeforeMessage == "" {
-		return nil
+		_, err := webhook.NewHook(webhook.HookConfig{Registerer: s.reg})
+		return err
 	}
 	secret, err := os.ReadFile(h.BeforeMessageSecretFile)
 	if err != nil {

@@ -69,7 +69,7 @@ func (s *Service) trim(ctx context.Context, e *Endpoint) error {
 	if err != nil {
 		return err
 	}
-	s.metrics.lost(e.ID, len(oldest))
+	s.metrics.lost(len(oldest))
 	return s.dropDead(ctx, e.ID, oldest)
 }
 
@@ -168,7 +168,7 @@ func (s *Service) retry(ctx context.Context, e *Endpoint, records []store.Record
 	if _, err := s.caller.call(ctx, e.URL, e.Secrets, eventID, body); err != nil {
 		return 0, err
 	}
-	s.metrics.delivered(e.ID, events[:n], s.cfg.Now())
+	s.metrics.delivered(events[:n], s.cfg.Now())
 	return n, s.dropDead(ctx, e.ID, records[:n])
 }
 

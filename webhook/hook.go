@@ -49,8 +49,14 @@ type Hook struct {
 	took    prometheus.Histogram
 }
 
-// NewHook returns a Hook. Invalid if the secret is none. Close ends its connections.
+// NewHook returns a Hook, or nil if there is no URL: its metrics are there nevertheless.
+// Invalid if the secret is none. Close ends its connections.
 func NewHook(cfg HookConfig) (*Hook, error) {
+	h := &Hook{}
+	h.measure(cfg.Registerer)
+	if cfg.URL == "" {
+		return nil, nil
+	}
 	if _, err := secretKey(cfg.Secret); err != nil {
 		return nil, err
 	}
@@ -63,19 +69,25 @@ func NewHook(cfg HookConfig) (*Hook, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	h := &Hook{
-		cfg: cfg, caller: newCaller(cfg.Allow, cfg.Timeout, 2*connsPerHost, cfg.Version, cfg.Now), breaker: breaker{longest: hookPause},
-		answers: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "roomtide_before_message_total", Help: "Messages by the answer of before_message: allowed, refused, changed; or failed_open, failed_closed without one.",
-		}, []string{"answer"}),
-		took: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "roomtide_before_message_seconds", Help: "How long answers of before_message take.", Buckets: prometheus.ExponentialBuckets(0.002, 2.5, 9),
-		}),
-	}
-	if cfg.Registerer != nil {
-		cfg.Registerer.MustRegister(h.answers, h.took)
-	}
+	h.cfg, h.breaker.longest = cfg, hookPause
+	h.caller = newCaller(cfg.Allow, cfg.Timeout, 2*connsPerHost, cfg.Version, cfg.Now)
 	return h, nil
+}
+
+// measure makes the metrics.
+func (h *Hook) measure(reg prometheus.Registerer) {
+	h.answers = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "roomtide_before_message_total", Help: "Messages by the answer of before_message: allowed, refused, changed; or failed_open, failed_closed without one.",
+	}, []string{"answer"})
+	h.took = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "roomtide_before_message_seconds", Help: "How long answers of before_message take.", Buckets: prometheus.ExponentialBuckets(0.002, 2.5, 9),
+	})
+	for _, answer := range []string{"allowed", "refused", "changed", "failed_open", "failed_closed"} {
+		h.answers.WithLabelValues(answer)
+	}
+	if reg != nil {
+		reg.MustRegister(h.answers, h.took)
+	}
 }
 
 func (h *Hook) Close() { h.caller.close() }

@@ -87,7 +87,7 @@ func TestHookFails(t *testing.T) {
 }
 
 func TestHookSecret(t *testing.T) {
-	if _, err := webhook.NewHook(webhook.HookConfig{Secret: "secret"}); chat.KindOf(err) != chat.Invalid {
+	if _, err := webhook.NewHook(webhook.HookConfig{URL: "https://www.example.org/", Secret: "secret"}); chat.KindOf(err) != chat.Invalid {
 		t.Error(err)
 	}
 }

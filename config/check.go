@@ -41,7 +41,7 @@ func (ps Problems) Error() string {
 func (c *Config) Check() Problems {
 	var ps Problems
 	for _, part := range []func() Problems{
-		c.checkNode, c.checkListen, c.checkWords, c.checkNetworks, c.checkTLS, c.checkAuth, c.checkNumbers, c.checkShards, c.checkNATS, c.checkQueue, c.checkRedis, c.checkPush, c.checkIngest,
+		c.checkNode, c.checkListen, c.checkWords, c.checkNetworks, c.checkTLS, c.checkAuth, c.checkNumbers, c.checkShards, c.checkNATS, c.checkQueue, c.checkRedis, c.checkPush, c.checkIngest, c.checkHooks,
 	} {
 		ps = append(ps, part()...)
 	}

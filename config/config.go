@@ -60,6 +60,7 @@ type Config struct {
 	Push   Push   `toml:"push" embed:"" prefix:"push-" group:"Push notifications"`
 	Ingest Ingest `toml:"ingest" embed:"" prefix:"ingest-" group:"Messages from queues"`
 	Auth   Auth   `toml:"auth" embed:"" prefix:"auth-" group:"Tokens of your application"`
+	Hooks  Hooks  `toml:"webhooks" embed:"" prefix:"webhooks-" group:"Webhooks"`
 	Rates  Rates  `toml:"rates" embed:"" prefix:"rates-" group:"Rate limits"`
 	Limits Limits `toml:"limits" embed:"" prefix:"limits-" group:"Limits"`
 
@@ -100,6 +101,21 @@ type AuthKey struct {
 	Alg           string `toml:"alg" help:"HS256, RS256, ES256 or EdDSA."`
 	SecretFile    string `toml:"secret_file" help:"HS256: file that holds the secret."`
 	PublicKeyFile string `toml:"public_key_file" help:"Others: PEM file of the public key."`
+}
+
+// Hooks says how the host's back end is called. Which endpoints get events is not a setting:
+// "roomtide webhook add" makes them.
+type Hooks struct {
+	Allow    []string `toml:"allow" default:"" help:"Addresses and networks that may be called though they are not public, such as 127.0.0.1 or 10.1.0.0/16."`
+	Timeout  Duration `toml:"timeout" default:"15s" help:"How long an endpoint may take to answer."`
+	RetryFor Duration `toml:"retry_for" default:"72h" help:"How old an event gets before it is given up and kept as a dead letter. Until then an endpoint that is down gets everything, in order."`
+	History  Duration `toml:"history" default:"72h" help:"How long events are kept to be delivered again (roomtide webhook replay), while there are webhooks. 0s: not at all."`
+
+	BeforeMessage           string   `toml:"before_message" default:"" mask:"url" placeholder:"URL" help:"URL that is asked about each message and edit before it is stored: it may allow, refuse or rewrite it. Empty: none."`
+	BeforeMessageSecretFile string   `toml:"before_message_secret_file" placeholder:"FILE" default:"" help:"File with the secret that signs these requests: whsec_ and the base64 of 24 to 64 bytes."`
+	BeforeMessageTimeout    Duration `toml:"before_message_timeout" default:"1s" help:"How long it may take to answer, 10s at most."`
+	BeforeMessageFailure    string   `toml:"before_message_failure" words:"unset,open,closed" default:"unset" help:"What becomes of a message while it does not answer: open stores it as it is, closed refuses it. Has to be said."`
+	BeforeMessageInsecure   bool     `toml:"before_message_insecure" default:"false" help:"The URL may be http: messages can then be read on the way."`
 }
 
 // Rates bound how often commands are accepted: each a rate per second and a burst.

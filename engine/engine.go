@@ -72,6 +72,11 @@ type Config struct {
 	Limits chat.Limits
 	Rates  Rates
 
+	// BeforeMessage is asked about each message and edit before it goes to its lane: it may
+	// refuse it with an error, and replace its text and data. It may take a while, until ctx
+	// ends. nil: none is asked about.
+	BeforeMessage func(ctx context.Context, m *Before) error
+
 	// Claimed is called when an id has become one of the application's users
 	// (Claim), to end the connections of guests; nil: nothing is done.
 	Claimed func(chat.UserID)
@@ -113,6 +118,7 @@ type Engine struct {
 
 	profiles profiles
 	imports  chan struct{} // holds a token for each call of Import that works
+	before   *before       // nil: messages are not asked about
 }
 
 // New returns an Engine.
@@ -141,12 +147,17 @@ func New(cfg Config) *Engine {
 	if cfg.Hears == nil {
 		cfg.Hears = func() bool { return true }
 	}
-	return &Engine{
+	e := &Engine{
 		cfg: cfg, rates: newRates(cfg.Rates, cfg.Now, cfg.Registerer),
 		reads: limit.NewKeyed[chat.UserID](readsAtOnce, readsWaiting, "you are asking too much at once"),
 		joins: newByShard(&cfg, "joins"), lookups: newByShard(&cfg, "user_lookups"),
 		access: newAccess(), profiles: newProfiles(), imports: make(chan struct{}, importsAtOnce),
 	}
+	before := newBefore(&e.cfg)
+	if cfg.BeforeMessage != nil {
+		e.before = before
+	}
+	return e
 }
 
 // Limits are the limits in force.

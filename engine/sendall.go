@@ -52,7 +52,7 @@ func (e *Engine) submitAll(ctx context.Context, op string, n int, next func(i in
 		}
 		outcomes[i].Err = unanswered(op)
 		waiting++
-		e.cfg.Lanes.Submit(c, func(r change.Reply, err error) { done <- settled{i, Outcome{r, later(err)}} })
+		e.hand(c, func(r change.Reply, err error) { done <- settled{i, Outcome{r, later(err)}} })
 	}
 	for ; waiting > 0; waiting-- {
 		select {

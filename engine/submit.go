@@ -25,7 +25,7 @@ func (e *Engine) Submit(a Actor, c change.Change, done change.Done) {
 		done(change.Reply{}, err)
 		return
 	}
-	e.cfg.Lanes.Submit(c, e.answered(c, done))
+	e.hand(c, e.answered(c, done))
 }
 
 // Do is Submit and wait. If ctx ends first, or patience, the error is Unavailable and
@@ -42,7 +42,7 @@ func (e *Engine) Do(ctx context.Context, a Actor, c change.Change) (change.Reply
 // do makes a change that was prepared.
 func (e *Engine) do(ctx context.Context, c change.Change) (change.Reply, error) {
 	e.stampNames(ctx, c)
-	r, err := e.cfg.Lanes.Do(ctx, c)
+	r, err := e.handAndWait(ctx, c)
 	switch {
 	case err != nil:
 	case c.Kind() == change.KindSetUser:

@@ -108,8 +108,7 @@ func (r *Ref) ID(deployment string) string {
 // Event is something that happened, as a host hears of it.
 type Event struct {
 	Ref
-	ID   string
-	User chat.UserID // of UserOnline and UserOffline
+	ID string
 
 	// What the event is about, by its kind. Rev in it is that of the event, though it may
 	// show what has changed since.
@@ -129,10 +128,8 @@ func (e *Event) AppendJSON(dst []byte) []byte {
 		dst = wire.AppendMessage(dst, e.Message)
 	case e.Member != nil:
 		dst = wire.AppendMember(dst, e.Member)
-	case e.Info != nil:
-		dst = wire.AppendRoom(dst, e.Info)
 	default:
-		dst = wire.AppendUser(dst, e.User)
+		dst = wire.AppendRoom(dst, e.Info)
 	}
 	return append(dst, '}')
 }

@@ -19,16 +19,13 @@ const (
 	MemberLeft      Kind = "member.left"
 	MemberChanged   Kind = "member.changed"
 	RoomChanged     Kind = "room.changed"
-	UserOnline      Kind = "user.online"
-	UserOffline     Kind = "user.offline"
 )
 
-// Kinds are all kinds. Those of users' presence are ephemeral: no entry of the outbox has
-// them.
+// Kinds are all kinds. The names user.online, user.offline and push.dead are reserved.
 func Kinds() []Kind {
 	return []Kind{
 		MessageCreated, MessageEdited, MessageDeleted, ReactionChanged,
-		MemberJoined, MemberLeft, MemberChanged, RoomChanged, UserOnline, UserOffline,
+		MemberJoined, MemberLeft, MemberChanged, RoomChanged,
 	}
 }
 

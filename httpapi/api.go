@@ -60,6 +60,7 @@ type Config struct {
 	Mover         Mover                                           // moves slots between shards
 	Push          Push                                            // notifications, for operators
 	PushTTL       time.Duration                                   // for which notifications are kept that do not say; 0: a day
+	Webhooks      Webhooks                                        // endpoints of the host's back end
 	Nodes         func(context.Context) ([]cluster.Info, error)   // which nodes there are
 	Origins       []string                                        // web origins besides the node's own, or "*"
 	PublicMetrics bool                                            // /metrics without authentication, not for loopback and API keys alone

@@ -14,7 +14,7 @@ import (
 // Every operation of the specification, answered well.
 func TestContract(t *testing.T) {
 	n := newNode(t, func(c *Config) {
-		c.Mover, c.Push, c.Feeds, c.Adoptions = &fakeMover{}, &fakePush{}, &fakeFeeds{}, &fakeAdoption{}
+		c.Mover, c.Push, c.Feeds, c.Adoptions, c.Webhooks = &fakeMover{}, &fakePush{}, &fakeFeeds{}, &fakeAdoption{}, &fakeWebhooks{}
 	})
 	admin := n.key(identity.ScopeAll)
 	const room = "/v1/rooms/team%2Fred"
@@ -141,6 +141,15 @@ func TestContract(t *testing.T) {
 	n.want(200, "GET", "/v1/moves", nil, admin)
 	n.want(200, "PATCH", "/v1/moves", `{"rate":1}`, admin)
 	n.want(202, "DELETE", "/v1/moves", nil, admin)
+	n.want(201, "POST", "/v1/webhooks", `{"url":"https://www.example.org/hook","kinds":["message.created"],"rooms":["shop-*"],"batch":5}`, admin)
+	n.want(200, "GET", "/v1/webhooks", nil, admin)
+	n.want(200, "PATCH", "/v1/webhooks/w1", `{"enabled":false,"rotate":true}`, admin)
+	n.want(202, "POST", "/v1/webhooks/w1/replay", `{"from":"2026-01-02T15:04:05Z"}`, admin)
+	n.want(200, "POST", "/v1/webhooks/w1/test", nil, admin)
+	n.want(200, "GET", "/v1/webhooks/w1/dead?after=x", nil, admin)
+	n.want(200, "POST", "/v1/webhooks/w1/retry", nil, admin)
+	n.want(200, "DELETE", "/v1/webhooks/w1/dead", nil, admin)
+	n.want(204, "DELETE", "/v1/webhooks/w1", nil, admin)
 	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/openapi.json"} {
 		n.want(200, "GET", path, nil, admin)
 	}

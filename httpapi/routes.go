@@ -74,6 +74,15 @@ var routes = []route{
 	{pattern: "POST /v1/moves", scope: identity.ScopeAdmin, do: (*call).startMove},
 	{pattern: "PATCH /v1/moves", scope: identity.ScopeAdmin, do: (*call).changeMoves},
 	{pattern: "DELETE /v1/moves", scope: identity.ScopeAdmin, do: (*call).abortMoves},
+	{pattern: "GET /v1/webhooks", scope: identity.ScopeAdmin, do: (*call).listWebhooks},
+	{pattern: "POST /v1/webhooks", scope: identity.ScopeAdmin, do: (*call).addWebhook},
+	{pattern: "PATCH /v1/webhooks/{webhook}", scope: identity.ScopeAdmin, do: (*call).changeWebhook},
+	{pattern: "DELETE /v1/webhooks/{webhook}", scope: identity.ScopeAdmin, do: (*call).removeWebhook},
+	{pattern: "POST /v1/webhooks/{webhook}/replay", scope: identity.ScopeAdmin, do: (*call).replayWebhook},
+	{pattern: "POST /v1/webhooks/{webhook}/test", scope: identity.ScopeAdmin, do: (*call).testWebhook},
+	{pattern: "GET /v1/webhooks/{webhook}/dead", scope: identity.ScopeAdmin, do: (*call).listDeadEvents},
+	{pattern: "DELETE /v1/webhooks/{webhook}/dead", scope: identity.ScopeAdmin, do: (*call).dropDeadEvents},
+	{pattern: "POST /v1/webhooks/{webhook}/retry", scope: identity.ScopeAdmin, do: (*call).retryDeadEvents},
 }
 
 func (a *API) routes() *http.ServeMux {

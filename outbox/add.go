@@ -55,7 +55,7 @@ func (o *Outbox) lacksNow(shard int, consumer string) bool {
 }
 
 // Remove ends a consumer that was added, and deletes its cursors of the shards that are
-// started here; what it was doing is given up. Of other shards Config.Gone has to say that
+// started here; what it was doing is given up. Of other shards Config.Fate has to say that
 // it does not come back.
 func (o *Outbox) Remove(ctx context.Context, consumer string) error {
 	var ended []*worker

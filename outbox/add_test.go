@@ -147,7 +147,12 @@ func TestGone(t *testing.T) {
 	w.start(newRecorder("gone-1", outbox.FromOldest).consumer(), newRecorder("other", outbox.FromOldest).consumer())
 	w.write(1)
 	w.stop()
-	w.gone = func(_ context.Context, name string) bool { return strings.HasPrefix(name, "gone-") }
+	w.fate = func(_ context.Context, name string) outbox.Fate {
+		if strings.HasPrefix(name, "gone-") {
+			return outbox.Gone
+		}
+		return outbox.Unknown
+	}
 	w.start()
 	if cs := w.cursors(); len(cs) != 1 || cs["other"] == 0 {
 		t.Errorf("cursors: %v", cs)

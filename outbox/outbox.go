@@ -19,7 +19,7 @@
 // A consumer is registered by being in Config, or later by Add. A new one starts where it
 // says; its cursor is written before anything is trimmed. One that is no longer registered
 // keeps its cursor, in case the program that knows it comes back, and so keeps
-// entries, until Drop or Remove, or until Config.Gone says so.
+// entries, until Drop or Remove, or until Config.Fate says so.
 package outbox
 
 import (
@@ -80,6 +80,15 @@ type Consumer struct {
 	Prompt     bool          // its cursor is saved about a second after parts were done, whatever their number
 }
 
+// Fate is what becomes of a cursor whose consumer is not registered.
+type Fate int
+
+const (
+	Unknown Fate = iota // it stays, with a warning
+	Comes               // its consumer will be added
+	Gone                // it is dropped: its consumer will not come back
+)
+
 // Later is the error of Parts for an entry that comes too soon.
 type Later struct{ After time.Duration }
 
@@ -115,9 +124,9 @@ type Config struct {
 	Apart     []string // names of cursors that are moved elsewhere, and not by this package; or what they begin with, up to a colon
 	Stopped   bool     // Open starts nothing: Start does, for the lanes that this node owns
 
-	// Gone reports whether a consumer that is not registered will not come back: its cursor
-	// is dropped where a shard is started. nil: any may.
-	Gone func(ctx context.Context, consumer string) bool
+	// Fate says of a consumer that is not registered what becomes of its cursor where a
+	// shard is started. nil: nothing is known of any.
+	Fate func(ctx context.Context, consumer string) Fate
 
 	MinBackoff time.Duration // the first pause after an error; default 250 ms
 	MaxBackoff time.Duration // the longest; default one minute
@@ -135,8 +144,8 @@ func (c *Config) fill() error {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	if c.Gone == nil {
-		c.Gone = func(context.Context, string) bool { return false }
+	if c.Fate == nil {
+		c.Fate = func(context.Context, string) Fate { return Unknown }
 	}
 	names := map[string]bool{}
 	for _, k := range c.Consumers {
@@ -294,11 +303,13 @@ func (o *Outbox) apart(name string) bool {
 // unknown returns what to do with cursors of consumers that are not registered.
 func (o *Outbox) unknown(ctx context.Context, stored map[string]int64, reader *store.Reader) (drop []store.Cursor) {
 	for name, at := range stored {
-		switch {
-		case o.apart(name):
-		case o.cfg.Gone(ctx, name):
+		if o.apart(name) {
+			continue
+		}
+		switch o.cfg.Fate(ctx, name) {
+		case Gone:
 			drop = append(drop, store.Cursor{Consumer: name, Drop: true})
-		default:
+		case Unknown:
 			o.cfg.Log.Warn("a consumer that is not registered keeps entries of the outbox",
 				"consumer", name, "shard", reader.Name(), "position", at)
 		}

@@ -64,7 +64,7 @@ func (s *Server) openHTTP() error {
 	}
 	api := httpapi.New(httpapi.Config{
 		Engine: s.engine, Hub: s.hub, Verifier: s.verifier, Registry: s.reg, Mover: s.mover, Feeds: s.feeds, Adoptions: s.store.Control, Nodes: s.nodes, Revoke: s.revoke,
-		Push: s.sender, PushTTL: time.Duration(s.cfg.Push.TTL),
+		Webhooks: s.webhooks, Push: s.sender, PushTTL: time.Duration(s.cfg.Push.TTL),
 		Limits: *deps.Limits, Origins: s.cfg.Origins, Conns: conns,
 		PublicMetrics: s.cfg.MetricsPublic, Ready: s.ready, ClientIP: from.Client, Network: from.ClientNetwork,
 		OnStream: noticeLoss, NoGuest: g.refuse, Known: g.hosts.Knows, Log: s.log,

@@ -45,6 +45,7 @@ import (
 	"github.com/roomtide/roomtide/session"
 	"github.com/roomtide/roomtide/sioapi"
 	"github.com/roomtide/roomtide/store"
+	"github.com/roomtide/roomtide/webhook"
 	"github.com/roomtide/roomtide/wsapi"
 )
 
@@ -61,6 +62,8 @@ type Server struct {
 	lanes    *lane.Lanes
 	outbox   *outbox.Outbox
 	feeds    *feed.Feeds
+	webhooks *webhook.Service
+	before   *webhook.Hook // nil: messages are not asked about
 	mover    *mover.Mover
 	node     *cluster.Node
 	peers    *peers // nil on a single node
@@ -158,9 +161,13 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 	}
 	s.onClose(s.lanes.Close)
 	s.reg.MustRegister(shardsUp{s})
+	if err := s.openWebhooks(ctx); err != nil {
+		return err
+	}
 	if err := s.openOutbox(ctx); err != nil {
 		return err
 	}
+	s.startWebhooks()
 	if err := s.openPresence(); err != nil {
 		return err
 	}
@@ -175,7 +182,7 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 		rates = s.rates()
 	}
 	s.engine = engine.New(engine.Config{
-		Store: s.store, Lanes: s.lanes, Presence: s.presence, Publish: s.publish,
+		Store: s.store, Lanes: s.lanes, Presence: s.presence, Publish: s.publish, BeforeMessage: s.beforeMessage(),
 		Limits: limits, Rates: rates, UsersMakeRooms: s.cfg.GuestsWelcome(), Claimed: s.endGuests, UserChanged: s.userChanged, Hears: s.hears,
 		AfterLate: s.hub.Kick, Targets: s.targets(),
 		Log: s.log, Registerer: s.reg,
@@ -187,7 +194,7 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 // openOutbox starts everything that works on what lanes committed.
 func (s *Server) openOutbox(ctx context.Context) (err error) {
 	s.outbox, err = outbox.Open(ctx, outbox.Config{
-		Store: s.store, Lanes: s.lanes, Log: s.log, Registerer: s.reg, Apart: []string{mover.Cursor, feed.Prefix}, Stopped: s.peers != nil,
+		Store: s.store, Lanes: s.lanes, Log: s.log, Registerer: s.reg, Apart: []string{mover.Cursor, feed.Prefix}, Stopped: s.peers != nil, Fate: s.webhooks.Fate,
 		Consumers: []outbox.Consumer{projection.UserRooms(s.store, s.lanes), projection.Names(s.store, s.lanes), removal.DeletedRooms(s.lanes),
 			onward.Changes(s.store, s.lanes), s.pushJobs()},
 	})
@@ -407,6 +414,7 @@ func (s *Server) drain() {
 	defer cancel()
 	s.listener.Close()
 	s.closeIngest(ctx)
+	s.webhooks.Close()  // consumers come and go no more
 	s.mover.Close()     // goes on at the next start; lets go of changes that it holds back
 	s.outbox.Close(ctx) // consumers see what was accepted
 	s.sender.Close(ctx) // attempts come to their end

@@ -163,7 +163,7 @@ func (c *courier) deliver(ctx context.Context, shard int, parts []outbox.Part) e
 	}
 	if f == nil {
 		crashpoint.Hit("webhook-delivered")
-		c.s.metrics.delivered(e.ID, events[:n], c.s.cfg.Now())
+		c.s.metrics.delivered(events[:n], c.s.cfg.Now())
 		drop(parts, n)
 		return nil
 	}
@@ -192,7 +192,7 @@ func (c *courier) attempt(ctx context.Context, e *Endpoint, id string, body []by
 	errors.As(err, &f)
 	failing, _, _ := c.breaker.state()
 	c.breaker.end(f, c.s.cfg.Now())
-	c.s.metrics.requested(e.ID, f, c.s.cfg.Now().Sub(begun))
+	c.s.metrics.requested(f, c.s.cfg.Now().Sub(begun))
 	switch {
 	case f != nil && !failing:
 		c.log.Warn("webhook: an endpoint fails; it is tried again, in order", "host", host(e.URL), "err", f)
@@ -266,7 +266,7 @@ func (c *courier) give(ctx context.Context, e *Endpoint, parts []outbox.Part, n 
 	}
 	crashpoint.Hit("webhook-dead")
 	c.log.Warn("webhook: events are given up; roomtide webhook dead shows them, retry delivers them", "events", n, "host", host(e.URL), "err", f)
-	c.s.metrics.dead(e.ID, n)
+	c.s.metrics.dead(n)
 	drop(parts, n)
 	return nil
 }

@@ -20,14 +20,14 @@ const (
 // Dead is an event that was given up. What it is about is read when it is delivered after
 // all.
 type Dead struct {
-	ID     string    `json:"id"` // of the dead letter
-	Event  string    `json:"event"`
-	Kind   string    `json:"kind"`
-	Room   string    `json:"room"`
-	Rev    int64     `json:"rev"`
-	Time   time.Time `json:"time"`
-	Died   time.Time `json:"died"`
-	Reason string    `json:"reason"`
+	ID     string `json:"id"` // of the dead letter
+	Event  string `json:"event"`
+	Kind   string `json:"kind"`
+	Room   string `json:"room"`
+	Rev    int64  `json:"rev"`
+	Time   Time   `json:"time"`
+	Died   Time   `json:"died"`
+	Reason string `json:"reason"`
 }
 
 // letter is a dead letter as it is stored.
@@ -69,7 +69,7 @@ func (s *Service) trim(ctx context.Context, e *Endpoint) error {
 	if err != nil {
 		return err
 	}
-	s.metrics.lost(e.ID, len(oldest))
+	s.metrics.lost(len(oldest))
 	return s.dropDead(ctx, e.ID, oldest)
 }
 
@@ -100,7 +100,7 @@ func (s *Service) DeadLetters(ctx context.Context, id, after string) (page []Dea
 		}
 		page = append(page, Dead{
 			ID: r.ID, Event: l.Ref.ID(s.cfg.Deployment), Kind: string(l.Ref.Kind), Room: string(l.Ref.Room), Rev: int64(l.Ref.Rev),
-			Time: time.UnixMilli(l.Ref.Time).UTC(), Died: time.UnixMilli(l.Died).UTC(), Reason: l.Reason,
+			Time: Time{time.UnixMilli(l.Ref.Time)}, Died: Time{time.UnixMilli(l.Died)}, Reason: l.Reason,
 		})
 	}
 	return page, more, nil
@@ -168,7 +168,7 @@ func (s *Service) retry(ctx context.Context, e *Endpoint, records []store.Record
 	if _, err := s.caller.call(ctx, e.URL, e.Secrets, eventID, body); err != nil {
 		return 0, err
 	}
-	s.metrics.delivered(e.ID, events[:n], s.cfg.Now())
+	s.metrics.delivered(events[:n], s.cfg.Now())
 	return n, s.dropDead(ctx, e.ID, records[:n])
 }
 

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -168,21 +167,4 @@ func NewSecret() string {
 	b := make([]byte, secretBytes)
 	rand.Read(b)
 	return secretPrefix + base64.StdEncoding.EncodeToString(b)
-}
-
-// ParseNetworks reads the addresses and networks that may be called though they are not
-// public.
-func ParseNetworks(list []string) (nets []netip.Prefix, err error) {
-	for _, s := range list {
-		p, err := netip.ParsePrefix(s)
-		if err != nil {
-			addr, e := netip.ParseAddr(s)
-			if e != nil {
-				return nil, chat.E(chat.Invalid, strconv.Quote(s)+" is neither an address nor a network such as 10.1.0.0/16")
-			}
-			p = netip.PrefixFrom(addr, addr.BitLen())
-		}
-		nets = append(nets, p.Masked())
-	}
-	return nets, nil
 }

@@ -54,6 +54,14 @@ func (s *Service) save(ctx context.Context, e *Endpoint) error {
 	return s.refresh(ctx)
 }
 
+// Time is a time as the API shows it: in UTC, with milliseconds.
+type Time struct{ time.Time }
+
+// MarshalJSON implements json.Marshaler.
+func (t Time) MarshalJSON() ([]byte, error) {
+	return []byte(t.UTC().Format(`"2006-01-02T15:04:05.000Z"`)), nil
+}
+
 // Status is an endpoint and how it is doing. It has no secret.
 type Status struct {
 	ID       string            `json:"id"`
@@ -64,20 +72,20 @@ type Status struct {
 	Enabled  bool              `json:"enabled"`
 	Insecure bool              `json:"insecure,omitempty"`
 	Secrets  int               `json:"secrets"` // 2 while they are exchanged
-	Created  time.Time         `json:"created"`
+	Created  Time              `json:"created"`
 	Reason   string            `json:"reason,omitempty"`
 
-	Lag     int64      `json:"lag"`  // commits that the node that answers has still to deliver from
-	Dead    int        `json:"dead"` // events that were given up
-	Failing *time.Time `json:"failing_since,omitempty"`
-	Error   string     `json:"error,omitempty"` // the last failure, as the node that answers knows it
+	Lag     int64  `json:"lag"`  // commits that the node that answers has still to deliver from
+	Dead    int    `json:"dead"` // events that were given up
+	Failing *Time  `json:"failing_since,omitempty"`
+	Error   string `json:"error,omitempty"` // the last failure, as the node that answers knows it
 }
 
 // Status returns an endpoint as operators see it.
 func (s *Service) status(ctx context.Context, e *Endpoint) (Status, error) {
 	st := Status{
 		ID: e.ID, URL: e.URL, Kinds: e.Kinds, Rooms: e.Rooms, Batch: e.Batch, Enabled: e.Enabled, Insecure: e.Insecure,
-		Secrets: len(e.Secrets), Created: time.UnixMilli(e.Created).UTC(), Reason: e.Reason,
+		Secrets: len(e.Secrets), Created: Time{time.UnixMilli(e.Created)}, Reason: e.Reason,
 	}
 	if st.Kinds == nil {
 		st.Kinds = []hostevents.Kind{}
@@ -90,8 +98,7 @@ func (s *Service) status(ctx context.Context, e *Endpoint) (Status, error) {
 			st.Lag += lag
 		}
 		if failing, since, last := c.breaker.state(); failing {
-			since = since.UTC()
-			st.Failing, st.Error = &since, last
+			st.Failing, st.Error = &Time{since}, last
 		}
 	}
 	var err error

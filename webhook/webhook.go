@@ -22,6 +22,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -110,7 +111,7 @@ type order struct {
 	done chan<- error // cap 1; nil: nothing waits
 }
 
-// New returns a Service that does nothing before Start. Gone may be asked.
+// New returns a Service that does nothing before Start. Fate may be asked.
 func New(cfg Config) *Service {
 	cfg.fill()
 	return &Service{
@@ -139,21 +140,22 @@ func (s *Service) Close() {
 	s.caller.close()
 }
 
-// Gone is outbox.Config.Gone: whether a cursor is one of an endpoint that was deleted,
-// disabled or ordered to begin elsewhere. It asks the control database.
-func (s *Service) Gone(ctx context.Context, consumer string) bool {
-	if len(consumer) < len(consumerOf) || consumer[:len(consumerOf)] != consumerOf {
-		return false
+// Fate is outbox.Config.Fate: cursors of endpoints that were deleted, disabled or ordered
+// to begin elsewhere are gone. It asks the control database.
+func (s *Service) Fate(ctx context.Context, consumer string) outbox.Fate {
+	if !strings.HasPrefix(consumer, consumerOf) {
+		return outbox.Unknown
 	}
 	all, err := s.stored(ctx)
 	if err != nil {
-		return false
+		return outbox.Comes // perhaps
 	}
-	keep := false
 	for _, e := range all {
-		keep = keep || e.Enabled && (e.consumer() == consumer || consumer == historyName)
+		if e.Enabled && (e.consumer() == consumer || consumer == historyName && s.cfg.History > 0) {
+			return outbox.Comes
+		}
 	}
-	return !keep
+	return outbox.Gone
 }
 
 // run owns the consumers.

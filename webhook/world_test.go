@@ -68,7 +68,7 @@ func (w *world) open() {
 	}
 	w.hooks = webhook.New(cfg)
 	w.outbox, err = outbox.Open(w.t.Context(), outbox.Config{
-		Store: w.store, Lanes: w.lanes, Gone: w.hooks.Gone, MinBackoff: time.Millisecond, MaxBackoff: 50 * time.Millisecond,
+		Store: w.store, Lanes: w.lanes, Fate: w.hooks.Fate, MinBackoff: time.Millisecond, MaxBackoff: 50 * time.Millisecond,
 	})
 	w.must(err)
 	w.hooks.Start(w.outbox)

@@ -39,12 +39,6 @@ func AppendRoom(dst []byte, r *chat.Room) []byte {
 	return openObject(dst, start)
 }
 
-// AppendUser appends the id of a user.
-func AppendUser(dst []byte, user chat.UserID) []byte {
-	start := len(dst)
-	return openObject(appendStringField(dst, "user", user), start)
-}
-
 // AppendHead appends what every event of a host begins with, without its end: it is
 // followed by a name and a value, and a brace.
 func AppendHead(dst []byte, kind, id string, ms int64) []byte {

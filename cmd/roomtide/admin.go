@@ -98,6 +98,9 @@ func (o *orders) do(ctx context.Context, method, path string, body, out any) err
 	if resp.StatusCode >= 400 {
 		return refusal(resp, raw)
 	}
+	if out == nil {
+		return nil
+	}
 	return json.Unmarshal(raw, out)
 }
 

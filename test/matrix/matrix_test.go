@@ -309,7 +309,8 @@ func (n *node) keys(b *strings.Builder, scopes []string, keys map[string]string)
 }
 
 // keyRow writes what each key gets from an operation. One that needs the scope admin
-// is for API keys alone: whatever else there is, a user or nothing at all, has none.
+// is for API keys alone: whatever else there is, a user or nothing at all, has none. The
+// tokens of someone were ended by one of the operations.
 func (n *node) keyRow(b *strings.Builder, method, path string, scopes []string, keys map[string]string) {
 	fmt.Fprintf(b, "| `%s %s` |", method, path)
 	for _, scope := range scopes {
@@ -318,7 +319,7 @@ func (n *node) keyRow(b *strings.Builder, method, path string, scopes []string, 
 		if scope != "admin" || result != "yes" {
 			continue
 		}
-		for credential, want := range map[string]string{n.token("someone"): "forbidden", n.token("someone", "*"): "forbidden", "": "unauthenticated"} {
+		for credential, want := range map[string]string{n.token("visitor"): "forbidden", n.token("visitor", "*"): "forbidden", "": "unauthenticated"} {
 			if got := n.operation(method, path, credential); got != want {
 				n.t.Errorf("%s %s with %q: %s, want %s", method, path, credential, got, want)
 			}

@@ -27,7 +27,7 @@ type Choice struct {
 // Check finds out which ways of following a source allows: all of them, in the order of
 // Kinds. The one that sees most is recommended. Kind of the configuration is not used.
 func Check(ctx context.Context, c Config) ([]Choice, error) {
-	s, err := dial(ctx, c, false)
+	s, err := dial(ctx, c, !strings.HasPrefix(c.Source.DSN, "sqlite:")) // the right to delete is looked at, on no row
 	if err != nil {
 		return nil, err
 	}

@@ -198,7 +198,7 @@ func TestRace(t *testing.T) {
 	for _, kind := range follow.Kinds {
 		t.Run(string(kind), func(t *testing.T) {
 			s := subject(t, server, kind)
-			s.Writers, s.Rows, s.Longest = 24, *rows, 3*time.Second
+			s.Writers, s.Rows, s.Longest, s.Deaths = 24, *rows, 3*time.Second, 400
 			if kind == follow.Triggers {
 				if err := follow.Install(t.Context(), s.Config); err != nil {
 					t.Fatal(err)

@@ -26,6 +26,7 @@ type Subject struct {
 	Restart func() // kills the server and starts it again; nil: it is not
 
 	Writers, Rows int           // at least 8, and 600
+	Deaths        int           // with two of so many batches the follower is killed; 0: 24
 	Longest       time.Duration // of a transaction; at least 300 ms
 }
 
@@ -82,6 +83,9 @@ func Run(t testing.TB, s Subject) Result {
 func Follow(t testing.TB, s Subject, write func(context.Context)) Result {
 	ctx, cancel := context.WithTimeout(t.Context(), max(Patience, time.Duration(s.Rows)*10*time.Millisecond))
 	defer cancel()
+	if s.Deaths == 0 {
+		s.Deaths = 24
+	}
 	began := time.Now()
 	held := newReplica(t, s)
 	position := held.begin(ctx)

@@ -116,7 +116,7 @@ func (r *replica) follow(ctx context.Context, position string, done <-chan struc
 		}
 		r.batches++
 		r.keys += len(keys)
-		death := rand.IntN(24)
+		death := rand.IntN(r.s.Deaths)
 		if death != 0 {
 			r.apply(ctx, keys)
 		}

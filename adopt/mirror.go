@@ -12,7 +12,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/roomtide/roomtide/adopt/follow"
 	"github.com/roomtide/roomtide/adopt/source"
 	"github.com/roomtide/roomtide/chat"
 )
@@ -30,18 +29,18 @@ type mirror struct {
 	*inverse
 	move   *Move
 	db     *sql.DB
-	engine follow.Engine
+	engine source.Engine
 }
 
 func newMirror(m *Move, in *inverse) *mirror {
-	in.key = m.cfg.Follow.Table.Key
-	return &mirror{inverse: in, move: m, db: m.cfg.Writer, engine: m.cfg.Follow.Engine}
+	in.key = m.cfg.Key
+	return &mirror{inverse: in, move: m, db: m.cfg.Writer, engine: m.cfg.Engine}
 }
 
 // MirrorStatements are those that make the tables of the mirror, for an owner who makes them by hand.
-func MirrorStatements(e follow.Engine) []string {
+func MirrorStatements(e source.Engine) []string {
 	text, suffix := "VARBINARY(191)", " ENGINE=InnoDB"
-	if e != follow.MySQL {
+	if e != source.MySQL {
 		text, suffix = "TEXT", ""
 	}
 	return []string{
@@ -174,7 +173,7 @@ type execer interface {
 
 func (r *mirror) save(ctx context.Context, db execer, next string) error {
 	text := "INSERT INTO " + feedTable + " (name, next) VALUES (?, ?) ON DUPLICATE KEY UPDATE next = VALUES(next)"
-	if r.engine != follow.MySQL {
+	if r.engine != source.MySQL {
 		text = "INSERT INTO " + feedTable + " (name, next) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET next = excluded.next"
 	}
 	_, err := db.ExecContext(ctx, r.bind(text), r.move.feed(), next)
@@ -332,7 +331,7 @@ func (r *mirror) insertRow(ctx context.Context, tx *sql.Tx, columns, values []st
 		columns, values, args = append(columns, r.quote(r.key)), append(values, "?"), append(args, made)
 	}
 	text := r.bind("INSERT INTO " + r.quote(r.table) + " (" + strings.Join(columns, ", ") + ") VALUES (" + strings.Join(values, ", ") + ")")
-	if r.engine == follow.Postgres {
+	if r.engine == source.Postgres {
 		var key string
 		err := tx.QueryRowContext(ctx, text+" RETURNING "+r.quote(r.key)+"::text", args...).Scan(&key)
 		return key, err
@@ -358,7 +357,7 @@ func (r *mirror) change(ctx context.Context, k *known, msg *message) error {
 	wrote := false
 	err := r.within(ctx, func(tx *sql.Tx) error {
 		lock := " FOR UPDATE"
-		if r.engine == follow.SQLite {
+		if r.engine == source.SQLite {
 			lock = ""
 		}
 		var one int
@@ -437,7 +436,7 @@ func (r *mirror) failed(what string, err error) error {
 // quote writes a name; a qualified one has its parts quoted by themselves.
 func (r *mirror) quote(name string) string {
 	mark := `"`
-	if r.engine == follow.MySQL {
+	if r.engine == source.MySQL {
 		mark = "`"
 	}
 	parts := strings.Split(name, ".")
@@ -449,7 +448,7 @@ func (r *mirror) quote(name string) string {
 
 // bind numbers the parameters where the engine wants that.
 func (r *mirror) bind(text string) string {
-	if r.engine != follow.Postgres {
+	if r.engine != source.Postgres {
 		return text
 	}
 	var b strings.Builder

@@ -71,19 +71,10 @@ func (f *Files) Open(ctx context.Context, kind follow.Kind, log *slog.Logger) (_
 			c()
 		}
 	}
-	tables := src.Tables()
-	if tables[0].Watch || len(tables) > 1 && !tables[1].Watch {
-		close()
-		return nil, nil, chat.E(chat.Invalid, "message.from is several tables: they can be copied one after the other, and are not followed together")
-	}
-	cfg.MakeKeys = !tables[0].Integer
-	cfg.Follow = follow.Config{
-		DB: src.DB(), Engine: follow.Engine(src.Engine()), Address: f.Mapping.Source.DSN,
-		Kind: kind, Table: follow.Table{Name: tables[0].Name, Key: tables[0].Key}, Log: log,
-	}
-	for _, t := range tables[1:] {
-		cfg.Follow.Watch = append(cfg.Follow.Watch, follow.Watch{Name: t.Name, Column: t.Key})
-	}
+	cfg.Engine = src.Engine()
+	cfg.Key, cfg.MakeKeys = src.Tables()[0].Key, !src.Tables()[0].Integer
+	cfg.Follow = follow.Config{Source: f.address(f.Mapping.Source.DSN), Secret: f.secret, Kind: kind, Log: log}
+	cfg.Follow.Tables, cfg.Follow.Watch = follow.TablesOf(src)
 	if cfg.Follow.Kind == "" {
 		cfg.Follow.Kind = follow.Polling
 	}
@@ -106,10 +97,15 @@ func (f *Files) writer(ctx context.Context) (*sql.DB, string) {
 	if strings.HasPrefix(dsn, "csv:") || strings.HasPrefix(dsn, "jsonl:") {
 		return nil, "files are copied, and nothing is written back"
 	}
-	db, _, err := source.Dial(source.Address{DSN: dsn, PasswordEnv: f.Mapping.Source.PasswordEnv, SessionTZ: f.Mapping.Source.SessionTZ}, f.secret, true)
+	db, _, err := source.Dial(f.address(dsn), f.secret, true)
 	if err != nil {
 		return nil, chat.Public(err).Text
 	}
 	db.SetMaxOpenConns(4)
 	return db, ""
+}
+
+// address is where the old database is.
+func (f *Files) address(dsn string) source.Address {
+	return source.Address{DSN: dsn, PasswordEnv: f.Mapping.Source.PasswordEnv, SessionTZ: f.Mapping.Source.SessionTZ}
 }

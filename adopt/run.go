@@ -38,6 +38,9 @@ type Config struct {
 	Writer   *sql.DB
 	Readonly string
 
+	Engine source.Engine // of the source
+	Key    string        // the column of a message's key
+
 	// MakeKeys says that the keys of new rows are UUIDs, and made by who inserts them.
 	MakeKeys bool
 

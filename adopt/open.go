@@ -75,8 +75,9 @@ func (f *Files) Open(ctx context.Context, kind follow.Kind, log *slog.Logger) (_
 	cfg.Key, cfg.MakeKeys = src.Tables()[0].Key, !src.Tables()[0].Integer
 	cfg.Follow = follow.Config{Source: f.address(f.Mapping.Source.DSN), Secret: f.secret, Kind: kind, Log: log}
 	cfg.Follow.Tables, cfg.Follow.Watch = follow.TablesOf(src)
-	if cfg.Follow.Kind == "" {
-		cfg.Follow.Kind = follow.Polling
+	if cfg.Follow.Kind, err = f.kind(ctx, cfg.Follow); err != nil {
+		close()
+		return nil, nil, err
 	}
 	writer, readonly := f.writer(ctx)
 	if cfg.Writer, cfg.Readonly = writer, readonly; writer != nil {
@@ -108,4 +109,34 @@ func (f *Files) writer(ctx context.Context) (*sql.DB, string) {
 // address is where the old database is.
 func (f *Files) address(dsn string) source.Address {
 	return source.Address{DSN: dsn, PasswordEnv: f.Mapping.Source.PasswordEnv, SessionTZ: f.Mapping.Source.SessionTZ}
+}
+
+// kind is how the source is followed: as it was said, or as in earlier runs, or the way that
+// sees most of those that change nothing in the old database. Triggers are its owner's to make.
+func (f *Files) kind(ctx context.Context, c follow.Config) (follow.Kind, error) {
+	was, err := f.State.fact(ctx, "follow")
+	if err != nil {
+		return "", err
+	}
+	if c.Kind == "" && was != "" {
+		return follow.Kind(was), nil
+	}
+	if c.Kind == "" {
+		choices, err := follow.Check(ctx, c)
+		if err != nil {
+			return "", err
+		}
+		for _, choice := range choices {
+			if choice.Possible && choice.Kind != follow.Triggers && c.Kind == "" {
+				c.Kind = choice.Kind
+			}
+		}
+		if c.Kind == "" {
+			return "", chat.E(chat.Invalid, `the source allows only triggers: "roomtide adopt triggers install" makes them, and --follow triggers uses them`)
+		}
+	}
+	if was != "" && was != string(c.Kind) {
+		return "", chat.E(chat.Invalid, "the source is followed by "+was+" already; to follow it by "+string(c.Kind)+", remove the state file: everything is recognised again")
+	}
+	return c.Kind, f.State.setFact(ctx, "follow", string(c.Kind))
 }

@@ -44,7 +44,7 @@ func variable(env []string, name string) (string, bool) {
 
 type adoptRun struct {
 	adoptFile
-	Follow string `name:"follow" enum:"binlog,triggers,polling" default:"polling" help:"How changes of the old tables are seen: binlog, triggers or polling."`
+	Follow string `name:"follow" enum:",binlog,triggers,polling" default:"" help:"How changes of the old tables are seen: binlog, triggers or polling. Default: as before, or what sees most of what the source allows."`
 }
 
 func (v *adoptRun) Run(a *app) error {

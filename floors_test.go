@@ -111,6 +111,7 @@ var floors = []floor{
 		{"feed", "what was committed, for back ends that pull it at their own pace"},
 		{"removal", "the rows of deleted rooms, in small steps"},
 		{"transfer", "rooms and users as a file, out of one deployment and into another"},
+		{"webhook", "what happens, to the host's back end: signed, in order, until it is taken"},
 		{"mover", "slots from one shard to another, while the node serves"},
 	}},
 	{"conversations", "", []row{

@@ -50,10 +50,7 @@ func invert(m *mapping.Mapping) (*inverse, error) {
 		return nil, err
 	}
 	table := msg.From.Table()
-	in := &inverse{table: table, key: msg.PK, unit: msg.Unit, zone: zone, columns: m.Mirror.Columns}
-	if in.key == "" {
-		in.key = "id"
-	}
+	in := &inverse{table: table, unit: msg.Unit, zone: zone, columns: m.Mirror.Columns}
 	var ok bool
 	column := func(what, expr string) string {
 		c, plain := mapping.Plain(expr)

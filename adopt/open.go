@@ -64,20 +64,18 @@ func (f *Files) Open(ctx context.Context, kind follow.Kind, log *slog.Logger) (_
 	if err != nil {
 		return nil, nil, err
 	}
-	cfg := &Config{Mapping: f.Mapping, Source: src, Engine: src.Engine(), Node: f.Node, State: f.State, Log: log}
+	cfg := &Config{Mapping: f.Mapping, Source: src, Node: f.Node, State: f.State, Log: log}
 	closers := []func(){func() { src.Close() }}
 	close = func() {
 		for _, c := range closers {
 			c()
 		}
 	}
-	tables := src.Tables()
-	if tables[0].Watch || len(tables) > 1 && !tables[1].Watch {
-		close()
-		return nil, nil, chat.E(chat.Invalid, "message.from is several tables: they can be copied one after the other, and are not followed together")
-	}
-	cfg.MakeKeys = !tables[0].Integer
-	if cfg.Follow, err = f.Follow(ctx, src, kind, log); err != nil {
+	cfg.Engine = src.Engine()
+	cfg.Key, cfg.MakeKeys = src.Tables()[0].Key, !src.Tables()[0].Integer
+	cfg.Follow = f.Following(src)
+	cfg.Follow.Kind, cfg.Follow.Log = kind, log
+	if cfg.Follow.Kind, err = f.kind(ctx, cfg.Follow); err != nil {
 		close()
 		return nil, nil, err
 	}
@@ -86,21 +84,6 @@ func (f *Files) Open(ctx context.Context, kind follow.Kind, log *slog.Logger) (_
 		closers = append(closers, func() { writer.Close() })
 	}
 	return cfg, close, nil
-}
-
-// Follow is how the tables of a source are followed: by a kind, or if it is empty by the
-// best one that the source is ready for.
-func (f *Files) Follow(ctx context.Context, src *source.Tables, kind follow.Kind, log *slog.Logger) (c follow.Config, err error) {
-	c = follow.Config{Source: f.address(f.Mapping.Source.DSN), Secret: f.secret, Kind: kind, Log: log}
-	c.Tables, c.Watch = follow.TablesOf(src)
-	if kind == "" {
-		c.Kind, err = follow.Best(ctx, c)
-	}
-	return c, err
-}
-
-func (f *Files) address(dsn string) source.Address {
-	return source.Address{DSN: dsn, PasswordEnv: f.Mapping.Source.PasswordEnv, SessionTZ: f.Mapping.Source.SessionTZ}
 }
 
 // writer is a pool that may write the old table; nil: why there is none.
@@ -121,4 +104,32 @@ func (f *Files) writer(ctx context.Context) (*sql.DB, string) {
 	}
 	db.SetMaxOpenConns(4)
 	return db, ""
+}
+
+// Following is which tables of the source are followed; how is not said.
+func (f *Files) Following(src *source.Tables) follow.Config {
+	c := follow.Config{Source: f.address(f.Mapping.Source.DSN), Secret: f.secret}
+	c.Tables, c.Watch = follow.TablesOf(src)
+	return c
+}
+
+// address is where the old database is.
+func (f *Files) address(dsn string) source.Address {
+	return source.Address{DSN: dsn, PasswordEnv: f.Mapping.Source.PasswordEnv, SessionTZ: f.Mapping.Source.SessionTZ}
+}
+
+// kind is how the source is followed: as it was said, or as in earlier runs, or the way that
+// sees most of those that the source is ready for.
+func (f *Files) kind(ctx context.Context, c follow.Config) (follow.Kind, error) {
+	was, err := f.State.fact(ctx, "follow")
+	if err == nil && c.Kind == "" {
+		c.Kind = follow.Kind(was)
+	}
+	if err == nil && c.Kind == "" {
+		c.Kind, err = follow.Best(ctx, c)
+	}
+	if err != nil {
+		return "", err
+	}
+	return c.Kind, f.State.setFact(ctx, "follow", string(c.Kind))
 }

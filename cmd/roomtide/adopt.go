@@ -45,7 +45,7 @@ func variable(env []string, name string) (string, bool) {
 
 type adoptRun struct {
 	adoptFile
-	Follow string `name:"follow" enum:"binlog,triggers,polling,best" default:"best" help:"How changes of the old tables are seen: binlog, triggers, polling, or the best of them that the source is ready for."`
+	Follow string `name:"follow" enum:",binlog,triggers,polling" default:"" help:"How changes of the old tables are seen: binlog, triggers or polling. Default: as before, or what sees most of what the source allows."`
 }
 
 func (v *adoptRun) Run(a *app) error {
@@ -55,11 +55,7 @@ func (v *adoptRun) Run(a *app) error {
 	}
 	defer f.Close()
 	log := slog.New(slog.NewTextHandler(a.stderr, nil))
-	kind := follow.Kind(v.Follow)
-	if v.Follow == "best" {
-		kind = ""
-	}
-	cfg, closeAll, err := f.Open(a.ctx, kind, log)
+	cfg, closeAll, err := f.Open(a.ctx, follow.Kind(v.Follow), log)
 	if err != nil {
 		return argument(err)
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"log/slog"
 
 	"github.com/roomtide/roomtide/adopt/follow"
 	"github.com/roomtide/roomtide/adopt/source"
@@ -82,9 +81,5 @@ func (v *adoptFile) withSource(a *app, do func(follow.Config) error) error {
 		return argument(err)
 	}
 	defer src.Close()
-	c, err := f.Follow(a.ctx, src, follow.Triggers, slog.New(slog.DiscardHandler))
-	if err != nil {
-		return err
-	}
-	return argument(do(c))
+	return argument(do(f.Following(src)))
 }

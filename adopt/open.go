@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/roomtide/roomtide/adopt/decode"
 	"github.com/roomtide/roomtide/adopt/follow"
 	"github.com/roomtide/roomtide/adopt/mapping"
 	"github.com/roomtide/roomtide/adopt/source"
@@ -73,7 +74,7 @@ func (f *Files) Open(ctx context.Context, kind follow.Kind, log *slog.Logger) (_
 	}
 	cfg.Engine = src.Engine()
 	cfg.Key, cfg.MakeKeys = src.Tables()[0].Key, !src.Tables()[0].Integer
-	cfg.Follow = f.Following(src)
+	cfg.Follow = Following(f.Mapping, src, f.secret)
 	cfg.Follow.Kind, cfg.Follow.Log = kind, log
 	if cfg.Follow.Kind, err = f.kind(ctx, cfg.Follow); err != nil {
 		close()
@@ -98,7 +99,7 @@ func (f *Files) writer(ctx context.Context) (*sql.DB, string) {
 	if strings.HasPrefix(dsn, "csv:") || strings.HasPrefix(dsn, "jsonl:") {
 		return nil, "files are copied, and nothing is written back"
 	}
-	db, _, err := source.Dial(f.address(dsn), f.secret, true)
+	db, _, err := source.Dial(address(f.Mapping, dsn), f.secret, true)
 	if err != nil {
 		return nil, chat.Public(err).Text
 	}
@@ -106,16 +107,16 @@ func (f *Files) writer(ctx context.Context) (*sql.DB, string) {
 	return db, ""
 }
 
-// Following is which tables of the source are followed; how is not said.
-func (f *Files) Following(src *source.Tables) follow.Config {
-	c := follow.Config{Source: f.address(f.Mapping.Source.DSN), Secret: f.secret}
+// Following is which tables of a source are followed; how is not said.
+func Following(m *mapping.Mapping, src *source.Tables, secret decode.Secret) follow.Config {
+	c := follow.Config{Source: address(m, m.Source.DSN), Secret: secret}
 	c.Tables, c.Watch = follow.TablesOf(src)
 	return c
 }
 
 // address is where the old database is.
-func (f *Files) address(dsn string) source.Address {
-	return source.Address{DSN: dsn, PasswordEnv: f.Mapping.Source.PasswordEnv, SessionTZ: f.Mapping.Source.SessionTZ}
+func address(m *mapping.Mapping, dsn string) source.Address {
+	return source.Address{DSN: dsn, PasswordEnv: m.Source.PasswordEnv, SessionTZ: m.Source.SessionTZ}
 }
 
 // kind is how the source is followed: as it was said, or as in earlier runs, or the way that

@@ -2,8 +2,11 @@ package main
 
 import (
 	"fmt"
+	"os"
 
+	"github.com/roomtide/roomtide/adopt"
 	"github.com/roomtide/roomtide/adopt/follow"
+	"github.com/roomtide/roomtide/adopt/mapping"
 	"github.com/roomtide/roomtide/adopt/source"
 )
 
@@ -69,17 +72,21 @@ func (v *triggersRemove) Run(a *app) error {
 	})
 }
 
-// withSource does something with the tables of the mapping. The node is not asked.
+// withSource does something with the tables of the mapping. No node is needed for that.
 func (v *adoptFile) withSource(a *app, do func(follow.Config) error) error {
-	f, err := v.open(a)
+	text, err := os.ReadFile(v.File)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	src, err := source.Open(a.ctx, f.Mapping, source.Options{Secret: func(name string) (string, bool) { return variable(a.env, name) }})
+	m, err := mapping.Parse(v.File, text)
+	if err != nil {
+		return argument(err)
+	}
+	secret := func(name string) (string, bool) { return variable(a.env, name) }
+	src, err := source.Open(a.ctx, m, source.Options{Secret: secret})
 	if err != nil {
 		return argument(err)
 	}
 	defer src.Close()
-	return argument(do(f.Following(src)))
+	return argument(do(adopt.Following(m, src, secret)))
 }

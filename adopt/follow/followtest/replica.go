@@ -114,6 +114,9 @@ func (r *replica) follow(ctx context.Context, position string, done <-chan struc
 		if err != nil {
 			r.t.Fatalf("%v; %s", err, r.differs(context.WithoutCancel(ctx)))
 		}
+		if at == "" {
+			continue // nothing came for a while
+		}
 		r.batches++
 		r.keys += len(keys)
 		death := rand.IntN(r.s.Deaths)

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/roomtide/roomtide/adopt/decode"
 	"github.com/roomtide/roomtide/chat"
 )
 
@@ -266,7 +267,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// The reference names every preset, decoder and setting.
+// The reference names every preset, decoder and class of problems.
 func TestReference(t *testing.T) {
 	data, err := os.ReadFile("../../docs/adopt.md")
 	if err != nil {
@@ -275,6 +276,11 @@ func TestReference(t *testing.T) {
 	for _, p := range Presets() {
 		if !strings.Contains(string(data), "`"+p.Name+"`") {
 			t.Errorf("docs/adopt.md does not name the preset %s", p.Name)
+		}
+	}
+	for _, name := range decode.Names() {
+		if !strings.Contains(string(data), "`"+name) {
+			t.Errorf("docs/adopt.md does not name the decoder %s", name)
 		}
 	}
 	for class := range Actions {

@@ -67,15 +67,17 @@ func (p *page) amounts(r *Report) {
 	p.line("%s %s%s", p.bold("Messages"), Number(r.Messages), span)
 	var sides []string
 	for _, a := range []struct {
-		name string
+		one, many string
 		Amount
-	}{{"rooms with titles", r.Rooms}, {"members", r.Members}, {"users with names", r.Users}, {"read marks", r.Reads}} {
-		if a.Rows > 0 {
-			more := ""
-			if a.More {
-				more = "+"
-			}
-			sides = append(sides, Number(a.Rows)+more+" "+a.name)
+	}{{"room with a title", "rooms with titles", r.Rooms}, {"member", "members", r.Members}, {"user with a name", "users with names", r.Users},
+		{"read mark", "read marks", r.Reads}} {
+		switch {
+		case a.More:
+			sides = append(sides, Number(a.Rows)+"+ "+a.many)
+		case a.Rows == 1:
+			sides = append(sides, "1 "+a.one)
+		case a.Rows > 1:
+			sides = append(sides, Number(a.Rows)+" "+a.many)
 		}
 	}
 	if len(sides) > 0 {

@@ -40,24 +40,38 @@ func (v *adoptInitVerb) Run(a *app) error {
 	if err := v.free(); err != nil {
 		return err
 	}
-	src := mapping.Source{DSN: v.From, PasswordEnv: v.PasswordEnv, SessionTZ: v.SessionTZ, Charset: v.Charset}
-	found, err := survey.Find(a.ctx, src, survey.Wanted{Preset: v.Preset, Table: v.Table, TZ: v.TZ}, a.sourceOptions())
+	src := mapping.Source{Name: survey.NameOf(v.From), DSN: v.From, PasswordEnv: v.PasswordEnv, SessionTZ: v.SessionTZ, Charset: v.Charset}
+	local, remove, err := source.Local(a.ctx, src, a.sourceOptions())
 	if err != nil {
 		return argument(stopped(a, err))
 	}
-	text := found.Document.String()
-	m, err := mapping.Parse(v.File, []byte(text))
-	if err != nil {
+	found, report, err := v.look(a, local)
+	if err = errors.Join(err, remove()); err != nil {
+		return argument(stopped(a, err))
+	}
+	found.Document.Source.DSN, found.Document.Source.Charset = v.From, v.Charset
+	// The address may have a password.
+	if err := os.WriteFile(v.File, []byte(found.Document.String()), 0o600); err != nil {
 		return err
+	}
+	return v.print(a, found, report)
+}
+
+// look makes a mapping and reads by it.
+func (v *adoptInitVerb) look(a *app, src mapping.Source) (*survey.Found, *survey.Report, error) {
+	found, err := survey.Find(a.ctx, src, survey.Wanted{Preset: v.Preset, Table: v.Table, TZ: v.TZ}, a.sourceOptions())
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := mapping.Parse(v.File, []byte(found.Document.String()))
+	if err != nil {
+		return nil, nil, err
 	}
 	report, err := a.survey(m, v.Sample)
-	if err != nil {
-		return err
-	}
-	// The DSN may have a password.
-	if err := os.WriteFile(v.File, []byte(text), 0o600); err != nil {
-		return err
-	}
+	return found, report, err
+}
+
+func (v *adoptInitVerb) print(a *app, found *survey.Found, report *survey.Report) error {
 	if v.JSON {
 		return survey.PrintJSON(a.stdout, found, report)
 	}

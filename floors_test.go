@@ -100,6 +100,7 @@ var floors = []floor{
 		{"backup", "databases with a manifest: written, verified, put back"},
 		{"outbox", "named consumers of what lanes committed, each with its own cursor"},
 		{"cluster", "this node's name and lease, and the nodes that are alive"},
+		{"hostevents", "what lanes committed, as a host's back end hears of it"},
 		{"relay", "changes to the node that owns their lane, and outcomes back"},
 	}},
 	{"use cases", "", []row{
@@ -107,8 +108,10 @@ var floors = []floor{
 	}},
 	{"consumers", "work that follows a commit; they do not know each other", []row{
 		{"projection", "the rooms of each user, in step with memberships; names, in step with profiles"},
+		{"feed", "what was committed, for back ends that pull it at their own pace"},
 		{"removal", "the rows of deleted rooms, in small steps"},
 		{"transfer", "rooms and users as a file, out of one deployment and into another"},
+		{"webhook", "what happens, to the host's back end: signed, in order, until it is taken"},
 		{"mover", "slots from one shard to another, while the node serves"},
 	}},
 	{"conversations", "", []row{
@@ -132,8 +135,12 @@ var floors = []floor{
 	{"surveys", "what there is, before anything is written", []row{
 		{"adopt/survey", "a mapping for a database, a preview, and what will not fit"},
 	}},
+	{"followers", "what changes in another chat", []row{
+		{"adopt/follow", "which rows may have changed: by the binary log, triggers, polling, touches and sweeps"},
+	}},
 	{"programs", "put everything together", []row{
 		{"server", "Open builds a node, Close undoes it in reverse"},
+		{"adopt", "another chat moves in: copy, follow, mirror, compare, switch"},
 		{"bench", "the load generator behind roomtide bench"},
 	}},
 	{"operators' tools", "what looks at a node from outside", []row{

@@ -32,6 +32,10 @@ type Batch struct {
 type RoomEvents struct {
 	Room   chat.RoomID
 	Events []*chat.Event
+
+	// History is the room's rev if the commit has put messages of the past into the
+	// room, 0 otherwise. These are not among Events: receivers have clients read them.
+	History chat.Rev
 }
 
 // Ephemeral returns the batch of one event that is not stored. lane is that of

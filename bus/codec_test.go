@@ -77,7 +77,7 @@ func TestEveryFieldIsCarried(t *testing.T) {
 func TestWhatIsNotSetIsNotSet(t *testing.T) {
 	roundTrip(t, &bus.Batch{})
 	roundTrip(t, &bus.Batch{Lane: 3, After: 8, Position: 9})
-	roundTrip(t, &bus.Batch{Rooms: []bus.RoomEvents{{}, {Room: "r"}, {Events: []*chat.Event{{}}}}})
+	roundTrip(t, &bus.Batch{Rooms: []bus.RoomEvents{{}, {Room: "r", History: 9}, {Events: []*chat.Event{{}}}}})
 	roundTrip(t, bus.Ephemeral(1, &chat.Event{Kind: chat.EventTyping, Room: "r", User: "ann"}))
 	roundTrip(t, &bus.Batch{Rooms: []bus.RoomEvents{{Room: "r", Events: []*chat.Event{
 		{Kind: chat.EventMessage, Message: &chat.Message{}}, // names no room: neither does what is decoded

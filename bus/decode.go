@@ -47,12 +47,15 @@ func decodeRoomEvents(data []byte) (r RoomEvents, err error) {
 		return r, err
 	}
 	err = eachField(data, func(f *field) error {
-		if f.tag != roomEventsEvents {
-			return nil
+		switch f.tag {
+		case roomEventsEvents:
+			ev, err := decodeEvent(f.b, r.Room)
+			r.Events = append(r.Events, ev)
+			return err
+		case roomEventsHistory:
+			r.History = chat.Rev(f.n)
 		}
-		ev, err := decodeEvent(f.b, r.Room)
-		r.Events = append(r.Events, ev)
-		return err
+		return nil
 	})
 	return r, err
 }

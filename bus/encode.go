@@ -14,7 +14,7 @@ import (
 //	  int64 lane = 1; int64 after = 2; int64 position = 3;
 //	  repeated RoomEvents rooms = 4;
 //	}
-//	message RoomEvents { string room = 1; repeated Event events = 2; }
+//	message RoomEvents { string room = 1; repeated Event events = 2; int64 history = 3; }
 //	message Event {
 //	  int64 kind = 1; int64 rev = 2; int64 first = 3; int64 count = 4;
 //	  Message message = 5; Member member = 6; Room info = 7; Presence presence = 8;
@@ -55,7 +55,7 @@ const (
 
 	batchLane, batchAfter, batchPosition, batchRooms = 1<<3 | varint, 2<<3 | varint, 3<<3 | varint, 4<<3 | text
 
-	roomEventsRoom, roomEventsEvents = 1<<3 | text, 2<<3 | text
+	roomEventsRoom, roomEventsEvents, roomEventsHistory = 1<<3 | text, 2<<3 | text, 3<<3 | varint
 
 	eventKind, eventRev, eventFirst, eventCount            = 1<<3 | varint, 2<<3 | varint, 3<<3 | varint, 4<<3 | varint
 	eventMessage, eventMember, eventInfo, eventPresence    = 5<<3 | text, 6<<3 | text, 7<<3 | text, 8<<3 | text
@@ -91,7 +91,7 @@ func AppendBatch(dst []byte, b *Batch) []byte {
 			for _, ev := range r.Events {
 				dst = appendNested(dst, roomEventsEvents, func(dst []byte) []byte { return appendEvent(dst, r.Room, ev) })
 			}
-			return dst
+			return appendInt(dst, roomEventsHistory, r.History)
 		})
 	}
 	return dst

@@ -74,10 +74,11 @@ const (
 	KindDeleteRoom Kind = 16
 	KindRemoveRoom Kind = 17
 	KindAccess     Kind = 18
+	KindImport     Kind = 19
 )
 
 // Kinds is one more than the largest Kind; the kinds are 1 to Kinds-1.
-const Kinds = 19
+const Kinds = 20
 
 var kinds = [Kinds]struct {
 	name string
@@ -101,6 +102,7 @@ var kinds = [Kinds]struct {
 	KindDeleteRoom: {"delete_room", func() Change { return new(DeleteRoom) }},
 	KindRemoveRoom: {"remove_room", func() Change { return new(RemoveRoom) }},
 	KindAccess:     {"access", func() Change { return new(Access) }},
+	KindImport:     {"import", func() Change { return new(Import) }},
 }
 
 // String is the name of the kind in logs.

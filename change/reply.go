@@ -20,6 +20,7 @@ type Reply struct {
 	Member   chat.Member // as it is now
 	Read     chat.Seq    // the user's read mark as it is now
 	User     chat.User   // as it is now
+	Imported []ImportReply
 }
 
 func (r *Reply) fields(f *coder) {
@@ -33,6 +34,7 @@ func (r *Reply) fields(f *coder) {
 	nested(f, 8, &r.Member, memberFields)
 	number(f, 9, &r.Read)
 	nested(f, 10, &r.User, userFields)
+	repeated(f, 11, &r.Imported, MaxImported, (*ImportReply).fields)
 }
 
 func roomFields(r *chat.Room, f *coder) {

@@ -97,6 +97,9 @@ type SetMember struct {
 	Until  int64 // Unix milliseconds, 0: never
 	Unban  bool  // with RoleNone: ends a ban as well
 
+	// History says that members are not told of this one by one, as in Import.
+	History bool
+
 	// Known and Avatar are those of the user's profile. Where they are left out, the
 	// row gets them a moment later (package projection).
 	Known  string
@@ -124,6 +127,7 @@ func (c *SetMember) fields(f *coder) {
 	text(f, 9, &c.Known)
 	text(f, 10, &c.Avatar)
 	flag(f, 11, &c.Unban)
+	flag(f, 12, &c.History)
 }
 
 // SetRoom changes a room, and makes it if there is none and Create is set. Nil

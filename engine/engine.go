@@ -109,6 +109,7 @@ type Engine struct {
 	access  access
 
 	profiles profiles
+	imports  chan struct{} // holds a token for each call of Import that works
 }
 
 // New returns an Engine.
@@ -141,7 +142,7 @@ func New(cfg Config) *Engine {
 		cfg: cfg, rates: newRates(cfg.Rates, cfg.Now, cfg.Registerer),
 		reads: limit.NewKeyed[chat.UserID](readsAtOnce, readsWaiting, "you are asking too much at once"),
 		joins: newByShard(&cfg, "joins"), lookups: newByShard(&cfg, "user_lookups"),
-		access: newAccess(), profiles: newProfiles(),
+		access: newAccess(), profiles: newProfiles(), imports: make(chan struct{}, importsAtOnce),
 	}
 }
 

@@ -25,22 +25,34 @@ type Outcome struct {
 func (e *Engine) SendAll(ctx context.Context, all []Sending) []Outcome {
 	ctx, cancel := context.WithTimeout(ctx, e.cfg.Patience)
 	defer cancel()
-	outcomes, waiting := make([]Outcome, len(all)), 0
+	return e.submitAll(ctx, "engine.send_all", len(all), func(i int) (change.Change, error) {
+		s := &all[i]
+		err := e.prepare(&s.Actor, s.Send)
+		if err == nil {
+			e.stampNames(ctx, s.Send)
+		}
+		return s.Send, err
+	})
+}
+
+// submitAll hands n changes to their lanes, in their order, and returns what came of each.
+// next makes the one with the number, or says why it is refused.
+func (e *Engine) submitAll(ctx context.Context, op string, n int, next func(i int) (change.Change, error)) []Outcome {
+	outcomes, waiting := make([]Outcome, n), 0
 	type settled struct {
 		i int
 		Outcome
 	}
-	done := make(chan settled, len(all))
-	for i := range all {
-		s := &all[i]
-		if err := e.prepare(&s.Actor, s.Send); err != nil {
+	done := make(chan settled, n)
+	for i := range outcomes {
+		c, err := next(i)
+		if err != nil {
 			outcomes[i].Err = err
 			continue
 		}
-		outcomes[i].Err = unanswered("engine.send_all")
-		e.stampNames(ctx, s.Send)
+		outcomes[i].Err = unanswered(op)
 		waiting++
-		e.cfg.Lanes.Submit(s.Send, func(r change.Reply, err error) { done <- settled{i, Outcome{r, later(err)}} })
+		e.cfg.Lanes.Submit(c, func(r change.Reply, err error) { done <- settled{i, Outcome{r, later(err)}} })
 	}
 	for ; waiting > 0; waiting-- {
 		select {

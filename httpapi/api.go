@@ -33,6 +33,7 @@ import (
 	"github.com/roomtide/roomtide/internal/clientaddr"
 	"github.com/roomtide/roomtide/internal/connlimit"
 	"github.com/roomtide/roomtide/internal/origin"
+	"github.com/roomtide/roomtide/store"
 )
 
 const (
@@ -54,6 +55,8 @@ type Config struct {
 	Registry *prometheus.Registry // what /metrics shows; the API registers its own metrics here
 
 	Limits        chat.Limits                                     // zero: the defaults
+	Feeds         Feeds                                           // what back ends pull
+	Adoptions     store.AdoptionLog                               // which chat is in force while another moves in
 	Mover         Mover                                           // moves slots between shards
 	Nodes         func(context.Context) ([]cluster.Info, error)   // which nodes there are
 	Origins       []string                                        // web origins besides the node's own, or "*"
@@ -83,6 +86,7 @@ type API struct {
 	origins   origin.Policy
 	metrics   *metrics
 	failures  failures
+	adoptions *adoptions
 	prom      http.Handler
 	heartbeat time.Duration
 	pieceTime time.Duration
@@ -131,7 +135,7 @@ func New(cfg Config) *API {
 	}
 	a := &API{
 		cfg: cfg, log: cfg.Log, origins: origin.New(cfg.Origins, cfg.Log),
-		metrics: newMetrics(cfg.Registry), failures: newFailures(time.Now),
+		metrics: newMetrics(cfg.Registry), failures: newFailures(time.Now), adoptions: &adoptions{log: cfg.Adoptions, now: time.Now},
 		prom:      promhttp.HandlerFor(cfg.Registry, promhttp.HandlerOpts{}),
 		heartbeat: heartbeatTime, pieceTime: pieceTime, life: lifeTime,
 	}

@@ -63,7 +63,7 @@ func (c *call) sending(item json.RawMessage) (s engine.Sending, err error) {
 		return s, chat.E(chat.Invalid, "the message is "+chat.Public(err).Text)
 	}
 	f := fields{object}
-	if err := c.checkNames("field", maps.Keys(object), c.op.items); err != nil {
+	if err := c.checkNames("field", maps.Keys(object), c.op.items["messages"]); err != nil {
 		return s, err
 	}
 	room, err := f.ID("room")

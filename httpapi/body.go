@@ -22,8 +22,11 @@ type fields struct{ wire.Object }
 // body reads the request's body: JSON, bounded in size; the server bounds its time. No
 // body and the empty array, which is how PHP writes an empty object, are the empty
 // object. A name that the specification does not have for this operation is refused.
-func (c *call) body() (fields, error) {
-	raw, err := c.read()
+func (c *call) body() (fields, error) { return c.bodyUpTo(0) }
+
+// bodyUpTo is body for one that may be larger than others.
+func (c *call) bodyUpTo(most int) (fields, error) {
+	raw, err := c.read(int64(max(most, c.cfg.Limits.FrameBytes)))
 	if err != nil {
 		return fields{}, err
 	}
@@ -57,8 +60,7 @@ func (c *call) checkMedia() error {
 }
 
 // read reads the request's body, bounded in size.
-func (c *call) read() ([]byte, error) {
-	limit := int64(c.cfg.Limits.FrameBytes)
+func (c *call) read(limit int64) ([]byte, error) {
 	tooLarge := chat.E(chat.TooLarge, "the body is larger than "+strconv.FormatInt(limit, 10)+" bytes")
 	if c.r.ContentLength > limit {
 		return nil, tooLarge

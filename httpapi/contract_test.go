@@ -13,7 +13,7 @@ import (
 
 // Every operation of the specification, answered well.
 func TestContract(t *testing.T) {
-	n := newNode(t, func(c *Config) { c.Mover = &fakeMover{} })
+	n := newNode(t, func(c *Config) { c.Mover, c.Feeds, c.Adoptions = &fakeMover{}, &fakeFeeds{}, &fakeAdoption{} })
 	admin := n.key(identity.ScopeAll)
 	const room = "/v1/rooms/team%2Fred"
 
@@ -100,6 +100,14 @@ func TestContract(t *testing.T) {
 	n.want(200, "PUT", room, `{"archived":true}`, admin)
 	n.want(204, "DELETE", room, nil, admin)
 	n.want(404, "GET", room, nil, admin)
+	n.want(200, "POST", "/v1/import", `{"history":true,"rooms":[{"room":"old"}],"users":[{"user":7,"name":"Seven"}],"members":[{"room":"old","user":7}],
+		"messages":[{"room":"old","user":7,"key":"shop:1","message":"old","time":"2019-01-02T03:04:05Z"},{"room":"old","message":"whose"}],"reads":[{"room":"old","user":7,"seq":1}]}`, admin)
+	n.want(201, "PUT", "/v1/feeds/mirror", nil, admin)
+	n.want(200, "GET", "/v1/feeds", nil, admin)
+	n.want(200, "GET", "/v1/feeds/mirror?after=0.1&wait=1&limit=10", nil, admin)
+	n.want(204, "DELETE", "/v1/feeds/mirror", nil, admin)
+	n.want(200, "PUT", "/v1/adoption", `{"source":"shop","state":"copying","generation":1}`, admin)
+	n.want(200, "GET", "/v1/adoption", nil, admin)
 	n.want(200, "GET", "/v1/nodes", nil, admin)
 	n.want(200, "GET", "/v1/shards", nil, admin)
 	n.want(202, "POST", "/v1/moves", `{"from":["a"],"to":["b"]}`, admin)
@@ -168,7 +176,7 @@ func TestRoutesAreSpecified(t *testing.T) {
 func TestScopes(t *testing.T) {
 	n := newNode(t, nil)
 	keys := map[string]string{}
-	for _, s := range []string{identity.ScopeSend, identity.ScopeRead, identity.ScopeRooms, identity.ScopeUsers, identity.ScopeAdmin} {
+	for _, s := range []string{identity.ScopeSend, identity.ScopeRead, identity.ScopeRooms, identity.ScopeUsers, identity.ScopeAdmin, identity.ScopeAdopt} {
 		keys[s] = n.key(s)
 	}
 	for _, rt := range routes {
@@ -177,7 +185,7 @@ func TestScopes(t *testing.T) {
 		if d := loadSpec().Paths.Value(template).GetOperation(method).Description; !strings.Contains(d, "scope `"+rt.scope+"`") {
 			t.Errorf("%s: the specification does not name the scope %s", rt.pattern, rt.scope)
 		}
-		path := strings.NewReplacer("{room}", "r", "{seq}", "0", "{user}", "u", "{emoji}", "x", "{key}", "k").Replace(template)
+		path := strings.NewReplacer("{room}", "r", "{seq}", "0", "{user}", "u", "{emoji}", "x", "{key}", "k", "{feed}", "f").Replace(template)
 		for scope, key := range keys {
 			if scope == rt.scope {
 				continue

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 
@@ -48,6 +49,13 @@ var routes = []route{
 	{pattern: "DELETE /v1/users/{user}/messages", scope: identity.ScopeUsers, do: (*call).deleteMessages},
 	{pattern: "DELETE /v1/users/{user}/connections", scope: identity.ScopeUsers, do: (*call).closeConnections},
 	{pattern: "DELETE /v1/users/{user}/tokens", scope: identity.ScopeUsers, do: (*call).endTokens},
+	{pattern: "POST /v1/import", scope: identity.ScopeAdopt, do: (*call).importBatch},
+	{pattern: "GET /v1/feeds", scope: identity.ScopeAdopt, do: (*call).listFeeds},
+	{pattern: "PUT /v1/feeds/{feed}", scope: identity.ScopeAdopt, do: (*call).putFeed},
+	{pattern: "GET /v1/feeds/{feed}", scope: identity.ScopeAdopt, do: (*call).readFeed},
+	{pattern: "DELETE /v1/feeds/{feed}", scope: identity.ScopeAdopt, do: (*call).deleteFeed},
+	{pattern: "GET /v1/adoption", scope: identity.ScopeSend, do: (*call).getAdoption},
+	{pattern: "PUT /v1/adoption", scope: identity.ScopeAdopt, do: (*call).putAdoption},
 	{pattern: "GET /v1/nodes", scope: identity.ScopeAdmin, do: (*call).listNodes},
 	{pattern: "GET /v1/shards", scope: identity.ScopeAdmin, do: (*call).listShards},
 	{pattern: "GET /v1/moves", scope: identity.ScopeAdmin, do: (*call).listMoves},
@@ -121,10 +129,10 @@ func (c *call) run(rt route) (answer, error) {
 	} else if err := c.authenticate(rt.scope); err != nil {
 		return answer{}, err
 	}
-	if rt.scope == identity.ScopeAdmin && c.id.Kind != identity.Server {
+	if (rt.scope == identity.ScopeAdmin || rt.scope == identity.ScopeAdopt) && c.id.Kind != identity.Server {
 		return answer{}, chat.E(chat.Forbidden, "this is for API keys with the scope "+rt.scope)
 	}
-	if err := c.checkQuery(); err != nil {
+	if err := cmp.Or(c.checkQuery(), c.checkAdoption()); err != nil {
 		return answer{}, err
 	}
 	ans, err := rt.do(c)

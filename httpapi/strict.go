@@ -17,9 +17,9 @@ import (
 // to servers of several versions asks for the opposite with "Prefer:
 // handling=lenient" (RFC 7240).
 type operation struct {
-	query  map[string]bool // parameters of the query
-	fields map[string]bool // members of the body
-	items  map[string]bool // members of the objects in an array of the body, where it has one
+	query  map[string]bool            // parameters of the query
+	fields map[string]bool            // members of the body
+	items  map[string]map[string]bool // members of the objects in an array of the body, by the name of the array
 }
 
 // specified reads the specification, by the pattern of the route.
@@ -75,7 +75,7 @@ type specSchema struct {
 }
 
 func (doc *document) operation(in *specOperation) operation {
-	out := operation{query: map[string]bool{}, fields: map[string]bool{}, items: map[string]bool{}}
+	out := operation{query: map[string]bool{}, fields: map[string]bool{}, items: map[string]map[string]bool{}}
 	for _, p := range in.Parameters {
 		if ref, ok := strings.CutPrefix(p.Ref, "#/components/parameters/"); ok {
 			p = doc.Components.Parameters[ref]
@@ -93,8 +93,9 @@ func (doc *document) operation(in *specOperation) operation {
 		if property.Items == nil {
 			continue
 		}
-		for name := range property.Items.Properties {
-			out.items[name] = true
+		out.items[name] = map[string]bool{}
+		for item := range property.Items.Properties {
+			out.items[name][item] = true
 		}
 	}
 	return out

@@ -18,14 +18,15 @@ func (h *Hub) Deliver(b *bus.Batch) {
 	}
 	for i := range b.Rooms {
 		if r := h.rooms.get(b.Rooms[i].Room); r != nil {
-			h.deliver(r, b.Rooms[i].Events)
+			h.deliver(r, b.Rooms[i].Events, b.Rooms[i].History)
 		}
 	}
 	h.Kick()
 }
 
-// deliver is Deliver for one room.
-func (h *Hub) deliver(r *room, events []*chat.Event) {
+// deliver is Deliver for one room. A room whose past has changed (history) is told nothing
+// else: what was committed with it is read as well.
+func (h *Hub) deliver(r *room, events []*chat.Event, history chat.Rev) {
 	if len(events) == 1 && events[0].Own {
 		h.deliverOwn(events[0])
 		return
@@ -42,9 +43,13 @@ func (h *Hub) deliver(r *room, events []*chat.Event) {
 		r.mu.Lock()
 	}
 	for i, ev := range events {
-		if r.append(ev, f, i) {
+		if history == 0 && r.append(ev, f, i) {
 			changed = true
 		}
+	}
+	if history > max(r.rev, 0) {
+		r.lose(history, chat.GapHistory)
+		changed = true
 	}
 	r.trim()
 	r.mu.Unlock()

@@ -210,7 +210,7 @@ func (h *harness) commit(rooms ...bus.RoomEvents) {
 // them, as the first rooms of a batch.
 func (h *harness) gather(id chat.RoomID, evs []*chat.Event) {
 	if r := h.rooms.get(id); r != nil {
-		h.deliver(r, evs)
+		h.deliver(r, evs, 0)
 	}
 }
 

@@ -43,6 +43,15 @@ func TestResume(t *testing.T) {
 			h.publish(room, events(room, 5, 5)...)
 			h.publish(room, events(room, 8, 8)...)
 		}, 6, func(h *harness) { h.publish(room, events(room, 9, 9)...) }, "g r 6 lost\n"},
+		{"the past has changed", func(h *harness) {}, 4, func(h *harness) {
+			h.publish(room, events(room, 5, 5)...)
+			synctest.Wait()
+			h.Deliver(&bus.Batch{Rooms: []bus.RoomEvents{{Room: room, Events: events(room, 6, 6), History: 9}}})
+			h.publish(room, events(room, 10, 10)...)
+		}, "e r 5 x\ng r 5 history\n"},
+		{"behind a change of the past", func(h *harness) {
+			h.Deliver(&bus.Batch{Rooms: []bus.RoomEvents{{Room: room, History: 9}}})
+		}, 9, func(h *harness) { h.publish(room, events(room, 10, 10)...) }, lines(room, 10, 10)},
 		{"ephemeral events before the start", func(h *harness) { h.publish(room, &chat.Event{Kind: chat.EventTyping, Room: room}) }, 3,
 			func(h *harness) { h.publish(room, &chat.Event{Kind: chat.EventTyping, Room: room}) }, "e r 0\n"},
 	}

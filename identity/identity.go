@@ -46,12 +46,13 @@ const (
 	ScopeUsers = "users" // say what users are called, end a user's connections
 
 	ScopeAdmin   = "admin"   // move data between databases
+	ScopeAdopt   = "adopt"   // move another chat in: import, follow what is committed, say which is in force
 	ScopeMetrics = "metrics" // read the node's metrics, and nothing else
 )
 
 // KnownScope reports whether s is one of the scopes above.
 func KnownScope(s string) bool {
-	return slices.Contains([]string{ScopeAll, ScopeSend, ScopeRead, ScopeRooms, ScopeUsers, ScopeAdmin, ScopeMetrics}, s)
+	return slices.Contains([]string{ScopeAll, ScopeSend, ScopeRead, ScopeRooms, ScopeUsers, ScopeAdmin, ScopeAdopt, ScopeMetrics}, s)
 }
 
 // AllRooms in a token's rooms grants every room.

@@ -15,6 +15,8 @@ type room struct {
 	from   chat.Rev // Rev before the batch
 	listed bool     // in batch.touched
 	events []*chat.Event
+	past   bool            // messages of the past were put in, which have no events
+	told   store.RoomSpan  // what each rev of the batch is
 	span   *store.RoomSpan // of the outbox entry, set by batch.entry
 }
 
@@ -32,6 +34,7 @@ type batch struct {
 	rooms    map[chat.RoomID]*room
 	members  map[store.MemberKey]*chat.Member // nil: no such row
 	changedM []store.MemberKey                // rows of members to write
+	rolesM   []chat.Role                      // of these, before the batch
 	messages map[store.MessageRef]*chat.Message
 	inserted []store.MessageRef
 	updated  []store.MessageRef
@@ -162,6 +165,7 @@ func (b *batch) roomBy(id chat.RoomID, user chat.UserID, server bool) (*room, ch
 func (b *batch) touch(r *room) {
 	if !r.listed {
 		r.listed = true
+		r.told = store.RoomSpan{Room: r.ID, From: r.from + 1, To: r.from}
 		b.touched = append(b.touched, r)
 	}
 }
@@ -172,6 +176,24 @@ func (b *batch) bump(r *room, ev *chat.Event) chat.Rev {
 	r.Rev++
 	ev.Room, ev.Rev = r.ID, r.Rev
 	r.events = append(r.events, ev)
+	kind, seq := ev.Kind, ev.Seq
+	switch {
+	case ev.Message != nil:
+		seq = ev.Message.Seq
+	case kind == chat.EventMembers:
+		kind = chat.EventMember // told together, changed one by one
+	}
+	r.told.Add(kind, seq)
+	return r.Rev
+}
+
+// bumpPast is bump for a change of the past, which has no event: seq is the message that
+// it concerns, 0 if none.
+func (b *batch) bumpPast(r *room, kind chat.EventKind, seq chat.Seq) chat.Rev {
+	b.touch(r)
+	r.Rev++
+	r.past = true
+	r.told.AddHistory(kind, seq)
 	return r.Rev
 }
 
@@ -190,6 +212,7 @@ func (b *batch) setMember(m chat.Member) {
 	k := store.MemberKey{Room: m.Room, User: m.User}
 	if old := b.members[k]; old == nil || old.Rev <= b.rooms[m.Room].from {
 		b.changedM = append(b.changedM, k)
+		b.rolesM = append(b.rolesM, b.member(m.Room, m.User).Role)
 	}
 	b.members[k] = &m
 }

@@ -69,6 +69,7 @@ func (b *batch) changeOneOfMany(r *room, m chat.Member) {
 		b.touch(r)
 		r.Rev++
 		last.Rev, last.Count = r.Rev, r.Members
+		r.told.Add(chat.EventMember, 0)
 	} else {
 		ev := &chat.Event{Kind: chat.EventMembers, Count: r.Members}
 		ev.First = b.bump(r, ev)

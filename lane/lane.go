@@ -450,10 +450,15 @@ func (l *lane) publish(b *batch, before int64) {
 	out := &bus.Batch{Lane: bus.Lane(l.shard), After: before, Position: l.at.N}
 	events := 0
 	for _, r := range b.touched {
-		if len(r.events) > 0 {
-			out.Rooms = append(out.Rooms, bus.RoomEvents{Room: r.ID, Events: r.events})
-			events += len(r.events)
+		if len(r.events) == 0 && !r.past {
+			continue
 		}
+		said := bus.RoomEvents{Room: r.ID, Events: r.events}
+		if r.past {
+			said.History = r.Rev
+		}
+		out.Rooms = append(out.Rooms, said)
+		events += len(r.events)
 	}
 	err := l.cfg.Publish(out)
 	if err != nil {

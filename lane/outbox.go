@@ -93,32 +93,23 @@ func (b *batch) entry(keys []store.RowKey) *store.Entry {
 	if len(b.touched)+len(b.renamed)+len(keys) == 0 {
 		return nil
 	}
-	e := &store.Entry{Rooms: make([]store.RoomSpan, len(b.touched)), Users: b.renamed, Keys: keys}
+	e := &store.Entry{Time: b.now, Rooms: make([]store.RoomSpan, len(b.touched)), Users: b.renamed, Keys: keys}
 	for i, r := range b.touched {
 		r.span = &e.Rooms[i]
-		*r.span = store.RoomSpan{Room: r.ID, From: r.from + 1, To: r.from, Seq: r.LastSeq}
-		for _, ev := range r.events {
-			kind, seq := ev.Kind, ev.Seq
-			switch {
-			case ev.Message != nil:
-				seq = ev.Message.Seq
-			case kind == chat.EventMembers:
-				kind = chat.EventMember // told together, changed one by one
-			}
-			for range ev.Rev - ev.After() {
-				r.span.Add(kind, seq)
-			}
-		}
+		*r.span = r.told
+		r.span.Seq = r.LastSeq
 	}
 	for id, r := range b.removals {
 		span := b.rooms[id].span
 		for _, m := range r.Members {
+			span.Was = append(span.Was, m.At(b.now).Role)
 			m.Role, m.Rev = chat.RoleNone, b.rooms[id].Rev
 			span.Members = append(span.Members, m)
 		}
 	}
-	for _, k := range b.changedM {
+	for i, k := range b.changedM {
 		span := b.rooms[k.Room].span
+		span.Was = append(span.Was, b.rolesM[i])
 		span.Members = append(span.Members, *b.members[k])
 	}
 	return e

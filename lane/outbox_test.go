@@ -35,7 +35,7 @@ func TestEntriesSayWhatEachRevWas(t *testing.T) {
 	w.must(&change.SetRoom{Room: "empty", Server: true, Create: &change.RoomSpec{}})
 
 	var got []store.Change
-	members := map[chat.UserID][]chat.Role{}
+	members, before := map[chat.UserID][]chat.Role{}, map[chat.UserID][]chat.Role{}
 	for _, e := range w.entries("r") {
 		for _, s := range e.Rooms {
 			if s.Room != "r" {
@@ -48,8 +48,12 @@ func TestEntriesSayWhatEachRevWas(t *testing.T) {
 			if last := got[len(got)-1].Rev; s.To != last {
 				t.Fatalf("a span up to rev %d tells of %d", s.To, last)
 			}
-			for _, m := range s.Members {
+			for i, m := range s.Members {
 				members[m.User] = append(members[m.User], m.Role)
+				before[m.User] = append(before[m.User], s.Was[i])
+			}
+			if e.Time == 0 {
+				t.Error("an entry without a time")
 			}
 		}
 	}
@@ -64,6 +68,9 @@ func TestEntriesSayWhatEachRevWas(t *testing.T) {
 	}
 	if roles := members["bob"]; !slices.Equal(roles, []chat.Role{chat.RoleMember, chat.RoleNone}) {
 		t.Errorf("bob's roles: %v", roles)
+	}
+	if roles := before["bob"]; !slices.Equal(roles, []chat.Role{chat.RoleNone, chat.RoleMember}) {
+		t.Errorf("bob's roles before: %v", roles)
 	}
 	made := false
 	for _, e := range w.entries("empty") {

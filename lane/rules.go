@@ -33,6 +33,7 @@ var rules = [change.Kinds]rule{
 	change.KindDeleteRoom: ruleOf((*batch).needDeleteRoom, (*batch).applyDeleteRoom),
 	change.KindRemoveRoom: ruleOf((*batch).needRemoveRoom, (*batch).applyRemoveRoom),
 	change.KindAccess:     ruleOf((*batch).needAccess, (*batch).applyAccess),
+	change.KindImport:     ruleOf((*batch).needImport, (*batch).applyImport),
 }
 
 func ruleOf[C change.Change](need func(*batch, C), apply func(*batch, C) (change.Reply, error)) rule {

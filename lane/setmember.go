@@ -41,7 +41,12 @@ func (b *batch) applySetMember(c *change.SetMember) (change.Reply, error) {
 	case was && !is:
 		r.Members--
 	}
-	b.changeMember(r, n)
+	if c.History {
+		n.Rev = b.bumpPast(r, chat.EventMember, 0)
+		b.setMember(n)
+	} else {
+		b.changeMember(r, n)
+	}
 	return change.Reply{Rev: r.Rev, Room: r.Room, Member: b.member(c.Room, c.User), Changed: true}, nil
 }
 

@@ -89,6 +89,9 @@ func TestAppliedTwice(t *testing.T) {
 		{"remove nothing", &change.RemoveRoom{Room: "r"}},
 		{"cursors", &change.Cursors{Cursors: []change.Cursor{{Consumer: "another", Position: 1}}}},
 		{"end a user's tokens", &change.Access{User: "ann", NotBefore: 7}},
+		{"import", &change.Import{Room: "r", Messages: []change.Imported{{User: "bob", Key: "i", Text: "new", Time: 5}, {Seq: 1, Text: "other", Edited: 7}}}},
+		{"import a tombstone", &change.Import{Room: "r", History: true, Messages: []change.Imported{{User: "bob", Key: "i", Deleted: true, Time: 5}, {Seq: 1, Deleted: true}}}},
+		{"put a member in as history", &change.SetMember{Room: "r", Server: true, User: "cid", Role: chat.RoleMember, History: true}},
 		{"claim an id", &change.Access{User: "ann", Claim: true}},
 	} {
 		tried[c.change.Kind()] = true

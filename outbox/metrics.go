@@ -35,6 +35,8 @@ func (lags) Describe(c chan<- *prometheus.Desc) { c <- lagDesc }
 
 func (l lags) Collect(c chan<- prometheus.Metric) {
 	l.outbox.each(func(w *worker) {
-		c <- prometheus.MustNewConstMetric(lagDesc, prometheus.GaugeValue, float64(w.lag()), w.Name, w.reader.Name())
+		if !w.Trails {
+			c <- prometheus.MustNewConstMetric(lagDesc, prometheus.GaugeValue, float64(w.lag()), w.Name, w.reader.Name())
+		}
 	})
 }

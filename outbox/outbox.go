@@ -16,10 +16,10 @@
 //   - By itself. A consumer that is slow or fails delays no other and no lane.
 //     Its lag grows, and entries are kept until every cursor has passed them.
 //
-// A consumer is registered by being in Config. A new one starts where it says; its
-// cursor is written before anything is trimmed. One that is no longer registered
+// A consumer is registered by being in Config, or later by Add. A new one starts where it
+// says; its cursor is written before anything is trimmed. One that is no longer registered
 // keeps its cursor, in case the program that knows it comes back, and so keeps
-// entries, until Drop.
+// entries, until Drop or Remove, or until Config.Gone says so.
 package outbox
 
 import (
@@ -28,6 +28,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -51,6 +52,10 @@ type Consumer struct {
 	Name  string
 	Start Start
 
+	// StartAt takes the place of Start: it returns the position behind which a consumer
+	// without a cursor starts in the shard.
+	StartAt func(ctx context.Context, shard int) (int64, error)
+
 	// Consume works on one entry of the shard. After an error the same entry comes
 	// again, after a pause that grows. Calls for one shard do not overlap; those for
 	// several do. It returns soon after ctx has ended.
@@ -60,13 +65,32 @@ type Consumer struct {
 	// it divides the work by target. Each target does its parts in the order of entries;
 	// one that fails or hangs holds up no other. Parts itself may need the entry's shard,
 	// and nothing else; after an error the same entry comes again.
+	// After Later the entry comes again when it says, which is no failure.
 	Parts func(ctx context.Context, shard int, e *store.Entry) ([]Part, error)
+
+	// Together, if it is set, takes the place of Part.Do: it gets parts of one target that
+	// wait, in their order, at least one. It returns how many of the first are done; the others
+	// come again, after a pause if there is an error. It returns soon after ctx has ended.
+	Together func(ctx context.Context, shard int, parts []Part) (done int, err error)
+
+	MaxBackoff time.Duration // the longest pause after an error; 0: that of Config
+	Quiet      bool          // logs failures of its parts itself
+	Trails     bool          // is behind because it is to be: no lag is told
+	Leaves     bool          // does not work on what is there when it is ended
+	Prompt     bool          // its cursor is saved about a second after parts were done, whatever their number
 }
+
+// Later is the error of Parts for an entry that comes too soon.
+type Later struct{ After time.Duration }
+
+func (Later) Error() string { return "the entry comes too soon" }
 
 // Part is what one target has to do for an entry.
 type Part struct {
-	Target int // such as the shard that it needs
-	Size   int // about how many bytes it holds
+	Target   int   // such as the shard that it needs
+	Size     int   // about how many bytes it holds
+	Position int64 // of the entry; set by this package
+	Work     any   // for Together
 
 	// Do is called until it succeeds, and again after a restart. It returns soon after ctx
 	// has ended.
@@ -87,8 +111,12 @@ type Config struct {
 	Store     *store.Store
 	Lanes     Lanes
 	Consumers []Consumer
-	Apart     []string // names of cursors that are moved elsewhere, and not by this package
+	Apart     []string // names of cursors that are moved elsewhere, and not by this package; or what they begin with, up to a colon
 	Stopped   bool     // Open starts nothing: Start does, for the lanes that this node owns
+
+	// Gone reports whether a consumer that is not registered will not come back: its cursor
+	// is dropped where a shard is started. nil: any may.
+	Gone func(ctx context.Context, consumer string) bool
 
 	MinBackoff time.Duration // the first pause after an error; default 250 ms
 	MaxBackoff time.Duration // the longest; default one minute
@@ -105,6 +133,9 @@ func (c *Config) fill() error {
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Gone == nil {
+		c.Gone = func(context.Context, string) bool { return false }
 	}
 	names := map[string]bool{}
 	for _, k := range c.Consumers {
@@ -128,17 +159,9 @@ type Outbox struct {
 	mu sync.Mutex
 
 	// Guarded by mu.
-	shards map[int]*crew // those that are started
+	shards map[int][]*worker // of those that are started
 	closed bool
-}
-
-// crew is the workers of one shard.
-type crew struct {
-	workers  []*worker
-	giveUp   context.CancelFunc // ends what the workers do
-	stopping chan struct{}      // closed by stop: workers do what is there, and end
-	stop     sync.Once
-	working  sync.WaitGroup
+	added  []Consumer // those of Add
 }
 
 // Open registers the consumers and starts them. It fails if a cursor cannot be
@@ -147,7 +170,7 @@ func Open(ctx context.Context, cfg Config) (*Outbox, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
-	o := &Outbox{cfg: cfg, metrics: newMetrics(cfg.Registerer), shards: map[int]*crew{}}
+	o := &Outbox{cfg: cfg, metrics: newMetrics(cfg.Registerer), shards: map[int][]*worker{}}
 	o.ctx, o.giveUp = context.WithCancel(context.Background())
 	o.metrics.watch(o)
 	if cfg.Stopped {
@@ -166,13 +189,15 @@ func Open(ctx context.Context, cfg Config) (*Outbox, error) {
 // A shard that is started stays as it is. Calls for one shard do not overlap.
 func (o *Outbox) Start(ctx context.Context, shard int) error {
 	o.mu.Lock()
-	started := o.closed || o.shards[shard] != nil
+	_, started := o.shards[shard]
+	started = started || o.closed
+	consumers := o.consumers()
 	o.mu.Unlock()
 	if started {
 		return nil
 	}
-	c := &crew{stopping: make(chan struct{})}
-	if err := o.register(ctx, shard, c); err != nil {
+	workers, err := o.register(ctx, shard, consumers, true)
+	if err != nil {
 		return err
 	}
 	o.mu.Lock()
@@ -180,37 +205,29 @@ func (o *Outbox) Start(ctx context.Context, shard int) error {
 	if o.closed {
 		return nil
 	}
-	ctx, c.giveUp = context.WithCancel(o.ctx)
-	o.shards[shard] = c
-	for _, w := range c.workers {
-		o.cfg.Lanes.Notify(w.shard, w.wake)
-		c.working.Go(func() { w.run(ctx, c.stopping) })
+	o.shards[shard] = workers
+	for _, w := range workers {
+		w.start(o.ctx)
 	}
 	return nil
 }
+
+// consumers are those that are registered. Called with mu held.
+func (o *Outbox) consumers() []Consumer { return slices.Concat(o.cfg.Consumers, o.added) }
 
 // Stop ends the consumers of a shard whose lane this node does not own any more. They go
 // on where the lane is owned, from the cursors that were saved.
 func (o *Outbox) Stop(shard int) {
 	o.mu.Lock()
-	c := o.shards[shard]
+	workers := o.shards[shard]
 	delete(o.shards, shard)
 	o.mu.Unlock()
-	if c == nil {
-		return
+	for _, w := range workers {
+		w.giveUp()
 	}
-	c.giveUp()
-	c.end()
-	for _, w := range c.workers {
-		o.cfg.Lanes.Forget(shard, w.wake)
+	for _, w := range workers {
+		w.end()
 	}
-}
-
-// end has the workers end, and returns when they have. It may be called again.
-func (c *crew) end() {
-	c.stop.Do(func() { close(c.stopping) })
-	c.working.Wait()
-	c.giveUp()
 }
 
 // halt ends everything without another attempt.
@@ -221,42 +238,71 @@ func (o *Outbox) halt() {
 	}
 }
 
-// register makes the workers of a shard. Cursors of new consumers are written
+// register makes workers of a shard. Cursors of new consumers are written
 // before any worker runs, and all in one commit: each commit of a cursor trims what
-// all cursors have passed, and must not miss one.
-func (o *Outbox) register(ctx context.Context, shard int, c *crew) error {
+// all cursors have passed, and must not miss one. all: these are all that are registered.
+func (o *Outbox) register(ctx context.Context, shard int, consumers []Consumer, all bool) (workers []*worker, err error) {
 	reader := &o.cfg.Store.Shards()[shard].Reader
 	cursors, err := reader.Cursors(ctx, theLane)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	stored := make(map[string]int64, len(cursors))
 	for _, cursor := range cursors {
 		stored[cursor.Consumer] = cursor.Position
 	}
 	var fresh []store.Cursor
-	for _, k := range o.cfg.Consumers {
+	for _, k := range consumers {
 		at, known := stored[k.Name]
 		delete(stored, k.Name)
 		if !known {
-			if k.Start == FromNow {
-				at = o.cfg.Lanes.Position(shard)
+			if at, err = o.start(ctx, &k, shard); err != nil {
+				return nil, err
 			}
 			fresh = append(fresh, store.Cursor{Consumer: k.Name, Position: at})
 		}
-		c.workers = append(c.workers, newWorker(o, k, shard, reader, at, o.metrics))
+		workers = append(workers, newWorker(o, k, shard, reader, at, o.metrics))
 	}
-	for name, at := range stored {
-		if slices.Contains(o.cfg.Apart, name) {
-			continue
-		}
-		o.cfg.Log.Warn("a consumer that is not registered keeps entries of the outbox",
-			"consumer", name, "shard", reader.Name(), "position", at)
+	if all {
+		fresh = append(fresh, o.unknown(ctx, stored, reader)...)
 	}
 	if len(fresh) == 0 {
-		return nil
+		return workers, nil
 	}
-	return o.cfg.Lanes.SaveCursors(ctx, shard, fresh...)
+	return workers, o.cfg.Lanes.SaveCursors(ctx, shard, fresh...)
+}
+
+// start is where a consumer without a cursor starts.
+func (o *Outbox) start(ctx context.Context, k *Consumer, shard int) (int64, error) {
+	switch {
+	case k.StartAt != nil:
+		return k.StartAt(ctx, shard)
+	case k.Start == FromNow:
+		return o.cfg.Lanes.Position(shard), nil
+	}
+	return 0, nil
+}
+
+// unknown returns what to do with cursors of consumers that are not registered.
+func (o *Outbox) unknown(ctx context.Context, stored map[string]int64, reader *store.Reader) (drop []store.Cursor) {
+	for name, at := range stored {
+		switch {
+		case o.apart(name):
+		case o.cfg.Gone(ctx, name):
+			drop = append(drop, store.Cursor{Consumer: name, Drop: true})
+		default:
+			o.cfg.Log.Warn("a consumer that is not registered keeps entries of the outbox",
+				"consumer", name, "shard", reader.Name(), "position", at)
+		}
+	}
+	return drop
+}
+
+// apart reports whether the cursor is moved elsewhere.
+func (o *Outbox) apart(name string) bool {
+	return slices.ContainsFunc(o.cfg.Apart, func(apart string) bool {
+		return name == apart || strings.HasSuffix(apart, ":") && strings.HasPrefix(name, apart)
+	})
 }
 
 // Lag is how many commits of the shard the consumer that is furthest behind has still
@@ -265,8 +311,8 @@ func (o *Outbox) Lag(shard int) int64 {
 	lag := int64(0)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if c := o.shards[shard]; c != nil {
-		for _, w := range c.workers {
+	for _, w := range o.shards[shard] {
+		if !w.Trails {
 			lag = max(lag, w.lag())
 		}
 	}
@@ -277,8 +323,8 @@ func (o *Outbox) Lag(shard int) int64 {
 func (o *Outbox) each(f func(*worker)) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for _, c := range o.shards {
-		for _, w := range c.workers {
+	for _, workers := range o.shards {
+		for _, w := range workers {
 			f(w)
 		}
 	}
@@ -287,10 +333,11 @@ func (o *Outbox) each(f func(*worker)) {
 // Drop forgets a consumer that is not registered any more: its cursors are deleted,
 // and with them what was kept for it alone. Conflict if it is registered.
 func (o *Outbox) Drop(ctx context.Context, consumer string) error {
-	for _, k := range o.cfg.Consumers {
-		if k.Name == consumer {
-			return chat.E(chat.Conflict, fmt.Sprintf("the consumer %q is registered", consumer))
-		}
+	o.mu.Lock()
+	registered := slices.ContainsFunc(o.consumers(), func(k Consumer) bool { return k.Name == consumer })
+	o.mu.Unlock()
+	if registered {
+		return chat.E(chat.Conflict, fmt.Sprintf("the consumer %q is registered", consumer))
 	}
 	for shard := range o.cfg.Store.Shards() {
 		if err := o.cfg.Lanes.SaveCursors(ctx, shard, store.Cursor{Consumer: consumer, Drop: true}); err != nil {
@@ -308,20 +355,20 @@ func (o *Outbox) Close(ctx context.Context) { o.stop.Do(func() { o.close(ctx) })
 func (o *Outbox) close(ctx context.Context) {
 	o.mu.Lock()
 	o.closed = true
-	crews := slices.Collect(maps.Values(o.shards))
+	workers := slices.Concat(slices.Collect(maps.Values(o.shards))...)
 	o.mu.Unlock()
 	if ctx.Err() != nil {
 		o.giveUp()
 	}
 	defer context.AfterFunc(ctx, o.giveUp)()
-	if len(crews) > 0 {
+	if len(workers) > 0 {
 		o.cfg.Lanes.Flush(ctx)
 	}
-	for _, c := range crews {
-		c.stop.Do(func() { close(c.stopping) })
+	for _, w := range workers {
+		w.stop()
 	}
-	for _, c := range crews {
-		c.end()
+	for _, w := range workers {
+		w.end()
 	}
 	o.giveUp()
 }

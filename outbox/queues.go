@@ -1,7 +1,9 @@
 package outbox
 
 import (
+	"cmp"
 	"context"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -46,14 +48,9 @@ type undone struct {
 
 // queue is what one target has to do, in the order of entries. Guarded by queues.mu.
 type queue struct {
-	tasks  []task
+	tasks  []Part
 	busy   bool // its goroutine runs
 	gaveUp bool // nothing more is tried before the next start
-}
-
-type task struct {
-	Part
-	position int64
 }
 
 func newQueues(ctx context.Context, w *worker, stopping <-chan struct{}) *queues {
@@ -78,7 +75,8 @@ func (q *queues) add(position int64, parts []Part) {
 		}
 		p.Size += taskCost
 		q.tasks, q.bytes = q.tasks+1, q.bytes+p.Size
-		t.tasks = append(t.tasks, task{p, position})
+		p.Position = position
+		t.tasks = append(t.tasks, p)
 		if !t.busy {
 			t.busy = true
 			q.working.Go(func() { q.run(t) })
@@ -122,29 +120,46 @@ func (q *queues) run(t *queue) {
 		if !ok {
 			return
 		}
-		err := next.Do(q.ctx)
-		if err == nil {
+		done, err := q.do(next)
+		if done > 0 {
 			failed = 0
-			q.done(t, &next)
+			q.done(t, next[:done])
+		}
+		if err == nil {
 			continue
 		}
 		if q.ctx.Err() != nil || q.last() && failed < 0 {
 			q.giveUp(t)
 			return
 		}
-		failed = q.pause(&next, failed, err)
+		failed = q.pause(&next[min(done, len(next)-1)], failed, err)
 	}
+}
+
+// do does parts, and returns how many of the first are done.
+func (q *queues) do(parts []Part) (int, error) {
+	if q.w.Together != nil {
+		return q.w.Together(q.ctx, q.w.shard, parts)
+	}
+	if err := parts[0].Do(q.ctx); err != nil {
+		return 0, err
+	}
+	return 1, nil
 }
 
 // pause waits until a task is tried again, and returns how often it has failed; below
 // 0: it is tried for the last time.
-func (q *queues) pause(next *task, failed int, err error) int {
+func (q *queues) pause(next *Part, failed int, err error) int {
 	w := q.w
 	pause := w.backoff(failed, err)
 	failed++
 	w.failures.Inc()
-	w.log.Warn("a consumer of the outbox has failed and will be tried again",
-		"position", next.position, "target", next.Target, "failures", failed, "in", pause, "err", err)
+	level := slog.LevelWarn
+	if w.Quiet {
+		level = slog.LevelDebug
+	}
+	w.log.Log(q.ctx, level, "a consumer of the outbox has failed and will be tried again",
+		"position", next.Position, "target", next.Target, "failures", failed, "in", pause, "err", err)
 	select {
 	case <-time.After(pause):
 		return failed
@@ -164,30 +179,42 @@ func (q *queues) last() bool {
 	}
 }
 
-// head returns the first task of a queue, false if there is none: then the goroutine of
+// together is how many parts Consumer.Together gets at most.
+const together = 256
+
+// head returns the first parts of a queue, false if there are none: then the goroutine of
 // the queue has ended.
-func (q *queues) head(t *queue) (task, bool) {
+func (q *queues) head(t *queue) ([]Part, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if t.busy = len(t.tasks) > 0; !t.busy {
 		t.tasks = nil
-		return task{}, false
+		return nil, false
 	}
-	return t.tasks[0], true
+	n := 1
+	if q.w.Together != nil {
+		n = min(together, len(t.tasks))
+	}
+	return slices.Clone(t.tasks[:n]), true
 }
 
-// done takes a task that was done, the first of its queue, off it.
-func (q *queues) done(t *queue, d *task) {
+// done takes parts that were done, the first of their queue, off it.
+func (q *queues) done(t *queue, parts []Part) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	t.tasks[0] = task{}
-	t.tasks = t.tasks[1:]
-	i, _ := slices.BinarySearchFunc(q.undone, d.position, func(u undone, at int64) int { return int(u.position - at) })
-	if q.undone[i].parts--; q.undone[i].parts == 0 {
-		q.undone = slices.Delete(q.undone, i, i+1)
-		q.stand()
+	clear(t.tasks[:len(parts)])
+	t.tasks = t.tasks[len(parts):]
+	size := 0
+	for _, d := range parts {
+		size += d.Size
+		i, _ := slices.BinarySearchFunc(q.undone, d.Position, func(u undone, at int64) int { return cmp.Compare(u.position, at) })
+		if q.undone[i].parts--; q.undone[i].parts == 0 {
+			q.undone = slices.Delete(q.undone, i, i+1)
+			q.stand()
+		}
 	}
-	q.release(1, d.Size)
+	q.w.done.Add(int64(len(parts)))
+	q.release(len(parts), size)
 }
 
 // giveUp leaves what is in a queue to the next start. It stays undone.

@@ -1,10 +1,12 @@
 package outbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -36,13 +38,21 @@ type worker struct {
 	wake     chan struct{} // cap 1: there may be something to read
 	failures prometheus.Counter
 
-	at atomic.Int64 // worked up to here; written by queues
+	stopping chan struct{}      // closed by stop: it does what is there, and ends
+	ended    chan struct{}      // closed when it has
+	giveUp   context.CancelFunc // ends what it does; made by start
+	stopOnce sync.Once
+
+	at   atomic.Int64 // worked up to here; written by queues
+	done atomic.Int64 // parts that were done; written by queues
 
 	queues *queues // made by run
 
 	// Owned by run.
 	saved int64 // the stored cursor
 	tried int64 // the cursor that was last tried to be stored
+	told  int64 // done, when it was
+	asked time.Time
 }
 
 func newWorker(o *Outbox, c Consumer, shard int, reader *store.Reader, at int64, m *metrics) *worker {
@@ -50,6 +60,7 @@ func newWorker(o *Outbox, c Consumer, shard int, reader *store.Reader, at int64,
 		Consumer: c, shard: shard, reader: reader, cfg: &o.cfg,
 		log:      o.cfg.Log.With("consumer", c.Name, "shard", reader.Name()),
 		wake:     make(chan struct{}, 1),
+		stopping: make(chan struct{}), ended: make(chan struct{}),
 		failures: m.failures.WithLabelValues(c.Name, reader.Name()),
 		saved:    at, tried: at,
 	}
@@ -60,6 +71,27 @@ func newWorker(o *Outbox, c Consumer, shard int, reader *store.Reader, at int64,
 	}
 	w.at.Store(at)
 	return w
+}
+
+// start has the worker work until it is ended, or ctx is.
+func (w *worker) start(ctx context.Context) {
+	ctx, w.giveUp = context.WithCancel(ctx)
+	w.cfg.Lanes.Notify(w.shard, w.wake)
+	go func() {
+		defer close(w.ended)
+		w.run(ctx, w.stopping)
+	}()
+}
+
+// stop has the worker do what is there, and end.
+func (w *worker) stop() { w.stopOnce.Do(func() { close(w.stopping) }) }
+
+// end is stop, and returns when the worker has ended. It may be called again.
+func (w *worker) end() {
+	w.stop()
+	<-w.ended
+	w.giveUp()
+	w.cfg.Lanes.Forget(w.shard, w.wake)
 }
 
 // size is about how many bytes an entry takes.
@@ -83,15 +115,20 @@ func (w *worker) lag() int64 { return max(0, w.cfg.Lanes.Position(w.shard)-w.at.
 // run works until stopping is closed; then it works on what is there and saves the
 // cursor. Everything ends when ctx does.
 func (w *worker) run(ctx context.Context, stopping <-chan struct{}) {
-	w.queues = newQueues(ctx, w, stopping)
+	parts, leave := context.WithCancel(ctx)
+	defer leave()
+	w.queues = newQueues(parts, w, stopping)
 	poll := time.NewTicker(pollEvery)
 	defer poll.Stop()
 	for failed := 0; ; {
 		wake, tick, retry := w.wake, poll.C, (<-chan time.Time)(nil)
 		full, err := w.catchUp(ctx)
+		var later Later
 		switch {
 		case err == nil:
 			failed = 0
+		case errors.As(err, &later):
+			failed, wake, tick, retry = 0, nil, nil, time.After(later.After)
 		case ctx.Err() == nil:
 			pause := w.backoff(failed, err)
 			failed++
@@ -105,6 +142,9 @@ func (w *worker) run(ctx context.Context, stopping <-chan struct{}) {
 		}
 		select {
 		case <-stopping:
+			if w.Leaves {
+				leave()
+			}
 			w.finish(ctx)
 			return
 		case <-wake:
@@ -117,7 +157,10 @@ func (w *worker) run(ctx context.Context, stopping <-chan struct{}) {
 
 // finish is the last attempt.
 func (w *worker) finish(ctx context.Context) {
-	full, err := w.catchUp(ctx)
+	full, err := false, error(nil)
+	if !w.Leaves {
+		full, err = w.catchUp(ctx)
+	}
 	for full && err == nil && ctx.Err() == nil {
 		select { // a queue gives up or gets on
 		case <-w.queues.space:
@@ -126,7 +169,7 @@ func (w *worker) finish(ctx context.Context) {
 		full, err = w.catchUp(ctx)
 	}
 	w.queues.working.Wait()
-	if err != nil && ctx.Err() == nil {
+	if err != nil && ctx.Err() == nil && !errors.As(err, new(Later)) {
 		w.failures.Inc()
 		w.log.Warn("a consumer of the outbox has failed and goes on at the next start", "position", w.at.Load(), "err", err)
 	}
@@ -141,7 +184,7 @@ func (w *worker) backoff(failed int, err error) time.Duration {
 	if errors.As(err, &e) && e.RetryAfter > 0 {
 		d = time.Duration(e.RetryAfter) * time.Millisecond
 	}
-	d = min(d, w.cfg.MaxBackoff)
+	d = min(d, cmp.Or(w.MaxBackoff, w.cfg.MaxBackoff))
 	return d/2 + rand.N(d/2+1)
 }
 
@@ -149,7 +192,7 @@ func (w *worker) backoff(failed int, err error) time.Duration {
 // until so much is not done that there is no space for more (full).
 func (w *worker) catchUp(ctx context.Context) (full bool, err error) {
 	for {
-		if at := w.at.Load(); at-w.tried >= saveEvery {
+		if w.due() {
 			w.save(ctx)
 		}
 		read, full := w.queues.readTo()
@@ -179,6 +222,15 @@ func (w *worker) catchUp(ctx context.Context) (full bool, err error) {
 	}
 }
 
+// due reports whether it is time to save the cursor.
+func (w *worker) due() bool {
+	if w.at.Load()-w.tried >= saveEvery {
+		return true
+	}
+	// Of what was done alone: saving a cursor moves the lane, and is no reason to save it.
+	return w.Prompt && w.done.Load() != w.told && time.Since(w.asked) >= pollEvery
+}
+
 // save stores the cursor if it has moved. A cursor that is not stored costs work
 // done twice after a restart.
 func (w *worker) save(ctx context.Context) {
@@ -186,10 +238,11 @@ func (w *worker) save(ctx context.Context) {
 	if at == w.saved || ctx.Err() != nil {
 		return
 	}
-	w.tried = at
+	w.tried, w.asked = at, time.Now()
+	done := w.done.Load()
 	if err := w.cfg.Lanes.SaveCursors(ctx, w.shard, store.Cursor{Consumer: w.Name, Position: at}); err != nil {
 		w.log.Warn("the cursor of a consumer was not saved", "position", at, "err", err)
 		return
 	}
-	w.saved = at
+	w.saved, w.told = at, done
 }

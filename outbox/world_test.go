@@ -36,6 +36,7 @@ type world struct {
 	outbox *outbox.Outbox
 	reg    *prometheus.Registry
 	sent   int
+	gone   func(context.Context, string) bool
 }
 
 func newWorld(t *testing.T, shards int) *world {
@@ -53,7 +54,7 @@ func (w *world) start(consumers ...outbox.Consumer) {
 	})
 	w.must(err)
 	w.outbox, err = outbox.Open(w.t.Context(), outbox.Config{
-		Store: w.store, Lanes: w.lanes, Consumers: consumers, Registerer: w.reg,
+		Store: w.store, Lanes: w.lanes, Consumers: consumers, Gone: w.gone, Registerer: w.reg,
 		MinBackoff: time.Millisecond, MaxBackoff: 4 * time.Millisecond,
 	})
 	w.must(err)

@@ -63,7 +63,7 @@ func (s *Server) openHTTP() error {
 		return err
 	}
 	api := httpapi.New(httpapi.Config{
-		Engine: s.engine, Hub: s.hub, Verifier: s.verifier, Registry: s.reg, Mover: s.mover, Nodes: s.nodes, Revoke: s.revoke,
+		Engine: s.engine, Hub: s.hub, Verifier: s.verifier, Registry: s.reg, Mover: s.mover, Feeds: s.feeds, Adoptions: s.store.Control, Nodes: s.nodes, Revoke: s.revoke,
 		Limits: *deps.Limits, Origins: s.cfg.Origins, Conns: conns,
 		PublicMetrics: s.cfg.MetricsPublic, Ready: s.ready, ClientIP: from.Client, Network: from.ClientNetwork,
 		OnStream: noticeLoss, NoGuest: g.refuse, Known: g.hosts.Knows, Log: s.log,

@@ -24,6 +24,8 @@ import (
 	"github.com/roomtide/roomtide/cluster"
 	"github.com/roomtide/roomtide/config"
 	"github.com/roomtide/roomtide/engine"
+	"github.com/roomtide/roomtide/feed"
+	"github.com/roomtide/roomtide/hostevents"
 	"github.com/roomtide/roomtide/hub"
 	"github.com/roomtide/roomtide/identity"
 	"github.com/roomtide/roomtide/internal/memtune"
@@ -54,6 +56,7 @@ type Server struct {
 	hub      *hub.Hub
 	lanes    *lane.Lanes
 	outbox   *outbox.Outbox
+	feeds    *feed.Feeds
 	mover    *mover.Mover
 	node     *cluster.Node
 	peers    *peers // nil on a single node
@@ -168,7 +171,7 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 // openOutbox starts everything that works on what lanes committed.
 func (s *Server) openOutbox(ctx context.Context) (err error) {
 	s.outbox, err = outbox.Open(ctx, outbox.Config{
-		Store: s.store, Lanes: s.lanes, Log: s.log, Registerer: s.reg, Apart: []string{mover.Cursor}, Stopped: s.peers != nil,
+		Store: s.store, Lanes: s.lanes, Log: s.log, Registerer: s.reg, Apart: []string{mover.Cursor, feed.Prefix}, Stopped: s.peers != nil,
 		Consumers: []outbox.Consumer{projection.UserRooms(s.store, s.lanes), projection.Names(s.store, s.lanes), removal.DeletedRooms(s.lanes)},
 	})
 	if err != nil {
@@ -179,6 +182,17 @@ func (s *Server) openOutbox(ctx context.Context) (err error) {
 		defer cancel()
 		s.outbox.Close(ctx)
 	})
+	return s.openFeeds(ctx)
+}
+
+// openFeeds lets back ends pull what lanes committed.
+func (s *Server) openFeeds(ctx context.Context) error {
+	deployment, err := s.store.Control.Deployment(ctx)
+	if err != nil {
+		return err
+	}
+	s.feeds = feed.Open(feed.Config{Store: s.store, Lanes: s.lanes, Events: hostevents.NewSource(s.store, deployment), Log: s.log})
+	s.onClose(s.feeds.Close)
 	return nil
 }
 

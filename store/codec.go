@@ -13,20 +13,25 @@ import (
 // (times, which may be anything, as signed ones); a text is its length and its
 // bytes, a list its length and its items.
 //
-//	entry   2, list of rooms, list of user ids
-//	        or 3, list of rooms, list of user ids, list of keys
+//	entry   4, Time, list of rooms, list of user ids, list of keys
 //	room    room id, From, number of revs, Seq, list of runs, list of members
-//	run     kind, Count, Seq
-//	member  user id, name, role, Rev, Since
+//	run     kind, or 128 + kind for one of the past; Count, Seq
+//	member  user id, name, role, Rev, Since, 1 + role before (0: it is not known)
 //	key     table, or 128 + table and ID is that of the key before; ID otherwise;
 //	        those of Seq, A, B which keys of the table have
 //
-// The runs of a room make up its number of revs, or there are none. Version 1 had
-// no users. Before it entries were JSON, which starts with another byte.
+// The runs of a room make up its number of revs, or there are none. Version 3 had
+// neither Time nor roles before, version 2 no keys either, and version 1 no users.
+// Before it entries were JSON, which starts with another byte.
 const (
-	entryVersion = 2
-	keysVersion  = 3 // with keys, which few entries have
+	usersVersion = 2
+	keysVersion  = 3
+	entryVersion = 4
 )
+
+// pastRun marks the kind of a run of the past. An earlier version takes the kind for one that
+// it does not know.
+const pastRun = 0x80
 
 // Encode returns the entry as it is stored, as Changes.Outbox.
 func (e *Entry) Encode() []byte {
@@ -34,12 +39,8 @@ func (e *Entry) Encode() []byte {
 	for i := range e.Rooms {
 		size += 32 + len(e.Rooms[i].Room) + 8*len(e.Rooms[i].Runs) + 64*len(e.Rooms[i].Members)
 	}
-	version := byte(entryVersion)
-	if len(e.Keys) > 0 {
-		version = keysVersion
-		size += 16 * len(e.Keys)
-	}
-	b := append(make([]byte, 0, size), version)
+	b := append(make([]byte, 0, size+16*len(e.Keys)), entryVersion)
+	b = binary.AppendVarint(b, e.Time)
 	b = binary.AppendUvarint(b, uint64(len(e.Rooms)))
 	for i := range e.Rooms {
 		b = appendSpan(b, &e.Rooms[i])
@@ -48,10 +49,7 @@ func (e *Entry) Encode() []byte {
 	for _, u := range e.Users {
 		b = appendText(b, string(u))
 	}
-	if len(e.Keys) > 0 {
-		b = appendKeyList(b, e.Keys)
-	}
-	return b
+	return appendKeyList(b, e.Keys)
 }
 
 func appendSpan(b []byte, s *RoomSpan) []byte {
@@ -61,7 +59,11 @@ func appendSpan(b []byte, s *RoomSpan) []byte {
 	b = binary.AppendUvarint(b, uint64(s.Seq))
 	b = binary.AppendUvarint(b, uint64(len(s.Runs)))
 	for _, r := range s.Runs {
-		b = append(b, byte(r.Kind))
+		kind := byte(r.Kind)
+		if r.History {
+			kind |= pastRun
+		}
+		b = append(b, kind)
 		b = binary.AppendUvarint(b, uint64(r.Count))
 		b = binary.AppendUvarint(b, uint64(r.Seq))
 	}
@@ -73,6 +75,11 @@ func appendSpan(b []byte, s *RoomSpan) []byte {
 		b = append(b, byte(m.Role))
 		b = binary.AppendUvarint(b, uint64(m.Rev))
 		b = binary.AppendVarint(b, m.Since)
+		was := byte(0)
+		if len(s.Was) > 0 {
+			was = 1 + byte(s.Was[i])
+		}
+		b = append(b, was)
 	}
 	return b
 }
@@ -86,15 +93,9 @@ func DecodeEntry(position int64, body []byte) (Entry, error) {
 	e := Entry{Position: position}
 	var err error
 	switch {
-	case len(body) > 0 && 1 <= body[0] && body[0] <= keysVersion:
+	case len(body) > 0 && 1 <= body[0] && body[0] <= entryVersion:
 		d := decoder{rest: body[1:]}
-		e.Rooms = d.spans()
-		if body[0] > 1 {
-			e.Users = list(&d, 1, func(u *chat.UserID) { *u = chat.UserID(d.text()) })
-		}
-		if body[0] == keysVersion {
-			e.Keys = d.keys()
-		}
+		d.entry(&e, int(body[0]))
 		err = d.end()
 	case len(body) > 0 && body[0] == '{':
 		e.Rooms, err = decodeJSON(body)
@@ -117,6 +118,7 @@ type decoder struct {
 var (
 	errShort = errors.New("it is cut off")
 	errRuns  = errors.New("its runs do not make up its revs")
+	errWas   = errors.New("it has the role before of some members, and not of others")
 	errKeys  = errors.New("it has the key of a row of no table, or none")
 )
 
@@ -133,6 +135,22 @@ func (d *decoder) end() error {
 		d.fail(errors.New("it goes on after its end"))
 	}
 	return d.err
+}
+
+// entry reads what follows the version.
+func (d *decoder) entry(e *Entry, version int) {
+	if version >= entryVersion {
+		e.Time = d.signed()
+	}
+	e.Rooms = d.spans(version)
+	if version >= usersVersion {
+		e.Users = list(d, 1, func(u *chat.UserID) { *u = chat.UserID(d.text()) })
+	}
+	if version >= keysVersion {
+		if e.Keys = d.keys(); version == keysVersion && len(e.Keys) == 0 {
+			d.fail(errKeys)
+		}
+	}
 }
 
 func (d *decoder) byte() byte {
@@ -197,7 +215,7 @@ func list[T any](d *decoder, size int, item func(*T)) []T {
 	return items
 }
 
-func (d *decoder) spans() []RoomSpan {
+func (d *decoder) spans(version int) []RoomSpan {
 	return list(d, 6, func(s *RoomSpan) {
 		s.Room = chat.RoomID(d.text())
 		s.From = chat.Rev(d.number())
@@ -211,14 +229,24 @@ func (d *decoder) spans() []RoomSpan {
 			m.Room = s.Room
 			m.User, m.Name, m.Role = chat.UserID(d.text()), d.text(), chat.Role(d.byte())
 			m.Rev, m.Since = chat.Rev(d.number()), d.signed()
+			if version < entryVersion {
+				return
+			}
+			if was := d.byte(); was > 0 {
+				s.Was = append(s.Was, chat.Role(was-1))
+			}
 		})
+		if len(s.Was) > 0 && len(s.Was) != len(s.Members) {
+			d.fail(errWas)
+		}
 	})
 }
 
 // runs reads the runs that make up so many revs.
 func (d *decoder) runs(revs int64) []Run {
 	runs := list(d, 3, func(r *Run) {
-		r.Kind = chat.EventKind(d.byte())
+		kind := d.byte()
+		r.Kind, r.History = chat.EventKind(kind&^pastRun), kind&pastRun != 0
 		count := d.number()
 		r.Seq = chat.Seq(d.number())
 		if count < 1 || count > revs {

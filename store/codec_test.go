@@ -12,11 +12,11 @@ import (
 
 // everything is an entry with all there can be in one.
 func everything() Entry {
-	e := Entry{Position: 7, Rooms: []RoomSpan{
+	e := Entry{Position: 7, Time: 1_700_000_000_001, Rooms: []RoomSpan{
 		{Room: "r", From: 5, To: 4, Seq: 130, Members: []chat.Member{
 			{Room: "r", User: "ann", Name: "Ann <&>", Role: chat.RoleOwner, Rev: 7, Since: 1_700_000_000_000},
 			{Room: "r", User: "bob", Role: chat.RoleNone, Rev: 8, Since: -1},
-		}},
+		}, Was: []chat.Role{chat.RoleNone, chat.RoleBanned}},
 		{Room: "ünï", From: 1, To: 0}, // made, and nothing happened in it
 	}, Users: []chat.UserID{"ann", "ünï"}}
 	r := &e.Rooms[0]
@@ -32,7 +32,16 @@ func everything() Entry {
 
 // golden is the form in which entries are stored: one that changes needs another
 // version.
-const golden = "02" + "02" +
+const golden = "04" + "82a0abfef962" + "02" +
+	"0172" + "05" + "07" + "8201" +
+	"05" + "01028101" + "050200" + "040103" + "040103" + "030104" +
+	"02" + "03616e6e" + "07416e6e203c263e" + "03" + "07" + "80a0abfef962" + "01" +
+	"03626f62" + "00" + "00" + "08" + "01" + "05" +
+	"05c3bc6ec3af" + "01" + "00" + "00" + "00" + "00" +
+	"02" + "03616e6e" + "05c3bc6ec3af"
+
+// goldenBefore is the form of version 2, which is that of version 3 up to the keys.
+const goldenBefore = "02" + "02" +
 	"0172" + "05" + "07" + "8201" +
 	"05" + "01028101" + "050200" + "040103" + "040103" + "030104" +
 	"02" + "03616e6e" + "07416e6e203c263e" + "03" + "07" + "80a0abfef962" +
@@ -42,10 +51,10 @@ const golden = "02" + "02" +
 
 func TestEntryGolden(t *testing.T) {
 	e := everything()
-	if got := hex.EncodeToString(e.Encode()); got != golden {
-		t.Errorf("the entry is stored as\n%s, want\n%s", got, golden)
+	if got, want := hex.EncodeToString(e.Encode()), golden+"00"; got != want {
+		t.Errorf("the entry is stored as\n%s, want\n%s", got, want)
 	}
-	raw, err := hex.DecodeString(golden)
+	raw, err := hex.DecodeString(golden + "00")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,14 +74,14 @@ func everyKey() []RowKey {
 	}
 }
 
-// goldenKeys is what follows in an entry of version 3.
+// goldenKeys is what follows in an entry with keys.
 const goldenKeys = "09" + "01" + "0172" + "82" + "03616e6e" + "83" + "ac02" + "84" + "ac02" + "0178" + "03626f62" +
 	"84" + "ac02" + "00" + "00" + "05" + "0171" + "03616e6e" + "026e31" + "06" + "03616e6e" + "0172" + "87" + "88"
 
 func TestEntryWithKeysGolden(t *testing.T) {
 	e := everything()
 	e.Keys = everyKey()
-	want := "03" + golden[2:] + goldenKeys
+	want := golden + goldenKeys
 	if got := hex.EncodeToString(e.Encode()); got != want {
 		t.Errorf("the entry is stored as\n%s, want\n%s", got, want)
 	}
@@ -85,21 +94,54 @@ func TestEntryWithKeysGolden(t *testing.T) {
 			t.Errorf("cut off after %d it was read as %+v", n, got)
 		}
 	}
-	for name, bad := range map[string]string{"no table": "0100", "table 9": "01090172", "no keys": "00"} {
-		raw, _ := hex.DecodeString("03" + golden[2:] + bad)
+	for name, bad := range map[string]string{"no table": "0100", "table 9": "01090172"} {
+		raw, _ := hex.DecodeString(golden + bad)
 		if got, err := DecodeEntry(7, raw); err == nil {
 			t.Errorf("%s was read as %+v", name, got)
 		}
 	}
 }
 
+// before is everything as entries had it before version 4.
+func before() Entry {
+	e := everything()
+	e.Time, e.Rooms[0].Was = 0, nil
+	return e
+}
+
+// Entries of versions 2 and 3 have neither a time nor roles before.
+func TestEntriesBeforeVersion4(t *testing.T) {
+	want := before()
+	for range 2 {
+		raw, err := hex.DecodeString(goldenBefore)
+		if len(want.Keys) > 0 {
+			raw, err = hex.DecodeString("03" + goldenBefore[2:] + goldenKeys)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := DecodeEntry(7, raw); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("read\n%+v\n%v, want\n%+v", got, err, want)
+		}
+		again, err := DecodeEntry(7, want.Encode())
+		if err != nil || !reflect.DeepEqual(again, want) {
+			t.Errorf("written again it is %+v, %v", again, err)
+		}
+		want.Keys = everyKey()
+	}
+	none, _ := hex.DecodeString("03" + goldenBefore[2:] + "00")
+	if got, err := DecodeEntry(7, none); err == nil {
+		t.Errorf("version 3 without keys was read as %+v", got)
+	}
+}
+
 // An entry of version 1 is the same without the users.
 func TestEntryOfVersion1(t *testing.T) {
-	raw, err := hex.DecodeString("01" + golden[2:len(golden)-2*11])
+	raw, err := hex.DecodeString("01" + goldenBefore[2:len(goldenBefore)-2*11])
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := everything()
+	want := before()
 	want.Users = nil
 	got, err := DecodeEntry(7, raw)
 	if err != nil || !reflect.DeepEqual(got, want) {
@@ -111,8 +153,8 @@ func TestChangesOfASpan(t *testing.T) {
 	e := everything()
 	got := slices.Collect(e.Rooms[0].Changes())
 	want := []Change{
-		{5, chat.EventMessage, 129}, {6, chat.EventMessage, 130}, {7, chat.EventMember, 0}, {8, chat.EventMember, 0},
-		{9, chat.EventReacted, 3}, {10, chat.EventReacted, 3}, {11, chat.EventDeleted, 4},
+		{5, chat.EventMessage, 129, false}, {6, chat.EventMessage, 130, false}, {7, chat.EventMember, 0, false}, {8, chat.EventMember, 0, false},
+		{9, chat.EventReacted, 3, false}, {10, chat.EventReacted, 3, false}, {11, chat.EventDeleted, 4, false},
 	}
 	if !slices.Equal(got, want) || e.Rooms[0].To != 11 || len(e.Rooms[0].Runs) != 5 {
 		t.Errorf("%+v, want %+v", got, want)
@@ -159,6 +201,7 @@ func TestEntriesThatCannotBeRead(t *testing.T) {
 		"runs of fewer revs":   {1, 1, 1, 'r', 1, 2, 0, 1, 1, 1, 1, 0},
 		"runs of more revs":    {1, 1, 1, 'r', 1, 2, 0, 1, 1, 3, 1, 0},
 		"an empty run":         {1, 1, 1, 'r', 1, 0, 0, 1, 1, 0, 1, 0},
+		"a role of one alone":  {4, 0, 1, 1, 'r', 1, 0, 0, 0, 2, 1, 'a', 0, 1, 1, 0, 1, 1, 'b', 0, 1, 1, 0, 0, 0, 0},
 	}
 	for n := range whole {
 		bad["cut off after "+strings.Repeat("i", n)] = whole[:n]
@@ -178,7 +221,7 @@ func FuzzDecodeEntry(f *testing.F) {
 	f.Add([]byte(`{"r":[{"r":"b","f":1,"t":1}],"m":[{"r":"b","u":"ann","n":"Ann","o":3,"v":1,"s":5}]}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		e, err := DecodeEntry(1, body)
-		if err != nil || body[0] != entryVersion && body[0] != keysVersion {
+		if err != nil || body[0] < usersVersion || body[0] > entryVersion {
 			return
 		}
 		again, err := DecodeEntry(1, e.Encode())
@@ -213,4 +256,23 @@ func BenchmarkEncodeEntry(b *testing.B) {
 		e.Encode()
 	}
 	b.ReportMetric(float64(len(e.Encode())), "bytes")
+}
+
+// What is of the past is told apart, and an earlier version takes it for a kind that it does
+// not know.
+func TestRunsOfThePast(t *testing.T) {
+	s := RoomSpan{Room: "r", From: 1}
+	s.Add(chat.EventMessage, 1)
+	s.AddHistory(chat.EventMessage, 2)
+	s.AddHistory(chat.EventMessage, 3)
+	s.Add(chat.EventMessage, 4)
+	e := Entry{Position: 9, Rooms: []RoomSpan{s}}
+	got, err := DecodeEntry(9, e.Encode())
+	if err != nil || !reflect.DeepEqual(got, e) || len(s.Runs) != 3 {
+		t.Fatalf("%+v came back as %+v (%v)", e, got, err)
+	}
+	want := []Change{{1, chat.EventMessage, 1, false}, {2, chat.EventMessage, 2, true}, {3, chat.EventMessage, 3, true}, {4, chat.EventMessage, 4, false}}
+	if changes := slices.Collect(got.Rooms[0].Changes()); !slices.Equal(changes, want) {
+		t.Errorf("%+v, want %+v", changes, want)
+	}
 }

@@ -3,7 +3,7 @@ package store
 import "context"
 
 // Control is the small database beside the shards: the slot map, the moves of slots,
-// the API keys, the leases of nodes and the level of the data. A driver's errors and calls are as Driver says; those of
+// the API keys, the leases of nodes, the level of the data, records, and whether another chat moves in. A driver's errors and calls are as Driver says; those of
 // Store.Control have a deadline, are counted, and fail with *chat.Error.
 type Control interface {
 	// Deployment returns the id of the deployment: a random text that the first call
@@ -33,6 +33,8 @@ type Control interface {
 
 	MoveLog
 	LevelLog
+	AdoptionLog
+	RecordLog
 
 	Close() error
 }

@@ -10,6 +10,7 @@ import (
 // lane's position after that commit; it is not part of the encoded form.
 type Entry struct {
 	Position int64
+	Time     int64 // of the changes: Unix milliseconds, as stored in rows; 0 in entries of old versions
 	Rooms    []RoomSpan
 	Users    []chat.UserID // users whose name or avatar has changed
 
@@ -29,6 +30,7 @@ type RoomSpan struct {
 	Seq     chat.Seq      // the room's newest message after the commit
 	Runs    []Run         // what the revs are, in order; none in entries of old versions
 	Members []chat.Member // member rows after the commit, each of those that changed, without Avatar, Data and Until
+	Was     []chat.Role   // the role of each of Members before the commit; none in entries of old versions
 }
 
 // Raise replaces every rev of the entry by Raised.
@@ -48,30 +50,37 @@ func (e *Entry) Raise(from, to chat.Rev) {
 // Seq, each other one the message after that of the rev before it; or none of them
 // concerns a message, and Seq is 0.
 type Run struct {
-	Kind  chat.EventKind
-	Count int
-	Seq   chat.Seq
+	Kind    chat.EventKind
+	Count   int
+	Seq     chat.Seq
+	History bool // of the past, put in by an import: nobody is notified of it
 }
 
 // Change is one rev of a room. Seq is the message it concerns, 0 if none.
 type Change struct {
-	Rev  chat.Rev
-	Kind chat.EventKind
-	Seq  chat.Seq
+	Rev     chat.Rev
+	Kind    chat.EventKind
+	Seq     chat.Seq
+	History bool // as in Run
 }
 
 // Add counts one more rev, of the given kind and concerning message seq, or none
 // if seq is 0.
-func (s *RoomSpan) Add(kind chat.EventKind, seq chat.Seq) {
+func (s *RoomSpan) Add(kind chat.EventKind, seq chat.Seq) { s.add(kind, seq, false) }
+
+// AddHistory is Add for a change of the past (Run.History).
+func (s *RoomSpan) AddHistory(kind chat.EventKind, seq chat.Seq) { s.add(kind, seq, true) }
+
+func (s *RoomSpan) add(kind chat.EventKind, seq chat.Seq, history bool) {
 	s.To++
 	if n := len(s.Runs); n > 0 {
 		last := &s.Runs[n-1]
-		if last.Kind == kind && seq == last.seq(last.Count) {
+		if last.Kind == kind && last.History == history && seq == last.seq(last.Count) {
 			last.Count++
 			return
 		}
 	}
-	s.Runs = append(s.Runs, Run{Kind: kind, Count: 1, Seq: seq})
+	s.Runs = append(s.Runs, Run{Kind: kind, Count: 1, Seq: seq, History: history})
 }
 
 // seq is the message that the i-th rev of the run concerns, 0 if none.
@@ -90,7 +99,7 @@ func (s *RoomSpan) Changes() iter.Seq[Change] {
 		for i := range s.Runs {
 			run := &s.Runs[i]
 			for n := range run.Count {
-				if !yield(Change{rev, run.Kind, run.seq(n)}) {
+				if !yield(Change{rev, run.Kind, run.seq(n), run.History}) {
 					return
 				}
 				rev++

@@ -70,8 +70,5 @@ func (d *decoder) keys() []RowKey {
 			k.B = d.text()
 		}
 	})
-	if len(keys) == 0 {
-		d.fail(errKeys)
-	}
 	return keys
 }

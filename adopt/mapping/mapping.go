@@ -15,6 +15,7 @@ type Mapping struct {
 	Users    []User            `toml:"user"`
 	Reads    []Read            `toml:"read"`
 	Problems map[string]string `toml:"problems"` // class of problem -> what is done; see Actions
+	Mirror   Mirror            `toml:"mirror"`
 	Roomtide Roomtide          `toml:"roomtide"`
 }
 
@@ -26,6 +27,13 @@ type Source struct {
 	TZ          string `toml:"tz"`           // time zone of dates without one: that of the application's clock
 	SessionTZ   string `toml:"session_tz"`   // time zone that the application sets in its sessions; "" is the server's
 	Charset     string `toml:"charset"`      // encoding of files that are not UTF-8
+}
+
+// Mirror says how what is said in Roomtide is written into the table of the messages.
+type Mirror struct {
+	Off     bool              `toml:"off"`     // nothing is written
+	Columns map[string]string `toml:"columns"` // further columns of a new row, and their values in SQL
+	DSN     string            `toml:"dsn"`     // with a user that may write; "" is source.dsn
 }
 
 // Roomtide is the node that the chat moves to.

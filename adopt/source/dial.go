@@ -64,6 +64,23 @@ func withPassword(u *url.URL, variable string, secret decode.Secret) error {
 	return invalid("the environment variable %s, which has the password of the database, is not set", variable)
 }
 
+// MySQLConfig is how a server of MySQL or MariaDB is reached, for who speaks to it
+// without a pool: the binary log is read over a connection of its own.
+func MySQLConfig(a Address, secret decode.Secret) (*mysql.Config, error) {
+	u, err := url.Parse(a.DSN)
+	if err != nil {
+		return nil, invalid("source.dsn is no URL")
+	}
+	if err := withPassword(u, a.PasswordEnv, secret); err != nil {
+		return nil, err
+	}
+	c, err := mysqldsn.Config(u)
+	if err != nil {
+		return nil, invalid("source.dsn: %v", err)
+	}
+	return c, nil
+}
+
 func dialMySQL(u *url.URL, tz string, write bool) (*sql.DB, Engine, error) {
 	if strings.Trim(u.Path, "/") == "" {
 		return nil, "", invalid("source.dsn names no database: mysql://user@host/database")

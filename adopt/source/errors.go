@@ -110,3 +110,10 @@ func said(err error) string {
 	}
 	return text
 }
+
+// Passes reports whether an error of a database is over when the server, or the way to it, is
+// back: nothing about the statement or the row is wrong.
+func Passes(err error) bool {
+	f, _ := faultOf(err)
+	return f == broken
+}

@@ -1,45 +1,235 @@
 package main
 
 import (
-	"os"
+	"fmt"
+	"io"
+	"log/slog"
 	"strings"
+	"time"
 
-	"github.com/roomtide/roomtide/adopt/mapping"
-	"github.com/roomtide/roomtide/adopt/source"
+	"github.com/roomtide/roomtide/adopt"
+	"github.com/roomtide/roomtide/adopt/follow"
 )
 
-// adoptVerb is a live chat that moves in: see docs/adopt.md.
+// adoptVerb moves another chat in. Each verb below is a step of it.
 type adoptVerb struct {
-	Init  adoptInitVerb  `cmd:"" help:"Look at the database of a chat, and write how to read it into adopt.toml."`
-	Check adoptCheckVerb `cmd:"" help:"Read all of a chat as adopt.toml says, and tell what will not fit."`
+	Init    adoptInit    `cmd:"" help:"Look at the database of a chat, and write how to read it into adopt.toml."`
+	Check   adoptCheck   `cmd:"" help:"Read all of a chat as adopt.toml says, and tell what will not fit."`
+	Run     adoptRun     `cmd:"" help:"Copy the history, then keep the old tables and Roomtide in step, until it is stopped."`
+	Status  adoptStatus  `cmd:"" help:"How far it is, and which chat is in force."`
+	Compare adoptCompare `cmd:"" help:"Compare every row with its message. It has to find nothing twice before a switch."`
+	Switch  adoptSwitch  `cmd:"" help:"Put Roomtide in force; the old tables become its mirror."`
+	Back    adoptBack    `cmd:"" help:"Put the old chat in force again."`
+	Finish  adoptFinish  `cmd:"" help:"End a move that was switched: the old tables are left alone."`
 }
 
-// mappingFile is the file that the verbs of adopt work on.
-type mappingFile struct {
-	File string `name:"file" short:"f" placeholder:"FILE" default:"adopt.toml" help:"How the chat is read."`
+// adoptFile is the file of a move, and how its verbs answer.
+type adoptFile struct {
+	File string `name:"file" short:"f" default:"adopt.toml" placeholder:"FILE" help:"The mapping; what is known of the move is in a file beside it."`
+	JSON bool   `name:"json" help:"Answer for programs."`
 }
 
-// load reads the file. Whether it fits the tables is told when the source is opened.
-func (f *mappingFile) load() (*mapping.Mapping, error) {
-	data, err := os.ReadFile(f.File)
-	if err != nil {
-		if os.IsNotExist(err) {
-			return nil, usageError("there is no " + f.File + `; "roomtide adopt init" makes one`)
-		}
-		return nil, err
-	}
-	return mapping.Parse(f.File, data)
+func (v *adoptFile) open(a *app) (*adopt.Files, error) {
+	f, err := adopt.ReadFiles(a.ctx, v.File, func(name string) (string, bool) { return variable(a.env, name) })
+	return f, argument(err)
 }
 
-// secret returns a variable of the environment: passwords and keys of the chat's own.
-func (a *app) secret(name string) (string, bool) {
-	for _, e := range a.env {
-		if have, value, ok := strings.Cut(e, "="); ok && have == name {
+// variable is the value of an environment variable.
+func variable(env []string, name string) (string, bool) {
+	for _, kv := range env {
+		if k, value, _ := strings.Cut(kv, "="); k == name {
 			return value, true
 		}
 	}
 	return "", false
 }
 
-// sourceOptions are those of every source that a verb opens.
-func (a *app) sourceOptions() source.Options { return source.Options{Secret: a.secret} }
+type adoptRun struct {
+	adoptFile
+	Follow string `name:"follow" enum:",binlog,triggers,polling" default:"" help:"How changes of the old tables are seen: binlog, triggers or polling. Default: as before, or what sees most of what the source allows."`
+}
+
+func (v *adoptRun) Run(a *app) error {
+	f, err := v.open(a)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	log := slog.New(slog.NewTextHandler(a.stderr, nil))
+	cfg, closeAll, err := f.Open(a.ctx, follow.Kind(v.Follow), log)
+	if err != nil {
+		return argument(err)
+	}
+	defer closeAll()
+	m, err := adopt.New(*cfg)
+	if err != nil {
+		return err
+	}
+	if why := m.Beat().Readonly; why != "" {
+		fmt.Fprintln(a.stderr, why)
+	}
+	ended := make(chan struct{})
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		v.progress(a.stdout, m, ended)
+	}()
+	err = m.Run(a.ctx)
+	close(ended)
+	<-told
+	if err == adopt.ErrFinished || a.ctx.Err() != nil { //nolint:errorlint // it is never wrapped
+		return nil
+	}
+	return err
+}
+
+// progress prints how far the move is, every two seconds while something changes.
+func (v *adoptRun) progress(w io.Writer, m *adopt.Move, ended <-chan struct{}) {
+	tick := time.NewTicker(2 * time.Second)
+	defer tick.Stop()
+	last := ""
+	for {
+		select {
+		case <-ended:
+			return
+		case <-tick.C:
+		}
+		b := m.Beat()
+		if v.JSON {
+			if printJSON(w, &b) != nil {
+				return // nobody reads it
+			}
+			continue
+		}
+		line := runLine(m.State().State, &b)
+		if line != last {
+			fmt.Fprintln(w, line)
+		}
+		last = line
+	}
+}
+
+func runLine(state string, b *adopt.Beat) string {
+	line := fmt.Sprintf("%s, %s: %d of %d rows read, %d in Roomtide", state, b.Phase, b.Read, b.Total, b.Imported)
+	if strings.HasPrefix(b.Phase, "copy") && b.Rate > 0 {
+		left := time.Duration(float64(max(0, b.Total-b.Imported)) / b.Rate * float64(time.Second)).Round(time.Second)
+		return line + fmt.Sprintf(", %.0f a second, about %s left", b.Rate, left)
+	}
+	line += fmt.Sprintf(", %d written back, lag %.1f s", b.Mirrored, b.Lag)
+	if b.Late > 0 {
+		line += fmt.Sprintf(", %d came the old way behind the switch", b.Late)
+	}
+	if b.Trouble != "" {
+		line += "; waits: " + b.Trouble
+	}
+	return line
+}
+
+type adoptStatus struct{ adoptFile }
+
+func (v *adoptStatus) Run(a *app) error {
+	f, err := v.open(a)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	s, err := f.Status(a.ctx)
+	if err != nil {
+		return err
+	}
+	if v.JSON {
+		return printJSON(a.stdout, &s)
+	}
+	fmt.Fprintln(a.stdout, runLine(s.Adoption.State, &s.Beat))
+	if !s.Running {
+		fmt.Fprintln(a.stdout, `"roomtide adopt run" does not run`)
+	}
+	if s.Beat.Readonly != "" {
+		fmt.Fprintln(a.stdout, s.Beat.Readonly)
+	}
+	fmt.Fprintf(a.stdout, "%d comparisons in a row have found nothing\n", s.Clean)
+	for _, p := range s.Problems {
+		fmt.Fprintf(a.stdout, "%s: %d rows, %d of them left out, such as %s\n", p.Class, p.Rows, p.Refused, p.Example)
+	}
+	return nil
+}
+
+type adoptCompare struct {
+	adoptFile
+	Repair bool `name:"repair" help:"Have the process that runs look once more at everything that differs."`
+}
+
+func (v *adoptCompare) Run(a *app) error {
+	f, err := v.open(a)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	cfg, closeAll, err := f.Open(a.ctx, "", slog.New(slog.DiscardHandler))
+	if err != nil {
+		return argument(err)
+	}
+	defer closeAll()
+	c, err := f.Compare(a.ctx, cfg.Source, nil)
+	if err != nil {
+		return err
+	}
+	if v.Repair {
+		if err := f.Repair(a.ctx, c.Findings); err != nil {
+			return err
+		}
+	}
+	if v.JSON {
+		if err := printJSON(a.stdout, c); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(a.stdout, "%d rows, %d of them left out; %d messages\n", c.Rows, c.Refused, c.Messages)
+		for _, d := range c.Findings {
+			fmt.Fprintf(a.stdout, "row %s, room %s, message %d: %s\n", d.Key, d.Room, d.Seq, d.What)
+		}
+	}
+	if len(c.Findings) > 0 && !v.Repair {
+		return fmt.Errorf("%d differences; with --repair they are looked at once more", len(c.Findings))
+	}
+	return nil
+}
+
+type adoptSwitch struct{ adoptFile }
+
+func (v *adoptSwitch) Run(a *app) error {
+	return v.step(a, func(f *adopt.Files) error { return f.Switch(a.ctx) })
+}
+
+type adoptBack struct{ adoptFile }
+
+func (v *adoptBack) Run(a *app) error {
+	return v.step(a, func(f *adopt.Files) error { return f.Back(a.ctx) })
+}
+
+type adoptFinish struct{ adoptFile }
+
+func (v *adoptFinish) Run(a *app) error {
+	return v.step(a, func(f *adopt.Files) error { return f.Finish(a.ctx) })
+}
+
+// step goes a step, and says which chat is in force behind it.
+func (v *adoptFile) step(a *app, do func(*adopt.Files) error) error {
+	f, err := v.open(a)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := do(f); err != nil {
+		return err
+	}
+	now, err := f.Node.Adoption(a.ctx)
+	if err != nil {
+		return err
+	}
+	if v.JSON {
+		return printJSON(a.stdout, &now)
+	}
+	fmt.Fprintf(a.stdout, "%s, generation %d\n", now.State, now.Generation)
+	return nil
+}

@@ -12,8 +12,8 @@ import (
 	"github.com/roomtide/roomtide/adopt/survey"
 )
 
-type adoptInitVerb struct {
-	mappingFile
+type adoptInit struct {
+	adoptFile
 	From        string `required:"" placeholder:"ADDRESS" help:"The chat's database: mysql://user:password@host/database, postgres://…, sqlite:/path, or files: csv:/path, jsonl:/path."`
 	PasswordEnv string `placeholder:"NAME" help:"Environment variable with the password, so that it is in no file."`
 	Preset      string `placeholder:"NAME" help:"Schema to take, where several fit."`
@@ -23,10 +23,9 @@ type adoptInitVerb struct {
 	Charset     string `placeholder:"NAME" help:"Encoding of files that are not UTF-8, such as gbk."`
 	Sample      int64  `default:"100000" help:"So many messages are looked at, spread over all; 0 is all."`
 	Force       bool   `help:"Replace a file that is there."`
-	JSON        bool   `name:"json" help:"Print one JSON object."`
 }
 
-func (*adoptInitVerb) Help() string {
+func (*adoptInit) Help() string {
 	return `Only reads the database. Recognises the schemas of known chats by their columns (docs/adopt.md lists
 them), proposes a mapping for others, writes it to a file, and shows what would come of it: twenty
 messages, and every class of problem with its count. Nothing goes to a node.
@@ -36,7 +35,7 @@ Example:
     roomtide adopt init --from mysql://reader@127.0.0.1/shop --password-env SHOP_PASSWORD --tz Europe/Berlin`
 }
 
-func (v *adoptInitVerb) Run(a *app) error {
+func (v *adoptInit) Run(a *app) error {
 	if err := v.free(); err != nil {
 		return err
 	}
@@ -58,7 +57,7 @@ func (v *adoptInitVerb) Run(a *app) error {
 }
 
 // look makes a mapping and reads by it.
-func (v *adoptInitVerb) look(a *app, src mapping.Source) (*survey.Found, *survey.Report, error) {
+func (v *adoptInit) look(a *app, src mapping.Source) (*survey.Found, *survey.Report, error) {
 	found, err := survey.Find(a.ctx, src, survey.Wanted{Preset: v.Preset, Table: v.Table, TZ: v.TZ}, a.sourceOptions())
 	if err != nil {
 		return nil, nil, err
@@ -71,7 +70,7 @@ func (v *adoptInitVerb) look(a *app, src mapping.Source) (*survey.Found, *survey
 	return found, report, err
 }
 
-func (v *adoptInitVerb) print(a *app, found *survey.Found, report *survey.Report) error {
+func (v *adoptInit) print(a *app, found *survey.Found, report *survey.Report) error {
 	if v.JSON {
 		return survey.PrintJSON(a.stdout, found, report)
 	}
@@ -87,7 +86,7 @@ func (v *adoptInitVerb) print(a *app, found *survey.Found, report *survey.Report
 }
 
 // free makes sure that no file is lost.
-func (v *adoptInitVerb) free() error {
+func (v *adoptInit) free() error {
 	_, err := os.Stat(v.File)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) || err == nil && v.Force:
@@ -96,6 +95,11 @@ func (v *adoptInitVerb) free() error {
 		return err
 	}
 	return usageError(v.File + " is there already; --force replaces it, --file names another")
+}
+
+// sourceOptions are those of every source that a verb opens.
+func (a *app) sourceOptions() source.Options {
+	return source.Options{Secret: func(name string) (string, bool) { return variable(a.env, name) }}
 }
 
 // survey looks at a source, and prints how far it is on a slow one.

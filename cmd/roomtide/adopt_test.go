@@ -36,8 +36,8 @@ func sampleChat(t *testing.T) (path string) {
 	return path
 }
 
-// adopt runs a verb of adopt in a directory.
-func adopt(t *testing.T, args ...string) (code int, out, errors string) {
+// runAdopt runs a verb of adopt in a directory.
+func runAdopt(t *testing.T, args ...string) (code int, out, errors string) {
 	t.Helper()
 	var stdout, stderr strings.Builder
 	code = run(&app{ctx: context.Background(), stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr}, append([]string{"adopt"}, args...))
@@ -47,7 +47,7 @@ func adopt(t *testing.T, args ...string) (code int, out, errors string) {
 func TestAdoptInitAndCheck(t *testing.T) {
 	path := sampleChat(t)
 	file := filepath.Join(t.TempDir(), "adopt.toml")
-	code, out, errs := adopt(t, "init", "--from", "sqlite:"+path, "--file", file)
+	code, out, errs := runAdopt(t, "init", "--from", "sqlite:"+path, "--file", file)
 	if code != 0 {
 		t.Fatal(code, errs)
 	}
@@ -64,10 +64,10 @@ func TestAdoptInitAndCheck(t *testing.T) {
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
 		t.Error(info, err)
 	}
-	if code, _, errs = adopt(t, "init", "--from", "sqlite:"+path, "--file", file); code != exitUsage || !strings.Contains(errs, "--force replaces it") {
+	if code, _, errs = runAdopt(t, "init", "--from", "sqlite:"+path, "--file", file); code != exitUsage || !strings.Contains(errs, "--force replaces it") {
 		t.Error(code, errs)
 	}
-	if code, out, errs = adopt(t, "init", "--from", "sqlite:"+path, "--file", file, "--force", "--json"); code != 0 {
+	if code, out, errs = runAdopt(t, "init", "--from", "sqlite:"+path, "--file", file, "--force", "--json"); code != 0 {
 		t.Fatal(code, errs)
 	}
 	var answer struct {
@@ -108,16 +108,16 @@ func checks(t *testing.T, file string) {
 		if err := os.WriteFile(file, []byte(strings.Replace(string(text), c.old, c.new, 1)), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		code, out, errs := adopt(t, "check", "--file", file)
+		code, out, errs := runAdopt(t, "check", "--file", file)
 		if code != c.code || !strings.Contains(out, c.out) || !strings.Contains(errs, c.errs) {
 			t.Errorf("%s: %d\n%s\n%s", c.new, code, out, errs)
 		}
 	}
-	if code, _, errs := adopt(t, "check", "--file", file+".none"); code != exitUsage || !strings.Contains(errs, `"roomtide adopt init" makes one`) {
+	if code, _, errs := runAdopt(t, "check", "--file", file+".none"); code != exitUsage || !strings.Contains(errs, `"roomtide adopt init" makes one`) {
 		t.Error(code, errs)
 	}
 	for _, from := range []string{"mysql://u:secret@127.0.0.1:1/d", "words", "sqlite:/nowhere.db"} {
-		if code, _, errs := adopt(t, "init", "--from", from, "--file", file+".new"); code == 0 || errs == "" || strings.Contains(errs, "secret") {
+		if code, _, errs := runAdopt(t, "init", "--from", from, "--file", file+".new"); code == 0 || errs == "" || strings.Contains(errs, "secret") {
 			t.Errorf("%s: %d %s", from, code, errs)
 		}
 	}

@@ -48,7 +48,7 @@ type cli struct {
 	Restore    restoreVerb    `cmd:"" help:"Put a backup back as a new data dir."`
 	Export     exportVerb     `cmd:"" help:"Write rooms and users of a stopped node to a file."`
 	Import     importVerb     `cmd:"" help:"Read an export into a stopped node."`
-	Adopt      adoptVerb      `cmd:"" help:"Move a live chat in: its tables, beside which it goes on."`
+	Adopt      adoptVerb      `cmd:"" help:"Move another chat in while it goes on."`
 	Version    versionVerb    `cmd:"" help:"Print the version."`
 	Completion completionVerb `cmd:"" help:"Print the script by which a shell completes command lines."`
 	Help       helpVerb       `cmd:"" help:"Explain a verb."`

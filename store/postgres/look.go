@@ -143,5 +143,5 @@ func checkRights(ctx context.Context, o *sqldb.Options, d *database, schema stri
 var tables = map[string][]string{
 	"shard": {"meta", "rooms", "members", "messages", "reactions", "reaction_counts", "online", "user_rooms", "users",
 		"user_access", "lanes", "leases", "taken", "outbox", "cursors"},
-	"control": {"deployment", "slot_maps", "api_keys", "nodes", "moves", "levels"},
+	"control": {"deployment", "slot_maps", "api_keys", "nodes", "moves", "levels", "records"},
 }

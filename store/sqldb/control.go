@@ -38,6 +38,8 @@ var (
 	nodes  = Table{"nodes", []Column{node, {Name: "until"}}, 1}
 	moves  = Table{"moves", []Column{{Name: "id"}, {Name: "body", Kind: Bytes}}, 1}
 	levels = Table{"levels", []Column{{Name: "level"}, {Name: "version", Kind: Text}}, 1}
+
+	adoption = Table{"adoption", []Column{{Name: "generation"}, {Name: "body", Kind: Bytes}}, 1}
 )
 
 // insert is the statement that inserts one row.
@@ -73,30 +75,35 @@ func (c *Control) Map(ctx context.Context) (*store.Map, error) {
 	return store.DecodeMap(version, raw)
 }
 
-// SaveMap inserts the map under its version, which is the next one: of several that do
-// so at once, one succeeds.
 func (c *Control) SaveMap(ctx context.Context, m *store.Map) error {
 	if err := m.Check(); err != nil {
 		return err
 	}
 	raw, err := m.Encode()
-	if err != nil {
-		return err
-	}
-	var newest int64
-	err = c.db.Ask(ctx, Question{
-		Text: "SELECT coalesce(max(version), 0) FROM {slot_maps}",
-		Row:  func(s Scanner) error { return s.Scan(&newest) },
-	})
-	if err == nil && m.Version == newest+1 {
-		err = c.db.Exec(ctx, Statement{Text: insert(&slotMaps), Args: []any{m.Version, raw}})
-	} else if err == nil {
-		err = &chat.Error{Kind: chat.Conflict}
+	if err == nil {
+		err = c.saveNext(ctx, &slotMaps, m.Version, raw)
 	}
 	if chat.KindOf(err) == chat.Conflict {
 		return &chat.Error{Kind: chat.Conflict, Op: "sqldb.save_map", Subject: c.name, Text: "the slot map has been changed meanwhile", Err: err}
 	}
 	return err
+}
+
+// saveNext inserts a row of number and body, if the number is the next one: of several that
+// do so at once, one succeeds. Otherwise: Conflict.
+func (c *Control) saveNext(ctx context.Context, t *Table, number int64, body []byte) error {
+	var newest int64
+	err := c.db.Ask(ctx, Question{
+		Text: "SELECT coalesce(max(" + t.Columns[0].Name + "), 0) FROM {" + t.Name + "}",
+		Row:  func(s Scanner) error { return s.Scan(&newest) },
+	})
+	if err == nil && number != newest+1 {
+		err = &chat.Error{Kind: chat.Conflict}
+	}
+	if err != nil {
+		return err
+	}
+	return c.db.Exec(ctx, Statement{Text: insert(t), Args: []any{number, body}})
 }
 
 // Keys are in the order in which they were inserted; n counts them.
@@ -160,6 +167,30 @@ func (c *Control) RaiseLevel(ctx context.Context, l store.Level) error {
 	err := c.db.Exec(ctx, Statement{Text: insert(&levels), Args: []any{int64(l.Number), l.Version}})
 	if chat.KindOf(err) == chat.Conflict { // it is noted
 		return nil
+	}
+	return err
+}
+
+func (c *Control) Adoption(ctx context.Context) (store.Adoption, error) {
+	var generation int64
+	var body []byte
+	err := c.db.Ask(ctx, Question{
+		Text: "SELECT generation, body FROM {adoption} ORDER BY generation DESC LIMIT 1",
+		Row:  func(s Scanner) error { return s.Scan(&generation, &body) },
+	})
+	if err != nil || body == nil {
+		return store.Adoption{}, err
+	}
+	return store.DecodeAdoption(generation, body)
+}
+
+func (c *Control) SaveAdoption(ctx context.Context, a store.Adoption) error {
+	body, err := store.EncodeAdoption(&a)
+	if err == nil {
+		err = c.saveNext(ctx, &adoption, a.Generation, body)
+	}
+	if chat.KindOf(err) == chat.Conflict {
+		return &chat.Error{Kind: chat.Conflict, Op: "sqldb.save_adoption", Subject: c.name, Text: "the state has been changed meanwhile", Err: err}
 	}
 	return err
 }

@@ -164,3 +164,32 @@ func (c *Control) RaiseLevel(ctx context.Context, l store.Level) error {
 		return err
 	})
 }
+
+func (c *Control) Adoption(ctx context.Context) (a store.Adoption, err error) {
+	var generation int64
+	var body []byte
+	err = c.db.r.QueryRowContext(ctx, "SELECT generation, body FROM adoption ORDER BY generation DESC LIMIT 1").Scan(&generation, &body)
+	if errors.Is(err, sql.ErrNoRows) {
+		return store.Adoption{}, nil
+	}
+	if err == nil {
+		a, err = store.DecodeAdoption(generation, body)
+	}
+	return a, c.db.fail("adoption", err)
+}
+
+func (c *Control) SaveAdoption(ctx context.Context, a store.Adoption) error {
+	body, err := store.EncodeAdoption(&a)
+	if err != nil {
+		return c.db.fail("save_adoption", err)
+	}
+	const insert = `INSERT INTO adoption (generation, body)
+		SELECT ?1, ?2 WHERE ?1 = 1 + (SELECT coalesce(max(generation), 0) FROM adoption)`
+	return c.db.write(ctx, "save_adoption", func(w *writer) error {
+		n, err := w.exec(insert, a.Generation, body)
+		if err == nil && n == 0 {
+			err = &chat.Error{Kind: chat.Conflict, Op: "sqlite.save_adoption", Text: "the state has been changed meanwhile"}
+		}
+		return err
+	})
+}

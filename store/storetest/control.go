@@ -13,7 +13,7 @@ import (
 // empty control database, and closes it when the test ends.
 func RunControl(t *testing.T, open func(t *testing.T) store.Control) {
 	for name, check := range map[string]func(*testing.T, store.Control){
-		"Deployment": checkDeployment, "Map": checkMap, "MapRace": checkMapRace, "Keys": checkAPIKeys, "Nodes": checkNodes, "Moves": checkMoves, "Level": checkLevel,
+		"Deployment": checkDeployment, "Map": checkMap, "MapRace": checkMapRace, "Keys": checkAPIKeys, "Nodes": checkNodes, "Moves": checkMoves, "Level": checkLevel, "Records": checkRecords, "Adoption": checkAdoption,
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := open(t)
@@ -134,4 +134,37 @@ func checkLevel(t *testing.T, c store.Control) {
 	same(t, "level", get(c.Level(ctx))(t), store.Level{Number: 2, Version: "v1.4.0"})
 	must(t, c.RaiseLevel(ctx, store.Level{Number: 10, Version: "v3 \"x\""}))
 	same(t, "level, raised", get(c.Level(ctx))(t), store.Level{Number: 10, Version: "v3 \"x\""})
+}
+
+func checkAdoption(t *testing.T, c store.Control) {
+	same(t, "adoption before there is one", get(c.Adoption(ctx))(t), store.Adoption{})
+	a := store.Adoption{Generation: 1, Source: "shop", State: store.AdoptionCopying, Changed: 1000}
+	must(t, c.SaveAdoption(ctx, a))
+	same(t, "adoption", get(c.Adoption(ctx))(t), a)
+	wantKind(t, c.SaveAdoption(ctx, a), chat.Conflict)
+	next := store.Adoption{Generation: 2, Source: "shop", State: store.AdoptionFollowing, Changed: 2000}
+	must(t, c.SaveAdoption(ctx, next))
+	same(t, "adoption, later", get(c.Adoption(ctx))(t), next)
+	next.Generation = 4
+	wantKind(t, c.SaveAdoption(ctx, next), chat.Conflict)
+	same(t, "generation", get(c.Adoption(ctx))(t).Generation, int64(2))
+}
+
+func checkRecords(t *testing.T, c store.Control) {
+	same(t, "records at first", get(c.Records(ctx, "a", "", 10))(t), nil)
+	rs := []store.Record{{ID: "1", Body: []byte("{}")}, {ID: "1 ", Body: []byte{0, 255, '\''}}, {ID: "2", Body: []byte("x")}, {ID: "Ü", Body: []byte("y")}}
+	must(t, c.SaveRecords(ctx, "a", rs[3], rs[0]))
+	must(t, c.SaveRecords(ctx, "a", rs[2], rs[1]))
+	must(t, c.SaveRecords(ctx, "A", store.Record{ID: "1", Body: []byte("another collection")}))
+	must(t, c.SaveRecords(ctx, "a"))
+	same(t, "records", get(c.Records(ctx, "a", "", 10))(t), rs)
+	same(t, "a page of them", get(c.Records(ctx, "a", "1", 2))(t), rs[1:3])
+	same(t, "how many", get(c.CountRecords(ctx, "a"))(t), 4)
+	same(t, "how many of none", get(c.CountRecords(ctx, "b"))(t), 0)
+	rs[0].Body = bytes.Repeat([]byte("long "), 20_000)
+	must(t, c.SaveRecords(ctx, "a", rs[0]))
+	must(t, c.DropRecords(ctx, "a", "2", "unknown", "Ü"))
+	must(t, c.DropRecords(ctx, "a"))
+	same(t, "what is left", get(c.Records(ctx, "a", "", 10))(t), rs[:2])
+	same(t, "the other collection", len(get(c.Records(ctx, "A", "", 10))(t)), 1)
 }

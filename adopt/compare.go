@@ -1,0 +1,267 @@
+package adopt
+
+import (
+	"context"
+	"database/sql"
+	"strconv"
+	"time"
+
+	"github.com/roomtide/roomtide/adopt/source"
+	"github.com/roomtide/roomtide/chat"
+)
+
+// Finding is a difference that was there twice.
+type Finding struct {
+	Key  source.Key `json:"key,omitempty"`
+	Room string     `json:"room,omitempty"`
+	Seq  int64      `json:"seq,omitempty"`
+	What string     `json:"what"`
+}
+
+// What differs.
+const (
+	NotImported = "not in Roomtide"
+	NotMirrored = "not in the old table"
+	Differs     = "differs"
+)
+
+// Comparison is what a comparison has found.
+type Comparison struct {
+	Rows     int64     `json:"rows"`     // of the source
+	Messages int64     `json:"messages"` // of Roomtide
+	Refused  int64     `json:"refused"`  // rows that cannot be imported, as was noted
+	Findings []Finding `json:"findings"`
+	Clean    int       `json:"clean_comparisons"`
+}
+
+// recheckEvery is the time between two looks at what differs: what is on its way arrives.
+const (
+	recheckEvery = time.Second
+	rechecks     = 8
+	mostFindings = 1000
+)
+
+// Compare compares every row with its message, and every message with its row, by what
+// they say. Only what differs again and again counts. progress is called now and then; nil:
+// not.
+func (f *Files) Compare(ctx context.Context, src source.Source, progress func(rows int64)) (*Comparison, error) {
+	c := &comparison{Files: f, src: src, found: map[Finding]bool{}, out: &Comparison{}, progress: progress}
+	if err := c.rows(ctx); err != nil {
+		return nil, err
+	}
+	if err := c.messages(ctx); err != nil {
+		return nil, err
+	}
+	for i := 0; i < rechecks && len(c.found) > 0; i++ {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(recheckEvery):
+		}
+		if err := c.recheck(ctx); err != nil {
+			return nil, err
+		}
+	}
+	for finding := range c.found {
+		c.out.Findings = append(c.out.Findings, finding)
+	}
+	clean, err := f.clean(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if clean++; len(c.out.Findings) > 0 {
+		clean = 0
+	}
+	c.out.Clean = clean
+	return c.out, f.State.setFact(ctx, "clean", strconv.Itoa(clean))
+}
+
+// comparison is one that goes on.
+type comparison struct {
+	*Files
+	src      source.Source
+	found    map[Finding]bool
+	out      *Comparison
+	progress func(int64)
+}
+
+func (c *comparison) note(f Finding) {
+	if len(c.found) < mostFindings {
+		c.found[f] = true
+	}
+}
+
+// rows compares the rows of the source with what is known of them.
+func (c *comparison) rows(ctx context.Context) error {
+	return pages(ctx, c.src.Rows, func(r *source.Row) source.Key { return r.Key }, func(rows []source.Row) error {
+		c.out.Rows += int64(len(rows))
+		if c.progress != nil {
+			c.progress(c.out.Rows)
+		}
+		return c.compareRows(ctx, rows, func(f Finding) { c.note(f) })
+	})
+}
+
+func (c *comparison) compareRows(ctx context.Context, rows []source.Row, note func(Finding)) error {
+	keys := make([]source.Key, len(rows))
+	for i := range rows {
+		keys[i] = rows[i].Key
+	}
+	known, err := c.State.known(ctx, keys)
+	if err != nil {
+		return err
+	}
+	for i := range rows {
+		r := &rows[i]
+		it := itemOf(c.Mapping.Source.Name, r)
+		k, ok := known[r.Key]
+		switch {
+		case r.Refused():
+			c.out.Refused++
+		case !ok:
+			note(Finding{Key: r.Key, What: NotImported})
+		case k.Hash != it.hash():
+			note(Finding{Key: r.Key, Room: k.Room, Seq: k.Seq, What: Differs})
+		}
+	}
+	return nil
+}
+
+// messages compares the messages of every room with what is known of their rows.
+func (c *comparison) messages(ctx context.Context) error {
+	var rooms []string
+	rows, err := c.State.db.QueryContext(ctx, "SELECT DISTINCT room FROM rows ORDER BY room")
+	err = each(rows, err, func() error {
+		var room string
+		err := rows.Scan(&room)
+		rooms = append(rooms, room)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, room := range rooms {
+		if err := c.room(ctx, room); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *comparison) room(ctx context.Context, room string) error {
+	for after := int64(0); ; {
+		page, more, err := c.Node.messages(ctx, room, after)
+		if chat.KindOf(err) == chat.NotFound {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if len(page) == 0 {
+			return nil
+		}
+		last := page[len(page)-1].Seq
+		known, err := c.knownIn(ctx, room, after, last)
+		if err != nil {
+			return err
+		}
+		for i := range page {
+			c.out.Messages++
+			if f, ok := compareMessage(room, &page[i], known); !ok {
+				c.note(f)
+			}
+		}
+		if after = last; !more {
+			return nil
+		}
+	}
+}
+
+// compareMessage compares a message with what is known of its row.
+func compareMessage(room string, m *message, rows map[int64]known) (Finding, bool) {
+	k, ok := rows[m.Seq]
+	switch {
+	case !ok:
+		return Finding{Room: room, Seq: m.Seq, What: NotMirrored}, m.Deleted || m.Text == ""
+	case k.Hash != m.hash(room):
+		return Finding{Key: k.Key, Room: room, Seq: m.Seq, What: Differs}, false
+	}
+	return Finding{}, true
+}
+
+func (c *comparison) knownIn(ctx context.Context, room string, after, to int64) (map[int64]known, error) {
+	all := map[int64]known{}
+	rows, err := c.State.db.QueryContext(ctx, "SELECT key, room, user, seq, hash, deleted, time FROM rows WHERE room = ? AND seq > ? AND seq <= ?", room, after, to)
+	err = each(rows, err, func() error {
+		k, err := scanKnown(rows)
+		all[k.Seq] = k
+		return err
+	})
+	return all, err
+}
+
+// recheck looks again at everything that was found, and forgets what is right by now.
+func (c *comparison) recheck(ctx context.Context) error {
+	for f := range c.found {
+		still, err := c.still(ctx, f)
+		if err != nil {
+			return err
+		}
+		if !still {
+			delete(c.found, f)
+		}
+	}
+	return nil
+}
+
+func (c *comparison) still(ctx context.Context, f Finding) (bool, error) {
+	still := false
+	if f.Key != "" {
+		rows, err := c.src.ByKeys(ctx, []source.Key{f.Key})
+		if err == nil {
+			refused := c.out.Refused
+			err = c.compareRows(ctx, rows, func(Finding) { still = true })
+			c.out.Refused = refused
+		}
+		if err != nil || still {
+			return still, err
+		}
+	}
+	if f.Seq == 0 {
+		return false, nil
+	}
+	page, _, err := c.Node.messages(ctx, f.Room, f.Seq-1)
+	if err != nil || len(page) == 0 || page[0].Seq != f.Seq {
+		return false, err
+	}
+	known, err := c.knownIn(ctx, f.Room, f.Seq-1, f.Seq)
+	if err != nil {
+		return false, err
+	}
+	_, ok := compareMessage(f.Room, &page[0], known)
+	return !ok, nil
+}
+
+// Repair has the process that runs look at what was found once more.
+func (f *Files) Repair(ctx context.Context, found []Finding) error {
+	var keys []source.Key
+	for _, finding := range found {
+		if finding.Key != "" {
+			keys = append(keys, finding.Key)
+		}
+	}
+	err := f.State.addDirty(ctx, keys)
+	if err == nil {
+		err = f.State.write(ctx, func(tx *sql.Tx) error {
+			for _, finding := range found {
+				if finding.Key == "" {
+					if _, err := tx.ExecContext(ctx, "INSERT OR IGNORE INTO unmirrored (room, seq) VALUES (?, ?)", finding.Room, finding.Seq); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		})
+	}
+	return err
+}

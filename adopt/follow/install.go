@@ -1,0 +1,171 @@
+package follow
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/roomtide/roomtide/chat"
+)
+
+// Making and removing a trigger waits until every transaction has ended that uses the
+// table, and all others wait behind it: therefore it waits for some seconds only.
+var impatient = map[dialect]string{
+	inMySQL:    "SET SESSION lock_wait_timeout = 5",
+	inPostgres: "SET lock_timeout = '5s'",
+}
+
+// present lists the triggers that this package has made in the source: name and table.
+var present = map[dialect]string{
+	inMySQL: "SELECT trigger_name, CONCAT(event_object_schema, '.', event_object_table) FROM information_schema.triggers WHERE trigger_name LIKE 'roomtide\\_%' AND action_statement LIKE '%roomtide_changes%'",
+	inPostgres: "SELECT t.tgname, n.nspname || '.' || c.relname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace " +
+		"WHERE NOT t.tgisinternal AND t.tgname LIKE 'roomtide\\_%'",
+}
+
+// Install makes the table of changes and the triggers that are missing. Nothing changes
+// for what is there already, so that a follower may be at work. Triggers that belong to
+// another configuration are removed.
+func Install(ctx context.Context, c Config) error {
+	s, err := dial(ctx, c, true)
+	if err != nil {
+		return err
+	}
+	defer s.db.Close()
+	all, err := triggersOf(ctx, s)
+	if err != nil {
+		return err
+	}
+	conn, err := administrate(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	there, err := triggersThere(ctx, conn, s.engine)
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, m := range madeFor(s.engine, all) {
+		names = append(names, m.trigger)
+		if _, ok := there[m.trigger]; ok {
+			continue
+		}
+		if err := execute(ctx, conn, m.text); err != nil {
+			return err
+		}
+	}
+	for name, table := range there {
+		if slices.Contains(names, name) {
+			continue
+		}
+		if err := execute(ctx, conn, dropTrigger(s.engine, name, table)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Remove removes the triggers and the table of changes, with the changes in it.
+func Remove(ctx context.Context, c Config) error {
+	s, err := dial(ctx, c, true)
+	if err != nil {
+		return err
+	}
+	defer s.db.Close()
+	if impatient[s.engine] == "" {
+		return nil
+	}
+	conn, err := administrate(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	there, err := triggersThere(ctx, conn, s.engine)
+	if err != nil {
+		return err
+	}
+	functions := map[string]bool{}
+	for name, table := range there {
+		if err := execute(ctx, conn, dropTrigger(s.engine, name, table)); err != nil {
+			return err
+		}
+		functions[name[:strings.LastIndex(name, "_")]] = true
+	}
+	if s.engine == inPostgres {
+		for name := range functions {
+			if err := execute(ctx, conn, "DROP FUNCTION IF EXISTS "+inPostgres.quote(name)+"()"); err != nil {
+				return err
+			}
+		}
+	}
+	return execute(ctx, conn, "DROP TABLE IF EXISTS "+changeTable)
+}
+
+// administrate is a connection of its own, which is given up afterwards: its settings
+// are none of others.
+func administrate(ctx context.Context, c *session) (*sql.Conn, error) {
+	conn, err := c.db.Conn(ctx)
+	if err != nil {
+		return nil, fail("triggers", "", err)
+	}
+	if _, err := conn.ExecContext(ctx, impatient[c.engine]); err != nil {
+		conn.Close()
+		return nil, fail("triggers", "", err)
+	}
+	return conn, nil
+}
+
+func triggersThere(ctx context.Context, conn *sql.Conn, e dialect) (map[string]string, error) {
+	rows, err := conn.QueryContext(ctx, present[e])
+	if err != nil {
+		return nil, fail("triggers", "", err)
+	}
+	defer rows.Close()
+	there := map[string]string{}
+	for rows.Next() {
+		var name, table string
+		if err := rows.Scan(&name, &table); err != nil {
+			return nil, fail("triggers", "", err)
+		}
+		there[name] = table
+	}
+	return there, fail("triggers", "", rows.Err())
+}
+
+func dropTrigger(e dialect, name, table string) string {
+	if e == inPostgres {
+		return "DROP TRIGGER IF EXISTS " + e.quote(name) + " ON " + e.quote(table)
+	}
+	schema, _, _ := strings.Cut(table, ".")
+	return "DROP TRIGGER IF EXISTS " + e.quote(schema+"."+name)
+}
+
+func execute(ctx context.Context, conn *sql.Conn, statement string) error {
+	_, err := conn.ExecContext(ctx, statement)
+	if err == nil {
+		return nil
+	}
+	var my *mysql.MySQLError
+	var pg *pgconn.PgError
+	text := ""
+	switch {
+	case errors.As(err, &my) && my.Number == 1205, errors.As(err, &pg) && pg.Code == "55P03":
+		return &chat.Error{Kind: chat.Busy, Op: "follow.triggers", Err: err,
+			Text: "the table is in use by a long transaction, and its writers would have to wait: try again in a quiet moment; what is done stays"}
+	case errors.As(err, &my) && my.Number == 1419:
+		text = "the server makes triggers for administrators only, as its binary log is on: let one run the statements of \"roomtide adopt triggers print\", " +
+			"or SET GLOBAL log_bin_trust_function_creators = 1"
+	case errors.As(err, &my) && my.Number == 1235:
+		text = "this version of the server has one trigger for each table and event, and the table has one already: follow it by polling, or upgrade the server"
+	case errors.As(err, &my) && (my.Number == 1142 || my.Number == 1044 || my.Number == 1227), errors.As(err, &pg) && pg.Code == "42501":
+		text = "the user of the source may not make triggers: GRANT it TRIGGER and CREATE, or let an administrator run the statements of \"roomtide adopt triggers print\""
+	default:
+		return fail("triggers", "", err)
+	}
+	return &chat.Error{Kind: chat.Forbidden, Op: "follow.triggers", Text: text, Err: err}
+}

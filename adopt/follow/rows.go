@@ -1,0 +1,41 @@
+package follow
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/roomtide/roomtide/adopt/source"
+)
+
+// existing marks the keys that the table holds.
+func existing(ctx context.Context, db *sql.DB, t *described, key column, keys []source.Key, there map[source.Key]bool) error {
+	e := t.engine
+	places, args := make([]string, len(keys)), make([]any, len(keys))
+	for i, k := range keys {
+		places[i], args[i] = key.place(e), key.argument(e, k)
+	}
+	name := e.quote(key.name)
+	text := fmt.Sprintf("SELECT %s FROM %s WHERE %s IN (%s)", key.asText(e, name), t.table(), name, strings.Join(places, ", "))
+	rows, err := db.QueryContext(ctx, e.bind(text), args...)
+	if err != nil {
+		return fail("rows", t.name, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var k string
+		if err := rows.Scan(&k); err != nil {
+			return fail("rows", t.name, err)
+		}
+		there[source.Key(k)] = true
+	}
+	return fail("rows", t.name, rows.Err())
+}
+
+// number is the value of an integer key.
+func number(k source.Key) int64 {
+	n, _ := strconv.ParseInt(string(k), 10, 64) // the database says that it is one
+	return n
+}

@@ -1,0 +1,465 @@
+package adopt
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/roomtide/roomtide/adopt/source"
+	"github.com/roomtide/roomtide/chat"
+)
+
+// The tables of the mirror in the database of the old chat.
+const (
+	mapTable  = "roomtide_map"
+	feedTable = "roomtide_feed"
+
+	feedWait = 5 * time.Second
+)
+
+// mirror writes what is said in Roomtide into the old table.
+type mirror struct {
+	*inverse
+	move   *Move
+	db     *sql.DB
+	engine source.Engine
+}
+
+func newMirror(m *Move, in *inverse) *mirror {
+	in.key = m.cfg.Key
+	return &mirror{inverse: in, move: m, db: m.cfg.Writer, engine: m.cfg.Engine}
+}
+
+// MirrorStatements are those that make the tables of the mirror, for an owner who makes them by hand.
+func MirrorStatements(e source.Engine) []string {
+	text, suffix := "VARBINARY(191)", " ENGINE=InnoDB"
+	if e != source.MySQL {
+		text, suffix = "TEXT", ""
+	}
+	return []string{
+		"CREATE TABLE IF NOT EXISTS " + mapTable + " (source_key " + text + " NOT NULL PRIMARY KEY, room " + text + " NOT NULL, seq BIGINT NOT NULL, author " + text +
+			" NOT NULL, hash CHAR(32) NOT NULL, UNIQUE (room, seq))" + suffix,
+		"CREATE TABLE IF NOT EXISTS " + feedTable + " (name " + text + " NOT NULL PRIMARY KEY, next " + strings.Replace(text, "VARBINARY(191)", "TEXT", 1) + " NOT NULL)" + suffix,
+	}
+}
+
+// prepare makes the tables that are missing.
+func (r *mirror) prepare(ctx context.Context) error {
+	for _, text := range MirrorStatements(r.engine) {
+		if _, err := r.db.ExecContext(ctx, text); err != nil {
+			return r.failed("the tables of the mirror cannot be made: the user of mirror.dsn needs CREATE, or make them by hand (roomtide adopt check prints them)", err)
+		}
+	}
+	return nil
+}
+
+// run mirrors until ctx ends. While the old database is down it waits: the node keeps what
+// was not acknowledged.
+func (r *mirror) run(ctx context.Context) error {
+	next, begun := "", false
+	for ctx.Err() == nil {
+		err := r.move.again(ctx, func(ctx context.Context) (err error) {
+			if !begun {
+				if next, err = r.place(ctx); err != nil {
+					return err
+				}
+				begun = true
+			}
+			next, err = r.step(ctx, next)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// place is where the feed has been mirrored up to.
+func (r *mirror) place(ctx context.Context) (next string, err error) {
+	err = r.db.QueryRowContext(ctx, r.bind("SELECT next FROM "+feedTable+" WHERE name = ?"), r.move.feed()).Scan(&next)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return next, r.failed("the place in the feed cannot be read", err)
+}
+
+// step mirrors one page of the feed.
+func (r *mirror) step(ctx context.Context, next string) (string, error) {
+	if err := r.repair(ctx); err != nil {
+		return next, err
+	}
+	asked := time.Now()
+	page, err := r.move.cfg.Node.readFeed(ctx, r.move.feed(), next, feedWait)
+	switch chat.KindOf(err) {
+	case chat.NotFound: // it was dropped, as nobody has read it for a week
+		if err := r.move.cfg.Node.makeFeed(ctx, r.move.feed()); err != nil {
+			return next, err
+		}
+		r.move.log.Error("adopt: the feed was dropped, as it was not read for a week: what was said meanwhile may be missing in the old table; roomtide adopt compare --repair finds it")
+		return "", nil
+	case chat.Conflict: // the place is from a copy of their database
+		r.move.log.Error("adopt: the old database says that it has less than it had: it was restored; roomtide adopt compare --repair finds what is missing")
+		return "", nil
+	}
+	if err != nil {
+		return next, err
+	}
+	for i := range page.Events {
+		e := &page.Events[i]
+		if !strings.HasPrefix(e.Type, "message.") {
+			continue
+		}
+		if err := r.message(ctx, e.Type, &e.Data); err != nil {
+			return next, err
+		}
+	}
+	if page.Next != next {
+		if err := r.save(ctx, r.db, page.Next); err != nil {
+			return next, err
+		}
+	}
+	if len(page.Events) == 0 {
+		r.move.count(func(b *Beat) { b.Drained = asked })
+	}
+	return page.Next, nil
+}
+
+// repair mirrors messages that a comparison has not found in the old table.
+func (r *mirror) repair(ctx context.Context) error {
+	type place struct {
+		room string
+		seq  int64
+	}
+	var missing []place
+	db := r.move.cfg.State.db
+	rows, err := db.QueryContext(ctx, "SELECT room, seq FROM unmirrored LIMIT 100")
+	err = each(rows, err, func() error {
+		var p place
+		err := rows.Scan(&p.room, &p.seq)
+		missing = append(missing, p)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, p := range missing {
+		page, _, err := r.move.cfg.Node.messages(ctx, p.room, p.seq-1)
+		if err == nil && len(page) > 0 && page[0].Seq == p.seq {
+			page[0].Room = p.room
+			err = r.message(ctx, "message.created", &page[0])
+		}
+		if err == nil {
+			_, err = db.ExecContext(ctx, "DELETE FROM unmirrored WHERE room = ? AND seq = ?", p.room, p.seq)
+		}
+		if err != nil && chat.KindOf(err) != chat.NotFound {
+			return err
+		}
+	}
+	return nil
+}
+
+// execer is a pool or a transaction.
+type execer interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+func (r *mirror) save(ctx context.Context, db execer, next string) error {
+	text := "INSERT INTO " + feedTable + " (name, next) VALUES (?, ?) ON DUPLICATE KEY UPDATE next = VALUES(next)"
+	if r.engine != source.MySQL {
+		text = "INSERT INTO " + feedTable + " (name, next) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET next = excluded.next"
+	}
+	_, err := db.ExecContext(ctx, r.bind(text), r.move.feed(), next)
+	return r.failed("the place in the feed cannot be saved", err)
+}
+
+// message mirrors a message as it is now. What cannot be written is noted, and not tried
+// again until it changes.
+func (r *mirror) message(ctx context.Context, kind string, msg *message) error {
+	r.move.turn <- struct{}{}
+	defer func() { <-r.move.turn }()
+	imported := strings.HasPrefix(msg.Key, keyPrefix(r.move.name))
+	k, found, err := r.row(ctx, msg, imported)
+	if err != nil {
+		return err
+	}
+	switch {
+	case found:
+		err = r.change(ctx, &k, msg)
+	case imported && kind == "message.created":
+		return nil
+	case imported: // the copy has it under way
+		return &chat.Error{Kind: chat.Busy, Op: "adopt.mirror", Text: "a message was changed while it was imported"}
+	case msg.Deleted:
+		return nil
+	default:
+		err = r.insert(ctx, msg)
+	}
+	if err == nil || r.move.passes(err) {
+		return err
+	}
+	r.move.log.Warn("adopt: a message cannot be written into the old table", "room", msg.Room, "seq", msg.Seq, "err", err)
+	return r.note(ctx, "not_mirrored", msg, chat.Public(err).Text)
+}
+
+func (r *mirror) note(ctx context.Context, class string, msg *message, detail string) error {
+	return r.move.cfg.State.write(ctx, func(tx *sql.Tx) error {
+		return putProblem(ctx, tx, class, source.Key(msg.Room+" "+strconv.FormatInt(msg.Seq, 10)), "mirror", detail, class == "not_mirrored")
+	})
+}
+
+// row finds the row of a message: by the state, or by the map where the follower has not
+// seen the row yet.
+func (r *mirror) row(ctx context.Context, msg *message, imported bool) (known, bool, error) {
+	k, found, err := r.move.cfg.State.bySeq(ctx, msg.Room, msg.Seq)
+	if err != nil || found || imported {
+		return k, found, err
+	}
+	var key, h string
+	err = r.db.QueryRowContext(ctx, r.bind("SELECT source_key, author, hash FROM "+mapTable+" WHERE room = ? AND seq = ?"), msg.Room, msg.Seq).Scan(&key, &k.User, &h)
+	if errors.Is(err, sql.ErrNoRows) {
+		return k, false, nil
+	}
+	k.Key, k.Room, k.Seq, k.Hash = source.Key(key), msg.Room, msg.Seq, parseHash(h)
+	return k, err == nil, r.failed("the map cannot be read", err)
+}
+
+func parseHash(s string) (h hash) {
+	b, err := hex.DecodeString(s)
+	if err == nil {
+		copy(h[:], b)
+	}
+	return h
+}
+
+// written returns which of the keys the mirror has made.
+func (r *mirror) written(ctx context.Context, keys []source.Key) (all []known, err error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	args := make([]any, len(keys))
+	for i, k := range keys {
+		args[i] = string(k)
+	}
+	rows, err := r.db.QueryContext(ctx, r.bind("SELECT source_key, room, seq, author, hash FROM "+mapTable+" WHERE source_key IN (?"+repeat(", ?", len(keys)-1)+")"), args...)
+	err = each(rows, err, func() error {
+		var k known
+		var key, h string
+		err := rows.Scan(&key, &k.Room, &k.Seq, &k.User, &h)
+		k.Key, k.Hash, k.Time = source.Key(key), parseHash(h), time.Now().UnixMilli()
+		all = append(all, k)
+		return err
+	})
+	return all, r.failed("the map cannot be read", err)
+}
+
+// insert writes a message that has no row, and its row of the map with it.
+func (r *mirror) insert(ctx context.Context, msg *message) error {
+	if msg.Text == "" {
+		return r.note(ctx, "not_mirrored", msg, "it has data and no text")
+	}
+	columns, values, args, err := r.rowOf(msg)
+	if err != nil {
+		return err
+	}
+	return r.within(ctx, func(tx *sql.Tx) error {
+		key, err := r.insertRow(ctx, tx, columns, values, args)
+		if err != nil {
+			return err
+		}
+		h := msg.hash(msg.Room)
+		_, err = tx.ExecContext(ctx, r.bind("INSERT INTO "+mapTable+" (source_key, room, seq, author, hash) VALUES (?, ?, ?, ?, ?)"), key, msg.Room, msg.Seq, msg.User, h.String())
+		return err
+	}, func() { r.move.count(func(b *Beat) { b.Mirrored++ }) })
+}
+
+// within runs a transaction in the old database.
+func (r *mirror) within(ctx context.Context, do func(*sql.Tx) error, then func()) error {
+	tx, err := r.db.BeginTx(ctx, nil)
+	if err != nil {
+		return r.failed("the old database does not answer", err)
+	}
+	defer tx.Rollback() //nolint:errcheck // after Commit it does nothing
+	if err := do(tx); err != nil {
+		return r.failed("the old table does not take it", err)
+	}
+	if err := tx.Commit(); err != nil {
+		return r.failed("the old database does not answer", err)
+	}
+	then()
+	return nil
+}
+
+// rowOf is the columns of a new row, and their values.
+func (r *mirror) rowOf(msg *message) (columns, values []string, args []any, err error) {
+	add := func(column string, value any) {
+		columns, values, args = append(columns, r.quote(column)), append(values, "?"), append(args, value)
+	}
+	if r.pair {
+		other, err := r.other(msg.Room, msg.User)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		add(r.to, other)
+	} else {
+		add(r.room, msg.Room)
+	}
+	body, _ := r.body(msg.Text)
+	add(r.user, msg.User)
+	add(r.text, body)
+	if r.time != "" {
+		add(r.time, r.at(msg.Time))
+	}
+	for column, value := range r.columns {
+		columns, values = append(columns, r.quote(column)), append(values, value)
+	}
+	return columns, values, args, nil
+}
+
+// insertRow inserts the row and returns its key.
+func (r *mirror) insertRow(ctx context.Context, tx *sql.Tx, columns, values []string, args []any) (string, error) {
+	made := ""
+	if r.move.cfg.MakeKeys {
+		made = uuid.NewString()
+		columns, values, args = append(columns, r.quote(r.key)), append(values, "?"), append(args, made)
+	}
+	text := r.bind("INSERT INTO " + r.quote(r.table) + " (" + strings.Join(columns, ", ") + ") VALUES (" + strings.Join(values, ", ") + ")")
+	if r.engine == source.Postgres {
+		var key string
+		err := tx.QueryRowContext(ctx, text+" RETURNING "+r.quote(r.key)+"::text", args...).Scan(&key)
+		return key, err
+	}
+	res, err := tx.ExecContext(ctx, text, args...)
+	if err != nil || made != "" {
+		return made, err
+	}
+	id, err := res.LastInsertId()
+	if err == nil && id == 0 {
+		err = chat.E(chat.Invalid, "the old table gives new rows no number")
+	}
+	return strconv.FormatInt(id, 10), err
+}
+
+// change makes the row of a message say what the message says, if the row is as it was when
+// both were the same. Otherwise somebody has changed it the old way, and that counts.
+func (r *mirror) change(ctx context.Context, k *known, msg *message) error {
+	h := msg.hash(msg.Room)
+	if h == k.Hash {
+		return nil
+	}
+	wrote := false
+	err := r.within(ctx, func(tx *sql.Tx) error {
+		lock := " FOR UPDATE"
+		if r.engine == source.SQLite {
+			lock = ""
+		}
+		var one int
+		err := tx.QueryRowContext(ctx, r.bind("SELECT 1 FROM "+r.quote(r.table)+" WHERE "+r.quote(r.key)+" = ?"+lock), string(k.Key)).Scan(&one)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil // it is gone, which the follower sees
+		}
+		if err != nil {
+			return err
+		}
+		rows, err := r.move.cfg.Source.ByKeys(ctx, []source.Key{k.Key})
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		now := itemOf(r.move.name, &rows[0])
+		if now.hash() != k.Hash {
+			return nil
+		}
+		if err := r.update(ctx, tx, k, msg); err != nil {
+			return err
+		}
+		wrote = true
+		_, err = tx.ExecContext(ctx, r.bind("UPDATE "+mapTable+" SET hash = ? WHERE source_key = ?"), h.String(), string(k.Key))
+		return err
+	}, func() {})
+	if err != nil || !wrote {
+		return err
+	}
+	then := *k
+	then.Hash, then.Deleted = h, msg.Deleted
+	return r.move.cfg.State.write(ctx, func(tx *sql.Tx) error { return putKnown(ctx, tx, &then) })
+}
+
+func (r *mirror) update(ctx context.Context, tx *sql.Tx, k *known, msg *message) error {
+	where := " WHERE " + r.quote(r.key) + " = ?"
+	table := r.quote(r.table)
+	switch {
+	case msg.Deleted && r.deleted == nil:
+		_, err := tx.ExecContext(ctx, r.bind("DELETE FROM "+table+where), string(k.Key))
+		return err
+	case msg.Deleted && r.deleted.time:
+		_, err := tx.ExecContext(ctx, r.bind("UPDATE "+table+" SET "+r.quote(r.deleted.column)+" = ?"+where), r.at(time.Now()), string(k.Key))
+		return err
+	case msg.Deleted:
+		_, err := tx.ExecContext(ctx, r.bind("UPDATE "+table+" SET "+r.quote(r.deleted.column)+" = "+r.deleted.value+where), string(k.Key))
+		return err
+	}
+	body, exact := r.body(msg.Text)
+	if !exact {
+		r.move.log.Warn("adopt: the old chat reads this text as another one", "room", msg.Room, "seq", msg.Seq)
+	}
+	set, args := r.quote(r.text)+" = ?", []any{body}
+	if r.edited != "" && msg.Edited != nil {
+		set, args = set+", "+r.quote(r.edited)+" = ?", append(args, r.at(*msg.Edited))
+	}
+	_, err := tx.ExecContext(ctx, r.bind("UPDATE "+table+" SET "+set+where), append(args, string(k.Key))...)
+	return err
+}
+
+// failed is what an error of the old database means: to try again, or that what was said
+// cannot be written.
+func (r *mirror) failed(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var own *chat.Error
+	if errors.As(err, &own) {
+		return err
+	}
+	if source.Passes(err) {
+		return &chat.Error{Kind: chat.Unavailable, Op: "adopt.mirror", Text: what, Err: err}
+	}
+	return &chat.Error{Kind: chat.Invalid, Op: "adopt.mirror", Text: fmt.Sprintf("%s: %v", what, err), Err: err}
+}
+
+// quote writes a name; a qualified one has its parts quoted by themselves.
+func (r *mirror) quote(name string) string {
+	mark := `"`
+	if r.engine == source.MySQL {
+		mark = "`"
+	}
+	parts := strings.Split(name, ".")
+	for i, p := range parts {
+		parts[i] = mark + strings.ReplaceAll(p, mark, mark+mark) + mark
+	}
+	return strings.Join(parts, ".")
+}
+
+// bind numbers the parameters where the engine wants that.
+func (r *mirror) bind(text string) string {
+	if r.engine != source.Postgres {
+		return text
+	}
+	var b strings.Builder
+	n := 0
+	for _, c := range text {
+		if c != '?' {
+			b.WriteRune(c)
+			continue
+		}
+		n++
+		b.WriteString("$" + strconv.Itoa(n))
+	}
+	return b.String()
+}

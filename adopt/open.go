@@ -1,0 +1,142 @@
+package adopt
+
+import (
+	"context"
+	"database/sql"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/roomtide/roomtide/adopt/follow"
+	"github.com/roomtide/roomtide/adopt/mapping"
+	"github.com/roomtide/roomtide/adopt/source"
+	"github.com/roomtide/roomtide/chat"
+)
+
+// Files is a move as its files say it: the mapping and, beside it, the state.
+type Files struct {
+	Mapping *mapping.Mapping
+	Node    *Node
+	State   *State
+	secret  func(string) (string, bool)
+}
+
+// ReadFiles reads the mapping at path and opens the state beside it. secret returns
+// environment variables.
+func ReadFiles(ctx context.Context, path string, secret func(string) (string, bool)) (*Files, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, chat.E(chat.Invalid, "the mapping cannot be read: "+err.Error()+` ("roomtide adopt init" writes one)`)
+	}
+	m, err := mapping.Parse(path, text)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.Check(secret); err != nil {
+		return nil, err
+	}
+	variable := m.Roomtide.KeyEnv
+	if variable == "" {
+		variable = "ROOMTIDE_KEY"
+	}
+	key, _ := secret(variable)
+	node, err := NewNode(m.Roomtide.URL, key)
+	if err != nil {
+		return nil, err
+	}
+	state, err := OpenState(ctx, strings.TrimSuffix(path, ".toml")+".state")
+	if err != nil {
+		return nil, err
+	}
+	return &Files{m, node, state, secret}, nil
+}
+
+// Close closes the state.
+func (f *Files) Close() error {
+	f.Node.Close()
+	return f.State.Close()
+}
+
+// Open opens the source, and the old table for writing if the mapping can be turned around.
+// kind is how the source is followed, empty: the best that it allows. close ends it all.
+func (f *Files) Open(ctx context.Context, kind follow.Kind, log *slog.Logger) (_ *Config, close func(), err error) {
+	src, err := source.Open(ctx, f.Mapping, source.Options{Secret: f.secret})
+	if err != nil {
+		return nil, nil, err
+	}
+	cfg := &Config{Mapping: f.Mapping, Source: src, Node: f.Node, State: f.State, Log: log}
+	closers := []func(){func() { src.Close() }}
+	close = func() {
+		for _, c := range closers {
+			c()
+		}
+	}
+	cfg.Engine = src.Engine()
+	cfg.Key, cfg.MakeKeys = src.Tables()[0].Key, !src.Tables()[0].Integer
+	cfg.Follow = follow.Config{Source: f.address(f.Mapping.Source.DSN), Secret: f.secret, Kind: kind, Log: log}
+	cfg.Follow.Tables, cfg.Follow.Watch = follow.TablesOf(src)
+	if cfg.Follow.Kind, err = f.kind(ctx, cfg.Follow); err != nil {
+		close()
+		return nil, nil, err
+	}
+	writer, readonly := f.writer(ctx)
+	if cfg.Writer, cfg.Readonly = writer, readonly; writer != nil {
+		closers = append(closers, func() { writer.Close() })
+	}
+	return cfg, close, nil
+}
+
+// writer is a pool that may write the old table; nil: why there is none.
+func (f *Files) writer(ctx context.Context) (*sql.DB, string) {
+	if _, err := invert(f.Mapping); err != nil {
+		return nil, chat.Public(err).Text
+	}
+	dsn := f.Mapping.Source.DSN
+	if f.Mapping.Mirror.DSN != "" {
+		dsn = f.Mapping.Mirror.DSN
+	}
+	if strings.HasPrefix(dsn, "csv:") || strings.HasPrefix(dsn, "jsonl:") {
+		return nil, "files are copied, and nothing is written back"
+	}
+	db, _, err := source.Dial(f.address(dsn), f.secret, true)
+	if err != nil {
+		return nil, chat.Public(err).Text
+	}
+	db.SetMaxOpenConns(4)
+	return db, ""
+}
+
+// address is where the old database is.
+func (f *Files) address(dsn string) source.Address {
+	return source.Address{DSN: dsn, PasswordEnv: f.Mapping.Source.PasswordEnv, SessionTZ: f.Mapping.Source.SessionTZ}
+}
+
+// kind is how the source is followed: as it was said, or as in earlier runs, or the way that
+// sees most of those that change nothing in the old database. Triggers are its owner's to make.
+func (f *Files) kind(ctx context.Context, c follow.Config) (follow.Kind, error) {
+	was, err := f.State.fact(ctx, "follow")
+	if err != nil {
+		return "", err
+	}
+	if c.Kind == "" && was != "" {
+		return follow.Kind(was), nil
+	}
+	if c.Kind == "" {
+		choices, err := follow.Check(ctx, c)
+		if err != nil {
+			return "", err
+		}
+		for _, choice := range choices {
+			if choice.Possible && choice.Kind != follow.Triggers && c.Kind == "" {
+				c.Kind = choice.Kind
+			}
+		}
+		if c.Kind == "" {
+			return "", chat.E(chat.Invalid, `the source allows only triggers: "roomtide adopt triggers install" makes them, and --follow triggers uses them`)
+		}
+	}
+	if was != "" && was != string(c.Kind) {
+		return "", chat.E(chat.Invalid, "the source is followed by "+was+" already; to follow it by "+string(c.Kind)+", remove the state file: everything is recognised again")
+	}
+	return c.Kind, f.State.setFact(ctx, "follow", string(c.Kind))
+}

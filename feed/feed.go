@@ -1,0 +1,271 @@
+// Package feed lets a back end read what was committed, at its own pace: it pulls where
+// webhooks push. A feed has a name, and under it a cursor in each shard, like a consumer of
+// the outbox, so that nothing is trimmed before the back end has said that it has it.
+//
+// A read answers with events and with the place behind them. The next read says that place,
+// which acknowledges everything before it. So each event is delivered at least once, and
+// those of one room in the order of their revs; an event has an id that does not change.
+//
+// A feed that nobody reads keeps entries of the outbox. It is dropped by Drop, or after Keep
+// in which there was something to read and nothing was acknowledged.
+package feed
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/roomtide/roomtide/change"
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/hostevents"
+	"github.com/roomtide/roomtide/store"
+)
+
+const (
+	// Prefix begins the name of a feed's cursor in the outbox.
+	Prefix = "feed:"
+
+	// Keep is how long a feed keeps what nobody acknowledges.
+	Keep = 7 * 24 * time.Hour
+
+	theLane     store.LaneID = 0
+	readEntries              = 64                     // of a shard, at a time
+	lookEvery                = 250 * time.Millisecond // for commits of other nodes
+	sweepEvery               = time.Hour
+	maxFeeds                 = 32
+	nameBytes                = 64
+)
+
+// Lanes is what feeds need of lane.Lanes, where the methods are specified.
+type Lanes interface {
+	Notify(shard int, c chan<- struct{})
+	Forget(shard int, c chan<- struct{})
+	SaveCursors(ctx context.Context, shard int, cursors ...store.Cursor) error
+	Do(ctx context.Context, c change.Change) (change.Reply, error)
+}
+
+// Config configures Feeds. Store, Lanes and Events are required.
+type Config struct {
+	Store  *store.Store
+	Lanes  Lanes
+	Events *hostevents.Source
+	Now    func() time.Time
+	Log    *slog.Logger
+}
+
+// Feeds are the feeds of a deployment. Several nodes may have them open. Safe for
+// concurrent use.
+type Feeds struct {
+	cfg  Config
+	stop context.CancelFunc
+	done sync.WaitGroup
+}
+
+// Info is a feed, and how far it has been acknowledged.
+type Info struct {
+	Name string
+	At   string // the place, as Read has returned it
+}
+
+// Page is what a read answers with.
+type Page struct {
+	Events []hostevents.Event
+	Next   string // the place behind them
+}
+
+// Open begins to look for feeds that nobody reads, until Close.
+func Open(cfg Config) *Feeds {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	f := &Feeds{cfg: cfg, stop: stop}
+	f.done.Go(func() { f.sweep(ctx) })
+	return f
+}
+
+// Close ends what Open has begun. Reads end with their contexts.
+func (f *Feeds) Close() {
+	f.stop()
+	f.done.Wait()
+}
+
+// List returns all feeds, by name.
+func (f *Feeds) List(ctx context.Context) ([]Info, error) {
+	all, err := f.cursors(ctx)
+	if err != nil {
+		return nil, err
+	}
+	infos := make([]Info, 0, len(all))
+	for name, at := range all {
+		infos = append(infos, Info{name, at.String()})
+	}
+	slices.SortFunc(infos, func(a, b Info) int { return strings.Compare(a.Name, b.Name) })
+	return infos, nil
+}
+
+// Make makes a feed of what is committed from now on, and returns its place. One that is
+// there stays as it is (created is false).
+func (f *Feeds) Make(ctx context.Context, name string) (info Info, created bool, err error) {
+	if err := checkName(name); err != nil {
+		return Info{}, false, err
+	}
+	all, err := f.cursors(ctx)
+	if err != nil {
+		return Info{}, false, err
+	}
+	at, known := all[name]
+	if known && len(at) == len(f.cfg.Store.Shards()) {
+		return Info{name, at.String()}, false, nil
+	}
+	if !known && len(all) >= maxFeeds {
+		return Info{}, false, chat.E(chat.TooLarge, "there are too many feeds; drop those that nobody reads")
+	}
+	if at == nil {
+		at = place{}
+	}
+	for shard := range f.cfg.Store.Shards() {
+		if _, has := at[shard]; has {
+			continue
+		}
+		end, err := f.end(ctx, shard)
+		if err == nil {
+			err = f.save(ctx, shard, store.Cursor{Consumer: Prefix + name, Position: end})
+		}
+		if err != nil {
+			return Info{}, false, err
+		}
+		at[shard] = end
+	}
+	return Info{name, at.String()}, !known, nil
+}
+
+// Drop forgets a feed, and with it what was kept for it alone. NotFound if there is none.
+func (f *Feeds) Drop(ctx context.Context, name string) error {
+	all, err := f.cursors(ctx)
+	if err != nil {
+		return err
+	}
+	at, known := all[name]
+	if !known {
+		return noFeed()
+	}
+	for shard := range at {
+		if err := f.save(ctx, shard, store.Cursor{Consumer: Prefix + name, Drop: true}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Read acknowledges what is before after, and returns about limit events behind it: at
+// least one if there is one, and waits for that as long as wait. Without after it reads from
+// where the feed was acknowledged. NotFound if there is no such feed; Conflict if after is
+// before what was acknowledged, where events are gone.
+func (f *Feeds) Read(ctx context.Context, name, after string, limit int, wait time.Duration) (*Page, error) {
+	all, err := f.cursors(ctx)
+	if err != nil {
+		return nil, err
+	}
+	acked, known := all[name]
+	if !known {
+		return nil, noFeed()
+	}
+	at, err := f.from(acked, after)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.acknowledge(ctx, name, acked, at); err != nil {
+		return nil, err
+	}
+	committed := make(chan struct{}, 1)
+	for shard := range f.cfg.Store.Shards() {
+		f.cfg.Lanes.Notify(shard, committed)
+		defer f.cfg.Lanes.Forget(shard, committed)
+	}
+	over := time.NewTimer(wait)
+	defer over.Stop()
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	for {
+		events, err := f.page(ctx, at, limit)
+		if err != nil || len(events) > 0 {
+			return &Page{events, at.String()}, err
+		}
+		select {
+		case <-committed:
+		case <-look.C:
+		case <-over.C:
+			return &Page{nil, at.String()}, nil
+		case <-ctx.Done():
+			return nil, &chat.Error{Kind: chat.Unavailable, Op: "feed.read", Err: ctx.Err()}
+		}
+	}
+}
+
+// page reads events, and moves the place behind them.
+func (f *Feeds) page(ctx context.Context, at place, limit int) ([]hostevents.Event, error) {
+	var refs []hostevents.Ref
+	for shard, s := range f.cfg.Store.Shards() {
+		for len(refs) < limit {
+			entries, err := s.Outbox(ctx, theLane, at[shard], readEntries)
+			if err != nil {
+				return nil, err
+			}
+			for i := 0; i < len(entries) && len(refs) < limit; i++ {
+				refs = append(refs, hostevents.Of(&entries[i], func(hostevents.Kind, chat.RoomID) bool { return true })...)
+				at[shard] = entries[i].Position
+			}
+			if len(entries) < readEntries {
+				break
+			}
+		}
+	}
+	if len(refs) == 0 {
+		return nil, nil
+	}
+	return f.cfg.Events.Load(ctx, refs)
+}
+
+// from is the place to read from.
+func (f *Feeds) from(acked place, after string) (place, error) {
+	if after == "" {
+		return acked.clone(), nil
+	}
+	at, err := parsePlace(after)
+	if err != nil {
+		return nil, err
+	}
+	for shard, position := range acked {
+		if at[shard] < position {
+			return nil, chat.E(chat.Conflict, "events behind that place have been acknowledged, and are gone; leave out after to read what follows them")
+		}
+	}
+	if len(at) != len(acked) {
+		return nil, errPlace
+	}
+	return at, nil
+}
+
+// acknowledge saves the cursors that have moved.
+func (f *Feeds) acknowledge(ctx context.Context, name string, acked, at place) error {
+	for shard, position := range at {
+		if position == acked[shard] {
+			continue
+		}
+		if err := f.save(ctx, shard, store.Cursor{Consumer: Prefix + name, Position: position}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func noFeed() error {
+	return chat.E(chat.NotFound, "there is no such feed; make it first (PUT). One that nobody reads for a week is dropped")
+}

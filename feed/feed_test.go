@@ -1,0 +1,208 @@
+package feed
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/roomtide/roomtide/bus"
+	"github.com/roomtide/roomtide/change"
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/hostevents"
+	"github.com/roomtide/roomtide/internal/teststore"
+	"github.com/roomtide/roomtide/lane"
+	"github.com/roomtide/roomtide/store"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// world is feeds over real lanes and databases, with a clock that the test moves.
+type world struct {
+	*Feeds
+	t     *testing.T
+	store *store.Store
+	lanes *lane.Lanes
+	now   time.Time
+}
+
+func newWorld(t *testing.T) *world {
+	w := &world{t: t, store: teststore.Open(t, t.TempDir(), 2, nil), now: time.UnixMilli(0)}
+	var err error
+	w.lanes, err = lane.Open(t.Context(), lane.Config{Store: w.store, Publish: func(*bus.Batch) error { return nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Feeds = Open(Config{
+		Store: w.store, Lanes: w.lanes, Events: hostevents.NewSource(w.store, "d"), Now: func() time.Time { return w.now }, Log: slog.New(slog.DiscardHandler),
+	})
+	t.Cleanup(func() {
+		w.Close()
+		w.lanes.Close()
+		if err := w.store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	for i := range 4 {
+		w.do(&change.SetRoom{Room: room(i), Server: true, Create: &change.RoomSpec{}})
+	}
+	return w
+}
+
+// room is one of rooms in both shards.
+func room(i int) chat.RoomID { return chat.RoomID(fmt.Sprint("room", i)) }
+
+func (w *world) do(c change.Change) {
+	w.t.Helper()
+	if _, err := w.lanes.Do(w.t.Context(), c); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) send(i int, text string) {
+	w.t.Helper()
+	w.do(&change.Send{Room: room(i), User: "ann", Server: true, Draft: chat.Draft{Text: text}})
+}
+
+func (w *world) make(name string) {
+	w.t.Helper()
+	if _, _, err := w.Make(w.t.Context(), name); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// read returns the texts that the page has, and its end.
+func (w *world) read(name, after string, limit int) (texts map[string]int, next string) {
+	w.t.Helper()
+	p, err := w.Read(w.t.Context(), name, after, limit, 0)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	texts = map[string]int{}
+	for _, e := range p.Events {
+		texts[e.Message.Text]++
+	}
+	return texts, p.Next
+}
+
+// What was not acknowledged comes again; what was is gone, for this feed alone.
+func TestRead(t *testing.T) {
+	w := newWorld(t)
+	w.send(0, "before")
+	w.make("one")
+	w.make("two")
+	for i := range 40 {
+		w.send(i%4, fmt.Sprint(i))
+	}
+	for range 2 {
+		if texts, _ := w.read("one", "", 1000); len(texts) != 40 {
+			t.Fatalf("%v", texts)
+		}
+	}
+	got, after, reads := map[string]int{}, "", 0
+	for len(got) < 40 && reads < 100 {
+		var texts map[string]int
+		texts, after = w.read("one", after, 3)
+		for text, n := range texts {
+			got[text] += n
+		}
+		reads++
+	}
+	for text, n := range got {
+		if n != 1 {
+			t.Errorf("%s came %d times", text, n)
+		}
+	}
+	if reads < 40/4 {
+		t.Errorf("%d reads with a limit of 3", reads)
+	}
+	if texts, _ := w.read("one", after, 1000); len(texts) != 0 {
+		t.Errorf("%v", texts)
+	}
+	_, err := w.Read(t.Context(), "one", "0.1-1.1", 1, 0)
+	wantKind(t, err, chat.Conflict)
+	for _, bad := range []string{"x", "0.1", "0.1-0.2", "1.99999999999999999999-0.1"} {
+		if _, err := w.Read(t.Context(), "one", bad, 1, 0); err == nil {
+			t.Errorf("%q was read", bad)
+		}
+	}
+	if texts, _ := w.read("two", "", 1000); len(texts) != 40 {
+		t.Errorf("%v", texts)
+	}
+}
+
+// A read waits for what is committed, as long as it may.
+func TestWait(t *testing.T) {
+	w := newWorld(t)
+	w.make("one")
+	read := make(chan *Page, 1)
+	go func() {
+		p, err := w.Read(context.Background(), "one", "", 10, time.Minute)
+		if err != nil {
+			t.Error(err)
+		}
+		read <- p
+	}()
+	w.send(1, "hello")
+	if p := <-read; len(p.Events) != 1 || p.Events[0].Message.Text != "hello" {
+		t.Errorf("%+v", p)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, next := w.read("one", "", 10)
+	_, err := w.Read(ctx, "one", next, 10, time.Minute)
+	wantKind(t, err, chat.Unavailable)
+}
+
+// What was put in as the past is not told.
+func TestHistoryIsNotTold(t *testing.T) {
+	w := newWorld(t)
+	w.make("one")
+	w.do(&change.Import{Room: room(0), History: true, Messages: []change.Imported{{User: "ann", Key: "1", Text: "old", Time: 1}}})
+	w.do(&change.Import{Room: room(0), Messages: []change.Imported{{User: "ann", Key: "2", Text: "new", Time: 2}}})
+	if texts, _ := w.read("one", "", 10); len(texts) != 1 || texts["new"] != 1 {
+		t.Errorf("%v", texts)
+	}
+}
+
+// A feed that is not read for a week is dropped, but not one that has nothing to read.
+func TestUnreadFeedsAreDropped(t *testing.T) {
+	w := newWorld(t)
+	w.make("read")
+	w.make("unread")
+	w.make("idle")
+	w.send(0, "one")
+	_, read := w.read("read", "", 10)
+	_, idle := w.read("idle", "", 10)
+	w.read("idle", idle, 10)
+	seen := map[string]unread{}
+	for range 8 {
+		if err := w.sweepOnce(t.Context(), seen); err != nil {
+			t.Fatal(err)
+		}
+		_, read = w.read("read", read, 10)
+		w.now = w.now.Add(24 * time.Hour)
+	}
+	all, err := w.List(t.Context())
+	if err != nil || len(all) != 2 || all[0].Name != "idle" || all[1].Name != "read" {
+		t.Errorf("%v, %v", all, err)
+	}
+	_, err = w.Read(t.Context(), "unread", "", 1, 0)
+	wantKind(t, err, chat.NotFound)
+	if err := w.Drop(t.Context(), "read"); err != nil {
+		t.Error(err)
+	}
+	wantKind(t, w.Drop(t.Context(), "read"), chat.NotFound)
+	_, _, err = w.Make(t.Context(), "Not A Name")
+	wantKind(t, err, chat.Invalid)
+}
+
+func wantKind(t *testing.T, err error, kind chat.Kind) {
+	t.Helper()
+	if err == nil || chat.KindOf(err) != kind {
+		t.Errorf("%v, want %s", err, kind.Code())
+	}
+}

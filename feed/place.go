@@ -1,0 +1,110 @@
+package feed
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/roomtide/roomtide/change"
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/store"
+)
+
+// place is a position in the outbox of each shard: entries up to it are behind the reader.
+// As text it is opaque to clients.
+type place map[int]int64
+
+var errPlace = chat.E(chat.Invalid, "after is not the next of an answer before")
+
+func (p place) String() string {
+	var b strings.Builder
+	for i, shard := range slices.Sorted(maps.Keys(p)) {
+		if i > 0 {
+			b.WriteByte('-')
+		}
+		b.WriteString(strconv.Itoa(shard) + "." + strconv.FormatInt(p[shard], 10))
+	}
+	return b.String()
+}
+
+func (p place) clone() place { return maps.Clone(p) }
+
+// parsePlace reads what String has written.
+func parsePlace(s string) (place, error) {
+	p := place{}
+	for part := range strings.SplitSeq(s, "-") {
+		a, b, _ := strings.Cut(part, ".")
+		shard, err1 := strconv.ParseUint(a, 10, 31)
+		position, err2 := strconv.ParseUint(b, 10, 63)
+		if _, twice := p[int(shard)]; err1 != nil || err2 != nil || twice {
+			return nil, errPlace
+		}
+		p[int(shard)] = int64(position)
+	}
+	return p, nil
+}
+
+// cursors returns how far each feed was acknowledged.
+func (f *Feeds) cursors(ctx context.Context) (map[string]place, error) {
+	all := map[string]place{}
+	for shard, s := range f.cfg.Store.Shards() {
+		cursors, err := s.Cursors(ctx, theLane)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range cursors {
+			name, ok := strings.CutPrefix(c.Consumer, Prefix)
+			if !ok {
+				continue
+			}
+			if all[name] == nil {
+				all[name] = place{}
+			}
+			all[name][shard] = c.Position
+		}
+	}
+	return all, nil
+}
+
+// save writes a cursor, on whichever node the lane is.
+func (f *Feeds) save(ctx context.Context, shard int, c store.Cursor) error {
+	err := f.cfg.Lanes.SaveCursors(ctx, shard, c)
+	if chat.KindOf(err) != chat.Unavailable {
+		return err
+	}
+	for slot := range chat.Slot(chat.Slots) {
+		if f.cfg.Store.ShardOf(slot) == shard {
+			_, err = f.cfg.Lanes.Do(ctx, &change.Cursors{At: slot, Cursors: []change.Cursor{change.Cursor(c)}})
+			break
+		}
+	}
+	return err
+}
+
+// end is the position of the newest entry of a shard, by the entries themselves: the lane
+// may be on another node.
+func (f *Feeds) end(ctx context.Context, shard int) (at int64, err error) {
+	reader := &f.cfg.Store.Shards()[shard].Reader
+	for {
+		entries, err := reader.Outbox(ctx, theLane, at, readEntries)
+		if err != nil {
+			return 0, err
+		}
+		if len(entries) > 0 {
+			at = entries[len(entries)-1].Position
+		}
+		if len(entries) < readEntries {
+			return at, nil
+		}
+	}
+}
+
+func checkName(name string) error {
+	ok := name != "" && len(name) <= nameBytes && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == ""
+	if !ok {
+		return chat.E(chat.Invalid, "the name of a feed is up to "+strconv.Itoa(nameBytes)+" of a-z, 0-9, - _ and .")
+	}
+	return nil
+}

@@ -1,0 +1,71 @@
+package feed
+
+import (
+	"context"
+	"time"
+)
+
+// unread is since when a feed has something to read and was not acknowledged.
+type unread struct {
+	at    string
+	since time.Time
+}
+
+// sweep drops feeds that nobody reads. Each node watches all of them, from its start on.
+func (f *Feeds) sweep(ctx context.Context) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for seen := map[string]unread{}; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := f.sweepOnce(ctx, seen); err != nil && ctx.Err() == nil {
+				f.cfg.Log.Warn("feeds that nobody reads could not be looked for", "err", err)
+			}
+		}
+	}
+}
+
+func (f *Feeds) sweepOnce(ctx context.Context, seen map[string]unread) error {
+	all, err := f.cursors(ctx)
+	if err != nil {
+		return err
+	}
+	for name := range seen {
+		if _, there := all[name]; !there {
+			delete(seen, name)
+		}
+	}
+	for name, at := range all {
+		waits, err := f.waits(ctx, at)
+		if err != nil {
+			return err
+		}
+		was, now := seen[name], f.cfg.Now()
+		switch {
+		case !waits:
+			delete(seen, name)
+		case was.at != at.String():
+			seen[name] = unread{at.String(), now}
+		case now.Sub(was.since) >= Keep:
+			if err := f.Drop(ctx, name); err != nil {
+				return err
+			}
+			delete(seen, name)
+			f.cfg.Log.Warn("a feed was dropped: nobody has read it for a week", "feed", name)
+		}
+	}
+	return nil
+}
+
+// waits reports whether there is an entry behind the place.
+func (f *Feeds) waits(ctx context.Context, at place) (bool, error) {
+	for shard, s := range f.cfg.Store.Shards() {
+		entries, err := s.Outbox(ctx, theLane, at[shard], 1)
+		if err != nil || len(entries) > 0 {
+			return len(entries) > 0, err
+		}
+	}
+	return false, nil
+}

@@ -1,0 +1,245 @@
+package adopt
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"github.com/roomtide/roomtide/internal/mysqldsn"
+	"github.com/roomtide/roomtide/internal/testdb"
+	"github.com/roomtide/roomtide/internal/testprocess"
+)
+
+var program *testprocess.Program
+
+func TestMain(m *testing.M) {
+	os.Exit(testprocess.Main(tests{m}, "", func(p *testprocess.Program) { program = p }))
+}
+
+type tests struct{ m *testing.M }
+
+func (t tests) Run() int { return testdb.Main(t.m) }
+
+// patience is for what comes in a second on a machine that is not busy.
+const patience = time.Minute
+
+// oldSchema is the table of a chat that polls.
+const oldSchema = `CREATE TABLE messages (
+	id INT AUTO_INCREMENT PRIMARY KEY, room_id INT NOT NULL, user_id INT NOT NULL, message TEXT NOT NULL,
+	created_at DATETIME NOT NULL, KEY (room_id, id)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4`
+
+const oldMapping = `
+[source]
+name = "shop"
+dsn = %q
+tz = "UTC"
+
+[message]
+from = "messages"
+pk = "id"
+room = "room_id"
+user = "user_id"
+text = "message"
+time = "created_at"
+
+[roomtide]
+url = %q
+key_env = "ROOMTIDE_KEY"
+`
+
+// site is an old chat, a node, and a move between them.
+type site struct {
+	t    *testing.T
+	db   *sql.DB
+	dir  string
+	addr string
+	node *testprocess.Node
+	key  string
+	http http.Client
+}
+
+func newSite(t *testing.T, dsn string) *site {
+	s := &site{t: t, dir: t.TempDir(), addr: testprocess.FreeAddr(t), db: open(t, dsn), http: http.Client{Timeout: 30 * time.Second}}
+	t.Cleanup(s.http.CloseIdleConnections)
+	s.exec(oldSchema)
+	s.startNode()
+	out, errs, err := program.Run(t.Context(), "key", "add", "adopt", "--scope", "*", "--data-dir", filepath.Join(s.dir, "data"))
+	if err != nil {
+		t.Fatalf("%v\n%s", err, errs)
+	}
+	s.key = strings.TrimSpace(out)
+	mapping := fmt.Sprintf(oldMapping, dsn, "http://"+s.addr)
+	if err := os.WriteFile(filepath.Join(s.dir, "adopt.toml"), []byte(mapping), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func open(t *testing.T, dsn string) *sql.DB {
+	t.Helper()
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := mysqldsn.Config(u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	connector, err := mysql.NewConnector(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := sql.OpenDB(connector)
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+func (s *site) startNode() {
+	s.t.Helper()
+	s.node = program.StartWith(s.t, filepath.Join(s.dir, "data"), s.addr, []string{"--no-rate-limits"})
+	s.node.Ready()
+}
+
+func (s *site) exec(query string, args ...any) {
+	s.t.Helper()
+	if _, err := s.db.ExecContext(s.t.Context(), query, args...); err != nil {
+		s.t.Fatalf("%s: %v", query, err)
+	}
+}
+
+// say writes the old way.
+func (s *site) say(room, user int, text string) error {
+	_, err := s.db.ExecContext(s.t.Context(), "INSERT INTO messages (room_id, user_id, message, created_at) VALUES (?, ?, ?, UTC_TIMESTAMP())", room, user, text)
+	return err
+}
+
+// post writes the new way; key makes it safe to repeat.
+func (s *site) post(room, user int, text, key string) error {
+	body, err := json.Marshal(map[string]any{"user": user, "message": text})
+	if err != nil {
+		return err
+	}
+	_, err = s.call("POST", fmt.Sprintf("/v1/rooms/%d/messages", room), body, "Idempotency-Key", key)
+	return err
+}
+
+func (s *site) call(method, path string, body []byte, header ...string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(s.t.Context(), method, "http://"+s.addr+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+s.key)
+	if len(body) > 0 {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := s.http.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode >= 300 {
+		err = fmt.Errorf("%s %s: %d %s", method, path, resp.StatusCode, raw)
+	}
+	return raw, err
+}
+
+// rows are the texts of a room in the old table, in order.
+func (s *site) rows(room int) (texts []string) {
+	rows, err := s.db.QueryContext(context.Background(), "SELECT message FROM messages WHERE room_id = ? ORDER BY id", room)
+	if err != nil {
+		return nil
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			s.t.Fatal(err)
+		}
+		texts = append(texts, text)
+	}
+	return texts
+}
+
+// messages are the texts of a room in Roomtide, in order, without those that were deleted.
+func (s *site) messages(room int) (texts []string) {
+	for after := int64(0); ; {
+		raw, err := s.call("GET", fmt.Sprintf("/v1/rooms/%d/messages?limit=100&after=%d", room, after), nil)
+		if err != nil {
+			return nil
+		}
+		var page struct {
+			Messages []struct {
+				Seq     int64
+				Message string
+				Deleted bool
+			}
+			More bool
+		}
+		if err := json.Unmarshal(raw, &page); err != nil {
+			s.t.Fatal(err)
+		}
+		for _, m := range page.Messages {
+			if after = m.Seq; !m.Deleted {
+				texts = append(texts, m.Message)
+			}
+		}
+		if !page.More {
+			return texts
+		}
+	}
+}
+
+// command is a verb of adopt.
+func (s *site) command(args ...string) *exec.Cmd {
+	cmd := exec.Command(program.Path, append([]string{"adopt"}, append(args, "--file", filepath.Join(s.dir, "adopt.toml"))...)...) //nolint:gosec // it is the program that is tested
+	cmd.Env = append(os.Environ(), "ROOMTIDE_KEY="+s.key)
+	return cmd
+}
+
+// adopt starts the move.
+func (s *site) adopt(flags ...string) *testprocess.Process {
+	s.t.Helper()
+	return testprocess.Spawn(s.t, s.command(append([]string{"run"}, flags...)...))
+}
+
+// verb runs a verb to its end.
+func (s *site) verb(args ...string) (string, error) {
+	out, err := s.command(args...).CombinedOutput()
+	return string(out), err
+}
+
+func (s *site) must(args ...string) string {
+	s.t.Helper()
+	out, err := s.verb(args...)
+	if err != nil {
+		s.t.Fatalf("adopt %v: %v\n%s", args, err, out)
+	}
+	return out
+}
+
+// await asks until it is so.
+func (s *site) await(what string, ok func() bool) {
+	s.t.Helper()
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("%s: not within %s", what, patience)
+		}
+	}
+}

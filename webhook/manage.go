@@ -1,0 +1,286 @@
+package webhook
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/hostevents"
+	"github.com/roomtide/roomtide/wire"
+)
+
+// stored returns all endpoints as they are stored.
+func (s *Service) stored(ctx context.Context) ([]*Endpoint, error) {
+	records, err := s.cfg.Store.Control.Records(ctx, collection, "", 2*maxEndpoints)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]*Endpoint, len(records))
+	for i, r := range records {
+		if all[i], err = decodeEndpoint(r); err != nil {
+			return nil, chat.Wrap(chat.Internal, "webhook.stored", err)
+		}
+	}
+	return all, nil
+}
+
+// find returns an endpoint. NotFound.
+func (s *Service) find(ctx context.Context, id string) (*Endpoint, error) {
+	all, err := s.stored(ctx)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(all, func(e *Endpoint) bool { return e.ID == id })
+	if i < 0 {
+		return nil, chat.E(chat.NotFound, "there is no such webhook")
+	}
+	return all[i], nil
+}
+
+// save stores an endpoint and has the consumers follow.
+func (s *Service) save(ctx context.Context, e *Endpoint) error {
+	if err := e.check(); err != nil {
+		return err
+	}
+	if err := s.cfg.Store.Control.SaveRecords(ctx, collection, e.encode()); err != nil {
+		return err
+	}
+	return s.refresh(ctx)
+}
+
+// Status is an endpoint and how it is doing. It has no secret.
+type Status struct {
+	ID       string            `json:"id"`
+	URL      string            `json:"url"`
+	Kinds    []hostevents.Kind `json:"kinds"`
+	Rooms    []string          `json:"rooms"`
+	Batch    int               `json:"batch"`
+	Enabled  bool              `json:"enabled"`
+	Insecure bool              `json:"insecure,omitempty"`
+	Secrets  int               `json:"secrets"` // 2 while they are exchanged
+	Created  time.Time         `json:"created"`
+	Reason   string            `json:"reason,omitempty"`
+
+	Lag     int64      `json:"lag"`  // commits that the node that answers has still to deliver from
+	Dead    int        `json:"dead"` // events that were given up
+	Failing *time.Time `json:"failing_since,omitempty"`
+	Error   string     `json:"error,omitempty"` // the last failure, as the node that answers knows it
+}
+
+// Status returns an endpoint as operators see it.
+func (s *Service) status(ctx context.Context, e *Endpoint) (Status, error) {
+	st := Status{
+		ID: e.ID, URL: e.URL, Kinds: e.Kinds, Rooms: e.Rooms, Batch: e.Batch, Enabled: e.Enabled, Insecure: e.Insecure,
+		Secrets: len(e.Secrets), Created: time.UnixMilli(e.Created).UTC(), Reason: e.Reason,
+	}
+	if st.Kinds == nil {
+		st.Kinds = []hostevents.Kind{}
+	}
+	if st.Rooms == nil {
+		st.Rooms = []string{}
+	}
+	if c := s.courier(e.ID); c != nil {
+		for lag := range maps.Values(s.outbox.Lags(c.name)) {
+			st.Lag += lag
+		}
+		if failing, since, last := c.breaker.state(); failing {
+			since = since.UTC()
+			st.Failing, st.Error = &since, last
+		}
+	}
+	var err error
+	st.Dead, err = s.cfg.Store.Control.CountRecords(ctx, deadOf+e.ID)
+	return st, err
+}
+
+// List returns all endpoints, in the order in which they were made.
+func (s *Service) List(ctx context.Context) ([]Status, error) {
+	all, err := s.stored(ctx)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(all, func(a, b *Endpoint) int { return int(a.Created - b.Created) })
+	list := make([]Status, len(all))
+	for i, e := range all {
+		if list[i], err = s.status(ctx, e); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// Order says what an endpoint is to be. nil: as it is, or the default.
+type Order struct {
+	URL      *string
+	Kinds    *[]string
+	Rooms    *[]string
+	Batch    *int
+	Enabled  *bool
+	Insecure *bool
+	Secret   *string // a new one that comes first
+	Rotate   bool    // the server makes a new one; the one before counts on
+	OneOnly  bool    // the second secret counts no more
+}
+
+// apply changes e.
+func (o *Order) apply(e *Endpoint, now time.Time) {
+	set(&e.URL, o.URL)
+	set(&e.Rooms, o.Rooms)
+	set(&e.Batch, o.Batch)
+	set(&e.Insecure, o.Insecure)
+	if o.Kinds != nil {
+		e.Kinds = make([]hostevents.Kind, len(*o.Kinds))
+		for i, k := range *o.Kinds {
+			e.Kinds[i] = hostevents.Kind(strings.TrimSpace(k))
+		}
+	}
+	if o.OneOnly {
+		e.Secrets = e.Secrets[:min(1, len(e.Secrets))]
+	}
+	if o.Rotate {
+		e.Secrets = append([]string{NewSecret()}, e.Secrets[:min(1, len(e.Secrets))]...)
+	}
+	if o.Secret != nil {
+		e.Secrets = append([]string{*o.Secret}, e.Secrets[:min(1, len(e.Secrets))]...)
+	}
+	if o.Enabled != nil && *o.Enabled != e.Enabled {
+		e.Enabled, e.Reason = *o.Enabled, ""
+		e.begin(now, now)
+	}
+}
+
+// begin has delivery begin with events of a time.
+func (e *Endpoint) begin(from, now time.Time) {
+	e.From, e.Ordered = from.UnixMilli(), now.UnixMilli()
+	e.Epoch++
+}
+
+func set[T any](to *T, v *T) {
+	if v != nil {
+		*to = *v
+	}
+}
+
+// Add makes an endpoint, which gets what happens from now on, and returns it with its
+// secret.
+func (s *Service) Add(ctx context.Context, o Order) (Status, string, error) {
+	all, err := s.stored(ctx)
+	if err != nil {
+		return Status{}, "", err
+	}
+	if len(all) >= maxEndpoints {
+		return Status{}, "", chat.E(chat.Conflict, "there are "+strconv.Itoa(maxEndpoints)+" webhooks already, and there can be no more")
+	}
+	now := s.cfg.Now()
+	e := &Endpoint{ID: strings.ToLower(rand.Text()[:10]), Batch: 1, Enabled: true, Created: now.UnixMilli()}
+	e.begin(now, now)
+	o.Rotate = o.Secret == nil
+	o.apply(e, now)
+	if err := s.save(ctx, e); err != nil {
+		return Status{}, "", err
+	}
+	st, err := s.status(ctx, e)
+	return st, e.Secrets[0], err
+}
+
+// Change changes an endpoint. secret is the new one if there is one. NotFound.
+func (s *Service) Change(ctx context.Context, id string, o Order) (st Status, secret string, err error) {
+	e, err := s.find(ctx, id)
+	if err != nil {
+		return st, "", err
+	}
+	o.apply(e, s.cfg.Now())
+	if err := s.save(ctx, e); err != nil {
+		return st, "", err
+	}
+	if o.Rotate || o.Secret != nil {
+		secret = e.Secrets[0]
+	}
+	st, err = s.status(ctx, e)
+	return st, secret, err
+}
+
+// Remove deletes an endpoint, with what it did not get. NotFound.
+func (s *Service) Remove(ctx context.Context, id string) error {
+	if _, err := s.find(ctx, id); err != nil {
+		return err
+	}
+	if err := s.cfg.Store.Control.DropRecords(ctx, collection, id); err != nil {
+		return err
+	}
+	if err := s.refresh(ctx); err != nil {
+		return err
+	}
+	_, err := s.forget(ctx, id)
+	return err
+}
+
+// Replay has everything delivered again that has happened since a time, as far as it is
+// kept (Config.History), with the ids that it had. What is waiting comes in its place. It
+// enables the endpoint. NotFound.
+func (s *Service) Replay(ctx context.Context, id string, from time.Time) (Status, error) {
+	e, err := s.find(ctx, id)
+	if err != nil {
+		return Status{}, err
+	}
+	now := s.cfg.Now()
+	if from.After(now) {
+		return Status{}, chat.E(chat.Invalid, "from is in the future")
+	}
+	e.begin(from, now)
+	e.Enabled, e.Reason = true, ""
+	if err := s.save(ctx, e); err != nil {
+		return Status{}, err
+	}
+	return s.status(ctx, e)
+}
+
+// disable is what an endpoint asks for with 410. It returns before that is done; failed is
+// called if it was not.
+func (s *Service) disable(e *Endpoint, failed func()) {
+	off := *e
+	off.Enabled, off.Reason = false, "the endpoint answered 410: it wants nothing any more"
+	s.disabling.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if now, err := s.find(ctx, e.ID); err != nil || now.Epoch != e.Epoch || now.URL != e.URL {
+			return // it was changed meanwhile
+		}
+		s.cfg.Log.Warn("webhook: disabled, as the endpoint answers 410", "webhook", e.ID, "host", host(e.URL))
+		if err := s.save(ctx, &off); err != nil {
+			failed()
+			s.cfg.Log.Warn("webhook: an endpoint that answers 410 was not disabled", "webhook", e.ID, "err", err)
+		}
+	})
+}
+
+// Tested is what came of a test.
+type Tested struct {
+	OK    bool   `json:"ok"`
+	Took  int64  `json:"took"` // milliseconds
+	Error string `json:"error,omitempty"`
+}
+
+// Test sends an event of the type "webhook.test" now, and says what came of it. NotFound.
+func (s *Service) Test(ctx context.Context, id string) (Tested, error) {
+	e, err := s.find(ctx, id)
+	if err != nil {
+		return Tested{}, err
+	}
+	now := s.cfg.Now()
+	eventID := "test_" + rand.Text()
+	body := append(wire.AppendHead(nil, "webhook.test", eventID, now.UnixMilli()), `,"data":{}}`...)
+	_, err = s.caller.call(ctx, e.URL, e.Secrets, eventID, body)
+	t := Tested{OK: err == nil, Took: s.cfg.Now().Sub(now).Milliseconds()}
+	var f *failure
+	if errors.As(err, &f) {
+		t.Error = f.Error()
+	}
+	return t, nil
+}

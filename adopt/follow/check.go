@@ -287,4 +287,3 @@ func (r rights) given(where string, names []string) bool {
 	}
 	return false
 }
-

@@ -194,12 +194,11 @@ func (p *page) hints(r *Report) {
 }
 
 func (p *page) ways(r *Report) {
-	if len(r.OneWay) == 0 {
+	if r.OneWay == "" {
 		return
 	}
 	p.title("One direction only")
-	p.wrapped(2, "What is said in Roomtide cannot be written into this table, as "+strings.Join(r.OneWay, ", ")+
-		" can be read and not be written. Old pages see new messages only where these are columns, or room is dm() of two columns.")
+	p.wrapped(2, "New clients see what old pages write, and not the other way round: "+r.OneWay+".")
 }
 
 // wrapped writes a paragraph with an indent.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/roomtide/roomtide/adopt"
 	"github.com/roomtide/roomtide/adopt/mapping"
 	"github.com/roomtide/roomtide/adopt/source"
 	"github.com/roomtide/roomtide/adopt/survey"
@@ -109,7 +110,7 @@ func (a *app) survey(m *mapping.Mapping, sample int64) (*survey.Report, error) {
 		return nil, stopped(a, err)
 	}
 	next := time.Now().Add(progressEvery)
-	report, err := survey.Look(a.ctx, s, m, survey.Options{Sample: sample, Progress: func(done, total int64) {
+	report, err := survey.Look(a.ctx, s, m, survey.Options{Sample: sample, OneWay: adopt.OneWay(m), Progress: func(done, total int64) {
 		if now := time.Now(); now.After(next) {
 			next = now.Add(progressEvery)
 			fmt.Fprintf(a.stderr, "looked at %s of %s messages\n", survey.Number(done), survey.Number(total))

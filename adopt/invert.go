@@ -91,6 +91,14 @@ func invert(m *mapping.Mapping) (*inverse, error) {
 	return in, in.encoders(msg.Decode)
 }
 
+// OneWay says why what is said in Roomtide cannot be written into the old table, "" if it can.
+func OneWay(m *mapping.Mapping) string {
+	if _, err := invert(m); err != nil {
+		return chat.Public(err).Text
+	}
+	return ""
+}
+
 func oneWay(why string) error {
 	return chat.E(chat.Invalid, "what is said in Roomtide is not written into the old table: "+why)
 }

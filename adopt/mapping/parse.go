@@ -35,11 +35,7 @@ func Parse(name string, data []byte) (*Mapping, error) {
 		return nil, errors.Join(all...)
 	case errors.As(err, &bad):
 		line, _ := bad.Position()
-		text := strings.TrimPrefix(bad.Error(), "toml: ")
-		if k := bad.Key(); len(k) > 0 && slices.Contains([]string{"room", "member", "user", "read"}, k[0]) {
-			text += fmt.Sprintf("; there may be several, so write [[%s]]", k[0])
-		}
-		return nil, invalid("%s:%d: %s", name, line, text)
+		return nil, invalid("%s:%d: %s", name, line, strings.TrimPrefix(bad.Error(), "toml: "))
 	}
 	return nil, invalid("%s: %s", name, strings.TrimPrefix(err.Error(), "toml: "))
 }

@@ -91,8 +91,8 @@ func keyColumn(t *mapping.Table, wanted string, e Engine) (mapping.Column, keyKi
 	}
 	return mapping.Column{}, 0, invalid("the table %s has no primary key of one column, so that its rows cannot be found again. %s", t.Name,
 		map[Engine]string{
-			MySQL:    fmt.Sprintf("This adds one: ALTER TABLE %s ADD COLUMN id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY", e.quote(t.Name)),
-			Postgres: fmt.Sprintf("This adds one: ALTER TABLE %s ADD COLUMN id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", e.quote(t.Name)),
+			MySQL:    fmt.Sprintf("This adds one: ALTER TABLE %s ADD COLUMN id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY", e.Quote(t.Name)),
+			Postgres: fmt.Sprintf("This adds one: ALTER TABLE %s ADD COLUMN id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", e.Quote(t.Name)),
 			SQLite:   "Copy it into a table that has one",
 		}[e])
 }

@@ -24,8 +24,8 @@ const (
 	keyBinary
 )
 
-// quote makes an identifier of a name.
-func (e Engine) quote(name string) string {
+// Quote makes an identifier of a name.
+func (e Engine) Quote(name string) string {
 	if e == MySQL {
 		return "`" + strings.ReplaceAll(name, "`", "``") + "`"
 	}
@@ -69,14 +69,6 @@ func (e Engine) keyParam(i int, k keyKind, typ string) string {
 		return fmt.Sprintf("$%d::text::%s", i, typ)
 	case k == keyBinary:
 		return "UNHEX(?)"
-	}
-	return "?"
-}
-
-// param makes the placeholder number i (from 1) for a text.
-func (e Engine) param(i int) string {
-	if e == Postgres {
-		return fmt.Sprintf("$%d::text", i)
 	}
 	return "?"
 }

@@ -155,9 +155,9 @@ func copyFile(ctx context.Context, db *sql.DB, table string, open func() (record
 	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to take back
 	quoted := make([]string, len(columns))
 	for i, c := range columns {
-		quoted[i] = SQLite.quote(c)
+		quoted[i] = SQLite.Quote(c)
 	}
-	insert, err := tx.PrepareContext(ctx, "INSERT INTO "+SQLite.quote(table)+" ("+strings.Join(quoted, ", ")+") VALUES (?"+strings.Repeat(", ?", len(columns)-1)+")")
+	insert, err := tx.PrepareContext(ctx, "INSERT INTO "+SQLite.Quote(table)+" ("+strings.Join(quoted, ", ")+") VALUES (?"+strings.Repeat(", ?", len(columns)-1)+")")
 	if err != nil {
 		return err
 	}
@@ -216,10 +216,10 @@ func createTable(ctx context.Context, db *sql.DB, table string, columns []string
 		if i < len(shapes) && !shapes[i].null {
 			typ += " NOT NULL"
 		}
-		parts = append(parts, SQLite.quote(c)+" "+typ)
+		parts = append(parts, SQLite.Quote(c)+" "+typ)
 	}
-	parts = append(parts, SQLite.quote(rowNumber)+" INTEGER PRIMARY KEY")
-	_, err := db.ExecContext(ctx, "CREATE TABLE "+SQLite.quote(table)+" ("+strings.Join(parts, ", ")+")")
+	parts = append(parts, SQLite.Quote(rowNumber)+" INTEGER PRIMARY KEY")
+	_, err := db.ExecContext(ctx, "CREATE TABLE "+SQLite.Quote(table)+" ("+strings.Join(parts, ", ")+")")
 	return err
 }
 
@@ -231,13 +231,13 @@ func index(ctx context.Context, db *sql.DB, table string, columns []string, shap
 		if !idName.MatchString(c) {
 			continue
 		}
-		on := " ON " + SQLite.quote(table) + " (" + SQLite.quote(c) + ")"
+		on := " ON " + SQLite.Quote(table) + " (" + SQLite.Quote(c) + ")"
 		if i < len(shapes) && !shapes[i].null {
-			if _, err := db.ExecContext(ctx, "CREATE UNIQUE INDEX "+SQLite.quote("key_"+table+"_"+c)+on); err == nil {
+			if _, err := db.ExecContext(ctx, "CREATE UNIQUE INDEX "+SQLite.Quote("key_"+table+"_"+c)+on); err == nil {
 				continue
 			}
 		}
-		if _, err := db.ExecContext(ctx, "CREATE INDEX "+SQLite.quote("index_"+table+"_"+c)+on); err != nil {
+		if _, err := db.ExecContext(ctx, "CREATE INDEX "+SQLite.Quote("index_"+table+"_"+c)+on); err != nil {
 			return err
 		}
 	}

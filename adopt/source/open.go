@@ -139,6 +139,20 @@ func Connect(ctx context.Context, src mapping.Source, o Options) (db *sql.DB, e 
 	return db, e, remove, err
 }
 
+// Local copies the files of a source once, for several uses: the source that is returned
+// reads the copy, which remove takes away. Other sources stay as they are.
+func Local(ctx context.Context, src mapping.Source, o Options) (_ mapping.Source, remove func() error, err error) {
+	if !isFiles(src.DSN) {
+		return src, func() error { return nil }, nil
+	}
+	c, err := copyFiles(ctx, src, o.Dir)
+	if err != nil {
+		return src, nil, err
+	}
+	src.DSN, src.Charset = "sqlite:"+c.path, ""
+	return src, c.remove, nil
+}
+
 // Close ends the connections.
 func (s *Tables) Close() error {
 	var err error
@@ -188,19 +202,15 @@ func (s *Tables) resolve(ctx context.Context) error {
 		return err
 	}
 	m := s.mapping
-	var failed []error
+	failed := s.try(ctx, s.messages.from(s.messages.tables[0]), s.messages.section, 0)
 	prepare := func(list *[]section, sec mapping.Section) {
 		r, err := s.section(sec)
-		if err == nil {
-			err = s.try(ctx, r.from, sec)
-		}
 		if err != nil {
-			failed = append(failed, err)
+			failed = append(failed, &Misfit{mapping.Part{Section: sec.Name, Number: len(*list)}, err})
+		} else {
+			failed = append(failed, s.try(ctx, r.from, sec, len(*list))...)
 		}
 		*list = append(*list, r)
-	}
-	if err := s.try(ctx, s.messages.from(s.messages.tables[0]), s.messages.section); err != nil {
-		failed = append(failed, err)
 	}
 	for i := range m.Rooms {
 		prepare(&s.rooms, m.Rooms[i].Section())
@@ -215,13 +225,39 @@ func (s *Tables) resolve(ctx context.Context) error {
 		prepare(&s.reads, m.Reads[i].Section())
 	}
 	for table, column := range m.Message.Watch {
+		part := mapping.Part{Section: "message", Field: "watch." + table}
 		if t := s.catalog.Table(table); t == nil {
-			failed = append(failed, invalid("message.watch: there is no table %s", table))
+			failed = append(failed, &Misfit{part, invalid("message.watch: there is no table %s", table)})
 		} else if t.Column(column) == nil {
-			failed = append(failed, invalid("message.watch: %s", noColumn(t, column)))
+			failed = append(failed, &Misfit{part, invalid("message.watch: %s", noColumn(t, column))})
 		}
 	}
 	return several(failed)
+}
+
+// Misfit is the error for a part of a mapping that does not fit the tables.
+type Misfit struct {
+	Part mapping.Part // its Field is "" where the rows of the section cannot be read at all
+	Err  error
+}
+
+func (m *Misfit) Error() string { return m.Err.Error() }
+func (m *Misfit) Unwrap() error { return m.Err }
+
+// Misfits are those in an error of Open, if it consists of them alone.
+func Misfits(err error) (all []*Misfit, ok bool) {
+	list := []error{err}
+	if m, is := err.(*many); is {
+		list = m.all
+	}
+	for _, e := range list {
+		m, is := e.(*Misfit)
+		if !is {
+			return nil, false
+		}
+		all = append(all, m)
+	}
+	return all, true
 }
 
 // several is all errors as one, and one as itself.
@@ -248,33 +284,37 @@ func (m *many) Error() string {
 func (m *many) Unwrap() []error { return m.all }
 
 // try has the database look at every expression of a section, on no row.
-func (s *Tables) try(ctx context.Context, from string, sec mapping.Section) error {
-	ask := func(expr, where string) error {
-		rows, err := s.db.QueryContext(ctx, "SELECT "+expr+" "+from+where+" LIMIT 0")
+func (s *Tables) try(ctx context.Context, from string, sec mapping.Section, number int) (failed []error) {
+	ask := func(field, name, expr, where string) bool {
+		err := s.none(ctx, "SELECT "+expr+" "+from+where+" LIMIT 0")
 		if err != nil {
-			return err
+			failed = append(failed, &Misfit{mapping.Part{Section: sec.Name, Number: number, Field: field}, s.wrong(sec.Name+"."+name, sec, err)})
 		}
-		defer rows.Close()
-		for rows.Next() {
-			continue
-		}
-		return rows.Err()
+		return err == nil
 	}
-	if err := ask("1", ""); err != nil {
-		return s.wrong(sec.Name+".from", sec, err)
+	if !ask("", "from", "1", "") {
+		return failed
 	}
-	var failed []error
 	if w := sec.From.Where; w != "" {
-		if err := ask("1", " WHERE ("+w+")"); err != nil {
-			failed = append(failed, s.wrong(sec.Name+".where", sec, err))
-		}
+		ask("", "where", "1", " WHERE ("+w+")")
 	}
 	for _, f := range sec.Fields {
-		if err := ask(mapping.Expand(f.Expr), ""); err != nil {
-			failed = append(failed, s.wrong(sec.Name+"."+f.Name, sec, err))
-		}
+		ask(f.Name, f.Name, mapping.Expand(f.Expr), "")
 	}
-	return several(failed)
+	return failed
+}
+
+// none runs a statement that returns no rows.
+func (s *Tables) none(ctx context.Context, statement string) error {
+	rows, err := s.db.QueryContext(ctx, statement)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		continue
+	}
+	return rows.Err()
 }
 
 // wrong is the error for a part of the mapping that the database does not take.

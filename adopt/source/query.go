@@ -58,7 +58,7 @@ func (s *Tables) resolveMessages() error {
 
 // from is the FROM of a statement about one of the tables.
 func (m *messages) from(table string) string {
-	text := "FROM " + m.engine.quote(table)
+	text := "FROM " + m.engine.Quote(table)
 	if m.alias != "" {
 		text += " " + m.alias
 	}
@@ -71,9 +71,9 @@ func (m *messages) from(table string) string {
 // column is the key in a statement about one of the tables.
 func (m *messages) column(table string) string {
 	if m.alias != "" {
-		return m.alias + "." + m.engine.quote(m.key.Name)
+		return m.alias + "." + m.engine.Quote(m.key.Name)
 	}
-	return m.engine.quote(table) + "." + m.engine.quote(m.key.Name)
+	return m.engine.Quote(table) + "." + m.engine.Quote(m.key.Name)
 }
 
 // where is the WHERE of a statement with a further condition, "" for none.
@@ -94,6 +94,13 @@ func (m *messages) where(condition string) string {
 // page selects the key as text, the key itself and some fields of up to limit rows in
 // the order of the key, behind a key if after is set. Each table has one parameter then.
 func (m *messages) page(fields []string, after bool, limit int) string {
+	return m.ordered(fields, after, "", limit)
+}
+
+// newest selects the largest keys.
+func (m *messages) newest(limit int) string { return m.ordered(nil, false, " DESC", limit) }
+
+func (m *messages) ordered(fields []string, after bool, order string, limit int) string {
 	var parts []string
 	for i, t := range m.tables {
 		column, condition := m.column(t), ""
@@ -101,7 +108,7 @@ func (m *messages) page(fields []string, after bool, limit int) string {
 			condition = column + " > " + m.engine.keyParam(i+1, m.kind, m.key.Type)
 		}
 		parts = append(parts, "SELECT "+strings.Join(append([]string{m.engine.keyText(column, m.kind) + " AS k", column + " AS rk"}, named(fields)...), ", ")+
-			" "+m.from(t)+m.where(condition)+" ORDER BY "+column+" LIMIT "+strconv.Itoa(limit))
+			" "+m.from(t)+m.where(condition)+" ORDER BY "+column+order+" LIMIT "+strconv.Itoa(limit))
 	}
 	if len(parts) == 1 {
 		return parts[0]
@@ -109,7 +116,7 @@ func (m *messages) page(fields []string, after bool, limit int) string {
 	for i, p := range parts {
 		parts[i] = "SELECT * FROM (" + p + ") t" + strconv.Itoa(i)
 	}
-	return strings.Join(parts, " UNION ALL ") + " ORDER BY 2 LIMIT " + strconv.Itoa(limit)
+	return strings.Join(parts, " UNION ALL ") + " ORDER BY 2" + order + " LIMIT " + strconv.Itoa(limit)
 }
 
 // named gives each field a name of its own, as subselects need.
@@ -177,7 +184,7 @@ func (s *Tables) section(sec mapping.Section) (section, error) {
 	if t != nil {
 		if c := t.Key(); c != nil && (sec.From.PK == "" || strings.EqualFold(sec.From.PK, c.Name)) {
 			r.keyed = true
-			r.keys, r.types, r.kinds = []string{sec.From.Qualifier() + "." + s.engine.quote(c.Name)}, []string{c.Type}, []keyKind{kindOf(c, s.engine)}
+			r.keys, r.types, r.kinds = []string{sec.From.Qualifier() + "." + s.engine.Quote(c.Name)}, []string{c.Type}, []keyKind{kindOf(c, s.engine)}
 			return r, nil
 		}
 	}

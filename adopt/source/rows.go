@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 )
 
@@ -132,6 +133,10 @@ func (s *Tables) careful(ctx context.Context, after Key, limit int) ([]Row, Key,
 // ByKeys implements Source.
 func (s *Tables) ByKeys(ctx context.Context, keys []Key) ([]Row, error) {
 	var all []Row
+	keys = slices.DeleteFunc(slices.Clone(keys), func(k Key) bool {
+		_, err := s.engine.keyArgument(k, s.messages.kind)
+		return err != nil // no row has it
+	})
 	for len(keys) > 0 {
 		n := min(len(keys), askedKeys)
 		some, err := s.some(ctx, keys[:n])
@@ -189,12 +194,18 @@ func (s *Tables) failing(ctx context.Context, key Key) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
+	there := false
+	err = s.each(ctx, m.byKeys(nil, 1), args, 2, 0, func(string, []value) bool { there = true; return false })
+	if f, _ := faultOf(err); err != nil && f == rowData || err == nil && !there {
+		return nil, nil // it is no value of the key's type, such as a UUID: no row has it
+	}
+	if err != nil {
+		return nil, err
+	}
 	values := make([]value, len(m.fields))
 	var problems []Problem
-	there := false
 	for i, field := range m.fields {
 		err := s.each(ctx, m.byKeys([]string{field}, 1), args, 2, 1, func(_ string, v []value) bool {
-			there = true
 			if v[0] != nil {
 				values[i] = append(value{}, v[0]...)
 			}
@@ -203,13 +214,12 @@ func (s *Tables) failing(ctx context.Context, key Key) ([]Row, error) {
 		f, code := faultOf(err)
 		switch {
 		case err != nil && f == rowData:
-			there = true
 			problems = append(problems, Problem{Class: Expression, Field: m.section.Fields[i].Name, Detail: code, Refused: true})
 		case err != nil:
 			return nil, err
 		}
 	}
-	if row, ok := s.row(key, values, problems); there && ok {
+	if row, ok := s.row(key, values, problems); ok {
 		return []Row{row}, nil
 	}
 	return nil, nil

@@ -13,6 +13,8 @@ import (
 
 // adoptVerb moves another chat in. Each verb below is a step of it.
 type adoptVerb struct {
+	Init     adoptInit     `cmd:"" help:"Look at the database of a chat, and write how to read it into adopt.toml."`
+	Check    adoptCheck    `cmd:"" help:"Read all of a chat as adopt.toml says, and tell what will not fit."`
 	Run      adoptRun      `cmd:"" help:"Copy the history, then keep the old tables and Roomtide in step, until it is stopped."`
 	Status   adoptStatus   `cmd:"" help:"How far it is, and which chat is in force."`
 	Compare  adoptCompare  `cmd:"" help:"Compare every row with its message. It has to find nothing twice before a switch."`

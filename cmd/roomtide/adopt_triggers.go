@@ -2,11 +2,9 @@ package main
 
 import (
 	"fmt"
-	"os"
 
 	"github.com/roomtide/roomtide/adopt"
 	"github.com/roomtide/roomtide/adopt/follow"
-	"github.com/roomtide/roomtide/adopt/mapping"
 	"github.com/roomtide/roomtide/adopt/source"
 )
 
@@ -74,11 +72,7 @@ func (v *triggersRemove) Run(a *app) error {
 
 // withSource does something with the tables of the mapping. No node is needed for that.
 func (v *adoptFile) withSource(a *app, do func(follow.Config) error) error {
-	text, err := os.ReadFile(v.File)
-	if err != nil {
-		return err
-	}
-	m, err := mapping.Parse(v.File, text)
+	m, err := v.mapping()
 	if err != nil {
 		return argument(err)
 	}

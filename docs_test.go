@@ -271,6 +271,9 @@ func TestDocumentsNameMetricsThatExist(t *testing.T) {
 			continue // it names what was renamed as well
 		}
 		documented[file] = named(text, exposed, func(name string) {
+			if slices.Contains(oldTables, name) {
+				return
+			}
 			t.Errorf("%s names the metric %s, which a node does not have", file, name)
 		})
 	}
@@ -289,6 +292,9 @@ func TestDocumentsNameMetricsThatExist(t *testing.T) {
 		}
 	}
 }
+
+// oldTables are those that a move makes in the database of the old chat.
+var oldTables = []string{"roomtide_map", "roomtide_feed", "roomtide_changes"}
 
 // series is what a histogram adds to its name.
 var series = regexp.MustCompile(`_(bucket|sum|count)$`)

@@ -138,11 +138,11 @@ var floors = []floor{
 	{"sources", "the tables of another chat, read through a mapping", []row{
 		{"adopt/source", "messages, rooms, members, users and read marks of a chat that moves in"},
 	}},
-	{"followers", "what changes in another chat", []row{
-		{"adopt/follow", "which rows may have changed: by the binary log, triggers, polling, touches and sweeps"},
-	}},
 	{"surveys", "what there is, before anything is written", []row{
 		{"adopt/survey", "a mapping for a database, a preview, and what will not fit"},
+	}},
+	{"followers", "what changes in another chat", []row{
+		{"adopt/follow", "which rows may have changed: by the binary log, triggers, polling, touches and sweeps"},
 	}},
 	{"programs", "put everything together", []row{
 		{"server", "Open builds a node, Close undoes it in reverse"},

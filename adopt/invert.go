@@ -50,10 +50,7 @@ func invert(m *mapping.Mapping) (*inverse, error) {
 		return nil, err
 	}
 	table := msg.From.Table()
-	in := &inverse{table: table, key: msg.PK, unit: msg.Unit, zone: zone, columns: m.Mirror.Columns}
-	if in.key == "" {
-		in.key = "id"
-	}
+	in := &inverse{table: table, unit: msg.Unit, zone: zone, columns: m.Mirror.Columns}
 	var ok bool
 	column := func(what, expr string) string {
 		c, plain := mapping.Plain(expr)
@@ -92,6 +89,14 @@ func invert(m *mapping.Mapping) (*inverse, error) {
 		return nil, err
 	}
 	return in, in.encoders(msg.Decode)
+}
+
+// OneWay says why what is said in Roomtide cannot be written into the old table, "" if it can.
+func OneWay(m *mapping.Mapping) string {
+	if _, err := invert(m); err != nil {
+		return chat.Public(err).Text
+	}
+	return ""
 }
 
 func oneWay(why string) error {

@@ -33,7 +33,7 @@ type mirror struct {
 }
 
 func newMirror(m *Move, in *inverse) *mirror {
-	in.key = m.cfg.Follow.Tables[0].Key
+	in.key = m.cfg.Key
 	return &mirror{inverse: in, move: m, db: m.cfg.Writer, engine: m.cfg.Engine}
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/roomtide/roomtide/adopt/decode"
 	"github.com/roomtide/roomtide/adopt/follow"
 	"github.com/roomtide/roomtide/adopt/mapping"
 	"github.com/roomtide/roomtide/adopt/source"
@@ -64,20 +65,18 @@ func (f *Files) Open(ctx context.Context, kind follow.Kind, log *slog.Logger) (_
 	if err != nil {
 		return nil, nil, err
 	}
-	cfg := &Config{Mapping: f.Mapping, Source: src, Engine: src.Engine(), Node: f.Node, State: f.State, Log: log}
+	cfg := &Config{Mapping: f.Mapping, Source: src, Node: f.Node, State: f.State, Log: log}
 	closers := []func(){func() { src.Close() }}
 	close = func() {
 		for _, c := range closers {
 			c()
 		}
 	}
-	tables := src.Tables()
-	if tables[0].Watch || len(tables) > 1 && !tables[1].Watch {
-		close()
-		return nil, nil, chat.E(chat.Invalid, "message.from is several tables: they can be copied one after the other, and are not followed together")
-	}
-	cfg.MakeKeys = !tables[0].Integer
-	if cfg.Follow, err = f.Follow(ctx, src, kind, log); err != nil {
+	cfg.Engine = src.Engine()
+	cfg.Key, cfg.MakeKeys = src.Tables()[0].Key, !src.Tables()[0].Integer
+	cfg.Follow = Following(f.Mapping, src, f.secret)
+	cfg.Follow.Kind, cfg.Follow.Log = kind, log
+	if cfg.Follow.Kind, err = f.kind(ctx, cfg.Follow); err != nil {
 		close()
 		return nil, nil, err
 	}
@@ -86,21 +85,6 @@ func (f *Files) Open(ctx context.Context, kind follow.Kind, log *slog.Logger) (_
 		closers = append(closers, func() { writer.Close() })
 	}
 	return cfg, close, nil
-}
-
-// Follow is how the tables of a source are followed: by a kind, or if it is empty by the
-// best one that the source is ready for.
-func (f *Files) Follow(ctx context.Context, src *source.Tables, kind follow.Kind, log *slog.Logger) (c follow.Config, err error) {
-	c = follow.Config{Source: f.address(f.Mapping.Source.DSN), Secret: f.secret, Kind: kind, Log: log}
-	c.Tables, c.Watch = follow.TablesOf(src)
-	if kind == "" {
-		c.Kind, err = follow.Best(ctx, c)
-	}
-	return c, err
-}
-
-func (f *Files) address(dsn string) source.Address {
-	return source.Address{DSN: dsn, PasswordEnv: f.Mapping.Source.PasswordEnv, SessionTZ: f.Mapping.Source.SessionTZ}
 }
 
 // writer is a pool that may write the old table; nil: why there is none.
@@ -115,10 +99,38 @@ func (f *Files) writer(ctx context.Context) (*sql.DB, string) {
 	if strings.HasPrefix(dsn, "csv:") || strings.HasPrefix(dsn, "jsonl:") {
 		return nil, "files are copied, and nothing is written back"
 	}
-	db, _, err := source.Dial(f.address(dsn), f.secret, true)
+	db, _, err := source.Dial(address(f.Mapping, dsn), f.secret, true)
 	if err != nil {
 		return nil, chat.Public(err).Text
 	}
 	db.SetMaxOpenConns(4)
 	return db, ""
+}
+
+// Following is which tables of a source are followed; how is not said.
+func Following(m *mapping.Mapping, src *source.Tables, secret decode.Secret) follow.Config {
+	c := follow.Config{Source: address(m, m.Source.DSN), Secret: secret}
+	c.Tables, c.Watch = follow.TablesOf(src)
+	return c
+}
+
+// address is where the old database is.
+func address(m *mapping.Mapping, dsn string) source.Address {
+	return source.Address{DSN: dsn, PasswordEnv: m.Source.PasswordEnv, SessionTZ: m.Source.SessionTZ}
+}
+
+// kind is how the source is followed: as it was said, or as in earlier runs, or the way that
+// sees most of those that the source is ready for.
+func (f *Files) kind(ctx context.Context, c follow.Config) (follow.Kind, error) {
+	was, err := f.State.fact(ctx, "follow")
+	if err == nil && c.Kind == "" {
+		c.Kind = follow.Kind(was)
+	}
+	if err == nil && c.Kind == "" {
+		c.Kind, err = follow.Best(ctx, c)
+	}
+	if err != nil {
+		return "", err
+	}
+	return c.Kind, f.State.setFact(ctx, "follow", string(c.Kind))
 }

@@ -27,7 +27,6 @@ const (
 type Config struct {
 	Mapping *mapping.Mapping
 	Source  source.Source
-	Engine  source.Engine // of the source
 	Node    *Node
 	State   *State
 
@@ -38,6 +37,9 @@ type Config struct {
 	// says why.
 	Writer   *sql.DB
 	Readonly string
+
+	Engine source.Engine // of the source
+	Key    string        // the column of a message's key
 
 	// MakeKeys says that the keys of new rows are UUIDs, and made by who inserts them.
 	MakeKeys bool

@@ -117,11 +117,15 @@ func (w *bbWriter) close(name string) bool {
 // quoted makes a quotation of a text, by an author if one is named.
 func quoted(text, author string) string {
 	author, _, _ = strings.Cut(author, `" `) // phpBB writes post and time behind the name
+	text = strings.TrimSpace(text)
+	if strings.HasPrefix(text, strings.Repeat("> ", maxQuote)) {
+		return text + "\n" // deep enough to be seen
+	}
 	var b strings.Builder
 	if author != "" {
 		b.WriteString("> " + author + ":\n")
 	}
-	for line := range strings.Lines(strings.TrimSpace(text)) {
+	for line := range strings.Lines(text) {
 		b.WriteString("> " + line)
 	}
 	return b.String() + "\n"

@@ -16,9 +16,15 @@ var (
 	slashed   = regexp.MustCompile(`\\['"]`)
 )
 
+// suggestBytes is how much of a text is looked at.
+const suggestBytes = 4 << 10
+
 // Suggest returns the decoder that a text looks made for, "" for plain text. It is for
 // saying so to a person: no text is decoded because of it.
 func Suggest(s string) Hint {
+	if len(s) > suggestBytes {
+		s = strings.ToValidUTF8(s[:suggestBytes], "")
+	}
 	switch {
 	case looksXML.MatchString(s):
 		return "phpbb_xml"

@@ -18,7 +18,6 @@ type Log struct {
 	// Set once.
 	c      *session
 	server *binlogServer
-	unseen func(reason string)
 	tables map[string]*logged // by schema.table, in small letters
 	seenAt atomic.Int64       // source time of the last event, or when it was idle; unix nanoseconds
 
@@ -69,7 +68,7 @@ func beginBinlog(ctx context.Context, c *session) (string, error) {
 	return p.String(), err
 }
 
-func openBinlog(ctx context.Context, c *session, position string, unseen func(string)) (*Log, error) {
+func openBinlog(ctx context.Context, c *session, position string) (*Log, error) {
 	p, err := parseLogPosition(position)
 	if err != nil {
 		return nil, err
@@ -81,15 +80,16 @@ func openBinlog(ctx context.Context, c *session, position string, unseen func(st
 	if err := s.usable(); err != nil {
 		return nil, err
 	}
-	if p.Server != "" && p.Server != s.uuid {
-		return nil, &chat.Error{Kind: chat.Conflict, Op: "follow.binlog",
-			Text: "the position is one of another server, and without GTIDs means nothing here: copy again, which recognises what is there already"}
-	}
 	tables, err := loggedTables(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{c: c, server: s, unseen: unseen, tables: tables, position: p, stored: position, returned: time.Now()}
+	l := &Log{c: c, server: s, tables: tables, position: p, stored: position, returned: time.Now()}
+	if p.Flavor != s.flavor() || p.Server != "" && p.Server != s.uuid {
+		if err := l.anew(ctx, "the position is one of another server"); err != nil {
+			return nil, err
+		}
+	}
 	l.seenAt.Store(time.Now().UnixNano())
 	return l, nil
 }
@@ -98,10 +98,10 @@ func (l *Log) Next(ctx context.Context) ([]source.Key, string, error) {
 	if l.failed != nil && len(l.pending) == 0 {
 		return nil, "", l.failed
 	}
-	if err := l.connect(); err != nil {
-		return nil, "", err
-	}
 	for l.failed == nil && !l.due() {
+		if err := l.connect(ctx); err != nil {
+			return nil, "", err
+		}
 		if err := l.event(ctx); err != nil {
 			return nil, "", err
 		}
@@ -132,6 +132,9 @@ func (l *Log) due() bool {
 
 // event waits for an event, for a moment if keys wait to be returned.
 func (l *Log) event(ctx context.Context) error {
+	if l.syncer == nil {
+		return nil // it begins anew
+	}
 	wait := heartbeat
 	if len(l.pending) > 0 {
 		wait = gather - time.Since(l.read)
@@ -148,11 +151,11 @@ func (l *Log) event(ctx context.Context) error {
 		return nil
 	}
 	l.disconnect()
-	return l.lost(err)
+	return l.lost(ctx, err)
 }
 
 // connect asks the server for events behind the position.
-func (l *Log) connect() (err error) {
+func (l *Log) connect(ctx context.Context) (err error) {
 	if l.syncer != nil {
 		return nil
 	}
@@ -170,7 +173,7 @@ func (l *Log) connect() (err error) {
 	}
 	if err != nil {
 		l.disconnect()
-		return l.lost(err)
+		return l.lost(ctx, err)
 	}
 	return nil
 }
@@ -185,17 +188,22 @@ func (l *Log) disconnect() {
 }
 
 // lost is the error of a connection that has ended.
-func (l *Log) lost(err error) error {
+func (l *Log) lost(ctx context.Context, err error) error {
 	var my *gomysql.MyError
 	if !errors.As(err, &my) {
 		return &chat.Error{Kind: chat.Unavailable, Op: "follow.binlog", Subject: l.c.Tables[0].Name, Text: "the source does not answer", Err: err}
 	}
+	if my.Code == gomysql.ER_MASTER_FATAL_ERROR_READING_BINLOG && l.c.unseen != nil {
+		l.c.Log.Error("follow: the source has deleted its binary log behind the position; let it keep logs for longer (binlog_expire_logs_seconds, or expire_logs_days)",
+			"position", l.position.String(), "err", err)
+		return l.anew(ctx, "the binary log was deleted before it was read")
+	}
 	kind, text := mysqlKind(my.Code)
 	switch my.Code {
-	case 1236:
-		kind, text = chat.NotFound, "the source does not hold its binary log from the position on any more: copy again, which recognises what is there already, "+
-			"and let the source keep its logs for longer (binlog_expire_logs_seconds, or expire_logs_days)"
-	case 1227, 1045:
+	case gomysql.ER_MASTER_FATAL_ERROR_READING_BINLOG:
+		kind, text = chat.NotFound, "the source does not hold its binary log from the position on any more: let it keep logs for longer "+
+			"(binlog_expire_logs_seconds, or expire_logs_days), and follow with a sweep, which compares all rows"
+	case gomysql.ER_SPECIFIC_ACCESS_DENIED_ERROR, gomysql.ER_ACCESS_DENIED_ERROR:
 		kind, text = chat.Forbidden, "the user of the source may not read the binary log: GRANT REPLICATION SLAVE ON *.* to it, or follow by triggers or polling"
 	}
 	err = &chat.Error{Kind: kind, Op: "follow.binlog", Subject: l.c.Tables[0].Name, Text: text, Err: err}
@@ -203,6 +211,17 @@ func (l *Log) lost(err error) error {
 		l.failed = err
 	}
 	return err
+}
+
+// anew begins at the end of the log, and has all rows compared.
+func (l *Log) anew(ctx context.Context, reason string) error {
+	p, err := l.server.now(ctx)
+	if err != nil {
+		return err
+	}
+	l.position = p
+	l.c.missed(reason)
+	return nil
 }
 
 // Lag is by the clock of the source, which tells the time of events in whole seconds.

@@ -90,7 +90,7 @@ func (l *Log) take(ctx context.Context, e *replication.BinlogEvent) error {
 	case *replication.QueryEvent:
 		return l.query(ctx, event, e.Header.LogPos)
 	case *replication.ExecuteLoadQueryEvent:
-		l.unseen("a connection has loaded a file (LOAD DATA) with binlog_format=STATEMENT")
+		l.c.missed("a connection has loaded a file (LOAD DATA) with binlog_format=STATEMENT")
 	}
 	return nil
 }
@@ -142,7 +142,7 @@ func (l *Log) rows(e *replication.RowsEvent) {
 		case ok && key != "":
 			l.open.keys = append(l.open.keys, key)
 		case !ok && t.own:
-			l.unseen("an event of the table " + t.table.name + " has no key where one is expected: its structure was another")
+			l.c.missed("an event of the table " + t.table.name + " has no key where one is expected: its structure was another")
 			return
 		}
 	}
@@ -230,7 +230,7 @@ func (l *Log) statement(query string) verdict {
 		return false
 	})
 	if v == changesRows || v == emptiesTable || v == endsPrepared {
-		l.unseen(map[verdict]string{
+		l.c.missed(map[verdict]string{
 			changesRows:  "a connection writes with binlog_format=STATEMENT or MIXED, so that the binary log does not name the rows",
 			emptiesTable: "a table was emptied with TRUNCATE", endsPrepared: "a transaction was prepared and committed later (XA)",
 		}[v])

@@ -25,9 +25,13 @@ type Choice struct {
 }
 
 // Check finds out which ways of following a source allows: all of them, in the order of
-// Kinds. The one that sees most is recommended. Kind of the configuration is not used.
+// Kinds, none for files. The one that sees most is recommended. Kind of the configuration
+// is not used.
 func Check(ctx context.Context, c Config) ([]Choice, error) {
-	s, err := dial(ctx, c, false)
+	if c.files() {
+		return nil, nil
+	}
+	s, err := dial(ctx, c, !strings.HasPrefix(c.Source.DSN, "sqlite:")) // the right to delete is looked at, on no row
 	if err != nil {
 		return nil, err
 	}
@@ -59,9 +63,14 @@ func Check(ctx context.Context, c Config) ([]Choice, error) {
 	return choices, s.replica(ctx)
 }
 
+// files reports whether the source is files, which are copied and do not change.
+func (c *Config) files() bool {
+	return strings.HasPrefix(c.Source.DSN, "csv:") || strings.HasPrefix(c.Source.DSN, "jsonl:")
+}
+
 // Best is the kind that sees most of those which the source is ready for.
 func Best(ctx context.Context, c Config) (Kind, error) {
-	if strings.HasPrefix(c.Source.DSN, "csv:") || strings.HasPrefix(c.Source.DSN, "jsonl:") {
+	if c.files() {
 		return Nothing, nil
 	}
 	choices, err := Check(ctx, c)

@@ -118,37 +118,20 @@ func Begin(ctx context.Context, c Config) (string, error) {
 		return "", err
 	}
 	defer s.db.Close()
-	var at string
-	switch c.Kind {
-	case Binlog:
-		at, err = beginBinlog(ctx, s)
-	case Triggers:
-		err = checkQueue(ctx, s)
-	case Polling:
-		at, err = beginPoll(ctx, s)
-	default:
-		err = unknownKind(c.Kind)
-	}
+	at, err := s.begin(ctx)
 	if err != nil {
 		return "", err
 	}
 	return encodePositions(map[string]string{string(c.Kind): at}), nil
 }
 
-func unknownKind(k Kind) error {
-	return invalid("open", "", "a table is followed by binlog, triggers or polling, not by "+string(k))
-}
-
 // Open opens a follower at a position that Begin or Next has returned: one of the
-// configured kind, together with a sweep that finds what it cannot see, and touches.
+// configured kind, together with a sweep that finds what it cannot see, and touches. If
+// the position is one of another kind, the follower begins now, and all rows are compared.
 func Open(ctx context.Context, c Config, position string) (Follower, error) {
 	positions, err := decodePositions(position)
 	if err != nil {
 		return nil, err
-	}
-	at, ok := positions[string(c.Kind)]
-	if !ok {
-		return nil, invalid("open", "", "the position belongs to another kind of follower than "+string(c.Kind)+": copy again, which recognises what is there already")
 	}
 	if c.Kind == Nothing {
 		return newTogether(nil, positions, func() error { return nil }), nil
@@ -157,7 +140,7 @@ func Open(ctx context.Context, c Config, position string) (Follower, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, err := openAll(ctx, s, at)
+	all, err := openAll(ctx, s, positions)
 	if err != nil {
 		s.db.Close()
 		return nil, err
@@ -167,32 +150,47 @@ func Open(ctx context.Context, c Config, position string) (Follower, error) {
 
 // openAll opens what follows a table together. None of them holds anything before it is
 // asked for keys.
-func openAll(ctx context.Context, s *session, at string) (all map[string]Follower, err error) {
+func openAll(ctx context.Context, s *session, positions map[string]string) (all map[string]Follower, err error) {
 	all = map[string]Follower{}
-	unseen := func(reason string) {
-		s.Log.Warn("follow: rows were changed in a way that cannot be followed, and no sweep compares them", "reason", reason)
+	if s.Touches != nil {
+		all["touch"] = &toucher{t: s.Touches}
 	}
 	if s.Sweep > 0 {
 		sweep, err := openSweep(ctx, s)
 		if err != nil {
 			return nil, err
 		}
-		all["sweep"], unseen = sweep, sweep.Hurry
+		all["sweep"], s.unseen = sweep, sweep.Hurry
 	}
-	if s.Touches != nil {
-		all["touch"] = &toucher{t: s.Touches}
+	at, ok := positions[string(s.Kind)]
+	if !ok {
+		if s.unseen == nil {
+			return nil, invalid("open", "", "the position is not one of "+string(s.Kind)+", and without a sweep nothing finds what was changed since")
+		}
+		if at, err = s.begin(ctx); err != nil {
+			return nil, err
+		}
+		s.unseen("another way to follow was configured")
 	}
-	var main Follower
+	all[string(s.Kind)], err = openers[s.Kind](ctx, s, at)
+	return all, err
+}
+
+var openers = map[Kind]func(context.Context, *session, string) (Follower, error){
+	Binlog:   func(ctx context.Context, s *session, at string) (Follower, error) { return openBinlog(ctx, s, at) },
+	Triggers: func(ctx context.Context, s *session, _ string) (Follower, error) { return openQueue(ctx, s) },
+	Polling:  func(ctx context.Context, s *session, at string) (Follower, error) { return openPoll(ctx, s, at) },
+}
+
+// begin is the position of this moment.
+func (s *session) begin(ctx context.Context) (string, error) {
 	switch s.Kind {
 	case Binlog:
-		main, err = openBinlog(ctx, s, at, unseen)
+		return beginBinlog(ctx, s)
 	case Triggers:
-		main, err = openQueue(ctx, s, unseen)
+		return "", checkQueue(ctx, s)
 	case Polling:
-		main, err = openPoll(ctx, s, at)
-	default:
-		err = unknownKind(s.Kind)
+		return beginPoll(ctx, s)
 	}
-	all[string(s.Kind)] = main
-	return all, err
+	return "", invalid("open", "", "a table is followed by binlog, triggers or polling, not by "+string(s.Kind))
 }

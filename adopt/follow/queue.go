@@ -20,7 +20,6 @@ import (
 type Queue struct {
 	// Set once.
 	c        *session
-	unseen   func(reason string)
 	caughtUp atomic.Int64 // when the last read began that left nothing; unix nanoseconds
 
 	// Owned by the caller of Next.
@@ -63,11 +62,11 @@ func checkQueue(ctx context.Context, c *session) error {
 	return fail("triggers", changeTable, err)
 }
 
-func openQueue(ctx context.Context, c *session, unseen func(string)) (*Queue, error) {
+func openQueue(ctx context.Context, c *session) (*Queue, error) {
 	if err := checkQueue(ctx, c); err != nil {
 		return nil, err
 	}
-	q := &Queue{c: c, unseen: unseen}
+	q := &Queue{c: c}
 	q.caughtUp.Store(time.Now().UnixNano())
 	return q, nil
 }
@@ -108,7 +107,7 @@ func (q *Queue) keys(page []taken) (keys []source.Key) {
 		switch {
 		case !row.key.Valid || seen[k]:
 		case k == "":
-			q.unseen("a table was emptied with TRUNCATE")
+			q.c.missed("a table was emptied with TRUNCATE")
 		default:
 			keys = append(keys, source.Key(k))
 		}

@@ -13,6 +13,19 @@ type session struct {
 	Config
 	db     *sql.DB
 	engine dialect
+
+	// unseen has all rows compared, as some were changed in a way that names no keys;
+	// nil: there is no sweep that would.
+	unseen func(reason string)
+}
+
+// missed has all rows compared. Without a sweep the log says that it was due.
+func (c *session) missed(reason string) {
+	if c.unseen == nil {
+		c.Log.Warn("follow: rows were changed in a way that cannot be followed, and no sweep compares them", "reason", reason)
+		return
+	}
+	c.unseen(reason)
 }
 
 // connections is how many a follower uses at once: its parts wait for each other rarely.

@@ -16,7 +16,7 @@ func DM(a, b string) string {
 	less := a < b
 	if digits(a) && digits(b) {
 		x, y := strings.TrimLeft(a, "0"), strings.TrimLeft(b, "0")
-		less = len(x) < len(y) || len(x) == len(y) && x < y
+		less = len(x) < len(y) || len(x) == len(y) && (x < y || x == y && a < b)
 	}
 	if !less {
 		a, b = b, a

@@ -2,9 +2,11 @@ package mapping
 
 import (
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
+	"github.com/roomtide/roomtide/adopt/decode"
 	"github.com/roomtide/roomtide/chat"
 )
 
@@ -17,6 +19,34 @@ func TestDM(t *testing.T) {
 		if got := DM(c.a, c.b); got != c.want {
 			t.Errorf("%s and %s: %s, want %s", c.a, c.b, got, c.want)
 		}
+	}
+}
+
+// The function that the reference prints for PHP names the same rooms.
+func TestPHPNamesTheSameRooms(t *testing.T) {
+	data, err := os.ReadFile("../../docs/adopt.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, code, ok := strings.Cut(string(data), "```php\n")
+	code, _, ok2 := strings.Cut(code, "```")
+	if !ok || !ok2 {
+		t.Fatal("docs/adopt.md has no PHP")
+	}
+	ids := []string{"1", "9", "10", "007", "7", "-1", "a", "B", "a10", "é", "18446744073709551616", "18446744073709551617", "1e3", "1000"}
+	var want strings.Builder
+	for _, a := range ids {
+		for _, b := range ids {
+			want.WriteString(DM(a, b) + "\n")
+			if DM(a, b) != DM(b, a) {
+				t.Errorf("%s and %s have two rooms", a, b)
+			}
+		}
+	}
+	code += "$ids = ['" + strings.Join(ids, "', '") + "']; foreach ($ids as $a) foreach ($ids as $b) echo dm($a, $b), \"\\n\";"
+	out, err := exec.CommandContext(t.Context(), "php", "-r", code).Output()
+	if err != nil || string(out) != want.String() {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 
@@ -266,7 +296,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// The reference names every preset, decoder and setting.
+// The reference names every preset, decoder and class of problems.
 func TestReference(t *testing.T) {
 	data, err := os.ReadFile("../../docs/adopt.md")
 	if err != nil {
@@ -275,6 +305,11 @@ func TestReference(t *testing.T) {
 	for _, p := range Presets() {
 		if !strings.Contains(string(data), "`"+p.Name+"`") {
 			t.Errorf("docs/adopt.md does not name the preset %s", p.Name)
+		}
+	}
+	for _, name := range decode.Names() {
+		if !strings.Contains(string(data), "`"+name) {
+			t.Errorf("docs/adopt.md does not name the decoder %s", name)
 		}
 	}
 	for class := range Actions {

@@ -36,7 +36,7 @@ func (d *Document) String() string {
 	b.WriteString("\n" + strings.TrimSpace(d.Text) + "\n")
 	b.WriteString("\n# What is done with rows that do not fit. These are the defaults; docs/adopt.md has the others.\n[problems]\n" +
 		"too_long = \"refuse\"\nundecoded = \"refuse\"\nno_user = \"refuse\"\nno_time = \"keep\"\n" +
-		"\n[roomtide]\nurl = \"http://127.0.0.1:8080\"\nkey_env = \"ROOMTIDE_KEY\"" + strings.Repeat(" ", 21) + "# environment variable with an API key of scope adopt\n")
+		"\n[roomtide]\nurl = \"http://127.0.0.1:8080\"\nkey_env = \"ROOMTIDE_KEY\"" + strings.Repeat(" ", 21) + "# environment variable with an API key of scope adopt,send,read\n")
 	return b.String()
 }
 

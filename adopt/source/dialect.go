@@ -73,14 +73,6 @@ func (e Engine) keyParam(i int, k keyKind, typ string) string {
 	return "?"
 }
 
-// param makes the placeholder number i (from 1) for a text.
-func (e Engine) param(i int) string {
-	if e == Postgres {
-		return fmt.Sprintf("$%d::text", i)
-	}
-	return "?"
-}
-
 // keyArgument is a key as an argument of keyParam: a number compares with an index of
 // numbers.
 func (e Engine) keyArgument(key Key, k keyKind) (any, error) {

@@ -139,6 +139,20 @@ func Connect(ctx context.Context, src mapping.Source, o Options) (db *sql.DB, e 
 	return db, e, remove, err
 }
 
+// Local copies the files of a source once, for several uses: the source that is returned
+// reads the copy, which remove takes away. Other sources stay as they are.
+func Local(ctx context.Context, src mapping.Source, o Options) (_ mapping.Source, remove func() error, err error) {
+	if !isFiles(src.DSN) {
+		return src, func() error { return nil }, nil
+	}
+	c, err := copyFiles(ctx, src, o.Dir)
+	if err != nil {
+		return src, nil, err
+	}
+	src.DSN, src.Charset = "sqlite:"+c.path, ""
+	return src, c.remove, nil
+}
+
 // Close ends the connections.
 func (s *Tables) Close() error {
 	var err error

@@ -67,15 +67,17 @@ func (p *page) amounts(r *Report) {
 	p.line("%s %s%s", p.bold("Messages"), Number(r.Messages), span)
 	var sides []string
 	for _, a := range []struct {
-		name string
+		one, many string
 		Amount
-	}{{"rooms with titles", r.Rooms}, {"members", r.Members}, {"users with names", r.Users}, {"read marks", r.Reads}} {
-		if a.Rows > 0 {
-			more := ""
-			if a.More {
-				more = "+"
-			}
-			sides = append(sides, Number(a.Rows)+more+" "+a.name)
+	}{{"room with a title", "rooms with titles", r.Rooms}, {"member", "members", r.Members}, {"user with a name", "users with names", r.Users},
+		{"read mark", "read marks", r.Reads}} {
+		switch {
+		case a.More:
+			sides = append(sides, Number(a.Rows)+"+ "+a.many)
+		case a.Rows == 1:
+			sides = append(sides, "1 "+a.one)
+		case a.Rows > 1:
+			sides = append(sides, Number(a.Rows)+" "+a.many)
 		}
 	}
 	if len(sides) > 0 {
@@ -192,12 +194,11 @@ func (p *page) hints(r *Report) {
 }
 
 func (p *page) ways(r *Report) {
-	if len(r.OneWay) == 0 {
+	if r.OneWay == "" {
 		return
 	}
 	p.title("One direction only")
-	p.wrapped(2, "What is said in Roomtide cannot be written into this table, as "+strings.Join(r.OneWay, ", ")+
-		" can be read and not be written. Old pages see new messages only where these are columns, or room is dm() of two columns.")
+	p.wrapped(2, "New clients see what old pages write, and not the other way round: "+r.OneWay+".")
 }
 
 // wrapped writes a paragraph with an indent.

@@ -34,7 +34,7 @@ type Report struct {
 	Newest   []Line    `json:"newest"`
 	Problems []Problem `json:"problems"`
 	Hints    []Hint    `json:"hints"`
-	OneWay   []string  `json:"one_way"` // fields of the mapping that can be read and not written
+	OneWay   string    `json:"one_way,omitempty"` // why nothing can be written into the table
 
 	Took time.Duration `json:"-"`
 }
@@ -83,6 +83,7 @@ type Hint struct {
 type Options struct {
 	Sample   int64                   // at most so many messages are looked at; 0 is all
 	Progress func(done, total int64) // may be nil
+	OneWay   string                  // of the report
 	Now      func() time.Time
 }
 
@@ -104,7 +105,7 @@ func Look(ctx context.Context, s *source.Tables, m *mapping.Mapping, o Options) 
 	}
 	l := &look{ctx: ctx, s: s, o: o, started: o.Now(), problems: map[problemKey]*Problem{}, hints: map[decode.Hint]*Hint{},
 		decoders: m.Message.Decode, names: map[string]string{}}
-	l.r = Report{Engine: string(s.Engine()), Database: m.Source.Name, OneWay: OneWay(m), Newest: []Line{}, Problems: []Problem{}, Hints: []Hint{}}
+	l.r = Report{Engine: string(s.Engine()), Database: m.Source.Name, OneWay: o.OneWay, Newest: []Line{}, Problems: []Problem{}, Hints: []Hint{}}
 	for _, step := range []func() error{l.sides, l.messages, l.newest} {
 		if err := step(); err != nil {
 			return nil, err
@@ -290,29 +291,6 @@ func (l *look) finish() {
 	}
 	slices.SortFunc(l.r.Hints, func(a, b Hint) int { return -cmp.Compare(a.Count, b.Count) })
 	l.r.Took = l.o.Now().Sub(l.started)
-}
-
-// OneWay returns the fields of a mapping that can be read and not be written: with any
-// of them, what is said in Roomtide does not come into the tables.
-func OneWay(m *mapping.Mapping) []string {
-	msg := &m.Message
-	all := []string{}
-	for _, f := range []mapping.Field{{Name: "room", Expr: msg.Room}, {Name: "user", Expr: msg.User}, {Name: "text", Expr: msg.Text}, {Name: "time", Expr: msg.Time}} {
-		if _, plain := mapping.Plain(f.Expr); plain || f.Expr == "" {
-			continue
-		}
-		if _, _, pair := mapping.Pair(f.Expr); f.Name == "room" && pair {
-			continue
-		}
-		all = append(all, "message."+f.Name)
-	}
-	if msg.Join != "" {
-		all = append(all, "message.join")
-	}
-	if msg.Glob() {
-		all = append(all, "message.from")
-	}
-	return all
 }
 
 // advice is what to do about a class.

@@ -11,17 +11,17 @@ import (
 	"github.com/roomtide/roomtide/adopt/follow"
 )
 
-// adoptVerb moves another chat in: see docs/adopt.md. Each verb below is a step of it.
+// adoptVerb moves another chat in. Each verb below is a step of it.
 type adoptVerb struct {
-	Init     adoptInitVerb  `cmd:"" help:"Look at the database of a chat, and write how to read it into adopt.toml."`
-	Check    adoptCheckVerb `cmd:"" help:"Read all of a chat as adopt.toml says, and tell what will not fit."`
-	Run      adoptRun       `cmd:"" help:"Copy the history, then keep the old tables and Roomtide in step, until it is stopped."`
-	Status   adoptStatus    `cmd:"" help:"How far it is, and which chat is in force."`
-	Compare  adoptCompare   `cmd:"" help:"Compare every row with its message. It has to find nothing twice before a switch."`
-	Switch   adoptSwitch    `cmd:"" help:"Put Roomtide in force; the old tables become its mirror."`
-	Back     adoptBack      `cmd:"" help:"Put the old chat in force again."`
-	Triggers adoptTriggers  `cmd:"" help:"Print, install or remove the triggers by which the old tables can be followed."`
-	Finish   adoptFinish    `cmd:"" help:"End a move that was switched: the old tables are left alone."`
+	Init     adoptInit     `cmd:"" help:"Look at the database of a chat, and write how to read it into adopt.toml."`
+	Check    adoptCheck    `cmd:"" help:"Read all of a chat as adopt.toml says, and tell what will not fit."`
+	Run      adoptRun      `cmd:"" help:"Copy the history, then keep the old tables and Roomtide in step, until it is stopped."`
+	Status   adoptStatus   `cmd:"" help:"How far it is, and which chat is in force."`
+	Compare  adoptCompare  `cmd:"" help:"Compare every row with its message. It has to find nothing twice before a switch."`
+	Switch   adoptSwitch   `cmd:"" help:"Put Roomtide in force; the old tables become its mirror."`
+	Back     adoptBack     `cmd:"" help:"Put the old chat in force again."`
+	Triggers adoptTriggers `cmd:"" help:"Print, install or remove the triggers by which the old tables can be followed."`
+	Finish   adoptFinish   `cmd:"" help:"End a move that was switched: the old tables are left alone."`
 }
 
 // adoptFile is the file of a move, and how its verbs answer.
@@ -31,13 +31,23 @@ type adoptFile struct {
 }
 
 func (v *adoptFile) open(a *app) (*adopt.Files, error) {
-	f, err := adopt.ReadFiles(a.ctx, v.File, a.variable)
+	f, err := adopt.ReadFiles(a.ctx, v.File, func(name string) (string, bool) { return variable(a.env, name) })
 	return f, argument(err)
+}
+
+// variable is the value of an environment variable.
+func variable(env []string, name string) (string, bool) {
+	for _, kv := range env {
+		if k, value, _ := strings.Cut(kv, "="); k == name {
+			return value, true
+		}
+	}
+	return "", false
 }
 
 type adoptRun struct {
 	adoptFile
-	Follow string `name:"follow" enum:"binlog,triggers,polling,best" default:"best" help:"How changes of the old tables are seen: binlog, triggers, polling, or the best of them that the source is ready for."`
+	Follow string `name:"follow" enum:",binlog,triggers,polling" default:"" help:"How changes of the old tables are seen: binlog, triggers or polling. Default: as before, or what sees most of what the source allows."`
 }
 
 func (v *adoptRun) Run(a *app) error {
@@ -47,11 +57,7 @@ func (v *adoptRun) Run(a *app) error {
 	}
 	defer f.Close()
 	log := slog.New(slog.NewTextHandler(a.stderr, nil))
-	kind := follow.Kind(v.Follow)
-	if v.Follow == "best" {
-		kind = ""
-	}
-	cfg, closeAll, err := f.Open(a.ctx, kind, log)
+	cfg, closeAll, err := f.Open(a.ctx, follow.Kind(v.Follow), log)
 	if err != nil {
 		return argument(err)
 	}

@@ -7,13 +7,14 @@ import (
 	"os"
 	"time"
 
+	"github.com/roomtide/roomtide/adopt"
 	"github.com/roomtide/roomtide/adopt/mapping"
 	"github.com/roomtide/roomtide/adopt/source"
 	"github.com/roomtide/roomtide/adopt/survey"
 )
 
-type adoptInitVerb struct {
-	mappingFile
+type adoptInit struct {
+	adoptFile
 	From        string `required:"" placeholder:"ADDRESS" help:"The chat's database: mysql://user:password@host/database, postgres://…, sqlite:/path, or files: csv:/path, jsonl:/path."`
 	PasswordEnv string `placeholder:"NAME" help:"Environment variable with the password, so that it is in no file."`
 	Preset      string `placeholder:"NAME" help:"Schema to take, where several fit."`
@@ -23,10 +24,9 @@ type adoptInitVerb struct {
 	Charset     string `placeholder:"NAME" help:"Encoding of files that are not UTF-8, such as gbk."`
 	Sample      int64  `default:"100000" help:"So many messages are looked at, spread over all; 0 is all."`
 	Force       bool   `help:"Replace a file that is there."`
-	JSON        bool   `name:"json" help:"Print one JSON object."`
 }
 
-func (*adoptInitVerb) Help() string {
+func (*adoptInit) Help() string {
 	return `Only reads the database. Recognises the schemas of known chats by their columns (docs/adopt.md lists
 them), proposes a mapping for others, writes it to a file, and shows what would come of it: twenty
 messages, and every class of problem with its count. Nothing goes to a node.
@@ -36,28 +36,42 @@ Example:
     roomtide adopt init --from mysql://reader@127.0.0.1/shop --password-env SHOP_PASSWORD --tz Europe/Berlin`
 }
 
-func (v *adoptInitVerb) Run(a *app) error {
+func (v *adoptInit) Run(a *app) error {
 	if err := v.free(); err != nil {
 		return err
 	}
-	src := mapping.Source{DSN: v.From, PasswordEnv: v.PasswordEnv, SessionTZ: v.SessionTZ, Charset: v.Charset}
-	found, err := survey.Find(a.ctx, src, survey.Wanted{Preset: v.Preset, Table: v.Table, TZ: v.TZ}, a.sourceOptions())
+	src := mapping.Source{Name: survey.NameOf(v.From), DSN: v.From, PasswordEnv: v.PasswordEnv, SessionTZ: v.SessionTZ, Charset: v.Charset}
+	local, remove, err := source.Local(a.ctx, src, a.sourceOptions())
 	if err != nil {
 		return argument(stopped(a, err))
 	}
-	text := found.Document.String()
-	m, err := mapping.Parse(v.File, []byte(text))
-	if err != nil {
+	found, report, err := v.look(a, local)
+	if err = errors.Join(err, remove()); err != nil {
+		return argument(stopped(a, err))
+	}
+	found.Document.Source.DSN, found.Document.Source.Charset = v.From, v.Charset
+	// The address may have a password.
+	if err := os.WriteFile(v.File, []byte(found.Document.String()), 0o600); err != nil {
 		return err
+	}
+	return v.print(a, found, report)
+}
+
+// look makes a mapping and reads by it.
+func (v *adoptInit) look(a *app, src mapping.Source) (*survey.Found, *survey.Report, error) {
+	found, err := survey.Find(a.ctx, src, survey.Wanted{Preset: v.Preset, Table: v.Table, TZ: v.TZ}, a.sourceOptions())
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := mapping.Parse(v.File, []byte(found.Document.String()))
+	if err != nil {
+		return nil, nil, err
 	}
 	report, err := a.survey(m, v.Sample)
-	if err != nil {
-		return err
-	}
-	// The DSN may have a password.
-	if err := os.WriteFile(v.File, []byte(text), 0o600); err != nil {
-		return err
-	}
+	return found, report, err
+}
+
+func (v *adoptInit) print(a *app, found *survey.Found, report *survey.Report) error {
 	if v.JSON {
 		return survey.PrintJSON(a.stdout, found, report)
 	}
@@ -73,7 +87,7 @@ func (v *adoptInitVerb) Run(a *app) error {
 }
 
 // free makes sure that no file is lost.
-func (v *adoptInitVerb) free() error {
+func (v *adoptInit) free() error {
 	_, err := os.Stat(v.File)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) || err == nil && v.Force:
@@ -84,6 +98,11 @@ func (v *adoptInitVerb) free() error {
 	return usageError(v.File + " is there already; --force replaces it, --file names another")
 }
 
+// sourceOptions are those of every source that a verb opens.
+func (a *app) sourceOptions() source.Options {
+	return source.Options{Secret: func(name string) (string, bool) { return variable(a.env, name) }}
+}
+
 // survey looks at a source, and prints how far it is on a slow one.
 func (a *app) survey(m *mapping.Mapping, sample int64) (*survey.Report, error) {
 	s, err := source.Open(a.ctx, m, a.sourceOptions())
@@ -91,7 +110,7 @@ func (a *app) survey(m *mapping.Mapping, sample int64) (*survey.Report, error) {
 		return nil, stopped(a, err)
 	}
 	next := time.Now().Add(progressEvery)
-	report, err := survey.Look(a.ctx, s, m, survey.Options{Sample: sample, Progress: func(done, total int64) {
+	report, err := survey.Look(a.ctx, s, m, survey.Options{Sample: sample, OneWay: adopt.OneWay(m), Progress: func(done, total int64) {
 		if now := time.Now(); now.After(next) {
 			next = now.Add(progressEvery)
 			fmt.Fprintf(a.stderr, "looked at %s of %s messages\n", survey.Number(done), survey.Number(total))

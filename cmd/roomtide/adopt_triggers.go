@@ -2,8 +2,8 @@ package main
 
 import (
 	"fmt"
-	"log/slog"
 
+	"github.com/roomtide/roomtide/adopt"
 	"github.com/roomtide/roomtide/adopt/follow"
 	"github.com/roomtide/roomtide/adopt/source"
 )
@@ -70,21 +70,17 @@ func (v *triggersRemove) Run(a *app) error {
 	})
 }
 
-// withSource does something with the tables of the mapping. The node is not asked.
+// withSource does something with the tables of the mapping. No node is needed for that.
 func (v *adoptFile) withSource(a *app, do func(follow.Config) error) error {
-	f, err := v.open(a)
+	m, err := v.mapping()
 	if err != nil {
-		return err
+		return argument(err)
 	}
-	defer f.Close()
-	src, err := source.Open(a.ctx, f.Mapping, a.sourceOptions())
+	secret := func(name string) (string, bool) { return variable(a.env, name) }
+	src, err := source.Open(a.ctx, m, source.Options{Secret: secret})
 	if err != nil {
 		return argument(err)
 	}
 	defer src.Close()
-	c, err := f.Follow(a.ctx, src, follow.Triggers, slog.New(slog.DiscardHandler))
-	if err != nil {
-		return err
-	}
-	return argument(do(c))
+	return argument(do(adopt.Following(m, src, secret)))
 }

@@ -20,6 +20,15 @@ type window struct {
 
 func newWindow(t *testing.T, pages, name string) *window {
 	t.Helper()
+	w := openWindow(t)
+	w.do(chromedp.Navigate("http://"+pages+"/"), chromedp.WaitVisible("[name=name]"), chromedp.SendKeys("[name=name]", name+"\r"))
+	w.wait(`document.querySelector("#state")?.textContent === "online"`)
+	return w
+}
+
+// openWindow opens a browser of its own.
+func openWindow(t *testing.T) *window {
+	t.Helper()
 	chromium, err := testprocess.Chromium()
 	if err != nil {
 		t.Fatal(err)
@@ -29,10 +38,21 @@ func newWindow(t *testing.T, pages, name string) *window {
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
-	w := &window{t, ctx}
-	w.do(chromedp.Navigate("http://"+pages+"/"), chromedp.WaitVisible("[name=name]"), chromedp.SendKeys("[name=name]", name+"\r"))
-	w.wait(`document.querySelector("#state")?.textContent === "online"`)
-	return w
+	return &window{t, ctx}
+}
+
+// visit opens an address, as soon as it is served.
+func (w *window) visit(address string) {
+	w.t.Helper()
+	for end := time.Now().Add(scriptTime); ; time.Sleep(50 * time.Millisecond) {
+		err := chromedp.Do(w.ctx, chromedp.Navigate(address))
+		if err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			w.t.Fatal(err)
+		}
+	}
 }
 
 func (w *window) do(steps ...chromedp.Action[chromedp.Void]) {

@@ -26,6 +26,7 @@ type Subject struct {
 	Restart func() // kills the server and starts it again; nil: it is not
 
 	Writers, Rows int           // at least 8, and 600
+	Deaths        int           // with two of so many batches the follower is killed; 0: 24
 	Longest       time.Duration // of a transaction; at least 300 ms
 }
 
@@ -58,21 +59,14 @@ type Result struct {
 // table is copied and followed, and the follower is killed now and then. In the end the
 // copy has to be the same as the table.
 func Run(t testing.TB, s Subject) Result {
-	ctx, cancel := context.WithTimeout(t.Context(), Patience)
-	defer cancel()
 	s.Writers, s.Rows = max(s.Writers, 8), max(s.Rows, 600)
 	s.Longest = max(s.Longest, 300*time.Millisecond)
 	var late *sql.Tx
 	if s.Engine != source.SQLite { // which has one writer at a time
-		late = begin(ctx, t, s.DB)
-		insert(ctx, t, late, s.Engine, "late") // its key is the lowest, and it is committed last
+		late = begin(t.Context(), t, s.DB)
+		insert(t.Context(), t, late, s.Engine, "late") // its key is the lowest, and it is committed last
 	}
-	began := time.Now()
-	held := newReplica(t, s)
-	position := held.begin(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	return Follow(t, s, func(ctx context.Context) {
 		s.write(ctx, t)
 		if late != nil {
 			commit(t, late)
@@ -81,6 +75,24 @@ func Run(t testing.TB, s Subject) Result {
 			s.Restart()
 			repeat(ctx, t, s.DB, "INSERT INTO messages (room, body) VALUES (0, 'after the restart')")
 		}
+	})
+}
+
+// Follow copies the table and follows it while write runs, until the copy is the same as
+// the table.
+func Follow(t testing.TB, s Subject, write func(context.Context)) Result {
+	ctx, cancel := context.WithTimeout(t.Context(), max(Patience, time.Duration(s.Rows)*10*time.Millisecond))
+	defer cancel()
+	if s.Deaths == 0 {
+		s.Deaths = 24
+	}
+	began := time.Now()
+	held := newReplica(t, s)
+	position := held.begin(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		write(ctx)
 	}()
 	held.follow(ctx, position, done)
 	r := Result{len(held.rows), held.keys, held.batches, held.kills, time.Since(began)}

@@ -114,9 +114,12 @@ func (r *replica) follow(ctx context.Context, position string, done <-chan struc
 		if err != nil {
 			r.t.Fatalf("%v; %s", err, r.differs(context.WithoutCancel(ctx)))
 		}
+		if at == "" {
+			continue // nothing came for a while
+		}
 		r.batches++
 		r.keys += len(keys)
-		death := rand.IntN(24)
+		death := rand.IntN(r.s.Deaths)
 		if death != 0 {
 			r.apply(ctx, keys)
 		}

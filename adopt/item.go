@@ -4,8 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/roomtide/roomtide/adopt/source"
@@ -49,8 +49,10 @@ func hashOf(room, user, text string, data map[string]string, deleted bool) (out 
 		put("deleted")
 	} else {
 		put(text)
-		body, _ := json.Marshal(data) //nolint:errcheck // texts can always be encoded; names are in order
-		put(string(body))
+		for _, name := range slices.Sorted(maps.Keys(data)) {
+			put(name)
+			put(data[name])
+		}
 	}
 	copy(out[:], h.Sum(nil))
 	return out

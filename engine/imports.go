@@ -104,6 +104,7 @@ const importPieceBytes = 128 << 10
 // when the one before it is committed, so that none overtakes another.
 func (e *Engine) importMessages(ctx context.Context, in *ImportBatch) []ImportOutcome {
 	out := make([]ImportOutcome, len(in.Messages))
+	e.importNames(ctx, in)
 	rooms := e.importPieces(in, out)
 	for len(rooms) > 0 {
 		outcomes := e.submitAll(ctx, "engine.import", len(rooms), func(i int) (change.Change, error) { return rooms[i][0].change, nil })
@@ -122,6 +123,25 @@ func (e *Engine) importMessages(ctx context.Context, in *ImportBatch) []ImportOu
 		rooms = next
 	}
 	return out
+}
+
+// importNames gives new messages the names that their authors have in their profiles, as
+// other messages have them.
+func (e *Engine) importNames(ctx context.Context, in *ImportBatch) {
+	names := map[chat.UserID]string{}
+	for i := range in.Messages {
+		m := &in.Messages[i]
+		if m.Name != "" || m.Seq != 0 || m.User == "" {
+			continue
+		}
+		name, asked := names[m.User]
+		if !asked {
+			p, _ := e.profile(ctx, m.User)
+			name = p.name
+			names[m.User] = name
+		}
+		m.Name = name
+	}
 }
 
 // importPieces divides the messages that can be imported, by room, and says in out why the

@@ -100,7 +100,7 @@ func newMoving(t *testing.T, s *site, pages string) *moving {
 	cmd := exec.Command("php", "-S", pages, "-t", "public") //nolint:gosec // an address of this test
 	cmd.Dir = m.dir
 	cmd.Env = append(os.Environ(), "CHAT_PDO=mysql:host="+u.Hostname()+";port="+u.Port()+";dbname="+strings.Trim(u.Path, "/")+";charset=utf8mb4",
-		"CHAT_USER="+u.User.Username(), "CHAT_PASSWORD="+password, "ROOMTIDE_URL=http://"+s.addr, "PHP_CLI_SERVER_WORKERS=4")
+		"CHAT_USER="+u.User.Username(), "CHAT_PASSWORD="+password, "ROOMTIDE_URL=http://"+s.addr)
 	testprocess.Spawn(t, cmd)
 	return m
 }

@@ -129,6 +129,10 @@ func size(r wire.Reply) int {
 		return sum(r.Users, func(u *chat.UserID) int { return len(*u) })
 	case *wire.UsersReply:
 		return sum(r.Users, (*chat.User).Size)
+	case *wire.DevicesReply:
+		return len(r.Devices) * 128
+	case *wire.PushReply:
+		return len(r.Settings) * 128
 	case *wire.UnreadReply:
 		return len(r.Rooms) * roomCost
 	case *wire.RoomsReply:

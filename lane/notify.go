@@ -234,14 +234,14 @@ func (b *batch) jobsOf(user chat.UserID, topic string) []store.PushJob {
 	return b.jobs.over(stored, string(user), func(k store.RowKey) bool { return topic == "" || k.A == topic })
 }
 
-// readJobs ends the jobs of messages up to seq, which are read. A device that shows one, or
-// is being sent one, gets its badge anew.
-func (b *batch) readJobs(user chat.UserID, room chat.RoomID, seq chat.Seq) {
+// readJobs ends the jobs of messages up to seq, which are read, or all jobs of a room that
+// the user has left. A device that shows a message, or is being sent one, gets its badge anew.
+func (b *batch) readJobs(user chat.UserID, room chat.RoomID, seq chat.Seq, left bool) {
 	for _, j := range b.jobsOf(user, store.RoomTopic(room)) {
 		switch {
-		case j.Seq > seq || j.Silent:
+		case j.Seq > seq && !left, j.Silent:
 		case j.Shown || j.State == store.PushWaiting && j.Due <= b.now:
-			b.jobs.put(store.PushJob{User: user, Topic: j.Topic, Device: j.Device, Made: max(b.now, j.Made+1), Silent: true, Seq: j.Seq,
+			b.jobs.put(store.PushJob{User: user, Topic: j.Topic, Device: j.Device, Made: max(b.now, j.Made+1), Silent: true, Seq: max(seq, j.Seq),
 				Due: b.now + silentDelay, Expires: b.now + silentLife})
 		default:
 			b.jobs.drop(&j)

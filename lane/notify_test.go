@@ -115,6 +115,7 @@ func TestReadEndsJobs(t *testing.T) {
 	w.pass(3000)
 	w.sent()
 	w.notify(3, false)
+	w.notify(2, false)
 	w.must(&change.Read{User: "ann", Room: "r", Seq: 2})
 	w.want("not all is read", "room:r phone waiting 3 in 3000 ms shown", "room:r tablet waiting 3 in 3000 ms shown")
 	w.must(&change.Read{User: "ann", Room: "r", Seq: 3})

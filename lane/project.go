@@ -1,8 +1,6 @@
 package lane
 
 import (
-	"math"
-
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/store"
@@ -26,7 +24,7 @@ func (b *batch) applyProject(c *change.Project) (change.Reply, error) {
 	}
 	if !c.Member.Role.Present() {
 		u.Read = min(u.Read, c.Seq)
-		b.readJobs(c.Member.User, c.Member.Room, math.MaxInt64)
+		b.readJobs(c.Member.User, c.Member.Room, c.Seq, true)
 	}
 	u.Role, u.Rev = c.Member.Role, c.Member.Rev
 	b.setUserRoom(u)

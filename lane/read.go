@@ -18,7 +18,7 @@ func (b *batch) applyRead(c *change.Read) (change.Reply, error) {
 	}
 	u.Read = c.Seq
 	b.setUserRoom(u)
-	b.readJobs(c.User, c.Room, c.Seq)
+	b.readJobs(c.User, c.Room, c.Seq, false)
 	return change.Reply{Read: u.Read, Changed: true}, nil
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/roomtide/roomtide/wire"
 )
 
-// ask answers the commands that change nothing, or nothing but a read mark. Handle
+// ask answers the commands that change nothing, or nothing but what is the user's alone. Handle
 // waits for the answer.
 func (s *Session) ask(ctx context.Context, cmd *wire.Command) (wire.Reply, error) {
 	e, a := s.deps.Engine, s.actor
@@ -46,6 +46,24 @@ func (s *Session) ask(ctx context.Context, cmd *wire.Command) (wire.Reply, error
 		return reply(e.GetRoom(ctx, a, cmd.Room))
 	case wire.Unread:
 		return reply(e.Unread(ctx, a))
+	}
+	return s.askPush(ctx, cmd)
+}
+
+// askPush answers the commands about devices, and how the user is notified.
+func (s *Session) askPush(ctx context.Context, cmd *wire.Command) (wire.Reply, error) {
+	e, a := s.deps.Engine, s.actor
+	switch cmd.Type {
+	case wire.RegisterDevice:
+		return reply(e.RegisterDevice(ctx, a, a.User, &cmd.Push))
+	case wire.DropDevice:
+		return reply(e.DropDevice(ctx, a, a.User, cmd.Push.Device))
+	case wire.Devices:
+		return reply(e.Devices(ctx, a, a.User))
+	case wire.GetPush:
+		return reply(e.PushSettings(ctx, a, a.User, chat.RoomID(cmd.AfterID)))
+	case wire.SetPush:
+		return reply(e.SetPush(ctx, a, a.User, cmd.Room, &cmd.Push))
 	}
 	return nil, chat.E(chat.UnknownType, "unknown type")
 }

@@ -179,7 +179,7 @@ const spaceTime = 10 * time.Second
 // large reports whether the answer to a command may have a page in it.
 func large(t wire.Type) bool {
 	switch t {
-	case wire.Join, wire.History, wire.Changes, wire.Members, wire.Online, wire.Rooms, wire.Unread, wire.Users:
+	case wire.Join, wire.History, wire.Changes, wire.Members, wire.Online, wire.Rooms, wire.Unread, wire.Users, wire.Devices, wire.GetPush, wire.SetPush:
 		return true
 	}
 	return false

@@ -434,3 +434,41 @@ func TestOlderAndPartial(t *testing.T) {
 	ann.ask(`{"type":"join","id":10,"room":"r","after":0,"limit":1}`, "more", true, "partial", true)
 	ann.ask(`{"type":"join","id":11,"room":"r","limit":1}`, "more", true, "older", true)
 }
+
+// Devices and push settings are the user's own.
+func TestPushOverSockets(t *testing.T) {
+	n := newNode(t, true)
+	ann := n.connect()
+	ann.ask(`{"type":"join","id":1,"user":"ann","room":"r"}`, "type", "ack", "role", "owner")
+	ann.ask(`{"type":"register_device","id":2,"device":"d","provider":"fcm","address":{"token":"t"}}`, "type", "error", "command", "register_device", "code", "invalid",
+		"message", "push notifications are not configured on this server")
+	ann.ask(`{"type":"drop_device","id":3,"device":"d"}`, "type", "ack", "id", 3)
+	ann.ask(`{"type":"devices","id":4}`, "type", "ack", "id", 4)
+	ann.ask(`{"type":"set_push","id":5,"level":"mentions","quiet_from":"22:30","quiet_to":"07:00","time_zone":"Asia/Shanghai"}`, "type", "ack", "id", 5)
+	ann.ask(`{"type":"set_push","id":6,"room":"r","level":"none","mute_until":"2030-01-02T03:04:05Z"}`, "type", "ack", "id", 6)
+	ann.ask(`{"type":"set_push","id":7,"room":"other","level":"none"}`, "type", "error", "code", "not_member", "room", "other")
+	ann.ask(`{"type":"set_push","id":8,"level":"loud"}`, "type", "error", "code", "invalid")
+	ann.ask(`{"type":"set_push","id":9,"quiet_from":"25:00","quiet_to":"07:00"}`, "type", "error", "code", "invalid")
+	f := ann.ask(`{"type":"push","id":10}`, "type", "ack", "id", 10)
+	want := "[map[level:mentions quiet_from:22:30 quiet_to:07:00 time_zone:Asia/Shanghai] map[level:none mute_until:2030-01-02T03:04:05.000Z room:r]]"
+	if got := fmt.Sprint(f["settings"]); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// A message tells whom it mentions.
+func TestMentionsOverSockets(t *testing.T) {
+	n := newNode(t, true)
+	ann, bob := n.connect(), n.connect()
+	ann.ask(`{"type":"join","id":1,"user":"ann","room":"r"}`, "type", "ack")
+	bob.ask(`{"type":"join","id":1,"user":"bob","room":"r"}`, "type", "ack")
+	ann.want("type", "member", "user", "bob")
+	ann.ask(`{"type":"message","id":2,"room":"r","message":"hi @bob","mentions":["nobody"]}`, "type", "ack", "seq", 1)
+	if got := fmt.Sprint(bob.want("type", "message", "seq", 1)["mentions"]); got != "[bob]" {
+		t.Errorf("mentions %s", got)
+	}
+	f := bob.ask(`{"type":"history","id":2,"room":"r"}`, "type", "ack")
+	if got := fmt.Sprint(f["messages"]); !strings.Contains(got, "mentions:[bob]") {
+		t.Error(got)
+	}
+}

@@ -45,7 +45,7 @@ type PushJob struct {
 	Silent  bool     // nothing is shown: the badge alone is set anew, as messages were read elsewhere
 	Mention bool     // one of the messages since the read mark mentions the user
 	Shown   bool     // the device was sent something of the topic that the user has not read
-	Seq     chat.Seq // the newest message; of a silent job the one that was shown; 0 of the host's own
+	Seq     chat.Seq // the newest message; of a silent job the read mark; 0 of the host's own
 
 	Due      int64 // Unix milliseconds: when to send it, or to delete it if it is not waiting
 	Expires  int64 // Unix milliseconds: not sent any more then

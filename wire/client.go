@@ -90,7 +90,7 @@ func appendAdmin(dst []byte, cmd *Command) []byte {
 	if cmd.Unban {
 		dst = appendBoolField(dst, "unban", true)
 	}
-	return dst
+	return appendPush(dst, &cmd.Push)
 }
 
 // ServerFrame is a frame of a server as a client reads it. Which fields are set
@@ -146,6 +146,8 @@ type ServerFrame struct {
 	Rooms       []MyRoom // of unread: Room, Role and Last are not set
 	Next        string
 	Users       []chat.User
+	Devices     []chat.Device
+	Push        []chat.PushSettings // of push and set_push
 }
 
 // DecodeServer reads a frame of a server. An event of an unknown kind, which newer

@@ -34,7 +34,12 @@ const (
 	SetRoom   Type = "set_room"
 	SetMember Type = "set_member"
 
-	Foreground Type = "foreground"
+	Foreground     Type = "foreground"
+	RegisterDevice Type = "register_device"
+	DropDevice     Type = "drop_device"
+	Devices        Type = "devices"
+	GetPush        Type = "push"
+	SetPush        Type = "set_push"
 )
 
 // commands are the types that a client may send.
@@ -42,7 +47,8 @@ var commands = func() map[string]Type {
 	m := make(map[string]Type)
 	for _, t := range []Type{
 		Hello, Join, Leave, Message, Edit, Delete, React, Read, Typing, History, Changes,
-		Members, Online, Rooms, Users, Unread, Ping, GetRoom, SetRoom, SetMember, Foreground,
+		Members, Online, Rooms, Users, Unread, Ping, GetRoom, SetRoom, SetMember,
+		RegisterDevice, DropDevice, Devices, GetPush, SetPush, Foreground,
 	} {
 		m[string(t)] = t
 	}
@@ -55,7 +61,8 @@ var roomAlone = map[Type]bool{Join: true, Leave: true, Typing: true, History: tr
 // Features are what was added to version 1 of the protocol after it was published,
 // by the name of the command or of the field of a reply. The ack of hello has them,
 // so that a client can tell what a server knows. The list is append-only.
-var Features = []string{"room", "set_room", "set_member", "command", "older", "partial", "users", "mentions", "foreground", "webpush_key"}
+var Features = []string{"room", "set_room", "set_member", "command", "older", "partial", "users", "mentions",
+	"register_device", "drop_device", "devices", "push", "set_push", "foreground", "webpush_key"}
 
 // Command is one request of a client, with the fields of every type; Type says
 // which of them count. Fields with unknown names are not kept.
@@ -93,7 +100,7 @@ type Command struct {
 	HasAfter  bool
 	Before    chat.Seq
 	HasBefore bool
-	AfterID   string    // members, rooms: the "after" of a page is a user id, or the next of the page before
+	AfterID   string    // members, rooms, push: the "after" of a page is a user or room id, or the next of the page before
 	Limit     int       // 0: the default
 	Role      chat.Role // members: those with this role, RoleNone: all; set_member: the new one
 	HasRole   bool
@@ -120,4 +127,6 @@ type Command struct {
 	Member chat.UserID // the user whose role it is
 	Until  int64       // Unix milliseconds; 0: the role does not end
 	Unban  bool
+
+	Push PushFields
 }

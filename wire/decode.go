@@ -40,6 +40,7 @@ func decode(t Type, b []byte, cmd *Command) error {
 		}
 	}
 	d.page()
+	d.push()
 	switch {
 	case d.err != nil:
 		return d.err
@@ -78,6 +79,12 @@ type decoder struct {
 	typed bool   // the type is known from elsewhere
 	after []byte // the last "after", as it is written
 	err   error
+	late  []member // members with names that the command may have, read at the end
+}
+
+type member struct {
+	name  string
+	value []byte
 }
 
 func (d *decoder) member(name, v []byte) {
@@ -180,18 +187,33 @@ func (d *decoder) admin(name string, v []byte) {
 	case "unban":
 		on := d.bool(name, v)
 		c.Unban = on != nil && *on
+	default:
+		if pushNames[name] {
+			d.late = append(d.late, member{name, v})
+		}
 	}
 }
 
 // page reads the last "after" once the type is known: it is a number, but for
-// members a user id, and for rooms the next of the page before.
+// members a user id, for push a room id, and for rooms the next of the page before.
 func (d *decoder) page() {
 	switch c := d.cmd; {
 	case d.after == nil:
-	case c.Type == Members || c.Type == Rooms:
+	case c.Type == Members || c.Type == Rooms || c.Type == GetPush:
 		c.AfterID = id[string](d, "after", d.after)
 	default:
 		c.After, c.HasAfter = d.number("after", d.after)
+	}
+}
+
+// push reads the fields of the commands about devices and push settings once the type is
+// known: others may have members of these names, which are ignored.
+func (d *decoder) push() {
+	switch c := d.cmd; c.Type {
+	case RegisterDevice, DropDevice, SetPush:
+		for _, m := range d.late {
+			c.Push.read(d, m.name, m.value)
+		}
 	}
 }
 

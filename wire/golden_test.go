@@ -98,6 +98,14 @@ var commandCases = []struct {
 	{"members", Command{Type: Members, ID: 15, HasID: true, Room: "room1", AfterID: "user9", Limit: 100}},
 	{"online", Command{Type: Online, ID: 16, HasID: true, Room: "room1"}},
 	{"members with a role", Command{Type: Members, ID: 15, HasID: true, Room: "room1", Role: chat.RoleBanned, HasRole: true}},
+	{"register a device", Command{Type: RegisterDevice, ID: 30, HasID: true, Push: PushFields{Device: "phone", Provider: "fcm", Address: json.RawMessage(`{"token":"t"}`)}}},
+	{"drop a device", Command{Type: DropDevice, ID: 31, HasID: true, Push: PushFields{Device: "phone"}}},
+	{"devices", Command{Type: Devices, ID: 32, HasID: true}},
+	{"push settings", Command{Type: GetPush, ID: 33, HasID: true}},
+	{"push settings of rooms behind one", Command{Type: GetPush, ID: 33, HasID: true, AfterID: "room1"}},
+	{"be notified of mentions in a room", Command{Type: SetPush, ID: 34, HasID: true, Room: "room1", Push: PushFields{Level: of(chat.PushMentions), MuteUntil: of(int64(0))}}},
+	{"be notified as in other rooms, later", Command{Type: SetPush, ID: 34, HasID: true, Room: "room1", Push: PushFields{Level: of(chat.PushDefault), MuteUntil: of(int64(testTime))}}},
+	{"quiet hours", Command{Type: SetPush, ID: 35, HasID: true, Push: PushFields{QuietFrom: of(22*60 + 30), QuietTo: of(0), TimeZone: of("Asia/Shanghai"), HideContent: of(true)}}},
 	{"users", Command{Type: Users, ID: 19, HasID: true, Of: []chat.UserID{"user1", "user2"}}},
 	{"rooms", Command{Type: Rooms, ID: 17, HasID: true}},
 	{"rooms by activity, the next page", Command{Type: Rooms, ID: 17, HasID: true, AfterID: "1795368840123 room1", Order: "activity", Archived: true, Limit: 50}},
@@ -273,6 +281,11 @@ func serverCases() []serverCase {
 	addAck("rooms ack with everything", RoomsReply{Rooms: []MyRoom{{Room: chat.Room{ID: "room1", Title: "Lobby", Topic: shop.Topic, Avatar: shop.Avatar, Data: shop.Data}, Role: chat.RoleMember}}},
 		ServerFrame{Rooms: []MyRoom{{Room: chat.Room{ID: "room1", Title: "Lobby", Topic: shop.Topic, Avatar: shop.Avatar, Data: shop.Data}, Role: chat.RoleMember}}})
 	people := []chat.User{{ID: "user1", Name: "User One", Avatar: "/avatars/1.png", Data: `{"vip":true}`}, {ID: "user2"}}
+	devices := []chat.Device{{ID: "phone", Provider: "fcm", Registered: testTime, Seen: testTime + 1000}}
+	addAck("devices ack", DevicesReply{Devices: devices}, ServerFrame{Devices: devices})
+	settings := []chat.PushSettings{{Level: chat.PushMentions, QuietFrom: 22*60 + 30, QuietTo: 7 * 60, TimeZone: "Asia/Shanghai", HideContent: true},
+		{Room: "room1", MuteUntil: testTime}}
+	addAck("push settings ack", PushReply{Settings: settings, More: true}, ServerFrame{Push: settings, More: true})
 	addAck("users ack", UsersReply{Users: people}, ServerFrame{Users: people})
 	addAck("users ack that is not all", UsersReply{Users: people, More: true}, ServerFrame{Users: people, More: true})
 	addAck("user ack", UserReply{&people[0]}, ServerFrame{User: "user1", Name: "User One", Avatar: "/avatars/1.png"})
@@ -409,3 +422,5 @@ func TestRefusedGolden(t *testing.T) {
 		}
 	}
 }
+
+func of[T any](v T) *T { return &v }

@@ -25,8 +25,12 @@ type PushFields struct {
 	HideContent *bool
 }
 
-// read reads one field; false: it is none of these.
-func (p *PushFields) read(d *decoder, name string, v []byte) bool {
+// pushNames are the names of these fields.
+var pushNames = map[string]bool{"device": true, "provider": true, "address": true, "level": true, "mute_until": true,
+	"quiet_from": true, "quiet_to": true, "time_zone": true, "hide_content": true}
+
+// read reads one field, if it is one of these.
+func (p *PushFields) read(d *decoder, name string, v []byte) {
 	switch name {
 	case "device":
 		p.Device = id[string](d, name, v)
@@ -49,10 +53,7 @@ func (p *PushFields) read(d *decoder, name string, v []byte) bool {
 		p.TimeZone = d.optional(name, v)
 	case "hide_content":
 		p.HideContent = d.bool(name, v)
-	default:
-		return false
 	}
-	return true
 }
 
 // Push returns the members that are PushFields. The error is chat.Invalid, naming a member.
@@ -170,4 +171,45 @@ func appendSettings(dst []byte, s *chat.PushSettings) []byte {
 		dst = appendBoolField(dst, "hide_content", true)
 	}
 	return dst
+}
+
+// deviceJSON and pushSettingsJSON are what a client reads.
+type (
+	deviceJSON struct {
+		Device     string   `json:"device"`
+		Provider   string   `json:"provider"`
+		Registered jsonTime `json:"registered"`
+		Seen       jsonTime `json:"seen"`
+	}
+	pushSettingsJSON struct {
+		Room        chat.RoomID     `json:"room"`
+		Level       json.RawMessage `json:"level"`
+		MuteUntil   jsonTime        `json:"mute_until"`
+		QuietFrom   json.RawMessage `json:"quiet_from"`
+		QuietTo     json.RawMessage `json:"quiet_to"`
+		TimeZone    string          `json:"time_zone"`
+		HideContent bool            `json:"hide_content"`
+	}
+)
+
+func (j *pushSettingsJSON) settings() (chat.PushSettings, error) {
+	s := chat.PushSettings{Room: j.Room, MuteUntil: int64(j.MuteUntil), TimeZone: j.TimeZone, HideContent: j.HideContent}
+	var d decoder
+	if l := j.Level; l != nil {
+		if level := d.level(l); level != nil {
+			s.Level = *level
+		}
+	}
+	for _, c := range []struct {
+		text json.RawMessage
+		to   *int
+	}{{j.QuietFrom, &s.QuietFrom}, {j.QuietTo, &s.QuietTo}} {
+		if c.text == nil {
+			continue
+		}
+		if minutes := d.clock("quiet hours", c.text); minutes != nil {
+			*c.to = *minutes
+		}
+	}
+	return s, d.err
 }

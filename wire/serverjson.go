@@ -56,6 +56,9 @@ type serverJSON struct {
 	Features []string     `json:"features"`
 	Rooms    []myRoomJSON `json:"rooms"`
 	Users    []userJSON   `json:"users"`
+
+	Devices  []deviceJSON       `json:"devices"`
+	Settings []pushSettingsJSON `json:"settings"`
 }
 
 type messageJSON struct {
@@ -155,6 +158,16 @@ func (j *serverJSON) ack(f *ServerFrame) error {
 	}
 	for _, u := range j.Users {
 		f.Users = append(f.Users, chat.User{ID: u.User, Name: u.Name, Avatar: u.Avatar, Data: string(u.Data)})
+	}
+	for _, d := range j.Devices {
+		f.Devices = append(f.Devices, chat.Device{ID: d.Device, Provider: d.Provider, Registered: int64(d.Registered), Seen: int64(d.Seen)})
+	}
+	for i := range j.Settings {
+		s, err := j.Settings[i].settings()
+		if err != nil {
+			return err
+		}
+		f.Push = append(f.Push, s)
 	}
 	if j.Online == nil {
 		return nil

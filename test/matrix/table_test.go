@@ -94,6 +94,7 @@ var rows = []row{
 	{name: "put an owner out", frame: `"type":"set_member","member":"someone","role":"none"`, method: "DELETE", path: "/members/someone", with: []with{someone("owner")}},
 	{name: "make oneself an owner", frame: `"type":"set_member","member":"{me}","role":"owner"`, method: "PUT", path: "/members/{me}", body: `{"role":"owner"}`},
 	{name: "give a member a name", method: "PUT", path: "/members/someone", body: `{"role":"member","name":"Fool"}`, with: []with{someone("member")}},
+	{name: "set how one is notified of the room", frame: `"type":"set_push","level":"none"`},
 	{name: "send as another user", frame: `"type":"message","message":"x","user":"other"`, method: "POST", path: "/messages", body: `{"message":"x","user":"other"}`},
 }
 

@@ -2,6 +2,7 @@ package notify
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/roomtide/roomtide/change"
@@ -121,23 +122,29 @@ func (s *Sender) Try(ctx context.Context, user chat.UserID, title, text string) 
 	if err != nil {
 		return nil, err
 	}
-	now := s.cfg.Now()
-	w := &writer{s: s, user: user}
-	trials := []Trial{}
-	for _, d := range devices {
-		j := &store.PushJob{User: user, Device: d.ID, Topic: "test", Made: now.UnixMilli()}
-		began := time.Now()
-		o := s.cfg.Gateway.Send(ctx, push.Target{Provider: d.Provider, Address: d.Address}, &push.Notification{
-			ID: w.id(j), Title: title, Text: text, Collapse: w.digest("collapse", j.Topic), Expires: now.Add(trialLife),
-		})
-		t := Trial{
-			Device: d.ID, Provider: d.Provider, Action: o.Action.String(), Reason: o.Reason, ID: o.ID,
-			Millis: time.Since(began).Milliseconds(), Again: o.After.Milliseconds(),
-		}
-		if o.Err != nil {
-			t.Error = o.Err.Error()
-		}
-		trials = append(trials, t)
+	trials := make([]Trial, len(devices))
+	var sending sync.WaitGroup
+	for i, d := range devices {
+		sending.Go(func() { trials[i] = s.tryDevice(ctx, &d, title, text) })
 	}
+	sending.Wait()
 	return trials, nil
+}
+
+func (s *Sender) tryDevice(ctx context.Context, d *chat.Device, title, text string) Trial {
+	now := s.cfg.Now()
+	w := &writer{s: s, user: d.User}
+	j := &store.PushJob{User: d.User, Device: d.ID, Topic: "test", Made: now.UnixMilli()}
+	began := time.Now()
+	o := s.cfg.Gateway.Send(ctx, push.Target{Provider: d.Provider, Address: d.Address}, &push.Notification{
+		ID: w.id(j), Title: title, Text: text, Collapse: w.digest("collapse", j.Topic), Expires: now.Add(trialLife),
+	})
+	t := Trial{
+		Device: d.ID, Provider: d.Provider, Action: o.Action.String(), Reason: o.Reason, ID: o.ID,
+		Millis: time.Since(began).Milliseconds(), Again: o.After.Milliseconds(),
+	}
+	if o.Err != nil {
+		t.Error = o.Err.Error()
+	}
+	return t
 }

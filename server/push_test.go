@@ -113,13 +113,12 @@ func (p *pushing) join(room chat.RoomID, users ...chat.UserID) {
 	})
 }
 
-func (p *pushing) send(room chat.RoomID, user chat.UserID, text string) chat.Seq {
+func (p *pushing) send(room chat.RoomID, user chat.UserID, text string) {
 	p.Helper()
-	r, err := p.s.engine.Do(p.Context(), engine.Actor{User: user}, &change.Send{Room: room, Draft: chat.Draft{Text: text}})
+	_, err := p.s.engine.Do(p.Context(), engine.Actor{User: user}, &change.Send{Room: room, Draft: chat.Draft{Text: text}})
 	if err != nil {
 		p.Fatal(err)
 	}
-	return r.Seq
 }
 
 // until waits for a condition.
@@ -146,7 +145,7 @@ func (p *pushing) got() map[string][]string {
 // notification for a burst: not the author, not those who have read or who look. What is
 // read elsewhere lowers the badge without a word.
 func TestPush(t *testing.T) {
-	p := openPushing(t, 3*time.Second)
+	p := openPushing(t, 6*time.Second) // for a loaded machine to read in
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- p.s.Run(ctx) }()
@@ -168,9 +167,14 @@ func TestPush(t *testing.T) {
 		c.Foreground(looks)
 		p.until("the client has said so", func() bool { return p.s.hub.Foreground([]chat.UserID{chat.UserID(user)})[0] == looks })
 	}
-	var last chat.Seq
+	var burst []engine.Sending
 	for _, text := range []string{"one", "two", "three"} {
-		last = p.send("room", "ann", text)
+		burst = append(burst, engine.Sending{Actor: engine.Actor{User: "ann"}, Send: &change.Send{Room: "room", Draft: chat.Draft{Text: text}}})
+	}
+	sent := p.s.engine.SendAll(ctx, burst)
+	last := sent[2].Reply.Seq
+	if sent[2].Err != nil {
+		t.Fatal(sent[2].Err)
 	}
 	if _, err := p.s.engine.Read(ctx, engine.Actor{User: "cid"}, "room", last); err != nil {
 		t.Fatal(err)
@@ -257,13 +261,15 @@ func TestWrongPushCredentials(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
+	_, err = s.gateway.Check(standin.WebPush, []byte("{}"))
+	if err == nil || strings.Contains(err.Error(), "of that kind") {
+		t.Errorf("Web Push does not work either: %v", err)
+	}
+	s.Close() // nothing is logged any more
 	for _, want := range []string{"push.fcm_account_file", "push.apns_key_file", "team id", "none.json"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log does not say %q:\n%s", want, log.String())
 		}
-	}
-	if _, err := s.gateway.Check(standin.WebPush, []byte("{}")); err == nil || strings.Contains(err.Error(), "of that kind") {
-		t.Errorf("Web Push does not work either: %v", err)
 	}
 }
 

@@ -243,7 +243,7 @@ func checkReplace(t *testing.T, d store.Driver) {
 	w.write(store.Changes{
 		Rooms:     []chat.Room{{ID: "r", Title: "a", Open: true, LastSeq: 1, Rev: 2, InfoRev: 1, Members: 1, Created: 5, Topic: "a", Avatar: "/a", Data: "1"}},
 		Members:   []chat.Member{{Room: "r", User: "ann", Name: "a", Role: chat.RoleMuted, Rev: 1, Since: 5, Avatar: "/a", Data: "1", Until: 7}},
-		Insert:    []chat.Message{{Room: "r", Seq: 1, Rev: 2, Created: 2, User: "ann", Name: "Ann", Text: "a", Time: 5, Key: "k", Digest: -7, ReplyTo: 1, Data: []byte(`{"a":1}`)}},
+		Insert:    []chat.Message{{Room: "r", Seq: 1, Rev: 2, Created: 2, User: "ann", Name: "Ann", Text: "a", Time: 5, Key: "k", Digest: -7, ReplyTo: 1, Data: []byte(`{"a":1}`), Mentions: []chat.UserID{"bob"}}},
 		UserRooms: []store.UserRoom{{User: "ann", Room: "r", Role: chat.RoleMember, Rev: 1, Read: 1}},
 	})
 	room := chat.Room{ID: "r", Title: "b", ReadOnly: true, LastSeq: 1, Rev: 5, InfoRev: 4, Members: 1, Created: 6, Topic: "b", Data: "{}"}
@@ -251,7 +251,7 @@ func checkReplace(t *testing.T, d store.Driver) {
 	mine := store.UserRoom{User: "ann", Room: "r", Role: chat.RoleOwner, Rev: 3, Read: 7}
 	w.write(store.Changes{
 		Rooms: []chat.Room{room}, Members: []chat.Member{member}, UserRooms: []store.UserRoom{mine},
-		Update: []chat.Message{{Room: "r", Seq: 1, Rev: 5, Text: "b", Edited: 6, Data: []byte(`{"b":2}`)}},
+		Update: []chat.Message{{Room: "r", Seq: 1, Rev: 5, Text: "b", Edited: 6, Data: []byte(`{"b":2}`), Mentions: []chat.UserID{"cid", "dan é"}}},
 	})
 	same(t, "room", get(d.Room(ctx, "r"))(t), room)
 	same(t, "member", get(d.Member(ctx, "r", "ann"))(t), member)
@@ -259,7 +259,7 @@ func checkReplace(t *testing.T, d store.Driver) {
 	ms, _, err := d.Messages(ctx, "r", store.Page{Limit: 9})
 	must(t, err)
 	same(t, "message", ms, []chat.Message{{Room: "r", Seq: 1, Rev: 5, Created: 2, User: "ann", Name: "Ann", Text: "b", Time: 5, Key: "k",
-		Digest: -7, ReplyTo: 1, Data: []byte(`{"b":2}`), Edited: 6}})
+		Digest: -7, ReplyTo: 1, Data: []byte(`{"b":2}`), Edited: 6, Mentions: []chat.UserID{"cid", "dan é"}}})
 }
 
 // odd are ids that must stay apart from each other and come back as they went.

@@ -42,7 +42,7 @@ type site struct {
 func newSite(t *testing.T, flags ...string) *site {
 	t.Helper()
 	s := &site{t: t, dir: t.TempDir(), addr: testprocess.FreeAddr(t)}
-	s.node = program.StartWith(t, s.dir, s.addr, append([]string{"--guests", "off"}, flags...))
+	s.node = program.StartWith(t, s.dir, s.addr, append([]string{"--guests", "off", "--push-log"}, flags...))
 	s.node.Ready()
 	s.key = s.newKey("*")
 	return s
@@ -92,7 +92,7 @@ func run(t *testing.T, env []string, script string, args ...string) {
 func (s *site) restart() {
 	s.t.Helper()
 	s.node.Kill()
-	s.node = program.StartWith(s.t, s.dir, s.addr, []string{"--guests", "off"})
+	s.node = program.StartWith(s.t, s.dir, s.addr, []string{"--guests", "off", "--push-log"})
 }
 
 // script is one that runs, and prints lines.

@@ -35,6 +35,17 @@ final class Rooms
         return $this->api->call('PUT', Api::path('rooms', $room), [], $fields);
     }
 
+    /**
+     * Pushes a notification of yours to the devices of all members. Returns how many users have
+     * one that will be told.
+     *
+     * @param array{title?: string, text?: string, data?: array<string, string>, collapse?: string, ttl?: int} $fields
+     */
+    public function notify(string $room, array $fields): int
+    {
+        return (int) $this->api->call('POST', Api::path('rooms', $room, 'notifications'), [], $fields)['users'];
+    }
+
     /** Deletes a room with everything in it. One that does not exist is no error. */
     public function delete(string $room): void
     {

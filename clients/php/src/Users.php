@@ -58,6 +58,40 @@ final class Users
     }
 
     /**
+     * Pushes a notification of yours to the devices of the user, as its settings allow. Returns
+     * 1 if there is a device that will be told, else 0.
+     *
+     * @param array{title?: string, text?: string, data?: array<string, string>, collapse?: string, ttl?: int, room?: string} $fields
+     *        collapse: a later one of the same name takes its place; ttl: seconds after which it is
+     *        worthless; room: whose settings count
+     */
+    public function notify(string $user, array $fields): int
+    {
+        return (int) $this->api->call('POST', Api::path('users', $user, 'notifications'), [], $fields)['users'];
+    }
+
+    /** @return list<array<string, mixed>> the devices of the user that take notifications */
+    public function devices(string $user): array
+    {
+        return $this->api->call('GET', Api::path('users', $user, 'devices'))['devices'];
+    }
+
+    /**
+     * Has a device of the user take notifications.
+     *
+     * @param array<string, mixed> $address as the service of the provider ("fcm", "apns", "webpush") gives it to the device
+     */
+    public function putDevice(string $user, string $device, string $provider, array $address): void
+    {
+        $this->api->call('PUT', Api::path('users', $user, 'devices', $device), [], ['provider' => $provider, 'address' => (object) $address]);
+    }
+
+    public function deleteDevice(string $user, string $device): void
+    {
+        $this->api->call('DELETE', Api::path('users', $user, 'devices', $device));
+    }
+
+    /**
      * Ends all connections of the user, whose tokens stay good: it may be back at once.
      * Returns how many there were.
      */

@@ -121,6 +121,12 @@ $get = static function (string $token): int {
 $token = $tokens->token('bob', ['name' => 'Bob', 'ttl' => 600, 'rooms' => ['lobby']]);
 same(200, $get($token), 'with a token');
 same('Bob', $chat->users()->get('bob')['name'], 'the name that the token says');
+$chat->users()->putDevice('bob', 'phone', 'log', ['name' => 'b']);
+same(['phone'], array_column($chat->users()->devices('bob'), 'device'), 'devices');
+same(1, $chat->users()->notify('bob', ['title' => 'Order 7', 'text' => 'is ready', 'data' => ['order' => '7'], 'collapse' => 'order-7', 'ttl' => 60]), 'told');
+same(1, $chat->rooms()->notify('lobby', ['text' => 'We close at five.', 'ttl' => 60]), 'members with a device');
+$chat->users()->deleteDevice('bob', 'phone');
+same([], $chat->users()->devices('bob'), 'devices');
 same(0, $chat->users()->disconnect('bob'), 'connections');
 $at = $chat->users()->endTokens('bob');
 same(401, $get($token), 'with a token that was ended');

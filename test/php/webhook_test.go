@@ -22,7 +22,7 @@ spl_autoload_register(function ($class) {
 // The receiver of the example keeps each event once, of requests and of batches, and refuses
 // what is not signed.
 func TestWebhookReceiver(t *testing.T) {
-	s := newSite(t, "--webhooks-allow", "127.0.0.1")
+	s := newSite(t, "--webhooks-allow", "127.0.0.0/8")
 	m := &machine{t: t, dir: t.TempDir(), node: s.addr, pages: testprocess.FreeAddr(t)}
 	for _, dir := range []string{"clients/php", "examples/php"} {
 		if err := os.CopyFS(filepath.Join(m.dir, dir), os.DirFS("../../"+dir)); err != nil {

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -25,9 +24,7 @@ type pushing struct {
 	*testing.T
 	s        *Server
 	services *standin.Server
-
-	mu      sync.Mutex
-	devices map[string]string // name of the target by its id; guarded by mu
+	devices  map[string]string // name of the target by its id
 }
 
 // pushSettings are those for stand-ins, whose files are in dir.

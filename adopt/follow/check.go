@@ -102,8 +102,8 @@ func (c *Choice) missing(err error) error {
 }
 
 // sweepTime is how long a sweep takes, roughly.
-func (c *session) sweepTime(ctx context.Context, all []followed) (string, error) {
-	if c.Sweep < 0 {
+func (s *session) sweepTime(ctx context.Context, all []followed) (string, error) {
+	if s.Sweep < 0 {
 		return "never", nil
 	}
 	var total int64
@@ -112,23 +112,23 @@ func (c *session) sweepTime(ctx context.Context, all []followed) (string, error)
 			continue
 		}
 		var n int64
-		if err := c.db.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+f.table.table()).Scan(&n); err != nil {
+		if err := s.db.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+f.table.table()).Scan(&n); err != nil {
 			return "", fail("check", f.table.name, err)
 		}
 		total += n
 	}
-	return "within " + max(time.Second, time.Duration(total)*time.Second/time.Duration(c.Sweep)).Round(time.Second).String(), nil
+	return "within " + max(time.Second, time.Duration(total)*time.Second/time.Duration(s.Sweep)).Round(time.Second).String(), nil
 }
 
 // replica is an error if the source is a copy of another database: what is polled or
 // read there comes late, and in another order.
-func (c *session) replica(ctx context.Context) error {
-	question := map[dialect]string{inMySQL: "SELECT @@global.read_only", inPostgres: "SELECT pg_is_in_recovery()"}[c.engine]
+func (s *session) replica(ctx context.Context) error {
+	question := map[dialect]string{inMySQL: "SELECT @@global.read_only", inPostgres: "SELECT pg_is_in_recovery()"}[s.engine]
 	if question == "" {
 		return nil
 	}
 	var is bool
-	if err := c.db.QueryRowContext(ctx, question).Scan(&is); err != nil || !is {
+	if err := s.db.QueryRowContext(ctx, question).Scan(&is); err != nil || !is {
 		return fail("check", "", err)
 	}
 	return invalid("check", "", "the source only reads: it is a replica, where rows appear late and in another order. Name the primary in source.dsn")
@@ -185,10 +185,10 @@ func checkTriggers(ctx context.Context, s *session, _ []followed, sweep string, 
 }
 
 // mayMakeTriggers notes what keeps the user from making them.
-func (c *session) mayMakeTriggers(ctx context.Context, choice *Choice) error {
-	if c.engine == inPostgres {
+func (s *session) mayMakeTriggers(ctx context.Context, choice *Choice) error {
+	if s.engine == inPostgres {
 		var create bool
-		if err := c.db.QueryRowContext(ctx, "SELECT has_schema_privilege(current_schema(), 'CREATE')").Scan(&create); err != nil {
+		if err := s.db.QueryRowContext(ctx, "SELECT has_schema_privilege(current_schema(), 'CREATE')").Scan(&create); err != nil {
 			return fail("check", "", err)
 		}
 		if !create {
@@ -196,7 +196,7 @@ func (c *session) mayMakeTriggers(ctx context.Context, choice *Choice) error {
 		}
 		return nil
 	}
-	rights, err := rightsOf(ctx, c)
+	rights, err := rightsOf(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -252,13 +252,13 @@ func hasPart(parts []part, t *described) bool {
 
 // sequences notes those of PostgreSQL whose numbers sessions take in advance: a row may
 // get a number that is lower than those of long ago.
-func (c *session) sequences(ctx context.Context, all []followed, sweep string, choice *Choice) error {
-	if c.engine != inPostgres {
+func (s *session) sequences(ctx context.Context, all []followed, sweep string, choice *Choice) error {
+	if s.engine != inPostgres {
 		return nil
 	}
 	for _, f := range all {
 		var cache sql.NullInt64
-		err := c.db.QueryRowContext(ctx, "SELECT (SELECT seqcache FROM pg_sequence WHERE seqrelid = pg_get_serial_sequence($1, $2)::regclass)",
+		err := s.db.QueryRowContext(ctx, "SELECT (SELECT seqcache FROM pg_sequence WHERE seqrelid = pg_get_serial_sequence($1, $2)::regclass)",
 			f.table.table(), f.key.name).Scan(&cache)
 		if err != nil {
 			return fail("check", f.table.name, err)

@@ -20,12 +20,12 @@ type session struct {
 }
 
 // missed has all rows compared. Without a sweep the log says that it was due.
-func (c *session) missed(reason string) {
-	if c.unseen == nil {
-		c.Log.Warn("follow: rows were changed in a way that cannot be followed, and no sweep compares them", "reason", reason)
+func (s *session) missed(reason string) {
+	if s.unseen == nil {
+		s.Log.Warn("follow: rows were changed in a way that cannot be followed, and no sweep compares them", "reason", reason)
 		return
 	}
-	c.unseen(reason)
+	s.unseen(reason)
 }
 
 // connections is how many a follower uses at once: its parts wait for each other rarely.
@@ -55,10 +55,10 @@ type followed struct {
 }
 
 // describeAll describes the tables of the configuration.
-func (c *session) describeAll(ctx context.Context) ([]followed, error) {
+func (s *session) describeAll(ctx context.Context) ([]followed, error) {
 	var all []followed
-	for _, t := range c.Tables {
-		d, err := describe(ctx, c.db, c.engine, t.Name)
+	for _, t := range s.Tables {
+		d, err := describe(ctx, s.db, s.engine, t.Name)
 		if err != nil {
 			return nil, err
 		}
@@ -68,8 +68,8 @@ func (c *session) describeAll(ctx context.Context) ([]followed, error) {
 		}
 		all = append(all, followed{table: d, key: key, changed: t.Changed})
 	}
-	for _, w := range c.Watch {
-		d, err := describe(ctx, c.db, c.engine, w.Name)
+	for _, w := range s.Watch {
+		d, err := describe(ctx, s.db, s.engine, w.Name)
 		if err != nil {
 			return nil, err
 		}
@@ -79,7 +79,7 @@ func (c *session) describeAll(ctx context.Context) ([]followed, error) {
 		}
 		all = append(all, followed{table: d, key: key, watched: true})
 	}
-	if len(c.Tables) == 0 {
+	if len(s.Tables) == 0 {
 		return nil, invalid("describe", "", "no table is followed")
 	}
 	return all, nil

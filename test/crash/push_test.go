@@ -164,4 +164,3 @@ func canonical(t *testing.T, address string) string {
 	}
 	return fmt.Sprintf(`{"endpoint":%q,"keys":{"p256dh":%q,"auth":%q}}`, s.Endpoint, s.Keys.P256DH, s.Keys.Auth)
 }
-

@@ -60,6 +60,7 @@ type batch struct {
 	settings overlay[chat.PushSettings]
 	jobs     overlay[store.PushJob]
 	owners   overlay[store.PushOwner]
+	pushes   pushCounts
 	onward   [][]byte // changes that follow (change.Append)
 
 	moving *store.SlotSet // slots whose written rows are named in the outbox; nil: none

@@ -275,6 +275,7 @@ func (l *lane) work(items []item) {
 	l.cfg.AfterBatch()
 	crashpoint.Hit("after-ack")
 	l.metrics.batch(len(items))
+	l.metrics.pushes(&b.pushes)
 	for _, it := range items {
 		l.finish(it.step)
 	}

@@ -11,6 +11,10 @@ type metrics struct {
 	tenures     prometheus.Counter
 	size        prometheus.Histogram
 	commit      prometheus.Histogram
+
+	pushQueued    prometheus.Counter
+	pushCollapsed prometheus.Counter
+	pushRead      prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -18,12 +22,15 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
 	m := &metrics{
-		changes:     counter("roomtide_lane_changes_total", "Changes decided by lanes."),
-		refused:     counter("roomtide_lane_refused_total", "Changes refused because a lane was full or closed."),
-		failed:      counter("roomtide_lane_failed_total", "Changes that failed because storage did not work."),
-		unpublished: counter("roomtide_lane_unpublished_total", "Events the bus could not carry; clients resume."),
-		repeats:     counter("roomtide_lane_repeats_total", "Batches decided once more because the key of a message was there already."),
-		tenures:     counter("roomtide_lane_tenures_total", "Lanes that this node of a cluster has taken over."),
+		changes:       counter("roomtide_lane_changes_total", "Changes decided by lanes."),
+		refused:       counter("roomtide_lane_refused_total", "Changes refused because a lane was full or closed."),
+		failed:        counter("roomtide_lane_failed_total", "Changes that failed because storage did not work."),
+		unpublished:   counter("roomtide_lane_unpublished_total", "Events the bus could not carry; clients resume."),
+		repeats:       counter("roomtide_lane_repeats_total", "Batches decided once more because the key of a message was there already."),
+		tenures:       counter("roomtide_lane_tenures_total", "Lanes that this node of a cluster has taken over."),
+		pushQueued:    counter("roomtide_push_queued_total", "Jobs to push that lanes have made."),
+		pushCollapsed: counter("roomtide_push_collapsed_total", "Jobs that wait and are about a newer message now."),
+		pushRead:      counter("roomtide_push_read_total", "Jobs that were cancelled, as their messages were read before they were sent."),
 		size: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "roomtide_lane_batch_changes", Help: "Changes in one commit.",
 			Buckets: []float64{1, 2, 4, 8, 16, 32, 64, 128, 256, 512},
@@ -34,7 +41,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.changes, m.refused, m.failed, m.unpublished, m.repeats, m.tenures, m.size, m.commit)
+		reg.MustRegister(m.changes, m.refused, m.failed, m.unpublished, m.repeats, m.tenures, m.size, m.commit,
+			m.pushQueued, m.pushCollapsed, m.pushRead)
 	}
 	return m
 }
@@ -42,4 +50,13 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 func (m *metrics) batch(n int) {
 	m.changes.Add(float64(n))
 	m.size.Observe(float64(n))
+}
+
+// pushCounts is what a batch does to jobs to push.
+type pushCounts struct{ queued, collapsed, read int }
+
+func (m *metrics) pushes(n *pushCounts) {
+	m.pushQueued.Add(float64(n.queued))
+	m.pushCollapsed.Add(float64(n.collapsed))
+	m.pushRead.Add(float64(n.read))
 }

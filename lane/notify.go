@@ -98,8 +98,15 @@ func (b *batch) applyNotify(c *change.Notify) (change.Reply, error) {
 		if c.Notice != nil {
 			next.Title, next.Text, next.Data = c.Notice.Title, c.Notice.Text, c.Notice.Data
 		}
-		if was := before[devices[i].ID]; was != nil && !succeed(&next, was, b.now) {
+		switch was := before[devices[i].ID]; {
+		case was == nil:
+			b.pushes.queued++
+		case !succeed(&next, was, b.now):
 			continue
+		case was.State == store.PushWaiting && !was.Silent:
+			b.pushes.collapsed++
+		default:
+			b.pushes.queued++
 		}
 		b.jobs.put(next)
 		changed = true
@@ -244,6 +251,9 @@ func (b *batch) readJobs(user chat.UserID, room chat.RoomID, seq chat.Seq, left 
 			b.jobs.put(store.PushJob{User: user, Topic: j.Topic, Device: j.Device, Made: max(b.now, j.Made+1), Silent: true, Seq: max(seq, j.Seq),
 				Due: b.now + silentDelay, Expires: b.now + silentLife})
 		default:
+			if j.State == store.PushWaiting {
+				b.pushes.read++
+			}
 			b.jobs.drop(&j)
 		}
 	}

@@ -106,7 +106,7 @@ func (j *jobs) newsOf(ctx context.Context, shard int, e *store.Entry) (all []new
 		}
 		n := news{room: span.Room}
 		for c := range span.Changes() {
-			if c.Kind == chat.EventMessage {
+			if c.Kind == chat.EventMessage && !c.History {
 				if n.first == 0 {
 					n.first = c.Seq
 				}

@@ -53,9 +53,9 @@ func invert(m *mapping.Mapping) (*inverse, error) {
 	in := &inverse{table: table, unit: msg.Unit, zone: zone, columns: m.Mirror.Columns}
 	var ok bool
 	column := func(what, expr string) string {
-		c, plain := mapping.Plain(expr)
+		c, plain := msg.Column(expr)
 		if !plain && ok {
-			err = oneWay("message." + what + " is an expression and not a column")
+			err = oneWay("message." + what + " is not a column of " + table)
 		}
 		ok = ok && plain
 		return c
@@ -71,7 +71,7 @@ func invert(m *mapping.Mapping) (*inverse, error) {
 	if msg.Time != "" && msg.Unit != "none" {
 		in.time = column("time", msg.Time)
 	}
-	if a, b, both := mapping.Pair(msg.Room); both && (a == in.user || b == in.user) {
+	if a, b, both := mapping.Pair(msg.Room); both && msg.Join == "" && (a == in.user || b == in.user) {
 		in.pair, in.to = true, a
 		if a == in.user {
 			in.to = b
@@ -82,10 +82,10 @@ func invert(m *mapping.Mapping) (*inverse, error) {
 	if !ok {
 		return nil, err
 	}
-	if c, plain := mapping.Plain(msg.Edited); plain {
+	if c, plain := msg.Column(msg.Edited); plain {
 		in.edited = c
 	}
-	if in.deleted, err = deletedMark(msg.Deleted); err != nil {
+	if in.deleted, err = deletedMark(msg); err != nil {
 		return nil, err
 	}
 	return in, in.encoders(msg.Decode)
@@ -103,20 +103,21 @@ func oneWay(why string) error {
 	return chat.E(chat.Invalid, "what is said in Roomtide is not written into the old table: "+why)
 }
 
-func deletedMark(expr string) (*mark, error) {
+func deletedMark(msg *mapping.Message) (*mark, error) {
+	expr := msg.Deleted
 	if expr == "" {
 		return nil, nil
 	}
-	if c, ok := mapping.Plain(expr); ok {
+	if c, ok := msg.Column(expr); ok {
 		return &mark{column: c, value: "1"}, nil
 	}
 	if g := isNotNull.FindStringSubmatch(expr); g != nil {
-		if c, ok := mapping.Plain(g[1]); ok {
+		if c, ok := msg.Column(g[1]); ok {
 			return &mark{column: c, time: true}, nil
 		}
 	}
 	if g := isEqual.FindStringSubmatch(expr); g != nil {
-		if c, ok := mapping.Plain(g[1]); ok {
+		if c, ok := msg.Column(g[1]); ok {
 			return &mark{column: c, value: g[2]}, nil
 		}
 	}

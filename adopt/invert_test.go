@@ -20,11 +20,18 @@ func TestInvert(t *testing.T) {
 		change func(*mapping.Mapping)
 		ok     bool
 	}{
-		"columns":                  {func(*mapping.Mapping) {}, true},
-		"a room of two":            {func(m *mapping.Mapping) { m.Message.Room = "dm(to_id, user_id)" }, true},
-		"a room of two others":     {func(m *mapping.Mapping) { m.Message.Room = "dm(a, b)" }, false},
-		"a room that is computed":  {func(m *mapping.Mapping) { m.Message.Room = "CONCAT('r', room_id)" }, false},
-		"an author of a join":      {func(m *mapping.Mapping) { m.Message.User = "COALESCE(user_id, 'gone')" }, false},
+		"columns":                 {func(*mapping.Mapping) {}, true},
+		"a room of two":           {func(m *mapping.Mapping) { m.Message.Room = "dm(to_id, user_id)" }, true},
+		"a room of two others":    {func(m *mapping.Mapping) { m.Message.Room = "dm(a, b)" }, false},
+		"a room that is computed": {func(m *mapping.Mapping) { m.Message.Room = "CONCAT('r', room_id)" }, false},
+		"an author of a join":     {func(m *mapping.Mapping) { m.Message.User = "COALESCE(user_id, 'gone')" }, false},
+		"an author of another table": {func(m *mapping.Mapping) {
+			m.Message.Join, m.Message.User, m.Message.Text, m.Message.Time = "JOIN users u ON u.id = m.user_id", "u.name", "m.text", "m.created_at"
+		}, false},
+		"another table beside": {func(m *mapping.Mapping) {
+			m.Message.Join, m.Message.User, m.Message.Text, m.Message.Time = "JOIN rooms r ON r.id = m.room_id", "m.user_id", "m.`text`", "m.created_at"
+		}, true},
+		"a column of some table":   {func(m *mapping.Mapping) { m.Message.Join = "JOIN rooms r ON r.id = m.room_id" }, false},
 		"deleted by a value":       {func(m *mapping.Mapping) { m.Message.Deleted = "status = 2" }, true},
 		"deleted at a time":        {func(m *mapping.Mapping) { m.Message.Deleted = "deleted_at IS NOT NULL" }, true},
 		"deleted by an expression": {func(m *mapping.Mapping) { m.Message.Deleted = "a AND b" }, false},

@@ -176,6 +176,14 @@ func (f *From) Qualifier() string {
 	return words[len(words)-1]
 }
 
+// Column returns the column of the table of From that an expression is, if it is nothing
+// more. Beside a join a column without its table may be that of another one.
+func (f *From) Column(expr string) (column string, ok bool) {
+	column, ok = Plain(expr)
+	table, _, named := strings.Cut(strings.TrimSpace(expr), ".")
+	return column, ok && (named && table == unquote(f.Qualifier()) || !named && f.Join == "")
+}
+
 func unquote(s string) string { return strings.Trim(s, "`\"") }
 
 // Glob reports whether From stands for several tables.

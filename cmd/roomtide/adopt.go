@@ -48,6 +48,7 @@ func variable(env []string, name string) (string, bool) {
 type adoptRun struct {
 	adoptFile
 	Follow string `name:"follow" enum:",binlog,triggers,polling" default:"" help:"How changes of the old tables are seen: binlog, triggers or polling. Default: as before, or what sees most of what the source allows."`
+	Touch  string `name:"touch" placeholder:"ADDRESS" help:"Where pages of the old chat may name rows that they have just written: 127.0.0.1:8081, or unix:/run/touch.sock."`
 }
 
 func (v *adoptRun) Run(a *app) error {
@@ -62,6 +63,14 @@ func (v *adoptRun) Run(a *app) error {
 		return argument(err)
 	}
 	defer closeAll()
+	if v.Touch != "" {
+		cfg.Follow.Touches = follow.NewTouches()
+		touch, err := adopt.ServeTouch(v.Touch, cfg.Follow.Touches, log)
+		if err != nil {
+			return argument(err)
+		}
+		defer touch.Close()
+	}
 	m, err := adopt.New(*cfg)
 	if err != nil {
 		return err

@@ -178,6 +178,17 @@ final class Client
         return $this->api->call('GET', Api::path('rooms', $room, 'online'), ['limit' => $limit]);
     }
 
+    /**
+     * Which chat is in force while an old one moves in (roomtide adopt): "none", "copying",
+     * "following": the old one; "switching": neither, for seconds; "switched", "done": this one.
+     *
+     * @return array{state: string, generation: int, source?: string, changed?: string}
+     */
+    public function adoption(): array
+    {
+        return $this->api->call('GET', '/v1/adoption');
+    }
+
     /** Tells the room that the user is writing, or has stopped. */
     public function typing(string $room, string $user, bool $on = true): void
     {

@@ -109,6 +109,7 @@ same([$room, 'lobby'], (static function (array $rooms): array {
     return $rooms;
 })(array_column($chat->rooms()->list(['user' => 'bob'])['rooms'], 'room')), 'rooms of bob');
 same(['online' => [], 'online_count' => 0], array_diff_key($chat->online('lobby'), ['room' => '']), 'online');
+same(['none', 0], [$chat->adoption()['state'], $chat->adoption()['generation']], 'no other chat moves in');
 
 // Tokens of the node's own key, and their end.
 $tokens = Tokens::fromFile(getenv('TOKEN_KEY'));

@@ -64,7 +64,10 @@
 // Meanwhile the consumers of package outbox read what the lanes committed, each
 // with a cursor of its own, at least once and in order per lane. Package projection
 // has the first of them: the room list of users, which lives on the user's shard and
-// not on the room's, and the names of users, which live there too, in the rooms.
+// not on the room's, and the names of users, which live there too, in the rooms. Package
+// notify makes jobs for members who are away, and package push hands them to the services
+// that wake phones and browsers; package hostevents turns commits into events, which package
+// webhook delivers to the host's back end and package feed keeps for those who pull.
 //
 // Ephemeral events (typing, presence, moved read marks) take only the second half of
 // the road, from the bus on. They have no rev and are not repeated. Package presence
@@ -127,7 +130,14 @@
 // packets; the owner commits and publishes the batch to all nodes, and the sender's
 // node queues the ack. When an owner ends, another node takes the lease, and what has
 // no outcome yet goes to it, in its order. Package mover moves slots from one shard to
-// another while the nodes serve: what is committed meanwhile it reads from the outbox.
+// another while a node serves: what is committed meanwhile it reads from the outbox.
+//
+// # How another chat moves in
+//
+// Package adopt is a process beside a node and beside the old chat's database. It reads
+// the tables through a mapping, imports what is new or has changed, and writes what is said
+// here back into them. It may be killed at any time: what it imports has keys, and what it
+// writes back is in one transaction with its place in the feed.
 //
 // # Where to go on
 //

@@ -162,10 +162,13 @@ func TestClockIsWrong(t *testing.T) {
 	wrong := newClock()
 	p.tokens.now = wrong.now
 	address, _ := s.NewAPNs("production")
-	for d, reason := range map[time.Duration]string{-2 * window: "ExpiredProviderToken", 4 * window: "InvalidProviderToken"} {
-		wrong.advance(d)
-		if o := send(t, p, address); o.Action != push.Misconfigured || o.Reason != reason {
-			t.Errorf("%s: %+v", d, o)
+	for _, row := range []struct {
+		by     time.Duration
+		reason string
+	}{{-2 * window, "ExpiredProviderToken"}, {4 * window, "InvalidProviderToken"}} {
+		wrong.advance(row.by)
+		if o := send(t, p, address); o.Action != push.Misconfigured || o.Reason != row.reason {
+			t.Errorf("%s: %+v", row.by, o)
 		}
 	}
 	wrong.advance(-2 * window)

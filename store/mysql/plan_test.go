@@ -115,7 +115,7 @@ func TestRowsRead(t *testing.T) {
 			return err
 		}},
 		{"the outbox", 30, func() error { _, err := s.Outbox(ctx, 0, 3, 10); return err }},
-		{"rows of a slot, and a few of each table behind", 100, func() error {
+		{"rows of a slot, and a few of each table behind", 150, func() error {
 			_, _, err := s.SlotRows(ctx, chat.RoomID("long").Slot(), store.RowKey{Table: store.TableMessages, ID: "long", Seq: n / 2}, 10, 0)
 			return err
 		}},

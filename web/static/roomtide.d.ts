@@ -145,6 +145,8 @@ export class Roomtide extends EventTarget {
   name: string;
   guest: boolean;
   limits: Record<string, number>;
+  /** The key for which browsers subscribe to Web Push; empty if the server has none. See push.js. */
+  webPushKey: string;
   rooms: Map<string, Room>;
   listed: boolean;
   outbox: Outbox;

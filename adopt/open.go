@@ -3,6 +3,7 @@ package adopt
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"log/slog"
 	"os"
 	"strings"
@@ -89,7 +90,8 @@ func (f *Files) Open(ctx context.Context, kind follow.Kind, log *slog.Logger) (_
 
 // writer is a pool that may write the old table; nil: why there is none.
 func (f *Files) writer(ctx context.Context) (*sql.DB, string) {
-	if _, err := invert(f.Mapping); err != nil {
+	in, err := invert(f.Mapping)
+	if err != nil {
 		return nil, chat.Public(err).Text
 	}
 	dsn := f.Mapping.Source.DSN
@@ -99,12 +101,40 @@ func (f *Files) writer(ctx context.Context) (*sql.DB, string) {
 	if strings.HasPrefix(dsn, "csv:") || strings.HasPrefix(dsn, "jsonl:") {
 		return nil, "files are copied, and nothing is written back"
 	}
-	db, _, err := source.Dial(address(f.Mapping, dsn), f.secret, true)
+	db, engine, err := source.Dial(address(f.Mapping, dsn), f.secret, true)
 	if err != nil {
 		return nil, chat.Public(err).Text
 	}
 	db.SetMaxOpenConns(4)
+	if why := noTransactions(ctx, db, engine, in.table); why != "" {
+		db.Close()
+		return nil, why
+	}
 	return db, ""
+}
+
+// noTransactions says that a table has none, as those of MyISAM: then a row could be written
+// and its row of the map be lost, and the message would be there twice.
+func noTransactions(ctx context.Context, db *sql.DB, engine source.Engine, table string) string {
+	if engine != source.MySQL {
+		return ""
+	}
+	schema, name, qualified := strings.Cut(table, ".")
+	if !qualified {
+		schema, name = "", table
+	}
+	var kind, has string
+	err := db.QueryRowContext(ctx, `SELECT t.ENGINE, COALESCE(e.TRANSACTIONS, 'NO') FROM information_schema.TABLES t LEFT JOIN information_schema.ENGINES e ON e.ENGINE = t.ENGINE
+		WHERE t.TABLE_SCHEMA = COALESCE(NULLIF(?, ''), DATABASE()) AND t.TABLE_NAME = ?`, schema, name).Scan(&kind, &has)
+	switch {
+	case errors.Is(err, sql.ErrNoRows): // a view: that of the table below is not known
+		return ""
+	case err != nil:
+		return "what is said in Roomtide is not written into the old table: what kind of table it is cannot be read: " + err.Error()
+	case has != "YES":
+		return "what is said in Roomtide is not written into the old table: it is of the kind " + kind + ", which has no transactions; ALTER TABLE " + table + " ENGINE=InnoDB"
+	}
+	return ""
 }
 
 // Following is which tables of a source are followed; how is not said.

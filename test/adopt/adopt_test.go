@@ -80,3 +80,25 @@ func TestMove(t *testing.T) {
 		t.Logf("adopt run:\n%s\nnode:\n%s", run.Output(), s.node.Stderr())
 	}
 }
+
+// A table without transactions is read, and nothing is written into it: the reason is said.
+func TestTableWithoutTransactions(t *testing.T) {
+	s := newSite(t, testdb.MariaDB(t))
+	s.exec("ALTER TABLE messages ENGINE=MyISAM")
+	if err := s.say(7, 1, "the old way"); err != nil {
+		t.Fatal(err)
+	}
+	s.adopt()
+	s.await("a row", func() bool { return same(s.messages(7), []string{"the old way"}) })
+	s.await("the reason", func() bool { return strings.Contains(s.must("status"), "MyISAM, which has no transactions") })
+	if err := s.post(7, 2, "the new way", "k"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.say(7, 1, "once more"); err != nil {
+		t.Fatal(err)
+	}
+	s.await("a row behind the message", func() bool { return same(s.messages(7), []string{"the old way", "the new way", "once more"}) })
+	if got := s.rows(7); !same(got, []string{"the old way", "once more"}) {
+		t.Errorf("the old table has %q", got)
+	}
+}

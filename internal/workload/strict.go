@@ -44,9 +44,6 @@ type strictRoom struct {
 // out is how long a user that was put out of a room listens before it joins again.
 const out = 100 * time.Millisecond
 
-// settled is how long a join without an answer may take to be decided.
-const settled = 2 * time.Minute
-
 // watchStrictly goes on over connections until the end has come.
 func (w *Workload) watchStrictly(name string, socketio bool) {
 	r := &strictWatcher{w: w, name: name, socketio: socketio, rooms: map[chat.RoomID]*strictRoom{}}
@@ -140,7 +137,7 @@ func (r *strictWatcher) handle(f *wire.ServerFrame) {
 			case !f.HasID:
 			case room.join == f.ID:
 				r.joined(room, f)
-			case room.sent == f.ID && f.Err == nil && time.Since(room.unsettled) > settled:
+			case room.sent == f.ID && f.Err == nil && time.Since(room.unsettled) > r.w.o.Settles:
 				r.accuse("was put out of %s, and its message is taken", room.id)
 			}
 		}

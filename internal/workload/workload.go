@@ -40,6 +40,9 @@ type Options struct {
 	Pace     time.Duration // between two messages of a writer; 0: 8 ms
 	Patience time.Duration // for what takes a moment on a node that works; 0: 30 s
 
+	// Settles is how long what was sent over a connection that has ended may take to be
+	// decided, as it waits on its node or in a queue; 0: not beyond the end of the node.
+	Settles time.Duration
 	// InTurn has a client write to a room again when it has the ack of its last message
 	// there: messages that are refused for a while may be overtaken by those behind them.
 	InTurn bool

@@ -118,7 +118,7 @@ func (r *run) begin() {
 	}
 	r.w = workload.New(r.t, workload.Options{
 		Addr: r.c.Balancer.Addr(), Rooms: rooms, Ping: time.Second, Pace: 30 * time.Millisecond, Patience: patience,
-		InTurn: true, SocketIO: true, StrictWriters: 4,
+		InTurn: true, SocketIO: true, StrictWriters: 4, Settles: 2 * time.Minute,
 	})
 	r.w.CreateRooms()
 	r.w.Start()

@@ -55,7 +55,7 @@ type crashes struct {
 func TestCrashes(t *testing.T) {
 	c := crashes{t: t, eachPoint: 6, randomKills: 12, terminations: 4}
 	if *planted != "" { // of which less is enough
-		c.eachPoint, c.randomKills, c.terminations = 2, 6, 1
+		c.eachPoint, c.randomKills, c.terminations = 3, 12, 2
 		c.env = []string{"ROOMTIDE_PLANTED=" + *planted}
 	}
 	c.run()

@@ -285,6 +285,13 @@ func TestMakeTest(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	wordpress := filepath.Join(m.tree, ".tools", "wordpress", "usr", "share", "wordpress")
+	if err := os.MkdirAll(wordpress, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(wordpress, "wp-config.php"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	m.env = append(m.env, "GO_DL_URL="+serveArchive(t, archive).URL+"/dl")
 	m.env[0] += ":" + stubs
 	m.run("make test")

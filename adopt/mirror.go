@@ -69,7 +69,7 @@ func (r *mirror) run(ctx context.Context) error {
 
 // place is where the feed has been mirrored up to.
 func (r *mirror) place(ctx context.Context) (next string, err error) {
-	err = r.db.QueryRowContext(ctx, r.bind("SELECT next FROM "+feedTable+" WHERE name = ?"), r.move.feed()).Scan(&next)
+	err = r.db.QueryRowContext(ctx, r.engine.Bind("SELECT next FROM "+feedTable+" WHERE name = ?"), r.move.feed()).Scan(&next)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", nil
 	}
@@ -161,7 +161,7 @@ func (r *mirror) save(ctx context.Context, db execer, next string) error {
 	if r.engine != source.MySQL {
 		text = "INSERT INTO " + feedTable + " (name, next) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET next = excluded.next"
 	}
-	_, err := db.ExecContext(ctx, r.bind(text), r.move.feed(), next)
+	_, err := db.ExecContext(ctx, r.engine.Bind(text), r.move.feed(), next)
 	return r.failed("the place in the feed cannot be saved", err)
 }
 
@@ -208,7 +208,7 @@ func (r *mirror) row(ctx context.Context, msg *message, imported bool) (known, b
 		return k, found, err
 	}
 	var key, h string
-	err = r.db.QueryRowContext(ctx, r.bind("SELECT source_key, author, hash FROM "+mapTable+" WHERE room = ? AND seq = ?"), msg.Room, msg.Seq).Scan(&key, &k.User, &h)
+	err = r.db.QueryRowContext(ctx, r.engine.Bind("SELECT source_key, author, hash FROM "+mapTable+" WHERE room = ? AND seq = ?"), msg.Room, msg.Seq).Scan(&key, &k.User, &h)
 	if errors.Is(err, sql.ErrNoRows) {
 		return k, false, nil
 	}
@@ -233,7 +233,7 @@ func (r *mirror) written(ctx context.Context, keys []source.Key) (all []known, e
 	for i, k := range keys {
 		args[i] = string(k)
 	}
-	rows, err := r.db.QueryContext(ctx, r.bind("SELECT source_key, room, seq, author, hash FROM "+mapTable+" WHERE source_key IN (?"+repeat(", ?", len(keys)-1)+")"), args...)
+	rows, err := r.db.QueryContext(ctx, r.engine.Bind("SELECT source_key, room, seq, author, hash FROM "+mapTable+" WHERE source_key IN (?"+repeat(", ?", len(keys)-1)+")"), args...)
 	err = each(rows, err, func() error {
 		var k known
 		var key, h string
@@ -260,7 +260,7 @@ func (r *mirror) insert(ctx context.Context, msg *message) error {
 			return err
 		}
 		h := msg.hash(msg.Room)
-		_, err = tx.ExecContext(ctx, r.bind("INSERT INTO "+mapTable+" (source_key, room, seq, author, hash) VALUES (?, ?, ?, ?, ?)"), key, msg.Room, msg.Seq, msg.User, h.String())
+		_, err = tx.ExecContext(ctx, r.engine.Bind("INSERT INTO "+mapTable+" (source_key, room, seq, author, hash) VALUES (?, ?, ?, ?, ?)"), key, msg.Room, msg.Seq, msg.User, h.String())
 		return err
 	}, func() { r.move.count(func(b *Beat) { b.Mirrored++ }) })
 }
@@ -296,7 +296,7 @@ func (r *mirror) change(ctx context.Context, k *known, msg *message) error {
 			lock = ""
 		}
 		var one int
-		err := tx.QueryRowContext(ctx, r.bind("SELECT 1 FROM "+r.quote(r.table)+" WHERE "+r.quote(r.key)+" = ?"+lock), string(k.Key)).Scan(&one)
+		err := tx.QueryRowContext(ctx, r.engine.Bind("SELECT 1 FROM "+r.engine.QuotePath(r.table)+" WHERE "+r.engine.QuotePath(r.key)+" = ?"+lock), string(k.Key)).Scan(&one)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil // it is gone, which the follower sees
 		}
@@ -315,7 +315,7 @@ func (r *mirror) change(ctx context.Context, k *known, msg *message) error {
 			return err
 		}
 		wrote = true
-		_, err = tx.ExecContext(ctx, r.bind("UPDATE "+mapTable+" SET hash = ? WHERE source_key = ?"), h.String(), string(k.Key))
+		_, err = tx.ExecContext(ctx, r.engine.Bind("UPDATE "+mapTable+" SET hash = ? WHERE source_key = ?"), h.String(), string(k.Key))
 		return err
 	}, func() {})
 	if err != nil || !wrote {

@@ -31,7 +31,7 @@ func MirrorStatements(e source.Engine) []string {
 // rowOf is the columns of a new row, and their values.
 func (r *mirror) rowOf(msg *message) (columns, values []string, args []any, err error) {
 	add := func(column string, value any) {
-		columns, values, args = append(columns, r.quote(column)), append(values, "?"), append(args, value)
+		columns, values, args = append(columns, r.engine.QuotePath(column)), append(values, "?"), append(args, value)
 	}
 	if r.pair {
 		other, err := r.other(msg.Room, msg.User)
@@ -49,7 +49,7 @@ func (r *mirror) rowOf(msg *message) (columns, values []string, args []any, err 
 		add(r.time, r.at(msg.Time))
 	}
 	for column, value := range r.columns {
-		columns, values = append(columns, r.quote(column)), append(values, value)
+		columns, values = append(columns, r.engine.QuotePath(column)), append(values, value)
 	}
 	return columns, values, args, nil
 }
@@ -59,12 +59,12 @@ func (r *mirror) insertRow(ctx context.Context, tx *sql.Tx, columns, values []st
 	made := ""
 	if r.move.cfg.MakeKeys {
 		made = uuid.NewString()
-		columns, values, args = append(columns, r.quote(r.key)), append(values, "?"), append(args, made)
+		columns, values, args = append(columns, r.engine.QuotePath(r.key)), append(values, "?"), append(args, made)
 	}
-	text := r.bind("INSERT INTO " + r.quote(r.table) + " (" + strings.Join(columns, ", ") + ") VALUES (" + strings.Join(values, ", ") + ")")
+	text := r.engine.Bind("INSERT INTO " + r.engine.QuotePath(r.table) + " (" + strings.Join(columns, ", ") + ") VALUES (" + strings.Join(values, ", ") + ")")
 	if r.engine == source.Postgres {
 		var key string
-		err := tx.QueryRowContext(ctx, text+" RETURNING "+r.quote(r.key)+"::text", args...).Scan(&key)
+		err := tx.QueryRowContext(ctx, text+" RETURNING "+r.engine.QuotePath(r.key)+"::text", args...).Scan(&key)
 		return key, err
 	}
 	res, err := tx.ExecContext(ctx, text, args...)
@@ -79,58 +79,27 @@ func (r *mirror) insertRow(ctx context.Context, tx *sql.Tx, columns, values []st
 }
 
 func (r *mirror) update(ctx context.Context, tx *sql.Tx, k *known, msg *message) error {
-	where := " WHERE " + r.quote(r.key) + " = ?"
-	table := r.quote(r.table)
+	where := " WHERE " + r.engine.QuotePath(r.key) + " = ?"
+	table := r.engine.QuotePath(r.table)
 	switch {
 	case msg.Deleted && r.deleted == nil:
-		_, err := tx.ExecContext(ctx, r.bind("DELETE FROM "+table+where), string(k.Key))
+		_, err := tx.ExecContext(ctx, r.engine.Bind("DELETE FROM "+table+where), string(k.Key))
 		return err
 	case msg.Deleted && r.deleted.time:
-		_, err := tx.ExecContext(ctx, r.bind("UPDATE "+table+" SET "+r.quote(r.deleted.column)+" = ?"+where), r.at(time.Now()), string(k.Key))
+		_, err := tx.ExecContext(ctx, r.engine.Bind("UPDATE "+table+" SET "+r.engine.QuotePath(r.deleted.column)+" = ?"+where), r.at(time.Now()), string(k.Key))
 		return err
 	case msg.Deleted:
-		_, err := tx.ExecContext(ctx, r.bind("UPDATE "+table+" SET "+r.quote(r.deleted.column)+" = "+r.deleted.value+where), string(k.Key))
+		_, err := tx.ExecContext(ctx, r.engine.Bind("UPDATE "+table+" SET "+r.engine.QuotePath(r.deleted.column)+" = "+r.deleted.value+where), string(k.Key))
 		return err
 	}
 	body, exact := r.body(msg.Text)
 	if !exact {
 		r.move.log.Warn("adopt: the old chat reads this text as another one", "room", msg.Room, "seq", msg.Seq)
 	}
-	set, args := r.quote(r.text)+" = ?", []any{body}
+	set, args := r.engine.QuotePath(r.text)+" = ?", []any{body}
 	if r.edited != "" && msg.Edited != nil {
-		set, args = set+", "+r.quote(r.edited)+" = ?", append(args, r.at(*msg.Edited))
+		set, args = set+", "+r.engine.QuotePath(r.edited)+" = ?", append(args, r.at(*msg.Edited))
 	}
-	_, err := tx.ExecContext(ctx, r.bind("UPDATE "+table+" SET "+set+where), append(args, string(k.Key))...)
+	_, err := tx.ExecContext(ctx, r.engine.Bind("UPDATE "+table+" SET "+set+where), append(args, string(k.Key))...)
 	return err
-}
-
-// quote writes a name; a qualified one has its parts quoted by themselves.
-func (r *mirror) quote(name string) string {
-	mark := `"`
-	if r.engine == source.MySQL {
-		mark = "`"
-	}
-	parts := strings.Split(name, ".")
-	for i, p := range parts {
-		parts[i] = mark + strings.ReplaceAll(p, mark, mark+mark) + mark
-	}
-	return strings.Join(parts, ".")
-}
-
-// bind numbers the parameters where the engine wants that.
-func (r *mirror) bind(text string) string {
-	if r.engine != source.Postgres {
-		return text
-	}
-	var b strings.Builder
-	n := 0
-	for _, c := range text {
-		if c != '?' {
-			b.WriteRune(c)
-			continue
-		}
-		n++
-		b.WriteString("$" + strconv.Itoa(n))
-	}
-	return b.String()
 }

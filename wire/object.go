@@ -3,8 +3,6 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
-
-	"github.com/roomtide/roomtide/chat"
 )
 
 // Object is the members of one JSON object by name, such as a request body, read by
@@ -51,17 +49,6 @@ func (o Object) Number(name string) (n int64, ok bool, err error) {
 	var d decoder
 	n, ok = d.number(name, v)
 	return n, ok, d.err
-}
-
-// Users returns the member as a list of user ids, nil if there is none. The error is
-// chat.Invalid, naming the member.
-func (o Object) Users(name string) ([]chat.UserID, error) {
-	v, ok := o[name]
-	if !ok {
-		return nil, nil
-	}
-	var d decoder
-	return d.users(name, v), d.err
 }
 
 // Data returns the member as opaque JSON in canonical form, nil if there is none.

@@ -70,25 +70,16 @@ func parseLogPosition(text string) (p logPosition, err error) {
 
 // lookAtBinlog asks for the settings that matter.
 func lookAtBinlog(ctx context.Context, c *session) (*binlogServer, error) {
-	if c.engine != inMySQL {
+	if c.engine != source.MySQL {
 		return nil, &chat.Error{Kind: chat.Invalid, Op: "follow.binlog", Text: "only MySQL and MariaDB have a binary log"}
 	}
-	rows, err := c.db.QueryContext(ctx, "SHOW GLOBAL VARIABLES WHERE Variable_name IN "+
+	v, err := pairs(ctx, c.db, "binlog", "SHOW GLOBAL VARIABLES WHERE Variable_name IN "+
 		"('version', 'log_bin', 'binlog_format', 'binlog_row_image', 'server_uuid', 'gtid_mode')")
 	if err != nil {
-		return nil, fail("binlog", "", err)
+		return nil, err
 	}
-	defer rows.Close()
-	v := map[string]string{}
-	for rows.Next() {
-		var name, value string
-		if err := rows.Scan(&name, &value); err != nil {
-			return nil, fail("binlog", "", err)
-		}
+	for name, value := range v {
 		v[strings.ToLower(name)] = value
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fail("binlog", "", err)
 	}
 	maria := strings.Contains(strings.ToLower(v["version"]), "mariadb")
 	s := &binlogServer{c: c, maria: maria, logBin: v["log_bin"] == "ON", format: v["binlog_format"], image: v["binlog_row_image"],

@@ -81,7 +81,7 @@ func newChangeScan(db *sql.DB, t *described, key, changed column, since string) 
 
 // beginChangeScan is the position of now: a value some rows below the highest one.
 func beginChangeScan(ctx context.Context, db *sql.DB, t *described, c column) (string, error) {
-	name := t.engine.quote(c.name)
+	name := t.engine.QuotePath(c.name)
 	text := fmt.Sprintf("SELECT %s FROM %s WHERE %s IS NOT NULL ORDER BY %s DESC LIMIT 1 OFFSET %d",
 		valueText(t.engine, c), t.table(), name, name, lookBack)
 	var value string
@@ -93,11 +93,11 @@ func beginChangeScan(ctx context.Context, db *sql.DB, t *described, c column) (s
 }
 
 // valueText writes the column so that its value is read as text, and can be sent back.
-func valueText(e dialect, c column) string {
-	if e == inMySQL {
-		return "CAST(" + e.quote(c.name) + " AS CHAR)"
+func valueText(e source.Engine, c column) string {
+	if e == source.MySQL {
+		return "CAST(" + e.QuotePath(c.name) + " AS CHAR)"
 	}
-	return "CAST(" + e.quote(c.name) + " AS text)"
+	return "CAST(" + e.QuotePath(c.name) + " AS text)"
 }
 
 func (s *changeScan) position() string { return s.since }
@@ -133,9 +133,9 @@ func (s *changeScan) scan(ctx context.Context) (keys []source.Key, err error) {
 
 func (s *changeScan) question() (text string, args []any) {
 	e := s.table.engine
-	key, changed := e.quote(s.key.name), e.quote(s.changed.name)
+	key, changed := e.QuotePath(s.key.name), e.QuotePath(s.changed.name)
 	where, place := changed+" IS NOT NULL", "?"
-	if e == inPostgres {
+	if e == source.Postgres {
 		place = s.changed.place(e)
 	}
 	switch {
@@ -145,7 +145,7 @@ func (s *changeScan) question() (text string, args []any) {
 	case s.since != "":
 		where, args = changed+" >= "+place, []any{s.since}
 	}
-	return e.bind(fmt.Sprintf("SELECT %s, %s FROM %s WHERE %s ORDER BY %s, %s LIMIT %d", s.key.asText(e, key),
+	return e.Bind(fmt.Sprintf("SELECT %s, %s FROM %s WHERE %s ORDER BY %s, %s LIMIT %d", s.key.asText(e, key),
 		valueText(e, s.changed), s.table.table(), where, changed, key, pageRows)), args
 }
 
@@ -177,7 +177,7 @@ type newest struct {
 const newestRows = 200
 
 func (n *newest) scan(ctx context.Context) (keys []source.Key, err error) {
-	name := n.table.engine.quote(n.key.name)
+	name := n.table.engine.QuotePath(n.key.name)
 	now := map[source.Key]uint64{}
 	var top, low int64
 	err = eachSum(ctx, n.db, n.table, n.key, fmt.Sprintf("ORDER BY %s DESC LIMIT %d", name, newestRows), nil, func(k source.Key, sum uint64) {
@@ -209,8 +209,8 @@ var seed = maphash.MakeSeed()
 // something in this process alone.
 func eachSum(ctx context.Context, db *sql.DB, t *described, key column, rest string, args []any, f func(source.Key, uint64)) error {
 	e := t.engine
-	text := fmt.Sprintf("SELECT %s, %s FROM %s r %s", key.asText(e, "r."+e.quote(key.name)), sumOf(t), t.table(), rest)
-	rows, err := db.QueryContext(ctx, e.bind(text), args...)
+	text := fmt.Sprintf("SELECT %s, %s FROM %s r %s", key.asText(e, "r."+e.QuotePath(key.name)), sumOf(t), t.table(), rest)
+	rows, err := db.QueryContext(ctx, e.Bind(text), args...)
 	if err != nil {
 		return fail("sum", t.name, err)
 	}
@@ -229,17 +229,17 @@ func eachSum(ctx context.Context, db *sql.DB, t *described, key column, rest str
 // sumOf is an expression that differs whenever a column does. CRC32 would not do: sums
 // of two rows that change in the same way cancel each other.
 func sumOf(t *described) string {
-	if t.engine == inPostgres {
+	if t.engine == source.Postgres {
 		return "md5(CAST(r AS text))"
 	}
 	parts := make([]string, len(t.columns))
 	for i, c := range t.columns {
-		name := "r." + t.engine.quote(c.name)
-		if parts[i] = "quote(" + name + ")"; t.engine == inMySQL {
+		name := "r." + t.engine.QuotePath(c.name)
+		if parts[i] = "quote(" + name + ")"; t.engine == source.MySQL {
 			parts[i] = "COALESCE(MD5(CAST(" + name + " AS BINARY)), '-')"
 		}
 	}
-	if t.engine == inMySQL {
+	if t.engine == source.MySQL {
 		return "MD5(CONCAT_WS(',', " + strings.Join(parts, ", ") + "))"
 	}
 	return strings.Join(parts, " || ',' || ")

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/roomtide/roomtide/adopt/source"
 	"github.com/roomtide/roomtide/chat"
 )
 
@@ -123,7 +124,7 @@ func (s *session) sweepTime(ctx context.Context, all []followed) (string, error)
 // replica is an error if the source is a copy of another database: what is polled or
 // read there comes late, and in another order.
 func (s *session) replica(ctx context.Context) error {
-	question := map[dialect]string{inMySQL: "SELECT @@global.read_only", inPostgres: "SELECT pg_is_in_recovery()"}[s.engine]
+	question := map[source.Engine]string{source.MySQL: "SELECT @@global.read_only", source.Postgres: "SELECT pg_is_in_recovery()"}[s.engine]
 	if question == "" {
 		return nil
 	}
@@ -186,7 +187,7 @@ func checkTriggers(ctx context.Context, s *session, _ []followed, sweep string, 
 
 // mayMakeTriggers notes what keeps the user from making them.
 func (s *session) mayMakeTriggers(ctx context.Context, choice *Choice) error {
-	if s.engine == inPostgres {
+	if s.engine == source.Postgres {
 		var create bool
 		if err := s.db.QueryRowContext(ctx, "SELECT has_schema_privilege(current_schema(), 'CREATE')").Scan(&create); err != nil {
 			return fail("check", "", err)
@@ -229,7 +230,7 @@ func checkPolling(ctx context.Context, s *session, all []followed, sweep string,
 			c.Deletions = sweep
 		}
 	}
-	if s.engine == inMySQL {
+	if s.engine == source.MySQL {
 		_, known, err := openTransactions(ctx, s.db, s.engine)
 		if err != nil {
 			return err
@@ -253,7 +254,7 @@ func hasPart(parts []part, t *described) bool {
 // sequences notes those of PostgreSQL whose numbers sessions take in advance: a row may
 // get a number that is lower than those of long ago.
 func (s *session) sequences(ctx context.Context, all []followed, sweep string, choice *Choice) error {
-	if s.engine != inPostgres {
+	if s.engine != source.Postgres {
 		return nil
 	}
 	for _, f := range all {

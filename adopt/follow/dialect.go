@@ -12,47 +12,6 @@ import (
 	"github.com/roomtide/roomtide/chat"
 )
 
-// dialect is how statements are written for an engine.
-type dialect source.Engine
-
-const (
-	inMySQL    = dialect(source.MySQL)
-	inPostgres = dialect(source.Postgres)
-	inSQLite   = dialect(source.SQLite)
-)
-
-// quote writes a name, each part of a qualified one by itself.
-func (e dialect) quote(name string) string {
-	mark := `"`
-	if e == inMySQL {
-		mark = "`"
-	}
-	parts := strings.Split(name, ".")
-	for i, p := range parts {
-		parts[i] = mark + strings.ReplaceAll(p, mark, mark+mark) + mark
-	}
-	return strings.Join(parts, ".")
-}
-
-// bind replaces question marks by the parameters of the engine. Texts hold no other
-// question marks.
-func (e dialect) bind(text string) string {
-	if e != inPostgres {
-		return text
-	}
-	var b strings.Builder
-	n := 0
-	for _, r := range text {
-		if r == '?' {
-			n++
-			b.WriteString("$" + strconv.Itoa(n))
-			continue
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
-}
-
 // column is one of a table.
 type column struct {
 	name     string
@@ -69,7 +28,7 @@ type column struct {
 
 // described is a table as the database describes it.
 type described struct {
-	engine  dialect
+	engine  source.Engine
 	name    string // as it was configured
 	columns []column
 }
@@ -92,38 +51,38 @@ func (d *described) shape() string {
 	return b.String()
 }
 
-func (d *described) table() string { return d.engine.quote(d.name) }
+func (d *described) table() string { return d.engine.QuotePath(d.name) }
 
-var descriptions = map[dialect]string{
-	inMySQL: `SELECT c.column_name, c.column_type, COALESCE(c.character_maximum_length, 0),
+var descriptions = map[source.Engine]string{
+	source.MySQL: `SELECT c.column_name, c.column_type, COALESCE(c.character_maximum_length, 0),
 		EXISTS (SELECT 1 FROM information_schema.statistics s WHERE s.table_schema = c.table_schema AND s.table_name = c.table_name
 			AND s.column_name = c.column_name AND s.seq_in_index = 1),
 		c.column_key = 'PRI' AND (SELECT COUNT(*) FROM information_schema.statistics s WHERE s.table_schema = c.table_schema
 			AND s.table_name = c.table_name AND s.index_name = 'PRIMARY') = 1
 		FROM information_schema.columns c WHERE c.table_schema = COALESCE(NULLIF(?, ''), DATABASE()) AND c.table_name = ? ORDER BY c.ordinal_position`,
-	inPostgres: `SELECT a.attname, format_type(a.atttypid, a.atttypmod), GREATEST(CASE WHEN a.atttypid IN (1042, 1043) THEN a.atttypmod - 4 ELSE 0 END, 0),
+	source.Postgres: `SELECT a.attname, format_type(a.atttypid, a.atttypmod), GREATEST(CASE WHEN a.atttypid IN (1042, 1043) THEN a.atttypmod - 4 ELSE 0 END, 0),
 		EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = a.attrelid AND i.indkey[0] = a.attnum),
 		EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = a.attrelid AND i.indisprimary AND i.indnatts = 1 AND i.indkey[0] = a.attnum)
 		FROM pg_attribute a WHERE a.attrelid = to_regclass(?) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`,
-	inSQLite: `SELECT c.name, c.type, 0, c.pk = 1 OR EXISTS (SELECT 1 FROM pragma_index_list(?1) l, pragma_index_info(l.name) i WHERE i.seqno = 0 AND i.name = c.name),
+	source.SQLite: `SELECT c.name, c.type, 0, c.pk = 1 OR EXISTS (SELECT 1 FROM pragma_index_list(?1) l, pragma_index_info(l.name) i WHERE i.seqno = 0 AND i.name = c.name),
 		c.pk = 1 AND (SELECT COUNT(*) FROM pragma_table_info(?1) WHERE pk > 0) = 1
 		FROM pragma_table_info(?1) c ORDER BY c.cid`,
 }
 
 // describe asks the database for the columns of a table.
-func describe(ctx context.Context, db *sql.DB, e dialect, table string) (*described, error) {
+func describe(ctx context.Context, db *sql.DB, e source.Engine, table string) (*described, error) {
 	args := []any{table}
 	switch e {
-	case inMySQL:
+	case source.MySQL:
 		schema, name, qualified := strings.Cut(table, ".")
 		if !qualified {
 			schema, name = "", table
 		}
 		args = []any{schema, name}
-	case inPostgres:
-		args[0] = e.quote(table)
+	case source.Postgres:
+		args[0] = e.QuotePath(table)
 	}
-	rows, err := db.QueryContext(ctx, e.bind(descriptions[e]), args...)
+	rows, err := db.QueryContext(ctx, e.Bind(descriptions[e]), args...)
 	if err != nil {
 		return nil, fail("describe", table, err)
 	}
@@ -179,26 +138,26 @@ func (d *described) keyColumn(name string) (column, error) {
 }
 
 // place writes a parameter that is compared with the column.
-func (c column) place(e dialect) string {
+func (c column) place(e source.Engine) string {
 	switch {
-	case c.binary && e == inPostgres:
+	case c.binary && e == source.Postgres:
 		return "decode(?, 'hex')"
-	case c.binary && e == inMySQL:
+	case c.binary && e == source.MySQL:
 		return "UNHEX(?)"
-	case e == inPostgres:
+	case e == source.Postgres:
 		return "CAST(? AS " + c.typ + ")"
 	}
 	return "?"
 }
 
 // argument is a key as the parameter that is compared with the column.
-func (c column) argument(e dialect, k source.Key) any {
+func (c column) argument(e source.Engine, k source.Key) any {
 	if c.integer {
 		if n, err := strconv.ParseInt(string(k), 10, 64); err == nil {
 			return n
 		}
 	}
-	if c.binary && e == inSQLite {
+	if c.binary && e == source.SQLite {
 		if b, err := hex.DecodeString(string(k)); err == nil {
 			return b
 		}
@@ -207,13 +166,13 @@ func (c column) argument(e dialect, k source.Key) any {
 }
 
 // asText writes an expression of the column's type as the text of a key.
-func (c column) asText(e dialect, expr string) string {
+func (c column) asText(e source.Engine, expr string) string {
 	switch {
-	case c.binary && e == inPostgres:
+	case c.binary && e == source.Postgres:
 		return "encode(" + expr + ", 'hex')"
 	case c.binary:
 		return "LOWER(HEX(" + expr + "))"
-	case e == inPostgres && !c.integer:
+	case e == source.Postgres && !c.integer:
 		return "CAST(" + expr + " AS text)"
 	}
 	return expr

@@ -10,20 +10,21 @@ import (
 	"github.com/go-sql-driver/mysql"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/roomtide/roomtide/adopt/source"
 	"github.com/roomtide/roomtide/chat"
 )
 
 // Making and removing a trigger waits until every transaction has ended that uses the
 // table, and all others wait behind it: therefore it waits for some seconds only.
-var impatient = map[dialect]string{
-	inMySQL:    "SET SESSION lock_wait_timeout = 5",
-	inPostgres: "SET lock_timeout = '5s'",
+var impatient = map[source.Engine]string{
+	source.MySQL:    "SET SESSION lock_wait_timeout = 5",
+	source.Postgres: "SET lock_timeout = '5s'",
 }
 
 // present lists the triggers that this package has made in the source: name and table.
-var present = map[dialect]string{
-	inMySQL: "SELECT trigger_name, CONCAT(event_object_schema, '.', event_object_table) FROM information_schema.triggers WHERE trigger_name LIKE 'roomtide\\_%' AND action_statement LIKE '%roomtide_changes%'",
-	inPostgres: "SELECT t.tgname, n.nspname || '.' || c.relname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace " +
+var present = map[source.Engine]string{
+	source.MySQL: "SELECT trigger_name, CONCAT(event_object_schema, '.', event_object_table) FROM information_schema.triggers WHERE trigger_name LIKE 'roomtide\\_%' AND action_statement LIKE '%roomtide_changes%'",
+	source.Postgres: "SELECT t.tgname, n.nspname || '.' || c.relname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace " +
 		"WHERE NOT t.tgisinternal AND t.tgname LIKE 'roomtide\\_%'",
 }
 
@@ -45,7 +46,7 @@ func Install(ctx context.Context, c Config) error {
 		return err
 	}
 	defer conn.Close()
-	there, err := triggersThere(ctx, conn, s.engine)
+	there, err := pairs(ctx, conn, "triggers", present[s.engine])
 	if err != nil {
 		return err
 	}
@@ -85,7 +86,7 @@ func Remove(ctx context.Context, c Config) error {
 		return err
 	}
 	defer conn.Close()
-	there, err := triggersThere(ctx, conn, s.engine)
+	there, err := pairs(ctx, conn, "triggers", present[s.engine])
 	if err != nil {
 		return err
 	}
@@ -96,9 +97,9 @@ func Remove(ctx context.Context, c Config) error {
 		}
 		functions[name[:strings.LastIndex(name, "_")]] = true
 	}
-	if s.engine == inPostgres {
+	if s.engine == source.Postgres {
 		for name := range functions {
-			if err := execute(ctx, conn, "DROP FUNCTION IF EXISTS "+inPostgres.quote(name)+"()"); err != nil {
+			if err := execute(ctx, conn, "DROP FUNCTION IF EXISTS "+source.Postgres.QuotePath(name)+"()"); err != nil {
 				return err
 			}
 		}
@@ -120,29 +121,12 @@ func administrate(ctx context.Context, c *session) (*sql.Conn, error) {
 	return conn, nil
 }
 
-func triggersThere(ctx context.Context, conn *sql.Conn, e dialect) (map[string]string, error) {
-	rows, err := conn.QueryContext(ctx, present[e])
-	if err != nil {
-		return nil, fail("triggers", "", err)
-	}
-	defer rows.Close()
-	there := map[string]string{}
-	for rows.Next() {
-		var name, table string
-		if err := rows.Scan(&name, &table); err != nil {
-			return nil, fail("triggers", "", err)
-		}
-		there[name] = table
-	}
-	return there, fail("triggers", "", rows.Err())
-}
-
-func dropTrigger(e dialect, name, table string) string {
-	if e == inPostgres {
-		return "DROP TRIGGER IF EXISTS " + e.quote(name) + " ON " + e.quote(table)
+func dropTrigger(e source.Engine, name, table string) string {
+	if e == source.Postgres {
+		return "DROP TRIGGER IF EXISTS " + e.QuotePath(name) + " ON " + e.QuotePath(table)
 	}
 	schema, _, _ := strings.Cut(table, ".")
-	return "DROP TRIGGER IF EXISTS " + e.quote(schema+"."+name)
+	return "DROP TRIGGER IF EXISTS " + e.QuotePath(schema+"."+name)
 }
 
 func execute(ctx context.Context, conn *sql.Conn, statement string) error {

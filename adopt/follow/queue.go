@@ -48,7 +48,7 @@ func checkQueue(ctx context.Context, c *session) error {
 		return fail("triggers", "", err)
 	}
 	defer conn.Close()
-	there, err := triggersThere(ctx, conn, c.engine)
+	there, err := pairs(ctx, conn, "triggers", present[c.engine])
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func (q *Queue) keys(page []taken) (keys []source.Key) {
 }
 
 func (q *Queue) page(ctx context.Context) ([]taken, error) {
-	columns := map[dialect]string{inMySQL: "n, k", inPostgres: "x, k"}[q.c.engine]
+	columns := map[source.Engine]string{source.MySQL: "n, k", source.Postgres: "x, k"}[q.c.engine]
 	rows, err := q.c.db.QueryContext(ctx, fmt.Sprintf("SELECT %s FROM %s ORDER BY 1 LIMIT %d", columns, changeTable, queueRows))
 	if err != nil {
 		return nil, fail("queue", changeTable, err)
@@ -156,7 +156,7 @@ func (q *Queue) delete(ctx context.Context) error {
 }
 
 func (q *Queue) deleteIn(ctx context.Context, tx *sql.Tx) error {
-	if q.c.engine == inMySQL {
+	if q.c.engine == source.MySQL {
 		for _, row := range q.taken {
 			if _, err := tx.ExecContext(ctx, "DELETE FROM "+changeTable+" WHERE n = ?", row.n); err != nil {
 				return err
@@ -168,7 +168,7 @@ func (q *Queue) deleteIn(ctx context.Context, tx *sql.Tx) error {
 	for i, row := range q.taken {
 		places[i], args[i] = "("+strconv.FormatInt(row.n, 10)+", ?)", row.key.String
 	}
-	_, err := tx.ExecContext(ctx, q.c.engine.bind("DELETE FROM "+changeTable+" WHERE (x, k) IN ("+strings.Join(places, ", ")+")"), args...)
+	_, err := tx.ExecContext(ctx, q.c.engine.Bind("DELETE FROM "+changeTable+" WHERE (x, k) IN ("+strings.Join(places, ", ")+")"), args...)
 	return err
 }
 

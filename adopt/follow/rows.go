@@ -17,9 +17,9 @@ func existing(ctx context.Context, db *sql.DB, t *described, key column, keys []
 	for i, k := range keys {
 		places[i], args[i] = key.place(e), key.argument(e, k)
 	}
-	name := e.quote(key.name)
+	name := e.QuotePath(key.name)
 	text := fmt.Sprintf("SELECT %s FROM %s WHERE %s IN (%s)", key.asText(e, name), t.table(), name, strings.Join(places, ", "))
-	rows, err := db.QueryContext(ctx, e.bind(text), args...)
+	rows, err := db.QueryContext(ctx, e.Bind(text), args...)
 	if err != nil {
 		return fail("rows", t.name, err)
 	}
@@ -38,4 +38,27 @@ func existing(ctx context.Context, db *sql.DB, t *described, key column, keys []
 func number(k source.Key) int64 {
 	n, _ := strconv.ParseInt(string(k), 10, 64) // the database says that it is one
 	return n
+}
+
+// querier is a pool or a connection.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// pairs returns what a question with two columns answers: the second by the first.
+func pairs(ctx context.Context, db querier, op, question string) (map[string]string, error) {
+	rows, err := db.QueryContext(ctx, question)
+	if err != nil {
+		return nil, fail(op, "", err)
+	}
+	defer rows.Close()
+	all := map[string]string{}
+	for rows.Next() {
+		var name, value string
+		if err := rows.Scan(&name, &value); err != nil {
+			return nil, fail(op, "", err)
+		}
+		all[name] = value
+	}
+	return all, fail(op, "", rows.Err())
 }

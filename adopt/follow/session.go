@@ -12,7 +12,7 @@ import (
 type session struct {
 	Config
 	db     *sql.DB
-	engine dialect
+	engine source.Engine
 
 	// unseen has all rows compared, as some were changed in a way that names no keys;
 	// nil: there is no sweep that would.
@@ -43,7 +43,7 @@ func dial(ctx context.Context, c Config, write bool) (*session, error) {
 		db.Close()
 		return nil, fail("dial", "", err)
 	}
-	return &session{Config: c.withDefaults(), db: db, engine: dialect(engine)}, nil
+	return &session{Config: c.withDefaults(), db: db, engine: engine}, nil
 }
 
 // followed is a table whose rows are messages, or belong to messages.

@@ -197,7 +197,7 @@ func (t *swept) compare(ctx context.Context, c *session) ([]source.Key, error) {
 
 // read reads the keys of a range up to a key, "" for a new range, with a sum over them.
 func (t *swept) read(ctx context.Context, c *session, last source.Key) (keys []source.Key, sum uint64, err error) {
-	name := "r." + c.engine.quote(t.key.name)
+	name := "r." + c.engine.QuotePath(t.key.name)
 	var conditions []string
 	var args []any
 	limit := sweepRows

@@ -42,7 +42,7 @@ func newTracker(db *sql.DB, t *described, key, value column, position string) (*
 
 // beginTracker is the position at which a table is followed from now on.
 func beginTracker(ctx context.Context, db *sql.DB, t *described, key column) (string, error) {
-	name := t.engine.quote(key.name)
+	name := t.engine.QuotePath(key.name)
 	text := fmt.Sprintf("SELECT %s FROM %s ORDER BY %s DESC LIMIT 1 OFFSET %d", name, t.table(), name, lookBack)
 	var floor int64
 	err := db.QueryRowContext(ctx, text).Scan(&floor)
@@ -64,7 +64,7 @@ func (t *tracker) scan(ctx context.Context) ([]source.Key, error) {
 	if t.gaps.full() {
 		return nil, nil
 	}
-	ids, keys, err := t.ask(ctx, t.table.engine.quote(t.key.name)+" > "+strconv.FormatInt(t.high, 10))
+	ids, keys, err := t.ask(ctx, t.table.engine.QuotePath(t.key.name)+" > "+strconv.FormatInt(t.high, 10))
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +114,7 @@ func (t *tracker) rest(list []gap, above int64, n *int) []gap {
 
 // within is the condition of the keys of gaps.
 func (t *tracker) within(list []gap) string {
-	name := t.table.engine.quote(t.key.name)
+	name := t.table.engine.QuotePath(t.key.name)
 	var single, ranges []string
 	for _, g := range list {
 		if g.from == g.to {
@@ -135,9 +135,9 @@ func (t *tracker) within(list []gap) string {
 // ask reads a page of rows, in the order of the key.
 func (t *tracker) ask(ctx context.Context, condition string) (ids []int64, keys []source.Key, err error) {
 	e := t.table.engine
-	name := e.quote(t.key.name)
+	name := e.QuotePath(t.key.name)
 	text := fmt.Sprintf("SELECT %s, %s FROM %s WHERE %s ORDER BY %s LIMIT %d",
-		name, t.value.asText(e, e.quote(t.value.name)), t.table.table(), condition, name, pageRows)
+		name, t.value.asText(e, e.QuotePath(t.value.name)), t.table.table(), condition, name, pageRows)
 	rows, err := t.db.QueryContext(ctx, text)
 	if err != nil {
 		return nil, nil, fail("poll", t.table.name, err)

@@ -6,6 +6,8 @@ import (
 	"errors"
 
 	"github.com/go-sql-driver/mysql"
+
+	"github.com/roomtide/roomtide/adopt/source"
 )
 
 // transactions are open ones of the source, each by a name that no later one gets.
@@ -24,15 +26,15 @@ func (t transactions) anyIn(others transactions) bool {
 // with the right PROCESS. A thread may begin several transactions in a second, which
 // then have one name: a gap is remembered a second longer. PostgreSQL tells everybody
 // which virtual transactions hold the lock of their own; prepared ones have none.
-var listing = map[dialect]string{
-	inMySQL: "SELECT CONCAT(trx_mysql_thread_id, ' ', trx_started) FROM information_schema.innodb_trx WHERE trx_mysql_thread_id <> CONNECTION_ID()",
-	inPostgres: "SELECT virtualtransaction FROM pg_locks WHERE locktype = 'virtualxid' AND mode = 'ExclusiveLock' AND pid <> pg_backend_pid() " +
+var listing = map[source.Engine]string{
+	source.MySQL: "SELECT CONCAT(trx_mysql_thread_id, ' ', trx_started) FROM information_schema.innodb_trx WHERE trx_mysql_thread_id <> CONNECTION_ID()",
+	source.Postgres: "SELECT virtualtransaction FROM pg_locks WHERE locktype = 'virtualxid' AND mode = 'ExclusiveLock' AND pid <> pg_backend_pid() " +
 		"UNION ALL SELECT 'prepared ' || gid FROM pg_prepared_xacts",
 }
 
 // openTransactions lists the transactions that are open, and reports whether they can
 // be known. SQLite has one writer, whose keys are in the order of its commits.
-func openTransactions(ctx context.Context, db *sql.DB, e dialect) (transactions, bool, error) {
+func openTransactions(ctx context.Context, db *sql.DB, e source.Engine) (transactions, bool, error) {
 	question, ok := listing[e]
 	if !ok {
 		return transactions{}, true, nil

@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+
+	"github.com/roomtide/roomtide/adopt/source"
 )
 
 // changeTable is the table that triggers fill, in the schema of the source's connection.
@@ -27,7 +29,7 @@ type trigger struct {
 
 // triggersOf are the triggers of the configured tables.
 func triggersOf(ctx context.Context, c *session) ([]trigger, error) {
-	question := map[dialect]string{inMySQL: "SELECT COALESCE(DATABASE(), '')", inPostgres: "SELECT current_schema()"}[c.engine]
+	question := map[source.Engine]string{source.MySQL: "SELECT COALESCE(DATABASE(), '')", source.Postgres: "SELECT current_schema()"}[c.engine]
 	if question == "" {
 		return nil, invalid("triggers", "", "triggers are for MySQL, MariaDB and PostgreSQL; a SQLite file is polled")
 	}
@@ -42,7 +44,7 @@ func triggersOf(ctx context.Context, c *session) ([]trigger, error) {
 			return nil, invalid("triggers", f.table.name,
 				fmt.Sprintf("the column %s of %s holds keys of up to %d characters; those of a table of changes have 255", f.key.name, f.table.name, length))
 		}
-		all = append(all, trigger{f.table, f.key, c.engine.quote(schema + "." + changeTable), schema})
+		all = append(all, trigger{f.table, f.key, c.engine.QuotePath(schema + "." + changeTable), schema})
 	}
 	return all, err
 }
@@ -75,8 +77,8 @@ func TriggerStatements(ctx context.Context, c Config) ([]string, error) {
 // made is a statement that makes one thing, and its name if it is a trigger.
 type made struct{ trigger, text string }
 
-func madeFor(e dialect, all []trigger) []made {
-	if e == inMySQL {
+func madeFor(e source.Engine, all []trigger) []made {
+	if e == source.MySQL {
 		return mysqlTriggers(all)
 	}
 	return postgresTriggers(all)
@@ -89,7 +91,7 @@ func mysqlTriggers(all []trigger) []made {
 		"ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"}}
 	for _, t := range all {
 		key := func(row string) string {
-			return "(" + t.value.asText(inMySQL, row+"."+inMySQL.quote(t.value.name)) + ")"
+			return "(" + t.value.asText(source.MySQL, row+"."+source.MySQL.QuotePath(t.value.name)) + ")"
 		}
 		for _, event := range []struct{ name, values string }{
 			{"insert", key("NEW")}, {"update", key("OLD") + ", " + key("NEW")}, {"delete", key("OLD")},
@@ -100,7 +102,7 @@ func mysqlTriggers(all []trigger) []made {
 				qualified = schema + "." + name
 			}
 			list = append(list, made{name, fmt.Sprintf("CREATE TRIGGER %s AFTER %s ON %s FOR EACH ROW INSERT INTO %s (k) VALUES %s",
-				inMySQL.quote(qualified), strings.ToUpper(event.name), t.table.table(), t.home, event.values)})
+				source.MySQL.QuotePath(qualified), strings.ToUpper(event.name), t.table.table(), t.home, event.values)})
 		}
 	}
 	return list
@@ -111,10 +113,10 @@ func mysqlTriggers(all []trigger) []made {
 func postgresTriggers(all []trigger) []made {
 	list := []made{{"", "CREATE TABLE IF NOT EXISTS " + all[0].home + " (x bigint NOT NULL, k text NOT NULL, PRIMARY KEY (x, k))"}}
 	for _, t := range all {
-		function := inPostgres.quote(t.schema + "." + t.name())
+		function := source.Postgres.QuotePath(t.schema + "." + t.name())
 		note := func(row string) string {
 			return fmt.Sprintf("INSERT INTO %s (x, k) SELECT txid_current(), v FROM (SELECT CAST(%s AS text) AS v) s WHERE v IS NOT NULL ON CONFLICT DO NOTHING;",
-				t.home, t.value.asText(inPostgres, row+"."+inPostgres.quote(t.value.name)))
+				t.home, t.value.asText(source.Postgres, row+"."+source.Postgres.QuotePath(t.value.name)))
 		}
 		list = append(list, made{"", fmt.Sprintf(`CREATE OR REPLACE FUNCTION %s() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $roomtide$
 BEGIN
@@ -134,7 +136,7 @@ END $roomtide$`, function, t.home, note("OLD"), note("NEW"))})
 			t.name() + "_rows": "INSERT OR UPDATE OR DELETE ON " + t.table.table() + " FOR EACH ROW",
 			t.name() + "_all":  "TRUNCATE ON " + t.table.table() + " FOR EACH STATEMENT",
 		} {
-			list = append(list, made{name, fmt.Sprintf("CREATE TRIGGER %s AFTER %s EXECUTE PROCEDURE %s()", inPostgres.quote(name), event, function)})
+			list = append(list, made{name, fmt.Sprintf("CREATE TRIGGER %s AFTER %s EXECUTE PROCEDURE %s()", source.Postgres.QuotePath(name), event, function)})
 		}
 	}
 	return list

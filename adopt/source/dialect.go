@@ -32,6 +32,34 @@ func (e Engine) Quote(name string) string {
 	return `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
 }
 
+// QuotePath makes an identifier of a name that may be qualified: each part by itself.
+func (e Engine) QuotePath(name string) string {
+	parts := strings.Split(name, ".")
+	for i, p := range parts {
+		parts[i] = e.Quote(p)
+	}
+	return strings.Join(parts, ".")
+}
+
+// Bind replaces question marks by the parameters of the engine. Texts hold no other
+// question marks.
+func (e Engine) Bind(text string) string {
+	if e != Postgres {
+		return text
+	}
+	var b strings.Builder
+	n := 0
+	for _, r := range text {
+		if r == '?' {
+			n++
+			b.WriteString("$" + strconv.Itoa(n))
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
 // text makes an expression whose value arrives as text, as the database writes it.
 func (e Engine) text(expr string) string {
 	if e == MySQL {

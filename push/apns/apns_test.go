@@ -46,15 +46,7 @@ func (c *clock) advance(d time.Duration) {
 
 func open(t *testing.T, now func() time.Time) (*Provider, *standin.Server) {
 	t.Helper()
-	s, err := standin.Open(standin.Config{Now: now})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	s := pushtest.Open(t, now)
 	return connect(t, s, now), s
 }
 

@@ -21,40 +21,14 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// clock is moved by tests.
-type clock struct {
-	mu  sync.Mutex
-	off time.Duration // guarded by mu
-}
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return time.Now().Add(c.off)
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.off += d
-}
-
-func open(t *testing.T, c *clock) (*Provider, *standin.Server) {
+func open(t *testing.T, c *pushtest.Clock) (*Provider, *standin.Server) {
 	t.Helper()
-	s, err := standin.Open(standin.Config{Now: c.now})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	s := pushtest.Open(t, c.Now)
 	a, err := ParseAccount(s.Account())
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := New(Config{Account: a, URL: s.URL(), Now: c.now, Transport: &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: s.Roots()}}})
+	p, err := New(Config{Account: a, URL: s.URL(), Now: c.Now, Transport: &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: s.Roots()}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +37,7 @@ func open(t *testing.T, c *clock) (*Provider, *standin.Server) {
 
 func TestSuite(t *testing.T) {
 	pushtest.Run(t, func(t *testing.T) pushtest.Harness {
-		p, s := open(t, &clock{})
+		p, s := open(t, &pushtest.Clock{})
 		return pushtest.Harness{
 			Provider: p, Standin: s, Service: standin.FCM, New: s.NewFCM,
 			Secrets: []string{"ya29.", "Bearer", "PRIVATE KEY"},
@@ -99,7 +73,7 @@ func send(t *testing.T, p *Provider, address string) push.Outcome {
 // One access token serves until five minutes before its end, then is renewed while it is
 // still used.
 func TestAccessTokens(t *testing.T) {
-	c := &clock{}
+	c := &pushtest.Clock{}
 	p, s := open(t, c)
 	defer p.Close()
 	address, _ := s.NewFCM()
@@ -114,23 +88,23 @@ func TestAccessTokens(t *testing.T) {
 		together.Go(deliver)
 	}
 	together.Wait()
-	c.advance(50 * time.Minute)
+	c.Advance(50 * time.Minute)
 	deliver()
 	if n := s.Count(standin.Token); n != 1 {
 		t.Fatalf("%d tokens were fetched", n)
 	}
-	c.advance(7 * time.Minute) // 57 of 60
+	c.Advance(7 * time.Minute) // 57 of 60
 	deliver()
 	p.tokens.working.Wait()
 	if n := s.Count(standin.Token); n != 2 {
 		t.Fatalf("%d tokens after nearly an hour", n)
 	}
 	s.Script(standin.Answer{Service: standin.Token, Status: 503, Times: 2})
-	c.advance(56 * time.Minute)
+	c.Advance(56 * time.Minute)
 	deliver() // the old one is still good
 	p.tokens.working.Wait()
 	deliver() // and no second attempt so soon
-	c.advance(10 * time.Minute)
+	c.Advance(10 * time.Minute)
 	if o := send(t, p, address); o.Action != push.Pause || o.Reason != "503" {
 		t.Fatalf("%+v", o)
 	}
@@ -141,7 +115,7 @@ func TestAccessTokens(t *testing.T) {
 }
 
 func TestAccessTokenIsRefused(t *testing.T) {
-	p, s := open(t, &clock{})
+	p, s := open(t, &pushtest.Clock{})
 	defer p.Close()
 	address, _ := s.NewFCM()
 	for range 2 {
@@ -158,7 +132,7 @@ func TestAccessTokenIsRefused(t *testing.T) {
 
 func TestAccountIsRefused(t *testing.T) {
 	for status, want := range map[int]push.Action{400: push.Misconfigured, 401: push.Misconfigured, 403: push.Misconfigured, 429: push.Pause, 500: push.Pause} {
-		p, s := open(t, &clock{})
+		p, s := open(t, &pushtest.Clock{})
 		address, _ := s.NewFCM()
 		s.Script(standin.Answer{Service: standin.Token, Status: status})
 		if o := send(t, p, address); o.Action != want {
@@ -172,11 +146,11 @@ func TestAccountIsRefused(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	c := &clock{} // a clock that is wrong
-	p, s := open(t, &clock{})
+	c := &pushtest.Clock{} // a clock that is wrong
+	p, s := open(t, &pushtest.Clock{})
 	defer p.Close()
-	p.tokens.now = c.now
-	c.advance(-3 * time.Hour)
+	p.tokens.now = c.Now
+	c.Advance(-3 * time.Hour)
 	address, _ := s.NewFCM()
 	if o := send(t, p, address); o.Action != push.Misconfigured || o.Reason != "invalid_grant" {
 		t.Errorf("%+v", o)
@@ -184,7 +158,7 @@ func TestAccountIsRefused(t *testing.T) {
 }
 
 func TestMessage(t *testing.T) {
-	p, s := open(t, &clock{})
+	p, s := open(t, &pushtest.Clock{})
 	defer p.Close()
 	address, id := s.NewFCM()
 	if o := send(t, p, address); o.Action != push.Delivered || !strings.HasPrefix(o.ID, "projects/"+standin.Project+"/messages/") {
@@ -230,7 +204,7 @@ func TestMessage(t *testing.T) {
 
 // What FCM says about a token alone is about the target; about more, it is about the message.
 func TestInvalidArgument(t *testing.T) {
-	p, s := open(t, &clock{})
+	p, s := open(t, &pushtest.Clock{})
 	defer p.Close()
 	if o := send(t, p, `{"token":"never-registered"}`); o.Action != push.Dead || !o.Doubtful || o.Reason != invalidToken {
 		t.Errorf("%+v", o)
@@ -252,7 +226,7 @@ func TestInvalidArgument(t *testing.T) {
 }
 
 func TestAccountFiles(t *testing.T) {
-	_, s := open(t, &clock{})
+	_, s := open(t, &pushtest.Clock{})
 	good := string(s.Account())
 	a, err := ParseAccount([]byte(good))
 	if err != nil || a.Project != standin.Project {

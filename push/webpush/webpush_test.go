@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"net/netip"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -27,40 +26,14 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // loopback is where the stand-in is.
 var loopback = egress.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
 
-// clock is moved by tests.
-type clock struct {
-	mu  sync.Mutex
-	off time.Duration // guarded by mu
-}
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return time.Now().Add(c.off)
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.off += d
-}
-
-func open(t *testing.T, c *clock, guard egress.Guard) (*Provider, *standin.Server) {
+func open(t *testing.T, c *pushtest.Clock, guard egress.Guard) (*Provider, *standin.Server) {
 	t.Helper()
-	s, err := standin.Open(standin.Config{Now: c.now})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	s := pushtest.Open(t, c.Now)
 	key, err := NewKey()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := New(Config{Key: key, Subject: "mailto:push@example.org", Guard: guard, RootCAs: s.Roots(), Now: c.now})
+	p, err := New(Config{Key: key, Subject: "mailto:push@example.org", Guard: guard, RootCAs: s.Roots(), Now: c.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +60,7 @@ const exampleKeys = `"keys":{"p256dh":"BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzO
 
 func TestSuite(t *testing.T) {
 	pushtest.Run(t, func(t *testing.T) pushtest.Harness {
-		p, s := open(t, &clock{}, loopback)
+		p, s := open(t, &pushtest.Clock{}, loopback)
 		return pushtest.Harness{
 			Provider: p, Standin: s, Service: standin.WebPush,
 			New:     func() (address, id string) { return subscribe(t, p, s) },
@@ -132,7 +105,7 @@ func send(t *testing.T, p *Provider, address string) push.Outcome {
 }
 
 func TestRequest(t *testing.T) {
-	p, s := open(t, &clock{}, loopback)
+	p, s := open(t, &pushtest.Clock{}, loopback)
 	address, _ := subscribe(t, p, s)
 	if o := send(t, p, address); o.Action != push.Delivered {
 		t.Fatalf("%+v", o)
@@ -154,7 +127,7 @@ func TestRequest(t *testing.T) {
 // The token of an origin serves until an hour before its end, and not when the clock was
 // set back.
 func TestTokensAreKept(t *testing.T) {
-	c := &clock{}
+	c := &pushtest.Clock{}
 	p, s := open(t, c, loopback)
 	address, _ := subscribe(t, p, s)
 	header := func() string {
@@ -169,16 +142,16 @@ func TestTokensAreKept(t *testing.T) {
 		return h
 	}
 	first := header()
-	c.advance(10*time.Hour + 55*time.Minute)
+	c.Advance(10*time.Hour + 55*time.Minute)
 	if header() != first {
 		t.Error("made anew too soon")
 	}
-	c.advance(10 * time.Minute)
+	c.Advance(10 * time.Minute)
 	second := header()
 	if second == first {
 		t.Error("kept for too long")
 	}
-	c.advance(-40 * time.Hour)
+	c.Advance(-40 * time.Hour)
 	if header() == second {
 		t.Error("kept, and lasts for more than a day now")
 	}
@@ -189,7 +162,7 @@ func TestTokensAreKept(t *testing.T) {
 
 // A subscription that was made for another key cannot be used; it is no setting of the node.
 func TestAnotherKey(t *testing.T) {
-	p, s := open(t, &clock{}, loopback)
+	p, s := open(t, &pushtest.Clock{}, loopback)
 	other, err := NewKey()
 	if err != nil {
 		t.Fatal(err)
@@ -205,7 +178,7 @@ func TestAnotherKey(t *testing.T) {
 
 // An endpoint whose name leads inside is not connected to.
 func TestEndpointsInside(t *testing.T) {
-	p, s := open(t, &clock{}, egress.Guard{})
+	p, s := open(t, &pushtest.Clock{}, egress.Guard{})
 	address, _ := subscribe(t, p, s)
 	if _, err := p.Check([]byte(address)); chat.KindOf(err) != chat.Invalid {
 		t.Error(err)

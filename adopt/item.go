@@ -11,7 +11,7 @@ import (
 	"github.com/roomtide/roomtide/adopt/source"
 )
 
-// systemUser is the author of lines that nobody said.
+// systemUser is the author of lines without an author.
 const systemUser = "system"
 
 // keyBytes is how long the key of a message may be.

@@ -84,7 +84,7 @@ func (r *mirror) step(ctx context.Context, next string) (string, error) {
 	asked := time.Now()
 	page, err := r.move.cfg.Node.readFeed(ctx, r.move.feed(), next, feedWait)
 	switch chat.KindOf(err) {
-	case chat.NotFound: // it was dropped, as nobody has read it for a week
+	case chat.NotFound: // it was dropped, as it was not read for a week
 		if err := r.move.cfg.Node.makeFeed(ctx, r.move.feed()); err != nil {
 			return next, err
 		}
@@ -283,7 +283,7 @@ func (r *mirror) within(ctx context.Context, do func(*sql.Tx) error, then func()
 }
 
 // change makes the row of a message say what the message says, if the row is as it was when
-// both were the same. Otherwise somebody has changed it the old way, and that counts.
+// both were the same. Otherwise it was changed the old way, and that counts.
 func (r *mirror) change(ctx context.Context, k *known, msg *message) error {
 	h := msg.hash(msg.Room)
 	if h == k.Hash {

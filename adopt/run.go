@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// past is how old a new row is that nobody is told of as it comes: it was there before.
+	// past is how old a new row is that makes no event as it comes: it was there before.
 	past = time.Minute
 
 	retryMin, retryMax = 250 * time.Millisecond, 10 * time.Second

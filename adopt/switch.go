@@ -71,7 +71,7 @@ func (f *Files) running(ctx context.Context, states ...store.AdoptionState) (Sta
 	return s, chat.E(chat.Conflict, "the move is in the state "+s.Adoption.State+", which does not lead there")
 }
 
-// Switch puts Roomtide in force: nobody writes the old way for some seconds, everything
+// Switch puts Roomtide in force: for some seconds nothing is written the old way, everything
 // that was written is imported, and from then on the old table is the mirror.
 func (f *Files) Switch(ctx context.Context) error {
 	s, err := f.running(ctx, store.AdoptionFollowing)

@@ -197,7 +197,7 @@ func (c *Client) Typing(room chat.RoomID, on bool) {
 	}
 }
 
-// Foreground says whether somebody looks at what the client shows. Users who are in the
+// Foreground says whether what the client shows is looked at. Users who are in the
 // foreground nowhere get push notifications. Each new connection is told again.
 func (c *Client) Foreground(on bool) {
 	c.mu.Lock()

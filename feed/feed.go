@@ -6,7 +6,7 @@
 // which acknowledges everything before it. So each event is delivered at least once, and
 // those of one room in the order of their revs; an event has an id that does not change.
 //
-// A feed that nobody reads keeps entries of the outbox. It is dropped by Drop, or after Keep
+// A feed that is not read keeps entries of the outbox. It is dropped by Drop, or after Keep
 // in which there was something to read and nothing was acknowledged.
 package feed
 
@@ -28,7 +28,7 @@ const (
 	// Prefix begins the name of a feed's cursor in the outbox.
 	Prefix = "feed:"
 
-	// Keep is how long a feed keeps what nobody acknowledges.
+	// Keep is how long a feed keeps what is not acknowledged.
 	Keep = 7 * 24 * time.Hour
 
 	theLane     store.LaneID = 0
@@ -76,7 +76,7 @@ type Page struct {
 	Next   string // the place behind them
 }
 
-// Open begins to look for feeds that nobody reads, until Close.
+// Open begins to look for feeds that are not read, until Close.
 func Open(cfg Config) *Feeds {
 	if cfg.Now == nil {
 		cfg.Now = time.Now

@@ -11,7 +11,7 @@ type unread struct {
 	since time.Time
 }
 
-// sweep drops feeds that nobody reads. Each node watches all of them, from its start on.
+// sweep drops feeds that are not read. Each node watches all of them, from its start on.
 func (f *Feeds) sweep(ctx context.Context) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
@@ -21,7 +21,7 @@ func (f *Feeds) sweep(ctx context.Context) {
 			return
 		case <-tick.C:
 			if err := f.sweepOnce(ctx, seen); err != nil && ctx.Err() == nil {
-				f.cfg.Log.Warn("feeds that nobody reads could not be looked for", "err", err)
+				f.cfg.Log.Warn("feeds that are not read could not be looked for", "err", err)
 			}
 		}
 	}

@@ -15,7 +15,7 @@ import (
 
 // While another chat moves in (package adopt), back ends have to know which of the two is
 // in force. Every answer says it, and a request that writes can say by which generation it
-// was made: one of another generation is refused, so that nobody writes the way that is no
+// was made: one of another generation is refused, so that nothing is written the way that is no
 // longer right.
 const (
 	adoptionHeader   = "Roomtide-Adoption"
@@ -27,7 +27,7 @@ const (
 
 // adoptions remembers what the control database says.
 type adoptions struct {
-	log store.AdoptionLog // nil: nobody moves in
+	log store.AdoptionLog // nil: no chat moves in
 	now func() time.Time
 
 	mu      sync.Mutex

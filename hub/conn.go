@@ -21,7 +21,7 @@ type Conn struct {
 
 	// Safe for any goroutine.
 	dirty      atomic.Bool // on the worker's list
-	background atomic.Bool // nobody looks at what the connection shows
+	background atomic.Bool // what the connection shows is not looked at
 
 	encodingID uint8 // set by Attach, and by SetEncoding before there are subscriptions
 
@@ -77,7 +77,7 @@ func (c *Conn) SetUser(user chat.UserID) {
 	}
 }
 
-// SetForeground says whether somebody looks at what the connection shows. A connection that
+// SetForeground says whether what the connection shows is looked at. A connection that
 // has not said so is in the foreground.
 func (c *Conn) SetForeground(on bool) { c.background.Store(!on) }
 

@@ -226,7 +226,7 @@ func TestSendsARoomAgainInOrder(t *testing.T) {
 		w.put("a:1", "a:2", "a:3")
 		pass(time.Second)
 		w.do(func() { delete(w.refuse, "a") })
-		w.put("a:4") // is sent: nobody knows yet
+		w.put("a:4") // is sent: it is not known yet
 		pass(time.Second)
 		for round := range 2 {
 			w.mu.Lock()
@@ -348,6 +348,6 @@ func TestClose(t *testing.T) {
 		if len(w.queue) != 1 || !w.closed {
 			t.Errorf("%d entries are left", len(w.queue))
 		}
-		w.held[1]() // nobody listens
+		w.held[1]() // there is no listener
 	})
 }

@@ -125,7 +125,7 @@ func TestAnAddressHasOneOwner(t *testing.T) {
 	w.wantDevices("late", "ann", "phone a 7 9")
 	w.wantDevices("late", "cem")
 
-	w.must(register("ann", "phone", "b", 10)) // nobody has a now
+	w.must(register("ann", "phone", "b", 10)) // a has no owner now
 	w.follow(from)
 	w.must(register("cem", "phone", "a", 11))
 	w.must(&change.DropDevice{User: "ann", Device: "phone"})

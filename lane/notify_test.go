@@ -126,7 +126,7 @@ func TestReadEndsJobs(t *testing.T) {
 	w.sent()
 	w.want("the badge is sent")
 
-	// While a message is being sent it is read: nobody knows whether it will be shown.
+	// While a message is being sent it is read: whether it will be shown is not known.
 	w.notify(5, false)
 	w.pass(3000)
 	made := w.jobs("ann")[0].Made
@@ -144,7 +144,7 @@ func TestReadEndsJobs(t *testing.T) {
 }
 
 // Attempts that fail are made again later, also if there are new messages meanwhile; dead
-// letters are kept, and made again where somebody says so.
+// letters are kept, and made again on request.
 func TestOutcomes(t *testing.T) {
 	w := newPushWorld(t)
 	w.must(&change.DropDevice{User: "ann", Device: "tablet"})

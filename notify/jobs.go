@@ -22,7 +22,7 @@ import (
 	"github.com/roomtide/roomtide/store"
 )
 
-// Foreground reports of each of the users whether somebody looks at a connection of theirs,
+// Foreground reports of each of the users whether a connection of theirs is looked at,
 // on any node. It takes little time, and what is not known is false.
 type Foreground func(ctx context.Context, users []chat.UserID) []bool
 
@@ -34,7 +34,7 @@ type JobsConfig struct {
 
 	Off     bool             // no push service is used: no job is made
 	Delay   time.Duration    // until a job is due
-	TTL     time.Duration    // after which nobody is told any more; default a day
+	TTL     time.Duration    // after which it is not told any more; default a day
 	Members int              // in rooms with more than these only those who are mentioned are told; default 200
 	Now     func() time.Time // default time.Now
 }
@@ -166,7 +166,7 @@ func (j *jobs) away(ctx context.Context, all []news) map[chat.UserID]bool {
 }
 
 // notify adds what follows from news of a room for those who are away. The messages are
-// read only if somebody is.
+// read only if there is one.
 func (j *jobs) notify(ctx context.Context, shard int, n *news, away map[chat.UserID]bool, by outbox.Targets[change.Change]) error {
 	for _, user := range n.users {
 		if !away[user] {

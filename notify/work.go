@@ -40,7 +40,7 @@ func (c *crew) work(jobs []store.PushJob) {
 	}
 }
 
-// user sends the jobs of a user who is in the foreground by now, or not. Somebody who looks
+// user sends the jobs of a user who is in the foreground by now, or not. A user who looks
 // is told nothing; what a device shows already is still brought up to date.
 func (c *crew) user(user chat.UserID, jobs []store.PushJob, foreground bool) {
 	w := &writer{s: c.s, user: user, texts: map[textKey]*text{}}

@@ -223,7 +223,7 @@ func (s *Session) Greet(ctx context.Context, cmd *wire.Command) (*wire.HelloRepl
 }
 
 // authenticate lets a guest speak without hello, and keeps a connection to one
-// speaker. Behind a hello that was refused nobody speaks: what a client has sent
+// speaker. Behind a hello that was refused there is no speaker: what a client has sent
 // without waiting for the answer would be a guest's otherwise.
 func (s *Session) authenticate(ctx context.Context, cmd *wire.Command) error {
 	if s.known.Load() {

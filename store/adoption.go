@@ -22,7 +22,7 @@ type AdoptionState string
 const (
 	AdoptionCopying   AdoptionState = "copying"   // the old chat is in force; its history is copied
 	AdoptionFollowing AdoptionState = "following" // the old chat is in force, and what is said on either side is on both
-	AdoptionSwitching AdoptionState = "switching" // nobody writes the old way: for seconds
+	AdoptionSwitching AdoptionState = "switching" // nothing is written the old way: for seconds
 	AdoptionSwitched  AdoptionState = "switched"  // this chat is in force, and the old tables are its mirror
 	AdoptionDone      AdoptionState = "done"      // the old tables are left alone
 )

@@ -57,7 +57,7 @@ type Run struct {
 	Kind    chat.EventKind
 	Count   int
 	Seq     chat.Seq
-	History bool // of the past, put in by an import: nobody is notified of it
+	History bool // of the past, put in by an import: it makes no notification
 }
 
 // Change is one rev of a room. Seq is the message it concerns, 0 if none.

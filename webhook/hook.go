@@ -38,7 +38,7 @@ const hookPause = 10 * time.Second
 
 // Hook asks the host about messages before they are stored. A request is made once, and
 // its answer decides: allow, refuse with a reason, or other text and data. While requests
-// fail, the breaker answers without one, as FailOpen says, so that nobody waits for a host
+// fail, the breaker answers without one, as FailOpen says, so that no sender waits for a host
 // that is down.
 type Hook struct {
 	// Set once.

@@ -83,7 +83,7 @@ type Config struct {
 	Watch  []Watch
 
 	Known   Known        // nil: deletions are not looked for beyond what Kind sees
-	Touches *Touches     // keys that others name; nil: nobody does
+	Touches *Touches     // keys that others name; nil: none are named
 	Log     *slog.Logger // nil: none
 
 	Interval time.Duration // between two questions for changes: 200 ms

@@ -166,7 +166,7 @@ func (s *Sweep) missing(ctx context.Context) error {
 	return nil
 }
 
-// Lag is none: what a sweep finds, nobody has promised to find sooner.
+// Lag is none: there is no promise of how soon a sweep finds a change.
 func (s *Sweep) Lag() time.Duration { return 0 }
 
 func (s *Sweep) Close() error { return nil }

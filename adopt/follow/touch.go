@@ -10,7 +10,7 @@ import (
 )
 
 // Touches are keys that others name as changed: the writing program calls after a
-// write, so that nobody waits for a poll. A touch that is lost is no loss, as another
+// write, so that the row does not wait for a poll. A touch that is lost is no loss, as another
 // follower finds the change later. Any goroutine may call.
 type Touches struct {
 	ready chan struct{} // has an element while keys wait

@@ -24,7 +24,7 @@ func (t transactions) anyIn(others transactions) bool {
 
 // listing are the questions for open transactions. MySQL and MariaDB answer to users
 // with the right PROCESS. A thread may begin several transactions in a second, which
-// then have one name: a gap is remembered a second longer. PostgreSQL tells everybody
+// then have one name: a gap is remembered a second longer. PostgreSQL tells any user
 // which virtual transactions hold the lock of their own; prepared ones have none.
 var listing = map[source.Engine]string{
 	source.MySQL: "SELECT CONCAT(trx_mysql_thread_id, ' ', trx_started) FROM information_schema.innodb_trx WHERE trx_mysql_thread_id <> CONNECTION_ID()",

@@ -76,7 +76,7 @@ type Room struct {
 	From
 	ID    string `toml:"id"`
 	Title string `toml:"title"`
-	Open  string `toml:"open"` // true where everybody may join
+	Open  string `toml:"open"` // true where any user may join
 }
 
 // Member says who is in which room. Authors are members without it.

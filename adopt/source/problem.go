@@ -7,7 +7,7 @@ type Class string
 const (
 	Expression Class = "expression"   // an expression of the mapping fails on this row
 	NoRoom     Class = "no_room"      // no room comes of it
-	NoUser     Class = "no_user"      // nobody said it
+	NoUser     Class = "no_user"      // it has no author
 	BadID      Class = "bad_id"       // the room or the user has an id that Roomtide does not take
 	NoTime     Class = "no_time"      // NULL, a zero date, or none that can be read
 	Future     Class = "future"       // its time is to come: is the time zone right?

@@ -36,7 +36,7 @@ type Row struct {
 // Kinds of rows. Rows of the kind "skip" are never returned.
 const (
 	Message = "message"
-	System  = "system" // a line about the room: nobody said it
+	System  = "system" // a line about the room, without an author
 	skip    = "skip"
 )
 

@@ -107,7 +107,7 @@ func (v *adoptRun) progress(w io.Writer, m *adopt.Move, ended <-chan struct{}) {
 		b := m.Beat()
 		if v.JSON {
 			if printJSON(w, &b) != nil {
-				return // nobody reads it
+				return // the output is closed
 			}
 			continue
 		}

@@ -111,7 +111,7 @@ func New(t testing.TB, o Options) *Workload {
 	return w
 }
 
-// fail fails the test. Clients that a failed test has left behind have nobody to tell.
+// fail fails the test. Clients that a failed test has left behind have no test to tell.
 func (w *Workload) fail(format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -74,7 +74,7 @@ type writers struct {
 	mu sync.Mutex
 
 	// Guarded by mu.
-	said  map[string]bool // false: nobody knows whether the database has it
+	said  map[string]bool // false: it is not known whether the database has it
 	count int
 }
 

@@ -50,7 +50,7 @@ func (r *run) compare(stored map[chat.RoomID][]chat.Message) {
 }
 
 // chain is a hash for each message, of it and of all before it, as the user may see them:
-// of others' messages nobody sees the key.
+// the keys of others' messages are not shown.
 func chain(user string, ms []chat.Message) (sums []string) {
 	h := sha256.New()
 	for i := range ms {

@@ -146,7 +146,7 @@ func (c *Config) checkMember() Problems {
 	case control != nil && control.Engine == SQLite:
 		ps = append(ps, Problem{"control", control.Name + " is a SQLite file of this node", fix})
 	case control == nil && c.hasControlFile():
-		ps = append(ps, Problem{"control", "the control database is a SQLite file of this node, in " + c.DataDir, fix})
+		ps = append(ps, Problem{"control", "the control database is a SQLite file of this node, in " + c.DataDir, "move it, while no node runs: roomtide control move --to DSN, or the name of a shard"})
 	}
 	return ps
 }

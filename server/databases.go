@@ -134,7 +134,7 @@ func (d *databases) openControl(ctx context.Context, create bool) (store.Control
 		if chat.KindOf(err) == chat.NotFound && create {
 			return nil, &chat.Error{Kind: chat.Invalid, Op: "server.control", Subject: d.control.Name, Err: err,
 				Text: "the setting control names a database without a slot map, but the data dir has a control database, " + sqlite.ControlFile +
-					": take the setting away to go on with that one, or move the file away to begin anew"}
+					": take the setting away to go on with that one, move it with roomtide control move, or move the file away to begin anew"}
 		}
 		return c, err
 	case file || d.control != nil || len(d.shards) == 0 || d.shards[0].Engine == config.SQLite:
@@ -207,6 +207,9 @@ func (d *databases) OpenShard(ctx context.Context, name string, create bool) (st
 	case !ok && !create && !d.exists(name):
 		return nil, &chat.Error{Kind: chat.NotFound, Op: "server.shard", Subject: name,
 			Text: "it is neither in [[shards]] nor a file of the data dir: put it back; if its address has changed, set its name to " + name}
+	case d.shared: // one that owns nothing is passed over: rooms have left it for the cluster
+		return nil, &chat.Error{Kind: chat.NotFound, Op: "server.shard", Subject: name,
+			Text: "it is a SQLite file, which belongs to one node: move its rooms first, see docs/cluster.md"}
 	}
 	return d.dir.OpenShard(ctx, name, create)
 }

@@ -36,6 +36,7 @@ type Control interface {
 	LevelLog
 	RecordLog
 	AdoptionLog
+	Founder
 
 	Close() error
 }

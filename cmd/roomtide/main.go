@@ -38,6 +38,7 @@ type cli struct {
 	Bench      benchVerb      `cmd:"" help:"Measure how fast a node is on this machine."`
 	Nodes      nodesVerb      `cmd:"" help:"List the nodes that work together, and whose lanes each of them has."`
 	Shards     shardsVerb     `cmd:"" help:"List the databases of a running node, and move rooms between them."`
+	Control    controlVerb    `cmd:"" help:"The control database of a stopped node: move it to another place."`
 	Webhook    webhookVerb    `cmd:"" help:"Webhooks of a running node: events for your back end."`
 	Check      checkVerb      `cmd:"" help:"Verify the data of a stopped node."`
 	Doctor     doctorVerb     `cmd:"" help:"Look for what is wrong with a node and its surroundings."`

@@ -194,3 +194,30 @@ func (c *Control) SaveAdoption(ctx context.Context, a store.Adoption) error {
 	}
 	return err
 }
+
+// Found replaces an id that is there, as that of a first start which was refused.
+func (c *Control) Found(ctx context.Context, f store.Founding) error {
+	_, err := c.Map(ctx)
+	if err == nil {
+		return &chat.Error{Kind: chat.Conflict, Op: "sqldb.found", Subject: c.name, Text: "it has a slot map"}
+	}
+	if chat.KindOf(err) != chat.NotFound {
+		return err
+	}
+	raw, err := f.Map.Encode()
+	if err != nil {
+		return err
+	}
+	all := []Statement{
+		{Text: c.db.Dialect().Put(&deployment), Args: []any{int64(1), f.Deployment}},
+		{Text: insert(&slotMaps), Args: []any{f.Map.Version, raw}},
+	}
+	if f.Adoption.Generation > 0 {
+		body, err := store.EncodeAdoption(&f.Adoption)
+		if err != nil {
+			return err
+		}
+		all = append(all, Statement{Text: insert(&adoption), Args: []any{f.Adoption.Generation, body}})
+	}
+	return c.db.Exec(ctx, all...)
+}

@@ -40,3 +40,9 @@ func (c *Control) DropRecords(ctx context.Context, collection string, ids ...str
 	}
 	return c.db.Exec(ctx, statements...)
 }
+
+func (c *Control) Collections(ctx context.Context) (names []string, err error) {
+	err = c.db.Ask(ctx, list(&names, func(s Scanner, n *string) error { return s.Scan(n) }, func(*string) bool { return true },
+		"SELECT DISTINCT collection FROM {records} ORDER BY collection"))
+	return names, err
+}

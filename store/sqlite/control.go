@@ -193,3 +193,27 @@ func (c *Control) SaveAdoption(ctx context.Context, a store.Adoption) error {
 		return err
 	})
 }
+
+func (c *Control) Found(ctx context.Context, f store.Founding) error {
+	raw, err := f.Map.Encode()
+	if err != nil {
+		return c.db.fail("found", err)
+	}
+	body, err := store.EncodeAdoption(&f.Adoption)
+	if err != nil {
+		return c.db.fail("found", err)
+	}
+	return c.db.write(ctx, "found", func(w *writer) error {
+		n, err := w.exec("INSERT INTO slot_maps (version, body) SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM slot_maps)", f.Map.Version, raw)
+		if err == nil && n == 0 {
+			return &chat.Error{Kind: chat.Conflict, Op: "sqlite.found", Text: "it has a slot map"}
+		}
+		if err == nil {
+			_, err = w.exec("INSERT INTO deployment (one, id) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET id = excluded.id", f.Deployment)
+		}
+		if err == nil && f.Adoption.Generation > 0 {
+			_, err = w.exec("INSERT INTO adoption (generation, body) VALUES (?, ?)", f.Adoption.Generation, body)
+		}
+		return err
+	})
+}

@@ -43,3 +43,12 @@ func (c *Control) DropRecords(ctx context.Context, collection string, ids ...str
 		return nil
 	})
 }
+
+func (c *Control) Collections(ctx context.Context) ([]string, error) {
+	rows, err := c.db.r.QueryContext(ctx, "SELECT DISTINCT collection FROM records ORDER BY collection")
+	if err != nil {
+		return nil, c.db.fail("collections", err)
+	}
+	names, err := collect(rows, 0, func(n *string) error { return rows.Scan(n) })
+	return names, c.db.fail("collections", err)
+}

@@ -14,7 +14,7 @@ import (
 func RunControl(t *testing.T, open func(t *testing.T) store.Control) {
 	for name, check := range map[string]func(*testing.T, store.Control){
 		"Deployment": checkDeployment, "Map": checkMap, "MapRace": checkMapRace, "Keys": checkAPIKeys, "Nodes": checkNodes, "Moves": checkMoves, "Level": checkLevel, "Records": checkRecords,
-		"Adoption": checkAdoption,
+		"Adoption": checkAdoption, "Found": checkFound,
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := open(t)
@@ -168,4 +168,28 @@ func checkAdoption(t *testing.T, c store.Control) {
 	next.Generation = 4
 	wantKind(t, c.SaveAdoption(ctx, next), chat.Conflict)
 	same(t, "generation", get(c.Adoption(ctx))(t).Generation, int64(2))
+}
+
+// A control database takes over what another one had, under the same numbers, and goes on.
+func checkFound(t *testing.T, c store.Control) {
+	get(c.Deployment(ctx))(t) // as that of a first start that was refused
+	same(t, "collections at first", get(c.Collections(ctx))(t), nil)
+	must(t, c.SaveRecords(ctx, "b", store.Record{ID: "1", Body: []byte("x")}))
+	must(t, c.SaveRecords(ctx, "B", store.Record{ID: "1", Body: []byte("y")}, store.Record{ID: "2", Body: []byte("y")}))
+	same(t, "collections", get(c.Collections(ctx))(t), []string{"B", "b"})
+
+	m := store.NewMap([]string{"a", "b"})
+	m.Version, m.Base = 7, 1<<40
+	f := store.Founding{Deployment: "an id of twenty letters", Map: m, Adoption: store.Adoption{Generation: 3, Source: "shop", State: store.AdoptionSwitched, Changed: 5}}
+	must(t, c.Found(ctx, f))
+	same(t, "deployment", get(c.Deployment(ctx))(t), f.Deployment)
+	same(t, "map", *get(c.Map(ctx))(t), *m)
+	same(t, "adoption", get(c.Adoption(ctx))(t), f.Adoption)
+	f.Deployment = "another"
+	wantKind(t, c.Found(ctx, f), chat.Conflict)
+	same(t, "deployment, after a refusal", get(c.Deployment(ctx))(t), "an id of twenty letters")
+	m.Version = 8
+	must(t, c.SaveMap(ctx, m))
+	f.Adoption.Generation = 4
+	must(t, c.SaveAdoption(ctx, f.Adoption))
 }

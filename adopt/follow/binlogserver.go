@@ -163,11 +163,11 @@ func (s *binlogServer) filePosition(ctx context.Context, p *logPosition) error {
 	if err != nil { // before MySQL 8.2
 		rows, err = s.c.db.QueryContext(ctx, "SHOW MASTER STATUS")
 	}
+	if refused(err) {
+		return &chat.Error{Kind: chat.Forbidden, Op: "follow.binlog", Err: err,
+			Text: "the user of the source may not ask where its binary log ends: GRANT REPLICATION CLIENT ON *.* to it"}
+	}
 	if err != nil {
-		if refused(err) {
-			return &chat.Error{Kind: chat.Forbidden, Op: "follow.binlog", Err: err,
-				Text: "the user of the source may not ask where its binary log ends: GRANT REPLICATION CLIENT ON *.* to it"}
-		}
 		return fail("binlog", "", err)
 	}
 	defer rows.Close()

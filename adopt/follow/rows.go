@@ -62,3 +62,20 @@ func pairs(ctx context.Context, db querier, op, question string) (map[string]str
 	}
 	return all, fail(op, "", rows.Err())
 }
+
+// firstColumn returns the first column of all rows.
+func firstColumn(ctx context.Context, db querier, question string) (values []string, err error) {
+	rows, err := db.QueryContext(ctx, question)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var value string
+		if err := rows.Scan(&value); err != nil {
+			return nil, err
+		}
+		values = append(values, value)
+	}
+	return values, rows.Err()
+}

@@ -39,23 +39,15 @@ func openTransactions(ctx context.Context, db *sql.DB, e source.Engine) (transac
 	if !ok {
 		return transactions{}, true, nil
 	}
-	rows, err := db.QueryContext(ctx, question)
-	if err != nil {
-		if refused(err) {
-			return nil, false, nil
-		}
-		return nil, false, fail("transactions", "", err)
+	names, err := firstColumn(ctx, db, question)
+	if refused(err) { // MariaDB says so at once, MySQL in place of the first row
+		return nil, false, nil
 	}
-	defer rows.Close()
 	open := transactions{}
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			return nil, false, fail("transactions", "", err)
-		}
+	for _, name := range names {
 		open[name] = struct{}{}
 	}
-	return open, true, fail("transactions", "", rows.Err())
+	return open, true, fail("transactions", "", err)
 }
 
 // refused reports whether the server misses a right.

@@ -42,11 +42,17 @@ func (maria) initialise(s *server) error {
 // initPath is the file of statements that each start runs before it answers.
 func (s *server) initPath() string { return filepath.Join(s.dir.path, "init.sql") }
 
-func (maria) command(s *server) (*exec.Cmd, error) {
+func (m maria) command(s *server) (*exec.Cmd, error) {
 	program, err := find("mariadbd", "mysqld")
 	if err != nil {
 		return nil, err
 	}
+	args, err := m.arguments(s)
+	return exec.Command(program, args...), err
+}
+
+// arguments are those of the running server. The first one has to be the first.
+func (maria) arguments(s *server) ([]string, error) {
 	host, port, err := net.SplitHostPort(s.addr)
 	if err != nil {
 		return nil, err
@@ -60,7 +66,7 @@ func (maria) command(s *server) (*exec.Cmd, error) {
 	for _, setting := range s.settings {
 		args = append(args, "--"+setting)
 	}
-	return exec.Command(program, args...), nil
+	return args, nil
 }
 
 func (maria) admin(s *server) string {

@@ -60,7 +60,7 @@ type rules interface {
 	signals() (quit, die os.Signal)
 }
 
-var engines = map[Engine]rules{Maria: maria{}, Postgres: postgres{}}
+var engines = map[Engine]rules{Maria: mariaOrMySQL(), Postgres: postgres{}}
 
 // patience is for everything that takes a second on an idle machine.
 const patience = 2 * time.Minute

@@ -120,6 +120,7 @@ func TestRowsRead(t *testing.T) {
 			return err
 		}},
 	} {
+		must(t, c.ask()) // MySQL counts what it reads of its dictionary as it opens a table
 		before := rowsRead(t, s.db.Ask)
 		must(t, c.ask())
 		after := rowsRead(t, s.db.Ask)

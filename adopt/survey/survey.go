@@ -298,7 +298,7 @@ var advice = map[source.Class]string{
 	source.Expression: "write the expression of the mapping so that it has a value for every row, or NULL",
 	source.NoRoom:     "message.room is NULL or empty there: give these rows a room with COALESCE, or leave them out with message.where",
 	source.NoUser:     `nobody said it: name an author with COALESCE, make kind 'system' of it, or set problems.no_user = "system"`,
-	source.BadID:      "ids have up to 128 bytes and no control characters: make another of it in the expression, such as CONCAT('room-', MD5(name))",
+	source.BadID:      "ids have up to 128 bytes and no control characters: make another of it in the expression, such as CONCAT('room-', SHA2(name, 256))",
 	source.NoTime:     "it follows the message before it; with problems.no_time = \"refuse\" it is left out",
 	source.Future:     "is source.tz the time zone of the application's clock, and message.unit right?",
 	source.Undecoded:  "see message.decode; with problems.undecoded = \"keep\" the text stays as it is stored",

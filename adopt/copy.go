@@ -4,7 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"net/http"
+	"slices"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/roomtide/roomtide/adopt/source"
 )
@@ -151,30 +154,43 @@ func (m *Move) missing(rooms []roomItem) []roomItem {
 // copyAuthors makes members of those who have written, where the mapping does not say who
 // is in a room.
 func (m *Move) copyAuthors(ctx context.Context) error {
-	for {
-		p := &part{History: true}
-		rows, err := m.cfg.State.db.QueryContext(ctx, "SELECT room, user FROM members WHERE done = 0 LIMIT ?", partItems)
+	for last := (memberItem{}); ; {
+		var all []memberItem
+		rows, err := m.cfg.State.db.QueryContext(ctx, "SELECT room, user FROM members WHERE (room, user) > (?, ?) AND done = 0 ORDER BY room, user LIMIT ?",
+			last.Room, last.User, copyParts*partItems)
 		err = each(rows, err, func() error {
 			var i memberItem
 			err := rows.Scan(&i.Room, &i.User)
-			p.Members = append(p.Members, i)
+			all = append(all, i)
 			return err
 		})
-		if err != nil || len(p.Members) == 0 {
+		if err != nil || len(all) == 0 {
 			return err
 		}
-		if _, err := m.importPart(ctx, p); err != nil {
-			return err
+		last = all[len(all)-1]
+		work, ctx := errgroup.WithContext(ctx)
+		for some := range slices.Chunk(all, partItems) {
+			work.Go(func() error {
+				if _, err := m.importPart(ctx, &part{History: true, Members: some}); err != nil {
+					return err
+				}
+				return m.cfg.State.write(ctx, func(tx *sql.Tx) error { return membersDone(ctx, tx, some) })
+			})
 		}
-		if err := m.cfg.State.write(ctx, func(tx *sql.Tx) error { return membersDone(ctx, tx, p.Members) }); err != nil {
+		if err := work.Wait(); err != nil {
 			return err
 		}
 	}
 }
 
 func membersDone(ctx context.Context, tx *sql.Tx, all []memberItem) error {
+	put, err := tx.PrepareContext(ctx, "INSERT INTO members (room, user, done) VALUES (?, ?, 1) ON CONFLICT (room, user) DO UPDATE SET done = 1")
+	if err != nil {
+		return err
+	}
+	defer put.Close()
 	for _, i := range all {
-		if _, err := tx.ExecContext(ctx, "INSERT INTO members (room, user, done) VALUES (?, ?, 1) ON CONFLICT (room, user) DO UPDATE SET done = 1", i.Room, i.User); err != nil {
+		if _, err := put.ExecContext(ctx, i.Room, i.User); err != nil {
 			return err
 		}
 	}

@@ -19,7 +19,7 @@ import (
 // which is read and imported on its own.
 const (
 	copyParts  = 4        // requests under way at once: as many as a node works at
-	runBytes   = 32 << 20 // rows that are sorted in memory
+	runBytes   = 16 << 20 // rows that are sorted in memory
 	entryBytes = 96       // what one of them takes beside its text
 	chunkBytes = 16 << 10 // of each run one is in memory
 )

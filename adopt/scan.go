@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	scanRows    = 2000      // of the source, at a time
+	scanRows    = 1000      // of the source, at a time
 	seenMembers = 128 << 10 // pairs of room and author that are remembered
 )
 
@@ -69,14 +69,15 @@ type scanner struct {
 	number   int64      // of the next run
 	run      run
 	rows     int64                   // in the run, and refused ones among them
-	last     source.Row              // that was read; its time is that of rows without one
+	last     source.Key              // that was read
+	time     time.Time               // of that row, and of rows behind it without one
 	seen     map[memberItem]struct{} // who is in a room by a message
 	members  []memberItem            // of them, those that are not in the file
 	problems []source.Row            // rows with problems, without their texts
 }
 
 func (m *Move) newScanner(ctx context.Context) (*scanner, error) {
-	s := &scanner{m: m, seen: map[memberItem]struct{}{}}
+	s := &scanner{m: m, seen: map[memberItem]struct{}{}, run: run{text: make([]byte, 0, runBytes)}}
 	after, err := m.cfg.State.fact(ctx, "scanned")
 	if err != nil {
 		return nil, err
@@ -86,8 +87,8 @@ func (m *Move) newScanner(ctx context.Context) (*scanner, error) {
 		return nil, err
 	}
 	s.after = source.Key(after)
-	if s.last.Time, err = time.Parse(time.RFC3339Nano, at); err != nil {
-		s.last.Time = time.Now().UTC() // nothing was read yet
+	if s.time, err = time.Parse(time.RFC3339Nano, at); err != nil {
+		s.time = time.Now().UTC() // nothing was read yet
 	}
 	err = m.cfg.State.db.QueryRowContext(ctx, "SELECT coalesce(max(run), 0) + 1 FROM chunks").Scan(&s.number)
 	return s, err
@@ -102,9 +103,9 @@ func (s *scanner) add(ctx context.Context, rows []source.Row) error {
 	for i := range rows {
 		r := &rows[i]
 		if r.Time.IsZero() {
-			r.Time = s.last.Time
+			r.Time = s.time
 		}
-		s.last = source.Row{Key: r.Key, Time: r.Time}
+		s.last, s.time = r.Key, r.Time
 		if s.rows++; echoes[r.Key] {
 			continue
 		}
@@ -168,10 +169,10 @@ func (s *scanner) store(ctx context.Context) error {
 		if s.rows == 0 {
 			return nil
 		}
-		if err := putFact(ctx, tx, "scanned time", s.last.Time.Format(time.RFC3339Nano)); err != nil {
+		if err := putFact(ctx, tx, "scanned time", s.time.Format(time.RFC3339Nano)); err != nil {
 			return err
 		}
-		return putFact(ctx, tx, "scanned", string(s.last.Key))
+		return putFact(ctx, tx, "scanned", string(s.last))
 	})
 	if err != nil {
 		return err

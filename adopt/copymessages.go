@@ -69,15 +69,13 @@ func (m *Move) copyPart(ctx context.Context, n int) error {
 	}
 }
 
-// batch is what comes next. It ends before a row that answers one in it, whose number is not
-// known yet.
+// batch is what comes next.
 func (m *merged) batch(ctx context.Context) (all []staged, err error) {
-	size, keys := 0, map[source.Key]bool{}
+	size := 0
 	for s := m.peek(); s != nil && len(all) < change.MaxImported; s = m.peek() {
-		if size += len(s.Item); len(all) > 0 && (size > messagesBytes || keys[s.Reply]) {
+		if size += len(s.Item); len(all) > 0 && size > messagesBytes {
 			break
 		}
-		keys[s.Key] = true
 		all = append(all, *s)
 		if err := m.take(ctx); err != nil {
 			return nil, err
@@ -86,22 +84,32 @@ func (m *merged) batch(ctx context.Context) (all []staged, err error) {
 	return all, nil
 }
 
-// importBatch sends messages to the node.
+// importBatch sends messages to the node. One that answers another of the batch, whose
+// number is not known yet, names its place.
 func (m *Move) importBatch(ctx context.Context, all []staged) (*told, error) {
 	body := append(make([]byte, 0, messagesBytes/4), `{"history":true,"raise":true,"messages":[`...)
+	places := map[source.Key]int{}
 	for i := range all {
 		s := &all[i]
 		if i > 0 {
 			body = append(body, ',')
 		}
 		body = append(body, s.Item...)
+		at, here := places[s.Reply]
+		if here = here && all[at].Room == s.Room; here {
+			body = strconv.AppendInt(append(body[:len(body)-1], `,"reply_item":`...), int64(at), 10)
+			body = append(body, '}')
+		}
+		if places[s.Key] = i; here || s.Reply == "" {
+			continue
+		}
 		seq, err := m.cfg.State.seqOf(ctx, s.Room, s.Reply)
 		if err != nil {
 			return nil, err
 		}
 		if seq > 0 {
-			body = append(body[:len(body)-1], `,"reply_to":`...)
-			body = append(strconv.AppendInt(body, seq, 10), '}')
+			body = strconv.AppendInt(append(body[:len(body)-1], `,"reply_to":`...), seq, 10)
+			body = append(body, '}')
 		}
 	}
 	return m.cfg.Node.importBody(ctx, append(body, "]}"...), len(all))
@@ -128,9 +136,6 @@ func putCopied(ctx context.Context, tx *sql.Tx, all []staged, t *told) error {
 
 // seqOf is the number of the message that a row of a room is, 0 if none is known.
 func (s *State) seqOf(ctx context.Context, room string, key source.Key) (seq int64, err error) {
-	if key == "" {
-		return 0, nil
-	}
 	err = s.db.QueryRowContext(ctx, "SELECT seq FROM rows WHERE room = ? AND key = ?", room, stateKey(key)).Scan(&seq)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, nil

@@ -45,10 +45,10 @@ func (c *call) importBatch() (answer, error) {
 	}
 	for _, list := range []struct {
 		name string
-		add  func(item []byte) error
+		add  func(i int, item []byte) error
 	}{
 		{"rooms", c.item("rooms", in.room)}, {"users", c.item("users", in.user)}, {"members", c.item("members", in.member)},
-		{"messages", func(item []byte) error { return c.importMessage(in, item) }}, {"reads", c.item("reads", in.read)},
+		{"messages", func(i int, item []byte) error { return c.importMessage(in, i, item) }}, {"reads", c.item("reads", in.read)},
 	} {
 		if err := c.importList(f, in, list.name, list.add); err != nil {
 			return answer{}, err
@@ -62,7 +62,7 @@ func (c *call) importBatch() (answer, error) {
 }
 
 // importList reads one list of the body.
-func (c *call) importList(f fields, in *imported, name string, add func(item []byte) error) error {
+func (c *call) importList(f fields, in *imported, name string, add func(i int, item []byte) error) error {
 	items, ok := f.List(name)
 	if !ok {
 		return chat.E(chat.Invalid, name+" must be an array")
@@ -72,7 +72,7 @@ func (c *call) importList(f fields, in *imported, name string, add func(item []b
 	}
 	in.sizes[name] = len(items)
 	for i, item := range items {
-		if err := add(item); err != nil {
+		if err := add(i, item); err != nil {
 			in.faults = append(in.faults, fault{name, i, err})
 		} else {
 			in.places[name] = append(in.places[name], i)
@@ -82,8 +82,8 @@ func (c *call) importList(f fields, in *imported, name string, add func(item []b
 }
 
 // item reads an item of a list into fields.
-func (c *call) item(list string, add func(fields) error) func(item []byte) error {
-	return func(item []byte) error {
+func (c *call) item(list string, add func(fields) error) func(i int, item []byte) error {
+	return func(_ int, item []byte) error {
 		object, err := wire.DecodeObject(item)
 		if err == nil {
 			err = c.checkNames("field", maps.Keys(object), c.op.items[list])
@@ -130,16 +130,31 @@ func (in *imported) member(f fields) error {
 	return err
 }
 
-func (c *call) importMessage(in *imported, item []byte) error {
+func (c *call) importMessage(in *imported, i int, item []byte) error {
 	m, err := wire.DecodeImported(item)
+	if err == nil {
+		m.ReplyItem, err = in.replyItem(i, m.ReplyItem)
+	}
 	if len(m.Unknown) > 0 {
 		err = cmp.Or(err, c.checkNames("field", slices.Values(m.Unknown), nil))
 	}
-	in.Messages = appendGood(in.Messages, engine.ImportMessage{Room: m.Room, Imported: change.Imported{
+	in.Messages = appendGood(in.Messages, engine.ImportMessage{Room: m.Room, ReplyItem: m.ReplyItem, Imported: change.Imported{
 		Seq: m.Seq, User: m.User, Name: m.Name, Key: m.Key, Text: m.Text, Data: m.Data, ReplyTo: m.ReplyTo, Time: m.Time, Edited: m.Edited,
 		Deleted: m.Deleted,
 	}}, err)
 	return err
+}
+
+// replyItem is the place among the messages of the batch of what item i of the list answers,
+// both counted from 1; 0 if there is none, as it was refused.
+func (in *imported) replyItem(i, item int) (int, error) {
+	if item < 0 || item > i {
+		return 0, chat.E(chat.Invalid, "reply_item must be the place of a message before this one, from 0")
+	}
+	if at, ok := slices.BinarySearch(in.places["messages"], item-1); ok {
+		return at + 1, nil
+	}
+	return 0, nil
 }
 
 func (in *imported) read(f fields) error {

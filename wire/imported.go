@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/json"
+	"math"
 	"slices"
 
 	"github.com/roomtide/roomtide/chat"
@@ -10,17 +11,18 @@ import (
 // Imported is a message of another system as an import has it: the fields of change.Imported,
 // and the room.
 type Imported struct {
-	Room    chat.RoomID
-	Seq     chat.Seq
-	User    chat.UserID
-	Name    string
-	Key     string
-	Text    string
-	Data    json.RawMessage
-	ReplyTo chat.Seq
-	Time    int64 // Unix milliseconds, 0: not given
-	Edited  int64 // Unix milliseconds, 0: not given
-	Deleted bool
+	Room      chat.RoomID
+	Seq       chat.Seq
+	User      chat.UserID
+	Name      string
+	Key       string
+	Text      string
+	Data      json.RawMessage
+	ReplyTo   chat.Seq
+	ReplyItem int   // 1 for the first message of the list; 0: not given; negative: out of range
+	Time      int64 // Unix milliseconds, 0: not given
+	Edited    int64 // Unix milliseconds, 0: not given
+	Deleted   bool
 
 	Unknown []string // names that an import does not have
 }
@@ -50,12 +52,19 @@ func DecodeImported(b []byte) (m Imported, err error) {
 			m.Deleted = on != nil && *on
 		case "edited":
 			m.Edited = d.time("edited", v)
-		case "seq", "reply_to":
-			n, _ := d.number(string(name), v)
-			if string(name) == "seq" {
-				m.Seq = chat.Seq(n)
-			} else {
-				m.ReplyTo = chat.Seq(n)
+		case "seq":
+			n, _ := d.number("seq", v)
+			m.Seq = chat.Seq(n)
+		case "reply_to":
+			n, _ := d.number("reply_to", v)
+			m.ReplyTo = chat.Seq(n)
+		case "reply_item":
+			n, ok := d.number("reply_item", v)
+			switch m.ReplyItem = 0; {
+			case ok && n < 0:
+				m.ReplyItem = -1
+			case ok:
+				m.ReplyItem = int(min(n, math.MaxInt32-1)) + 1
 			}
 		default:
 			if string(v) != "null" && !slices.Contains(m.Unknown, string(name)) {

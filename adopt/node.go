@@ -44,11 +44,14 @@ var statusKinds = map[int]chat.Kind{
 	http.StatusNotFound: chat.NotFound, http.StatusConflict: chat.Conflict, http.StatusRequestEntityTooLarge: chat.TooLarge,
 }
 
-// call makes a request, and reads the answer into out, unless that is nil. Errors are
-// chat.Error: Unavailable when the node does not answer or says to try again.
+// call makes a request, and reads the answer into out, unless that is nil. A body that is
+// JSON is sent as it is. Errors are chat.Error: Unavailable when the node does not answer
+// or says to try again.
 func (n *Node) call(ctx context.Context, method, path string, body, out any) error {
 	var sent io.Reader
-	if body != nil {
+	if raw, ok := body.(json.RawMessage); ok {
+		sent = bytes.NewReader(raw)
+	} else if body != nil {
 		b, err := json.Marshal(body)
 		if err != nil {
 			return err
@@ -162,12 +165,21 @@ func (t *told) retry() error {
 }
 
 func (n *Node) importPart(ctx context.Context, p *part) (*told, error) {
+	return n.imported(ctx, p, len(p.Messages))
+}
+
+// importBody is importPart of what is encoded already, with so many messages.
+func (n *Node) importBody(ctx context.Context, body json.RawMessage, messages int) (*told, error) {
+	return n.imported(ctx, body, messages)
+}
+
+func (n *Node) imported(ctx context.Context, body any, messages int) (*told, error) {
 	var t told
-	if err := n.call(ctx, http.MethodPost, "/v1/import", p, &t); err != nil {
+	if err := n.call(ctx, http.MethodPost, "/v1/import", body, &t); err != nil {
 		return nil, err
 	}
-	if len(t.Messages) != len(p.Messages) {
-		return nil, chat.E(chat.Internal, fmt.Sprintf("the node answers for %d messages of %d", len(t.Messages), len(p.Messages)))
+	if len(t.Messages) != messages {
+		return nil, chat.E(chat.Internal, fmt.Sprintf("the node answers for %d messages of %d", len(t.Messages), messages))
 	}
 	return &t, t.retry()
 }

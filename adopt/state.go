@@ -24,8 +24,8 @@ type State struct{ db *sql.DB }
 // the source has them in.
 const stateSchema = `
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS staged (room TEXT NOT NULL, time INTEGER NOT NULL, key NOT NULL, item BLOB NOT NULL, PRIMARY KEY (room, time, key)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS rows (key PRIMARY KEY, room TEXT NOT NULL, user TEXT NOT NULL, seq INTEGER NOT NULL, hash BLOB NOT NULL, deleted INTEGER NOT NULL, time INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS chunks (part INTEGER NOT NULL, run INTEGER NOT NULL, n INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (part, run, n));
+CREATE TABLE IF NOT EXISTS rows (key NOT NULL, room TEXT NOT NULL, user TEXT NOT NULL, seq INTEGER NOT NULL, hash BLOB NOT NULL, deleted INTEGER NOT NULL, time INTEGER NOT NULL, PRIMARY KEY (room, key)) WITHOUT ROWID;
 CREATE UNIQUE INDEX IF NOT EXISTS rows_by_seq ON rows (room, seq);
 CREATE TABLE IF NOT EXISTS members (room TEXT NOT NULL, user TEXT NOT NULL, done INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (room, user)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS dirty (key PRIMARY KEY) WITHOUT ROWID;
@@ -189,9 +189,10 @@ func (s *State) lastUntil(ctx context.Context, room string, at time.Time) (seq i
 	return seq, err
 }
 
+const putRow = "INSERT OR REPLACE INTO rows (key, room, user, seq, hash, deleted, time) VALUES (?, ?, ?, ?, ?, ?, ?)"
+
 func putKnown(ctx context.Context, tx *sql.Tx, k *known) error {
-	_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO rows (key, room, user, seq, hash, deleted, time) VALUES (?, ?, ?, ?, ?, ?, ?)",
-		stateKey(k.Key), k.Room, k.User, k.Seq, k.Hash[:], k.Deleted, k.Time)
+	_, err := tx.ExecContext(ctx, putRow, stateKey(k.Key), k.Room, k.User, k.Seq, k.Hash[:], k.Deleted, k.Time)
 	return err
 }
 

@@ -57,6 +57,7 @@ var golden = []struct {
 	{&change.Import{Room: "r", Create: &change.RoomSpec{Open: true}, History: true, Messages: []change.Imported{
 		{User: "ann", Name: "Ann", Key: "k", Text: "hi", Data: []byte("{}"), ReplyTo: 7, Time: 1000, Edited: 2000}, {Seq: 8, Deleted: true},
 	}}, "ca012e0a0172120210011801221d1203616e6e1a03416e6e22016b2a02686932027b7d380740e80748d00f220408085001"},
+	{&change.Import{Room: "r", Messages: []change.Imported{{User: "ann", Key: "k"}, {User: "bob", Key: "l", ReplyIn: 1}}}, "ca01190a017222081203616e6e22016b220a1203626f6222016c5801"},
 	{&change.SetMember{Room: "r", Server: true, User: "bob", Role: chat.RoleMember, History: true}, "420e0a017218012203626f6230016001"},
 	{&change.RegisterDevice{User: "ann", Device: "d", Provider: "fcm", Address: "{}", At: 1000}, "9a01140a03616e6e1201641a0366636d22027b7d28e807"},
 	{&change.DropDevice{User: "ann", Device: "d", Digest: "x", Before: 1000}, "a2010e0a03616e6e1201641a017820e807"},

@@ -31,6 +31,7 @@ type Imported struct {
 	Text    string
 	Data    []byte
 	ReplyTo chat.Seq // counts for a new message
+	ReplyIn int      // in place of ReplyTo: 1 for the first message of the change, and so on up to the one before; 0: none
 	Time    int64    // Unix milliseconds; counts for a new message. 0: now
 	Edited  int64    // Unix milliseconds, 0: never; or now, for a message that is changed by it
 	Deleted bool     // a tombstone; Text and Data do not count
@@ -80,6 +81,7 @@ func (m *Imported) fields(f *coder) {
 	number(f, 8, &m.Time)
 	number(f, 9, &m.Edited)
 	flag(f, 10, &m.Deleted)
+	number(f, 11, &m.ReplyIn)
 }
 
 func (r *ImportReply) fields(f *coder) {

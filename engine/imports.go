@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
 	"github.com/roomtide/roomtide/change"
@@ -27,9 +28,12 @@ type ImportBatch struct {
 	Reads    []*change.Read // a mark beyond the newest message is one at it
 }
 
-// ImportMessage is a message and its room, which is made if there is none.
+// ImportMessage is a message and its room, which is made if there is none. With ReplyItem
+// it answers a message of the batch, counted from 1: one before it, in the same room. If
+// that one is refused, it answers none. The engine sets ReplyIn.
 type ImportMessage struct {
-	Room chat.RoomID
+	Room      chat.RoomID
+	ReplyItem int
 	change.Imported
 }
 
@@ -91,9 +95,10 @@ func importAll[C change.Change](ctx context.Context, e *Engine, a *Actor, change
 
 // importPiece is messages of a room that are one change.
 type importPiece struct {
-	change *change.Import
-	of     []int // their numbers in the batch
-	size   int
+	change  *change.Import
+	of      []int       // their numbers in the batch, ascending
+	replies map[int]int // by place in the change: the number of a message in an earlier piece, which is answered
+	size    int
 }
 
 // importPieceBytes is about how large a piece is: one fits into a packet between nodes
@@ -107,7 +112,7 @@ func (e *Engine) importMessages(ctx context.Context, in *ImportBatch) []ImportOu
 	e.importNames(ctx, in)
 	rooms := e.importPieces(in, out)
 	for len(rooms) > 0 {
-		outcomes := e.submitAll(ctx, "engine.import", len(rooms), func(i int) (change.Change, error) { return rooms[i][0].change, nil })
+		outcomes := e.submitAll(ctx, "engine.import", len(rooms), func(i int) (change.Change, error) { return rooms[i][0].prepared(out), nil })
 		var next [][]*importPiece
 		for i, o := range outcomes {
 			told := rooms[i][:1]
@@ -150,7 +155,7 @@ func (e *Engine) importPieces(in *ImportBatch, out []ImportOutcome) (rooms [][]*
 	index := map[chat.RoomID]int{}
 	for i := range in.Messages {
 		m := &in.Messages[i]
-		if out[i].Err = e.checkImported(m, in.Raise); out[i].Err != nil {
+		if out[i].Err = e.checkImported(in, i); out[i].Err != nil {
 			continue
 		}
 		at, ok := index[m.Room]
@@ -163,11 +168,34 @@ func (e *Engine) importPieces(in *ImportBatch, out []ImportOutcome) (rooms [][]*
 			rooms[at] = append(rooms[at], &importPiece{change: &change.Import{Room: m.Room, Create: &change.RoomSpec{}, History: in.History}})
 		}
 		p := rooms[at][len(rooms[at])-1]
-		p.change.Messages = append(p.change.Messages, m.Imported)
-		p.of = append(p.of, i)
+		p.add(i, m)
 		p.size += 128 + len(m.Text) + len(m.Data)
 	}
 	return rooms
+}
+
+// add puts message i of the batch behind the others.
+func (p *importPiece) add(i int, m *ImportMessage) {
+	if m.ReplyItem > 0 {
+		if at, here := slices.BinarySearch(p.of, m.ReplyItem-1); here {
+			m.ReplyIn = at + 1
+		} else {
+			if p.replies == nil {
+				p.replies = map[int]int{}
+			}
+			p.replies[len(p.of)] = m.ReplyItem - 1
+		}
+	}
+	p.change.Messages = append(p.change.Messages, m.Imported)
+	p.of = append(p.of, i)
+}
+
+// prepared is the change, once the pieces before it are in out.
+func (p *importPiece) prepared(out []ImportOutcome) *change.Import {
+	for at, answered := range p.replies {
+		p.change.Messages[at].ReplyTo = out[answered].Seq
+	}
+	return p.change
 }
 
 // tell writes what came of the piece into out.
@@ -185,9 +213,10 @@ func (p *importPiece) tell(o Outcome, out []ImportOutcome) {
 }
 
 // checkImported is what a message is checked for before its lane has it.
-func (e *Engine) checkImported(m *ImportMessage, raise bool) error {
+func (e *Engine) checkImported(in *ImportBatch, i int) error {
+	m := &in.Messages[i]
 	l := e.cfg.Limits
-	if raise {
+	if in.Raise {
 		l.MessageBytes, l.MessageRunes, l.DataBytes = max(l.MessageBytes, RaisedBytes), max(l.MessageRunes, RaisedBytes), max(l.DataBytes, RaisedBytes)
 	}
 	if err := e.checkRoom(m.Room); err != nil {
@@ -196,6 +225,8 @@ func (e *Engine) checkImported(m *ImportMessage, raise bool) error {
 	switch {
 	case m.Seq < 0 || m.ReplyTo < 0:
 		return chat.E(chat.Invalid, "seq and reply_to are message numbers")
+	case m.ReplyItem < 0 || m.ReplyItem > i || m.ReplyItem > 0 && (m.ReplyTo > 0 || in.Messages[m.ReplyItem-1].Room != m.Room):
+		return chat.E(chat.Invalid, "reply_item is the place of a message before this one in the same room, and instead of reply_to")
 	case m.Seq == 0 && m.Key == "":
 		return chat.E(chat.Invalid, "an imported message needs a key, by which it is found again, or its seq")
 	case len(m.Data) > l.DataBytes:

@@ -2,12 +2,11 @@ package httpapi
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
+	"slices"
 	"strconv"
-	"time"
 
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
@@ -46,9 +45,10 @@ func (c *call) importBatch() (answer, error) {
 	}
 	for _, list := range []struct {
 		name string
-		add  func(fields) error
+		add  func(i int, item []byte) error
 	}{
-		{"rooms", in.room}, {"users", in.user}, {"members", in.member}, {"messages", in.message}, {"reads", in.read},
+		{"rooms", c.item("rooms", in.room)}, {"users", c.item("users", in.user)}, {"members", c.item("members", in.member)},
+		{"messages", func(i int, item []byte) error { return c.importMessage(in, i, item) }}, {"reads", c.item("reads", in.read)},
 	} {
 		if err := c.importList(f, in, list.name, list.add); err != nil {
 			return answer{}, err
@@ -62,30 +62,37 @@ func (c *call) importBatch() (answer, error) {
 }
 
 // importList reads one list of the body.
-func (c *call) importList(f fields, in *imported, name string, add func(fields) error) error {
-	var items []json.RawMessage
-	if err := f.get(name, "an array", &items); err != nil {
-		return err
+func (c *call) importList(f fields, in *imported, name string, add func(i int, item []byte) error) error {
+	items, ok := f.List(name)
+	if !ok {
+		return chat.E(chat.Invalid, name+" must be an array")
 	}
 	if len(items) > change.MaxImported {
 		return chat.E(chat.Invalid, name+" has more than "+strconv.Itoa(change.MaxImported)+" items")
 	}
 	in.sizes[name] = len(items)
 	for i, item := range items {
-		object, err := wire.DecodeObject(item)
-		if err == nil {
-			err = c.checkNames("field", maps.Keys(object), c.op.items[name])
-		}
-		if err == nil {
-			err = add(fields{object})
-		}
-		if err != nil {
+		if err := add(i, item); err != nil {
 			in.faults = append(in.faults, fault{name, i, err})
 		} else {
 			in.places[name] = append(in.places[name], i)
 		}
 	}
 	return nil
+}
+
+// item reads an item of a list into fields.
+func (c *call) item(list string, add func(fields) error) func(i int, item []byte) error {
+	return func(_ int, item []byte) error {
+		object, err := wire.DecodeObject(item)
+		if err == nil {
+			err = c.checkNames("field", maps.Keys(object), c.op.items[list])
+		}
+		if err == nil {
+			err = add(fields{object})
+		}
+		return err
+	}
 }
 
 func (in *imported) room(f fields) error {
@@ -123,36 +130,32 @@ func (in *imported) member(f fields) error {
 	return err
 }
 
-func (in *imported) message(f fields) error {
-	var m engine.ImportMessage
-	var at, edited *time.Time
-	room, err := f.ID("room")
-	user, err2 := f.ID("user")
-	key, err3 := f.ID("key")
-	err = cmp.Or(err, err2, err3, f.get("name", "a string", &m.Name), f.get("message", "a string", &m.Text), f.get("deleted", "true or false", &m.Deleted),
-		f.get("time", aTime, &at), f.get("edited", aTime, &edited))
-	m.Room, m.User, m.Key = chat.RoomID(room), chat.UserID(user), key
+func (c *call) importMessage(in *imported, i int, item []byte) error {
+	m, err := wire.DecodeImported(item)
 	if err == nil {
-		m.Seq, err = f.seq("seq")
+		m.ReplyItem, err = in.replyItem(i, m.ReplyItem)
 	}
-	if err == nil {
-		m.ReplyTo, err = f.seq("reply_to")
+	if len(m.Unknown) > 0 {
+		err = cmp.Or(err, c.checkNames("field", slices.Values(m.Unknown), nil))
 	}
-	if err == nil {
-		m.Data, err = f.Data("data")
-	}
-	if at != nil {
-		m.Time = at.UnixMilli()
-	}
-	if edited != nil {
-		m.Edited = edited.UnixMilli()
-	}
-	in.Messages = appendGood(in.Messages, m, err)
+	in.Messages = appendGood(in.Messages, engine.ImportMessage{Room: m.Room, ReplyItem: m.ReplyItem, Imported: change.Imported{
+		Seq: m.Seq, User: m.User, Name: m.Name, Key: m.Key, Text: m.Text, Data: m.Data, ReplyTo: m.ReplyTo, Time: m.Time, Edited: m.Edited,
+		Deleted: m.Deleted,
+	}}, err)
 	return err
 }
 
-// aTime completes the sentence of an error.
-const aTime = "a time, as RFC 3339 writes it"
+// replyItem is the place among the messages of the batch of what item i of the list answers,
+// both counted from 1; 0 if there is none, as it was refused.
+func (in *imported) replyItem(i, item int) (int, error) {
+	if item < 0 || item > i {
+		return 0, chat.E(chat.Invalid, "reply_item must be the place of a message before this one, from 0")
+	}
+	if at, ok := slices.BinarySearch(in.places["messages"], item-1); ok {
+		return at + 1, nil
+	}
+	return 0, nil
+}
 
 func (in *imported) read(f fields) error {
 	room, err := f.ID("room")
@@ -199,7 +202,10 @@ func (c *call) importAnswer(in *imported, out *engine.ImportResult) []byte {
 			body = append(body, "null"...)
 			continue
 		}
-		body = fmt.Appendf(body, `{"seq":%d,"rev":%d,"created":%t,"changed":%t}`, r.Seq, r.Rev, r.Created, r.Changed)
+		body = strconv.AppendInt(append(body, `{"seq":`...), int64(r.Seq), 10)
+		body = strconv.AppendInt(append(body, `,"rev":`...), int64(r.Rev), 10)
+		body = strconv.AppendBool(append(body, `,"created":`...), r.Created)
+		body = append(strconv.AppendBool(append(body, `,"changed":`...), r.Changed), '}')
 	}
 	body = append(body, `],"problems":[`...)
 	for i, f := range in.faults {

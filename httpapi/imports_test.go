@@ -3,6 +3,8 @@ package httpapi
 import (
 	"context"
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +15,7 @@ import (
 	"github.com/roomtide/roomtide/hostevents"
 	"github.com/roomtide/roomtide/identity"
 	"github.com/roomtide/roomtide/store"
+	"github.com/roomtide/roomtide/wire"
 )
 
 // fakeFeeds has one event, always.
@@ -114,6 +117,57 @@ func TestImport(t *testing.T) {
 	n.want(403, "POST", "/v1/import", `{}`, n.token("ann"))
 	n.want(400, "POST", "/v1/import", `{"messages":{}}`, key)
 	n.want(413, "POST", "/v1/import", strings.NewReader(`{"messages":["`+strings.Repeat("x", importBytes)+`"]}`), key)
+}
+
+// A message answers another of the same import, wherever that comes to lie: in the same
+// change, in an earlier one, or nowhere, as it was refused.
+func TestImportedReplies(t *testing.T) {
+	n := newNode(t, nil)
+	key := n.key(identity.ScopeAdopt, identity.ScopeRead)
+	long := strings.Repeat("x", 140<<10) // more than one change has
+	g := n.want(200, "POST", "/v1/import", strings.NewReader(`{"raise":true,"messages":[
+		{"room":"a","user":1,"message":"no key"},
+		{"room":"b","user":1,"key":"1","message":"first of b"},
+		{"room":"a","user":1,"key":"2","message":"`+long+`"},
+		{"room":"a","user":1,"key":"3","message":"of an earlier change","reply_item":2},
+		{"room":"a","user":1,"key":"4","message":"of the same change","reply_item":3},
+		{"room":"a","user":1,"key":"5","message":"of one that was refused","reply_item":0},
+		{"room":"a","user":1,"key":"6","message":"of another room","reply_item":1},
+		{"room":"a","user":1,"key":"7","message":"of itself","reply_item":7},
+		{"room":"a","user":1,"key":"8","message":"below","reply_item":-1},
+		{"room":"a","user":1,"key":"9","message":"two","reply_item":2,"reply_to":1}]}`), key)
+	var refused []string
+	for _, p := range g.body["problems"].([]any) {
+		refused = append(refused, fmt.Sprint(p.(map[string]any)["item"]))
+	}
+	slices.Sort(refused)
+	if got := strings.Join(refused, " "); got != "0 6 7 8 9" {
+		t.Errorf("refused: %s in %s", got, g.raw)
+	}
+	var replies []string
+	for _, m := range n.want(200, "GET", "/v1/rooms/a/messages", nil, key).body["messages"].([]any) {
+		replies = append(replies, fmt.Sprint(m.(map[string]any)["reply_to"]))
+	}
+	if got := strings.Join(replies, " "); got != "<nil> 1 2 <nil>" {
+		t.Errorf("replies: %s", got)
+	}
+}
+
+// The specification and the decoder know the same names.
+func TestImportedNames(t *testing.T) {
+	names := specified()["POST /v1/import"].items["messages"]
+	if len(names) < 10 {
+		t.Fatalf("%v", names)
+	}
+	for name := range names {
+		if m, _ := wire.DecodeImported([]byte(`{"` + name + `":1}`)); len(m.Unknown) > 0 {
+			t.Errorf("%s is not known", name)
+		}
+	}
+	fields := reflect.TypeFor[wire.Imported]()
+	if known := fields.NumField() - 1; known != len(names) { // all but Unknown
+		t.Errorf("the specification has %d names, the decoder %d", len(names), known)
+	}
 }
 
 // A back end learns which chat is in force with each answer, and what it writes for another

@@ -33,7 +33,12 @@ func (b *batch) applyImport(c *change.Import) (change.Reply, error) {
 	}
 	reply := change.Reply{Created: created, Changed: created, Imported: make([]change.ImportReply, len(c.Messages))}
 	for i := range c.Messages {
-		reply.Imported[i] = b.importOne(r, &c.Messages[i], c.History)
+		m := &c.Messages[i]
+		replyTo := m.ReplyTo
+		if m.ReplyIn > 0 && m.ReplyIn <= i {
+			replyTo = reply.Imported[m.ReplyIn-1].Seq
+		}
+		reply.Imported[i] = b.importOne(r, m, replyTo, c.History)
 		reply.Changed = reply.Changed || reply.Imported[i].Changed
 	}
 	reply.Rev = r.Rev
@@ -41,7 +46,7 @@ func (b *batch) applyImport(c *change.Import) (change.Reply, error) {
 }
 
 // importOne makes the message what the other system says it is.
-func (b *batch) importOne(r *room, in *change.Imported, history bool) change.ImportReply {
+func (b *batch) importOne(r *room, in *change.Imported, replyTo chat.Seq, history bool) change.ImportReply {
 	m, found := b.imported(r.ID, in)
 	switch {
 	case found:
@@ -57,8 +62,8 @@ func (b *batch) importOne(r *room, in *change.Imported, history bool) change.Imp
 	if n.Time == 0 {
 		n.Time = b.now
 	}
-	if in.ReplyTo < n.Seq {
-		n.ReplyTo = in.ReplyTo
+	if replyTo < n.Seq {
+		n.ReplyTo = replyTo
 	}
 	draft := chat.Draft{Text: in.Text, Data: in.Data, ReplyTo: n.ReplyTo}
 	n.Digest = draft.Digest()

@@ -1,9 +1,6 @@
 package wire
 
-import (
-	"bytes"
-	"encoding/json"
-)
+import "encoding/json"
 
 // Object is the members of one JSON object by name, such as a request body, read by
 // the rules of Decode: names are compared exactly, the last of two equal names
@@ -61,14 +58,67 @@ func (o Object) Data(name string) (json.RawMessage, error) {
 	return canonical(v)
 }
 
-// compact copies a value without white space. nil: the value is null.
+// List returns the elements of the member where an array is meant, none if there is no
+// member; ok is false if it is something else. They share memory with the Object.
+func (o Object) List(name string) (items [][]byte, ok bool) {
+	v := o[name]
+	if len(v) == 0 || v[0] != '[' {
+		return nil, v == nil
+	}
+	for i := 1; v[i] != ']'; {
+		if v[i] == ',' {
+			i++
+		}
+		end := valueEnd(v, i)
+		items = append(items, v[i:end])
+		i = end
+	}
+	return items, true
+}
+
+// valueEnd is where a value ends that begins at i in an array. It is valid, and has no
+// white space.
+func valueEnd(v []byte, i int) int {
+	for depth := 0; ; {
+		switch v[i] {
+		case '"':
+			s := scanner{b: v, i: i}
+			i, _ = s.quoted()
+			continue
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth == 0 {
+				return i
+			}
+			depth--
+		case ',':
+			if depth == 0 {
+				return i
+			}
+		}
+		i++
+	}
+}
+
+// compact copies a checked value without white space. nil: the value is null.
 func compact(v []byte) json.RawMessage {
 	if string(v) == "null" {
 		return nil
 	}
-	var b bytes.Buffer
-	if json.Compact(&b, v) != nil {
-		return nil // the scanner has checked it
+	out := make([]byte, 0, len(v))
+	for s := (scanner{b: v}); s.i < len(v); {
+		switch v[s.i] {
+		case '"':
+			end, _ := s.quoted()
+			out = append(out, v[s.i:end]...)
+			s.i = end
+		case ' ', '\t', '\n', '\r':
+			s.i++
+		default:
+			out = append(out, v[s.i])
+			s.i++
+		}
 	}
-	return b.Bytes()
+	return out
 }

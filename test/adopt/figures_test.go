@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"net/url"
@@ -16,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/roomtide/roomtide/adopt"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/client"
 	"github.com/roomtide/roomtide/internal/testdb"
@@ -29,40 +29,80 @@ var (
 // rooms is how many rooms the rows of a measurement are in.
 const rooms = 1000
 
-// How fast a history is copied into four SQLite files, and how much memory node and adopt
-// take for it.
+// How fast a history is copied into four SQLite files, what each step costs the three
+// processes, and how much memory node and adopt take for it.
 func TestCopyFigures(t *testing.T) {
 	n := 2000
 	if *figures {
 		n = *rows
 	}
-	s := newSite(t, testdb.MariaDB(t))
+	server := testdb.Start(t, testdb.Maria)
+	s := newSite(t, server.Database())
 	s.exec(fmt.Sprintf(`INSERT INTO messages (room_id, user_id, message, created_at)
 		SELECT seq %% %d, seq %% 97 + 1, CONCAT('message ', seq, ' ', REPEAT('x', seq %% 100)), '2020-01-01' + INTERVAL seq SECOND FROM seq_1_to_%d`, rooms, n))
 	begun := time.Now()
 	run := s.adopt("--follow", "polling")
-	phase := ""
-	var staged, last time.Duration
-	for wait := 20 * time.Minute; phase != "follow"; time.Sleep(200 * time.Millisecond) {
-		var status struct{ Run struct{ Phase string } }
-		if out := s.must("status", "--json"); json.Unmarshal([]byte(out), &status) != nil {
-			t.Fatalf("status: %s", out)
+	all := []costs{{"node", s.node.Pid(), 0}, {"adopt", run.Pid(), 0}, {"database", server.Pid(), 0}}
+	for i := range all {
+		all[i].since(t)
+	}
+	state, err := adopt.OpenState(t.Context(), filepath.Join(s.dir, "adopt.state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer state.Close()
+	phase := "begin"
+	for at, wait := begun, 40*time.Minute; phase != "follow"; time.Sleep(50 * time.Millisecond) {
+		beat, err := state.Beat(t.Context())
+		if err != nil {
+			t.Fatal(err)
 		}
-		if now := time.Since(begun); status.Run.Phase != phase {
-			t.Logf("%8.1f s %s", now.Seconds(), status.Run.Phase)
-			phase, staged, last = status.Run.Phase, last, now
+		if beat.Phase != phase && beat.Phase != "" {
+			line := fmt.Sprintf("%8.1f s %-20s", time.Since(at).Seconds(), phase)
+			for i := range all {
+				line += fmt.Sprintf(" %s %.1f us", all[i].name, float64(all[i].since(t).Nanoseconds())/1e3/float64(n))
+			}
+			t.Log(line)
+			phase, at = beat.Phase, time.Now()
 		}
 		if time.Since(begun) > wait {
 			t.Fatalf("not within %s\n%s", wait, run.Output())
 		}
 	}
 	took := time.Since(begun)
-	t.Logf("%d rows in %.1f s: %.0f a second (the last step began at %.1f s); at most %s in the node, %s in adopt",
-		n, took.Seconds(), float64(n)/took.Seconds(), staged.Seconds(), peak(t, s.node.Pid()), peak(t, run.Pid()))
+	t.Logf("%d rows in %.1f s: %.0f a second; at most %s in the node, %s in adopt",
+		n, took.Seconds(), float64(n)/took.Seconds(), peak(t, s.node.Pid()), peak(t, run.Pid()))
 	raw, err := s.call("GET", "/v1/rooms/5/messages?limit=1", nil)
 	if err != nil || !bytes.Contains(raw, fmt.Appendf(nil, `"seq":%d,`, n/rooms)) {
 		t.Errorf("room 5: %s, %v", raw, err)
 	}
+}
+
+// costs are the CPU time of a process.
+type costs struct {
+	name string
+	pid  int
+	last time.Duration
+}
+
+// since is what was used since the last call.
+func (c *costs) since(t *testing.T) time.Duration {
+	t.Helper()
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(c.pid) + "/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	fields, was := strings.Fields(rest), c.last
+	c.last = 0
+	for _, ticks := range fields[11:13] { // user and system
+		n, err := strconv.Atoi(ticks)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.last += time.Duration(n) * 10 * time.Millisecond
+	}
+	return c.last - was
 }
 
 // peak is the most memory that a process has held.

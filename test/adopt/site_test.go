@@ -243,3 +243,13 @@ func (s *site) await(what string, ok func() bool) {
 		}
 	}
 }
+
+// phase is what the process that runs says that it does.
+func (s *site) phase() string {
+	s.t.Helper()
+	var status struct{ Run struct{ Phase string } }
+	if out := s.must("status", "--json"); json.Unmarshal([]byte(out), &status) != nil {
+		s.t.Fatalf("status: %s", out)
+	}
+	return status.Run.Phase
+}

@@ -223,7 +223,7 @@ func checkPolling(ctx context.Context, s *session, all []followed, sweep string,
 		c.Changes = c.Deletions
 	}
 	for _, f := range all {
-		if f.watched && !hasPart(parts, f.table) {
+		if f.watched && f.key.prefix == "" && !hasPart(parts, f.table) {
 			c.Notes = append(c.Notes, "the watched table "+f.table.name+" has no whole number as its key: what is new there is not seen")
 		}
 		if !f.key.integer && !f.watched {

@@ -173,6 +173,7 @@ type Table struct {
 	Key     string // column
 	Integer bool   // the key is a whole number
 	Watch   bool   // rows of it belong to messages: Key is the column with the message's key
+	Prefix  string // rows of it are read marks, told by Key with this before it; see Source.ReadsOf
 }
 
 // Tables returns the tables that hold messages, and those that hold parts of them.
@@ -184,7 +185,7 @@ func (s *Tables) Tables() []Table {
 	for table, column := range s.mapping.Message.Watch {
 		all = append(all, Table{Name: table, Key: column, Integer: s.messages.kind == keyInteger, Watch: true})
 	}
-	return all
+	return append(all, s.readTables(all)...)
 }
 
 // DB is the pool of the source, which only reads.

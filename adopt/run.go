@@ -211,6 +211,11 @@ func (m *Move) watch(ctx context.Context) error {
 	tick := time.NewTicker(m.cfg.Interval)
 	defer tick.Stop()
 	imported, at := m.Beat().Imported, time.Now()
+	m.count(func(b *Beat) { b.At = at })
+	now := m.Beat()
+	if err := m.cfg.State.setBeat(ctx, &now); err != nil {
+		return err
+	}
 	for {
 		select {
 		case <-ctx.Done():

@@ -21,11 +21,13 @@ var impatient = map[source.Engine]string{
 	source.Postgres: "SET lock_timeout = '5s'",
 }
 
-// present lists the triggers that this package has made in the source: name and table.
+// present lists the triggers that this package has made for the table of changes of this
+// database and schema: name and table. Others may be seen, and are those of other moves.
 var present = map[source.Engine]string{
-	source.MySQL: "SELECT trigger_name, CONCAT(event_object_schema, '.', event_object_table) FROM information_schema.triggers WHERE trigger_name LIKE 'roomtide\\_%' AND action_statement LIKE '%roomtide_changes%'",
+	source.MySQL: "SELECT trigger_name, CONCAT(event_object_schema, '.', event_object_table) FROM information_schema.triggers " +
+		"WHERE trigger_name LIKE 'roomtide\\_%' AND LOCATE(CONCAT('`', DATABASE(), '`.`roomtide_changes`'), action_statement) > 0",
 	source.Postgres: "SELECT t.tgname, n.nspname || '.' || c.relname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace " +
-		"WHERE NOT t.tgisinternal AND t.tgname LIKE 'roomtide\\_%'",
+		"JOIN pg_proc p ON p.oid = t.tgfoid WHERE NOT t.tgisinternal AND t.tgname LIKE 'roomtide\\_%' AND p.pronamespace = current_schema()::regnamespace",
 }
 
 // Install makes the table of changes and the triggers that are missing. Nothing changes

@@ -14,8 +14,9 @@ func same(a, b []string) bool { return slices.Equal(a, b) }
 
 // A chat moves in while it goes on: its history is there in order, what is said on either
 // side comes to the other one, edits and deletions too, and it goes over and back.
-func TestMove(t *testing.T) {
-	s := newSite(t, testdb.MariaDB(t))
+func TestMove(t *testing.T) { onEach(t, moves) }
+
+func moves(t *testing.T, s *site) {
 	var history []string
 	for i := range 300 {
 		history = append(history, fmt.Sprint("old ", i))

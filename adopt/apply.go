@@ -7,6 +7,7 @@ import (
 
 	"github.com/roomtide/roomtide/adopt/follow"
 	"github.com/roomtide/roomtide/adopt/source"
+	"github.com/roomtide/roomtide/internal/crashpoint"
 	"github.com/roomtide/roomtide/store"
 )
 
@@ -58,6 +59,7 @@ func (m *Move) followOnce(ctx context.Context) error {
 		if err := m.apply(ctx, keys); err != nil {
 			return err
 		}
+		crashpoint.Hit("adopt-applied")
 		if at != "" {
 			if err := m.cfg.State.setFact(ctx, "position", at); err != nil {
 				return err
@@ -273,6 +275,7 @@ func (m *Move) takePart(ctx context.Context, steps []step, history bool) error {
 	if err != nil {
 		return err
 	}
+	crashpoint.Hit("adopt-imported")
 	var members []memberItem
 	err = m.cfg.State.write(ctx, func(tx *sql.Tx) error {
 		for i := range steps {

@@ -66,7 +66,7 @@ func Check(ctx context.Context, c Config) ([]Choice, error) {
 
 // files reports whether the source is files, which are copied and do not change.
 func (c *Config) files() bool {
-	return strings.HasPrefix(c.Source.DSN, "csv:") || strings.HasPrefix(c.Source.DSN, "jsonl:")
+	return source.IsFiles(c.Source.DSN)
 }
 
 // Best is the kind that sees most of those which the source is ready for.

@@ -73,40 +73,46 @@ func Install(ctx context.Context, c Config) error {
 	return nil
 }
 
-// Remove removes the triggers and the table of changes, with the changes in it.
-func Remove(ctx context.Context, c Config) error {
+// Remove removes the triggers and the table of changes, with the changes in it, and returns
+// what it has removed.
+func Remove(ctx context.Context, c Config) (removed []string, err error) {
 	s, err := dial(ctx, c, true)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer s.db.Close()
 	if impatient[s.engine] == "" {
-		return nil
+		return nil, nil
 	}
 	conn, err := administrate(ctx, s)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer conn.Close()
 	there, err := pairs(ctx, conn, "triggers", present[s.engine])
 	if err != nil {
-		return err
+		return nil, err
 	}
 	functions := map[string]bool{}
 	for name, table := range there {
 		if err := execute(ctx, conn, dropTrigger(s.engine, name, table)); err != nil {
-			return err
+			return removed, err
 		}
+		removed = append(removed, "trigger "+name+" of "+table)
 		functions[name[:strings.LastIndex(name, "_")]] = true
 	}
+	slices.Sort(removed)
 	if s.engine == source.Postgres {
 		for name := range functions {
 			if err := execute(ctx, conn, "DROP FUNCTION IF EXISTS "+source.Postgres.QuotePath(name)+"()"); err != nil {
-				return err
+				return removed, err
 			}
 		}
 	}
-	return execute(ctx, conn, "DROP TABLE IF EXISTS "+changeTable)
+	if _, err := describe(ctx, s.db, s.engine, changeTable); chat.KindOf(err) == chat.NotFound {
+		return removed, nil
+	}
+	return append(removed, "table "+changeTable), execute(ctx, conn, "DROP TABLE IF EXISTS "+changeTable)
 }
 
 // administrate is a connection of its own, which is given up afterwards: its settings

@@ -117,7 +117,7 @@ const connections = 4
 // copied into a SQLite database, which remove takes away again; it is nil otherwise.
 func Connect(ctx context.Context, src mapping.Source, o Options) (db *sql.DB, e Engine, remove func() error, err error) {
 	dsn := src.DSN
-	if isFiles(dsn) {
+	if IsFiles(dsn) {
 		copied, err := copyFiles(ctx, src, o.Dir)
 		if err != nil {
 			return nil, "", nil, err
@@ -142,7 +142,7 @@ func Connect(ctx context.Context, src mapping.Source, o Options) (db *sql.DB, e 
 // Local copies the files of a source once, for several uses: the source that is returned
 // reads the copy, which remove takes away. Other sources stay as they are.
 func Local(ctx context.Context, src mapping.Source, o Options) (_ mapping.Source, remove func() error, err error) {
-	if !isFiles(src.DSN) {
+	if !IsFiles(src.DSN) {
 		return src, func() error { return nil }, nil
 	}
 	c, err := copyFiles(ctx, src, o.Dir)

@@ -38,7 +38,7 @@ func killedBehindAWrite(t *testing.T, s *site) {
 
 	run = s.adoptUntil("mirror-written", 1)
 	edit("1", "edited")
-	ends(t, run)
+	ends(t, run, "mirror-written")
 	edit("1", "edited again")
 	run = s.adopt()
 	both("edited again")
@@ -48,7 +48,7 @@ func killedBehindAWrite(t *testing.T, s *site) {
 	if err := s.post(7, 2, "the new way", "k"); err != nil {
 		t.Fatal(err)
 	}
-	ends(t, run)
+	ends(t, run, "mirror-written")
 	edit("2", "and edited")
 	run = s.adopt()
 	both("edited again", "and edited")
@@ -67,14 +67,14 @@ func killedBehindAWrite(t *testing.T, s *site) {
 }
 
 // ends waits for a process that is killed by itself.
-func ends(t *testing.T, run *testprocess.Process) {
+func ends(t *testing.T, run *testprocess.Process, point string) {
 	t.Helper()
 	select {
 	case <-run.Ended():
 	case <-time.After(patience):
 		t.Fatalf("it goes on: %s", run.Output())
 	}
-	if !strings.Contains(run.Output(), "crashpoint: mirror-written") {
+	if !strings.Contains(run.Output(), "crashpoint: "+point) {
 		t.Errorf("it has ended otherwise: %s", run.Output())
 	}
 }

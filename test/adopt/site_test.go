@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/roomtide/roomtide/adopt/source"
+	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/internal/testdb"
 	"github.com/roomtide/roomtide/internal/testprocess"
 )
@@ -134,9 +135,9 @@ func (s *site) mapping(text string) {
 	}
 }
 
-func (s *site) startNode() {
+func (s *site) startNode(env ...string) {
 	s.t.Helper()
-	s.node = program.StartWith(s.t, filepath.Join(s.dir, "data"), s.addr, []string{"--no-rate-limits"})
+	s.node = program.StartWith(s.t, filepath.Join(s.dir, "data"), s.addr, []string{"--no-rate-limits"}, env...)
 	s.node.Ready()
 }
 
@@ -156,12 +157,25 @@ func (s *site) say(room, user int, text string) error {
 
 // post writes the new way; key makes it safe to repeat.
 func (s *site) post(room, user int, text, key string) error {
+	_, _, err := s.send(room, user, text, key)
+	return err
+}
+
+// send is post, and returns what the message is.
+func (s *site) send(room, user int, text, key string) (chat.Seq, chat.Rev, error) {
 	body, err := json.Marshal(map[string]any{"user": user, "message": text})
 	if err != nil {
-		return err
+		return 0, 0, err
 	}
-	_, err = s.call("POST", fmt.Sprintf("/v1/rooms/%d/messages", room), body, "Idempotency-Key", key)
-	return err
+	raw, err := s.call("POST", fmt.Sprintf("/v1/rooms/%d/messages", room), body, "Idempotency-Key", key)
+	var sent struct {
+		Seq chat.Seq
+		Rev chat.Rev
+	}
+	if err == nil {
+		err = json.Unmarshal(raw, &sent)
+	}
+	return sent.Seq, sent.Rev, err
 }
 
 func (s *site) call(method, path string, body []byte, header ...string) ([]byte, error) {
@@ -205,31 +219,45 @@ func (s *site) rows(room int) (texts []string) {
 	return texts
 }
 
+// message is one of Roomtide.
+type message struct {
+	Seq     chat.Seq
+	Rev     chat.Rev
+	User    chat.UserID
+	Key     string
+	Text    string `json:"message"`
+	Deleted bool
+}
+
 // messages are the texts of a room in Roomtide, in order, without those that were deleted.
 func (s *site) messages(room int) (texts []string) {
-	for after := int64(0); ; {
+	for _, m := range s.all(room) {
+		if !m.Deleted {
+			texts = append(texts, m.Text)
+		}
+	}
+	return texts
+}
+
+// all are the messages of a room, nil if they cannot be had now.
+func (s *site) all(room int) (all []message) {
+	for after := chat.Seq(0); ; {
 		raw, err := s.call("GET", fmt.Sprintf("/v1/rooms/%d/messages?limit=100&after=%d", room, after), nil)
 		if err != nil {
 			return nil
 		}
 		var page struct {
-			Messages []struct {
-				Seq     int64
-				Message string
-				Deleted bool
-			}
-			More bool
+			Messages []message
+			More     bool
 		}
 		if err := json.Unmarshal(raw, &page); err != nil {
 			s.t.Fatal(err)
 		}
-		for _, m := range page.Messages {
-			if after = m.Seq; !m.Deleted {
-				texts = append(texts, m.Message)
-			}
+		if all = append(all, page.Messages...); len(all) > 0 {
+			after = all[len(all)-1].Seq
 		}
 		if !page.More {
-			return texts
+			return all
 		}
 	}
 }

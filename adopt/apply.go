@@ -7,6 +7,7 @@ import (
 
 	"github.com/roomtide/roomtide/adopt/follow"
 	"github.com/roomtide/roomtide/adopt/source"
+	"github.com/roomtide/roomtide/internal/crashpoint"
 	"github.com/roomtide/roomtide/store"
 )
 
@@ -58,6 +59,7 @@ func (m *Move) followOnce(ctx context.Context) error {
 		if err := m.apply(ctx, keys); err != nil {
 			return err
 		}
+		crashpoint.Hit("adopt-applied")
 		if at != "" {
 			if err := m.cfg.State.setFact(ctx, "position", at); err != nil {
 				return err
@@ -107,8 +109,23 @@ func (m *Move) applyDirty(ctx context.Context) error {
 	return m.cfg.State.dropDirty(ctx, keys)
 }
 
-// apply brings the node in step with the rows. Doing so again changes nothing.
+// apply brings the node in step with the rows, and with the read marks that are named.
+// Doing so again changes nothing.
 func (m *Move) apply(ctx context.Context, keys []source.Key) error {
+	keys, reads := source.SplitReads(keys)
+	if err := m.applyMessages(ctx, keys); err != nil || len(reads) == 0 {
+		return err
+	}
+	marks, err := m.cfg.Source.ReadsOf(ctx, reads)
+	for len(marks) > 0 && err == nil {
+		n := min(len(marks), applyKeys)
+		err = m.applyMarks(ctx, marks[:n])
+		marks = marks[n:]
+	}
+	return err
+}
+
+func (m *Move) applyMessages(ctx context.Context, keys []source.Key) error {
 	for len(keys) > 0 {
 		n := min(len(keys), applyKeys)
 		if err := m.applySome(ctx, keys[:n]); err != nil {
@@ -129,8 +146,13 @@ type step struct {
 }
 
 func (m *Move) applySome(ctx context.Context, keys []source.Key) error {
-	m.turn <- struct{}{}
-	defer func() { <-m.turn }()
+	return m.inTurn(func() error { return m.applyInTurn(ctx, keys) })
+}
+
+func (m *Move) applyInTurn(ctx context.Context, keys []source.Key) error {
+	if err := m.settle(ctx); err != nil {
+		return err
+	}
 	rows, err := m.cfg.Source.ByKeys(ctx, keys)
 	if err != nil {
 		return err
@@ -138,9 +160,6 @@ func (m *Move) applySome(ctx context.Context, keys []source.Key) error {
 	byTime(rows)
 	had, err := m.cfg.State.known(ctx, keys)
 	if err != nil {
-		return err
-	}
-	if err := m.adoptEchoes(ctx, keys, had); err != nil {
 		return err
 	}
 	steps, refused := m.steps(keys, rows, had)
@@ -159,33 +178,6 @@ func (m *Move) applySome(ctx context.Context, keys []source.Key) error {
 		return err
 	}
 	return m.take(ctx, steps)
-}
-
-// adoptEchoes takes over what the mirror has written: a row that it made is the message that
-// it was made of.
-func (m *Move) adoptEchoes(ctx context.Context, keys []source.Key, had map[source.Key]known) error {
-	if m.mirror == nil {
-		return nil
-	}
-	var unknown []source.Key
-	for _, k := range keys {
-		if _, ok := had[k]; !ok {
-			unknown = append(unknown, k)
-		}
-	}
-	echoes, err := m.mirror.written(ctx, unknown)
-	if err != nil || len(echoes) == 0 {
-		return err
-	}
-	return m.cfg.State.write(ctx, func(tx *sql.Tx) error {
-		for i := range echoes {
-			had[echoes[i].Key] = echoes[i]
-			if err := putKnown(ctx, tx, &echoes[i]); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
 }
 
 // steps compares rows with what is known of them.
@@ -283,6 +275,7 @@ func (m *Move) takePart(ctx context.Context, steps []step, history bool) error {
 	if err != nil {
 		return err
 	}
+	crashpoint.Hit("adopt-imported")
 	var members []memberItem
 	err = m.cfg.State.write(ctx, func(tx *sql.Tx) error {
 		for i := range steps {

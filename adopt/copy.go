@@ -196,36 +196,3 @@ func membersDone(ctx context.Context, tx *sql.Tx, all []memberItem) error {
 	}
 	return nil
 }
-
-// copyReads moves read marks. One by time is at the last message until then.
-func (m *Move) copyReads(ctx context.Context) error {
-	return pages(ctx, m.cfg.Source.Reads, func(r *source.ReadRow) source.Key { return r.Key }, func(rows []source.ReadRow) error {
-		p := &part{}
-		var keys []source.Key
-		for i := range rows {
-			if rows[i].Upto != "" {
-				keys = append(keys, rows[i].Upto)
-			}
-		}
-		known, err := m.cfg.State.known(ctx, keys)
-		if err != nil {
-			return err
-		}
-		for i := range rows {
-			r := &rows[i]
-			seq := int64(0)
-			if k, ok := known[r.Upto]; ok && k.Room == r.Room {
-				seq = k.Seq
-			} else if !r.Time.IsZero() {
-				if seq, err = m.cfg.State.lastUntil(ctx, r.Room, r.Time); err != nil {
-					return err
-				}
-			}
-			if seq > 0 {
-				p.Reads = append(p.Reads, readItem{r.Room, r.User, seq})
-			}
-		}
-		_, err = m.importPart(ctx, p)
-		return err
-	})
-}

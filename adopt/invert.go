@@ -21,8 +21,7 @@ type inverse struct {
 	to         string // the other member's, "" if there is none
 	user, text string
 	time       string
-	unit       string
-	zone       *time.Location
+	clock      // of its times
 	edited     string
 	deleted    *mark // how a row says that the message is gone; nil: the row goes
 	encode     []func(string) string
@@ -50,7 +49,7 @@ func invert(m *mapping.Mapping) (*inverse, error) {
 		return nil, err
 	}
 	table := msg.From.Table()
-	in := &inverse{table: table, unit: msg.Unit, zone: zone, columns: m.Mirror.Columns}
+	in := &inverse{table: table, clock: clock{msg.Unit, zone}, columns: m.Mirror.Columns}
 	var ok bool
 	column := func(what, expr string) string {
 		c, plain := msg.Column(expr)
@@ -97,6 +96,13 @@ func OneWay(m *mapping.Mapping) string {
 		return chat.Public(err).Text
 	}
 	return ""
+}
+
+// OneWayMarks says which read marks that are set in Roomtide cannot be written into the old chat,
+// and why.
+func OneWayMarks(m *mapping.Mapping) []string {
+	_, why := invertReads(m)
+	return why
 }
 
 func oneWay(why string) error {
@@ -159,9 +165,15 @@ func (in *inverse) body(text string) (body string, exact bool) {
 	return body, err == nil && back == text
 }
 
-// at is a time as the column has it.
-func (in *inverse) at(t time.Time) any {
-	switch in.unit {
+// clock is how the old chat writes times.
+type clock struct {
+	unit string
+	zone *time.Location
+}
+
+// at is a time as a column has it.
+func (c clock) at(t time.Time) any {
+	switch c.unit {
 	case "s":
 		return t.Unix()
 	case "ms":
@@ -171,7 +183,16 @@ func (in *inverse) at(t time.Time) any {
 	case "1e-4":
 		return t.UnixMicro() / 100
 	}
-	return t.In(in.zone).Format("2006-01-02 15:04:05")
+	return t.In(c.zone).Format("2006-01-02 15:04:05")
+}
+
+// shown is the time that a column which holds at says.
+func (c clock) shown(t time.Time) time.Time {
+	switch c.unit {
+	case "ms", "us", "1e-4":
+		return t.Truncate(time.Millisecond)
+	}
+	return t.Truncate(time.Second)
 }
 
 // other is the other member of the room of two.

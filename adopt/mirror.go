@@ -3,7 +3,6 @@ package adopt
 import (
 	"context"
 	"database/sql"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/roomtide/roomtide/adopt/source"
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/internal/crashpoint"
 )
 
 // The tables of the mirror in the database of the old chat.
@@ -23,26 +23,34 @@ const (
 )
 
 // mirror writes what is said in Roomtide into the old table.
+//
+// Each write has a number, which is in the map with it, and in the state behind it. So it can
+// be told which writes the state does not know of: those of a process that was killed, or
+// whose commit was not answered.
 type mirror struct {
 	*inverse
 	move   *Move
 	db     *sql.DB
 	engine source.Engine
+
+	// Owned by the holder of the move's turn.
+	written int64 // the number of the last write that the state knows of
+	unsure  bool  // there may be later ones
 }
 
 func newMirror(m *Move, in *inverse) *mirror {
 	in.key = m.cfg.Key
-	return &mirror{inverse: in, move: m, db: m.cfg.Writer, engine: m.cfg.Engine}
+	return &mirror{inverse: in, move: m, db: m.cfg.Writer, engine: m.cfg.Engine, unsure: true}
 }
 
-// prepare makes the tables that are missing.
+// prepare makes the tables that are missing, and learns what earlier runs have written.
 func (r *mirror) prepare(ctx context.Context) error {
 	for _, text := range MirrorStatements(r.engine) {
 		if _, err := r.db.ExecContext(ctx, text); err != nil {
 			return r.failed("the tables of the mirror cannot be made: the user of mirror.dsn needs CREATE, or make them by hand (roomtide adopt check prints them)", err)
 		}
 	}
-	return nil
+	return r.move.inTurn(func() error { return r.settle(ctx) })
 }
 
 // run mirrors until ctx ends. While the old database is down it waits: the node keeps what
@@ -168,10 +176,15 @@ func (r *mirror) save(ctx context.Context, db execer, next string) error {
 // message mirrors a message as it is now. What cannot be written is noted, and not tried
 // again until it changes.
 func (r *mirror) message(ctx context.Context, kind string, msg *message) error {
-	r.move.turn <- struct{}{}
-	defer func() { <-r.move.turn }()
+	return r.move.inTurn(func() error { return r.inTurn(ctx, kind, msg) })
+}
+
+func (r *mirror) inTurn(ctx context.Context, kind string, msg *message) error {
+	if err := r.settle(ctx); err != nil {
+		return err
+	}
 	imported := strings.HasPrefix(msg.Key, keyPrefix(r.move.name))
-	k, found, err := r.row(ctx, msg, imported)
+	k, found, err := r.move.cfg.State.bySeq(ctx, msg.Room, msg.Seq)
 	if err != nil {
 		return err
 	}
@@ -200,51 +213,6 @@ func (r *mirror) note(ctx context.Context, class string, msg *message, detail st
 	})
 }
 
-// row finds the row of a message: by the state, or by the map where the follower has not
-// seen the row yet.
-func (r *mirror) row(ctx context.Context, msg *message, imported bool) (known, bool, error) {
-	k, found, err := r.move.cfg.State.bySeq(ctx, msg.Room, msg.Seq)
-	if err != nil || found || imported {
-		return k, found, err
-	}
-	var key, h string
-	err = r.db.QueryRowContext(ctx, r.engine.Bind("SELECT source_key, author, hash FROM "+mapTable+" WHERE room = ? AND seq = ?"), msg.Room, msg.Seq).Scan(&key, &k.User, &h)
-	if errors.Is(err, sql.ErrNoRows) {
-		return k, false, nil
-	}
-	k.Key, k.Room, k.Seq, k.Hash = source.Key(key), msg.Room, msg.Seq, parseHash(h)
-	return k, err == nil, r.failed("the map cannot be read", err)
-}
-
-func parseHash(s string) (h hash) {
-	b, err := hex.DecodeString(s)
-	if err == nil {
-		copy(h[:], b)
-	}
-	return h
-}
-
-// written returns which of the keys the mirror has made.
-func (r *mirror) written(ctx context.Context, keys []source.Key) (all []known, err error) {
-	if len(keys) == 0 {
-		return nil, nil
-	}
-	args := make([]any, len(keys))
-	for i, k := range keys {
-		args[i] = string(k)
-	}
-	rows, err := r.db.QueryContext(ctx, r.engine.Bind("SELECT source_key, room, seq, author, hash FROM "+mapTable+" WHERE source_key IN (?"+repeat(", ?", len(keys)-1)+")"), args...)
-	err = each(rows, err, func() error {
-		var k known
-		var key, h string
-		err := rows.Scan(&key, &k.Room, &k.Seq, &k.User, &h)
-		k.Key, k.Hash, k.Time = source.Key(key), parseHash(h), time.Now().UnixMilli()
-		all = append(all, k)
-		return err
-	})
-	return all, r.failed("the map cannot be read", err)
-}
-
 // insert writes a message that has no row, and its row of the map with it.
 func (r *mirror) insert(ctx context.Context, msg *message) error {
 	if msg.Text == "" {
@@ -254,19 +222,41 @@ func (r *mirror) insert(ctx context.Context, msg *message) error {
 	if err != nil {
 		return err
 	}
-	return r.within(ctx, func(tx *sql.Tx) error {
+	k := known{Room: msg.Room, User: msg.User, Hash: msg.hash(msg.Room), Seq: msg.Seq, Time: r.shown(msg.Time).UnixMilli()}
+	return r.write(ctx, &k, func(tx *sql.Tx) (bool, error) {
 		key, err := r.insertRow(ctx, tx, columns, values, args)
-		if err != nil {
+		k.Key = source.Key(key)
+		return err == nil, err
+	})
+}
+
+// write runs a transaction in the old database that makes the row of a message say what k
+// says, unless do finds that it is not to. The state follows behind it.
+func (r *mirror) write(ctx context.Context, k *known, do func(*sql.Tx) (bool, error)) error {
+	r.unsure = true
+	wrote := false
+	err := r.within(ctx, func(tx *sql.Tx) (err error) {
+		if wrote, err = do(tx); err == nil && wrote {
+			err = r.noteWrite(ctx, tx, k, r.written+1)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if wrote {
+		crashpoint.Hit("mirror-written")
+		if err := r.learn(ctx, []known{*k}, r.written+1); err != nil {
 			return err
 		}
-		h := msg.hash(msg.Room)
-		_, err = tx.ExecContext(ctx, r.engine.Bind("INSERT INTO "+mapTable+" (source_key, room, seq, author, hash) VALUES (?, ?, ?, ?, ?)"), key, msg.Room, msg.Seq, msg.User, h.String())
-		return err
-	}, func() { r.move.count(func(b *Beat) { b.Mirrored++ }) })
+		r.move.count(func(b *Beat) { b.Mirrored++ })
+	}
+	r.unsure = false
+	return nil
 }
 
 // within runs a transaction in the old database.
-func (r *mirror) within(ctx context.Context, do func(*sql.Tx) error, then func()) error {
+func (r *mirror) within(ctx context.Context, do func(*sql.Tx) error) error {
 	tx, err := r.db.BeginTx(ctx, nil)
 	if err != nil {
 		return r.failed("the old database does not answer", err)
@@ -275,11 +265,7 @@ func (r *mirror) within(ctx context.Context, do func(*sql.Tx) error, then func()
 	if err := do(tx); err != nil {
 		return r.failed("the old table does not take it", err)
 	}
-	if err := tx.Commit(); err != nil {
-		return r.failed("the old database does not answer", err)
-	}
-	then()
-	return nil
+	return r.failed("the old database does not answer", tx.Commit())
 }
 
 // change makes the row of a message say what the message says, if the row is as it was when
@@ -289,8 +275,9 @@ func (r *mirror) change(ctx context.Context, k *known, msg *message) error {
 	if h == k.Hash {
 		return nil
 	}
-	wrote := false
-	err := r.within(ctx, func(tx *sql.Tx) error {
+	then := *k
+	then.Hash, then.Deleted = h, msg.Deleted
+	return r.write(ctx, &then, func(tx *sql.Tx) (bool, error) {
 		lock := " FOR UPDATE"
 		if r.engine == source.SQLite {
 			lock = ""
@@ -298,32 +285,20 @@ func (r *mirror) change(ctx context.Context, k *known, msg *message) error {
 		var one int
 		err := tx.QueryRowContext(ctx, r.engine.Bind("SELECT 1 FROM "+r.engine.QuotePath(r.table)+" WHERE "+r.engine.QuotePath(r.key)+" = ?"+lock), string(k.Key)).Scan(&one)
 		if errors.Is(err, sql.ErrNoRows) {
-			return nil // it is gone, which the follower sees
+			return false, nil // it is gone, which the follower sees
 		}
 		if err != nil {
-			return err
+			return false, err
 		}
 		rows, err := r.move.cfg.Source.ByKeys(ctx, []source.Key{k.Key})
 		if err != nil || len(rows) == 0 {
-			return err
+			return false, err
 		}
-		now := itemOf(r.move.name, &rows[0])
-		if now.hash() != k.Hash {
-			return nil
+		if now := itemOf(r.move.name, &rows[0]); now.hash() != k.Hash {
+			return false, nil
 		}
-		if err := r.update(ctx, tx, k, msg); err != nil {
-			return err
-		}
-		wrote = true
-		_, err = tx.ExecContext(ctx, r.engine.Bind("UPDATE "+mapTable+" SET hash = ? WHERE source_key = ?"), h.String(), string(k.Key))
-		return err
-	}, func() {})
-	if err != nil || !wrote {
-		return err
-	}
-	then := *k
-	then.Hash, then.Deleted = h, msg.Deleted
-	return r.move.cfg.State.write(ctx, func(tx *sql.Tx) error { return putKnown(ctx, tx, &then) })
+		return true, r.update(ctx, tx, k, msg)
+	})
 }
 
 // failed is what an error of the old database means: to try again, or that what was said

@@ -23,7 +23,7 @@ func MirrorStatements(e source.Engine) []string {
 	}
 	return []string{
 		"CREATE TABLE IF NOT EXISTS " + mapTable + " (source_key " + text + " NOT NULL PRIMARY KEY, room " + text + " NOT NULL, seq BIGINT NOT NULL, author " + text +
-			" NOT NULL, hash CHAR(32) NOT NULL, UNIQUE (room, seq))" + suffix,
+			" NOT NULL, hash CHAR(32) NOT NULL, gone INT NOT NULL, ms BIGINT NOT NULL, n BIGINT NOT NULL, UNIQUE (room, seq), UNIQUE (n))" + suffix,
 		"CREATE TABLE IF NOT EXISTS " + feedTable + " (name " + text + " NOT NULL PRIMARY KEY, next " + strings.Replace(text, "VARBINARY(191)", "TEXT", 1) + " NOT NULL)" + suffix,
 	}
 }

@@ -146,6 +146,7 @@ type told struct {
 		Seq, Rev         int64
 		Created, Changed bool
 	}
+	Reads    []*int64 // where each mark stands
 	Problems []struct {
 		List    string
 		Item    int
@@ -182,6 +183,25 @@ func (n *Node) imported(ctx context.Context, body any, messages int) (*told, err
 		return nil, chat.E(chat.Internal, fmt.Sprintf("the node answers for %d messages of %d", len(t.Messages), messages))
 	}
 	return &t, t.retry()
+}
+
+// marks moves read marks forward, and returns where each stands now; -1: it was refused, as
+// the room is not there. With the number 0 nothing moves.
+func (n *Node) marks(ctx context.Context, all []readItem) ([]int64, error) {
+	t, err := n.importPart(ctx, &part{Reads: all})
+	if err != nil {
+		return nil, err
+	}
+	if len(t.Reads) != len(all) {
+		return nil, chat.E(chat.Internal, fmt.Sprintf("the node answers for %d read marks of %d", len(t.Reads), len(all)))
+	}
+	stand := make([]int64, len(all))
+	for i, at := range t.Reads {
+		if stand[i] = -1; at != nil {
+			stand[i] = *at
+		}
+	}
+	return stand, nil
 }
 
 // Adoption is which chat is in force.

@@ -98,7 +98,7 @@ func (f *Files) writer(ctx context.Context) (*sql.DB, string) {
 	if f.Mapping.Mirror.DSN != "" {
 		dsn = f.Mapping.Mirror.DSN
 	}
-	if strings.HasPrefix(dsn, "csv:") || strings.HasPrefix(dsn, "jsonl:") {
+	if source.IsFiles(dsn) {
 		return nil, "files are copied, and nothing is written back"
 	}
 	db, engine, err := source.Dial(address(f.Mapping, dsn), f.secret, true)

@@ -55,6 +55,7 @@ type Move struct {
 	name   string
 	log    *slog.Logger
 	mirror *mirror // nil: nothing is mirrored
+	marks  *marker // nil: no read marks are
 
 	// turn holds a token while one of the two directions compares a row with what is known of
 	// it, writes the other side and notes that.
@@ -83,6 +84,9 @@ func New(cfg Config) (*Move, error) {
 			m.beat.Readonly = chat.Public(err).Text
 		} else {
 			m.mirror = newMirror(m, inverse)
+			if reads, _ := invertReads(cfg.Mapping); len(reads) > 0 {
+				m.marks = &marker{m.mirror, reads}
+			}
 		}
 	}
 	return m, nil
@@ -107,7 +111,16 @@ func (m *Move) Run(ctx context.Context) error {
 		}
 		m.beside(ctx, cancel, &work, m.mirror.run)
 	}
-	err := m.copyAndFollow(ctx)
+	err := m.again(ctx, m.copy)
+	if err == nil {
+		err = m.again(ctx, m.copied)
+	}
+	if err == nil {
+		if len(m.cfg.Mapping.Reads) > 0 {
+			m.beside(ctx, cancel, &work, m.followMarks)
+		}
+		err = m.follow(ctx)
+	}
 	if cause := context.Cause(ctx); cause != nil && cause != context.Canceled { //nolint:errorlint // the plain one
 		return cause
 	}
@@ -121,16 +134,6 @@ func (m *Move) beside(ctx context.Context, cancel context.CancelCauseFunc, work 
 			cancel(err)
 		}
 	})
-}
-
-func (m *Move) copyAndFollow(ctx context.Context) error {
-	if err := m.again(ctx, m.copy); err != nil {
-		return err
-	}
-	if err := m.again(ctx, m.copied); err != nil {
-		return err
-	}
-	return m.follow(ctx)
 }
 
 // begin makes the feed and notes where the follower begins, before anything is read: what
@@ -172,7 +175,7 @@ func (m *Move) counted(ctx context.Context) error {
 	b, err := m.cfg.State.Beat(ctx)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.beat.Total, m.beat.Read, m.beat.Imported, m.beat.Mirrored, m.beat.Late = b.Total, b.Read, b.Imported, b.Mirrored, b.Late
+	m.beat.Total, m.beat.Read, m.beat.Imported, m.beat.Mirrored, m.beat.Marked, m.beat.Late = b.Total, b.Read, b.Imported, b.Mirrored, b.Marked, b.Late
 	return err
 }
 
@@ -188,11 +191,31 @@ func (m *Move) copied(ctx context.Context) error {
 	return err
 }
 
+// inTurn does something while no other direction compares and writes.
+func (m *Move) inTurn(do func() error) error {
+	m.turn <- struct{}{}
+	defer func() { <-m.turn }()
+	return do()
+}
+
+// settle has the state know of everything that the mirror has written. It is called in turn.
+func (m *Move) settle(ctx context.Context) error {
+	if m.mirror == nil {
+		return nil
+	}
+	return m.mirror.settle(ctx)
+}
+
 // watch tells how far the move is, and learns which chat is in force.
 func (m *Move) watch(ctx context.Context) error {
 	tick := time.NewTicker(m.cfg.Interval)
 	defer tick.Stop()
 	imported, at := m.Beat().Imported, time.Now()
+	m.count(func(b *Beat) { b.At = at })
+	now := m.Beat()
+	if err := m.cfg.State.setBeat(ctx, &now); err != nil {
+		return err
+	}
 	for {
 		select {
 		case <-ctx.Done():

@@ -32,25 +32,25 @@ func (m *Move) scan(outer context.Context) error {
 	}
 	after := s.after
 	work, ctx := errgroup.WithContext(outer)
-	read := make(chan []source.Row)
+	read := make(chan scanned)
 	work.Go(func() error {
 		defer close(read)
 		for {
-			rows, err := m.cfg.Source.Rows(ctx, after, scanRows)
+			rows, made, err := m.rowsToCopy(ctx, after)
 			if err != nil || len(rows) == 0 {
 				return err
 			}
 			after = rows[len(rows)-1].Key
 			select {
-			case read <- rows:
+			case read <- scanned{rows, made}:
 			case <-ctx.Done():
 				return ctx.Err()
 			}
 		}
 	})
 	work.Go(func() error {
-		for rows := range read {
-			if err := s.add(ctx, rows); err != nil {
+		for p := range read {
+			if err := s.add(ctx, p); err != nil {
 				return err
 			}
 		}
@@ -60,6 +60,12 @@ func (m *Move) scan(outer context.Context) error {
 		return err
 	}
 	return s.store(outer)
+}
+
+// scanned is rows of the source, and which of them the mirror has made.
+type scanned struct {
+	rows []source.Row
+	made map[source.Key]bool
 }
 
 // scanner sorts what is read. What it holds is in the file when store has returned.
@@ -94,19 +100,15 @@ func (m *Move) newScanner(ctx context.Context) (*scanner, error) {
 	return s, err
 }
 
-// add takes a page. Rows that the mirror has written are messages already.
-func (s *scanner) add(ctx context.Context, rows []source.Row) error {
-	echoes, err := s.m.echoes(ctx, rows)
-	if err != nil {
-		return err
-	}
-	for i := range rows {
-		r := &rows[i]
+// add takes a page. Rows that the mirror has made are messages already.
+func (s *scanner) add(ctx context.Context, p scanned) error {
+	for i := range p.rows {
+		r := &p.rows[i]
 		if r.Time.IsZero() {
 			r.Time = s.time
 		}
 		s.last, s.time = r.Key, r.Time
-		if s.rows++; echoes[r.Key] {
+		if s.rows++; p.made[r.Key] {
 			continue
 		}
 		if len(r.Problems) > 0 {
@@ -205,29 +207,4 @@ func putProblems(ctx context.Context, tx *sql.Tx, r *source.Row) error {
 		}
 	}
 	return nil
-}
-
-// echoes returns which of the rows the mirror has written, and notes what they are.
-func (m *Move) echoes(ctx context.Context, rows []source.Row) (map[source.Key]bool, error) {
-	if m.mirror == nil {
-		return nil, nil
-	}
-	keys := make([]source.Key, len(rows))
-	for i := range rows {
-		keys[i] = rows[i].Key
-	}
-	written, err := m.mirror.written(ctx, keys)
-	if err != nil || len(written) == 0 {
-		return nil, err
-	}
-	echoes := make(map[source.Key]bool, len(written))
-	return echoes, m.cfg.State.write(ctx, func(tx *sql.Tx) error {
-		for i := range written {
-			echoes[written[i].Key] = true
-			if err := putKnown(ctx, tx, &written[i]); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
 }

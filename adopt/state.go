@@ -30,6 +30,7 @@ CREATE UNIQUE INDEX IF NOT EXISTS rows_by_seq ON rows (room, seq);
 CREATE TABLE IF NOT EXISTS members (room TEXT NOT NULL, user TEXT NOT NULL, done INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (room, user)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS dirty (key PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS unmirrored (room TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (room, seq)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS marks (room TEXT NOT NULL, user TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (room, user)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS problems (class TEXT NOT NULL, key NOT NULL, field TEXT NOT NULL, detail TEXT NOT NULL, refused INTEGER NOT NULL, PRIMARY KEY (class, key, field)) WITHOUT ROWID;
 `
 
@@ -180,15 +181,6 @@ func (s *State) bySeq(ctx context.Context, room string, seq int64) (k known, ok 
 	return k, ok, err
 }
 
-// lastUntil is the newest message of a room that is not younger, 0 if there is none.
-func (s *State) lastUntil(ctx context.Context, room string, at time.Time) (seq int64, err error) {
-	err = s.db.QueryRowContext(ctx, "SELECT seq FROM rows WHERE room = ? AND time <= ? ORDER BY seq DESC LIMIT 1", room, at.UnixMilli()).Scan(&seq)
-	if errors.Is(err, sql.ErrNoRows) {
-		return 0, nil
-	}
-	return seq, err
-}
-
 const putRow = "INSERT OR REPLACE INTO rows (key, room, user, seq, hash, deleted, time) VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 func putKnown(ctx context.Context, tx *sql.Tx, k *known) error {
@@ -283,6 +275,7 @@ type Beat struct {
 	Read     int64     `json:"read"`               // of them, read
 	Imported int64     `json:"imported"`           // rows that are in Roomtide
 	Mirrored int64     `json:"mirrored"`           // messages that were written into the old table
+	Marked   int64     `json:"marked"`             // read marks that were written into the old tables
 	Late     int64     `json:"late"`               // rows that came the old way behind the switch
 	Rate     float64   `json:"rate"`               // rows a second
 	Lag      float64   `json:"lag"`                // seconds that the follower is behind

@@ -126,22 +126,3 @@ func (f *Files) turn(ctx context.Context, from Adoption, to store.AdoptionState,
 		}
 	}
 }
-
-// Finish ends a move behind its switch: the old table is left alone. What was made for it
-// in the old database stays until its owner drops it.
-func (f *Files) Finish(ctx context.Context) error {
-	now, err := f.Node.Adoption(ctx)
-	if err != nil {
-		return err
-	}
-	switch store.AdoptionState(now.State) {
-	case store.AdoptionDone:
-	case store.AdoptionSwitched:
-		if _, err := f.Node.setAdoption(ctx, now, now.Source, string(store.AdoptionDone)); err != nil {
-			return err
-		}
-	default:
-		return chat.E(chat.Conflict, "only a move that is switched can be finished; it is in the state "+now.State)
-	}
-	return f.Node.dropFeed(ctx, "adopt-"+feedName(f.Mapping.Source.Name))
-}

@@ -175,6 +175,27 @@ func appendGood[T any](list []T, item T, err error) []T {
 	return append(list, item)
 }
 
+// appendMarks appends where each read mark stands now.
+func (in *imported) appendMarks(body []byte, outcomes []engine.Outcome) []byte {
+	marks := make([]*chat.Seq, in.sizes["reads"])
+	for i := range outcomes {
+		if o := &outcomes[i]; o.Err == nil {
+			marks[in.places["reads"][i]] = &o.Reply.Read
+		}
+	}
+	for i, m := range marks {
+		if i > 0 {
+			body = append(body, ',')
+		}
+		if m == nil {
+			body = append(body, "null"...)
+			continue
+		}
+		body = strconv.AppendInt(body, int64(*m), 10)
+	}
+	return body
+}
+
 // importAnswer is the body of the answer: what each message is now, and what was refused.
 func (c *call) importAnswer(in *imported, out *engine.ImportResult) []byte {
 	told := make([]*change.ImportReply, in.sizes["messages"])
@@ -207,6 +228,8 @@ func (c *call) importAnswer(in *imported, out *engine.ImportResult) []byte {
 		body = strconv.AppendBool(append(body, `,"created":`...), r.Created)
 		body = append(strconv.AppendBool(append(body, `,"changed":`...), r.Changed), '}')
 	}
+	body = append(body, `],"reads":[`...)
+	body = in.appendMarks(body, out.Reads)
 	body = append(body, `],"problems":[`...)
 	for i, f := range in.faults {
 		if i > 0 {

@@ -88,6 +88,9 @@ func TestImport(t *testing.T) {
 			t.Errorf("message %d: %v, want seq %d", i, told[i], seq)
 		}
 	}
+	if marks := fmt.Sprint(g.body["reads"]); marks != "[2 <nil>]" {
+		t.Errorf("read marks stand at %s", marks)
+	}
 	refused := map[string]bool{}
 	for _, p := range g.body["problems"].([]any) {
 		p := p.(map[string]any)

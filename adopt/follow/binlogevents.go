@@ -140,7 +140,7 @@ func (l *Log) rows(e *replication.RowsEvent) {
 		key, ok := t.key(row)
 		switch {
 		case ok && key != "":
-			l.open.keys = append(l.open.keys, key)
+			l.open.keys = append(l.open.keys, source.Key(t.value.prefix)+key)
 		case !ok && t.own:
 			l.c.missed("an event of the table " + t.table.name + " has no key where one is expected: its structure was another")
 			return

@@ -66,7 +66,7 @@ func Check(ctx context.Context, c Config) ([]Choice, error) {
 
 // files reports whether the source is files, which are copied and do not change.
 func (c *Config) files() bool {
-	return strings.HasPrefix(c.Source.DSN, "csv:") || strings.HasPrefix(c.Source.DSN, "jsonl:")
+	return source.IsFiles(c.Source.DSN)
 }
 
 // Best is the kind that sees most of those which the source is ready for.
@@ -223,7 +223,7 @@ func checkPolling(ctx context.Context, s *session, all []followed, sweep string,
 		c.Changes = c.Deletions
 	}
 	for _, f := range all {
-		if f.watched && !hasPart(parts, f.table) {
+		if f.watched && f.key.prefix == "" && !hasPart(parts, f.table) {
 			c.Notes = append(c.Notes, "the watched table "+f.table.name+" has no whole number as its key: what is new there is not seen")
 		}
 		if !f.key.integer && !f.watched {

@@ -24,6 +24,8 @@ type column struct {
 	integer  bool
 	text     bool // of characters
 	binary   bool // of bytes: a key is their hex form
+
+	prefix string // before its values as keys; see Watch
 }
 
 // described is a table as the database describes it.
@@ -167,6 +169,13 @@ func (c column) argument(e source.Engine, k source.Key) any {
 
 // asText writes an expression of the column's type as the text of a key.
 func (c column) asText(e source.Engine, expr string) string {
+	if prefix := "'" + c.prefix + "'"; c.prefix != "" {
+		c.prefix = ""
+		if e == source.MySQL {
+			return "CONCAT(" + prefix + ", " + c.asText(e, expr) + ")"
+		}
+		return "(" + prefix + " || CAST(" + c.asText(e, expr) + " AS text))"
+	}
 	switch {
 	case c.binary && e == source.Postgres:
 		return "encode(" + expr + ", 'hex')"

@@ -71,6 +71,10 @@ type Table struct {
 type Watch struct {
 	Name   string
 	Column string // holds the message's key, or NULL
+
+	// Prefix stands before the keys that are yielded, where they are none of messages but
+	// tell rows of this table. What a poll sees of it is nothing.
+	Prefix string
 }
 
 // Config says what is followed. The zero value of a duration or number is its default.
@@ -96,7 +100,7 @@ type Config struct {
 func TablesOf(s *source.Tables) (tables []Table, watch []Watch) {
 	for _, t := range s.Tables() {
 		if t.Watch {
-			watch = append(watch, Watch{t.Name, t.Key})
+			watch = append(watch, Watch{t.Name, t.Key, t.Prefix})
 			continue
 		}
 		tables = append(tables, Table{Name: t.Name, Key: t.Key})

@@ -163,7 +163,7 @@ func TestTriggersLeaveTheLastKeyAlone(t *testing.T) {
 			if err := conn.QueryRowContext(t.Context(), last[e]).Scan(&id); err != nil || id != 4 {
 				t.Errorf("the last key is %d, %v", id, err)
 			}
-			if err := follow.Remove(t.Context(), s.Config); err != nil {
+			if removed, err := follow.Remove(t.Context(), s.Config); err != nil || len(removed) < 3 {
 				t.Fatal(err)
 			}
 			exec(t, s.DB, many(1))

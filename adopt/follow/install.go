@@ -21,11 +21,13 @@ var impatient = map[source.Engine]string{
 	source.Postgres: "SET lock_timeout = '5s'",
 }
 
-// present lists the triggers that this package has made in the source: name and table.
+// present lists the triggers that this package has made for the table of changes of this
+// database and schema: name and table. Others may be seen, and are those of other moves.
 var present = map[source.Engine]string{
-	source.MySQL: "SELECT trigger_name, CONCAT(event_object_schema, '.', event_object_table) FROM information_schema.triggers WHERE trigger_name LIKE 'roomtide\\_%' AND action_statement LIKE '%roomtide_changes%'",
+	source.MySQL: "SELECT trigger_name, CONCAT(event_object_schema, '.', event_object_table) FROM information_schema.triggers " +
+		"WHERE trigger_name LIKE 'roomtide\\_%' AND LOCATE(CONCAT('`', DATABASE(), '`.`roomtide_changes`'), action_statement) > 0",
 	source.Postgres: "SELECT t.tgname, n.nspname || '.' || c.relname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace " +
-		"WHERE NOT t.tgisinternal AND t.tgname LIKE 'roomtide\\_%'",
+		"JOIN pg_proc p ON p.oid = t.tgfoid WHERE NOT t.tgisinternal AND t.tgname LIKE 'roomtide\\_%' AND p.pronamespace = current_schema()::regnamespace",
 }
 
 // Install makes the table of changes and the triggers that are missing. Nothing changes
@@ -71,40 +73,46 @@ func Install(ctx context.Context, c Config) error {
 	return nil
 }
 
-// Remove removes the triggers and the table of changes, with the changes in it.
-func Remove(ctx context.Context, c Config) error {
+// Remove removes the triggers and the table of changes, with the changes in it, and returns
+// what it has removed.
+func Remove(ctx context.Context, c Config) (removed []string, err error) {
 	s, err := dial(ctx, c, true)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer s.db.Close()
 	if impatient[s.engine] == "" {
-		return nil
+		return nil, nil
 	}
 	conn, err := administrate(ctx, s)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer conn.Close()
 	there, err := pairs(ctx, conn, "triggers", present[s.engine])
 	if err != nil {
-		return err
+		return nil, err
 	}
 	functions := map[string]bool{}
 	for name, table := range there {
 		if err := execute(ctx, conn, dropTrigger(s.engine, name, table)); err != nil {
-			return err
+			return removed, err
 		}
+		removed = append(removed, "trigger "+name+" of "+table)
 		functions[name[:strings.LastIndex(name, "_")]] = true
 	}
+	slices.Sort(removed)
 	if s.engine == source.Postgres {
 		for name := range functions {
 			if err := execute(ctx, conn, "DROP FUNCTION IF EXISTS "+source.Postgres.QuotePath(name)+"()"); err != nil {
-				return err
+				return removed, err
 			}
 		}
 	}
-	return execute(ctx, conn, "DROP TABLE IF EXISTS "+changeTable)
+	if _, err := describe(ctx, s.db, s.engine, changeTable); chat.KindOf(err) == chat.NotFound {
+		return removed, nil
+	}
+	return append(removed, "table "+changeTable), execute(ctx, conn, "DROP TABLE IF EXISTS "+changeTable)
 }
 
 // administrate is a connection of its own, which is given up afterwards: its settings

@@ -265,6 +265,9 @@ func pollParts(ctx context.Context, c *session) (parts []part, err error) {
 		return nil, err
 	}
 	for _, f := range all {
+		if f.key.prefix != "" {
+			continue
+		}
 		if f.watched {
 			for _, k := range f.table.columns {
 				if k.primary && k.integer {

@@ -77,6 +77,7 @@ func (s *session) describeAll(ctx context.Context) ([]followed, error) {
 		if !ok {
 			return nil, invalid("describe", w.Name, "the watched table "+w.Name+" has no column "+w.Column)
 		}
+		key.prefix = w.Prefix
 		all = append(all, followed{table: d, key: key, watched: true})
 	}
 	if len(s.Tables) == 0 {

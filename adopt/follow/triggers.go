@@ -51,7 +51,7 @@ func triggersOf(ctx context.Context, c *session) ([]trigger, error) {
 
 // name is that of the trigger, without the event.
 func (t trigger) name() string {
-	sum := sha256.Sum256([]byte(t.table.name + "\x00" + t.value.name + "\x00" + t.value.typ))
+	sum := sha256.Sum256([]byte(t.table.name + "\x00" + t.value.name + "\x00" + t.value.typ + t.value.prefix))
 	return "roomtide_" + hex.EncodeToString(sum[:6])
 }
 

@@ -128,11 +128,12 @@ func dialSQLite(path string, write bool) (*sql.DB, Engine, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	mode := "ro"
+	// A transaction that reads before it writes holds the lock from its beginning.
+	settings := url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)"}}
 	if write {
-		mode = "rw"
+		settings["mode"], settings["_txlock"] = []string{"rw"}, []string{"immediate"}
 	}
-	name := url.URL{Scheme: "file", Path: filepath.ToSlash(abs), RawQuery: url.Values{"mode": {mode}, "_pragma": {"busy_timeout(10000)"}}.Encode()}
+	name := url.URL{Scheme: "file", Path: filepath.ToSlash(abs), RawQuery: settings.Encode()}
 	db, err := sql.Open("sqlite", name.String())
 	return db, SQLite, err
 }

@@ -18,9 +18,13 @@ import (
 // expressions, joins and keys of a mapping mean the same as with a database.
 
 // extensions of the files of a directory, by the scheme of the DSN.
-var extensions = map[string][]string{"csv": {".csv", ".tsv"}, "jsonl": {".jsonl", ".ndjson"}}
+var extensions = map[string][]string{"csv": {".csv", ".tsv"}, "jsonl": jsonLines, "ndjson": jsonLines}
 
-func isFiles(dsn string) bool {
+// jsonLines are the names of one format: a JSON object a line.
+var jsonLines = []string{".jsonl", ".ndjson", ".jsonlines"}
+
+// IsFiles reports whether a DSN is one of files, which are copied and do not change.
+func IsFiles(dsn string) bool {
 	scheme, _, ok := strings.Cut(dsn, ":")
 	return ok && extensions[scheme] != nil
 }
@@ -90,7 +94,7 @@ func filesOf(path string, extensions []string) ([]string, error) {
 		return nil, invalid("source.dsn: %v", err)
 	}
 	if !info.IsDir() {
-		return []string{path}, nil
+		return []string{path}, nil // whatever its extension is
 	}
 	var files []string
 	for _, e := range extensions {

@@ -117,7 +117,7 @@ const connections = 4
 // copied into a SQLite database, which remove takes away again; it is nil otherwise.
 func Connect(ctx context.Context, src mapping.Source, o Options) (db *sql.DB, e Engine, remove func() error, err error) {
 	dsn := src.DSN
-	if isFiles(dsn) {
+	if IsFiles(dsn) {
 		copied, err := copyFiles(ctx, src, o.Dir)
 		if err != nil {
 			return nil, "", nil, err
@@ -142,7 +142,7 @@ func Connect(ctx context.Context, src mapping.Source, o Options) (db *sql.DB, e 
 // Local copies the files of a source once, for several uses: the source that is returned
 // reads the copy, which remove takes away. Other sources stay as they are.
 func Local(ctx context.Context, src mapping.Source, o Options) (_ mapping.Source, remove func() error, err error) {
-	if !isFiles(src.DSN) {
+	if !IsFiles(src.DSN) {
 		return src, func() error { return nil }, nil
 	}
 	c, err := copyFiles(ctx, src, o.Dir)
@@ -173,6 +173,7 @@ type Table struct {
 	Key     string // column
 	Integer bool   // the key is a whole number
 	Watch   bool   // rows of it belong to messages: Key is the column with the message's key
+	Prefix  string // rows of it are read marks, told by Key with this before it; see Source.ReadsOf
 }
 
 // Tables returns the tables that hold messages, and those that hold parts of them.
@@ -184,7 +185,7 @@ func (s *Tables) Tables() []Table {
 	for table, column := range s.mapping.Message.Watch {
 		all = append(all, Table{Name: table, Key: column, Integer: s.messages.kind == keyInteger, Watch: true})
 	}
-	return all
+	return append(all, s.readTables(all)...)
 }
 
 // DB is the pool of the source, which only reads.

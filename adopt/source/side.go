@@ -92,22 +92,6 @@ func (s *Tables) Users(ctx context.Context, after Key, limit int) ([]UserRow, er
 	})
 }
 
-// Reads implements Source.
-func (s *Tables) Reads(ctx context.Context, after Key, limit int) ([]ReadRow, error) {
-	return sections(ctx, s, s.reads, after, limit, func(i int, key Key, v map[string]string) (ReadRow, bool) {
-		r := ReadRow{Key: key, Room: mapping.Names(v["room"]), User: v["user"]}
-		ok := s.good("room", r.Room) && s.good("user", r.User) && v["upto"] != ""
-		if sec := &s.mapping.Reads[i]; sec.By == "time" {
-			var there bool
-			r.Time, there = s.time(v["upto"], sec.Unit)
-			ok = ok && there
-		} else {
-			r.Upto = Key(v["upto"])
-		}
-		return r, ok
-	})
-}
-
 // good reports whether an id can be one of Roomtide; messages of others are problems.
 func (s *Tables) good(what, id string) bool {
 	return chat.CheckID(what, id, s.options.Limits.IDBytes) == nil

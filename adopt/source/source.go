@@ -86,6 +86,7 @@ type UserRow struct {
 // read.by of the mapping says. The furthest row of a user in a room counts.
 type ReadRow struct {
 	Key        Key
+	Section    int // of the mapping's read sections
 	Room, User string
 	Upto       Key       // the last message that was read
 	Time       time.Time // everything up to then was read
@@ -110,6 +111,8 @@ type Source interface {
 	Members(ctx context.Context, after Key, limit int) ([]MemberRow, error)
 	Users(ctx context.Context, after Key, limit int) ([]UserRow, error)
 	Reads(ctx context.Context, after Key, limit int) ([]ReadRow, error)
+	// ReadsOf returns the read marks of rows that a follower has named: keys of SplitReads.
+	ReadsOf(ctx context.Context, keys []Key) ([]ReadRow, error)
 
 	// Bounds returns the smallest and the largest key of the messages, and how many
 	// there are. The count takes as long as the database needs for it.

@@ -21,7 +21,7 @@ type adoptVerb struct {
 	Switch   adoptSwitch   `cmd:"" help:"Put Roomtide in force; the old tables become its mirror."`
 	Back     adoptBack     `cmd:"" help:"Put the old chat in force again."`
 	Triggers adoptTriggers `cmd:"" help:"Print, install or remove the triggers by which the old tables can be followed."`
-	Finish   adoptFinish   `cmd:"" help:"End a move that was switched: the old tables are left alone."`
+	Finish   adoptFinish   `cmd:"" help:"End a move that was switched: the old tables are left alone, and what was made beside them goes."`
 }
 
 // adoptFile is the file of a move, and how its verbs answer.
@@ -217,10 +217,31 @@ func (v *adoptBack) Run(a *app) error {
 	return v.step(a, func(f *adopt.Files) error { return f.Back(a.ctx) })
 }
 
-type adoptFinish struct{ adoptFile }
+type adoptFinish struct {
+	adoptFile
+	Keep bool `help:"Leave what was made in the old database where it is."`
+	Yes  bool `short:"y" help:"Do not ask."`
+}
+
+func (*adoptFinish) Help() string {
+	return `Removes what was made for the move: roomtide_map, roomtide_feed, roomtide_changes and the triggers in the
+old database, unless --keep is given, and what Roomtide has kept for the mirror. The chat's own tables stay as they are.
+There is no way back behind it.`
+}
 
 func (v *adoptFinish) Run(a *app) error {
-	return v.step(a, func(f *adopt.Files) error { return f.Finish(a.ctx) })
+	if !v.Keep && !v.Yes {
+		if err := a.confirm("End the move for good, and remove the tables and triggers of Roomtide from the old database?"); err != nil {
+			return err
+		}
+	}
+	return v.step(a, func(f *adopt.Files) error {
+		removed, err := f.Finish(a.ctx, v.Keep)
+		for _, what := range removed {
+			fmt.Fprintln(a.stderr, "removed from the old database: "+what)
+		}
+		return err
+	})
 }
 
 // step goes a step, and says which chat is in force behind it.

@@ -62,7 +62,7 @@ type triggersRemove struct{ adoptFile }
 
 func (v *triggersRemove) Run(a *app) error {
 	return v.withSource(a, func(c follow.Config) error {
-		err := follow.Remove(a.ctx, c)
+		_, err := follow.Remove(a.ctx, c)
 		if err == nil && !v.JSON {
 			fmt.Fprintln(a.stdout, "the triggers and the table of changes are gone")
 		}

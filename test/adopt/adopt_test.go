@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/roomtide/roomtide/adopt/source"
 	"github.com/roomtide/roomtide/internal/testdb"
 )
 
@@ -14,8 +15,9 @@ func same(a, b []string) bool { return slices.Equal(a, b) }
 
 // A chat moves in while it goes on: its history is there in order, what is said on either
 // side comes to the other one, edits and deletions too, and it goes over and back.
-func TestMove(t *testing.T) {
-	s := newSite(t, testdb.MariaDB(t))
+func TestMove(t *testing.T) { onEach(t, moves) }
+
+func moves(t *testing.T, s *site) {
 	var history []string
 	for i := range 300 {
 		history = append(history, fmt.Sprint("old ", i))
@@ -23,6 +25,11 @@ func TestMove(t *testing.T) {
 	}
 	// A row that was written late has the time of its place.
 	s.exec("INSERT INTO messages (room_id, user_id, message, created_at) VALUES (7, 1, 'first', '2019-01-01 00:00:00')")
+	made := []string{"roomtide_map", "roomtide_feed"}
+	if s.engine != source.SQLite {
+		s.must("triggers", "install")
+		made = append(made, "roomtide_changes")
+	}
 	run := s.adopt()
 	want := append([]string{"first"}, history...)
 	s.await("history", func() bool { return same(s.messages(7), want) })
@@ -74,8 +81,28 @@ func TestMove(t *testing.T) {
 	}
 	s.await("a message", func() bool { return slices.Contains(s.rows(7), "still here") })
 	s.must("switch")
-	s.must("finish")
+	if out, err := s.verb("finish"); err == nil {
+		t.Errorf("finished without a question: %s", out)
+	}
+	finished := s.must("finish", "--yes")
 	<-run.Ended()
+	if err := s.say(7, 1, "the old chat is left alone"); err != nil {
+		t.Error(err)
+	}
+	for _, table := range made {
+		if !strings.Contains(finished, table) {
+			t.Errorf("%s is not removed: %s", table, finished)
+		}
+		if _, err := s.db.ExecContext(t.Context(), "DELETE FROM "+table); err == nil {
+			t.Errorf("%s is there", table)
+		}
+	}
+	if raw, err := s.call("GET", "/v1/feeds", nil); err != nil || strings.Contains(string(raw), "shop") {
+		t.Errorf("feeds: %s, %v", raw, err)
+	}
+	if again := s.must("finish", "--yes"); strings.Contains(again, "removed") {
+		t.Errorf("something was left: %s", again)
+	}
 	if t.Failed() {
 		t.Logf("adopt run:\n%s\nnode:\n%s", run.Output(), s.node.Stderr())
 	}

@@ -46,9 +46,8 @@ func TestMovingIn(t *testing.T) {
 	m.must("back")
 	ben.do(chromedp.SendKeys("#say input", "back again\r"))
 	ann.shows("Ben: back again")
-	for _, verb := range []string{"switch", "finish"} {
-		m.must(verb)
-	}
+	m.must("switch")
+	m.must("finish", "--yes")
 	<-run.Ended()
 }
 
@@ -127,17 +126,17 @@ func (m *moving) schema(u *url.URL) {
 	}
 }
 
-func (m *moving) verb(name string) *exec.Cmd {
-	cmd := exec.Command(program.Path, "adopt", name) //nolint:gosec // it is the program that is tested
+func (m *moving) verb(args ...string) *exec.Cmd {
+	cmd := exec.Command(program.Path, append([]string{"adopt"}, args...)...) //nolint:gosec // it is the program that is tested
 	cmd.Dir = m.dir
 	cmd.Env = append(os.Environ(), "ROOMTIDE_KEY="+m.site.key)
 	return cmd
 }
 
-func (m *moving) must(name string) {
+func (m *moving) must(args ...string) {
 	m.t.Helper()
-	if out, err := m.verb(name).CombinedOutput(); err != nil {
-		m.t.Fatalf("adopt %s: %v\n%s", name, err, out)
+	if out, err := m.verb(args...).CombinedOutput(); err != nil {
+		m.t.Fatalf("adopt %v: %v\n%s", args, err, out)
 	}
 }
 

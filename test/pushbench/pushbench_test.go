@@ -11,8 +11,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -71,26 +71,38 @@ func must(t testing.TB, err error) {
 type world struct {
 	t        *testing.T
 	rooms    int
+	members  int // of each room, who are away
 	services *standin.Server
 	node     *testprocess.Node
 	pprof    string
 	dial     func() *client.Client // of the one who writes
 
 	mu      sync.Mutex
-	arrived []arrival // guarded by mu
+	arrived []arrival       // guarded by mu
+	told    []int           // by room: members that have got a notification; guarded by mu
+	all     []chan struct{} // by room: all members have got one more; cap 1
 }
 
-// arrival is a notification that a service has taken.
+// arrival is a notification that a service has taken: of a message of a room, so long after
+// it was sent.
 type arrival struct {
-	at   time.Time
-	text string
+	room  int
+	after time.Duration
 }
+
+// said is the text of a message, and what is read from the notification of it.
+const said = "room %d at %d."
+
+var saying = regexp.MustCompile(`room (\d+) at (\d+)\.`)
 
 // open starts a node whose rooms have so many members, all of whom have a device of the
 // service.
 func open(t *testing.T, service string, delay time.Duration, rooms, members int) *world {
 	t.Helper()
-	w := &world{t: t, rooms: rooms, pprof: testprocess.FreeAddr(t)}
+	w := &world{t: t, rooms: rooms, members: members, pprof: testprocess.FreeAddr(t), told: make([]int, rooms)}
+	for range rooms {
+		w.all = append(w.all, make(chan struct{}, 1))
+	}
 	var err error
 	w.services, err = standin.Open(standin.Config{Accepted: w.accepted})
 	must(t, err)
@@ -122,7 +134,7 @@ func open(t *testing.T, service string, delay time.Duration, rooms, members int)
 	if code := first.Terminate(time.Minute); code != 0 {
 		t.Fatalf("the first node ended with %d", code)
 	}
-	w.populate(dir, service, members)
+	w.populate(dir, service)
 	w.node = start()
 	return w
 }
@@ -153,11 +165,11 @@ func (w *world) settings(service string) []string {
 
 // populate makes members with devices in the files of a stopped node, by the changes that
 // a node makes of requests.
-func (w *world) populate(dir, service string, members int) {
+func (w *world) populate(dir, service string) {
 	w.t.Helper()
 	var all []change.Change
 	for i := range w.rooms {
-		for k := range members {
+		for k := range w.members {
 			user := chat.UserID(fmt.Sprintf("user%d-%d", i, k))
 			all = append(all, &change.Join{Room: room(i), User: user},
 				&change.RegisterDevice{User: user, Device: "phone", Provider: service, Address: w.target(service), At: 1})
@@ -205,10 +217,27 @@ func (w *world) target(service string) (address string) {
 }
 
 func (w *world) accepted(n standin.Notification) {
-	at := time.Now()
+	now := time.Now()
+	found := saying.FindStringSubmatch(n.Payload)
+	if found == nil {
+		w.t.Errorf("a notification of no message: %s", n.Payload)
+		return
+	}
+	room, err := strconv.Atoi(found[1])
+	if err != nil || room >= w.rooms {
+		w.t.Errorf("a notification of another room: %s", n.Payload)
+		return
+	}
+	sent, err := strconv.ParseInt(found[2], 10, 64)
+	if err != nil {
+		w.t.Error(err)
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.arrived = append(w.arrived, arrival{at, n.Payload})
+	w.arrived = append(w.arrived, arrival{room, now.Sub(time.Unix(0, sent))})
+	if w.told[room]++; w.told[room]%w.members == 0 {
+		w.all[room] <- struct{}{}
+	}
 }
 
 func (w *world) count() int {
@@ -217,47 +246,17 @@ func (w *world) count() int {
 	return len(w.arrived)
 }
 
-// write sends messages to all rooms in turn, so many a second for so long, and returns when
-// all are acknowledged. The text of each is the time at which it is sent.
-func (w *world) write(c *client.Client, rate float64, long time.Duration) (sent int) {
-	w.t.Helper()
-	begin := time.Now()
-	total := int(rate * long.Seconds())
-	errs := make(chan error, total)
-	for sent < total {
-		due := begin.Add(time.Duration(float64(sent) / rate * float64(time.Second)))
-		select {
-		case <-time.After(time.Until(due)):
-		case <-w.t.Context().Done():
-			w.t.Fatal(context.Cause(w.t.Context()))
-		}
-		c.SendAsync(room(sent%w.rooms), chat.Draft{Text: sentAt + strconv.FormatInt(time.Now().UnixNano(), 10) + "."}, func(_ client.Sent, err error) { errs <- err })
-		sent++
+// round sends a message to a room, and waits until all members have their notification.
+func (w *world) round(c *client.Client, i int) error {
+	ctx, cancel := context.WithTimeout(w.t.Context(), 2*time.Minute)
+	defer cancel()
+	if _, err := c.Send(ctx, room(i), chat.Draft{Text: fmt.Sprintf(said, i, time.Now().UnixNano())}); err != nil {
+		return err
 	}
-	for range sent {
-		must(w.t, <-errs)
-	}
-	return sent
-}
-
-const sentAt = "sent at "
-
-// after is how long after its message a notification was taken.
-func (a *arrival) after(t testing.TB) time.Duration {
-	t.Helper()
-	_, rest, _ := strings.Cut(a.text, sentAt)
-	digits, _, _ := strings.Cut(rest, ".")
-	ns, err := strconv.ParseInt(digits, 10, 64)
-	must(t, err)
-	return a.at.Sub(time.Unix(0, ns))
-}
-
-// await waits until so many notifications were taken.
-func (w *world) await(n int) {
-	w.t.Helper()
-	for end := time.Now().Add(2 * time.Minute); w.count() < n; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			w.t.Fatalf("%d of %d notifications; refused: %v", w.count(), n, w.services.Refused())
-		}
+	select {
+	case <-w.all[i]:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("room %d: %w; refused: %v", i, ctx.Err(), w.services.Refused())
 	}
 }

@@ -21,6 +21,7 @@ import (
 // service is a push.Provider that takes everything, but while it is down.
 type service struct {
 	name string
+	slow time.Duration // how long each attempt takes
 
 	mu       sync.Mutex
 	down     bool                       // guarded by mu
@@ -45,6 +46,7 @@ func (s *service) Service(string) string                { return "" }
 func (s *service) Close() error                         { return nil }
 
 func (s *service) Send(_ context.Context, address string, n *push.Notification) push.Outcome {
+	time.Sleep(s.slow)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.attempts++
@@ -81,9 +83,9 @@ type road struct {
 }
 
 // openRoad is called in a bubble, and closed in it.
-func openRoad(t *testing.T, dir string, services ...push.Provider) *road {
+func openRoad(t *testing.T, dir string, wrap func(store.Driver) store.Driver, services ...push.Provider) *road {
 	t.Helper()
-	r := &road{T: t, st: teststore.Open(t, dir, 1, nil)}
+	r := &road{T: t, st: teststore.Open(t, dir, 1, wrap)}
 	var err error
 	if r.lanes, err = lane.Open(t.Context(), lane.Config{Store: r.st, Publish: func(*bus.Batch) error { return nil }}); err != nil {
 		t.Fatal(err)
@@ -146,7 +148,7 @@ func TestToldBeforeTheRoomList(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		phones := newService("phones")
-		r := openRoad(t, dir, phones)
+		r := openRoad(t, dir, nil, phones)
 		defer r.close()
 		r.join([]chat.UserID{"ann", "bob", "cid"}, phones)
 		r.tell("hello", time.Hour, "bob", "cid")
@@ -168,7 +170,7 @@ func TestServiceIsDown(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		phones, browsers := newService("phones"), newService("browsers")
-		r := openRoad(t, dir, phones, browsers)
+		r := openRoad(t, dir, nil, phones, browsers)
 		defer r.close()
 		var away []chat.UserID
 		for i := range users {
@@ -218,6 +220,42 @@ func TestServiceIsDown(t *testing.T) {
 		dead, _, err := r.sender.Dead(t.Context(), "", 10)
 		if err != nil || len(dead) != 1 || dead[0].User != late {
 			t.Errorf("dead letters: %+v, %v", dead, err)
+		}
+	})
+}
+
+// lateAnswers is a driver whose answers on what is due come late.
+type lateAnswers struct{ store.Driver }
+
+func (d lateAnswers) DuePushJobs(ctx context.Context, due int64, limit int) ([]store.PushJob, error) {
+	jobs, err := d.Driver.DuePushJobs(ctx, due, limit)
+	time.Sleep(500 * time.Millisecond)
+	return jobs, err
+}
+
+// A job that is sent while what is due is being read was due when it was read: it is not
+// sent again.
+func TestSentWhileItIsRead(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		phones := newService("phones")
+		phones.slow = 700 * time.Millisecond
+		r := openRoad(t, dir, func(d store.Driver) store.Driver { return lateAnswers{d} }, phones)
+		defer r.close()
+		var away []chat.UserID
+		for i := range 20 {
+			away = append(away, chat.UserID(fmt.Sprint("user", i)))
+		}
+		r.join(append(away, "ann"), phones)
+		for _, u := range away {
+			r.tell("hello "+string(u), time.Hour, u)
+			time.Sleep(300 * time.Millisecond)
+		}
+		time.Sleep(time.Minute)
+		for _, u := range away {
+			if got := phones.of(string(u)); len(got) != 1 {
+				t.Errorf("%s was told %d times: %v", u, len(got), got)
+			}
 		}
 	})
 }

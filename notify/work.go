@@ -37,8 +37,11 @@ func (c *crew) work(jobs []store.PushJob) {
 	}
 	rooms := &told{ctx: c.ctx, store: c.s.cfg.Store, rooms: map[toldKey]func() (*toldRoom, error){}}
 	for i, on := range c.s.cfg.Foreground(c.ctx, users) {
+		w := &writer{s: c.s, user: users[i], told: rooms, texts: map[textKey]*text{}}
 		c.working.Go(func() {
-			c.user(&writer{s: c.s, user: users[i], told: rooms, texts: map[textKey]*text{}}, byUser[users[i]], on)
+			c.writing <- struct{}{}
+			c.user(w, byUser[w.user], on)
+			<-c.writing
 		})
 	}
 }

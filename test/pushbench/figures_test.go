@@ -8,7 +8,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,7 +56,7 @@ func TestThroughput(t *testing.T) {
 			node, self = cpuOf(t, w.node.Pid())-node, ownCPU(t)-self
 			ended()
 			if refused := w.services.Refused(); len(refused) > 0 || n != rooms*members*rounds {
-				t.Errorf("%d pushes, not %d; refused: %v", n, rooms*members*rounds, refused)
+				t.Errorf("%d pushes, not %d; refused: %v; %s", n, rooms*members*rounds, refused, w.outcomes())
 			}
 			print(service, n, fmt.Sprintf("%.0f", float64(n)/took.Seconds()), micros(node, n), micros(self, n),
 				w.services.Connections(), fmt.Sprintf("%d MB", w.resident()))
@@ -142,6 +144,16 @@ func TestSendingCost(t *testing.T) {
 	}
 	slices.Sort(ratios)
 	print("median", "", "", fmt.Sprintf("%.3f", ratios[len(ratios)/2]))
+}
+
+// outcomes are the metrics of what came of jobs and of attempts.
+func (w *world) outcomes() string {
+	resp, err := http.Get(w.node.URL("/metrics"))
+	must(w.t, err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	must(w.t, err)
+	return strings.Join(regexp.MustCompile(`(?m)^roomtide_push_(outcomes|jobs|collapsed|queued)_total.*$`).FindAllString(string(text), -1), "\n")
 }
 
 func micros(d time.Duration, n int) string {

@@ -112,7 +112,7 @@ func open(t *testing.T, service string, delay time.Duration, rooms, members int)
 		}
 	})
 	dir, addr := t.TempDir(), testprocess.FreeAddr(t)
-	env := append(w.settings(service), "ROOMTIDE_PUSH_DELAY="+delay.String(), "ROOMTIDE_PPROF="+w.pprof)
+	env := append(w.settings(service), "ROOMTIDE_PUSH_DELAY="+delay.String(), "ROOMTIDE_PPROF="+w.pprof, "ROOMTIDE_METRICS_PUBLIC=true")
 	start := func() *testprocess.Node {
 		n := program.Start(t, dir, addr, env...)
 		n.Ready()

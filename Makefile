@@ -9,7 +9,7 @@ ARGS     ?=
 # Where scripts/need puts Go if the system has none, or an old one.
 export PATH := $(CURDIR)/.tools/go/bin:$(PATH)
 
-.PHONY: help run build test check generate bench bench-fanout bench-sql bench-cluster chaos fuzz clean go
+.PHONY: help run build test check generate bench bench-fanout bench-sql bench-cluster bench-push chaos fuzz clean go
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -60,6 +60,10 @@ bench-sql: ## MariaDB and PostgreSQL beside their bare drivers, a long room, a n
 bench-cluster: ## three nodes, three NATS servers, two database servers and Redis under load, and ended (ARGS="-rounds 20 -profiles DIR")
 	@scripts/need go mariadb postgresql redis
 	go test -count=1 -v -timeout 120m ./test/clusterbench -args -figures $(ARGS)
+
+bench-push: ## notifications a second, how late they are, and what sending costs (ARGS="-profiles DIR")
+	@scripts/need go
+	go test -count=1 -v -timeout 60m ./test/pushbench -args -figures $(ARGS)
 
 chaos: ## break a whole cluster for half an hour, and report (ARGS="-for 8h", "-rounds 1000 -seed 1", "-faults SQL")
 	@scripts/need go mariadb postgresql redis

@@ -27,6 +27,8 @@ type conn struct {
 	addr  string
 	from  net.Addr // nil: the system chooses
 	far   bool     // the network between is an ordinary one, not loopback
+	// device is the name of the one that enter registers, "" for none.
+	device string
 
 	br *bufio.Reader // owned by the reader
 
@@ -138,11 +140,19 @@ func (c *conn) end(forGood bool) {
 	c.nc.Close()
 }
 
-// enter says hello and joins the room, and returns the answer to the join. The
-// deadline of open ends with it.
+// enter says hello, registers the device if there is one, joins the room, and returns
+// the answer to the join. The deadline of open ends with it.
 func (c *conn) enter(user, room string) (*wire.ServerFrame, error) {
 	if err := c.proto.hello(c, user); err != nil {
 		return nil, err
+	}
+	if c.device != "" {
+		if err := c.command("register_device", 4, `"device":"bench","provider":"log","address":{"name":"`+c.device+`"}`); err != nil {
+			return nil, err
+		}
+		if _, err := c.answer(4); err != nil {
+			return nil, err
+		}
 	}
 	if err := c.command("join", 2, `"room":"`+room+`","limit":1`); err != nil {
 		return nil, err

@@ -33,6 +33,7 @@ type Flags struct {
 	Stop     *time.Duration `group:"Load" placeholder:"TIME" help:"slow: how long the member does not read."`
 	Size     *int           `group:"Load" placeholder:"BYTES" help:"Bytes of text in a message."`
 	Keys     bool           `group:"Load" help:"Give every message an idempotency key."`
+	Devices  bool           `group:"Load" help:"Register a device for every member, who is told nothing there while connected. A running server has to have --push-log."`
 
 	// The bench starts itself with these.
 	ServeFloor string `hidden:"" help:"Be floor A or B instead of a load."`
@@ -70,7 +71,7 @@ func (f *Flags) Validate() error {
 
 // options reads the flags.
 func (f *Flags) options() (o options, err error) {
-	o = options{addr: f.Addr, pids: f.PID, databases: f.DBPID, floors: f.Floors, node: f.Node, json: f.JSON, floor: f.ServeFloor, listen: f.Listen, stay: f.Stay}
+	o = options{addr: f.Addr, pids: f.PID, databases: f.DBPID, floors: f.Floors, node: f.Node, json: f.JSON, floor: f.ServeFloor, listen: f.Listen, stay: f.Stay, devices: f.Devices}
 	if f.Mode != "" && f.Mode != "load" && f.Mode != "idle" {
 		return o, fmt.Errorf("there is no mode %q, only load and idle", f.Mode)
 	}
@@ -124,6 +125,9 @@ func (f *Flags) override(s *Scenario) {
 	}
 	if f.Keys {
 		s.Keys = true
+	}
+	if f.Devices {
+		s.Devices = true
 	}
 	given(&s.Rooms, f.Rooms)
 	given(&s.Members, f.Members)

@@ -19,6 +19,7 @@ type load struct {
 	s       Scenario
 	addr    string // those of several nodes are separated by commas
 	floor   bool
+	devices bool // members register one; of rivals none does
 	proto   proto
 	epoch   time.Time // the clock begins; numbers of commands are times of it and must stay small
 	prefix  string    // of this run's rooms and users, so that a running server has not seen them
@@ -47,7 +48,7 @@ func newLoad(s Scenario, addr, server string) *load {
 	var run [4]byte
 	_, _ = rand.Read(run[:]) // never fails
 	l := &load{
-		s: s, addr: addr, floor: server == floorA || server == floorB, proto: protoOf(server, s), epoch: time.Now(), enough: make(chan struct{}), done: make(chan struct{}),
+		s: s, addr: addr, floor: server == floorA || server == floorB, devices: s.Devices && server == "", proto: protoOf(server, s), epoch: time.Now(), enough: make(chan struct{}), done: make(chan struct{}),
 		prefix: "bench-" + hex.EncodeToString(run[:]) + "-", role: "user", sent: make([]atomic.Int64, s.Rooms),
 	}
 	l.members = make([]*member, s.Rooms*s.Members)
@@ -113,6 +114,9 @@ func (l *load) enter(ctx context.Context, i int) error {
 	m.conn.far = l.s.Slow && m.returns
 	if m.sender && l.s.Rate == 0 {
 		m.window = make(chan struct{}, l.s.Window)
+	}
+	if l.devices {
+		m.conn.device = m.name
 	}
 	if err := m.conn.open(ctx); err != nil {
 		return err

@@ -17,6 +17,7 @@ type options struct {
 	floors    bool
 	node      string // directory of Node packages with socket.io
 	json      bool
+	devices   bool   // the server takes devices
 	floor     string // run as a floor instead
 	listen    string
 	stay      string // be the senders that stay in a storm instead

@@ -59,7 +59,11 @@ func (o *options) command(name, addr, dir string) (*exec.Cmd, error) {
 		_, port, err := net.SplitHostPort(addr)
 		return exec.Command("node", script, packages, port), err
 	}
-	return exec.Command(self, "serve", "--listen", addr, "--data-dir", dir, "--no-rate-limits"), nil
+	args := []string{"serve", "--listen", addr, "--data-dir", dir, "--no-rate-limits"}
+	if o.devices {
+		args = append(args, "--push-log")
+	}
+	return exec.Command(self, args...), nil
 }
 
 // protoOf is what a server is spoken to with in a scenario, natively unless the

@@ -22,6 +22,7 @@ type Scenario struct {
 	Rate     float64       `json:"rate,omitempty"`     // open loop: messages a second of all senders together
 	Size     int           `json:"size,omitempty"`     // bytes of text
 	Keys     bool          `json:"keys,omitempty"`     // every message has an idempotency key
+	Devices  bool          `json:"devices,omitempty"`  // every member has a device that would be pushed to
 	Stop     time.Duration `json:"stop_ns,omitempty"`  // slow: how long the member does not read
 	Duration time.Duration `json:"duration_ns"`        // storm and slow: of the phase before, and of the one after
 }
@@ -81,6 +82,9 @@ func (s *Scenario) describe() string {
 			loop = fmt.Sprintf("%.0f messages/s offered", s.Rate)
 		}
 		d = fmt.Sprintf(": %d rooms x %d members, %d senders, %s, %d bytes, %s", s.Rooms, s.Members, s.Senders, loop, s.Size, s.Duration)
+	}
+	if s.Devices {
+		d += ", with devices"
 	}
 	if s.Proto != "native" {
 		d += ", " + s.Proto

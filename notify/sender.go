@@ -127,6 +127,7 @@ func (s *Sender) Close(ctx context.Context) {
 const (
 	pageJobs  = 256                    // that are taken at a time
 	maxFlying = 1024                   // jobs of a shard that are worked on
+	writers   = 8                      // users whose notifications are written at a time: readers of the chat want the database too
 	pageEvery = 200 * time.Millisecond // between looks for jobs, after commits
 	lookAgain = time.Minute            // between looks for jobs at rest
 	failPause = time.Second            // until a job is looked at again of which something could not be read
@@ -141,14 +142,18 @@ type crew struct {
 	log      *slog.Logger
 	wake     chan struct{}   // cap 1: the lane has written jobs
 	space    chan struct{}   // cap 1: some job is done
+	writing  chan struct{}   // one that writes notifications of a user holds a place
 	stopping chan struct{}   // closed by end: no further job is taken
 	ctx      context.Context // ends when attempts are cut off
 	cut      context.CancelFunc
 	working  sync.WaitGroup
 	stop     sync.Once
 
-	mu     sync.Mutex
-	flying map[store.PushJobKey]struct{} // jobs that are worked on; guarded by mu
+	mu sync.Mutex
+
+	// Guarded by mu.
+	flying map[store.PushJobKey]struct{} // jobs that are worked on
+	ended  map[store.PushJobKey]struct{} // jobs that were, since run began to read; nil while it does not
 
 	failing bool // the last look for jobs failed; owned by run
 }
@@ -157,7 +162,7 @@ func newCrew(s *Sender, shard int) *crew {
 	reader := &s.cfg.Store.Shards()[shard].Reader
 	c := &crew{
 		s: s, shard: shard, reader: reader, log: s.cfg.Log.With("shard", reader.Name()),
-		wake: make(chan struct{}, 1), space: make(chan struct{}, 1), stopping: make(chan struct{}),
+		wake: make(chan struct{}, 1), space: make(chan struct{}, 1), writing: make(chan struct{}, writers), stopping: make(chan struct{}),
 		flying: map[store.PushJobKey]struct{}{},
 	}
 	c.ctx, c.cut = context.WithCancel(context.Background())
@@ -241,24 +246,33 @@ func (c *crew) look() time.Duration {
 
 // take takes a page of jobs that are due; more says that there may be others.
 func (c *crew) take() (more bool, err error) {
-	flown := c.flown()
+	c.mu.Lock()
+	flown := len(c.flying)
+	if flown < maxFlying {
+		c.ended = map[store.PushJobKey]struct{}{}
+	}
+	c.mu.Unlock()
 	if flown >= maxFlying {
 		return false, nil
 	}
 	jobs, err := c.reader.DuePushJobs(c.ctx, c.s.cfg.Now().UnixMilli(), flown+pageJobs)
-	if err != nil {
-		return false, err
-	}
 	more = len(jobs) >= flown+pageJobs
 	var mine []store.PushJob
 	c.mu.Lock()
 	for i := range jobs {
-		if _, flies := c.flying[jobs[i].Key()]; !flies {
-			c.flying[jobs[i].Key()] = struct{}{}
+		k := jobs[i].Key()
+		_, flies := c.flying[k]
+		_, ended := c.ended[k] // what was read may be what it was before
+		if !flies && !ended {
+			c.flying[k] = struct{}{}
 			mine = append(mine, jobs[i])
 		}
 	}
+	c.ended = nil
 	c.mu.Unlock()
+	if err != nil {
+		return false, err
+	}
 	if len(mine) > 0 {
 		c.work(mine)
 	}
@@ -282,6 +296,9 @@ func (c *crew) flies(k store.PushJobKey) bool {
 func (c *crew) landed(k store.PushJobKey) {
 	c.mu.Lock()
 	delete(c.flying, k)
+	if c.ended != nil {
+		c.ended[k] = struct{}{}
+	}
 	c.mu.Unlock()
 	select {
 	case c.space <- struct{}{}:

@@ -35,15 +35,20 @@ func (c *crew) work(jobs []store.PushJob) {
 	if len(users) == 0 {
 		return
 	}
+	rooms := &told{ctx: c.ctx, store: c.s.cfg.Store, rooms: map[toldKey]func() (*toldRoom, error){}}
 	for i, on := range c.s.cfg.Foreground(c.ctx, users) {
-		c.working.Go(func() { c.user(users[i], byUser[users[i]], on) })
+		w := &writer{s: c.s, user: users[i], told: rooms, texts: map[textKey]*text{}}
+		c.working.Go(func() {
+			c.writing <- struct{}{}
+			c.user(w, byUser[w.user], on)
+			<-c.writing
+		})
 	}
 }
 
-// user sends the jobs of a user who is in the foreground by now, or not. A user who looks
-// is told nothing; what a device shows already is still brought up to date.
-func (c *crew) user(user chat.UserID, jobs []store.PushJob, foreground bool) {
-	w := &writer{s: c.s, user: user, texts: map[textKey]*text{}}
+// user sends the jobs of the writer's user, who is in the foreground by now, or not. A user
+// who looks is told nothing; what a device shows already is still brought up to date.
+func (c *crew) user(w *writer, jobs []store.PushJob, foreground bool) {
 	for i := range jobs {
 		j := &jobs[i]
 		if foreground && !j.Shown && j.Room() != "" {

@@ -19,6 +19,7 @@ import (
 type writer struct {
 	s    *Sender
 	user chat.UserID
+	told *told
 
 	devices  map[string]chat.Device // nil: nothing was read yet
 	settings chat.PushSettings      // those for all rooms
@@ -119,50 +120,59 @@ func ofHost(j *store.PushJob) (*text, error) {
 	return t, nil
 }
 
-// newest is how many messages are looked at to find one that can be shown.
-const newest = 8
-
 // ofRoom tells of the newest message that the user has not read.
 func (w *writer) ofRoom(ctx context.Context, j *store.PushJob) (*text, error) {
-	st, room := w.s.cfg.Store, j.Room()
-	mine, err := st.User(w.user).UserRoom(ctx, w.user, room)
-	if gone := chat.KindOf(err) == chat.NotFound; gone || err == nil && (mine.Read >= j.Seq || !mine.Role.Present()) {
-		return nil, nil
-	}
-	if err != nil {
+	room := j.Room()
+	read, in, err := w.mark(ctx, room)
+	if err != nil || !in || read >= j.Seq {
 		return nil, err
 	}
-	r, err := st.Room(room).Room(ctx, room)
-	if chat.KindOf(err) == chat.NotFound {
-		return nil, nil
-	}
-	if err != nil {
+	r, err := w.told.of(room, j.Seq)
+	if err != nil || r == nil {
 		return nil, err
 	}
-	ms, _, err := st.Room(room).Messages(ctx, room, store.Page{Before: j.Seq + 1, Limit: newest})
-	if err != nil {
-		return nil, err
-	}
+	ms := r.messages
 	for i := len(ms) - 1; i >= 0; i-- {
-		if m := &ms[i]; m.User != w.user && !m.Deleted && m.Seq > mine.Read {
-			return w.tell(ctx, j, &r, m, mine.Read)
+		if m := &ms[i]; m.User != w.user && !m.Deleted && m.Seq > read {
+			return w.tell(ctx, j, &r.room, m, read)
 		}
 	}
 	return nil, nil
 }
 
-// tell is what is told of a message, with the number of those that are unread in the room.
-func (w *writer) tell(ctx context.Context, j *store.PushJob, r *chat.Room, m *chat.Message, read chat.Seq) (*text, error) {
-	unread, err := w.s.cfg.Store.Others(ctx, []store.Range{{Room: r.ID, User: w.user, From: max(read, j.Seq-store.UnreadWindow), To: j.Seq}})
-	if err != nil {
-		return nil, err
+// mark is up to where the user has read a room, and whether the user is in it. Where the
+// user's own row of the room does not say so yet, as the user has just joined, the room does.
+func (w *writer) mark(ctx context.Context, room chat.RoomID) (read chat.Seq, in bool, err error) {
+	mine, err := w.s.cfg.Store.User(w.user).UserRoom(ctx, w.user, room)
+	if err != nil && chat.KindOf(err) != chat.NotFound {
+		return 0, false, err
 	}
+	if mine.Rev > 0 {
+		return mine.Read, mine.Role.Present(), nil
+	}
+	m, err := w.s.cfg.Store.Room(room).Member(ctx, room, w.user)
+	if chat.KindOf(err) == chat.NotFound {
+		return 0, false, nil
+	}
+	return mine.Read, err == nil && m.Role.Present(), err
+}
+
+// tell is what is told of a message, or of how many are unread in the room.
+func (w *writer) tell(ctx context.Context, j *store.PushJob, r *chat.Room, m *chat.Message, read chat.Seq) (*text, error) {
+	unread := 0
 	hidden := w.s.cfg.Hidden || w.settings.HideContent
+	if hidden { // else nothing is said of how many there are
+		counts, err := w.s.cfg.Store.Others(ctx, []store.Range{{Room: r.ID, User: w.user, From: max(read, j.Seq-store.UnreadWindow), To: j.Seq}})
+		if err != nil {
+			return nil, err
+		}
+		unread = counts[0].Count
+	}
 	t := &text{
 		written: m.Time,
 		data:    map[string]string{"room": string(r.ID), "seq": strconv.FormatInt(int64(m.Seq), 10)},
 	}
-	t.title, t.text = languages[w.s.cfg.Language].message(r, m, unread[0].Count, j.Mention, hidden)
+	t.title, t.text = languages[w.s.cfg.Language].message(r, m, unread, j.Mention, hidden)
 	return t, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"os"
 	"path"
 	"path/filepath"
@@ -23,6 +24,7 @@ import (
 	"github.com/roomtide/roomtide/cluster"
 	"github.com/roomtide/roomtide/config"
 	"github.com/roomtide/roomtide/internal/embednats"
+	"github.com/roomtide/roomtide/internal/limit"
 	"github.com/roomtide/roomtide/internal/natslink"
 	"github.com/roomtide/roomtide/internal/natsstream"
 	"github.com/roomtide/roomtide/internal/testnats"
@@ -415,6 +417,14 @@ func clusterMetrics(t *testing.T) (names []string) {
 		t.Fatal(err)
 	}
 	defer hellos.Close()
+	usage, err := cluster.OpenUsage(cluster.UsageConfig{NATS: conn.NATS(), Prefix: "rt.test", Registerer: reg,
+		Spent: func() limit.Spent { return nil }, Charge: func(limit.Spent) {},
+		Conns: func() map[netip.Prefix]int { return nil }, Hear: func(string, map[netip.Prefix]int) {},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer usage.Close()
 	families, err := reg.Gather()
 	if err = errors.Join(err, bus.Close()); err != nil {
 		t.Fatal(err)

@@ -24,12 +24,12 @@ func (c *Client) do(ctx context.Context, cmd wire.Command, begin func(*wire.Serv
 		}
 		there, changed := c.link != nil, c.changed
 		if there {
-			c.command(&cmd, func(f *wire.ServerFrame) {
+			c.command(&cmd, &call{done: func(f *wire.ServerFrame) {
 				got <- f
 				if begin != nil && f != nil && f.Err == nil {
 					begin(f)
 				}
-			})
+			}})
 			changed = nil
 		}
 		c.mu.Unlock()

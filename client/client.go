@@ -42,7 +42,8 @@ type Client struct {
 // call is a command that waits for its reply. done runs in the reading
 // goroutine, and may put events; f is nil if the connection was lost first.
 type call struct {
-	done func(f *wire.ServerFrame)
+	done     func(f *wire.ServerFrame) // nil: the link was lost first
+	accepted func()                    // the server's durable queue has it; nil: of no interest
 }
 
 // Dial connects, says hello, and returns a client that stays connected from
@@ -137,6 +138,13 @@ func (c *Client) handle(f *wire.ServerFrame) {
 		} else if f.Err != nil {
 			c.log.Debug("the server complains", "code", f.Err.Kind.Code(), "text", f.Err.Text)
 		}
+	case f.Type == "accepted":
+		c.mu.Lock()
+		w := c.calls[f.ID]
+		c.mu.Unlock()
+		if w != nil && f.HasID && w.accepted != nil {
+			w.accepted()
+		}
 	case f.Type == "gap":
 		if r := c.room(f.Room); r != nil {
 			c.rejoin(r)
@@ -161,10 +169,10 @@ func (c *Client) takeCall(f *wire.ServerFrame) *call {
 
 // command queues cmd on the present link with a number of its own. Caller
 // holds mu, and the link is there.
-func (c *Client) command(cmd *wire.Command, done func(*wire.ServerFrame)) {
+func (c *Client) command(cmd *wire.Command, answer *call) {
 	c.lastID++
 	cmd.ID, cmd.HasID = c.lastID, true
-	c.calls[cmd.ID] = &call{done: done}
+	c.calls[cmd.ID] = answer
 	c.link.queue(cmd)
 }
 
@@ -201,7 +209,7 @@ func (c *Client) poke(l *link) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.link == l {
-		c.command(&wire.Command{Type: wire.Ping}, func(*wire.ServerFrame) {})
+		c.command(&wire.Command{Type: wire.Ping}, &call{done: func(*wire.ServerFrame) {}})
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/roomtide/roomtide/chat"
 )
 
 // Options are the address of the server and the credentials. Only URL is needed,
@@ -24,6 +26,12 @@ type Options struct {
 	Token func(ctx context.Context) (string, error)
 	User  string
 	Name  string // display name of a guest
+
+	// Accepted is called when the server has put a message of the outbox into its durable
+	// queue: it will be decided, whatever becomes of the server and of this client. Send goes
+	// on until it is. Such a message may be accepted again, after a lost connection. The
+	// client's reading goroutine calls it; it must not block. nil: nothing is called.
+	Accepted func(room chat.RoomID, key string)
 
 	Events  int           // bound of the events that wait for the consumer; default 1024
 	Outbox  int           // bound of the sends that wait for their number; default 1024

@@ -31,6 +31,7 @@ type outbox struct {
 	n       int64
 	waiting []*outgoing         // to be sent, ascending n
 	flying  map[*outgoing]int64 // sent and not answered, with the command's number
+	queued  int                 // of flying: accepted by the server's durable queue
 	resting bool                // the server said "later"
 }
 
@@ -39,6 +40,7 @@ type outgoing struct {
 	n    int64 // order of Send
 	cmd  wire.Command
 	gone bool // the sender has given up: not to be sent again
+	in   bool // the server's durable queue has it, as far as the present connection told
 	done func(Sent, error)
 }
 
@@ -122,11 +124,32 @@ func newKey() string { return uuid.Must(uuid.NewV7()).String() }
 func (c *Client) flush() {
 	b := &c.outbox
 	window := cmp.Or(c.limits.InFlight, 64)
-	for c.link != nil && !b.resting && len(b.waiting) > 0 && len(b.flying) < window {
+	for c.link != nil && !b.resting && len(b.waiting) > 0 && len(b.flying)-b.queued < window {
 		o := b.waiting[0]
 		b.waiting = b.waiting[1:]
-		c.command(&o.cmd, func(f *wire.ServerFrame) { c.answered(o, f) })
+		c.command(&o.cmd, &call{
+			done:     func(f *wire.ServerFrame) { c.answered(o, f) },
+			accepted: func() { c.accepted(o) },
+		})
 		b.flying[o] = o.cmd.ID
+	}
+}
+
+// accepted notes that the server's durable queue has the message. It is on its way still,
+// and holds up no other: the server takes more.
+func (c *Client) accepted(o *outgoing) {
+	c.mu.Lock()
+	b := &c.outbox
+	_, ours := b.flying[o]
+	first := ours && !o.in
+	if first {
+		o.in = true
+		b.queued++
+		c.flush()
+	}
+	c.mu.Unlock()
+	if first && c.opts.Accepted != nil {
+		c.opts.Accepted(o.cmd.Room, o.cmd.Key)
 	}
 }
 
@@ -138,6 +161,10 @@ func (c *Client) answered(o *outgoing, f *wire.ServerFrame) {
 	b := &c.outbox
 	_, ours := b.flying[o]
 	delete(b.flying, o)
+	if ours && o.in {
+		o.in = false
+		b.queued--
+	}
 	if again && ours && !o.gone {
 		i, _ := slices.BinarySearchFunc(b.waiting, o.n, func(w *outgoing, n int64) int { return cmp.Compare(w.n, n) })
 		b.waiting = slices.Insert(b.waiting, i, o)
@@ -202,6 +229,7 @@ func (b *outbox) drain() []*outgoing {
 	slices.SortFunc(all, func(x, y *outgoing) int { return cmp.Compare(x.n, y.n) })
 	b.waiting = nil
 	clear(b.flying)
+	b.queued = 0
 	for range all {
 		<-b.room
 	}

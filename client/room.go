@@ -78,7 +78,7 @@ func (c *Client) joinAgain(r *room) {
 // joinAfter sends the join. Caller holds mu.
 func (c *Client) joinAfter(r *room, rev chat.Rev) {
 	cmd := wire.Command{Type: wire.Join, Room: r.id, After: int64(rev), HasAfter: true}
-	c.command(&cmd, func(f *wire.ServerFrame) { c.rejoined(r, f) })
+	c.command(&cmd, &call{done: func(f *wire.ServerFrame) { c.rejoined(r, f) }})
 }
 
 func (c *Client) rejoined(r *room, f *wire.ServerFrame) {

@@ -26,10 +26,11 @@ type Hello struct {
 	From     uint64 `json:"from"` // the process, a random number
 	Version  string `json:"version"`
 	Level    int    `json:"level"`
-	TokenKey string `json:"token_key"` // digest of the key that signs tokens
-	Serving  bool   `json:"serving"`   // its start has passed the checks of all nodes that it met
-	Visitor  bool   `json:"visitor"`   // it is no node, and only asks
-	Time     int64  `json:"time"`      // by its clock, Unix microseconds
+	TokenKey string `json:"token_key"`          // digest of the key that signs tokens
+	WebPush  string `json:"web_push,omitempty"` // public half of the key of Web Push; empty: none is used, or the program is older
+	Serving  bool   `json:"serving"`            // its start has passed the checks of all nodes that it met
+	Visitor  bool   `json:"visitor"`            // it is no node, and only asks
+	Time     int64  `json:"time"`               // by its clock, Unix microseconds
 }
 
 // Peer is another node, as it was heard last.
@@ -89,6 +90,17 @@ func Admit(self *Hello, peers []Peer) error {
 			": copy the file token.key from the data directory there to that of this node (mode 0600), or let token_key_file name a file with the same key on all nodes")
 	}
 	return nil
+}
+
+// OtherWebPush returns the names of those of the peers that have another key of Web Push than
+// this node: what browsers have subscribed to here is worth nothing there.
+func OtherWebPush(self *Hello, peers []Peer) (names []string) {
+	for i := range peers {
+		if p := &peers[i]; self.WebPush != "" && p.WebPush != "" && p.WebPush != self.WebPush {
+			names = append(names, p.Node)
+		}
+	}
+	return names
 }
 
 // lowest is the lowest level of this node and its peers.

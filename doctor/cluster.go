@@ -149,6 +149,10 @@ func (e *examination) peer(p *cluster.Peer, self *cluster.Hello) {
 	switch apart := p.Apart(); {
 	case self.TokenKey != "" && p.TokenKey != self.TokenKey:
 		e.add(Fail, check, "it has another key for tokens than the settings here", "copy token.key between the data directories, or let token_key_file name the same file on all nodes")
+	case self.WebPush != "" && p.WebPush == "":
+		e.add(Warn, check, "it sends no notifications to browsers, or is of an older version, and the settings here do", "set push.webpush_subject and push.webpush_key_file on all nodes")
+	case self.WebPush != p.WebPush && self.WebPush != "":
+		e.add(Fail, check, "it has another key for Web Push (VAPID) than the settings here: browsers that subscribe at one node get nothing from the other", "let push.webpush_key_file name a file with the same key on all nodes; make it once, with roomtide push key")
 	case p.Level != self.Level:
 		e.add(Warn, check, fmt.Sprintf("it runs Roomtide %s, of another level (%d) than this program (%d)", p.Version, p.Level, self.Level), "upgrade all nodes, one level at a time")
 	case apart > clockApart:

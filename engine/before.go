@@ -78,7 +78,7 @@ func (e *Engine) handAndWait(ctx context.Context, c change.Change) (change.Reply
 		return e.cfg.Lanes.Do(ctx, c)
 	}
 	outcome := make(chan Outcome, 1)
-	e.hand(c, func(r change.Reply, err error) { outcome <- Outcome{r, err} })
+	e.hand(c, func(r change.Reply, err error) { outcome <- Outcome{Reply: r, Err: err} })
 	select {
 	case o := <-outcome:
 		return o.Reply, o.Err

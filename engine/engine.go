@@ -69,8 +69,9 @@ type Config struct {
 	// Targets check what devices register with; nil: there is no push, and none can.
 	Targets Targets
 
-	Limits chat.Limits
-	Rates  Rates
+	Limits  chat.Limits
+	Rates   Rates
+	Cluster bool // other nodes are told what is spent of Rates (Spent), and tell it (Charge)
 
 	// BeforeMessage is asked about each message and edit before it goes to its lane: it may
 	// refuse it with an error, and replace its text and data. It may take a while, until ctx
@@ -148,7 +149,7 @@ func New(cfg Config) *Engine {
 		cfg.Hears = func() bool { return true }
 	}
 	e := &Engine{
-		cfg: cfg, rates: newRates(cfg.Rates, cfg.Now, cfg.Registerer),
+		cfg: cfg, rates: newRates(cfg.Rates, cfg.Cluster, cfg.Now, cfg.Registerer),
 		reads: limit.NewKeyed[chat.UserID](readsAtOnce, readsWaiting, "you are asking too much at once"),
 		joins: newByShard(&cfg, "joins"), lookups: newByShard(&cfg, "user_lookups"),
 		access: newAccess(), profiles: newProfiles(), imports: make(chan struct{}, importsAtOnce),

@@ -41,22 +41,31 @@ type rates struct {
 	read   *limit.Rates[chat.UserID]
 
 	guestChange, guestJoin, guestRoom *limit.Rates[netip.Prefix]
+
+	shared []sharedRate // all of them
 }
 
-func newRates(r Rates, now func() time.Time, reg prometheus.Registerer) *rates {
+func newRates(r Rates, cluster bool, now func() time.Time, reg prometheus.Registerer) *rates {
 	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "roomtide_rate_limited_total", Help: "Requests refused by a rate limit.",
 	}, []string{"rate"})
+	untold := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "roomtide_rate_untold_total", Help: "What was spent of a rate here and other nodes do not hear of, as too many spend at once.",
+	}, []string{"rate"})
 	if reg != nil {
-		reg.MustRegister(refused)
+		reg.MustRegister(refused, untold)
 	}
 	config := func(name string, r Rate, text string) limit.RatesConfig {
-		return limit.RatesConfig{
+		c := limit.RatesConfig{
 			PerSecond: r.PerSecond, Burst: r.Burst, Now: now,
-			Op: "engine.rate", Text: text, Rejected: refused.WithLabelValues(name),
+			Op: "engine.rate", Text: text, Rejected: refused.WithLabelValues(name), Untold: untold.WithLabelValues(name),
 		}
+		if cluster {
+			c.Share = max(1, r.Burst/sharesInBurst)
+		}
+		return c
 	}
-	return &rates{
+	all := &rates{
 		user:   limit.NewRates[chat.UserID](config("user", r.User, "you are sending too fast")),
 		room:   limit.NewRates[chat.RoomID](config("room", r.Room, "this room is too busy")),
 		join:   limit.NewRates[chat.UserID](config("join", r.Join, "you are joining too fast")),
@@ -67,6 +76,14 @@ func newRates(r Rates, now func() time.Time, reg prometheus.Registerer) *rates {
 		guestJoin:   limit.NewRates[netip.Prefix](config("guest_join", r.GuestJoin, "guests of your network are joining too fast")),
 		guestRoom:   limit.NewRates[netip.Prefix](config("guest_room", r.GuestRoom, "guests of your network are making too many rooms")),
 	}
+	all.shared = []sharedRate{
+		shared("user", all.user, userText, userOf), shared("room", all.room, roomText, roomOf), shared("join", all.join, userText, userOf),
+		shared("signal", all.signal, userText, userOf), shared("read", all.read, userText, userOf),
+		shared("guest_change", all.guestChange, netip.Prefix.String, netip.ParsePrefix),
+		shared("guest_join", all.guestJoin, netip.Prefix.String, netip.ParsePrefix),
+		shared("guest_room", all.guestRoom, netip.Prefix.String, netip.ParsePrefix),
+	}
+	return all
 }
 
 // change spends a token of the user and of the room. The host's back end is

@@ -55,7 +55,7 @@ func (e *Engine) Send(ctx context.Context, a Actor, c *change.Send, wait time.Du
 
 	w := waiter{outcome: make(chan Outcome, 1), accepted: make(chan change.Queued, 1)}
 	c.Accepted = w.accept
-	e.hand(c, func(r change.Reply, err error) { w.outcome <- Outcome{r, err} })
+	e.hand(c, func(r change.Reply, err error) { w.outcome <- Outcome{Reply: r, Err: err} })
 	return w.wait(ctx, waited.C, string(c.Room))
 }
 

@@ -25,7 +25,7 @@ func TestSendAll(t *testing.T) {
 	got := n.SendAll(t.Context(), []engine.Sending{
 		sending(ann, "r", "one"), sending(ann, "r", ""), sending(shop, "r", "two"), sending(shop, "none", "x"),
 		sending(ann, "r", "three"), sending(ann, "r", "too much"), sending(shop, "r", "four"),
-	})
+	}, time.Second)
 	kinds := map[int]chat.Kind{1: chat.Invalid, 3: chat.NotFound, 5: chat.RateLimited}
 	seq := chat.Seq(0)
 	for i, o := range got {
@@ -41,7 +41,7 @@ func TestSendAll(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Nanosecond)
 	defer cancel()
 	<-ctx.Done()
-	for _, o := range n.SendAll(ctx, []engine.Sending{sending(shop, "r", "five")}) {
+	for _, o := range n.SendAll(ctx, []engine.Sending{sending(shop, "r", "five")}, time.Second) {
 		if o.Err != nil { // it may have been as quick
 			wantKind(t, "who does not wait", o.Err, chat.Unavailable)
 		}

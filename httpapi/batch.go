@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"strconv"
 
 	"github.com/roomtide/roomtide/chat"
@@ -80,7 +81,7 @@ func (c *call) sendAll(ps []*posting) {
 	for i, p := range ps {
 		all[i] = p.Sending
 	}
-	for i, o := range c.cfg.Engine.SendAll(c.ctx, all) {
+	for i, o := range c.cfg.Engine.SendAll(c.ctx, all, c.wait()) {
 		ps[i].Outcome = o
 	}
 }
@@ -117,6 +118,14 @@ func (c *call) outcomes(all []posting) []byte {
 	return append(body, "]}"...)
 }
 
+// placeJSON tells where a message waits, and where to ask for it.
+func (c *call) placeJSON(p *posting) []byte {
+	at, room := p.Queued, p.Send.Room
+	w := waiting{Room: room, Key: at.Key, Queued: formatQueued(at)}
+	w.Location = "rooms/" + url.PathEscape(string(room)) + "/" + placeOf(at, &p.Actor)
+	return w.json()
+}
+
 func (c *call) appendOutcome(dst []byte, p *posting) []byte {
 	if p.Err != nil {
 		status, pub := c.judge(c.r, p.Err)
@@ -124,6 +133,10 @@ func (c *call) appendOutcome(dst []byte, p *posting) []byte {
 			c.cfg.Engine.Refused(c.actor, pub.Kind)
 		}
 		return fmt.Appendf(dst, `{"status":%d,"problem":%s}`, status, problemJSON(status, pub))
+	}
+	if p.Queued != nil {
+		dst = fmt.Appendf(dst, `{"status":%d,"accepted":`, http.StatusAccepted)
+		return append(append(dst, c.placeJSON(p)...), '}')
 	}
 	dst = fmt.Appendf(dst, `{"status":%d,"sent":`, sentStatus(&p.Reply))
 	return append(wire.AppendReply(dst, engine.ChangeReply(p.Send.Room, &p.Reply)), '}')

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/roomtide/roomtide/identity"
+	"github.com/roomtide/roomtide/internal/testserver"
 	"github.com/roomtide/roomtide/wire"
 )
 
@@ -85,6 +86,46 @@ func TestBatchKeepsOrder(t *testing.T) {
 	}
 	n.want(400, "POST", "/v1/messages", `{"messages":[{"room":"r0","message":"a"}]}`, admin, "as ann", "Idempotency-Key: k")
 	n.want(413, "POST", "/v1/messages", `{"messages":[{"room":"r0","message":"`+strings.Repeat("x", 64<<10)+`"}]}`, admin, "as ann")
+}
+
+// What the durable queue has of a batch is answered 202, with the place that tells what
+// came of it, beside those that are decided at once.
+func TestBatchThatIsAccepted(t *testing.T) {
+	var q testserver.Queue
+	n := newNodeWith(t, &q, nil)
+	admin := n.key(identity.ScopeAll)
+	n.want(201, "PUT", "/v1/rooms/team%2Fred", `{}`, admin)
+	const body = `{"messages":[
+		{"room":"team/red","message":"one","user":"ann","key":"k/1 ?"},{"room":"team/red","user":"ann"},
+		{"room":"team/red","message":"x","user":"ann","reply_to":99,"key":"k2"},{"room":"team/red","message":"two","user":"bob","key":"k3"}]}`
+	q.Hold()
+	g := n.want(200, "POST", "/v1/messages", body, admin, "Prefer: respond-async")
+	if got, _ := g.result(1); got != "400 invalid" {
+		t.Errorf("%s", g.raw)
+	}
+	places := map[int]string{}
+	for _, i := range []int{0, 2, 3} {
+		r := g.body["results"].([]any)[i].(map[string]any)
+		accepted, _ := r["accepted"].(map[string]any)
+		if fmt.Sprint(r["status"]) != "202" || accepted["room"] != "team/red" || accepted["key"] == "" || accepted["queued"] == "" {
+			t.Fatalf("message %d: %s", i, g.raw)
+		}
+		places[i] = "/v1/" + accepted["location"].(string)
+		n.want(202, "GET", places[i], nil, admin)
+	}
+	q.Release()
+	again := n.want(200, "POST", "/v1/messages", `{"messages":[{"room":"team/red","message":"one","user":"ann","key":"k/1 ?"}]}`, admin)
+	if got, _ := again.result(0); got != "200 1" {
+		t.Errorf("%s", again.raw)
+	}
+	for i, seq := range map[int]int{0: 1, 3: 2} {
+		if g := n.want(200, "GET", places[i], nil, admin); g.num("seq") != seq {
+			t.Errorf("message %d: %s", i, g.raw)
+		}
+	}
+	if g := n.want(404, "GET", places[2], nil, admin); !strings.Contains(string(g.raw), "refused") {
+		t.Errorf("%s", g.raw)
+	}
 }
 
 // Users send as themselves, and join rooms first where they may.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/identity"
 )
 
@@ -39,27 +40,41 @@ func (c *call) wait() time.Duration {
 
 // accepted answers that a message waits to be decided, and where to ask for it.
 func (c *call) accepted(at *change.Queued) answer {
-	place := url.Values{"queued": {formatQueued(at)}}
-	if c.actor.Server {
-		place.Set("user", string(c.actor.User))
-	}
 	// Relative, as the path of the API is another one behind a proxy.
-	c.w.Header().Set("Location", "messages/by-key/"+url.PathEscape(at.Key)+"?"+place.Encode())
+	c.w.Header().Set("Location", placeOf(at, &c.actor))
 	return c.waits(at)
+}
+
+// placeOf is where to ask for a message that waits, from the address of its room.
+func placeOf(at *change.Queued, sender *engine.Actor) string {
+	place := url.Values{"queued": {formatQueued(at)}}
+	if sender.Server {
+		place.Set("user", string(sender.User))
+	}
+	return "messages/by-key/" + url.PathEscape(at.Key) + "?" + place.Encode()
 }
 
 // waits is the body of accepted.
 func (c *call) waits(at *change.Queued) answer {
-	body, err := json.Marshal(struct {
-		Room   chat.RoomID `json:"room"`
-		Key    string      `json:"key"`
-		Queued string      `json:"queued"`
-	}{c.room, at.Key, formatQueued(at)})
+	c.w.Header().Set("Retry-After", askedAgain)
+	w := waiting{Room: c.room, Key: at.Key, Queued: formatQueued(at)}
+	return answer{http.StatusAccepted, w.json()}
+}
+
+// waiting is what a client is told of a message that waits to be decided.
+type waiting struct {
+	Room     chat.RoomID `json:"room"`
+	Key      string      `json:"key"`
+	Queued   string      `json:"queued"`
+	Location string      `json:"location,omitempty"` // of a batch: where to ask, from the address of the request
+}
+
+func (w *waiting) json() []byte {
+	body, err := json.Marshal(w)
 	if err != nil {
 		panic(err) // strings can always be encoded
 	}
-	c.w.Header().Set("Retry-After", askedAgain)
-	return answer{http.StatusAccepted, body}
+	return body
 }
 
 // getSent tells what came of a message, by its key: what its first attempt was answered.

@@ -9,6 +9,7 @@ import (
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/cluster"
 	"github.com/roomtide/roomtide/config"
+	"github.com/roomtide/roomtide/internal/connlimit"
 	"github.com/roomtide/roomtide/internal/embednats"
 	"github.com/roomtide/roomtide/internal/natslink"
 	"github.com/roomtide/roomtide/internal/natsstream"
@@ -39,6 +40,7 @@ type peers struct {
 	prefix     string              // of all subjects
 	hellos     *cluster.Hellos
 	notices    *cluster.Notices // from startPeers on
+	usage      *cluster.Usage   // from shareLimits on
 }
 
 // openPeers connects to NATS, if the node is one of several.
@@ -277,6 +279,21 @@ func (s *Server) shareSessions(cfg *sioapi.Config) {
 		cfg.Ask = func(ctx context.Context, pid string) []byte { return p.away.Ask(ctx, pid) }
 		cfg.HandOver = func(sessions []byte) bool { return p.away.HandOver(sessions) }
 	}
+}
+
+// shareLimits holds clients to limits over all nodes.
+func (s *Server) shareLimits(conns *connlimit.Limiter) (err error) {
+	p := s.peers
+	if p == nil {
+		return nil
+	}
+	p.usage, err = cluster.OpenUsage(cluster.UsageConfig{
+		NATS: p.link.NATS(), Prefix: p.prefix, Node: s.cfg.Node,
+		Spent: s.engine.Spent, Charge: s.engine.Charge, Conns: conns.Tell, Hear: conns.Hear,
+		Log: s.log, Registerer: s.reg,
+	})
+	s.onClose(func() { p.usage.Close() })
+	return err
 }
 
 // openAway begins to exchange sessions that can be resumed with other nodes.

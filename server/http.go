@@ -47,6 +47,9 @@ const resumeFile = "resume.json"
 func (s *Server) openHTTP() error {
 	from := clientaddr.Proxies(s.cfg.Proxies())
 	conns := connlimit.New(s.cfg.MaxConnections, s.cfg.MaxConnectionsPerIP)
+	if err := s.shareLimits(conns); err != nil {
+		return err
+	}
 	pending := connlimit.NewPending(pendingConns, pendingPerNetwork)
 	deps := s.sessionDeps()
 	g := s.newGuests(from)

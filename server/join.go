@@ -26,7 +26,7 @@ func (p *peers) meet(ctx context.Context) (err error) {
 	s := p.s
 	p.hellos, err = cluster.OpenHellos(cluster.HellosConfig{
 		NATS: p.link.NATS(), Prefix: p.prefix, Log: s.log, Registerer: s.reg,
-		Self: cluster.Hello{Node: s.cfg.Node, Version: s.version, Level: cluster.Level, TokenKey: keyDigest(s.secret)},
+		Self: cluster.Hello{Node: s.cfg.Node, Version: s.version, Level: cluster.Level, TokenKey: keyDigest(s.secret), WebPush: s.vapid},
 	})
 	if err != nil {
 		return err
@@ -45,6 +45,9 @@ func (p *peers) meet(ctx context.Context) (err error) {
 	}
 	if err != nil {
 		return err
+	}
+	if names := cluster.OtherWebPush(&cluster.Hello{WebPush: s.vapid}, met); len(names) > 0 { // chat goes on without
+		s.log.Error("the key of Web Push is another one than that of other nodes: browsers that subscribe here get nothing from there; let push.webpush_key_file name the same key on all nodes", "nodes", names)
 	}
 	return s.raiseLevel(ctx, p.hellos.Lowest(met))
 }

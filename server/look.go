@@ -67,6 +67,11 @@ func LookAtCluster(ctx context.Context, cfg *config.Config, version string) (see
 	if secret, err := Secret(cfg, false); err == nil { // else the files tell
 		seen.Self.TokenKey = keyDigest(secret)
 	}
+	if cfg.Push.WebPushSubject != "" {
+		if key, err := VAPIDKey(cfg, false); err == nil { // else the files tell
+			seen.Self.WebPush = key.String()
+		}
+	}
 	seen.Peers, seen.PeerErr = askPeers(ctx, conn, prefix, alive)
 	return seen
 }

@@ -168,7 +168,7 @@ func TestPush(t *testing.T) {
 	for _, text := range []string{"one", "two", "three"} {
 		burst = append(burst, engine.Sending{Actor: engine.Actor{User: "ann"}, Send: &change.Send{Room: "room", Draft: chat.Draft{Text: text}}})
 	}
-	sent := p.s.engine.SendAll(ctx, burst)
+	sent := p.s.engine.SendAll(ctx, burst, time.Second)
 	last := sent[2].Reply.Seq
 	if sent[2].Err != nil {
 		t.Fatal(sent[2].Err)

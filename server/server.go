@@ -183,7 +183,7 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 	}
 	s.engine = engine.New(engine.Config{
 		Store: s.store, Lanes: s.lanes, Presence: s.presence, Publish: s.publish, BeforeMessage: s.beforeMessage(),
-		Limits: limits, Rates: rates, UsersMakeRooms: s.cfg.GuestsWelcome(), Claimed: s.endGuests, UserChanged: s.userChanged, Hears: s.hears,
+		Limits: limits, Rates: rates, Cluster: s.peers != nil, UsersMakeRooms: s.cfg.GuestsWelcome(), Claimed: s.endGuests, UserChanged: s.userChanged, Hears: s.hears,
 		AfterLate: s.hub.Kick, Targets: s.targets(),
 		Log: s.log, Registerer: s.reg,
 	})

@@ -10,21 +10,29 @@ import (
 
 // Limiter counts connections against two bounds: of the node and of one client
 // network. The zero Prefix has no bound of its own (clientaddr.Proxies.Network).
-// Transports that share a Limiter share its bounds. It is safe for concurrent use.
+// Transports that share a Limiter share its bounds; Limiters of several nodes share that
+// of a network (Tell, Hear). It is safe for concurrent use.
 type Limiter struct {
 	// Set once; 0 is no limit.
 	max        int
 	perNetwork int
 
-	mu    sync.Mutex
+	mu sync.Mutex
+
+	// Guarded by mu.
 	inUse int
 	by    map[netip.Prefix]int
+	told  map[netip.Prefix]struct{} // the networks that Tell tells
+	nodes map[string]elsewhere      // by node: what was heard of others
 }
 
 // New makes a Limiter with max places, of which one network gets perNetwork.
 // Zero is no limit.
 func New(max, perNetwork int) *Limiter {
-	return &Limiter{max: max, perNetwork: perNetwork, by: make(map[netip.Prefix]int)}
+	return &Limiter{
+		max: max, perNetwork: perNetwork, by: map[netip.Prefix]int{},
+		told: map[netip.Prefix]struct{}{}, nodes: map[string]elsewhere{},
+	}
 }
 
 // Acquire takes a place for a network (clientaddr.Network). A refusal has a
@@ -36,6 +44,7 @@ func (l *Limiter) Acquire(from netip.Prefix) (reason string, status int) {
 	if reason, status = l.full(from); status == 0 {
 		l.inUse++
 		l.by[from]++
+		l.weigh(from)
 	}
 	return reason, status
 }
@@ -51,7 +60,7 @@ func (l *Limiter) full(from netip.Prefix) (reason string, status int) {
 	switch {
 	case l.max > 0 && l.inUse >= l.max:
 		return "full", http.StatusServiceUnavailable
-	case l.perNetwork > 0 && from.IsValid() && l.by[from] >= l.perNetwork:
+	case l.perNetwork > 0 && from.IsValid() && l.by[from]+l.elsewhere(from) >= l.perNetwork:
 		return "per_ip", http.StatusTooManyRequests
 	}
 	return "", 0
@@ -72,4 +81,5 @@ func (l *Limiter) Release(from netip.Prefix) {
 	if l.by[from]--; l.by[from] == 0 {
 		delete(l.by, from)
 	}
+	l.weigh(from)
 }

@@ -24,6 +24,11 @@ type RatesConfig struct {
 	// that are busy at once.
 	MaxKeys int
 
+	// Share is how many tokens a key spends before other nodes are to know (Spent); 0:
+	// there are none.
+	Share  int
+	Untold prometheus.Counter // counts tokens of which they do not hear, as too many keys spend; nil: none
+
 	Op, Text string             // of the error
 	Rejected prometheus.Counter // counts refusals of Take; nil: none
 	Now      func() time.Time   // nil: time.Now
@@ -32,6 +37,10 @@ type RatesConfig struct {
 const (
 	defaultKeys = 128 << 10
 	rateStripes = 16
+
+	// maxOwed is how many times Burst a key owes at most for what it has spent on other
+	// nodes: a burst on each of 16.
+	maxOwed = 16
 )
 
 // Rates is a token bucket for each key, in bounded memory. Safe for concurrent
@@ -41,10 +50,22 @@ type Rates[K comparable] struct {
 	cfg  RatesConfig
 	seed maphash.Seed
 
-	stripes [rateStripes]struct {
-		mu      sync.Mutex
-		buckets *lru.Map[K, *rate.Limiter] // guarded by mu
-	}
+	stripes [rateStripes]rateStripe[K]
+}
+
+// rateStripe are the keys of one hash.
+type rateStripe[K comparable] struct {
+	mu sync.Mutex
+
+	// Guarded by mu.
+	buckets *lru.Map[K, *bucket]
+	spent   map[K]int // tokens, for Spent
+}
+
+// bucket is that of one key.
+type bucket struct {
+	*rate.Limiter
+	untold int // tokens, less than Share; guarded by the mu of the stripe
 }
 
 // NewRates returns Rates in which every key has all its tokens.
@@ -58,7 +79,7 @@ func NewRates[K comparable](c RatesConfig) *Rates[K] {
 	c.Burst = max(1, c.Burst)
 	r := &Rates[K]{cfg: c, seed: maphash.MakeSeed()}
 	for i := range r.stripes {
-		r.stripes[i].buckets = lru.New[K, *rate.Limiter](max(1, c.MaxKeys/rateStripes))
+		r.stripes[i].buckets = lru.New[K, *bucket](max(1, c.MaxKeys/rateStripes))
 	}
 	return r
 }
@@ -71,6 +92,7 @@ func (r *Rates[K]) Take(key K) error {
 	}
 	b, now := r.bucket(key, true), r.cfg.Now()
 	if b.AllowN(now, 1) {
+		r.note(key, b, 1)
 		return nil
 	}
 	if r.cfg.Rejected != nil {
@@ -88,7 +110,9 @@ func (r *Rates[K]) Spend(key K, n int) {
 	}
 	b, now := r.bucket(key, true), r.cfg.Now()
 	if left := int(b.TokensAt(now)) + r.cfg.Burst; left > 0 {
-		b.ReserveN(now, min(n, left, r.cfg.Burst))
+		n = min(n, left, r.cfg.Burst)
+		b.ReserveN(now, n)
+		r.note(key, b, n)
 	}
 }
 
@@ -135,14 +159,18 @@ func (r *Rates[K]) Budget(key K) (Budget, bool) {
 	return Budget{r.cfg.Burst, max(0, int(tokens)), time.Duration(missing * float64(time.Second))}, true
 }
 
+func (r *Rates[K]) stripe(key K) *rateStripe[K] {
+	return &r.stripes[maphash.Comparable(r.seed, key)%rateStripes]
+}
+
 // bucket returns the bucket of a key, nil if there is none and none is to be made.
-func (r *Rates[K]) bucket(key K, create bool) *rate.Limiter {
-	s := &r.stripes[maphash.Comparable(r.seed, key)%rateStripes]
+func (r *Rates[K]) bucket(key K, create bool) *bucket {
+	s := r.stripe(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b, ok := s.buckets.Get(key)
 	if !ok && create {
-		b = rate.NewLimiter(rate.Limit(r.cfg.PerSecond), r.cfg.Burst)
+		b = &bucket{Limiter: rate.NewLimiter(rate.Limit(r.cfg.PerSecond), r.cfg.Burst)}
 		s.buckets.Put(key, b)
 	}
 	return b

@@ -148,7 +148,21 @@ func TestChart(t *testing.T) {
 			t.Errorf("%s may be anything", name)
 		}
 	}
-	for _, wrong := range []string{"node=5", "nodes=1", "image=roomtide:latest", "settings.LISTEN=x", "nats.replicas=5"} {
+	push := append(set("", ""), "webPushSubject=mailto:you@example.org")
+	if _, err := helm(t, push...); err == nil || !strings.Contains(err.Error(), "webPushKey") {
+		t.Errorf("without a key for Web Push: %v", err)
+	}
+	all = decode(t, mustHelm(t, append(push, "secret.webPushKey="+strings.Repeat("a-Z", 14)+"0")...))
+	if s := get[*core.Secret](t, all, "Secret roomtide"); len(s.StringData) != len(secret)+1 {
+		t.Errorf("with a key for Web Push, the Secret has %d keys", len(s.StringData))
+	}
+	pod := get[*apps.StatefulSet](t, all, "StatefulSet roomtide").Spec.Template.Spec
+	items := pod.Volumes[1].Secret.Items
+	env := environment(&pod.Containers[0], nil)
+	if i := len(items) - 1; items[i].Key != "webPushKey" || !slices.Contains(env, "ROOMTIDE_PUSH_WEBPUSH_KEY_FILE="+pod.Containers[0].VolumeMounts[1].MountPath+"/"+items[i].Path) {
+		t.Errorf("the key of Web Push is not where the settings look for it: %v", items)
+	}
+	for _, wrong := range []string{"webPushSubject=you", "node=5", "nodes=1", "image=roomtide:latest", "settings.LISTEN=x", "nats.replicas=5"} {
 		if _, err := helm(t, "existingSecret=roomtide", wrong); err == nil {
 			t.Errorf("%s is taken", wrong)
 		}

@@ -32,10 +32,11 @@ func natsServer(t *testing.T) string {
 
 // nodes are nodes of one cluster, which share everything but their data directories.
 type nodes struct {
-	t    *testing.T
-	env  []string
-	dirs map[string]string
-	run  map[string]*testprocess.Node
+	t     *testing.T
+	env   []string
+	flags []string
+	dirs  map[string]string
+	run   map[string]*testprocess.Node
 }
 
 func newNodes(t *testing.T, dsns ...string) *nodes {
@@ -50,7 +51,7 @@ func (ns *nodes) start(name string) *testprocess.Node {
 	if ns.dirs[name] == "" {
 		ns.dirs[name] = ns.t.TempDir()
 	}
-	n := program.Start(ns.t, ns.dirs[name], testprocess.FreeAddr(ns.t), append(ns.env, "ROOMTIDE_NODE="+name)...)
+	n := program.StartWith(ns.t, ns.dirs[name], testprocess.FreeAddr(ns.t), ns.flags, append(ns.env, "ROOMTIDE_NODE="+name)...)
 	n.Ready()
 	ns.run[name] = n
 	return n

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -207,6 +208,37 @@ func TestDoctorSeesTheCluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	j.prefix = "rt." + deployment
+	keys := map[string]string{}
+	for _, name := range []string{"here", "there"} {
+		secret, err := server.NewVAPIDKey()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.Push.WebPushKeyFile = filepath.Join(t.TempDir(), "webpush.key")
+		if err := os.WriteFile(cfg.Push.WebPushKeyFile, []byte(secret), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		key, err := server.VAPIDKey(cfg, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys[name] = key.String()
+	}
+	real, err := j.hellos(cluster.Hello{Visitor: true}, 0).Ask(t.Context(), 0, 20*time.Second, []string{"a"})
+	i := slices.IndexFunc(real, func(p cluster.Peer) bool { return p.Serving })
+	if err != nil || i < 0 {
+		t.Fatalf("%+v, %v", real, err)
+	}
+	j.env = append(j.env, "ROOMTIDE_PUSH_WEBPUSH_SUBJECT=mailto:you@example.org", "ROOMTIDE_PUSH_WEBPUSH_KEY_FILE="+cfg.Push.WebPushKeyFile)
+	hello := cluster.Hello{Node: "c", WebPush: keys["here"], TokenKey: real[i].TokenKey, Level: cluster.Level}
+	j.hellos(hello, 0)
+	hello.Node, hello.WebPush = "d", keys["there"]
+	j.hellos(hello, 0)
+	found(nil, `fail cluster/node c: it has another key for Web Push .*webpush_key_file`, `ok cluster/node d: runs`, `warn cluster/node a: it sends no notifications to browsers`)
+	if n := j.start("e"); !strings.Contains(n.Stderr(), "the key of Web Push is another one than that of other nodes") || !strings.Contains(n.Stderr(), "nodes=[c]") {
+		t.Errorf("a node with another key starts and says: %s", n.Stderr())
+	}
+
 	j.hellos(cluster.Hello{Node: "b", Version: "v9", Level: cluster.Level, TokenKey: "another"}, 0)
 	j.hellos(cluster.Hello{Node: "a", Version: "v9", Level: cluster.Level + 1}, time.Minute)
 	found(nil, `fail cluster/node b: it has another key for tokens .*token_key_file`, `fail cluster/node a: 2 processes have this name`, `warn cluster/versions: `)

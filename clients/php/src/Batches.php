@@ -98,6 +98,9 @@ final class Batches
         if (isset($result['sent'])) {
             return new Outcome($key, new Sent($result['sent'], $key, $status === 200), null);
         }
+        if (isset($result['accepted'])) {
+            return new Outcome($key, new Sent($result['accepted'], $key), null);
+        }
 
         return new Outcome($key, null, ApiException::fromProblem((array) ($result['problem'] ?? []), $status));
     }

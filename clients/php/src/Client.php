@@ -64,7 +64,8 @@ final class Client
     }
 
     /**
-     * Sends a message. When it returns, the message is stored and numbered. Without a key it
+     * Sends a message. When it returns, the message is stored and numbered; or, while its database
+     * is down, in the durable queue of a cluster, which Sent::$queued tells. Without a key it
      * gets one, so that a repeat after a time-out is the same message; give one of your own
      * ("order-4711") where your code itself may run twice.
      *

@@ -140,8 +140,10 @@ final class Outbox
         $sent = [];
         try {
             foreach ($this->client->sendBatch($page) as $id => $outcome) {
-                if ($outcome->error === null) {
+                if ($outcome->sent !== null && $outcome->sent->queued === null) {
                     $sent[] = $id;
+                } elseif ($outcome->error === null) { // may still be refused: the next time tells
+                    $blocked[$page[$id]['room']] = true;
                 } elseif (self::isFinal($outcome->error)) {
                     $this->table->fail($id, $outcome->error->getMessage());
                     $result->failed++;

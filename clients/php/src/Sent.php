@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Roomtide;
 
-/** A change of a room that is stored: a message, an edit, a deletion, a reaction. */
+/** A change of a room that is stored: a message, an edit, a deletion, a reaction; or a message that waits to be ($queued). */
 final class Sent
 {
     public string $room;
@@ -16,6 +16,8 @@ final class Sent
     public string $time;
     /** The idempotency key of the message; empty for other changes. */
     public string $key;
+    /** Where the message waits: the server has it and will decide it, so that it has no number yet; null: it is stored. Sending it again with its key tells what came of it. */
+    public ?string $queued;
     /** The message had been sent before with this key; nothing was done now. */
     public bool $repeated;
 
@@ -27,6 +29,7 @@ final class Sent
         $this->rev = (int) ($answer['rev'] ?? 0);
         $this->time = (string) ($answer['time'] ?? '');
         $this->key = $key;
+        $this->queued = isset($answer['queued']) ? (string) $answer['queued'] : null;
         $this->repeated = $repeated;
     }
 }

@@ -31,7 +31,7 @@ func (h *Hub) deliver(r *room, events []*chat.Event, history chat.Rev) {
 		h.deliverOwn(events[0])
 		return
 	}
-	h.evictAny(events) // a round may write what is in the log at once
+	told := h.evictAny(events, nil) // a round may write what is in the log at once
 	f := framePool.Get().(*frames)
 	f.encode(r, r.encodings.Load(), events)
 	changed := false
@@ -57,7 +57,7 @@ func (h *Hub) deliver(r *room, events []*chat.Event, history chat.Rev) {
 	if changed {
 		r.markDirty()
 	}
-	h.evictAny(events) // those that have joined meanwhile, by what they knew before
+	h.evictAny(events, told) // those that have joined meanwhile, by what they knew before
 	for _, ev := range events {
 		if ev.Kind == chat.EventRoom && ev.Info.Deleted {
 			h.evictAll(r, ev)

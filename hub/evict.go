@@ -2,36 +2,50 @@ package hub
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/internal/planted"
 )
 
-// evictAny is evict for all events that end a membership.
-func (h *Hub) evictAny(events []*chat.Event) {
+// putOut is the end of a membership of which a connection was told.
+type putOut struct {
+	conn  *Conn
+	event *chat.Event
+}
+
+// evictAny is evict for all events that end a membership. It returns told with what was told
+// now.
+func (h *Hub) evictAny(events []*chat.Event, told []putOut) []putOut {
 	for _, ev := range events {
 		if ev.Kind == chat.EventMember && !ev.Member.Role.Present() && !planted.KickUnheard {
-			h.evict(ev)
+			told = h.evict(ev, told)
 		}
 	}
+	return told
 }
 
 // evict takes the connections of a user out of a room of which the user is no
 // member any more, and sends each the event that says so. Connections that are known
 // to be in the room at a later rev stay: the user came back before this node heard
-// that the membership had ended.
-func (h *Hub) evict(ev *chat.Event) {
+// that the membership had ended. A connection that was told, and has begun another join
+// since, is taken out again without a word: that join, which was not answered, asks anew.
+func (h *Hub) evict(ev *chat.Event, told []putOut) []putOut {
 	user, counted := ev.Member.User, 0
 	for _, c := range h.users.of(user) {
 		if s := c.take(ev.Room, ev.Rev); s != nil {
 			s.end()
-			c.SendLater(c.encoding().AppendEvent(nil, whole(ev)))
+			if out := (putOut{c, ev}); s.asOf > 0 || !slices.Contains(told, out) {
+				c.SendLater(c.encoding().AppendEvent(nil, whole(ev)))
+				told = append(told, out)
+			}
 			if s.counted {
 				counted++
 			}
 		}
 	}
 	h.cfg.Presence.Remove(ev.Room, user, counted)
+	return told
 }
 
 // whole is an event that ends a client's room as one that stands for everything in

@@ -86,6 +86,53 @@ func TestPutOutWhileJoining(t *testing.T) {
 	})
 }
 
+// joinsAgain is Presence that begins another join when the membership has ended.
+type joinsAgain struct {
+	inRooms
+	once func()
+}
+
+func (p *joinsAgain) Remove(room chat.RoomID, user chat.UserID, conns int) {
+	p.inRooms.Remove(room, user, conns)
+	if do := p.once; do != nil {
+		p.once = nil
+		do()
+	}
+}
+
+// A connection that is put out, and joins again before the event is in the room's log, is
+// taken out again, since it may have read what was before the end. It is told twice only
+// where that join was answered.
+func TestJoinsAgainWhilePutOut(t *testing.T) {
+	for _, answered := range []bool{false, true} {
+		p := &joinsAgain{inRooms: inRooms{}}
+		inBubble(t, Config{Presence: p}, func(h *harness) {
+			c, l := h.conn(-1)
+			c.SetUser("ann")
+			h.join(c, "r", 4)
+			p.once = func() {
+				if err := c.Subscribe("r"); err != nil {
+					t.Error(err)
+				}
+				if answered && !c.Enter("r", 4, []byte("in 4\n")) {
+					t.Error("no answer")
+				}
+			}
+			h.publish("r", ends(5))
+			if c.Subscribed("r") {
+				t.Error("it is in the room")
+			}
+			if want := "e r 5\n"; answered {
+				h.expect(l, want+"in 4\n"+want)
+			} else {
+				h.expect(l, want)
+			}
+			c.Detach()
+			p.none(t)
+		})
+	}
+}
+
 // What is left out before the event that ends a membership is not asked for: the event
 // stands for all of the room.
 func TestTheEndStandsForTheRoom(t *testing.T) {

@@ -192,7 +192,7 @@ func (m *Move) copied(ctx context.Context) error {
 func (m *Move) watch(ctx context.Context) error {
 	tick := time.NewTicker(m.cfg.Interval)
 	defer tick.Stop()
-	imported, at := m.Beat().Imported, time.Now()
+	done, at := m.Beat().done(), time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -202,9 +202,9 @@ func (m *Move) watch(ctx context.Context) error {
 		m.mu.Lock()
 		m.beat.At = time.Now()
 		if passed := m.beat.At.Sub(at); passed > 0 {
-			m.beat.Rate = float64(m.beat.Imported-imported) / passed.Seconds()
+			m.beat.Rate = float64(m.beat.done()-done) / passed.Seconds()
 		}
-		imported, at = m.beat.Imported, m.beat.At
+		done, at = m.beat.done(), m.beat.At
 		b := m.beat
 		m.mu.Unlock()
 		if err := m.cfg.State.setBeat(ctx, &b); err != nil && ctx.Err() == nil {

@@ -177,32 +177,43 @@ func (s *site) rows(room int) (texts []string) {
 	return texts
 }
 
+// said is a message in Roomtide.
+type said struct {
+	Seq     int64
+	Message string
+	ReplyTo int64 `json:"reply_to"`
+	Deleted bool
+}
+
 // messages are the texts of a room in Roomtide, in order, without those that were deleted.
 func (s *site) messages(room int) (texts []string) {
+	for _, m := range s.history(room) {
+		if !m.Deleted {
+			texts = append(texts, m.Message)
+		}
+	}
+	return texts
+}
+
+// history is all of a room in Roomtide, nil if it cannot be read.
+func (s *site) history(room int) (all []said) {
 	for after := int64(0); ; {
 		raw, err := s.call("GET", fmt.Sprintf("/v1/rooms/%d/messages?limit=100&after=%d", room, after), nil)
 		if err != nil {
 			return nil
 		}
 		var page struct {
-			Messages []struct {
-				Seq     int64
-				Message string
-				Deleted bool
-			}
-			More bool
+			Messages []said
+			More     bool
 		}
 		if err := json.Unmarshal(raw, &page); err != nil {
 			s.t.Fatal(err)
 		}
-		for _, m := range page.Messages {
-			if after = m.Seq; !m.Deleted {
-				texts = append(texts, m.Message)
-			}
-		}
+		all = append(all, page.Messages...)
 		if !page.More {
-			return texts
+			return all
 		}
+		after = all[len(all)-1].Seq
 	}
 }
 

@@ -32,7 +32,9 @@ func NewNode(base, key string) (*Node, error) {
 	if key == "" {
 		return nil, chat.E(chat.Invalid, `an API key is missing ("roomtide key add adopt --scope adopt,send,read" makes one)`)
 	}
-	return &Node{strings.TrimSuffix(base, "/"), key, http.Client{Timeout: 40 * time.Second}}, nil
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = copyParts + 2 // the mirror and the watch have one each
+	return &Node{strings.TrimSuffix(base, "/"), key, http.Client{Transport: transport, Timeout: 40 * time.Second}}, nil
 }
 
 // Close ends idle connections.

@@ -210,7 +210,7 @@ func (m *Move) settle(ctx context.Context) error {
 func (m *Move) watch(ctx context.Context) error {
 	tick := time.NewTicker(m.cfg.Interval)
 	defer tick.Stop()
-	imported, at := m.Beat().Imported, time.Now()
+	done, at := m.Beat().done(), time.Now()
 	m.count(func(b *Beat) { b.At = at })
 	now := m.Beat()
 	if err := m.cfg.State.setBeat(ctx, &now); err != nil {
@@ -225,9 +225,9 @@ func (m *Move) watch(ctx context.Context) error {
 		m.mu.Lock()
 		m.beat.At = time.Now()
 		if passed := m.beat.At.Sub(at); passed > 0 {
-			m.beat.Rate = float64(m.beat.Imported-imported) / passed.Seconds()
+			m.beat.Rate = float64(m.beat.done()-done) / passed.Seconds()
 		}
-		imported, at = m.beat.Imported, m.beat.At
+		done, at = m.beat.done(), m.beat.At
 		b := m.beat
 		m.mu.Unlock()
 		if err := m.cfg.State.setBeat(ctx, &b); err != nil && ctx.Err() == nil {

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/roomtide/roomtide/adopt/source"
 )
@@ -91,4 +92,22 @@ func FuzzStaged(f *testing.F) {
 			t.Errorf("%+v became %+v, %v", s, again, err)
 		}
 	})
+}
+
+// A copy has read and imported each row when it is over.
+func TestLeft(t *testing.T) {
+	for _, tt := range []struct {
+		beat Beat
+		want time.Duration
+	}{
+		{Beat{Phase: "copy: scan", Total: 100, Read: 50, Rate: 10}, 15 * time.Second},
+		{Beat{Phase: "copy: messages", Total: 100, Read: 100, Imported: 80, Rate: 10}, 2 * time.Second},
+		{Beat{Phase: "copy: messages", Total: 100, Read: 100, Imported: 80}, 0},
+		{Beat{Phase: "copy: authors", Total: 100, Read: 120, Imported: 120, Rate: 1}, 0},
+		{Beat{Phase: "follow", Total: 100, Read: 100, Imported: 80, Rate: 10}, 0},
+	} {
+		if got := tt.beat.Left(); got != tt.want {
+			t.Errorf("%+v: %s, want %s", tt.beat, got, tt.want)
+		}
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -74,7 +75,7 @@ type scanner struct {
 	after    source.Key // of the last row that is in the file
 	number   int64      // of the next run
 	run      run
-	rows     int64                   // in the run, and refused ones among them
+	rows     int64                   // that were read
 	last     source.Key              // that was read
 	time     time.Time               // of that row, and of rows behind it without one
 	seen     map[memberItem]struct{} // who is in a room by a message
@@ -92,7 +93,13 @@ func (m *Move) newScanner(ctx context.Context) (*scanner, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.after = source.Key(after)
+	rows, err := m.cfg.State.fact(ctx, "scanned rows")
+	if err != nil {
+		return nil, err
+	}
+	s.rows, _ = strconv.ParseInt(rows, 10, 64) // "" is none
+	m.count(func(b *Beat) { b.Read = s.rows })
+	s.after, s.last = source.Key(after), source.Key(after)
 	if s.time, err = time.Parse(time.RFC3339Nano, at); err != nil {
 		s.time = time.Now().UTC() // nothing was read yet
 	}
@@ -108,7 +115,7 @@ func (s *scanner) add(ctx context.Context, p scanned) error {
 			r.Time = s.time
 		}
 		s.last, s.time = r.Key, r.Time
-		if s.rows++; p.made[r.Key] {
+		if p.made[r.Key] {
 			continue
 		}
 		if len(r.Problems) > 0 {
@@ -121,6 +128,8 @@ func (s *scanner) add(ctx context.Context, p scanned) error {
 			return err
 		}
 	}
+	s.rows += int64(len(p.rows))
+	s.m.count(func(b *Beat) { b.Read = s.rows })
 	if s.run.size()+entryBytes*(len(s.members)+len(s.problems)) >= runBytes {
 		return s.store(ctx)
 	}
@@ -168,21 +177,21 @@ func (s *scanner) store(ctx context.Context) error {
 		if err := putMembers(ctx, tx, s.members); err != nil {
 			return err
 		}
-		if s.rows == 0 {
-			return nil
+		for name, value := range map[string]string{
+			"scanned": string(s.last), "scanned time": s.time.Format(time.RFC3339Nano), "scanned rows": strconv.FormatInt(s.rows, 10),
+		} {
+			if err := putFact(ctx, tx, name, value); err != nil {
+				return err
+			}
 		}
-		if err := putFact(ctx, tx, "scanned time", s.time.Format(time.RFC3339Nano)); err != nil {
-			return err
-		}
-		return putFact(ctx, tx, "scanned", string(s.last))
+		return nil
 	})
 	if err != nil {
 		return err
 	}
-	s.m.count(func(b *Beat) { b.Read += s.rows })
 	s.run.reset()
 	s.number++
-	s.rows, s.members, s.problems = 0, s.members[:0], nil
+	s.members, s.problems = s.members[:0], nil
 	return nil
 }
 

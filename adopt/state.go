@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
@@ -277,12 +278,23 @@ type Beat struct {
 	Mirrored int64     `json:"mirrored"`           // messages that were written into the old table
 	Marked   int64     `json:"marked"`             // read marks that were written into the old tables
 	Late     int64     `json:"late"`               // rows that came the old way behind the switch
-	Rate     float64   `json:"rate"`               // rows a second
+	Rate     float64   `json:"rate"`               // rows a second that are read or imported
 	Lag      float64   `json:"lag"`                // seconds that the follower is behind
 	CaughtUp time.Time `json:"caught_up"`          // everything in the source before it is in Roomtide
 	Drained  time.Time `json:"drained"`            // everything in Roomtide before it is in the old table
 	Trouble  string    `json:"trouble,omitempty"`  // what is tried again
 	Readonly string    `json:"readonly,omitempty"` // why nothing is written into the old table
+}
+
+// done counts rows as often as something is done with them: they are read, and imported.
+func (b Beat) done() int64 { return b.Read + b.Imported }
+
+// Left is how long the copy takes at this rate, 0 if that is not known, or it is over.
+func (b Beat) Left() time.Duration {
+	if b.Rate <= 0 || !strings.HasPrefix(b.Phase, "copy") {
+		return 0
+	}
+	return time.Duration(float64(max(0, 2*b.Total-b.done())) / b.Rate * float64(time.Second)).Round(time.Second)
 }
 
 // Beat returns what the process that runs has said last; the zero Beat: nothing.

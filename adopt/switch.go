@@ -35,9 +35,7 @@ func (f *Files) Status(ctx context.Context) (s Status, err error) {
 		return s, err
 	}
 	s.Running = time.Since(s.Beat.At) < beatAge
-	if left := s.Beat.Total - s.Beat.Imported; left > 0 && s.Beat.Rate > 0 {
-		s.Remains = float64(left) / s.Beat.Rate
-	}
+	s.Remains = s.Beat.Left().Seconds()
 	if s.Clean, err = f.clean(ctx); err != nil {
 		return s, err
 	}

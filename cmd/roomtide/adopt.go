@@ -121,9 +121,8 @@ func (v *adoptRun) progress(w io.Writer, m *adopt.Move, ended <-chan struct{}) {
 
 func runLine(state string, b *adopt.Beat) string {
 	line := fmt.Sprintf("%s, %s: %d of %d rows read, %d in Roomtide", state, b.Phase, b.Read, b.Total, b.Imported)
-	if strings.HasPrefix(b.Phase, "copy") && b.Rate > 0 {
-		left := time.Duration(float64(max(0, b.Total-b.Imported)) / b.Rate * float64(time.Second)).Round(time.Second)
-		return line + fmt.Sprintf(", %.0f a second, about %s left", b.Rate, left)
+	if b.Left() > 0 {
+		return line + fmt.Sprintf(", %.0f a second, about %s left", b.Rate, b.Left())
 	}
 	line += fmt.Sprintf(", %d written back, lag %.1f s", b.Mirrored, b.Lag)
 	if b.Late > 0 {

@@ -225,7 +225,8 @@ type message struct {
 	Rev     chat.Rev
 	User    chat.UserID
 	Key     string
-	Text    string `json:"message"`
+	Text    string   `json:"message"`
+	ReplyTo chat.Seq `json:"reply_to"`
 	Deleted bool
 }
 

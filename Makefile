@@ -15,7 +15,7 @@ SLOW := ./test/e2e ./mover ./test/browser ./transfer ./cmd/roomtide ./test/crash
 TESTERS := $(shell expr 2 '*' "$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)")
 
 # SQLite and its C library are C, translated to Go. Their memory is mapped outside of Go's heap, where the
-# race detector watches nothing; with it in them, tests of the store take more than twice the time.
+# race detector watches nothing; with it in them, tests that store compute 1.5 to 2.5 times as much.
 UNWATCHED := -gcflags=modernc.org/sqlite/lib=-race=false -gcflags=modernc.org/libc=-race=false
 
 # Where scripts/need puts Go if the system has none, or an old one.

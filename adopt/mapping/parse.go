@@ -136,7 +136,7 @@ func (m *Mapping) checkSource() error {
 		}
 	}
 	if m.Source.DSN == "" {
-		return invalid("source.dsn is missing: mysql://user@host/database, postgres://…, sqlite:/path, csv:/path or jsonl:/path")
+		return invalid("source.dsn is missing: mysql://user@host/database, postgres://…, sqlite:/path, csv:/path, jsonl:/path or ndjson:/path")
 	}
 	return nil
 }

@@ -126,6 +126,10 @@ func (m *Move) apply(ctx context.Context, keys []source.Key) error {
 }
 
 func (m *Move) applyMessages(ctx context.Context, keys []source.Key) error {
+	keys, err := m.applyNew(ctx, keys)
+	if err != nil {
+		return err
+	}
 	for len(keys) > 0 {
 		n := min(len(keys), applyKeys)
 		if err := m.applySome(ctx, keys[:n]); err != nil {

@@ -15,20 +15,26 @@ type Finding struct {
 	Key  source.Key `json:"key,omitempty"`
 	Room string     `json:"room,omitempty"`
 	Seq  int64      `json:"seq,omitempty"`
+	User string     `json:"user,omitempty"` // of the message, or of the read mark
 	What string     `json:"what"`
+	Old  string     `json:"old,omitempty"` // what the old table says, and
+	New  string     `json:"new,omitempty"` // what Roomtide says: never a text, but the beginning of its hash
 }
 
 // What differs.
 const (
-	NotImported = "not in Roomtide"
-	NotMirrored = "not in the old table"
-	Differs     = "differs"
+	NotImported = "the row is not in Roomtide"
+	NotMirrored = "the message is not in the old table"
+	Differs     = "the row and the message do not say the same"
+	MarkAhead   = "the read mark of the old table is ahead of that in Roomtide"
+	MarkBehind  = "the read mark of the old table is behind that in Roomtide"
 )
 
 // Comparison is what a comparison has found.
 type Comparison struct {
 	Rows     int64     `json:"rows"`     // of the source
 	Messages int64     `json:"messages"` // of Roomtide
+	Marks    int64     `json:"marks"`    // read marks of the source
 	Refused  int64     `json:"refused"`  // rows that cannot be imported, as was noted
 	Findings []Finding `json:"findings"`
 	Clean    int       `json:"clean_comparisons"`
@@ -45,14 +51,17 @@ const (
 // they say. Only what differs again and again counts. progress is called now and then; nil:
 // not.
 func (f *Files) Compare(ctx context.Context, src source.Source, progress func(rows int64)) (*Comparison, error) {
-	c := &comparison{Files: f, src: src, found: map[Finding]bool{}, out: &Comparison{}, progress: progress}
+	c := &comparison{Files: f, src: src, found: map[spot]Finding{}, out: &Comparison{}, progress: progress}
 	if err := c.rows(ctx); err != nil {
 		return nil, err
 	}
 	if err := c.messages(ctx); err != nil {
 		return nil, err
 	}
-	for i := 0; i < rechecks && len(c.found) > 0; i++ {
+	if err := c.readMarks(ctx); err != nil {
+		return nil, err
+	}
+	for i := 0; i < rechecks && len(c.found)+len(c.marks) > 0; i++ {
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
@@ -62,7 +71,10 @@ func (f *Files) Compare(ctx context.Context, src source.Source, progress func(ro
 			return nil, err
 		}
 	}
-	for finding := range c.found {
+	for _, finding := range c.found {
+		c.out.Findings = append(c.out.Findings, finding)
+	}
+	for _, finding := range c.marks {
 		c.out.Findings = append(c.out.Findings, finding)
 	}
 	clean, err := f.clean(ctx)
@@ -80,14 +92,22 @@ func (f *Files) Compare(ctx context.Context, src source.Source, progress func(ro
 type comparison struct {
 	*Files
 	src      source.Source
-	found    map[Finding]bool
+	found    map[spot]Finding
+	marks    map[place]Finding // those of read marks
 	out      *Comparison
 	progress func(int64)
 }
 
+// spot is what is looked at once more: a row, a message, or both.
+type spot struct {
+	key  source.Key
+	room string
+	seq  int64
+}
+
 func (c *comparison) note(f Finding) {
 	if len(c.found) < mostFindings {
-		c.found[f] = true
+		c.found[spot{f.Key, f.Room, f.Seq}] = f
 	}
 }
 
@@ -119,9 +139,9 @@ func (c *comparison) compareRows(ctx context.Context, rows []source.Row, note fu
 		case r.Refused():
 			c.out.Refused++
 		case !ok:
-			note(Finding{Key: r.Key, What: NotImported})
+			note(Finding{Key: r.Key, Room: r.Room, User: it.User, What: NotImported, Old: says(it.hash(), it.Deleted)})
 		case k.Hash != it.hash():
-			note(Finding{Key: r.Key, Room: k.Room, Seq: k.Seq, What: Differs})
+			note(Finding{Key: r.Key, Room: k.Room, Seq: k.Seq, User: it.User, What: Differs, Old: says(it.hash(), it.Deleted), New: says(k.Hash, k.Deleted)})
 		}
 	}
 	return nil
@@ -182,11 +202,19 @@ func compareMessage(room string, m *message, rows map[int64]known) (Finding, boo
 	k, ok := rows[m.Seq]
 	switch {
 	case !ok:
-		return Finding{Room: room, Seq: m.Seq, What: NotMirrored}, m.Deleted || m.Text == ""
+		return Finding{Room: room, Seq: m.Seq, User: m.User, What: NotMirrored, New: says(m.hash(room), m.Deleted)}, m.Deleted || m.Text == ""
 	case k.Hash != m.hash(room):
-		return Finding{Key: k.Key, Room: room, Seq: m.Seq, What: Differs}, false
+		return Finding{Key: k.Key, Room: room, Seq: m.Seq, User: m.User, What: Differs, Old: says(k.Hash, k.Deleted), New: says(m.hash(room), m.Deleted)}, false
 	}
 	return Finding{}, true
+}
+
+// says tells what a side says without saying it.
+func says(h hash, deleted bool) string {
+	if deleted {
+		return "it is deleted"
+	}
+	return "text " + h.String()[:8]
 }
 
 func (c *comparison) knownIn(ctx context.Context, room string, after, to int64) (map[int64]known, error) {
@@ -202,16 +230,16 @@ func (c *comparison) knownIn(ctx context.Context, room string, after, to int64) 
 
 // recheck looks again at everything that was found, and forgets what is right by now.
 func (c *comparison) recheck(ctx context.Context) error {
-	for f := range c.found {
+	for at, f := range c.found {
 		still, err := c.still(ctx, f)
 		if err != nil {
 			return err
 		}
 		if !still {
-			delete(c.found, f)
+			delete(c.found, at)
 		}
 	}
-	return nil
+	return c.recheckMarks(ctx)
 }
 
 func (c *comparison) still(ctx context.Context, f Finding) (bool, error) {
@@ -254,7 +282,7 @@ func (f *Files) Repair(ctx context.Context, found []Finding) error {
 	if err == nil {
 		err = f.State.write(ctx, func(tx *sql.Tx) error {
 			for _, finding := range found {
-				if finding.Key == "" {
+				if finding.What == NotMirrored {
 					if _, err := tx.ExecContext(ctx, "INSERT OR IGNORE INTO unmirrored (room, seq) VALUES (?, ?)", finding.Room, finding.Seq); err != nil {
 						return err
 					}

@@ -63,7 +63,9 @@ func invert(m *mapping.Mapping) (*inverse, error) {
 	switch {
 	case m.Mirror.Off:
 		return nil, oneWay("mirror.off is set")
-	case msg.From.Glob() || table == "":
+	case msg.From.Glob():
+		return nil, oneWay("message.from stands for all tables like " + table + ", and it is not known into which of them a new row goes")
+	case table == "":
 		return nil, oneWay("message.from is not one table")
 	}
 	in.user, in.text = column("user", msg.User), column("text", msg.Text)

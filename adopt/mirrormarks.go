@@ -89,7 +89,7 @@ func (w *marker) forward(ctx context.Context, p roomUser, was, now int64) (int64
 		return was, err
 	}
 	for _, in := range w.sections {
-		var upto any = stateKey(k.Key)
+		upto := stateKey(k.Key)
 		if in.byTime {
 			upto = in.at(time.UnixMilli(k.Time))
 		}

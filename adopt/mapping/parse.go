@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -35,10 +36,16 @@ func Parse(name string, data []byte) (*Mapping, error) {
 		return nil, errors.Join(all...)
 	case errors.As(err, &bad):
 		line, _ := bad.Position()
+		if arrayOfMessages.Match(data) {
+			return nil, invalid("%s: a mapping has one [message], and a move one mapping: messages that are in several tables are read, and written back, "+
+				"where one table or view has them all, or read where all tables share one numbering (message.from = \"messages_?\")", name)
+		}
 		return nil, invalid("%s:%d: %s", name, line, strings.TrimPrefix(bad.Error(), "toml: "))
 	}
 	return nil, invalid("%s: %s", name, strings.TrimPrefix(err.Error(), "toml: "))
 }
+
+var arrayOfMessages = regexp.MustCompile(`(?m)^\s*\[\[message\]\]`)
 
 func invalid(format string, args ...any) error {
 	return chat.E(chat.Invalid, fmt.Sprintf(format, args...))
@@ -129,7 +136,7 @@ func (m *Mapping) checkSource() error {
 		}
 	}
 	if m.Source.DSN == "" {
-		return invalid("source.dsn is missing: mysql://user@host/database, postgres://…, sqlite:/path, csv:/path or jsonl:/path")
+		return invalid("source.dsn is missing: mysql://user@host/database, postgres://…, sqlite:/path, csv:/path, jsonl:/path or ndjson:/path")
 	}
 	return nil
 }

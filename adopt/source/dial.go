@@ -48,7 +48,7 @@ func Dial(a Address, secret decode.Secret, write bool) (*sql.DB, Engine, error) 
 	case "postgres", "postgresql":
 		return dialPostgres(u, a.SessionTZ, write)
 	}
-	return nil, "", invalid("source.dsn begins with %q; it is mysql://user@host/database, postgres://…, sqlite:/path, csv:/path or jsonl:/path", u.Scheme)
+	return nil, "", invalid("source.dsn begins with %q; it is mysql://user@host/database, postgres://…, sqlite:/path, csv:/path, jsonl:/path or ndjson:/path", u.Scheme)
 }
 
 func withPassword(u *url.URL, variable string, secret decode.Secret) error {

@@ -274,11 +274,23 @@ func TestFiles(t *testing.T) {
 		t.Errorf("%s, want %s", got, want)
 	}
 
+	lines := filepath.Join(dir, "lines")
+	if err := os.Mkdir(lines, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	write("messages.jsonl", `{"id": 9, "room_id": 1, "user_id": 8, "body": "first"}`+"\n\n"+
 		`{"id": 10, "room_id": 1, "user_id": 7, "body": "two\nlines; and \"quotes\"", "sent": "2024-01-01 00:00:00", "more": {"a": [1]}}`+"\n")
 	want = strings.Replace(want, "user 7 \"Ann\"\nuser 8 \"Bob\"\n", "", 1)
 	if got := everything(t, open(t, parse(t, "jsonl:"+filepath.Join(dir, "messages.jsonl"), "UTC", plainMapping))); got != want {
 		t.Errorf("%s, want %s", got, want)
+	}
+	if err := os.Rename(filepath.Join(dir, "messages.jsonl"), filepath.Join(lines, "messages.ndjson")); err != nil {
+		t.Fatal(err)
+	}
+	for _, from := range []string{"ndjson:" + lines, "jsonl:" + lines, "ndjson:" + filepath.Join(lines, "messages.ndjson")} {
+		if got := everything(t, open(t, parse(t, from, "UTC", plainMapping))); got != want {
+			t.Errorf("%s: %s, want %s", from, got, want)
+		}
 	}
 
 	write("old.csv", "id,room_id,user_id,body,sent\n1,1,1,\xd6\xd0\xce\xc4,2024-01-01\n")

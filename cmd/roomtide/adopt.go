@@ -78,6 +78,9 @@ func (v *adoptRun) Run(a *app) error {
 	if why := m.Beat().Readonly; why != "" {
 		fmt.Fprintln(a.stderr, why)
 	}
+	for _, why := range adopt.OneWayMarks(f.Mapping) {
+		fmt.Fprintln(a.stderr, why)
+	}
 	ended := make(chan struct{})
 	told := make(chan struct{})
 	go func() {
@@ -125,6 +128,9 @@ func runLine(state string, b *adopt.Beat) string {
 		return line + fmt.Sprintf(", %.0f a second, about %s left", b.Rate, b.Left())
 	}
 	line += fmt.Sprintf(", %d written back, lag %.1f s", b.Mirrored, b.Lag)
+	if b.Marked > 0 {
+		line += fmt.Sprintf(", %d read marks written back", b.Marked)
+	}
 	if b.Late > 0 {
 		line += fmt.Sprintf(", %d came the old way behind the switch", b.Late)
 	}
@@ -193,15 +199,36 @@ func (v *adoptCompare) Run(a *app) error {
 			return err
 		}
 	} else {
-		fmt.Fprintf(a.stdout, "%d rows, %d of them left out; %d messages\n", c.Rows, c.Refused, c.Messages)
-		for _, d := range c.Findings {
-			fmt.Fprintf(a.stdout, "row %s, room %s, message %d: %s\n", d.Key, d.Room, d.Seq, d.What)
+		fmt.Fprintf(a.stdout, "%d rows, %d of them left out; %d messages; %d read marks\n", c.Rows, c.Refused, c.Messages, c.Marks)
+		for i := range c.Findings {
+			fmt.Fprintln(a.stdout, findingLine(&c.Findings[i]))
 		}
 	}
 	if len(c.Findings) > 0 && !v.Repair {
 		return fmt.Errorf("%d differences; with --repair they are looked at once more", len(c.Findings))
 	}
 	return nil
+}
+
+// findingLine tells a difference: which row and message, whose, and what each side says.
+func findingLine(d *adopt.Finding) string {
+	var where []string
+	for _, part := range []struct{ name, value string }{{"row", string(d.Key)}, {"room", d.Room}, {"user", d.User}} {
+		if part.value != "" {
+			where = append(where, part.name+" "+part.value)
+		}
+	}
+	if d.Seq > 0 {
+		where = append(where, fmt.Sprintf("message %d", d.Seq))
+	}
+	line := strings.Join(where, ", ") + ": " + d.What
+	switch {
+	case d.Old != "" && d.New != "":
+		line += fmt.Sprintf(" (old table: %s; Roomtide: %s)", d.Old, d.New)
+	case d.Old != "" || d.New != "":
+		line += " (" + d.Old + d.New + ")"
+	}
+	return line
 }
 
 type adoptSwitch struct{ adoptFile }

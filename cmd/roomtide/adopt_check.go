@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/roomtide/roomtide/adopt"
 	"github.com/roomtide/roomtide/adopt/follow"
 	"github.com/roomtide/roomtide/adopt/mapping"
 	"github.com/roomtide/roomtide/adopt/survey"
@@ -45,10 +46,14 @@ func (v *adoptCheck) Run(a *app) error {
 		err = printJSON(a.stdout, struct {
 			Report *survey.Report  `json:"report"`
 			Follow []follow.Choice `json:"follow"`
-		}{report, choices})
+			Marks  []string        `json:"one_way_marks,omitempty"` // why read marks are not written back
+		}{report, choices, adopt.OneWayMarks(m)})
 	default:
 		color, columns := terminal(a.stdout, a.env)
 		err = report.Print(a.stdout, survey.Style{Color: color, Columns: columns, Now: time.Now()})
+		for _, why := range adopt.OneWayMarks(m) {
+			fmt.Fprintf(a.stdout, "\n%s\n", why)
+		}
 		printChoices(a.stdout, choices)
 	}
 	if err == nil && report.Refused > 0 {

@@ -15,7 +15,7 @@ import (
 
 type adoptInit struct {
 	adoptFile
-	From        string `required:"" placeholder:"ADDRESS" help:"The chat's database: mysql://user:password@host/database, postgres://…, sqlite:/path, or files: csv:/path, jsonl:/path."`
+	From        string `required:"" placeholder:"ADDRESS" help:"The chat's database: mysql://user:password@host/database, postgres://…, sqlite:/path, or files: csv:/path, jsonl:/path, ndjson:/path."`
 	PasswordEnv string `placeholder:"NAME" help:"Environment variable with the password, so that it is in no file."`
 	Preset      string `placeholder:"NAME" help:"Schema to take, where several fit."`
 	Table       string `placeholder:"NAME" help:"Table of the messages, where it is not recognised."`

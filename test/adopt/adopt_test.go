@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/roomtide/roomtide/adopt/source"
 	"github.com/roomtide/roomtide/internal/testdb"
@@ -105,6 +106,39 @@ func moves(t *testing.T, s *site) {
 	}
 	if t.Failed() {
 		t.Logf("adopt run:\n%s\nnode:\n%s", run.Output(), s.node.Stderr())
+	}
+}
+
+// Rows that were written while the move stood still come in their order, however many they are.
+func TestOrderBehindAStandstill(t *testing.T) {
+	s := newSite(t, databases[source.SQLite](t))
+	var want []string
+	say := func(n int) {
+		t.Helper()
+		tx, err := s.db.BeginTx(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range n {
+			text := fmt.Sprint("row ", len(want))
+			want = append(want, text)
+			if _, err := tx.ExecContext(t.Context(), "INSERT INTO messages (room_id, user_id, message, created_at) VALUES (7, 1, ?, ?)", text, time.Now().UTC().Format(time.DateTime)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := tx.Commit(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	say(1)
+	run := s.adopt()
+	s.await("history", func() bool { return len(s.messages(7)) == 1 })
+	run.Kill()
+	say(1300)
+	s.adopt()
+	s.await("all rows", func() bool { return len(s.messages(7)) == len(want) })
+	if got := s.messages(7); !same(got, want) {
+		t.Errorf("rows come as %q", got)
 	}
 }
 

@@ -9,11 +9,11 @@ import (
 	"github.com/roomtide/roomtide/chat"
 )
 
-// Level is the level of this program: the form of what its nodes write into databases and
+// level is Level (level.go) of this source: the form of what its nodes write into databases and
 // queues, and say to each other. A release that writes what the release before it does not
 // read raises it by one. A node works together with nodes one level below and above, and
 // goes on with data of lower levels; data of a higher level it refuses (store.Control).
-const Level = 1
+const level = 1
 
 const (
 	clockWarned  = time.Second     // by which clocks may differ without a word

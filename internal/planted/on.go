@@ -2,9 +2,19 @@
 
 package planted
 
-import "os"
+import (
+	"os"
+	"strconv"
+)
 
 var mistake = os.Getenv("ROOMTIDE_PLANTED")
+
+// Levels is by how many levels (package cluster) the program is newer than its source: it
+// takes ROOMTIDE_PLANTED_LEVELS, and is no mistake.
+var Levels = func() int {
+	n, _ := strconv.Atoi(os.Getenv("ROOMTIDE_PLANTED_LEVELS")) // 0 without it
+	return n
+}()
 
 // The mistakes; off.go describes them.
 var (

@@ -45,7 +45,21 @@ var durable = map[testdb.Engine][]string{
 
 func start(t *testing.T, shards int) *testcluster.Cluster {
 	t.Helper()
-	return testcluster.Start(t, testcluster.Options{Program: program, Shards: shards, SQL: durable, Env: strings.Fields(*settings)})
+	return startWith(t, shards)
+}
+
+// startWith is start with further settings of the nodes.
+func startWith(t *testing.T, shards int, env ...string) *testcluster.Cluster {
+	t.Helper()
+	return testcluster.Start(t, testcluster.Options{Program: program, Shards: shards, SQL: durable, Env: append(strings.Fields(*settings), env...)})
+}
+
+// spread are rooms that are spread over the nodes.
+func spread() []string {
+	if !*figures {
+		return []string{"--rooms", "9", "--members", "3", "--senders", "9", "--keys"}
+	}
+	return []string{"--rooms", "200", "--members", "10", "--senders", "200", "--keys"}
 }
 
 // print writes a line of a table.
@@ -123,10 +137,7 @@ func TestMessages(t *testing.T) {
 	for _, n := range shards {
 		t.Run(fmt.Sprint(n, " shards"), func(t *testing.T) {
 			c := start(t, n)
-			rooms := []string{"--rooms", "200", "--members", "10", "--senders", "200", "--keys"}
-			if !*figures {
-				rooms = []string{"--rooms", "9", "--members", "3", "--senders", "9", "--keys"}
-			}
+			rooms := spread()
 			load(t, c, c.ServerPids(), append(rooms, "--window", "8", "--duration", long(3*time.Second))...) // caches fill
 			ended := profile(t, c, n)
 			full := load(t, c, c.ServerPids(), append(rooms, "--window", "8", "--duration", long(15*time.Second))...)

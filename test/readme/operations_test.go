@@ -15,6 +15,7 @@ import (
 const (
 	unit     = root + "/deploy/roomtide.service"
 	template = root + "/deploy/roomtide@.service"
+	witness  = root + "/deploy/roomtide-witness.service"
 )
 
 func readFile(t *testing.T, file string) string {
@@ -29,7 +30,7 @@ func readFile(t *testing.T, file string) string {
 // systemd finds nothing wrong with the units, and little that they would still allow. The
 // program and the user of a unit, which are not on this machine, are replaced.
 func TestUnitsAreSoundAndHardened(t *testing.T) {
-	for name, source := range map[string]string{"roomtide.service": unit, "roomtide@a.service": template} {
+	for name, source := range map[string]string{"roomtide.service": unit, "roomtide@a.service": template, "roomtide-witness.service": witness} {
 		t.Run(name, func(t *testing.T) { sound(t, name, source) })
 	}
 }

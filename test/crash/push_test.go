@@ -40,6 +40,10 @@ var tellingPoints = []string{
 // givingUp is hit where the endpoint takes nothing, and events are soon too old.
 const givingUp = "webhook-dead"
 
+// cutOff is what the stand-in says of a request whose body ends early, as its sender was
+// killed. Messages are too short for it to be true.
+const cutOff = standin.WebPush + ": more than 4096 bytes"
+
 // A node is killed at every step from a message to its notification, and to the host's back
 // end. In the end the newest message of each room was told, a notification that came twice
 // is the same one and takes its own place on the screen, and the back end has every
@@ -73,8 +77,10 @@ func TestCrashesWhileTelling(t *testing.T) {
 	<-done
 	w.checkPushes()
 	w.checkEvents()
-	if refused := w.services.Refused(); len(refused) > 0 {
-		t.Errorf("the service refuses: %v", refused)
+	for _, why := range w.services.Refused() {
+		if why != cutOff {
+			t.Errorf("the service refuses: %s", why)
+		}
 	}
 	if code := last.Terminate(drainBound); code != 0 {
 		t.Errorf("the last node ended with %d\n%s", code, last.Stderr())

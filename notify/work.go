@@ -98,7 +98,6 @@ func (c *crew) send(j *store.PushJob, d *chat.Device, n *push.Notification, writ
 		c.s.metrics.seconds.WithLabelValues(d.Provider).Observe(float64(now-written) / 1000)
 	}
 	c.settle(j, c.s.verdict(j, d, &o, now)...)
-	crashpoint.Hit("push-after-outcome")
 }
 
 // settle has the lane write down what came of a job. It does not give up before the crew is
@@ -113,6 +112,9 @@ func (c *crew) settle(j *store.PushJob, changes ...change.Change) {
 		defer c.landed(j.Key())
 		for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
 			err := outbox.Submit(c.ctx, lenient{c.s.cfg.Lanes}, changes)
+			if err == nil {
+				crashpoint.Hit("push-after-outcome")
+			}
 			if err == nil || c.ctx.Err() != nil {
 				return
 			}

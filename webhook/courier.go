@@ -183,6 +183,7 @@ func (c *courier) attempt(ctx context.Context, e *Endpoint, id string, body []by
 		return nil, paused(wait)
 	}
 	begun := c.s.cfg.Now()
+	crashpoint.Hit("webhook-before-post")
 	_, err := c.s.caller.call(ctx, e.URL, e.Secrets, id, body)
 	if ctx.Err() != nil && err != nil {
 		c.breaker.cancelled()

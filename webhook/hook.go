@@ -14,6 +14,7 @@ import (
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/engine"
+	"github.com/roomtide/roomtide/internal/crashpoint"
 	"github.com/roomtide/roomtide/wire"
 )
 
@@ -116,6 +117,7 @@ func (h *Hook) Before(ctx context.Context, m *engine.Before) error {
 		return &chat.Error{Kind: chat.Internal, Op: "webhook.before", Err: err}
 	}
 	answer, err := h.caller.call(ctx, h.cfg.URL, []string{h.cfg.Secret}, id, body)
+	crashpoint.Hit("before-message-answered")
 	var f *failure
 	var verdict wire.Object
 	if err == nil {

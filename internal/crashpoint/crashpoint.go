@@ -8,6 +8,7 @@
 //
 // The points are before-commit, after-commit, before-ack and after-ack in the lane, those
 // of package mover, which begin with "move-", those of package notify, which begin with
-// "push-", webhook-delivered and webhook-dead in package webhook, mirror-written, adopt-imported and adopt-applied in package adopt, and import-committed in
-// package transfer.
+// "push-", those of package webhook, which begin with "webhook-" but for
+// before-message-answered, mirror-written, adopt-imported and adopt-applied in package
+// adopt, and import-committed in package transfer.
 package crashpoint

@@ -3,10 +3,14 @@ package deploy
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/roomtide/roomtide/internal/testprocess"
 )
 
 // promtool, the tool of Prometheus, finds the rules and the configuration sound, and the
@@ -91,4 +95,42 @@ func TestDashboard(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "dashboard.rules.yml")
 	write(t, file, rules)
 	run(t, "promtool", "check", "rules", file)
+}
+
+// ofClusters are metrics that a node alone does not have: they need NATS, Redis, or other nodes.
+var ofClusters = regexp.MustCompile(`^roomtide_(nats|redis|cluster|relay|bus|queue|move)_`)
+
+// Every metric of the alerts and of the dashboard is one that a node has under that name.
+func TestMetricsExist(t *testing.T) {
+	node := roomtide.Start(t, t.TempDir(), testprocess.FreeAddr(t), "ROOMTIDE_METRICS_PUBLIC=true", "ROOMTIDE_PUSH_LOG=true")
+	node.Ready()
+	resp, err := http.Get(node.URL("/metrics"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^roomtide_\w+`).FindAllString(string(text), -1) {
+		there[m] = true
+		there[strings.TrimSuffix(m, "_bucket")] = true // a histogram, as texts name it
+	}
+	checked := 0
+	for _, file := range []string{"deploy/prometheus/roomtide.rules.yml", "deploy/grafana/roomtide.json"} {
+		for _, m := range regexp.MustCompile(`\broomtide_\w+`).FindAllString(readFile(t, file), -1) {
+			if ofClusters.MatchString(m) {
+				continue
+			}
+			checked++
+			if !there[m] {
+				t.Errorf("%s has %s, which a node does not have", file, m)
+			}
+		}
+	}
+	if checked < 40 {
+		t.Errorf("only %d metrics were looked at", checked)
+	}
 }

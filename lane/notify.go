@@ -241,6 +241,14 @@ func (b *batch) jobsOf(user chat.UserID, topic string) []store.PushJob {
 	return b.jobs.over(stored, string(user), func(k store.RowKey) bool { return topic == "" || k.A == topic })
 }
 
+// needReadJobs is for changes that end jobs by readJobs. Where nothing is pushed there are none
+// to end, and each read mark is one question less.
+func (b *batch) needReadJobs(user chat.UserID, room chat.RoomID) {
+	if !b.pushOff {
+		b.needJobs(user, store.RoomTopic(room))
+	}
+}
+
 // readJobs ends the jobs of messages up to seq, which are read, or all jobs of a room that
 // the user has left. A device that shows a message, or is being sent one, gets its badge anew.
 func (b *batch) readJobs(user chat.UserID, room chat.RoomID, seq chat.Seq, left bool) {

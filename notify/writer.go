@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -139,20 +140,72 @@ func (w *writer) ofRoom(ctx context.Context, j *store.PushJob) (*text, error) {
 	if err != nil {
 		return nil, err
 	}
-	ms, _, err := st.Room(room).Messages(ctx, room, store.Page{Before: j.Seq + 1, Limit: newest})
+	if j.Mention {
+		return w.ofMention(ctx, j, &r, mine.Read)
+	}
+	m, err := w.newest(ctx, j, mine.Read, newest, func(*chat.Message) bool { return true })
+	if err != nil || m == nil {
+		return nil, err
+	}
+	return w.tell(ctx, j, &r, m, mine.Read, false)
+}
+
+// ofMention tells of the newest unread message that mentions the user. There may be none any
+// more, as messages were edited or deleted: then who wants to be told of mentions alone is
+// told nothing, and others of the newest message.
+func (w *writer) ofMention(ctx context.Context, j *store.PushJob, r *chat.Room, read chat.Seq) (*text, error) {
+	m, err := w.newest(ctx, j, read, mostRead, func(m *chat.Message) bool { return slices.Contains(m.Mentions, w.user) })
+	if err != nil {
+		return nil, err
+	}
+	if m != nil {
+		return w.tell(ctx, j, r, m, read, true)
+	}
+	if only, err := w.mentionsOnly(ctx, r); only || err != nil {
+		return nil, err
+	}
+	m, err = w.newest(ctx, j, read, newest, func(*chat.Message) bool { return true })
+	if err != nil || m == nil {
+		return nil, err
+	}
+	return w.tell(ctx, j, r, m, read, false)
+}
+
+// newest returns the newest message up to that of the job that is another's, unread, not
+// deleted and as wanted, nil if there is none among so many.
+func (w *writer) newest(ctx context.Context, j *store.PushJob, read chat.Seq, limit int, wanted func(*chat.Message) bool) (*chat.Message, error) {
+	room := j.Room()
+	ms, _, err := w.s.cfg.Store.Room(room).Messages(ctx, room, store.Page{Before: j.Seq + 1, Limit: min(limit, int(j.Seq-read))})
 	if err != nil {
 		return nil, err
 	}
 	for i := len(ms) - 1; i >= 0; i-- {
-		if m := &ms[i]; m.User != w.user && !m.Deleted && m.Seq > mine.Read {
-			return w.tell(ctx, j, &r, m, mine.Read)
+		if m := &ms[i]; m.User != w.user && !m.Deleted && m.Seq > read && wanted(m) {
+			return m, nil
 		}
 	}
 	return nil, nil
 }
 
+// mentionsOnly reports whether the user is told of mentions alone: in a large room, or as the
+// settings say.
+func (w *writer) mentionsOnly(ctx context.Context, r *chat.Room) (bool, error) {
+	if r.Members > w.s.cfg.Members {
+		return true, nil
+	}
+	level := w.settings.Level
+	here, err := w.s.cfg.Store.User(w.user).PushSettings(ctx, w.user, r.ID, 1)
+	if err != nil {
+		return false, err
+	}
+	if len(here) > 0 && here[0].Room == r.ID && here[0].Level != chat.PushDefault {
+		level = here[0].Level
+	}
+	return level == chat.PushMentions, nil
+}
+
 // tell is what is told of a message, with the number of those that are unread in the room.
-func (w *writer) tell(ctx context.Context, j *store.PushJob, r *chat.Room, m *chat.Message, read chat.Seq) (*text, error) {
+func (w *writer) tell(ctx context.Context, j *store.PushJob, r *chat.Room, m *chat.Message, read chat.Seq, mention bool) (*text, error) {
 	unread, err := w.s.cfg.Store.Others(ctx, []store.Range{{Room: r.ID, User: w.user, From: max(read, j.Seq-store.UnreadWindow), To: j.Seq}})
 	if err != nil {
 		return nil, err
@@ -162,7 +215,7 @@ func (w *writer) tell(ctx context.Context, j *store.PushJob, r *chat.Room, m *ch
 		written: m.Time,
 		data:    map[string]string{"room": string(r.ID), "seq": strconv.FormatInt(int64(m.Seq), 10)},
 	}
-	t.title, t.text = languages[w.s.cfg.Language].message(r, m, unread[0].Count, j.Mention, hidden)
+	t.title, t.text = languages[w.s.cfg.Language].message(r, m, unread[0].Count, mention, hidden)
 	return t, nil
 }
 

@@ -65,6 +65,7 @@ var golden = []struct {
 	{&change.SetPush{User: "ann", Room: "r", Level: ptr(chat.PushDefault), MuteUntil: ptr(int64(1000))}, "b2010d0a03616e6e120172180020e807"},
 	{&change.SetPush{User: "ann", QuietFrom: ptr(1320), QuietTo: ptr(0), TimeZone: ptr("UTC"), HideContent: ptr(false)}, "b201110a03616e6e28a80a30003a035554434000"},
 	{&change.Notify{User: "ann", Room: "r", Seq: 7, Mention: true, Delay: 3000, Life: 60000}, "ba01130a03616e6e1201721807200130b81738e0d403"},
+	{&change.Notify{User: "ann", Room: "r", Seq: 7, Mention: true, Edited: true, Delay: 3000, Life: 60000}, "ba01150a03616e6e1201721807200130b81738e0d4034001"},
 	{&change.Notify{User: "ann", Notice: &chat.Notice{Name: "n", Title: "t", Text: "x", Data: "{}"}, Life: 60000}, "ba01180a03616e6e2a0d0a016e1201741a017822027b7d38e0d403"},
 	{&change.Pushed{User: "ann", Topic: "room:r", Device: "d", Made: 9, Outcome: change.PushLater, Due: 1000, Expires: 2000, Attempts: 1, Reason: "network"}, "c201250a03616e6e1206726f6f6d3a721a01642009280230e80738d00f40014a076e6574776f726b"},
 }

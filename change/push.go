@@ -144,6 +144,7 @@ type Notify struct {
 	Room    chat.RoomID // of the message; of a notice the room whose settings count, or ""
 	Seq     chat.Seq    // 0 for a notice
 	Mention bool        // the message mentions the user
+	Edited  bool        // the message does so since an edit: it may have been told of without
 	Notice  *chat.Notice
 	Delay   int64 // milliseconds until the jobs are due
 	Life    int64 // milliseconds until they expire, counted from when they are due
@@ -171,6 +172,7 @@ func (c *Notify) fields(f *coder) {
 	message(f, 5, &c.Notice, noticeFields)
 	number(f, 6, &c.Delay)
 	number(f, 7, &c.Life)
+	flag(f, 8, &c.Edited)
 }
 
 func noticeFields(n *chat.Notice, f *coder) {

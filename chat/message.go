@@ -23,8 +23,8 @@ type Message struct {
 	Edited  int64  // Unix milliseconds of the last edit, 0 if never
 	Deleted bool   // a tombstone: the row stays, its text, data and mentions do not
 
-	// Mentions are members that the message was written for, as it was sent: an edit leaves
-	// them. Nil if there are none.
+	// Mentions are members that the message was written for, of its text as it is now. Nil
+	// if there are none.
 	Mentions []UserID
 
 	Reactions []Reaction // filled by reads, in order of first use; not stored in the row

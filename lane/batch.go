@@ -31,6 +31,8 @@ type batch struct {
 	want   store.Need
 	state  *store.State
 
+	pushOff bool // Config.PushOff
+
 	rooms    map[chat.RoomID]*room
 	members  map[store.MemberKey]*chat.Member // nil: no such row
 	changedM []store.MemberKey                // rows of members to write

@@ -2,12 +2,19 @@ package lane
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 )
 
-func (b *batch) needEdit(c *change.Edit) { b.needMessageBy(c.Room, c.Seq, c.User) }
+func (b *batch) needEdit(c *change.Edit) {
+	b.needMessageBy(c.Room, c.Seq, c.User)
+	d := chat.Draft{Text: c.Text}
+	for _, id := range d.Mentioned() {
+		b.needMember(c.Room, id)
+	}
+}
 
 func (b *batch) applyEdit(c *change.Edit) (change.Reply, error) {
 	r, m, role, err := b.messageBy(c.Room, c.Seq, c.User, c.Server)
@@ -29,6 +36,7 @@ func (b *batch) applyEdit(c *change.Edit) (change.Reply, error) {
 		return change.Reply{Seq: m.Seq, Rev: m.Rev}, nil
 	}
 	n := *m
+	n.Mentions = b.editedMentions(m, c.Text)
 	n.Text, n.Edited, n.Reactions = c.Text, b.now, nil
 	if c.Data != nil {
 		n.Data = c.Data
@@ -36,6 +44,29 @@ func (b *batch) applyEdit(c *change.Edit) (change.Reply, error) {
 	n.Rev = b.bump(r, &chat.Event{Kind: chat.EventEdited, Message: &n})
 	b.update(&n)
 	return change.Reply{Seq: n.Seq, Rev: n.Rev, Time: b.now, Changed: true}, nil
+}
+
+// editedMentions are the members that a message mentions with another text: those whom its
+// text did not name stay, as the sender has named them beside it.
+func (b *batch) editedMentions(m *chat.Message, text string) []chat.UserID {
+	if text == m.Text {
+		return m.Mentions
+	}
+	was := chat.Draft{Text: m.Text}
+	inText := was.Mentioned()
+	now := chat.Draft{Text: text}
+	for _, id := range m.Mentions {
+		if !slices.Contains(inText, id) {
+			now.Mentions = append(now.Mentions, id)
+		}
+	}
+	var ids []chat.UserID
+	for _, id := range now.Mentioned() {
+		if slices.Contains(now.Mentions, id) || id != m.User && b.member(m.Room, id).Role.Present() {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 // needMessageBy adds what every change of one message depends on.

@@ -341,6 +341,7 @@ func (l *lane) decideAndCommit(ctx context.Context, items []item) (*batch, []out
 // and decides them in memory.
 func (l *lane) decide(ctx context.Context, items []item, keys bool) (*batch, []outcome, error) {
 	b := newBatch(l.cfg.Now().UnixMilli(), l.cfg.Store.Base(), l.cache, &l.cfg.Limits)
+	b.pushOff = l.cfg.PushOff
 	b.moving, b.askKeys = l.moving.Load(), keys
 	for _, it := range items {
 		b.need(it.change)

@@ -30,6 +30,8 @@ type world struct {
 	break_ func(store.Driver) store.Driver // wraps drivers; nil: not
 	now    func() time.Time                // nil: the real clock
 
+	pushOff bool
+
 	mu      sync.Mutex
 	events  map[chat.RoomID][]*chat.Event
 	batches []bus.Batch
@@ -49,7 +51,7 @@ func (w *world) open() {
 	var err error
 	w.store = teststore.Open(w.t, w.dir, 2, w.break_)
 	w.lanes, err = lane.Open(w.t.Context(), lane.Config{
-		Store: w.store, MaxWaiting: 64, Now: w.now,
+		Store: w.store, MaxWaiting: 64, Now: w.now, PushOff: w.pushOff,
 		Publish: func(b *bus.Batch) error {
 			w.mu.Lock()
 			defer w.mu.Unlock()

@@ -51,6 +51,10 @@ type Config struct {
 	// Cluster is set if several nodes share the lanes.
 	Cluster *Cluster
 
+	// PushOff says that no push service is used: then a read mark looks for no jobs. What
+	// was left of an earlier time is not sent, as a sender compares jobs with the read marks.
+	PushOff bool
+
 	Limits     chat.Limits
 	MaxBatch   int // changes in one commit; default 512
 	MaxWaiting int // changes waiting in one lane; default 4096

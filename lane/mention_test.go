@@ -9,7 +9,8 @@ import (
 	"github.com/roomtide/roomtide/store"
 )
 
-// A message mentions members alone, and not its author; an edit leaves them, and a tombstone has none.
+// A message mentions members alone, and not its author; an edit has its text say anew whom, and leaves
+// those who were named beside the text. A tombstone mentions none.
 func TestMentionsAreOfMembers(t *testing.T) {
 	w := newWorld(t)
 	w.join("r", "ann", "bob", "cid")
@@ -26,8 +27,19 @@ func TestMentionsAreOfMembers(t *testing.T) {
 	if evs := w.published("r"); !slices.Equal(evs[len(evs)-1].Message.Mentions, []chat.UserID{"bob"}) {
 		t.Errorf("told: %+v", evs[len(evs)-1].Message)
 	}
-	w.must(&change.Edit{Room: "r", Seq: 1, User: "ann", Text: "x"})
-	check("edited", "bob")
-	w.must(&change.Delete{Room: "r", Seq: 1, User: "ann"})
+	w.join("r", "dan", "fay")
+	w.must(&change.Send{Room: "r", User: "ann", Draft: chat.Draft{Text: "@bob", Mentions: []chat.UserID{"fay"}}})
+	check("sent with names", "fay", "bob")
+	edit := func(seq chat.Seq, text string) { w.must(&change.Edit{Room: "r", Seq: seq, User: "ann", Text: text}) }
+	edit(2, "@dan @cid @ann @eve")
+	check("another is named", "fay", "dan")
+	if evs := w.published("r"); !slices.Equal(evs[len(evs)-1].Message.Mentions, []chat.UserID{"fay", "dan"}) {
+		t.Errorf("an edit was told as %+v", evs[len(evs)-1].Message)
+	}
+	w.must(&change.Edit{Room: "r", Seq: 2, User: "ann", Text: "@dan @cid @ann @eve", Data: []byte(`{}`)})
+	check("the same text", "fay", "dan")
+	edit(2, "x")
+	check("none is named", "fay")
+	w.must(&change.Delete{Room: "r", Seq: 2, User: "ann"})
 	check("deleted")
 }

@@ -101,7 +101,7 @@ func (b *batch) applyNotify(c *change.Notify) (change.Reply, error) {
 		switch was := before[devices[i].ID]; {
 		case was == nil:
 			b.pushes.queued++
-		case !succeed(&next, was, b.now):
+		case !succeed(&next, was, c.Edited, b.now):
 			continue
 		case was.State == store.PushWaiting && !was.Silent:
 			b.pushes.collapsed++
@@ -154,14 +154,18 @@ func (b *batch) spaceForNotice(user chat.UserID, topic string) error {
 	return chat.E(chat.Busy, "as many notifications are kept of this user as there may be: let some expire, or let one take another's place (collapse)")
 }
 
-// succeed makes next what follows a job; false says that there is nothing new in it.
-func succeed(next, was *store.PushJob, now int64) bool {
+// succeed makes next what follows a job; false says that there is nothing new in it. A message
+// that mentions the user since an edit is news, once, though it was told of before.
+func succeed(next, was *store.PushJob, edited bool, now int64) bool {
 	if next.Seq == 0 {
 		if next.Title == was.Title && next.Text == was.Text && next.Data == was.Data {
 			return false
 		}
 	} else if !was.Silent && next.Seq <= was.Seq {
-		return false
+		if !edited || was.Mention {
+			return false
+		}
+		next.Seq = was.Seq
 	}
 	next.Made, next.Shown = max(next.Made, was.Made+1), was.Shown
 	if was.State != store.PushWaiting || was.Silent {
@@ -239,6 +243,14 @@ func (b *batch) jobsOf(user chat.UserID, topic string) []store.PushJob {
 		}
 	}
 	return b.jobs.over(stored, string(user), func(k store.RowKey) bool { return topic == "" || k.A == topic })
+}
+
+// needReadJobs is for changes that end jobs by readJobs. Where nothing is pushed there are none
+// to end, and each read mark is one question less.
+func (b *batch) needReadJobs(user chat.UserID, room chat.RoomID) {
+	if !b.pushOff {
+		b.needJobs(user, store.RoomTopic(room))
+	}
 }
 
 // readJobs ends the jobs of messages up to seq, which are read, or all jobs of a room that

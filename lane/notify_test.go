@@ -283,3 +283,32 @@ func TestNotices(t *testing.T) {
 		t.Errorf("one that takes another's place: %v", err)
 	}
 }
+
+// Someone whom an edit mentions is told so once, whatever was told before; and not if the
+// message was read.
+func TestAnEditThatMentions(t *testing.T) {
+	w := newPushWorld(t)
+	edited := func(seq chat.Seq) bool {
+		return w.must(&change.Notify{User: "ann", Room: "r", Seq: seq, Mention: true, Edited: true, Delay: 3000, Life: 100_000}).Changed
+	}
+	w.notify(1, false)
+	edited(1)
+	w.want("it was waiting", "room:r phone waiting 1 in 3000 ms mention", "room:r tablet waiting 1 in 3000 ms mention")
+	if edited(1) {
+		t.Error("the same edit twice is news")
+	}
+	w.pass(3000)
+	w.sent()
+	if edited(1) {
+		t.Error("a mention that was told of is news")
+	}
+	w.notify(2, false)
+	w.pass(3000)
+	w.sent()
+	edited(2)
+	w.want("it was told of", "room:r phone waiting 2 in 3000 ms shown mention", "room:r tablet waiting 2 in 3000 ms shown mention")
+	w.must(&change.Read{User: "ann", Room: "r", Seq: 2})
+	if edited(2) {
+		t.Error("it was read")
+	}
+}

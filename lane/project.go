@@ -3,12 +3,11 @@ package lane
 import (
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
-	"github.com/roomtide/roomtide/store"
 )
 
 func (b *batch) needProject(c *change.Project) {
 	b.needUserRoom(c.Member.User, c.Member.Room)
-	b.needJobs(c.Member.User, store.RoomTopic(c.Member.Room))
+	b.needReadJobs(c.Member.User, c.Member.Room)
 }
 
 func (b *batch) applyProject(c *change.Project) (change.Reply, error) {

@@ -8,7 +8,7 @@ import (
 
 func (b *batch) needRead(c *change.Read) {
 	b.needUserRoom(c.User, c.Room)
-	b.needJobs(c.User, store.RoomTopic(c.Room))
+	b.needReadJobs(c.User, c.Room)
 }
 
 func (b *batch) applyRead(c *change.Read) (change.Reply, error) {

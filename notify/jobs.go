@@ -70,6 +70,7 @@ type news struct {
 	first    chat.Seq
 	last     chat.Seq
 	users    []chat.UserID  // who may be told
+	edited   bool           // first is a message that was edited: those whom it mentions are told
 	messages []chat.Message // nil: not read yet
 }
 
@@ -104,6 +105,9 @@ func (j *jobs) newsOf(ctx context.Context, shard int, e *store.Entry) (all []new
 		if len(span.Members) > 0 {
 			roster.forget(span.Room)
 		}
+		if all, err = j.edits(ctx, reader, span, all); err != nil {
+			return nil, err
+		}
 		n := news{room: span.Room}
 		for c := range span.Changes() {
 			if c.Kind == chat.EventMessage && !c.History {
@@ -128,6 +132,26 @@ func (j *jobs) newsOf(ctx context.Context, shard int, e *store.Entry) (all []new
 			n.users = mentioned(n.messages)
 		}
 		if len(n.users) > 0 {
+			all = append(all, n)
+		}
+	}
+	return all, nil
+}
+
+// edits adds news of each message that was edited, for those whom it mentions now: the lane
+// of each of them knows whether they were told so before.
+func (j *jobs) edits(ctx context.Context, reader *store.Reader, span *store.RoomSpan, all []news) ([]news, error) {
+	var seen []chat.Seq
+	for c := range span.Changes() {
+		if c.Kind != chat.EventEdited || c.History || slices.Contains(seen, c.Seq) || len(seen) == mostRead {
+			continue
+		}
+		seen = append(seen, c.Seq)
+		n := news{room: span.Room, edited: true, first: c.Seq, last: c.Seq}
+		if err := j.read(ctx, reader, &n); err != nil {
+			return nil, err
+		}
+		if n.users = mentioned(n.messages); len(n.users) > 0 {
 			all = append(all, n)
 		}
 	}
@@ -187,12 +211,12 @@ func (j *jobs) notify(ctx context.Context, shard int, n *news, away map[chat.Use
 // about is what a user is told of news: the newest message of another that is not too old;
 // nil: nothing.
 func (j *jobs) about(n *news, user chat.UserID) change.Change {
-	c := &change.Notify{User: user, Room: n.room, Delay: j.cfg.Delay.Milliseconds(), Life: j.cfg.TTL.Milliseconds()}
+	c := &change.Notify{User: user, Room: n.room, Edited: n.edited, Delay: j.cfg.Delay.Milliseconds(), Life: j.cfg.TTL.Milliseconds()}
 	oldest := j.cfg.Now().Add(-j.cfg.TTL).UnixMilli()
 	for i := range n.messages {
 		m := &n.messages[i]
 		mention := slices.Contains(m.Mentions, user)
-		if m.User == user || n.large && !mention || m.Deleted || m.Time < oldest || m.Seq < n.first || m.Seq > n.last {
+		if m.User == user || (n.large || n.edited) && !mention || m.Deleted || m.Time < oldest || m.Seq < n.first || m.Seq > n.last {
 			continue
 		}
 		c.Seq = max(c.Seq, m.Seq)

@@ -39,6 +39,7 @@ type SenderConfig struct {
 	Secret     []byte                                                   // of the deployment: services cannot guess rooms by collapse keys
 
 	Off      bool   // no push service is used: nothing is sent
+	Members  int    // as in JobsConfig
 	Language string // "en" or "zh"; default "en"
 	Hidden   bool   // never says who has written, or what
 
@@ -48,6 +49,9 @@ type SenderConfig struct {
 }
 
 func (c *SenderConfig) fill() {
+	if c.Members == 0 {
+		c.Members = 200
+	}
 	if c.Language == "" {
 		c.Language = "en"
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -131,13 +132,65 @@ func (w *writer) ofRoom(ctx context.Context, j *store.PushJob) (*text, error) {
 	if err != nil || r == nil {
 		return nil, err
 	}
-	ms := r.messages
-	for i := len(ms) - 1; i >= 0; i-- {
-		if m := &ms[i]; m.User != w.user && !m.Deleted && m.Seq > read {
-			return w.tell(ctx, j, &r.room, m, read)
+	if j.Mention {
+		if t, err := w.ofMention(ctx, j, r, read); t != nil || err != nil {
+			return t, err
+		}
+		if only, err := w.mentionsOnly(ctx, &r.room); only || err != nil {
+			return nil, err
 		}
 	}
+	if m := w.newest(r.messages, read, func(*chat.Message) bool { return true }); m != nil {
+		return w.tell(ctx, j, &r.room, m, read, false)
+	}
 	return nil, nil
+}
+
+// ofMention tells of the newest unread message that mentions the user. There may be none any
+// more, as messages were edited or deleted: then who wants to be told of mentions alone is
+// told nothing, and others of the newest message.
+func (w *writer) ofMention(ctx context.Context, j *store.PushJob, r *toldRoom, read chat.Seq) (*text, error) {
+	mentioned := func(m *chat.Message) bool { return slices.Contains(m.Mentions, w.user) }
+	m := w.newest(r.messages, read, mentioned)
+	if m == nil && j.Seq-read > newest { // further back than others look
+		ms, _, err := w.s.cfg.Store.Room(r.room.ID).Messages(ctx, r.room.ID, store.Page{Before: j.Seq + 1 - newest, Limit: min(mostRead, int(j.Seq-read-newest))})
+		if err != nil {
+			return nil, err
+		}
+		m = w.newest(ms, read, mentioned)
+	}
+	if m == nil {
+		return nil, nil
+	}
+	return w.tell(ctx, j, &r.room, m, read, true)
+}
+
+// newest returns the newest message that is another's, unread, not deleted and as wanted, nil
+// if there is none.
+func (w *writer) newest(ms []chat.Message, read chat.Seq, wanted func(*chat.Message) bool) *chat.Message {
+	for i := len(ms) - 1; i >= 0; i-- {
+		if m := &ms[i]; m.User != w.user && !m.Deleted && m.Seq > read && wanted(m) {
+			return m
+		}
+	}
+	return nil
+}
+
+// mentionsOnly reports whether the user is told of mentions alone: in a large room, or as the
+// settings say.
+func (w *writer) mentionsOnly(ctx context.Context, r *chat.Room) (bool, error) {
+	if r.Members > w.s.cfg.Members {
+		return true, nil
+	}
+	level := w.settings.Level
+	here, err := w.s.cfg.Store.User(w.user).PushSettings(ctx, w.user, r.ID, 1)
+	if err != nil {
+		return false, err
+	}
+	if len(here) > 0 && here[0].Room == r.ID && here[0].Level != chat.PushDefault {
+		level = here[0].Level
+	}
+	return level == chat.PushMentions, nil
 }
 
 // mark is up to where the user has read a room, and whether the user is in it. Where the
@@ -158,7 +211,7 @@ func (w *writer) mark(ctx context.Context, room chat.RoomID) (read chat.Seq, in 
 }
 
 // tell is what is told of a message, or of how many are unread in the room.
-func (w *writer) tell(ctx context.Context, j *store.PushJob, r *chat.Room, m *chat.Message, read chat.Seq) (*text, error) {
+func (w *writer) tell(ctx context.Context, j *store.PushJob, r *chat.Room, m *chat.Message, read chat.Seq, mention bool) (*text, error) {
 	unread := 0
 	hidden := w.s.cfg.Hidden || w.settings.HideContent
 	if hidden { // else nothing is said of how many there are
@@ -172,7 +225,7 @@ func (w *writer) tell(ctx context.Context, j *store.PushJob, r *chat.Room, m *ch
 		written: m.Time,
 		data:    map[string]string{"room": string(r.ID), "seq": strconv.FormatInt(int64(m.Seq), 10)},
 	}
-	t.title, t.text = languages[w.s.cfg.Language].message(r, m, unread, j.Mention, hidden)
+	t.title, t.text = languages[w.s.cfg.Language].message(r, m, unread, mention, hidden)
 	return t, nil
 }
 

@@ -88,7 +88,7 @@ func (s *Server) pushJobs() outbox.Consumer {
 func (s *Server) openSender() {
 	s.sender = notify.NewSender(notify.SenderConfig{
 		Store: s.store, Lanes: s.lanes, Gateway: s.gateway, Foreground: s.foreground, Unread: s.unread, Secret: s.secret,
-		Off: !s.cfg.Push.Used(), Language: s.cfg.Push.Language, Hidden: s.cfg.Push.Hidden, Log: s.log, Registerer: s.reg,
+		Off: !s.cfg.Push.Used(), Members: s.cfg.Push.Members, Language: s.cfg.Push.Language, Hidden: s.cfg.Push.Hidden, Log: s.log, Registerer: s.reg,
 	})
 	s.onClose(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(s.cfg.DrainTimeout))

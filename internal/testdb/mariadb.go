@@ -39,7 +39,7 @@ func (maria) initialise(s *server) error {
 		"GRANT ALL PRIVILEGES ON *.* TO admin@'%' WITH GRANT OPTION;\n"), 0o644)
 }
 
-// initPath is the file of statements that each start runs before it answers.
+// initPath is the file of the statements that make the administrator.
 func (s *server) initPath() string { return filepath.Join(s.dir.path, "init.sql") }
 
 func (maria) command(s *server) (*exec.Cmd, error) {
@@ -47,20 +47,25 @@ func (maria) command(s *server) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
+	args, err := serverArgs(s)
+	return exec.Command(program, append([]string{"--no-defaults", "--init-file=" + s.initPath()}, args...)...), err
+}
+
+// serverArgs are the arguments that MariaDB and MySQL share.
+func serverArgs(s *server) ([]string, error) {
 	host, port, err := net.SplitHostPort(s.addr)
 	if err != nil {
 		return nil, err
 	}
 	args := []string{
-		"--no-defaults", "--datadir=" + s.dataPath(), "--tmpdir=" + s.dir.path,
+		"--datadir=" + s.dataPath(), "--tmpdir=" + s.dir.path,
 		"--bind-address=" + host, "--port=" + port, "--socket=" + s.socketPath(), "--pid-file=" + filepath.Join(s.dir.path, "pid"),
-		"--skip-name-resolve", "--init-file=" + s.initPath(),
-		"--max-connections=500", "--innodb-buffer-pool-size=256M", "--innodb-io-capacity=2000",
+		"--skip-name-resolve", "--max-connections=500", "--innodb-buffer-pool-size=256M", "--innodb-io-capacity=2000",
 	}
 	for _, setting := range s.settings {
 		args = append(args, "--"+setting)
 	}
-	return exec.Command(program, args...), nil
+	return args, nil
 }
 
 func (maria) admin(s *server) string {

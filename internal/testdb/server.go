@@ -60,7 +60,14 @@ type rules interface {
 	signals() (quit, die os.Signal)
 }
 
-var engines = map[Engine]rules{Maria: maria{}, Postgres: postgres{}}
+var engines = map[Engine]rules{Maria: mariaOrMySQL(), Postgres: postgres{}}
+
+func mariaOrMySQL() rules {
+	if program := os.Getenv(mysqldVariable); program != "" {
+		return mysqlServer{program: program}
+	}
+	return maria{}
+}
 
 // patience is for everything that takes a second on an idle machine.
 const patience = 2 * time.Minute

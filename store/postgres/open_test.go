@@ -227,9 +227,6 @@ func TestEncoding(t *testing.T) {
 	refusedOpen(t, sqldb.Options{Name: "main", DSN: u.String()}, true, chat.Invalid, "LATIN1", "UTF8")
 }
 
-// What works with a pooler before the database does not rely on the session.
-func TestSuitePooled(t *testing.T) { suite(t, "?default_query_exec_mode=exec") }
-
 func TestPooled(t *testing.T) {
 	for _, mode := range []string{"simple_protocol", "cache_describe", "describe_exec"} {
 		t.Run(mode, func(t *testing.T) {

@@ -30,9 +30,8 @@ func open(t testing.TB, o sqldb.Options) *Shard {
 }
 
 // suite runs the suite in one database, each check with tables of its own.
-func suite(t *testing.T, params string) {
+func suite(t *testing.T, dsn string) {
 	opened := map[store.Driver]sqldb.Options{}
-	dsn := testdb.PostgreSQL(t) + params
 	storetest.Run(t, storetest.Harness{
 		Open: func(t *testing.T) store.Driver {
 			o := sqldb.Options{Name: "main", DSN: dsn, Prefix: fmt.Sprintf("t%d_", len(opened)), Node: "one"}
@@ -51,7 +50,7 @@ func suite(t *testing.T, params string) {
 	})
 }
 
-func TestSuite(t *testing.T) { suite(t, "") }
+func TestSuite(t *testing.T) { suite(t, testdb.PostgreSQL(t)) }
 
 func TestControlSuite(t *testing.T) {
 	storetest.RunControl(t, func(t *testing.T) store.Control {

@@ -227,7 +227,8 @@ func eachSum(ctx context.Context, db *sql.DB, t *described, key column, rest str
 }
 
 // sumOf is an expression that differs whenever a column does. CRC32 would not do: sums
-// of two rows that change in the same way cancel each other.
+// of two rows that change in the same way cancel each other. MySQL 9.6 and newer have no
+// MD5 and no SHA1.
 func sumOf(t *described) string {
 	if t.engine == source.Postgres {
 		return "md5(CAST(r AS text))"
@@ -236,11 +237,11 @@ func sumOf(t *described) string {
 	for i, c := range t.columns {
 		name := "r." + t.engine.QuotePath(c.name)
 		if parts[i] = "quote(" + name + ")"; t.engine == source.MySQL {
-			parts[i] = "COALESCE(MD5(CAST(" + name + " AS BINARY)), '-')"
+			parts[i] = "COALESCE(SHA2(CAST(" + name + " AS BINARY), 224), '-')"
 		}
 	}
 	if t.engine == source.MySQL {
-		return "MD5(CONCAT_WS(',', " + strings.Join(parts, ", ") + "))"
+		return "SHA2(CONCAT_WS(',', " + strings.Join(parts, ", ") + "), 224)"
 	}
 	return strings.Join(parts, " || ',' || ")
 }

@@ -39,23 +39,31 @@ func openTransactions(ctx context.Context, db *sql.DB, e source.Engine) (transac
 	if !ok {
 		return transactions{}, true, nil
 	}
+	open, err := names(ctx, db, question)
+	if refused(err) { // MariaDB refuses the question, MySQL its first row
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fail("transactions", "", err)
+	}
+	return open, true, nil
+}
+
+func names(ctx context.Context, db *sql.DB, question string) (transactions, error) {
 	rows, err := db.QueryContext(ctx, question)
 	if err != nil {
-		if refused(err) {
-			return nil, false, nil
-		}
-		return nil, false, fail("transactions", "", err)
+		return nil, err
 	}
 	defer rows.Close()
 	open := transactions{}
 	for rows.Next() {
 		var name string
 		if err := rows.Scan(&name); err != nil {
-			return nil, false, fail("transactions", "", err)
+			return nil, err
 		}
 		open[name] = struct{}{}
 	}
-	return open, true, fail("transactions", "", rows.Err())
+	return open, rows.Err()
 }
 
 // refused reports whether the server misses a right.

@@ -216,7 +216,7 @@ func TestPlans(t *testing.T) {
 // explain fails the test unless the plan of a statement is ranges of indexes.
 func explain(t *testing.T, s *Shard, text string, args []any) {
 	t.Helper()
-	rows, err := s.db.pool.QueryContext(ctx, s.db.d.SQL("EXPLAIN "+text), args...)
+	rows, err := s.db.pool.QueryContext(ctx, s.db.d.SQL("EXPLAIN FORMAT=TRADITIONAL "+text), args...)
 	must(t, err)
 	defer rows.Close()
 	names, err := rows.Columns()

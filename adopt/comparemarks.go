@@ -9,7 +9,7 @@ import (
 
 // readMarks compares the read marks of the source with those of Roomtide.
 func (c *comparison) readMarks(ctx context.Context) error {
-	c.out.Marks, c.marks = 0, map[place]Finding{}
+	c.out.Marks, c.marks = 0, map[roomUser]Finding{}
 	sections, _ := invertReads(c.Mapping)
 	return pages(ctx, c.src.Reads, func(r *source.ReadRow) source.Key { return r.Key }, func(rows []source.ReadRow) error {
 		c.out.Marks += int64(len(rows))
@@ -30,7 +30,7 @@ func (c *comparison) readMarks(ctx context.Context) error {
 			return err
 		}
 		for i := range all {
-			p := place{all[i].Room, all[i].User}
+			p := roomUser{all[i].Room, all[i].User}
 			was, seen := had[p]
 			if !seen {
 				was = stand[i]
@@ -45,7 +45,7 @@ func (c *comparison) readMarks(ctx context.Context) error {
 
 // mark compares one mark: was is up to where both sides had it. It is the furthest of several
 // of one user in a room that counts.
-func (c *comparison) mark(ctx context.Context, p place, old, now, was int64, back bool) error {
+func (c *comparison) mark(ctx context.Context, p roomUser, old, now, was int64, back bool) error {
 	what := ""
 	switch {
 	case now < 0 || old == now:

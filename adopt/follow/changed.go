@@ -227,7 +227,7 @@ func eachSum(ctx context.Context, db *sql.DB, t *described, key column, rest str
 }
 
 // sumOf is an expression that differs whenever a column does. CRC32 would not do: sums
-// of two rows that change in the same way cancel each other. MySQL has no MD5 since 9.6.
+// of two rows that change in the same way cancel each other. MySQL 9.7 has no MD5.
 func sumOf(t *described) string {
 	if t.engine == source.Postgres {
 		return "md5(CAST(r AS text))"

@@ -138,5 +138,5 @@ func find(names ...string) (string, error) {
 			}
 		}
 	}
-	return "", fmt.Errorf("%w: %s; scripts/need mariadb postgresql installs it", exec.ErrNotFound, slices.Compact(names)[0])
+	return "", fmt.Errorf("%w: %s; scripts/need mariadb postgresql pgbouncer installs it", exec.ErrNotFound, slices.Compact(names)[0])
 }

@@ -257,8 +257,11 @@ func (s *server) socketPath() string { return filepath.Join(s.dir.path, "sock") 
 func (s *server) logPath() string { return filepath.Join(s.dir.path, "log") }
 
 // tail is the end of what the server wrote.
-func (s *server) tail() string {
-	b, err := os.ReadFile(s.logPath())
+func (s *server) tail() string { return tail(s.logPath()) }
+
+// tail is the end of a log.
+func tail(path string) string {
+	b, err := os.ReadFile(path)
 	if err != nil {
 		return err.Error()
 	}

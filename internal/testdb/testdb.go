@@ -101,7 +101,7 @@ func (o *once) stop() error {
 // told to ignore the wish; in PostgreSQL fsync is off, and nothing is done beside the
 // statements of the tests.
 var hasty = map[Engine][]string{
-	Maria:    {"innodb_flush_method=nosync"},
+	Maria:    {"innodb_flush_method=nosync", "skip-log-bin"},
 	Postgres: {"fsync=off", "wal_level=minimal", "max_wal_senders=0", "checkpoint_timeout=1h", "autovacuum=off"},
 }
 

@@ -15,7 +15,10 @@
 //
 // # Poolers
 //
-// Behind PgBouncer the DSN says default_query_exec_mode=exec (or simple_protocol,
-// cache_describe). Then nothing is kept in a session: no prepared statements, no
-// settings, and no claim, which is among the findings at open.
+// Behind a pooler that keeps sessions, such as PgBouncer with pool_mode = session,
+// everything is the same, but for settings, which are set when a session has begun.
+// Behind one that does not the DSN says default_query_exec_mode=exec (or
+// simple_protocol, cache_describe). Then nothing is kept in a session: no prepared
+// statements, no settings, and no claim, which is among the findings at open. Without
+// it such a pooler is refused.
 package postgres

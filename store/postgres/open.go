@@ -116,18 +116,23 @@ func openDatabase(ctx context.Context, o *sqldb.Options, schema string, create b
 	if err != nil {
 		return nil, err
 	}
-	config := settings(plain)
-	db := stdlib.OpenDB(*config)
-	db.SetMaxOpenConns(o.MaxConns)
-	db.SetMaxIdleConns(o.MaxConns)
-	db.SetConnMaxIdleTime(5 * time.Minute)
-	d := &database{engine: newEngine(o.Name, db, newDialect(o.Prefix)), plain: plain, config: config, pooled: pooled(config)}
+	d := newDatabase(o, plain, settings(plain))
 	defer func() {
 		if err != nil {
 			err = errors.Join(openError(o, err), d.engine.Close())
 		}
 	}()
 	found, err := look(ctx, o, d, schema)
+	if throughPooler(err) {
+		if err := keepsSessions(ctx, o, plain); err != nil {
+			return nil, err
+		}
+		if err := d.engine.Close(); err != nil {
+			return nil, err
+		}
+		d = newDatabase(o, plain, settingsLater(plain))
+		found, err = look(ctx, o, d, schema)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -145,6 +150,14 @@ func openDatabase(ctx context.Context, o *sqldb.Options, schema string, create b
 		return nil, err
 	}
 	return d, checkRights(ctx, o, d, schema)
+}
+
+func newDatabase(o *sqldb.Options, plain, config *pgx.ConnConfig) *database {
+	db := stdlib.OpenDB(*config)
+	db.SetMaxOpenConns(o.MaxConns)
+	db.SetMaxIdleConns(o.MaxConns)
+	db.SetConnMaxIdleTime(5 * time.Minute)
+	return &database{engine: newEngine(o.Name, db, newDialect(o.Prefix)), plain: plain, config: config, pooled: pooled(config)}
 }
 
 // migrate holds a lock that ends with a transaction, and so is one through a pooler as
@@ -238,11 +251,6 @@ func settings(plain *pgx.ConnConfig) *pgx.ConnConfig {
 	return config
 }
 
-// pooled reports whether the DSN says that sessions are not to be relied on.
-func pooled(config *pgx.ConnConfig) bool {
-	return config.DefaultQueryExecMode != pgx.QueryExecModeCacheStatement
-}
-
 // openError says what to do about errors that are usual when a database is opened for
 // the first time.
 func openError(o *sqldb.Options, err error) error {
@@ -259,8 +267,8 @@ func openError(o *sqldb.Options, err error) error {
 		return o.Invalid("the server does not know a parameter of the DSN", err)
 	case e.Code == insufficientRight:
 		return o.Invalid("a right is missing", err)
-	case e.Code == protocolViolation && strings.Contains(e.Message, "startup parameter"):
-		return o.Invalid("there is a pooler before the database: add default_query_exec_mode=exec to the DSN", err)
+	case throughPooler(err):
+		return o.Invalid("the pooler before the database does not know a parameter of the DSN: take it out, or name it in ignore_startup_parameters of the pooler", err)
 	}
 	return fail("open", o.Name, err)
 }

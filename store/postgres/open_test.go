@@ -227,32 +227,6 @@ func TestEncoding(t *testing.T) {
 	refusedOpen(t, sqldb.Options{Name: "main", DSN: u.String()}, true, chat.Invalid, "LATIN1", "UTF8")
 }
 
-// What works with a pooler before the database does not rely on the session.
-func TestSuitePooled(t *testing.T) {
-	suite(t, testdb.PgBouncer(t, testdb.PostgreSQL(t), "transaction")+"?default_query_exec_mode=exec")
-}
-
-// A pooler takes no settings for sessions: whatever its mode, the DSN has to tell of it.
-func TestPgBouncer(t *testing.T) {
-	for _, mode := range []string{"session", "transaction"} {
-		t.Run(mode, func(t *testing.T) {
-			dsn := testdb.PgBouncer(t, testdb.PostgreSQL(t), mode)
-			refusedOpen(t, sqldb.Options{Name: "main", DSN: dsn}, true, chat.Invalid, "default_query_exec_mode=exec")
-			o := sqldb.Options{Name: "main", DSN: dsn + "?default_query_exec_mode=exec", Node: "two", Shared: true}
-			s := open(t, o)
-			w := newWriter(t, s)
-			must(t, w.post(ctx))
-			leased(t, s, "two")
-			o.Node, o.Shared = "one", false
-			refusedOpen(t, o, true, chat.Unavailable, "node two", "nats.url")
-			w.whole()
-			c, err := OpenControl(ctx, sqldb.Options{Name: "control", DSN: o.DSN}, true)
-			must(t, err)
-			must(t, c.Close())
-		})
-	}
-}
-
 func TestPooled(t *testing.T) {
 	for _, mode := range []string{"simple_protocol", "cache_describe", "describe_exec"} {
 		t.Run(mode, func(t *testing.T) {

@@ -93,7 +93,7 @@ type comparison struct {
 	*Files
 	src      source.Source
 	found    map[spot]Finding
-	marks    map[place]Finding // those of read marks
+	marks    map[roomUser]Finding // those of read marks
 	out      *Comparison
 	progress func(int64)
 }

@@ -9,7 +9,7 @@ PKGS     ?= $(SLOW) ./...
 
 # The packages whose tests take longest: they start first, so that none of them is left alone at the end.
 SLOW := ./test/e2e ./mover ./test/browser ./transfer ./cmd/roomtide ./test/crash ./test/chaos ./lane ./queue/jetstream \
-	./test/planted ./server ./engine ./test/php ./store/mysql
+	./store/postgres ./test/adopt ./test/clusterbench ./test/php ./store/mysql ./test/planted ./server ./engine
 
 # Tests wait for servers, disks and browsers more than they compute.
 TESTERS := $(shell expr 2 '*' "$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)")

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/roomtide/roomtide/bench"
+	"github.com/roomtide/roomtide/client"
 	"github.com/roomtide/roomtide/push/standin"
 )
 
@@ -76,7 +77,10 @@ func TestLatency(t *testing.T) {
 	for _, service := range services {
 		t.Run(service, func(t *testing.T) {
 			w := open(t, service, delay, rooms, members)
-			ann := w.dial()
+			var anns []*client.Client // of 40 rooms each: a connection has at most 50
+			for range (rooms + 39) / 40 {
+				anns = append(anns, w.dial())
+			}
 			errs, begin := make(chan error, rooms), time.Now()
 			for i := range rooms {
 				go func() {
@@ -84,7 +88,7 @@ func TestLatency(t *testing.T) {
 					start := begin.Add(every * time.Duration(i) / time.Duration(rooms)) // evenly
 					for k := range rounds {
 						<-time.After(time.Until(start.Add(time.Duration(k) * every)))
-						err = errors.Join(err, w.round(ann, i))
+						err = errors.Join(err, w.round(anns[i/40], i))
 					}
 					errs <- err
 				}()

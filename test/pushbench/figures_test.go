@@ -77,8 +77,8 @@ func TestLatency(t *testing.T) {
 	for _, service := range services {
 		t.Run(service, func(t *testing.T) {
 			w := open(t, service, delay, rooms, members)
-			var anns []*client.Client // of 40 rooms each: a connection has at most 50
-			for range (rooms + 39) / 40 {
+			var anns []*client.Client // each for its rooms
+			for range (rooms + roomsOfConn - 1) / roomsOfConn {
 				anns = append(anns, w.dial())
 			}
 			errs, begin := make(chan error, rooms), time.Now()
@@ -88,7 +88,7 @@ func TestLatency(t *testing.T) {
 					start := begin.Add(every * time.Duration(i) / time.Duration(rooms)) // evenly
 					for k := range rounds {
 						<-time.After(time.Until(start.Add(time.Duration(k) * every)))
-						err = errors.Join(err, w.round(anns[i/40], i))
+						err = errors.Join(err, w.round(anns[i/roomsOfConn], i))
 					}
 					errs <- err
 				}()

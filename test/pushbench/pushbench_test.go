@@ -125,12 +125,14 @@ func open(t *testing.T, service string, delay time.Duration, rooms, members int)
 		return c
 	}
 	first := start() // makes the files, and the cursors of the outbox
-	ann := w.dial()
-	for i := range rooms {
-		_, err := ann.Join(t.Context(), room(i), client.JoinOptions{})
-		must(t, err)
+	for i := 0; i < rooms; {
+		ann := w.dial()
+		for next := min(i+roomsOfConn, rooms); i < next; i++ {
+			_, err := ann.Join(t.Context(), room(i), client.JoinOptions{})
+			must(t, err)
+		}
+		ann.Close()
 	}
-	ann.Close()
 	if code := first.Terminate(time.Minute); code != 0 {
 		t.Fatalf("the first node ended with %d", code)
 	}
@@ -138,6 +140,9 @@ func open(t *testing.T, service string, delay time.Duration, rooms, members int)
 	w.node = start()
 	return w
 }
+
+// roomsOfConn is how many rooms a connection is in: at most 50 are allowed.
+const roomsOfConn = 40
 
 func room(i int) chat.RoomID { return chat.RoomID("room" + strconv.Itoa(i)) }
 

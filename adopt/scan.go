@@ -78,7 +78,7 @@ type scanner struct {
 	rows     int64                   // that were read
 	last     source.Key              // that was read
 	time     time.Time               // of that row, and of rows behind it without one
-	seen     map[memberItem]struct{} // who is in a room by a message
+	seen     map[memberItem]struct{} // members of rooms by a message
 	members  []memberItem            // of them, those that are not in the file
 	problems []source.Row            // rows with problems, without their texts
 }
@@ -136,7 +136,7 @@ func (s *scanner) add(ctx context.Context, p scanned) error {
 	return nil
 }
 
-// stage adds a row to the run, and notes who is in its room because of it.
+// stage adds a row to the run, and notes the members that its room has by it.
 func (s *scanner) stage(r *source.Row) error {
 	i := itemOf(s.m.name, r)
 	body, err := json.Marshal(&i)

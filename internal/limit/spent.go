@@ -3,7 +3,7 @@ package limit
 // Several nodes with the same Rates hold a key to one rate together: each has a bucket
 // that fills at the whole rate, tells the others what was spent from it (Spent), and takes
 // out what they tell (Charge). So all buckets of a key hold the same, but for what was
-// spent since. A node alone that spends from its bucket asks nobody.
+// spent since. Spending from a bucket asks no other node.
 //
 // What N nodes let a key do in a time T, if each hears of the others within d, is at most
 //

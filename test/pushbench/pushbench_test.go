@@ -75,7 +75,7 @@ type world struct {
 	services *standin.Server
 	node     *testprocess.Node
 	pprof    string
-	dial     func() *client.Client // of the one who writes
+	dial     func() *client.Client // of the writer
 
 	mu      sync.Mutex
 	arrived []arrival       // guarded by mu

@@ -119,14 +119,8 @@ func (s *Processes) start(i int) {
 	n.process = testprocess.Spawn(s.t, exec.Command(s.program, "-c", n.config))
 }
 
-// Output is the end of what a running server wrote so far, and Healthy whether its
-// JetStream works.
+// Output is the end of what a running server wrote so far.
 func (s *Processes) Output(i int) string { return s.servers[i].process.Output() }
-
-// Healthy is explained at Output.
-func (s *Processes) Healthy(i int) bool {
-	return s.servers[i].ask("/healthz?js-enabled-only=true", nil)
-}
 
 // Settle waits until the running servers take clients and have routes to each other.
 func (s *Processes) Settle() {

@@ -406,7 +406,7 @@ func clusterMetrics(t *testing.T) (names []string) {
 	road, err := relay.New(relay.Config{
 		NATS: conn.NATS(), Prefix: "rt.test", Node: "a", Lanes: 1, Registerer: reg,
 		Submit: func(int, change.Change, change.Origin, change.Done) relay.Taken { return relay.NotOwner },
-		Again:  func(change.Change, change.Done) {},
+		Place:  func(change.Change) map[int]change.Change { return nil },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -1,10 +1,13 @@
 package change
 
+import "errors"
+
 // Origin says how a change has come to its lane. The zero Origin: from a caller on this node.
 type Origin struct {
 	Sender uint64 // numbers its changes for each lane, in their order
 	Number uint64 // of the change
 	Queue  uint64 // number of the entry of the queue that ends with the change; 0: it does not end one
+	Map    int64  // version of the slot map by which the sender has chosen the lane
 }
 
 // Progress is how far a lane has taken what senders have handed to it: everything below
@@ -13,3 +16,7 @@ type Progress struct {
 	Queue uint64            // entries of the lane's queue up to this number
 	Next  map[uint64]uint64 // by sender, the number that is taken next
 }
+
+// ErrMoved is the outcome of a change whose slot has left the lane before it was decided:
+// its sender hands it on by a newer slot map. Nothing was done.
+var ErrMoved = errors.New("change: its slot has moved to another lane")

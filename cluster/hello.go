@@ -31,6 +31,8 @@ type Hello struct {
 	Serving  bool   `json:"serving"`            // its start has passed the checks of all nodes that it met
 	Visitor  bool   `json:"visitor"`            // it is no node, and only asks
 	Time     int64  `json:"time"`               // by its clock, Unix microseconds
+	Map      int64  `json:"map,omitempty"`      // version of the slot map that it goes by; 0 in a program that moves no slots in a cluster
+	Shards   int    `json:"shards,omitempty"`   // that it has open
 }
 
 // Peer is another node, as it was heard last.

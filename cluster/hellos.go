@@ -24,8 +24,9 @@ const (
 // HellosConfig is how Hellos are made. NATS, Prefix and Self are required.
 type HellosConfig struct {
 	NATS   *nats.Conn
-	Prefix string // of all subjects
-	Self   Hello  // From, Serving and Time are filled in
+	Prefix string       // of all subjects
+	Self   Hello        // From, Serving, Time and Map are filled in
+	Map    func() int64 // version of the slot map; nil: not told
 
 	Every      time.Duration         // between two looks at the others, 30 s
 	Now        func() time.Time      // nil: time.Now
@@ -87,6 +88,9 @@ func (h *Hellos) self() Hello {
 	defer h.mu.Unlock()
 	self := h.cfg.Self
 	self.Serving, self.Time = h.serving, h.cfg.Now().UnixMicro()
+	if h.cfg.Map != nil {
+		self.Map = h.cfg.Map()
+	}
 	return self
 }
 

@@ -17,6 +17,8 @@ type NoticeKind string
 
 const (
 	NoticeLane   NoticeKind = "lane"   // a node has given up a lane: Shard
+	NoticeWant   NoticeKind = "want"   // the sender is to own a lane: Shard
+	NoticeMoves  NoticeKind = "moves"  // slots move, or have: the records and the map are new
 	NoticeUser   NoticeKind = "user"   // what is kept of a user has changed: User
 	NoticeClaim  NoticeKind = "claim"  // the same, and no guest may have the name any more: User
 	NoticeRevoke NoticeKind = "revoke" // the connections of a user have ended: User

@@ -90,6 +90,26 @@ func (h *Hub) Reroute() error {
 	return nil
 }
 
+// RerouteLate is Reroute when rooms have changed on another node, some time ago: what their
+// new lanes have published since may not have come here. Their clients resume from the
+// store.
+func (h *Hub) RerouteLate() error {
+	defer h.Kick()
+	for _, r := range h.rooms.all() {
+		was := r.lane.Load()
+		if err := h.reroute(r); err != nil {
+			return err
+		}
+		if r.lane.Load() != was {
+			r.mu.Lock()
+			r.lose(unknownRev, chat.GapLost)
+			r.mu.Unlock()
+			r.markDirty()
+		}
+	}
+	return nil
+}
+
 // reroute moves the room to the lane that it has now.
 func (h *Hub) reroute(r *room) error {
 	for {

@@ -56,3 +56,34 @@ func TestRoomsChangeTheirLane(t *testing.T) {
 		}
 	})
 }
+
+// Rooms that have changed their lane on another node, some time ago, resume from the store:
+// what the new lane has published since may be missing. Others go on.
+func TestRoomsHaveChangedTheirLane(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lane := bus.Lane(1)
+		n := bustest.NewNetwork(1)
+		reg := prometheus.NewRegistry()
+		h := newHarness(t, Config{Bus: n.Node(0), LateAfter: time.Hour, Registerer: reg, Lane: func(room chat.RoomID) bus.Lane {
+			if room == "moves" {
+				return lane
+			}
+			return 1
+		}})
+		defer n.Node(0).Close()
+		defer h.Hub.Close()
+		c, _ := h.conn(-1)
+		h.join(c, "moves", 0)
+		h.join(c, "stays", 0)
+		lane = 2
+		for range 2 { // the second time there is nothing new
+			if err := h.RerouteLate(); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		if got := gather(t, reg)["gaps_total "+chat.GapLost.String()]; got != 1 {
+			t.Errorf("%v subscriptions were told of a gap, of the one room that moved", got)
+		}
+	})
+}

@@ -20,6 +20,9 @@ func (l *lane) giveBack() {
 	l.mu.Lock()
 	items := l.waiting
 	l.waiting, l.bytes, l.away = nil, 0, true
+	if h := l.hold; h != nil && h.all {
+		items = append(items, h.take()...)
+	}
 	l.writeErr.Store(nil)
 	l.mu.Unlock()
 	returned(items)

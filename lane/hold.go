@@ -3,7 +3,6 @@ package lane
 import (
 	"slices"
 	"sync"
-	"sync/atomic"
 
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
@@ -13,10 +12,14 @@ import (
 // hold is where the changes of some slots wait, in order, in front of two lanes: the
 // one that the slots leave and the one that they go to. It is in both, so that a
 // change finds it by the old and by the new map.
+//
+// In a cluster all that senders hand to the first lane waits (holdall.go): what the lane
+// has taken of each sender is a number, which must not pass over a change that waits.
 type hold struct {
 	// Set once.
 	slots    *store.SlotSet
 	from, to *lane
+	all      bool // that comes from senders; in from alone
 
 	mu      sync.Mutex // under lane.mu
 	items   []heldItem
@@ -50,10 +53,15 @@ func (h *hold) add(it item, at *lane, cfg *Config) *chat.Error {
 // Busy. There is one hold at a time: Hold waits for none, and panics if there is one.
 func (ls *Lanes) Hold(slots *store.SlotSet, from, to int) {
 	h := &hold{slots: slots, from: ls.lanes[from], to: ls.lanes[to]}
+	h.all = ls.cfg.Cluster != nil
 	if !ls.hold.CompareAndSwap(nil, h) {
 		panic("lane: a hold is on already")
 	}
-	h.locked(func() { h.from.hold, h.to.hold = h, h })
+	h.locked(func() {
+		if h.from.hold = h; !h.all {
+			h.to.hold = h
+		}
+	})
 }
 
 // Release ends the hold, if there is one. What waits goes on, in its order, to the
@@ -61,6 +69,10 @@ func (ls *Lanes) Hold(slots *store.SlotSet, from, to int) {
 func (ls *Lanes) Release() {
 	h := ls.hold.Load()
 	if h == nil {
+		return
+	}
+	if h.all {
+		ls.releaseAll(h)
 		return
 	}
 	owner, released := h.from, false
@@ -94,7 +106,7 @@ func (h *hold) goOn(it heldItem, owner *lane) {
 	if online, ok := it.change.(*change.Online); ok && wholeNode(online.Changes) {
 		if lanes[0] = it.at; it.at == h.from && owner == h.to {
 			lanes = append(lanes, h.to)
-			it.done = joined(2, it.done)
+			it.done = change.Joined(2, it.done)
 		}
 	}
 	for _, l := range lanes {
@@ -108,6 +120,10 @@ func (h *hold) goOn(it heldItem, owner *lane) {
 func (ls *Lanes) Refuse() {
 	h := ls.hold.Load()
 	if h == nil {
+		return
+	}
+	if h.all {
+		ls.refuseAll(h)
 		return
 	}
 	h.mu.Lock()
@@ -167,14 +183,17 @@ type slotsOf struct {
 // place reports whether the slots belong to the lane, and whether they are held. Slots
 // of which some are held and others are not are reported as not belonging to it.
 // l.mu is held.
-func (l *lane) place(slots slotsOf) (held, here bool) {
+func (l *lane) place(it *item, slots slotsOf) (held, here bool) {
+	if l.hold != nil && l.hold.all && it.origin.Sender != 0 {
+		return true, true // its place is looked at when it is let go
+	}
 	if slots.one {
-		held = l.hold != nil && l.hold.slots.Has(slots.slot)
-		return held, held || l.owns(slots.slot)
+		held = l.hold != nil && !l.hold.all && l.hold.slots.Has(slots.slot)
+		return held, held || l.takes(slots.slot, it.origin)
 	}
 	for i, c := range slots.online {
 		now := l.hold.holds(c)
-		if c.Room != "" && !now && !l.owns(c.Room.Slot()) || i > 0 && (now != held || l.hold != nil && wholeNode(slots.online)) {
+		if c.Room != "" && !now && !l.owns(c.Room.Slot()) || i > 0 && (now != held || l.hold != nil && !l.hold.all && wholeNode(slots.online)) {
 			return false, false
 		}
 		held = now
@@ -185,7 +204,7 @@ func (l *lane) place(slots slotsOf) (held, here bool) {
 // holds reports whether a change of an online entry waits; nil holds none. One of all
 // entries of a node does, as some of them may be in slots that are held.
 func (h *hold) holds(c change.OnlineChange) bool {
-	return h != nil && (c.Room == "" || h.slots.Has(c.Room.Slot()))
+	return h != nil && !h.all && (c.Room == "" || h.slots.Has(c.Room.Slot()))
 }
 
 // wholeNode reports whether a change is among these that removes all entries of a node.
@@ -194,6 +213,14 @@ func wholeNode(cs []change.OnlineChange) bool {
 }
 
 func (l *lane) owns(slot chat.Slot) bool { return l.cfg.Store.ShardOf(slot) == l.shard }
+
+// takes reports whether the lane owns the slot, and did when its sender looked.
+func (l *lane) takes(slot chat.Slot, from change.Origin) bool {
+	if from.Sender == 0 {
+		return l.owns(slot)
+	}
+	return l.cfg.Store.Owns(l.shard, slot, from.Map)
+}
 
 // submitOnline submits a change of online entries that was made for a shard by a map
 // that may be old by now. It is taken apart only if its entries do not belong together
@@ -221,28 +248,8 @@ func (ls *Lanes) submitOnline(shard int, c *change.Online, done change.Done) {
 		}
 		parts[p].Changes = append(parts[p].Changes, o)
 	}
-	each := joined(len(parts), done)
+	each := change.Joined(len(parts), done)
 	for _, p := range order {
 		ls.submitOnline(p.shard, parts[p], each)
-	}
-}
-
-// joined returns a function to be called n times that calls done at the last one, with
-// an error if there was one.
-func joined(n int, done change.Done) change.Done {
-	var left atomic.Int64
-	var failed atomic.Pointer[error]
-	left.Store(int64(n))
-	return func(r change.Reply, err error) {
-		if err != nil {
-			failed.Store(&err)
-		}
-		if left.Add(-1) > 0 {
-			return
-		}
-		if p := failed.Load(); p != nil {
-			r, err = change.Reply{}, *p
-		}
-		done(r, err)
 	}
 }

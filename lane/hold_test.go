@@ -10,6 +10,7 @@ import (
 
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/store"
 )
 
@@ -41,6 +42,16 @@ func (o *outcomes) count() (done, failed int) {
 	return len(o.seqs), len(o.errs)
 }
 
+// term is the term of a lane of this node.
+func (w *world) term(shard int) lane.Term {
+	w.t.Helper()
+	term, owned := w.lanes.Term(shard)
+	if !owned {
+		w.t.Fatal("the lane is not owned")
+	}
+	return term
+}
+
 // handOver makes the other shard the owner of the room, with its rows, while changes
 // wait.
 func (w *world) handOver(room chat.RoomID) (from, to int) {
@@ -50,7 +61,7 @@ func (w *world) handOver(room chat.RoomID) (from, to int) {
 	slots := &store.SlotSet{}
 	slots.Add(room.Slot())
 	w.lanes.Hold(slots, from, to)
-	if err := w.lanes.Barrier(w.t.Context(), from, nil); err != nil {
+	if err := w.lanes.Barrier(w.t.Context(), w.term(from), nil); err != nil {
 		w.t.Fatal(err)
 	}
 	rows, _, err := w.store.Shards()[from].SlotRows(w.t.Context(), room.Slot(), store.RowKey{}, 1000, 0)
@@ -58,10 +69,10 @@ func (w *world) handOver(room chat.RoomID) (from, to int) {
 		w.t.Fatal(err)
 	}
 	for _, err := range []error{
-		w.lanes.PutRows(w.t.Context(), to, nil, rows, rows.Size()),
-		w.store.Assign(w.t.Context(), slots, to),
-		w.lanes.Barrier(w.t.Context(), from, slots),
-		w.lanes.PutRows(w.t.Context(), from, rows.Keys(), nil, 0),
+		w.lanes.PutRows(w.t.Context(), w.term(to), nil, rows, rows.Size()),
+		w.store.Assign(w.t.Context(), slots, to, w.store.MapVersion()),
+		w.lanes.Barrier(w.t.Context(), w.term(from), slots),
+		w.lanes.PutRows(w.t.Context(), w.term(from), rows.Keys(), nil, 0),
 	} {
 		if err != nil {
 			w.t.Fatal(err)
@@ -304,7 +315,7 @@ func TestWrittenRowsAreNamed(t *testing.T) {
 	}
 	w.join(room, user, "bob")
 	named("before", send(room, user, "0", "x"))
-	if err := w.lanes.Note(t.Context(), shard, slotSet(room)); err != nil {
+	if err := w.lanes.Note(t.Context(), w.term(shard), slotSet(room)); err != nil {
 		t.Fatal(err)
 	}
 	r := key(store.TableRooms, 0)
@@ -321,7 +332,7 @@ func TestWrittenRowsAreNamed(t *testing.T) {
 
 	other := otherRoom(w, room)
 	named("another slot", &change.Join{Room: other, User: "bob", Create: &change.RoomSpec{Open: true}})
-	if err := w.lanes.Note(t.Context(), shard, nil); err != nil {
+	if err := w.lanes.Note(t.Context(), w.term(shard), nil); err != nil {
 		t.Fatal(err)
 	}
 	named("behind", &change.RemoveRoom{Room: room})
@@ -335,7 +346,7 @@ func TestRowsOfUsersAreNamedFromTheStart(t *testing.T) {
 	shard := w.store.ShardOf(user.Slot())
 	move := &store.Move{ID: 1, From: w.store.Shards()[shard].Name(), To: w.store.Shards()[1-shard].Name(), Phase: store.MoveFollowing}
 	move.Slots.Add(user.Slot())
-	if err := w.store.Control.SaveMove(t.Context(), move.Encode()); err != nil {
+	if err := w.store.Control.SaveMove(t.Context(), move.Encode(), nil); err != nil {
 		t.Fatal(err)
 	}
 	w.close()

@@ -33,6 +33,7 @@ type item struct {
 	done   change.Done
 	size   int
 	step   *step         // what it does beside the change; nil for most
+	term   int64         // of the lane in which it is to be done; 0: in any
 	origin change.Origin // with a sender in a cluster, which hears of Fenced and turns to the next owner
 }
 
@@ -68,6 +69,7 @@ type lane struct {
 	bytes   int // of what waits
 	closed  bool
 	away    bool          // another node owns the lane, or none
+	term    int64         // counts the calls of begin
 	ended   chan struct{} // closed when run returns; nil before the first begin
 	hold    *hold         // changes of some slots wait there; nil at most times
 
@@ -107,6 +109,10 @@ func (l *lane) begin(at store.Position, from progress) {
 	ended := make(chan struct{})
 	l.mu.Lock()
 	l.away, l.ended = false, ended
+	l.term++
+	if l.hold != nil && l.hold.all { // of an earlier term, which has emptied it
+		l.hold = nil
+	}
 	l.mu.Unlock()
 	go l.run(ended)
 }
@@ -124,12 +130,12 @@ const (
 // slots concerns the whole shard.
 func (l *lane) submit(it item, slots slotsOf) verdict {
 	l.mu.Lock()
-	held, here := l.place(slots)
+	held, here := l.place(&it, slots)
 	if !here {
 		l.mu.Unlock()
 		return astray
 	}
-	if l.away && !l.closed && !held {
+	if l.away && !l.closed && (!held || l.hold.all) || it.term != 0 && it.term != l.term {
 		l.mu.Unlock()
 		return elsewhere
 	}

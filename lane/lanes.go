@@ -130,7 +130,7 @@ func Open(ctx context.Context, cfg Config) (*Lanes, error) {
 			return nil, err
 		}
 	}
-	if err := ls.noteMoves(ctx, ls.lanes...); err != nil {
+	if err := ls.settleMoves(ctx, ls.lanes...); err != nil {
 		return nil, err
 	}
 	for i, l := range ls.lanes {

@@ -41,20 +41,36 @@ func (l *lane) finish(s *step) {
 	}
 }
 
+// Term is a stretch of time in which this node owns the lane of a shard, as one owner: what
+// is done in a term is refused when it is over, also when this node owns the lane again.
+type Term struct {
+	Shard  int
+	number int64
+}
+
+// Term returns the term of the shard's lane that goes on, false if this node does not own
+// the lane.
+func (ls *Lanes) Term(shard int) (Term, bool) {
+	l := ls.lanes[shard]
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return Term{shard, l.term}, !l.away
+}
+
 // PutRows deletes and then writes rows of slots that the shard does not own, in one
 // commit, and returns when it is durable. They count as size bytes while they wait. If
 // ctx ends first, the rows may still be written, before those of a later call; Busy
-// says that nothing was or will be.
-func (ls *Lanes) PutRows(ctx context.Context, shard int, drop []store.RowKey, put *store.Rows, size int) error {
+// says that nothing was or will be. Unavailable if the term is over.
+func (ls *Lanes) PutRows(ctx context.Context, in Term, drop []store.RowKey, put *store.Rows, size int) error {
 	const op = "lane.put_rows"
-	l := ls.lanes[shard]
+	l := ls.lanes[in.Shard]
 	select {
 	case l.putting <- struct{}{}:
 	case <-ctx.Done():
 		return gaveUp(ctx, op)
 	}
 	done := make(chan error, 1)
-	it := item{change: &change.Nop{}, size: size, step: &step{drop: drop, put: put}}
+	it := item{change: &change.Nop{}, size: size, step: &step{drop: drop, put: put}, term: in.number}
 	it.done = func(_ change.Reply, err error) { <-l.putting; done <- err }
 	l.submitHere(it, slotsOf{})
 	return wait(ctx, op, done)
@@ -62,16 +78,17 @@ func (ls *Lanes) PutRows(ctx context.Context, shard int, drop []store.RowKey, pu
 
 // Barrier returns when everything that was submitted to the lane of the shard before
 // is committed, answered and published, and the lane remembers nothing of the slots
-// (nil: none) from before.
-func (ls *Lanes) Barrier(ctx context.Context, shard int, forget *store.SlotSet) error {
+// (nil: none) from before. What waits in a hold is not among it. Unavailable if the term is
+// over.
+func (ls *Lanes) Barrier(ctx context.Context, in Term, forget *store.SlotSet) error {
 	done := make(chan error, 1)
-	it := item{change: &change.Nop{}, step: &step{forget: forget, after: func() { done <- nil }}}
+	it := item{change: &change.Nop{}, step: &step{forget: forget, after: func() { done <- nil }}, term: in.number}
 	it.done = func(_ change.Reply, err error) {
 		if err != nil {
 			done <- err
 		}
 	}
-	ls.lanes[shard].submitHere(it, slotsOf{})
+	ls.lanes[in.Shard].submitHere(it, slotsOf{})
 	return wait(ctx, "lane.barrier", done)
 }
 
@@ -90,29 +107,66 @@ func gaveUp(ctx context.Context, op string) error {
 
 // Note has the lane of the shard name the rows that it writes in the slots in its
 // outbox entries, or nothing any more if slots is nil. It returns when all commits
-// without these names are there to read.
-func (ls *Lanes) Note(ctx context.Context, shard int, slots *store.SlotSet) error {
-	ls.lanes[shard].moving.Store(slots)
-	return ls.Barrier(ctx, shard, nil)
+// without these names are there to read. Unavailable if the term is over.
+func (ls *Lanes) Note(ctx context.Context, in Term, slots *store.SlotSet) error {
+	l := ls.lanes[in.Shard]
+	l.mu.Lock()
+	if l.term == in.number {
+		l.moving.Store(slots)
+	}
+	l.mu.Unlock()
+	return ls.Barrier(ctx, in, nil)
 }
 
-// noteMoves is Note before the lanes begin, by the records of moves.
-func (ls *Lanes) noteMoves(ctx context.Context, lanes ...*lane) error {
+// Notes reports whether the lane has named the rows that it writes in the slots since it
+// began, or since Note.
+func (ls *Lanes) Notes(in Term, slots *store.SlotSet) bool {
+	l := ls.lanes[in.Shard]
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	noted := l.moving.Load()
+	return l.term == in.number && noted != nil && *noted == *slots
+}
+
+// SaveCursor writes a cursor of the lane's outbox, and returns when it is committed. If
+// ctx ends first, that may still happen. Unavailable if the term is over.
+func (ls *Lanes) SaveCursor(ctx context.Context, in Term, c store.Cursor) error {
+	done := make(chan error, 1)
+	it := item{change: &change.Cursors{Cursors: []change.Cursor{change.Cursor(c)}}, term: in.number}
+	it.done = func(_ change.Reply, err error) { done <- err }
+	ls.lanes[in.Shard].submitHere(it, slotsOf{})
+	return wait(ctx, "lane.save_cursor", done)
+}
+
+// settleMoves has lanes that were acquired, and have not begun, note what moves go on, as
+// the records say. Where several nodes move slots it also has a move fail that an earlier
+// owner may be about to finish: what this one writes would be missing in the target. The
+// slot map is in force behind it that says which slots the lanes own.
+func (ls *Lanes) settleMoves(ctx context.Context, lanes ...*lane) error {
+	if ls.store.Control == nil {
+		return nil
+	}
 	moves, err := ls.store.Moves(ctx)
 	if err != nil {
 		return err
 	}
-	for _, m := range moves {
-		if !m.Phase.Follows() {
-			continue
-		}
-		for _, l := range lanes {
-			if ls.store.Shards()[l.shard].Name() == m.From {
+	found := false
+	for _, l := range lanes {
+		l.moving.Store(nil)
+		for _, m := range moves {
+			if m.Phase.Follows() && ls.store.Shards()[l.shard].Name() == m.From {
 				l.moving.Store(&m.Slots)
+				found = true
 			}
 		}
 	}
-	return nil
+	switch {
+	case ls.cfg.Cluster == nil:
+		return nil
+	case found:
+		return ls.store.Confirm(ctx)
+	}
+	return ls.store.Reload(ctx)
 }
 
 // writtenKeys are the keys of rows of the slots that ch writes or deletes; nil without

@@ -33,6 +33,9 @@ type Cluster struct {
 	Owned func(shard int, from *change.Progress) error
 	// Left runs when this node has given up a lane for others to take.
 	Left func(shard int)
+	// Want runs when a lane that another node owns should be this one's (Pair), and again
+	// until it is: the other node is to Cede it. It does not block.
+	Want func(shard int)
 	// Nodes is how many nodes are alive, this one included. It does not block.
 	Nodes func() int
 
@@ -45,6 +48,9 @@ func (c *Cluster) fill() {
 	}
 	if c.Nodes == nil {
 		c.Nodes = func() int { return 1 }
+	}
+	if c.Want == nil {
+		c.Want = func(int) {}
 	}
 	if c.Left == nil {
 		c.Left = func(int) {}
@@ -59,7 +65,8 @@ type tenures struct {
 	stop context.CancelFunc
 	work sync.WaitGroup
 
-	held atomic.Int64 // leases that this node has, or is asking for
+	held atomic.Int64         // leases that this node has, or is asking for
+	pair atomic.Pointer[pair] // lanes that one node should own; nil: none
 }
 
 // tenure has a goroutine that asks for the lease of one lane, and owns the lane while
@@ -70,7 +77,9 @@ type tenure struct {
 	lanes *Lanes
 	all   *tenures
 	db    *store.Shard
-	again chan struct{} // cap 1: the lease may be free
+	again chan struct{} // cap 1: the lease may be free, or is wanted
+
+	wanted atomic.Bool // by the node that owns the other lane of a pair
 
 	// Owned by run.
 	counted bool             // in tenures.held
@@ -134,21 +143,15 @@ func (ls *Lanes) Owns(shard int) bool {
 // Offer submits a change that a sender has handed to the owner of a lane. owned
 // is false if that is not this node, here if the slot of the change is not of the lane
 // by this node's map. If one of them is false nothing was or will be done. Otherwise done
-// gets the outcome, or Fenced if the lane has become another node's; then the change may
-// have been done. The origin has a sender.
+// gets the outcome; Fenced if the lane has become another node's, and then the change may
+// have been done; or change.ErrMoved if the slot has left the lane meanwhile, and then it
+// was not. The origin has a sender.
 func (ls *Lanes) Offer(shard int, c change.Change, from change.Origin, done change.Done) (owned, here bool) {
 	if shard < 0 || shard >= len(ls.lanes) || !ls.Owns(shard) {
 		return false, true
 	}
-	slots := slotsOf{one: true, slot: c.Slot()}
-	switch c := c.(type) {
-	case *change.Online:
-		slots = slotsOf{online: c.Changes}
-	case *change.Nop: // of no slot
-		slots = slotsOf{}
-	}
 	it := item{change: c, done: done, size: c.Size(), origin: from}
-	switch ls.lanes[shard].submit(it, slots) {
+	switch ls.lanes[shard].submit(it, slotsOfChange(c)) {
 	case elsewhere:
 		return false, true
 	case astray:
@@ -212,6 +215,12 @@ func (t *tenure) over() {
 
 // step renews the lease, or tries to get it, and acts on what came of it.
 func (t *tenure) step(ctx context.Context) {
+	if t.wanted.Swap(false) && t.running && t.isSecond() {
+		t.log.Info("a lane is left to the node that moves slots to it")
+		t.drop()
+		t.unlease()
+		return
+	}
 	sent := time.Now()
 	lease, err := t.ask(ctx)
 	switch {
@@ -230,6 +239,9 @@ func (t *tenure) step(ctx context.Context) {
 			t.drop()
 		}
 		t.count(false)
+		if t.joins() && lease.Left > 0 {
+			t.cfg.Cluster.Want(t.shard)
+		}
 		return
 	}
 	t.renewed = sent
@@ -258,11 +270,16 @@ func (t *tenure) ask(ctx context.Context) (store.Lease, error) {
 	ctx, cancel := context.WithTimeout(ctx, t.life()/renewals)
 	defer cancel()
 	node := t.cfg.Cluster.Node
-	if t.running || t.reserve() {
+	if t.running || t.joins() || !t.isSecond() && t.reserve() {
+		t.count(true)
 		return t.db.Lease(ctx, 0, node, t.life())
 	}
+	free := t.life() / attempts
+	if t.isSecond() {
+		free = t.life()
+	}
 	lease, err := t.db.Lease(ctx, 0, "", t.life())
-	if err != nil || lease.Left > -t.life()/attempts {
+	if err != nil || lease.Left > -free {
 		return lease, err
 	}
 	return t.db.Lease(ctx, 0, node, t.life())
@@ -290,7 +307,7 @@ func (t *tenure) reserve() bool {
 // held no more.
 func (t *tenure) tooMany() bool {
 	n := t.all.held.Load()
-	if n <= t.share() || !t.all.held.CompareAndSwap(n, n-1) {
+	if t.isPaired() || n <= t.share() || !t.all.held.CompareAndSwap(n, n-1) {
 		return false
 	}
 	t.counted = false
@@ -312,16 +329,15 @@ func (t *tenure) count(held bool) {
 
 // start acquires the lane and begins to decide and commit its changes.
 func (t *tenure) start(ctx context.Context) {
-	if err := t.lanes.noteMoves(ctx, t.lane); err != nil {
-		t.log.Warn("cannot take over a lane", "err", err)
-		return
-	}
 	at, err := t.db.Acquire(ctx, 0)
+	if err == nil { // no earlier owner can commit any more
+		err = t.lanes.settleMoves(ctx, t.lane)
+	}
 	if err != nil {
 		t.log.Warn("cannot take over a lane", "err", err)
 		return
 	}
-	row, err := t.db.Taken(ctx, 0) // final: no earlier owner can commit any more
+	row, err := t.db.Taken(ctx, 0)
 	if err != nil {
 		t.log.Warn("cannot take over a lane", "err", err)
 		return

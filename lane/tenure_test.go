@@ -96,6 +96,11 @@ func (s *several) start(name string) *lane.Lanes {
 		Cluster: &lane.Cluster{
 			Node: name, Life: testLife, Queue: s.queue, Forward: s.forward, Nodes: func() int { return int(s.alive.Load()) },
 			Owned: func(shard int, from *change.Progress) error { return s.own(name, shard, from != nil) },
+			Want: func(shard int) {
+				for _, other := range s.others(name) {
+					other.Cede(shard)
+				}
+			},
 			Left: func(shard int) {
 				for _, other := range s.others(name) {
 					other.Try(shard)

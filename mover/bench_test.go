@@ -83,6 +83,7 @@ func (w *world) seed(messages int) (moving, staying []chat.RoomID) {
 		}
 	}
 	text := strings.Repeat("words of a message ", 6)
+	term, _ := w.lanes.Term(0)
 	each := messages / len(moving)
 	for _, id := range moving {
 		rows := &store.Rows{Rooms: []chat.Room{{ID: id, Open: true, LastSeq: chat.Seq(each), Rev: chat.Rev(each + 1), Members: 1, Created: 1}},
@@ -90,7 +91,7 @@ func (w *world) seed(messages int) (moving, staying []chat.RoomID) {
 		for seq := chat.Seq(1); seq <= chat.Seq(each); seq++ {
 			rows.Messages = append(rows.Messages, chat.Message{Room: id, Seq: seq, Rev: chat.Rev(seq), Created: chat.Rev(seq), User: "ann", Time: 1, Text: text, Key: fmt.Sprint("seed ", seq), Digest: 1})
 			if len(rows.Messages) == 2000 || seq == chat.Seq(each) {
-				if err := w.lanes.PutRows(w.t.Context(), 0, nil, rows, 0); err != nil {
+				if err := w.lanes.PutRows(w.t.Context(), term, nil, rows, 0); err != nil {
 					w.t.Fatal(err)
 				}
 				rows = &store.Rows{}

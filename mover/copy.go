@@ -93,7 +93,7 @@ func (j *job) readPage(ctx context.Context, at chat.Slot, after store.RowKey) (*
 // slotFrom is the first slot of the move that is not less than slot.
 func (j *job) slotFrom(slot chat.Slot) (chat.Slot, bool) {
 	for ; slot < chat.Slots; slot++ {
-		if j.mv.Slots.Has(slot) {
+		if j.slots.Has(slot) {
 			return slot, true
 		}
 	}
@@ -121,7 +121,7 @@ func (j *job) writePage(ctx context.Context, p *page) error {
 // put is Lanes.PutRows, again while the lane is full.
 func (j *job) put(ctx context.Context, shard int, drop []store.RowKey, rows *store.Rows, size int) error {
 	for {
-		err := j.cfg.Lanes.PutRows(ctx, shard, drop, rows, size)
+		err := j.cfg.Lanes.PutRows(ctx, j.term(shard), drop, rows, size)
 		var e *chat.Error
 		if !errors.As(err, &e) || e.Kind != chat.Busy {
 			return err
@@ -136,7 +136,7 @@ func (j *job) put(ctx context.Context, shard int, drop []store.RowKey, rows *sto
 // estimate is about how many rows there are to copy: rooms say how many members and
 // messages they have.
 func (j *job) estimate(ctx context.Context) (total int64, err error) {
-	for slot := range j.mv.Slots.All() {
+	for slot := range j.slots.All() {
 		for after := (store.RowKey{}); ; {
 			rows, next, err := j.source.SlotRows(ctx, slot, after, j.cfg.PageRows, j.cfg.PageBytes)
 			if err != nil {
@@ -166,10 +166,10 @@ func (j *job) clean(ctx context.Context, shard int, end store.MovePhase) error {
 
 // drop deletes the rows of the slots from a shard that does not own them.
 func (j *job) drop(ctx context.Context, shard int) error {
-	if err := j.cfg.Lanes.Barrier(ctx, shard, nil); err != nil { // rows that may still be on their way
+	if err := j.cfg.Lanes.Barrier(ctx, j.term(shard), nil); err != nil { // rows that may still be on their way
 		return err
 	}
-	for slot := range j.mv.Slots.All() {
+	for slot := range j.slots.All() {
 		for {
 			if j.cfg.Store.ShardOf(slot) == shard {
 				return chat.E(chat.Internal, "rows of the owner of a slot would have been deleted")

@@ -48,7 +48,16 @@ func (j *job) hold(ctx context.Context, deadline time.Time) error {
 	bounded, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	crashpoint.Hit("move-before-hold")
-	j.cfg.Lanes.Hold(&j.mv.Slots, j.from, j.to)
+	version := j.cfg.Store.MapVersion() // a term that begins from here on makes another one
+	if err := j.goesOn(); err != nil {
+		return err
+	}
+	release, err := j.holdQueue(bounded)
+	if err != nil {
+		return err
+	}
+	defer release()
+	j.cfg.Lanes.Hold(&j.slots, j.from, j.to)
 	defer j.cfg.Lanes.Release()
 	crashpoint.Hit("move-in-hold")
 	if err := j.finish(bounded); err != nil {
@@ -58,13 +67,14 @@ func (j *job) hold(ctx context.Context, deadline time.Time) error {
 		return err
 	}
 	crashpoint.Hit("move-before-map")
-	err := j.cfg.Store.Assign(bounded, &j.mv.Slots, j.to)
+	err = j.cfg.Store.Assign(bounded, &j.slots, j.to, version)
 	crashpoint.Hit("move-after-map")
 	if err != nil {
 		if err := j.outcome(err); err != nil {
 			return err
 		}
 	}
+	j.tell()
 	if err := j.cfg.Hub.Reroute(); err != nil { // the bus is closed: so are the clients
 		j.log.Warn("moving slots: the hub does not listen to the new lane", "err", err)
 	}
@@ -72,9 +82,17 @@ func (j *job) hold(ctx context.Context, deadline time.Time) error {
 	return nil
 }
 
+// holdQueue keeps more of the durable queue from being taken.
+func (j *job) holdQueue(ctx context.Context) (release func(), err error) {
+	if c := j.cfg.Cluster; c != nil && c.HoldQueue != nil {
+		return c.HoldQueue(ctx, j.from)
+	}
+	return func() {}, nil
+}
+
 // finish lets the source do what it has, and the target have all of it.
 func (j *job) finish(ctx context.Context) error {
-	if err := j.cfg.Lanes.Barrier(ctx, j.from, nil); err != nil {
+	if err := j.cfg.Lanes.Barrier(ctx, j.in, nil); err != nil {
 		return err
 	}
 	if err := j.follow(ctx, nil); err != nil {

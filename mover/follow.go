@@ -11,7 +11,7 @@ import (
 const theLane store.LaneID = 0 // a shard has one
 
 const (
-	readAtOnce = 64 // entries
+	readAtOnce = 512 // entries: on a busy machine each round takes long, whatever it brings
 	// followPages is how many pages are followed in one commit: following has to be
 	// faster than the source is written, also when all of them are slow.
 	followPages = 5
@@ -49,7 +49,7 @@ func (j *job) follow(ctx context.Context, due func(store.RowKey) bool) error {
 			j.followed = max(j.followed, committed) // the rest left no entries
 		}
 		if j.followed-j.saved >= saveEvery {
-			if err := j.cfg.Lanes.SaveCursors(ctx, j.from, store.Cursor{Consumer: Cursor, Position: j.followed}); err != nil {
+			if err := j.cfg.Lanes.SaveCursor(ctx, j.in, store.Cursor{Consumer: Cursor, Position: j.followed}); err != nil {
 				return err
 			}
 			j.saved = j.followed
@@ -66,7 +66,7 @@ func (j *job) keysOf(entries []store.Entry, due func(store.RowKey) bool) []store
 	seen := map[store.RowKey]bool{}
 	for i := range entries {
 		for _, k := range entries[i].Keys {
-			if seen[k] || !wholeNode(k) && (!j.mv.Slots.Has(k.Slot()) || due != nil && !due(k)) {
+			if seen[k] || !wholeNode(k) && (!j.slots.Has(k.Slot()) || due != nil && !due(k)) {
 				continue
 			}
 			seen[k] = true
@@ -161,7 +161,7 @@ func (j *job) spelledOut(ctx context.Context, keys []store.RowKey) ([]store.RowK
 // slots of the move.
 func (j *job) appendEntries(ctx context.Context, keys []store.RowKey, s *store.Shard, node string) ([]store.RowKey, error) {
 	var entries []store.RowKey
-	for slot := range j.mv.Slots.All() {
+	for slot := range j.slots.All() {
 		var err error
 		entries, err = j.appendRows(ctx, entries, s, slot, store.RowKey{Table: store.TableOnline}, func(store.RowKey) bool { return true })
 		if err != nil {

@@ -168,8 +168,8 @@ func (c *killedControl) SaveMap(ctx context.Context, m *store.Map) error {
 	return c.k.around(control, calledMap, func() error { return c.Control.SaveMap(ctx, m) })
 }
 
-func (c *killedControl) SaveMove(ctx context.Context, row store.MoveRow) error {
-	return c.k.around(control, calledRecord, func() error { return c.Control.SaveMove(ctx, row) })
+func (c *killedControl) SaveMove(ctx context.Context, row store.MoveRow, was []byte) error {
+	return c.k.around(control, calledRecord, func() error { return c.Control.SaveMove(ctx, row, was) })
 }
 
 // open opens the databases on the two servers, for newWorld.

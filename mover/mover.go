@@ -27,12 +27,15 @@
 // Everything is done by one goroutine, which owns the move that it works on. The
 // target's rows are written by the target's lane, so that the fence of the lane
 // protects them as everything else.
+//
+// In a cluster the node that owns the lane of the source works on the move, and gets the
+// lane of the target as well (lane.Lanes.Pair); orders are given to any node, through the
+// record. Nothing of it rests on time: decision 47 says why.
 package mover
 
 import (
 	"context"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -40,22 +43,9 @@ import (
 
 	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/store"
 )
-
-// Lanes is what the mover needs of lane.Lanes, where the methods are specified.
-type Lanes interface {
-	PutRows(ctx context.Context, shard int, drop []store.RowKey, put *store.Rows, size int) error
-	Note(ctx context.Context, shard int, slots *store.SlotSet) error
-	Barrier(ctx context.Context, shard int, forget *store.SlotSet) error
-	Position(shard int) int64
-	SaveCursors(ctx context.Context, shard int, cursors ...store.Cursor) error
-	ErrOf(shard int) error
-
-	Hold(slots *store.SlotSet, from, to int)
-	Release()
-	Refuse()
-}
 
 // Hub is what the mover needs of hub.Hub, where the methods are specified.
 type Hub interface {
@@ -70,8 +60,10 @@ const Cursor = "mover"
 // Config configures a Mover. Store, Lanes and Hub are required.
 type Config struct {
 	Store *store.Store
-	Lanes Lanes
+	Lanes *lane.Lanes
 	Hub   Hub
+
+	Cluster *Cluster // nil: this node is the only one
 
 	// Lag is how far the consumers of a shard's outbox are behind (outbox.Outbox.Lag),
 	// for Shards; may be nil.
@@ -83,7 +75,6 @@ type Config struct {
 	HoldFor     time.Duration // for how long changes may be held back; default 1 s
 	Grace       time.Duration // from the flip to the deletion: longer than a question takes; default 35 s
 	Retry       time.Duration // the first pause after a failure; default 250 ms. It grows up to a hundred times that
-	Shared      bool          // other nodes may own the lanes: nothing is moved
 	Now         func() time.Time
 
 	Log        *slog.Logger
@@ -115,9 +106,30 @@ func (c *Config) fill() {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.Cluster != nil && c.Cluster.Every == 0 {
+		c.Cluster.Every = 2 * time.Second
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+}
+
+// Cluster is what the mover needs where other nodes share the lanes. Node, Tell, ReadMap and
+// Behind are required.
+type Cluster struct {
+	Node string
+
+	// HoldQueue is relay.Relay.HoldQueue; nil: there is no durable queue.
+	HoldQueue func(ctx context.Context, lane int) (release func(), err error)
+	// Tell has the Movers of the other nodes Look.
+	Tell func()
+	// ReadMap puts the stored slot map in force, if it is a newer one.
+	ReadMap func()
+	// Behind returns which nodes do not have the slot map of this one, or not its shards, as
+	// an error; nil: none.
+	Behind func(ctx context.Context) error
+
+	Every time.Duration // between two looks at the records; default 2 s
 }
 
 // Mover works on the moves of a node, one after the other. Safe for concurrent use.
@@ -128,18 +140,19 @@ type Mover struct {
 	metrics *metrics
 	ctx     context.Context // ends with Close
 	stop    context.CancelFunc
-	ended   chan struct{} // closed when run returns
+	running sync.WaitGroup
 	woken   chan struct{} // cap 1: an order came
+	told    chan struct{} // cap 1: another node has changed something
 
-	// recording is held while records are changed and saved: an older state of one is
-	// never saved behind a newer one. It comes before mu.
+	// recording is held while records are read, changed and saved. It comes before mu.
 	recording sync.Mutex
+	saved     map[int64][]byte // guarded by recording: each record as it was stored or read last
 
 	mu sync.Mutex
 
 	// Guarded by mu. Records are changed by run, orders by the methods of Mover.
-	moves    []*store.Move // of this deployment, in ascending ID
-	aborting int64         // ID of the last move that run was told to give up; 0: none
+	moves   []*store.Move // of this deployment, in ascending ID
+	working *store.Move   // by run; nil: none
 	interrupt
 	progress progress
 }
@@ -151,24 +164,21 @@ type interrupt struct {
 }
 
 // Open reads the records and goes on with what is left to do. The lanes note what they
-// write in slots that move since they were opened. Close ends it. Conflict if something
-// is left to do and the lanes are shared.
+// write in slots that move since they were opened. Close ends it.
 func Open(ctx context.Context, cfg Config) (*Mover, error) {
 	cfg.fill()
-	moves, err := cfg.Store.Moves(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if cfg.Shared && slices.ContainsFunc(moves, func(mv *store.Move) bool { return !mv.Phase.Over() }) {
-		return nil, &chat.Error{Kind: chat.Conflict, Op: "mover.open",
-			Text: "slots are moving, which one node alone does: start it without nats.url until \"roomtide shards status\" says that the move is over"}
-	}
 	m := &Mover{
-		cfg: cfg, log: cfg.Log, moves: moves, metrics: newMetrics(cfg.Registerer),
-		ended: make(chan struct{}), woken: make(chan struct{}, 1),
+		cfg: cfg, log: cfg.Log, metrics: newMetrics(cfg.Registerer), saved: map[int64][]byte{},
+		woken: make(chan struct{}, 1), told: make(chan struct{}, 1),
 	}
 	m.ctx, m.stop = context.WithCancel(context.Background())
-	go m.run()
+	if _, err := m.refresh(ctx); err != nil {
+		return nil, err
+	}
+	m.running.Go(m.run)
+	if cfg.Cluster != nil {
+		m.running.Go(m.watch)
+	}
 	return m, nil
 }
 
@@ -176,22 +186,19 @@ func Open(ctx context.Context, cfg Config) (*Mover, error) {
 // the Close of the lanes, and may be called again.
 func (m *Mover) Close() {
 	m.stop()
-	<-m.ended
+	m.running.Wait()
 }
 
-// run is the goroutine of the mover.
+// run is the goroutine that works.
 func (m *Mover) run() {
-	defer close(m.ended)
 	for m.ctx.Err() == nil {
 		mv := m.next()
-		if mv == nil {
+		if mv == nil || !m.work(mv) {
 			select {
 			case <-m.woken:
 			case <-m.ctx.Done():
 			}
-			continue
 		}
-		m.work(mv)
 	}
 }
 
@@ -200,7 +207,7 @@ func (m *Mover) next() *store.Move {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	mv := m.current()
-	if mv == nil || mv.Paused && m.aborting != mv.ID && mv.Phase != store.MoveAborting {
+	if mv == nil || mv.Paused && !mv.Unwanted && mv.Phase != store.MoveAborting {
 		return nil
 	}
 	return mv
@@ -230,6 +237,11 @@ func (m *Mover) wake() {
 		m.cancel()
 	}
 	m.mu.Unlock()
+	m.nudge()
+}
+
+// nudge has run look whether there is work for it, if it is at rest.
+func (m *Mover) nudge() {
 	select {
 	case m.woken <- struct{}{}:
 	default:
@@ -242,24 +254,6 @@ func (m *Mover) begin() (context.Context, context.CancelFunc) {
 	defer m.mu.Unlock()
 	m.step, m.cancel = context.WithCancel(m.ctx)
 	return m.step, m.cancel
-}
-
-// update saves a change of a record, then it is in force: what a later step relies on is
-// never in memory alone.
-func (m *Mover) update(mv *store.Move, change func(*store.Move)) error {
-	m.recording.Lock()
-	defer m.recording.Unlock()
-	m.mu.Lock()
-	next := *mv
-	m.mu.Unlock()
-	change(&next)
-	if err := m.cfg.Store.Control.SaveMove(m.ctx, next.Encode()); err != nil {
-		return err
-	}
-	m.mu.Lock()
-	change(mv) // and no more of it: lanes read its Slots
-	m.mu.Unlock()
-	return nil
 }
 
 // shards are the numbers of the source and the target.

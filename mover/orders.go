@@ -21,11 +21,16 @@ type Order struct {
 // Start records the moves that an order makes: one for each source and target, which
 // are done one after the other. Invalid, NotFound; Conflict while another is going on.
 func (m *Mover) Start(ctx context.Context, o Order) ([]Status, error) {
-	if m.cfg.Shared {
-		return nil, chat.E(chat.Conflict, "slots are moved by one node alone: stop the other nodes, and start this one without nats.url until the move is over")
+	if c := m.cfg.Cluster; c != nil {
+		if err := c.Behind(ctx); err != nil {
+			return nil, err
+		}
 	}
 	m.recording.Lock()
 	defer m.recording.Unlock()
+	if _, err := m.read(ctx); err != nil {
+		return nil, err
+	}
 	m.mu.Lock()
 	busy, next := int64(0), int64(1)
 	if mv := m.current(); mv != nil && mv.Phase != store.MoveCleaning {
@@ -47,14 +52,16 @@ func (m *Mover) Start(ctx context.Context, o Order) ([]Status, error) {
 	}
 	for i, mv := range moves {
 		mv.ID = next + int64(i)
-		if err := m.cfg.Store.Control.SaveMove(ctx, mv.Encode()); err != nil {
+		row := mv.Encode()
+		if err := m.cfg.Store.Control.SaveMove(ctx, row, nil); err != nil {
 			return nil, err
 		}
-		m.mu.Lock()
-		m.moves = append(m.moves, mv)
-		m.mu.Unlock()
+		m.saved[mv.ID] = row.Body
+		m.take(mv)
 	}
 	m.wake()
+	m.Look()
+	m.tell()
 	return m.Moves(next), nil
 }
 
@@ -146,12 +153,12 @@ func (m *Mover) spread(set *store.SlotSet, from, targets []int) map[[2]int]*stor
 // Pause stops the work until Resume. Changes are not affected. Conflict if no move is
 // going on.
 func (m *Mover) Pause(ctx context.Context) error {
-	return m.order(ctx, func(mv *store.Move) error { mv.Paused, mv.Error = true, ""; return nil })
+	return m.order(ctx, func(mv *store.Move) { mv.Paused, mv.Error = true, "" })
 }
 
 // Resume goes on with a move that is paused.
 func (m *Mover) Resume(ctx context.Context) error {
-	return m.order(ctx, func(mv *store.Move) error { mv.Paused, mv.Error = false, ""; return nil })
+	return m.order(ctx, func(mv *store.Move) { mv.Paused, mv.Error = false, "" })
 }
 
 // SetRate sets how many rows a second are copied, compared and deleted; 0: as fast as
@@ -160,61 +167,78 @@ func (m *Mover) SetRate(ctx context.Context, rate int) error {
 	if rate < 0 {
 		return chat.E(chat.Invalid, "the rate is a number of rows a second, or 0 for no limit")
 	}
-	return m.order(ctx, func(mv *store.Move) error { mv.Rate = rate; return nil })
+	return m.order(ctx, func(mv *store.Move) { mv.Rate = rate })
 }
 
-// order changes all moves that are not over, and wakes run.
-func (m *Mover) order(ctx context.Context, change func(*store.Move) error) error {
+// order changes all moves that are not over, and wakes run, whichever node it is on.
+func (m *Mover) order(ctx context.Context, change func(*store.Move)) error {
 	m.recording.Lock()
 	defer m.recording.Unlock()
+	if _, err := m.read(ctx); err != nil {
+		return err
+	}
 	m.mu.Lock()
-	var rows []store.MoveRow
+	var ids []int64
 	for _, mv := range m.moves {
-		if mv.Phase.Over() {
-			continue
+		if !mv.Phase.Over() {
+			ids = append(ids, mv.ID)
 		}
-		if err := change(mv); err != nil {
-			m.mu.Unlock()
-			return err
-		}
-		rows = append(rows, mv.Encode())
 	}
 	m.mu.Unlock()
-	if len(rows) == 0 {
+	if len(ids) == 0 {
 		return chat.E(chat.Conflict, "no slots are moving")
 	}
-	for _, r := range rows {
-		if err := m.cfg.Store.Control.SaveMove(ctx, r); err != nil {
+	for _, id := range ids {
+		if err := m.orderOne(ctx, id, change); err != nil {
 			return err
 		}
 	}
 	m.wake()
+	m.Look()
+	m.tell()
+	return nil
+}
+
+// orderOne changes a record, whichever node saves it meanwhile. m.recording is held.
+func (m *Mover) orderOne(ctx context.Context, id int64, change func(*store.Move)) error {
+	for {
+		mv := m.byID(id)
+		err := m.save(ctx, mv, change)
+		if err == nil || chat.KindOf(err) != chat.Conflict {
+			return err
+		}
+	}
+}
+
+func (m *Mover) byID(id int64) *store.Move {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, mv := range m.moves {
+		if mv.ID == id {
+			return mv
+		}
+	}
 	return nil
 }
 
 // Abort gives up all moves that are not over: the copy is deleted and the source stays
 // the owner. Conflict if nothing is moving, or if the target is the owner already.
 func (m *Mover) Abort(ctx context.Context) error {
+	if _, err := m.refresh(ctx); err != nil {
+		return err
+	}
 	m.mu.Lock()
 	running := m.current()
-	if running != nil && (running.Phase == store.MoveFlipped || running.Phase == store.MoveCleaning) {
-		later := slices.ContainsFunc(m.moves, func(mv *store.Move) bool { return mv.Phase == store.MoveWaiting })
+	later := slices.ContainsFunc(m.moves, func(mv *store.Move) bool { return mv.Phase == store.MoveWaiting })
+	if running != nil && !later && (running.Phase == store.MoveFlipped || running.Phase == store.MoveCleaning) {
+		to := running.To
 		m.mu.Unlock()
-		if later {
-			return m.order(ctx, abortWaiting)
-		}
-		return chat.E(chat.Conflict, fmt.Sprintf("the slots belong to %s already: wait until the move is done, then move them back with \"roomtide shards move\"", running.To))
-	}
-	if running != nil {
-		m.aborting = running.ID
+		return chat.E(chat.Conflict, fmt.Sprintf("the slots belong to %s already: wait until the move is done, then move them back with \"roomtide shards move\"", to))
 	}
 	m.mu.Unlock()
-	return m.order(ctx, abortWaiting)
-}
-
-func abortWaiting(mv *store.Move) error {
-	if mv.Phase == store.MoveWaiting {
-		mv.Phase = store.MoveAborting
-	}
-	return nil
+	return m.order(ctx, func(mv *store.Move) {
+		if mv.Phase.Follows() || mv.Phase == store.MoveWaiting {
+			mv.Unwanted = true
+		}
+	})
 }

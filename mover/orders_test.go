@@ -416,13 +416,13 @@ type recorder struct {
 	overlap atomic.Int32
 }
 
-func (r *recorder) SaveMove(ctx context.Context, row store.MoveRow) error {
+func (r *recorder) SaveMove(ctx context.Context, row store.MoveRow, was []byte) error {
 	if r.saving.Add(1) > 1 {
 		r.overlap.Add(1)
 	}
 	defer r.saving.Add(-1)
 	runtime.Gosched()
-	return r.Control.SaveMove(ctx, row)
+	return r.Control.SaveMove(ctx, row, was)
 }
 
 // Orders come at any time; what is stored of a move is its newest state.

@@ -29,7 +29,7 @@ func (j *job) verify(ctx context.Context) error {
 	j.mv.Compared = 0
 	j.mu.Unlock()
 	rows, last := 0, time.Now() // since the last follow
-	for slot := range j.mv.Slots.All() {
+	for slot := range j.slots.All() {
 		for after := (store.RowKey{}); ; {
 			next, n, err := j.comparePage(ctx, slot, after)
 			if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/internal/crashpoint"
+	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/store"
 )
 
@@ -15,9 +16,11 @@ import (
 type job struct {
 	*Mover
 	mv       *store.Move
+	slots    store.SlotSet // of mv
 	from, to int
 	source   *store.Shard
 	target   *store.Shard
+	in, into lane.Term // of the lanes of both, as long as they are the same
 
 	followed int64 // position of the source up to which the target has what was written
 	saved    int64 // the stored cursor
@@ -37,27 +40,41 @@ func (e *mismatch) Error() string {
 	return fmt.Sprintf("the copy differs from the source, in table %d of %q", e.key.Table, e.key.ID)
 }
 
-// work works on a move until it is over or an order comes. What fails is tried again,
-// after pauses that grow.
-func (m *Mover) work(mv *store.Move) {
-	j := &job{Mover: m, mv: mv, followed: -1, pacer: pacer{rested: time.Now()}}
+// errGone ends the work on a move that is another node's to do.
+var errGone = errors.New("this node does not own the lanes of the move")
+
+// work works on a move until it is over, an order comes, or it is another node's to do;
+// false if it is that from the beginning. What fails is tried again, after pauses that grow.
+func (m *Mover) work(mv *store.Move) bool {
+	j, err := m.newJob(mv)
+	switch {
+	case m.ctx.Err() != nil || m.next() != mv || errors.Is(err, errGone):
+		return false
+	case err != nil:
+		m.pause(mv, err)
+		return true
+	}
+	m.setWorking(mv)
+	defer m.setWorking(nil)
 	for failed := 0; ; {
 		ctx, cancel := m.begin()
 		err := j.advance(ctx)
 		interrupted := ctx.Err() != nil
 		cancel()
 		switch {
-		case m.ctx.Err() != nil || m.next() != mv:
-			return
+		case m.ctx.Err() != nil || m.next() != mv || errors.Is(err, errGone):
+			return true
 		case err == nil:
 			failed = 0
 			continue
 		case interrupted: // by an order, which the next round sees
 			continue
+		case j.goesOn() != nil:
+			return true
 		}
 		if j.fatal(err) {
 			m.pause(mv, err)
-			return
+			return true
 		}
 		failed++
 		m.failed(mv, err)
@@ -65,6 +82,62 @@ func (m *Mover) work(mv *store.Move) {
 		m.log.Warn("moving slots: a step has failed and is tried again", "move", mv.ID, "phase", j.phase(), "in", pause, "err", err)
 		m.sleep(pause)
 	}
+}
+
+// newJob begins the work on a move, if this node owns the lanes for it. In a cluster the
+// record says so: a node that has worked on it before saves nothing of it any more.
+func (m *Mover) newJob(mv *store.Move) (*job, error) {
+	j := &job{Mover: m, mv: mv, followed: -1, pacer: pacer{rested: time.Now()}}
+	m.mu.Lock()
+	j.slots = mv.Slots
+	m.mu.Unlock()
+	var err error
+	if j.from, j.to, err = j.shards(mv); err != nil {
+		return nil, err
+	}
+	shards := j.cfg.Store.Shards()
+	j.source, j.target = shards[j.from], shards[j.to]
+	var owned [2]bool
+	j.in, owned[0] = j.cfg.Lanes.Term(j.from)
+	j.into, owned[1] = j.cfg.Lanes.Term(j.to)
+	if !owned[0] || !owned[1] && j.phase() != store.MoveCleaning {
+		return nil, errGone
+	}
+	if m.node() == mv.Node {
+		return j, nil
+	}
+	if err := m.update(mv, func(mv *store.Move) { mv.Node = m.node() }); err != nil {
+		m.log.Warn("moving slots: the record was not saved", "move", mv.ID, "err", err)
+		return nil, errGone
+	}
+	return j, nil
+}
+
+func (m *Mover) setWorking(mv *store.Move) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.working = mv
+}
+
+// goesOn returns errGone if a lane has been another node's since the job began, even if it
+// is this one's again: what the job has in memory may be old.
+func (j *job) goesOn() error {
+	in, owned := j.cfg.Lanes.Term(j.from)
+	if !owned || in != j.in {
+		return errGone
+	}
+	if into, owned := j.cfg.Lanes.Term(j.to); j.phase() != store.MoveCleaning && (!owned || into != j.into) {
+		return errGone
+	}
+	return nil
+}
+
+// term is that of one of the two lanes.
+func (j *job) term(shard int) lane.Term {
+	if shard == j.from {
+		return j.in
+	}
+	return j.into
 }
 
 // sleep waits, or until an order comes.
@@ -142,7 +215,7 @@ func (j *job) enter(p store.MovePhase) error {
 	crashpoint.Hit("move-before-" + string(p))
 	now := j.cfg.Now().UnixMilli()
 	err := j.update(j.mv, func(mv *store.Move) {
-		if p == store.MoveCopying && mv.Phase == store.MoveAborting {
+		if p == store.MoveCopying && (mv.Phase == store.MoveAborting || mv.Unwanted) {
 			return
 		}
 		mv.Phase, mv.Error = p, ""
@@ -159,11 +232,17 @@ func (j *job) enter(p store.MovePhase) error {
 		j.log.Info("moving slots", "move", j.mv.ID, "phase", p, "from", j.mv.From, "to", j.mv.To, "slots", j.mv.Slots.Len())
 	}
 	crashpoint.Hit("move-in-" + string(p))
+	if err == nil {
+		j.tell()
+	}
 	return err
 }
 
 // advance does the next piece of work.
 func (j *job) advance(ctx context.Context) error {
+	if err := j.goesOn(); err != nil {
+		return err
+	}
 	if err := j.orient(ctx); err != nil {
 		return err
 	}
@@ -188,20 +267,16 @@ func (j *job) advance(ctx context.Context) error {
 	return chat.E(chat.Invalid, "this program does not know the phase "+string(j.phase()))
 }
 
-// orient finds the shards, and brings the record in step with the slot map and with
-// the order to abort.
+// orient brings the record in step with the slot map and with the order to abort.
 func (j *job) orient(ctx context.Context) (err error) {
-	if j.from, j.to, err = j.shards(j.mv); err != nil {
-		return err
-	}
-	shards := j.cfg.Store.Shards()
-	j.source, j.target = shards[j.from], shards[j.to]
 	p := j.phase()
 	switch before := p.Follows() || p == store.MoveWaiting; {
 	case before && j.ownsAll(j.to):
 		return j.enter(store.MoveFlipped)
 	case before && j.unwanted():
 		return j.enter(store.MoveAborting)
+	case p.Follows() && !j.cfg.Lanes.Notes(j.in, &j.slots): // its record was saved when the lane had begun
+		return j.enter(store.MoveWaiting)
 	case p.Follows() && j.followed < 0:
 		if j.followed, err = j.cursor(ctx); err != nil {
 			return err
@@ -218,11 +293,11 @@ func (j *job) orient(ctx context.Context) (err error) {
 func (j *job) unwanted() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.aborting == j.mv.ID
+	return j.mv.Unwanted
 }
 
 func (j *job) ownsAll(shard int) bool {
-	for slot := range j.mv.Slots.All() {
+	for slot := range j.slots.All() {
 		if j.cfg.Store.ShardOf(slot) != shard {
 			return false
 		}
@@ -253,11 +328,11 @@ func (j *job) start(ctx context.Context) error {
 	if err := j.drop(ctx, j.to); err != nil { // what an earlier attempt may have left
 		return err
 	}
-	if err := j.cfg.Lanes.Note(ctx, j.from, &j.mv.Slots); err != nil {
+	if err := j.cfg.Lanes.Note(ctx, j.in, &j.slots); err != nil {
 		return err
 	}
 	at := j.cfg.Lanes.Position(j.from)
-	if err := j.cfg.Lanes.SaveCursors(ctx, j.from, store.Cursor{Consumer: Cursor, Position: at}); err != nil {
+	if err := j.cfg.Lanes.SaveCursor(ctx, j.in, store.Cursor{Consumer: Cursor, Position: at}); err != nil {
 		return err
 	}
 	total, err := j.estimate(ctx)
@@ -273,10 +348,10 @@ func (j *job) start(ctx context.Context) error {
 
 // leave undoes what start has done.
 func (j *job) leave(ctx context.Context) error {
-	if err := j.cfg.Lanes.Note(ctx, j.from, nil); err != nil {
+	if err := j.cfg.Lanes.Note(ctx, j.in, nil); err != nil {
 		return err
 	}
-	return j.cfg.Lanes.SaveCursors(ctx, j.from, store.Cursor{Consumer: Cursor, Drop: true})
+	return j.cfg.Lanes.SaveCursor(ctx, j.in, store.Cursor{Consumer: Cursor, Drop: true})
 }
 
 // abort deletes the copy.
@@ -287,12 +362,19 @@ func (j *job) abort(ctx context.Context) error {
 	return j.clean(ctx, j.to, store.MoveAborted)
 }
 
-// settle ends what the source had to do with the slots.
+// settle ends what the source had to do with the slots. In a cluster every node has to know
+// the new map before anything is deleted: it asks the source otherwise.
 func (j *job) settle(ctx context.Context) error {
+	if c := j.cfg.Cluster; c != nil {
+		if err := c.Behind(ctx); err != nil {
+			c.Tell()
+			return err
+		}
+	}
 	if err := j.leave(ctx); err != nil {
 		return err
 	}
-	if err := j.cfg.Lanes.Barrier(ctx, j.from, &j.mv.Slots); err != nil {
+	if err := j.cfg.Lanes.Barrier(ctx, j.in, &j.slots); err != nil {
 		return err
 	}
 	return j.enter(store.MoveCleaning)

@@ -59,11 +59,15 @@ type work struct {
 	answer func(error)
 }
 
+// nowhere is no lane: the model says Internal of what is asked for again, as it is not known
+// what came of it.
+const nowhere = -1
+
 func newWorld(t *rapid.T) *world {
 	w := &world{t: t, now: time.Unix(1000, 0), owner: -1, stored: change.Progress{Next: map[uint64]uint64{}}}
 	config := func() Config {
 		return Config{NATS: &nats.Conn{}, Prefix: "p", Lanes: 1, Now: func() time.Time { return w.now },
-			Submit: func(int, change.Change, change.Origin, change.Done) Taken { return NotOwner }, Again: func(_ change.Change, done change.Done) { done(change.Reply{}, chat.E(chat.Unavailable, "again")) },
+			Submit: func(int, change.Change, change.Origin, change.Done) Taken { return NotOwner }, Place: always(nowhere),
 			Queue: noQueue{}, MaxWaiting: 64, GiveUp: 10 * time.Second, Repeat: 500 * time.Millisecond}
 	}
 	for range 2 {
@@ -113,7 +117,7 @@ func (w *world) connect() {
 	for _, o := range w.owners {
 		answers, announcements := map[string][]*link{}, []*link(nil)
 		for _, s := range w.senders {
-			answers[hex(s.relay.from)] = []*link{add(s.relay.answers)}
+			answers[hex(s.relay.from)] = []*link{add(func(b []byte) { s.relay.answers(b); s.relay.routeOnce() })}
 			announcements = append(announcements, add(s.relay.announced))
 		}
 		o.relay.publish = func(subject string, b []byte) error {
@@ -227,7 +231,7 @@ func (w *world) answer(n int) {
 func (w *world) keep(how int) {
 	for _, s := range w.senders {
 		q := s.relay.queues[0]
-		b, end, ok := q.cutEntry(nil, 0)
+		b, end, ok := q.cutEntry(nil)
 		if !ok {
 			continue
 		}
@@ -276,6 +280,7 @@ func (w *world) tick(d time.Duration) {
 	for _, s := range w.senders {
 		for _, q := range s.relay.queues {
 			s.relay.tell(q.tick(w.now))
+			s.relay.routeOnce()
 		}
 	}
 }
@@ -304,7 +309,7 @@ func (w *world) settle() {
 
 func (w *world) open() (n int) {
 	for _, s := range w.senders {
-		n += s.relay.queues[0].open
+		n += s.relay.queues[0].open + len(s.relay.router.parked)
 	}
 	return n
 }
@@ -339,7 +344,7 @@ func (w *world) check() {
 			if s.accepted[n] && !ever[n] {
 				w.t.Fatalf("%d was accepted and never taken", n)
 			}
-			if err := s.errs[n]; err == nil && !ever[n] || err != nil && chat.KindOf(err) != chat.Unavailable {
+			if err := s.errs[n]; err == nil && !ever[n] || err != nil && chat.KindOf(err) != chat.Unavailable && chat.KindOf(err) != chat.Internal {
 				w.t.Fatalf("%d: taken %v, %v", n, ever[n], err)
 			}
 		}

@@ -82,7 +82,7 @@ func (q *sendQueue) turn(now time.Time) {
 
 // cutEntry appends the next entry of the durable queue to b, a packet, and returns the
 // number behind it. It is on its way until appended or failed.
-func (q *sendQueue) cutEntry(b []byte, slots int64) ([]byte, uint64, bool) {
+func (q *sendQueue) cutEntry(b []byte) ([]byte, uint64, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	o := &q.overflow
@@ -90,12 +90,13 @@ func (q *sendQueue) cutEntry(b []byte, slots int64) ([]byte, uint64, bool) {
 	if !o.on || o.returning || q.closed || first == end {
 		return b, 0, false
 	}
+	slots := q.entries[first-q.base].byMap
 	p := packet{from: q.from, lane: uint64(q.lane), slots: slots, base: q.base, first: first}
 	b = p.appendHeader(b)
 	n := first
 	for ; n < end; n++ {
 		e := &q.entries[n-q.base]
-		if n > first && len(b)+len(e.bytes)+binary.MaxVarintLen32 > maxPacket {
+		if n > first && (len(b)+len(e.bytes)+binary.MaxVarintLen32 > maxPacket || e.byMap > slots) {
 			break
 		}
 		b = binary.AppendUvarint(b, uint64(len(e.bytes)))
@@ -170,7 +171,7 @@ func (r *Relay) keepAll(q *sendQueue) {
 
 // keepOne reports whether there may be more.
 func (r *Relay) keepOne(ctx context.Context, q *sendQueue, wait *time.Duration) bool {
-	b, end, ok := q.cutEntry(nil, r.cfg.MapVersion())
+	b, end, ok := q.cutEntry(nil)
 	if !ok {
 		return false
 	}

@@ -153,16 +153,16 @@ func TestOutcomeIsLost(t *testing.T) {
 func TestOtherMap(t *testing.T) {
 	s := startNATS(t, -1)
 	b := newNode(t, dial(t, s), "b", Config{MapVersion: func() int64 { return 5 }})
-	b.verify = func(room chat.RoomID) Taken {
-		if room == "moved" {
+	b.verify = func(lane int, room chat.RoomID, _ int64) Taken {
+		if room == "moved" && lane == 0 {
 			return OtherMap
 		}
 		return Took
 	}
 	b.serve(t, 0, true)
+	b.serve(t, 1, true)
 	var version, reads atomic.Int64
 	version.Store(4)
-	var again []string
 	a := newNode(t, dial(t, s), "a", Config{
 		MapVersion: version.Load,
 		Stale: func(v int64) {
@@ -170,10 +170,7 @@ func TestOtherMap(t *testing.T) {
 				version.Store(v)
 			}
 		},
-		Again: func(c change.Change, done change.Done) {
-			again = append(again, c.(*change.Send).Draft.Text)
-			done(change.Reply{Seq: 100}, nil)
-		},
+		Place: always(1),
 	})
 	moved := []chan result{}
 	for n := 1; n <= 3; n++ {
@@ -184,12 +181,16 @@ func TestOtherMap(t *testing.T) {
 	if r, err := a.do(t, 0, message("a", 4)); err != nil || r.Seq != 4 {
 		t.Errorf("%+v, %v", r, err)
 	}
-	for _, ch := range moved {
-		if r, err := wait(t, ch); err != nil || r.Seq != 100 {
+	for n, ch := range moved {
+		if r, err := wait(t, ch); err != nil || r.Seq != chat.Seq(n+1) {
 			t.Errorf("%+v, %v", r, err)
 		}
 	}
-	if version.Load() != 5 || !slices.Equal(again, []string{"1", "2", "3"}) {
+	var again []int
+	for _, a := range b.log()[1:] {
+		again = append(again, a.n)
+	}
+	if version.Load() != 5 || !slices.Equal(again, []int{1, 2, 3}) {
 		t.Errorf("map %d, routed anew: %v", version.Load(), again)
 	}
 }
@@ -198,7 +199,7 @@ func TestOtherMap(t *testing.T) {
 func TestMapCannotBeRead(t *testing.T) {
 	s := startNATS(t, -1)
 	b := newNode(t, dial(t, s), "b", Config{MapVersion: func() int64 { return 5 }})
-	b.verify = func(chat.RoomID) Taken { return OtherMap }
+	b.verify = func(int, chat.RoomID, int64) Taken { return OtherMap }
 	b.serve(t, 0, true)
 	a := newNode(t, dial(t, s), "a", Config{GiveUp: 100 * time.Millisecond, MapVersion: func() int64 { return 4 }})
 	if _, err := a.do(t, 0, message("a", 1)); chat.KindOf(err) != chat.Unavailable {
@@ -211,7 +212,7 @@ func TestOwnerHasAnOlderMap(t *testing.T) {
 	s := startNATS(t, -1)
 	var version atomic.Int64
 	b := newNode(t, dial(t, s), "b", Config{MapVersion: version.Load, Stale: version.Store})
-	b.verify = func(chat.RoomID) Taken {
+	b.verify = func(int, chat.RoomID, int64) Taken {
 		if version.Load() != 3 {
 			t.Error("taken by an older map")
 		}

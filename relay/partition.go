@@ -29,15 +29,16 @@ type partition struct {
 	done atomic.Uint64 // entries up to here are committed
 
 	// Owned by readAll.
-	read  uint64 // number of the entry that was read last
-	holes []hole // before changes of the entry that is being taken
+	read   uint64                    // number of the entry that was read last
+	holes  []hole                    // before changes of the entry that is being taken
+	handed map[chat.Slot]*handedOver // changes of that entry
 }
 
 // hole is numbers of a sender that are in no entry.
 type hole struct{ from, to uint64 }
 
 func newPartition() partition {
-	return partition{slots: make(chan struct{}, maxReading), trim: make(chan struct{}, 1)}
+	return partition{slots: make(chan struct{}, maxReading), trim: make(chan struct{}, 1), handed: map[chat.Slot]*handedOver{}}
 }
 
 var (
@@ -142,6 +143,12 @@ func (t *tenure) takePacket(ctx context.Context, data []byte) error {
 			return err
 		}
 	}
+	for _, h := range t.reading.handed { // their senders may be gone: the entry ends behind them
+		if err := h.wait(ctx); err != nil {
+			return err
+		}
+	}
+	clear(t.reading.handed)
 	return nil
 }
 
@@ -173,7 +180,7 @@ func (t *tenure) takeQueued(ctx context.Context, p *packet, n uint64, b []byte) 
 		case bad != nil:
 			s.finished(n, change.Reply{}, bad)
 		default:
-			took, full = t.submit(c, change.Origin{Sender: p.from, Number: n}, func(reply change.Reply, err error) { s.finished(n, reply, err) })
+			took, full = t.submit(c, change.Origin{Sender: p.from, Number: n, Map: p.slots}, func(reply change.Reply, err error) { s.finished(n, reply, err) })
 		}
 		if took != NotOwner && !full {
 			s.skipTo(n + 1)
@@ -184,9 +191,8 @@ func (t *tenure) takeQueued(ctx context.Context, p *packet, n uint64, b []byte) 
 	if missing != (hole{}) {
 		t.reading.holes = append(t.reading.holes, missing)
 	}
-	if errors.Is(err, errElsewhere) { // its sender may be gone, so this node hands it on
-		t.relay.cfg.Again(c, func(reply change.Reply, err error) { s.finished(n, reply, err) })
-		return nil
+	if errors.Is(err, errElsewhere) {
+		return t.handOver(ctx, c, func(reply change.Reply, err error) { s.finished(n, reply, err) })
 	}
 	return err
 }

@@ -30,7 +30,7 @@ const (
 	OtherMap              // the slot is not of the lane by this node's map; done does not run
 )
 
-// Config configures a Relay. NATS, Prefix, Lanes, Submit and Again are required.
+// Config configures a Relay. NATS, Prefix, Lanes, Submit and Place are required.
 type Config struct {
 	NATS   *nats.Conn
 	Prefix string // of all subjects; "rt.<deployment>"
@@ -47,9 +47,9 @@ type Config struct {
 	// Stale says that there is a slot map of this version, and reads it if it is newer
 	// than this node's. It may block; calls do not overlap.
 	Stale func(version int64)
-	// Again routes a change by this node's map, after an owner that has another one has
-	// refused it.
-	Again func(c change.Change, done change.Done)
+	// Place returns the parts of a change and the lanes that own their slots by this node's
+	// map. Only a change without order of its own has several.
+	Place func(c change.Change) map[int]change.Change
 
 	// AfterOutcomes runs when the outcomes that came together are all handed on, for acks
 	// that wait for it (hub.Kick); may be nil.
@@ -75,7 +75,7 @@ func (c *Config) fill() error {
 			return fmt.Errorf("relay: %q is no prefix of subjects", c.Prefix)
 		}
 	}
-	if c.NATS == nil || c.Lanes <= 0 || c.Submit == nil || c.Again == nil || len(c.Node) > maxNode {
+	if c.NATS == nil || c.Lanes <= 0 || c.Submit == nil || c.Place == nil || len(c.Node) > maxNode {
 		return fmt.Errorf("relay: NATS, Lanes, Submit and Again are required, and Node has %d bytes at most", maxNode)
 	}
 	if payload := c.NATS.MaxPayload(); payload > 0 && payload < 2*maxPacket { // 0: not connected yet
@@ -195,21 +195,31 @@ func (r *Relay) laneSubject(kind string, lane int) string {
 // Config.GiveUp and the change is not in the durable queue, and then it may have been
 // applied, or be applied soon; or before Forward returns, with Busy, Unavailable or
 // TooLarge, and then nothing was or will be done. The change belongs to the relay until
-// done runs.
+// done runs. The changes of a slot are done in their order, also while the slot goes to
+// another lane.
 func (r *Relay) Forward(lane int, c change.Change, done change.Done) {
+	r.forward(lane, c, done, 0, r.cfg.MapVersion())
+}
+
+// forward is Forward, by a version of the slot map. A change that has waited in the router has
+// its order already.
+func (r *Relay) forward(lane int, c change.Change, done change.Done, order uint64, byMap int64) {
 	if lane < 0 || lane >= len(r.queues) {
+		if order != 0 {
+			r.router.forget(c)
+		}
 		done(change.Reply{}, chat.Wrap(chat.Internal, "relay.forward", fmt.Errorf("there is no lane %d", lane)))
 		return
 	}
 	c = r.keyed(c)
 	now := r.cfg.Now()
-	e := entry{change: c, done: done, bytes: change.Append(make([]byte, 0, c.Size()), c), until: now.Add(r.cfg.GiveUp), since: now}
+	e := entry{change: c, done: done, bytes: change.Append(make([]byte, 0, c.Size()), c), until: now.Add(r.cfg.GiveUp), since: now, order: order, byMap: byMap}
 	e.size = c.Size() + len(e.bytes)
 	err := error(nil)
 	if int64(len(e.bytes)) > r.maxEntry() {
 		err = &chat.Error{Kind: chat.TooLarge, Op: "relay.forward", Text: "the change is too large to be handed to another server"}
 	} else {
-		err = r.queues[lane].add(e, now)
+		err = r.router.pass(&e, r.queues[lane], r.cfg.MaxWaiting, now)
 	}
 	if err != nil {
 		done(change.Reply{}, err)

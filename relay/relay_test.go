@@ -205,10 +205,15 @@ func TestBusy(t *testing.T) {
 		lane int
 		open int
 	}{"bytes": {1, 1}, "changes": {0, 2}} {
-		for n := range c.open - len(a.queues[c.lane].entries) {
-			a.forward(c.lane, message("a", n))
+		inRoom := func(n int) *change.Send {
+			send := message("a", n)
+			send.Room = chat.RoomID(what)
+			return send
 		}
-		_, err := a.do(t, c.lane, message("a", 9))
+		for n := range c.open - len(a.queues[c.lane].entries) {
+			a.forward(c.lane, inRoom(n))
+		}
+		_, err := a.do(t, c.lane, inRoom(9))
 		var e *chat.Error
 		if !errors.As(err, &e) || e.Kind != chat.Busy || e.RetryAfter != 250 {
 			t.Errorf("%s: %v", what, err)

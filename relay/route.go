@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -8,14 +9,113 @@ import (
 	"github.com/roomtide/roomtide/chat"
 )
 
-// router holds changes that wait for a newer slot map.
+// router holds changes that wait for their lane, and keeps the order of the changes of a
+// slot while the slot goes from one lane to another: as long as some of them are open that
+// were routed by one slot map, none is routed by another.
 type router struct {
 	wake chan struct{} // set once
 
 	mu      sync.Mutex
-	version int64 // that was heard of
-	moved   []verdict
+	version int64     // of a slot map that was heard of
+	parked  []verdict // in no order
+	slots   [chat.Slots]openSlot
+	last    uint64 // entry.order of the newest change
 	closed  bool
+}
+
+// openSlot is what this node has open of a slot.
+type openSlot struct {
+	lane   int   // of those that are open
+	byMap  int64 // and the version of the slot map that named it
+	open   int   // entries in the queue of the lane
+	parked int   // that wait in the router
+}
+
+// admits reports whether an entry may be open beside those that are.
+func (s *openSlot) admits(lane int, byMap int64) bool {
+	return s.open == 0 || s.lane == lane && s.byMap == byMap
+}
+
+// hasOrder reports whether the changes of its slot are done in their order. Others are of a
+// lane, or of several slots.
+func hasOrder(c change.Change) bool {
+	switch c.(type) {
+	case *change.Online, *change.Cursors, *change.Nop:
+		return false
+	}
+	return true
+}
+
+// enter counts an entry as open in a lane, or parks it behind others of its slot; Busy if
+// too many are. An entry without a number of its own is a new one.
+func (o *router) enter(e *entry, lane, most int) (parked bool, err error) {
+	if !hasOrder(e.change) {
+		return false, nil
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	s, fresh := &o.slots[e.change.Slot()], e.order == 0
+	if fresh {
+		o.last++
+		e.order = o.last
+	}
+	if !fresh {
+		s.parked--
+	} else if s.parked > 0 || !s.admits(lane, e.byMap) {
+		if err := o.park(verdict{entry: *e}, most); err != nil {
+			return false, err
+		}
+		s.parked++
+		return true, nil
+	}
+	s.lane, s.byMap = lane, e.byMap
+	s.open++
+	return false, nil
+}
+
+// park is called with o.mu held.
+func (o *router) park(v verdict, most int) error {
+	switch {
+	case o.closed:
+		return stopping()
+	case len(o.parked) >= most:
+		return &chat.Error{Kind: chat.Busy, Op: "relay.reroute", RetryAfter: retryBusy}
+	}
+	o.parked = append(o.parked, v)
+	o.version = max(o.version, v.slots)
+	return nil
+}
+
+// pass puts an entry into the queue of its lane, or parks it.
+func (o *router) pass(e *entry, q *sendQueue, most int, now time.Time) error {
+	parked, err := o.enter(e, q.lane, most)
+	switch {
+	case err != nil:
+		return err
+	case parked:
+		signal(o.wake)
+		return nil
+	}
+	if err := q.add(*e, now); err != nil {
+		o.leave(e)
+		return err
+	}
+	return nil
+}
+
+// leave counts an entry as open no more.
+func (o *router) leave(e *entry) {
+	if e.order == 0 {
+		return
+	}
+	o.mu.Lock()
+	s := &o.slots[e.change.Slot()]
+	s.open--
+	wake := s.open == 0 && s.parked > 0
+	o.mu.Unlock()
+	if wake {
+		signal(o.wake)
+	}
 }
 
 // newer says that another node has a newer map.
@@ -26,25 +126,24 @@ func (r *Relay) newer(version int64) {
 	signal(r.router.wake)
 }
 
-// reroute lets a change wait for the map by which it was refused.
+// reroute lets a change that is open no more wait for the map by which it was refused, 0 for
+// none, in front of the later ones of its slot.
 func (r *Relay) reroute(v *verdict) {
-	err := error(nil)
-	r.router.mu.Lock()
-	switch {
-	case r.router.closed:
-		err = stopping()
-	case len(r.router.moved) >= r.cfg.MaxWaiting:
-		err = &chat.Error{Kind: chat.Busy, Op: "relay.reroute", RetryAfter: retryBusy}
-	default:
-		r.router.moved = append(r.router.moved, *v)
-		r.router.version = max(r.router.version, v.slots)
+	o := &r.router
+	o.mu.Lock()
+	err := o.park(*v, 2*r.cfg.MaxWaiting)
+	if v.order != 0 {
+		s := &o.slots[v.change.Slot()]
+		s.open--
+		if err == nil {
+			s.parked++
+		}
 	}
-	r.router.mu.Unlock()
+	o.mu.Unlock()
 	if err != nil {
 		v.done(change.Reply{}, err)
-		return
 	}
-	signal(r.router.wake)
+	signal(o.wake)
 }
 
 // route reads newer maps and routes changes by them, in their order.
@@ -67,36 +166,69 @@ func (r *Relay) route() {
 	}
 }
 
-// routeOnce reports whether changes are left that wait for a map.
+// routeOnce reports whether changes are left that wait for a map, or for others.
 func (r *Relay) routeOnce() bool {
-	moved := r.router.take(false)
+	parked := r.router.take(false)
 	r.router.mu.Lock()
 	version := r.router.version
 	r.router.mu.Unlock()
-	if version > r.cfg.MapVersion() || len(moved) > 0 {
+	if version > r.cfg.MapVersion() {
 		r.cfg.Stale(version)
 	}
-	mine, now := r.cfg.MapVersion(), r.cfg.Now()
-	var left []verdict
+	slices.SortStableFunc(parked, func(a, b verdict) int { return int(int64(a.order) - int64(b.order)) })
 	defer r.cfg.AfterOutcomes() // of those that are given up or refused here
-	for _, v := range moved {
+	now := r.cfg.Now()
+	var left []verdict
+	blocked := map[chat.Slot]bool{}
+	for _, v := range parked {
+		byMap := r.cfg.MapVersion() // and then Place, which may go by a newer map: it is refused then
+		slot, parts := v.change.Slot(), r.cfg.Place(v.change)
 		switch {
-		case mine >= v.slots:
-			r.cfg.Again(v.change, v.done)
-		case now.Before(v.until):
-			left = append(left, v)
-		default:
+		case !now.Before(v.until):
+			r.router.forget(v.change)
 			r.count.givenUp.Inc()
 			v.done(change.Reply{}, unreachable())
+		case v.slots > byMap || v.order != 0 && (blocked[slot] || !r.free(slot, parts, byMap)):
+			left = append(left, v)
+			blocked[slot] = true
+		default:
+			r.again(parts, v.done, v.order, byMap)
 		}
 	}
-	if len(left) == 0 {
-		return false
-	}
 	r.router.mu.Lock()
-	r.router.moved = append(left, r.router.moved...)
+	r.router.parked = append(r.router.parked, left...)
 	r.router.mu.Unlock()
+	return len(left) > 0
+}
+
+// free reports whether a change may go to its lane, also if it is only to be refused there.
+func (r *Relay) free(slot chat.Slot, parts map[int]change.Change, byMap int64) bool {
+	r.router.mu.Lock()
+	defer r.router.mu.Unlock()
+	for lane := range parts {
+		return r.router.slots[slot].admits(lane, byMap) || lane < 0 || lane >= len(r.queues)
+	}
 	return true
+}
+
+// again hands a change on, in its parts.
+func (r *Relay) again(parts map[int]change.Change, done change.Done, order uint64, byMap int64) {
+	if len(parts) > 1 {
+		done = change.Joined(len(parts), done)
+	}
+	for lane, part := range parts {
+		r.forward(lane, part, done, order, byMap)
+	}
+}
+
+// forget counts a change as parked no more.
+func (o *router) forget(c change.Change) {
+	if !hasOrder(c) {
+		return
+	}
+	o.mu.Lock()
+	o.slots[c.Slot()].parked--
+	o.mu.Unlock()
 }
 
 // take takes all changes that wait, and refuses others from now on if last is set.
@@ -104,7 +236,7 @@ func (o *router) take(last bool) []verdict {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.closed = o.closed || last
-	moved := o.moved
-	o.moved = nil
-	return moved
+	parked := o.parked
+	o.parked = nil
+	return parked
 }

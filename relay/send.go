@@ -136,14 +136,13 @@ func (r *Relay) announced(data []byte) {
 func (r *Relay) tell(vs []verdict) {
 	for i := range vs {
 		switch v := &vs[i]; {
-		case v.err != nil:
-			v.done(change.Reply{}, v.err)
-		case v.how == moved:
+		case v.err == nil && v.how == moved:
 			r.reroute(v)
-		case v.how == lost:
-			r.again(v)
+		case v.err == nil && v.how == lost && v.repeatable():
+			r.reroute(v)
 		default:
-			v.done(change.DecodeReply(v.reply))
+			r.router.leave(&v.entry)
+			v.done(v.result())
 		}
 	}
 	if len(vs) > 0 {
@@ -151,17 +150,28 @@ func (r *Relay) tell(vs []verdict) {
 	}
 }
 
-// again asks once more for the outcome of a message, which its key tells. Of another
-// change it cannot be told any more: changes behind it may have been decided since.
-func (r *Relay) again(v *verdict) {
+// repeatable reports whether the change can be handed on to learn its outcome, and makes it
+// ready for that: of a message its key tells. Of another change it cannot be told any more:
+// changes behind it may have been decided since.
+func (v *verdict) repeatable() bool {
 	send, ok := v.change.(*change.Send)
-	if !ok {
-		v.done(change.Reply{}, &chat.Error{Kind: chat.Unavailable, Op: "relay.again", Text: "it is not known what came of it, try again", RetryAfter: 1000})
-		return
+	if ok {
+		repeat := *send
+		repeat.Accepted = nil
+		v.change = &repeat
 	}
-	repeat := *send
-	repeat.Accepted = nil
-	r.cfg.Again(&repeat, v.done)
+	return ok
+}
+
+// result is what came of the change.
+func (v *verdict) result() (change.Reply, error) {
+	switch {
+	case v.err != nil:
+		return change.Reply{}, v.err
+	case v.how == lost:
+		return change.Reply{}, &chat.Error{Kind: chat.Unavailable, Op: "relay.again", Text: "it is not known what came of it, try again", RetryAfter: 1000}
+	}
+	return change.DecodeReply(v.reply)
 }
 
 func (r *Relay) garbage(what string, size int) {

@@ -49,6 +49,8 @@ type entry struct {
 	bytes  []byte
 	size   int
 	until  time.Time
+	order  uint64 // of the changes of its slot on this node; 0: it has none
+	byMap  int64  // version of the slot map by which its lane was chosen
 
 	accepted bool      // it is in the durable queue; bytes are gone
 	since    time.Time // when it came, or was accepted
@@ -100,6 +102,9 @@ func (q *sendQueue) cut(b []byte, slots int64) ([]byte, bool) {
 	if q.open == 0 || !room && !q.ask {
 		return b, false
 	}
+	if room && direct { // a packet tells of one version: its entries' own
+		slots = q.entries[q.sent-q.base].byMap
+	}
 	p := packet{from: q.from, lane: uint64(q.lane), slots: slots, ask: q.ask, base: q.base, first: q.sent}
 	if !direct { // the owner reads the rest in the durable queue
 		p.first, p.kept = q.base, q.overflow.appended
@@ -111,7 +116,7 @@ func (q *sendQueue) cut(b []byte, slots int64) ([]byte, bool) {
 	}
 	for first := q.sent; q.sent < end; q.sent++ {
 		e := &q.entries[q.sent-q.base]
-		if q.sent > first && len(b)+len(e.bytes)+binary.MaxVarintLen32 > maxPacket {
+		if q.sent > first && (len(b)+len(e.bytes)+binary.MaxVarintLen32 > maxPacket || e.byMap > slots) {
 			break
 		}
 		b = binary.AppendUvarint(b, uint64(len(e.bytes)))

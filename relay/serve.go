@@ -169,7 +169,7 @@ func (t *tenure) takeAll(s *stream, p *packet, next uint64) (uint64, bool) {
 		if n < next {
 			continue
 		}
-		if n-p.base >= maxSpan || !t.take(s, n, b) {
+		if n-p.base >= maxSpan || !t.take(s, p, n, b) {
 			return next, false
 		}
 		next++
@@ -178,7 +178,7 @@ func (t *tenure) takeAll(s *stream, p *packet, next uint64) (uint64, bool) {
 }
 
 // take hands one entry to the lane. It reports false if this node does not own it.
-func (t *tenure) take(s *stream, n uint64, b []byte) bool {
+func (t *tenure) take(s *stream, p *packet, n uint64, b []byte) bool {
 	if len(b) == 0 {
 		return true
 	}
@@ -188,7 +188,7 @@ func (t *tenure) take(s *stream, n uint64, b []byte) bool {
 		return true
 	}
 	done := func(reply change.Reply, err error) { s.finished(n, reply, err) }
-	switch t.relay.cfg.Submit(t.lane, c, change.Origin{Sender: s.from, Number: n}, done) {
+	switch t.relay.cfg.Submit(t.lane, c, change.Origin{Sender: s.from, Number: n, Map: p.slots}, done) {
 	case NotOwner:
 		return false
 	case OtherMap:

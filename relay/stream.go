@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"errors"
 	"sync"
 	"time"
 
@@ -106,6 +107,10 @@ func (s *stream) finished(n uint64, reply change.Reply, err error) {
 		s.mu.Lock()
 		s.gone = true
 		s.mu.Unlock()
+		return
+	}
+	if errors.Is(err, change.ErrMoved) {
+		s.keep(outcome{n: n, how: moved, slots: s.relay.cfg.MapVersion()})
 		return
 	}
 	s.keep(outcome{n: n, reply: change.AppendReply(nil, &reply, err)})

@@ -65,7 +65,7 @@ type node struct {
 	tenure int       // counts calls of serve
 	queue  []func()  // answers of changes that wait
 	taken  []applied // in the order of Submit
-	verify func(chat.RoomID) Taken
+	verify func(lane int, room chat.RoomID, byMap int64) Taken
 	wake   chan struct{}
 }
 
@@ -87,8 +87,8 @@ func newNode(t testing.TB, nc *nats.Conn, name string, cfg Config, edit ...func(
 	if cfg.Repeat == 0 {
 		cfg.Repeat = 20 * time.Millisecond
 	}
-	if cfg.Again == nil {
-		cfg.Again = func(_ change.Change, done change.Done) { done(change.Reply{}, chat.E(chat.Internal, "again")) }
+	if cfg.Place == nil {
+		cfg.Place = always(0)
 	}
 	if err := cfg.fill(); err != nil {
 		t.Fatal(err)
@@ -113,8 +113,13 @@ func newNode(t testing.TB, nc *nats.Conn, name string, cfg Config, edit ...func(
 	return n
 }
 
+// always is Config.Place by a map that does not change.
+func always(lane int) func(change.Change) map[int]change.Change {
+	return func(c change.Change) map[int]change.Change { return map[int]change.Change{lane: c} }
+}
+
 // submit is Config.Submit.
-func (n *node) submit(lane int, c change.Change, _ change.Origin, done change.Done) Taken {
+func (n *node) submit(lane int, c change.Change, from change.Origin, done change.Done) Taken {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if !n.owned[lane] {
@@ -127,7 +132,7 @@ func (n *node) submit(lane int, c change.Change, _ change.Origin, done change.Do
 		return Took
 	}
 	if n.verify != nil {
-		if taken := n.verify(send.Room); taken != Took {
+		if taken := n.verify(lane, send.Room, from.Map); taken != Took {
 			return taken
 		}
 	}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/roomtide/roomtide/bus/natsbus"
@@ -23,7 +24,6 @@ import (
 const (
 	peerLife   = 6 * time.Second // of a node's lease, where several nodes share the lanes
 	startLimit = time.Second     // for the consumers of a shard to begin; the lease is not renewed meanwhile
-	mapLimit   = 5 * time.Second // for reading the slot map
 )
 
 // peers is what a node of a cluster has beside a single one; nil for that one.
@@ -38,6 +38,7 @@ type peers struct {
 	away       *cluster.Away       // from openAway on
 	foreground *cluster.Foreground // from startPeers on
 	prefix     string              // of all subjects
+	routed     atomic.Int64        // version of the slot map by which the hub has looked at its lanes
 	hellos     *cluster.Hellos
 	notices    *cluster.Notices // from startPeers on
 	usage      *cluster.Usage   // from shareLimits on
@@ -68,7 +69,7 @@ func (s *Server) openPeers(ctx context.Context) (err error) {
 		NATS: p.link.NATS(), Prefix: p.prefix, Node: s.cfg.Node, Lanes: len(s.store.Shards()),
 		Queue: p.waiting(), Overflow: time.Duration(s.cfg.Queue.After), Always: s.cfg.Queue.Mode == config.QueueAlways,
 		Submit: p.offer, MapVersion: s.store.MapVersion, Stale: p.stale,
-		AfterOutcomes: func() { s.hub.Kick() }, Again: func(c change.Change, done change.Done) { s.lanes.Submit(c, done) },
+		AfterOutcomes: func() { s.hub.Kick() }, Place: func(c change.Change) map[int]change.Change { return s.lanes.Place(c) },
 		Log: s.log, Registerer: s.reg,
 	})
 	if err != nil {
@@ -81,6 +82,7 @@ func (s *Server) openPeers(ctx context.Context) (err error) {
 	}
 	s.onClose(func() { p.streams.Close() })
 	p.link.OnReconnect(p.streams.Reconnected)
+	p.routed.Store(s.store.MapVersion())
 	s.peers = p
 	return nil
 }
@@ -159,6 +161,7 @@ func (s *Server) laneCluster() *lane.Cluster {
 		Node: s.cfg.Node, Forward: p.relay.Forward, Owned: p.owned, Queue: p.queue != nil,
 		Nodes: func() int { return s.node.Alive() },
 		Left:  func(shard int) { p.notices.Send(cluster.Notice{Kind: cluster.NoticeLane, Shard: shard}) },
+		Want:  func(shard int) { p.notices.Send(cluster.Notice{Kind: cluster.NoticeWant, Shard: shard}) },
 	}
 }
 
@@ -195,6 +198,10 @@ func (p *peers) heard(n cluster.Notice) {
 	switch n.Kind {
 	case cluster.NoticeLane:
 		p.s.lanes.Try(n.Shard)
+	case cluster.NoticeWant:
+		p.s.lanes.Cede(n.Shard)
+	case cluster.NoticeMoves:
+		p.s.mover.Look()
 	case cluster.NoticeUser:
 		p.s.engine.ForgetUser(n.User)
 	case cluster.NoticeClaim:
@@ -207,27 +214,6 @@ func (p *peers) heard(n cluster.Notice) {
 		}
 		p.s.engine.ForgetUser(n.User)
 		p.s.hub.CloseUser(n.User, g)
-	}
-}
-
-// stale puts the stored slot map in force if another node has a newer one.
-func (p *peers) stale(version int64) {
-	was := p.s.store.MapVersion()
-	if was >= version {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), mapLimit)
-	defer cancel()
-	if err := p.s.store.Reload(ctx); err != nil {
-		p.s.log.Warn("cannot read the slot map", "err", err)
-		return
-	}
-	if p.s.store.MapVersion() == was {
-		return
-	}
-	p.s.log.Info("there is a new slot map", "version", p.s.store.MapVersion())
-	if err := p.s.hub.Reroute(); err != nil {
-		p.s.log.Warn("rooms that have changed to another lane", "err", err)
 	}
 }
 

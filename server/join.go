@@ -26,7 +26,8 @@ func (p *peers) meet(ctx context.Context) (err error) {
 	s := p.s
 	p.hellos, err = cluster.OpenHellos(cluster.HellosConfig{
 		NATS: p.link.NATS(), Prefix: p.prefix, Log: s.log, Registerer: s.reg,
-		Self: cluster.Hello{Node: s.cfg.Node, Version: s.version, Level: cluster.Level, TokenKey: keyDigest(s.secret), WebPush: s.vapid},
+		Self: cluster.Hello{Node: s.cfg.Node, Version: s.version, Level: cluster.Level, TokenKey: keyDigest(s.secret), WebPush: s.vapid, Shards: len(s.store.Shards())},
+		Map:  s.store.MapVersion,
 	})
 	if err != nil {
 		return err

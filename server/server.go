@@ -220,7 +220,7 @@ func (s *Server) openFeeds(ctx context.Context) error {
 
 // openMover goes on with slots that are moving.
 func (s *Server) openMover(ctx context.Context) (err error) {
-	s.mover, err = mover.Open(ctx, mover.Config{Store: s.store, Lanes: s.lanes, Hub: s.hub, Lag: s.outbox.Lag, Shared: s.peers != nil, Log: s.log, Registerer: s.reg})
+	s.mover, err = mover.Open(ctx, mover.Config{Store: s.store, Lanes: s.lanes, Hub: s.hub, Lag: s.outbox.Lag, Cluster: s.moverCluster(), Log: s.log, Registerer: s.reg})
 	if err == nil {
 		s.onClose(s.mover.Close)
 	}

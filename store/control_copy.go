@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"reflect"
@@ -100,10 +101,8 @@ func copyParts(ctx context.Context, from, to Control) error {
 	if err != nil {
 		return err
 	}
-	for _, m := range moves {
-		if err := to.SaveMove(ctx, m); err != nil {
-			return err
-		}
+	if err := copyMoves(ctx, moves, to); err != nil {
+		return err
 	}
 	level, err := from.Level(ctx)
 	if err != nil {
@@ -177,4 +176,25 @@ func allRecords(ctx context.Context, c Control) (all map[string][]Record, err er
 		return nil
 	})
 	return all, err
+}
+
+// copyMoves saves those of the records that an interrupted copy has not saved.
+func copyMoves(ctx context.Context, moves []MoveRow, to Control) error {
+	have, err := to.Moves(ctx)
+	if err != nil {
+		return err
+	}
+	was := map[int64][]byte{}
+	for _, m := range have {
+		was[m.ID] = m.Body
+	}
+	for _, m := range moves {
+		if bytes.Equal(m.Body, was[m.ID]) {
+			continue
+		}
+		if err := to.SaveMove(ctx, m, was[m.ID]); err != nil {
+			return err
+		}
+	}
+	return nil
 }

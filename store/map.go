@@ -15,6 +15,9 @@ type Map struct {
 	Shards  []string // name of each shard: a file in the data dir, or a configured name
 	Owner   [chat.Slots]uint16
 
+	// Moved is the version in which a slot has got its owner, of slots that have moved.
+	Moved map[chat.Slot]int64
+
 	// Base is the rev on which rooms begin that have never been. It is 0, and raised
 	// with the revs of all rooms when the deployment was put back to an earlier state
 	// (Store.Rebase): no rev that was used before, in a history that is lost, is used
@@ -37,15 +40,16 @@ func NewMap(shards []string) *Map {
 
 // mapBody is the stored form of a slot map, without its version.
 type mapBody struct {
-	Shards []string           `json:"shards"`
-	Owner  [chat.Slots]uint16 `json:"owner"`
-	Base   chat.Rev           `json:"base,omitempty"`
-	Rising chat.Rev           `json:"rising,omitempty"`
+	Shards []string            `json:"shards"`
+	Owner  [chat.Slots]uint16  `json:"owner"`
+	Moved  map[chat.Slot]int64 `json:"moved,omitempty"`
+	Base   chat.Rev            `json:"base,omitempty"`
+	Rising chat.Rev            `json:"rising,omitempty"`
 }
 
 // Encode returns the map as control databases store it, beside its version.
 func (m *Map) Encode() ([]byte, error) {
-	return json.Marshal(mapBody{m.Shards, m.Owner, m.Base, m.Rising})
+	return json.Marshal(mapBody{m.Shards, m.Owner, m.Moved, m.Base, m.Rising})
 }
 
 // DecodeMap reads what Encode has returned.
@@ -54,7 +58,7 @@ func DecodeMap(version int64, body []byte) (*Map, error) {
 	if err := json.Unmarshal(body, &b); err != nil {
 		return nil, fmt.Errorf("slot map %d: %w", version, err)
 	}
-	return &Map{Version: version, Shards: b.Shards, Owner: b.Owner, Base: b.Base, Rising: b.Rising}, nil
+	return &Map{Version: version, Shards: b.Shards, Owner: b.Owner, Moved: b.Moved, Base: b.Base, Rising: b.Rising}, nil
 }
 
 // Check reports what is wrong with the map, nil if nothing.
@@ -93,7 +97,7 @@ func (m *Map) With(names []string) *Map {
 
 // Without returns m without the shards, which own nothing.
 func (m *Map) Without(names []string) *Map {
-	next := &Map{Version: m.Version, Base: m.Base, Rising: m.Rising}
+	next := &Map{Version: m.Version, Moved: m.Moved, Base: m.Base, Rising: m.Rising}
 	index := make([]uint16, len(m.Shards))
 	for i, name := range m.Shards {
 		index[i] = uint16(len(next.Shards))

@@ -17,11 +17,17 @@ type Move struct {
 	From  string // names of shards
 	To    string
 
-	Phase  MovePhase
-	Paused bool
-	Error  string // why it is paused, or was aborted; "" if an operator did it
-	Rate   int    // rows a second, 0: as fast as it goes
-	Keep   int64  // milliseconds from the flip to the deletion of what is left in the source
+	// Rev is raised whenever the record is saved: an older state of it never replaces a
+	// newer one.
+	Rev  int64
+	Node string // that works on it, or did last; "" on a single node or before the first
+
+	Phase    MovePhase
+	Paused   bool
+	Unwanted bool   // an operator has aborted it
+	Error    string // why it is paused, or was aborted; "" if an operator did it
+	Rate     int    // rows a second, 0: as fast as it goes
+	Keep     int64  // milliseconds from the flip to the deletion of what is left in the source
 
 	Started int64 // Unix milliseconds
 	Flipped int64 // when the target became the owner, 0 before
@@ -82,8 +88,10 @@ type MoveLog interface {
 	// Moves returns the records of all moves, in ascending ID.
 	Moves(ctx context.Context) ([]MoveRow, error)
 
-	// SaveMove inserts or replaces the record with m.ID.
-	SaveMove(ctx context.Context, m MoveRow) error
+	// SaveMove inserts the record if was is nil, and otherwise puts m.Body in the place of
+	// was. Conflict if a record with m.ID exists, or is another one than was. No two bodies
+	// of a record are ever equal.
+	SaveMove(ctx context.Context, m MoveRow, was []byte) error
 }
 
 // moveVersion is the version of the stored form.
@@ -140,6 +148,6 @@ func (c *control) Moves(ctx context.Context) (rows []MoveRow, err error) {
 	return rows, err
 }
 
-func (c *control) SaveMove(ctx context.Context, m MoveRow) error {
-	return c.do(ctx, "save_move", func(ctx context.Context) error { return c.driver.SaveMove(ctx, m) })
+func (c *control) SaveMove(ctx context.Context, m MoveRow, was []byte) error {
+	return c.do(ctx, "save_move", func(ctx context.Context) error { return c.driver.SaveMove(ctx, m, was) })
 }

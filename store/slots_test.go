@@ -90,7 +90,7 @@ func mapped(t *testing.T, a, b Driver) (*Store, *fakeControl) {
 func TestAssign(t *testing.T) {
 	s, c := mapped(t, &fakeDriver{}, &fakeDriver{})
 	slots, _ := ParseSlots("0-9,500")
-	if err := s.Assign(t.Context(), slots, 1); err != nil {
+	if err := s.Assign(t.Context(), slots, 1, s.MapVersion()); err != nil {
 		t.Fatal(err)
 	}
 	if s.ShardOf(0) != 1 || s.ShardOf(9) != 1 || s.ShardOf(500) != 1 || s.ShardOf(10) != 0 || s.MapVersion() != 2 || c.saved.Version != 2 {
@@ -99,7 +99,7 @@ func TestAssign(t *testing.T) {
 
 	// What was not saved is not in force; what was saved is, once it is read again.
 	c.fail = chat.E(chat.Unavailable, "")
-	if err := s.Assign(t.Context(), slots, 0); chat.KindOf(err) != chat.Unavailable || s.ShardOf(0) != 1 || s.MapVersion() != 2 {
+	if err := s.Assign(t.Context(), slots, 0, s.MapVersion()); chat.KindOf(err) != chat.Unavailable || s.ShardOf(0) != 1 || s.MapVersion() != 2 {
 		t.Errorf("%v, %d", err, s.ShardOf(0))
 	}
 	saved := *c.saved
@@ -108,8 +108,37 @@ func TestAssign(t *testing.T) {
 	if err := s.Reload(t.Context()); err != nil || s.ShardOf(3) != 0 || s.ShardOf(4) != 1 || s.MapVersion() != 3 {
 		t.Errorf("%v, %d", err, s.ShardOf(3))
 	}
+	// A map that was seen before it was saved once more cannot be replaced.
+	seen := s.MapVersion()
+	if err := s.Confirm(t.Context()); err == nil || seen != s.MapVersion() {
+		t.Errorf("confirmed while nothing can be saved: %v", err)
+	}
+	c.fail = nil
+	if err := s.Confirm(t.Context()); err != nil || s.MapVersion() != seen+1 || c.saved.Version != seen+1 {
+		t.Errorf("%v, %d", err, s.MapVersion())
+	}
+	if err := s.Assign(t.Context(), slots, 0, seen); chat.KindOf(err) != chat.Conflict || s.ShardOf(0) != 1 {
+		t.Errorf("%v, %d", err, s.ShardOf(0))
+	}
+	// By a map before its move, the shard that has the slot now does not own it.
+	if !s.Owns(1, 500, 3) || s.Owns(1, 500, 1) || s.Owns(0, 500, 1) || s.Owns(0, 600, 0) == s.Owns(1, 600, 0) {
+		t.Error("who owns slots by older maps")
+	}
+	// Shards that other nodes have added own nothing here, and stay in the map.
+	more := *c.saved
+	more.Version, more.Shards = more.Version+1, append(slices.Clone(more.Shards), "new")
+	c.saved = &more
+	if err := s.Confirm(t.Context()); err != nil || len(c.saved.Shards) != 3 || c.saved.Version != seen+3 {
+		t.Errorf("%v, %+v", err, c.saved.Shards)
+	}
+	more = *c.saved
+	more.Version, more.Owner[7] = more.Version+1, 2
+	c.saved = &more
+	if err := s.Reload(t.Context()); chat.KindOf(err) != chat.Conflict || s.MapVersion() != seen+3 {
+		t.Errorf("%v", err)
+	}
 	c.saved = NewMap([]string{"a", "c"})
-	if err := s.Reload(t.Context()); chat.KindOf(err) != chat.Conflict || s.MapVersion() != 3 {
+	if err := s.Reload(t.Context()); chat.KindOf(err) != chat.Conflict || s.MapVersion() != seen+3 {
 		t.Errorf("%v", err)
 	}
 }

@@ -12,6 +12,7 @@ package store
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -64,16 +65,31 @@ func (s *Store) ShardOf(slot chat.Slot) int { return int(s.slots.Load().Owner[sl
 // MapVersion is the version of the slot map in force.
 func (s *Store) MapVersion() int64 { return s.slots.Load().Version }
 
-// Assign makes a shard the owner of the slots: a new version of the map is saved, and
-// then in force. After an error it may have been saved; Reload finds out. Nothing is
-// said of the rows and the lanes of the slots, which is the caller's part.
-func (s *Store) Assign(ctx context.Context, slots *SlotSet, shard int) error {
+// Owns reports whether the shard owns the slot, as a map of the version may have said: since
+// that version the slot has not moved.
+func (s *Store) Owns(shard int, slot chat.Slot, version int64) bool {
+	m := s.slots.Load()
+	return int(m.Owner[slot]) == shard && m.Moved[slot] <= version
+}
+
+// Assign makes a shard the owner of the slots, if the version of the map is still the one
+// that is given: a new version is saved, and then in force. Conflict if the map is another
+// one, stored or here. After another error it may have been saved; Reload finds out.
+// Nothing is said of the rows and the lanes of the slots, which is the caller's part.
+func (s *Store) Assign(ctx context.Context, slots *SlotSet, shard int, version int64) error {
 	s.mapping.Lock()
 	defer s.mapping.Unlock()
+	if version != s.slots.Load().Version {
+		return &chat.Error{Kind: chat.Conflict, Op: "store.assign", Text: "the slot map has been changed meanwhile"}
+	}
 	next := *s.slots.Load()
 	next.Version++
+	next.Moved = maps.Clone(next.Moved)
 	for slot := range slots.All() {
-		next.Owner[slot] = uint16(shard)
+		if next.Moved == nil {
+			next.Moved = map[chat.Slot]int64{}
+		}
+		next.Owner[slot], next.Moved[slot] = uint16(shard), next.Version
 	}
 	if err := s.Control.SaveMap(ctx, &next); err != nil {
 		return err
@@ -82,22 +98,47 @@ func (s *Store) Assign(ctx context.Context, slots *SlotSet, shard int) error {
 	return nil
 }
 
-// Reload puts the stored map in force. Conflict if it has other shards than this
-// Store.
+// Reload puts the stored map in force. Conflict if slots belong to shards that are not
+// open here, or in another order.
 func (s *Store) Reload(ctx context.Context) error {
 	s.mapping.Lock()
 	defer s.mapping.Unlock()
 	m, err := s.Control.Map(ctx)
-	if err != nil {
-		return err
+	if err == nil {
+		err = s.fits(m)
 	}
+	if err == nil {
+		s.slots.Store(m)
+	}
+	return err
+}
+
+// Confirm saves the stored map as a new version, and puts it in force. An Assign of
+// another node that has not succeeded before fails then.
+func (s *Store) Confirm(ctx context.Context) error {
+	for {
+		if err := s.Reload(ctx); err != nil {
+			return err
+		}
+		if err := s.Assign(ctx, &SlotSet{}, 0, s.MapVersion()); chat.KindOf(err) != chat.Conflict {
+			return err
+		}
+	}
+}
+
+// fits returns why the map is not one of this Store. It may name shards behind those that
+// are open here, which own nothing: other nodes have opened them.
+func (s *Store) fits(m *Map) error {
 	if err := m.Check(); err != nil {
 		return err
 	}
-	if !slices.Equal(m.Shards, s.slots.Load().Shards) {
+	fits := len(m.Shards) >= len(s.shards) && int(slices.Max(m.Owner[:])) < len(s.shards)
+	for i := 0; fits && i < len(s.shards); i++ {
+		fits = m.Shards[i] == s.shards[i].Name()
+	}
+	if !fits {
 		return &chat.Error{Kind: chat.Conflict, Op: "store.reload", Text: "the stored slot map names other shards than are open"}
 	}
-	s.slots.Store(m)
 	return nil
 }
 

@@ -80,7 +80,7 @@ func TestMovedRoom(t *testing.T) {
 		r.Persist(on(room, "bob"))
 		var slots store.SlotSet
 		slots.Add(room.Slot())
-		if err := w.store.Assign(w.Context(), &slots, 1); err != nil {
+		if err := w.store.Assign(w.Context(), &slots, 1, w.store.MapVersion()); err != nil {
 			t.Fatal(err)
 		}
 		r.Persist(off(room, "ann"))

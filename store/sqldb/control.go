@@ -1,6 +1,7 @@
 package sqldb
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -149,8 +150,28 @@ func (c *Control) Moves(ctx context.Context) (rows []store.MoveRow, err error) {
 	return rows, err
 }
 
-func (c *Control) SaveMove(ctx context.Context, m store.MoveRow) error {
-	return c.db.Exec(ctx, Statement{Text: c.db.Dialect().Put(&moves), Args: []any{m.ID, m.Body}})
+// SaveMove reads the record behind an update: bodies differ, so that what is there tells
+// whether it was replaced. One that was replaced once more since is a Conflict as well.
+func (c *Control) SaveMove(ctx context.Context, m store.MoveRow, was []byte) error {
+	changed := &chat.Error{Kind: chat.Conflict, Op: "sqldb.save_move", Subject: c.name, Text: "the move has been changed meanwhile"}
+	if was == nil {
+		err := c.db.Exec(ctx, Statement{Text: insert(&moves), Args: []any{m.ID, m.Body}})
+		if chat.KindOf(err) == chat.Conflict {
+			changed.Err = err
+			return changed
+		}
+		return err
+	}
+	err := c.db.Exec(ctx, Statement{Text: "UPDATE {moves} SET body = ? WHERE id = ? AND body = ?", Args: []any{m.Body, m.ID, was}})
+	if err != nil {
+		return err
+	}
+	var now []byte
+	err = c.db.Ask(ctx, Question{Text: "SELECT body FROM {moves} WHERE id = ?", Args: []any{m.ID}, Row: func(s Scanner) error { return s.Scan(&now) }})
+	if err == nil && !bytes.Equal(now, m.Body) {
+		return changed
+	}
+	return err
 }
 
 func (c *Control) Level(ctx context.Context) (l store.Level, err error) {

@@ -143,9 +143,16 @@ func (c *Control) Moves(ctx context.Context) ([]store.MoveRow, error) {
 	return moves, c.db.fail("moves", err)
 }
 
-func (c *Control) SaveMove(ctx context.Context, m store.MoveRow) error {
+func (c *Control) SaveMove(ctx context.Context, m store.MoveRow, was []byte) error {
+	text, args := "INSERT INTO moves (id, body) VALUES (?, ?) ON CONFLICT (id) DO NOTHING", []any{m.ID, m.Body}
+	if was != nil {
+		text, args = "UPDATE moves SET body = ? WHERE id = ? AND body = ?", []any{m.Body, m.ID, was}
+	}
 	return c.db.write(ctx, "save_move", func(w *writer) error {
-		_, err := w.exec("INSERT INTO moves (id, body) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body", m.ID, m.Body)
+		n, err := w.exec(text, args...)
+		if err == nil && n == 0 {
+			err = &chat.Error{Kind: chat.Conflict, Op: "sqlite.save_move", Text: "the move has been changed meanwhile"}
+		}
 		return err
 	})
 }

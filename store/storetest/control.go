@@ -119,12 +119,17 @@ func checkMoves(t *testing.T, c store.Control) {
 	same(t, "moves at first", get(c.Moves(ctx))(t), nil)
 	rows := []store.MoveRow{{ID: 1, Body: []byte("{}")}, {ID: 2, Body: []byte{0, 255, '\''}}, {ID: 1 << 40, Body: []byte("3")}}
 	for _, i := range []int{2, 0, 1} {
-		must(t, c.SaveMove(ctx, rows[i]))
+		must(t, c.SaveMove(ctx, rows[i], nil))
 	}
 	same(t, "moves", get(c.Moves(ctx))(t), rows)
+	was := rows[1].Body
 	rows[1].Body = bytes.Repeat([]byte("long "), 20_000)
-	must(t, c.SaveMove(ctx, rows[1]))
+	must(t, c.SaveMove(ctx, rows[1], was))
 	same(t, "moves, one replaced", get(c.Moves(ctx))(t), rows)
+	wantKind(t, c.SaveMove(ctx, store.MoveRow{ID: 1, Body: []byte("again")}, nil), chat.Conflict)
+	wantKind(t, c.SaveMove(ctx, store.MoveRow{ID: 2, Body: []byte("late")}, was), chat.Conflict)
+	wantKind(t, c.SaveMove(ctx, store.MoveRow{ID: 3, Body: []byte("none")}, was), chat.Conflict)
+	same(t, "moves, none replaced", get(c.Moves(ctx))(t), rows)
 }
 
 func checkLevel(t *testing.T, c store.Control) {

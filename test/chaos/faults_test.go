@@ -58,6 +58,7 @@ var classes = []map[string]fault{
 		"disk of a queue server full, and SQL down": (*run).fillStore,
 	},
 	{moves: (*run).moveSlots},
+	{"rooms moved while nodes run": (*run).moveWhileNodesRun},
 	redisFaults(),
 	{
 		"clients cut, and a crowd connects":  (*run).storm,

@@ -37,6 +37,21 @@ func (r *run) moveSlots() int {
 	return moved
 }
 
+// moveWhileNodesRun moves rooms to another shard in the running cluster. A node or a database may be
+// killed meanwhile, and the owner of a lane paused until others have taken it over.
+func (r *run) moveWhileNodesRun() int {
+	return r.move(r.anyNode(), func() {
+		switch r.rng.IntN(5) {
+		case 0, 1:
+			r.killNode()
+		case 2:
+			r.killSQL(time.Second)
+		case 3:
+			r.pauseOwner()
+		}
+	})
+}
+
 // move moves some rooms to a shard that does not have them, and returns how many. Something
 // else happens as soon as it has begun.
 func (r *run) move(node string, meanwhile func()) int {

@@ -82,7 +82,7 @@ func fillControl(t *testing.T, c store.Control) {
 	errs = append(errs, err, c.SaveMap(ctx, m), c.RaiseLevel(ctx, store.Level{Number: 3, Version: "v1"}),
 		c.SaveKey(ctx, store.APIKey{ID: "z", Hash: []byte{0, 255}, Name: "the \"shop\"", Scopes: []string{"send"}, Created: 5}),
 		c.SaveKey(ctx, store.APIKey{ID: "a", Hash: []byte{1}, Created: 5, Revoked: 7}),
-		c.SaveMove(ctx, store.MoveRow{ID: 1, Body: []byte("{}")}),
+		c.SaveMove(ctx, store.MoveRow{ID: 1, Body: []byte("{}")}, nil),
 		c.SaveAdoption(ctx, store.Adoption{Generation: 1, Source: "shop", State: store.AdoptionCopying, Changed: 9}),
 		c.SaveAdoption(ctx, store.Adoption{Generation: 2, Source: "shop", State: store.AdoptionFollowing, Changed: 10}),
 		c.SaveRecords(ctx, "webhook", store.Record{ID: "1", Body: []byte("x")}), c.SaveRecords(ctx, "WEBHOOK", store.Record{ID: "1", Body: []byte("y")}))

@@ -1,0 +1,83 @@
+package relay
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/queue/memqueue"
+)
+
+// The queue is held back with what was read of it decided, and goes on behind it; a call that
+// does not get so far in time leaves it as it was.
+func TestHoldQueue(t *testing.T) {
+	s, servers := startNATS(t, -1), memqueue.NewServers(1<<20)
+	a := newNode(t, dial(t, s), "a", Config{Queue: memqueue.New(servers)})
+	a.serve(t, 0, true)
+	release, err := a.HoldQueue(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slots := a.Relay.tenure(0).reading.slots
+	if n := len(slots); n != maxReading {
+		t.Errorf("%d entries can be read still", maxReading-n)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if _, err := a.HoldQueue(ctx, 0); chat.KindOf(err) != chat.Unavailable {
+		t.Errorf("held twice: %v", err)
+	}
+	release()
+	if n := len(slots); n != 0 {
+		t.Errorf("%d entries cannot be read behind it", n)
+	}
+	if release, err = a.HoldQueue(t.Context(), 1); err != nil { // a lane of another node
+		t.Fatal(err)
+	}
+	release()
+}
+
+// What an owner finds in the durable queue for a slot that has left the lane it hands on, in its
+// order, though its sender is gone; the entries end when that is decided, not before.
+func TestQueuedForALaneThatWasLeft(t *testing.T) {
+	s, servers := startNATS(t, -1), memqueue.NewServers(1<<20)
+	cfg := func() Config {
+		return Config{Queue: memqueue.New(servers), Overflow: 20 * time.Millisecond, GiveUp: patient}
+	}
+	a := newNode(t, dial(t, s), "a", cfg())
+	var accepted atomic.Int64
+	a.sends(1, 5, &accepted)
+	until(t, "five are accepted", func() bool { return accepted.Load() == 5 })
+	a.Close()
+
+	moved := cfg()
+	moved.MapVersion, moved.Place = func() int64 { return 2 }, always(1)
+	x := newNode(t, dial(t, s), "x", moved)
+	x.verify = func(lane int, _ chat.RoomID, byMap int64) Taken {
+		if lane == 0 || byMap < 2 {
+			return OtherMap
+		}
+		return Took
+	}
+	x.serve(t, 0, true)
+	done := &x.Relay.tenure(0).reading.done
+	until(t, "the first is handed on", func() bool { return testutil.ToFloat64(x.count.forwarded) > 0 })
+	if n := done.Load(); n != 0 || len(x.log()) != 0 {
+		t.Errorf("entry %d has ended, %d were decided, and lane 1 has no owner", n, len(x.log()))
+	}
+	x.serve(t, 1, true)
+	until(t, "the entries have ended", func() bool { return done.Load() > 0 })
+	log := x.log()
+	for i, got := range log {
+		if got.n != i+1 {
+			t.Errorf("%d is taken as number %d", got.n, i+1)
+		}
+	}
+	if len(log) != 5 {
+		t.Errorf("%d were taken", len(log))
+	}
+}

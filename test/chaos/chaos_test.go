@@ -16,6 +16,7 @@ import (
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/consistency"
 	"github.com/roomtide/roomtide/internal/testcluster"
+	"github.com/roomtide/roomtide/internal/testdb"
 	"github.com/roomtide/roomtide/internal/testprocess"
 	"github.com/roomtide/roomtide/internal/workload"
 )
@@ -49,7 +50,7 @@ func TestMain(m *testing.M) {
 	if *full && *during == 0 && *rounds == 0 {
 		*during = 30 * time.Minute
 	}
-	os.Exit(testprocess.Main(m, "", func(p *testprocess.Program) { program = p }))
+	os.Exit(testprocess.Main(m, "planted", func(p *testprocess.Program) { program = p }))
 }
 
 // run is one cluster and what happens to it.
@@ -109,7 +110,8 @@ func until(rep *report, d *deck) (more func() bool) {
 // begin makes the cluster and starts the clients.
 func (r *run) begin() {
 	r.c = testcluster.Start(r.t, testcluster.Options{
-		Program: program, Shards: 4, Proxied: true, Store: r.disks.store(), Tables: r.disks.tables(),
+		Program: program, Shards: 4, Proxied: true, Store: r.disks.store(), Tables: r.disks.tables(), Log: r.disks.log(),
+		SQL: map[testdb.Engine][]string{testdb.Postgres: smallLog},
 		Env: []string{"ROOMTIDE_QUEUE_MODE=overflow", "ROOMTIDE_QUEUE_MIB=64"},
 	})
 	var rooms []chat.RoomID

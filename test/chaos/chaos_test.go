@@ -61,6 +61,7 @@ type run struct {
 	rng   *rand.Rand
 	rep   *report
 	disks disks
+	stock *workload.Stock
 	begun int // rounds
 }
 
@@ -74,10 +75,11 @@ func TestChaos(t *testing.T) {
 	if !ok {
 		return // the process with a namespace of its own has run it
 	}
+	stock := stockClients(t)
 	more := until(rep, deck)
 	for n := 1; more() && !t.Failed(); n++ {
 		t.Run(fmt.Sprint("cluster ", n), func(t *testing.T) {
-			r := &run{t: t, rng: rng, rep: rep, disks: disks}
+			r := &run{t: t, rng: rng, rep: rep, disks: disks, stock: stock}
 			r.begin()
 			for r.begun < episode && more() {
 				r.round(deck.next())
@@ -120,7 +122,7 @@ func (r *run) begin() {
 	}
 	r.w = workload.New(r.t, workload.Options{
 		Addr: r.c.Balancer.Addr(), Rooms: rooms, Ping: time.Second, Pace: 30 * time.Millisecond, Patience: patience,
-		InTurn: true, SocketIO: true, StrictWriters: 4, Settles: 2 * time.Minute,
+		InTurn: true, SocketIO: true, StrictWriters: 4, Settles: 2 * time.Minute, Stock: r.stock,
 	})
 	r.w.CreateRooms()
 	r.w.Start()

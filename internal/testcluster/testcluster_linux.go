@@ -32,6 +32,7 @@ type Options struct {
 	Shards  int      // by turns on MariaDB and on PostgreSQL
 	Env     []string // settings of every node, "ROOMTIDE_…=…"
 	Proxied bool     // fault proxies between nodes and servers, and between NATS servers
+	Clocks  bool     // the program is built with the tag "planted", and SetClock is there
 	Store   string   // where the last NATS server keeps the queue; "": as the others
 	Tables  string   // where PostgreSQL keeps what is in databases; "": in its data directory
 	Log     string   // where PostgreSQL keeps its write-ahead log; "": there too
@@ -104,8 +105,10 @@ func Start(t testing.TB, o Options) *Cluster {
 			c.layWays(name)
 		}
 		c.writeShards(name)
-		c.clocks[name] = filepath.Join(t.TempDir(), "clock")
-		c.SetClock(name, 0)
+		if o.Clocks {
+			c.clocks[name] = filepath.Join(t.TempDir(), "clock")
+			c.SetClock(name, 0)
+		}
 	}
 	for _, name := range Names {
 		c.StartNode(name)
@@ -133,15 +136,21 @@ func (c *Cluster) Env(name string) []string {
 	}
 	return append([]string{
 		"ROOMTIDE_NODE=" + name, "ROOMTIDE_CONFIG=" + c.files[name], "ROOMTIDE_NATS_URL=" + strings.Join(nats, ","),
-		"ROOMTIDE_REDIS=redis://" + redis + "/0", "ROOMTIDE_PPROF=" + c.pprofs[name], "ROOMTIDE_PLANTED_CLOCK=" + c.clocks[name],
-	}, slices.Concat(c.o.Env, c.env[name])...)
+		"ROOMTIDE_REDIS=redis://" + redis + "/0", "ROOMTIDE_PPROF=" + c.pprofs[name],
+	}, slices.Concat(c.o.Env, c.clock(name), c.env[name])...)
+}
+
+func (c *Cluster) clock(name string) []string {
+	if !c.o.Clocks {
+		return nil
+	}
+	return []string{"ROOMTIDE_PLANTED_CLOCK=" + c.clocks[name]}
 }
 
 // Set gives a node further settings, "ROOMTIDE_…=…", from its next start on.
 func (c *Cluster) Set(name string, env ...string) { c.env[name] = env }
 
-// SetClock has the clock of a node jump to so much ahead of the machine's, if its program is
-// built with the tag "planted".
+// SetClock has the clock of a node jump to so much ahead of the machine's.
 func (c *Cluster) SetClock(name string, ahead time.Duration) {
 	c.t.Helper()
 	f, err := os.OpenFile(c.clocks[name], os.O_WRONLY|os.O_CREATE, 0o600)

@@ -50,6 +50,7 @@ func TestMain(m *testing.M) {
 	if *full && *during == 0 && *rounds == 0 {
 		*during = 30 * time.Minute
 	}
+	// With the tag the clocks of nodes can be wrong.
 	os.Exit(testprocess.Main(m, "planted", func(p *testprocess.Program) { program = p }))
 }
 
@@ -112,7 +113,7 @@ func until(rep *report, d *deck) (more func() bool) {
 // begin makes the cluster and starts the clients.
 func (r *run) begin() {
 	r.c = testcluster.Start(r.t, testcluster.Options{
-		Program: program, Shards: 4, Proxied: true, Store: r.disks.store(), Tables: r.disks.tables(), Log: r.disks.log(),
+		Program: program, Shards: 4, Proxied: true, Clocks: true, Store: r.disks.store(), Tables: r.disks.tables(), Log: r.disks.log(),
 		SQL: map[testdb.Engine][]string{testdb.Postgres: smallLog},
 		Env: []string{"ROOMTIDE_QUEUE_MODE=overflow", "ROOMTIDE_QUEUE_MIB=64"},
 	})

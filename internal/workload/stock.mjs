@@ -26,6 +26,7 @@ function start(user, client) {
     get connected() { return socket.connected; },
     on: (name, f) => socket.on(name, f),
     emit: (name, argument, callback) => socket.emit(name, argument, (r) => {
+      if (name === 'join' && r.type === 'error' && !['rate_limited', 'busy', 'unavailable'].includes(r.code)) tell('join', { code: r.code });
       if (name === 'message') tell(r.type, { key: argument.key, code: r.code, seq: r.seq, rev: r.rev });
       callback(r);
     }),

@@ -81,7 +81,7 @@ bench-push: ## notifications a second, how late they are, and what sending costs
 	go test -count=1 -v -timeout 60m ./test/pushbench -args -figures $(ARGS)
 
 chaos: ## break a whole cluster for half an hour, and report (ARGS="-for 8h", "-rounds 1000 -seed 1", "-faults SQL")
-	@scripts/need go mariadb postgresql redis
+	@scripts/need go mariadb postgresql redis node npm
 	go test -count=1 -v -timeout 72h ./test/chaos -args -full $(ARGS)
 
 fuzz: go ## run every fuzz target for FUZZTIME

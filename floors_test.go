@@ -38,7 +38,7 @@ var floors = []floor{
 		{"internal/crashpoint", "named places where crash tests kill the process"},
 		{"internal/guard", "panics of handlers, logged and counted in one form"},
 		{"internal/lru", "a bounded map that forgets what was not used"},
-		{"internal/planted", "mistakes that the fault runs have to notice, absent from releases"},
+		{"internal/planted", "mistakes that the fault runs have to notice, and a clock that is wrong; absent from releases"},
 		{"internal/mysqldsn", "addresses of MySQL and MariaDB"},
 		{"internal/memtune", "when garbage is collected, and memory returned to the system"},
 		{"internal/wheel", "the deadlines of thousands of connections with one ticker"},

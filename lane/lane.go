@@ -135,7 +135,10 @@ func (l *lane) submit(it item, slots slotsOf) verdict {
 		l.mu.Unlock()
 		return astray
 	}
-	if l.away && !l.closed && (!held || l.hold.all) || it.term != 0 && it.term != l.term {
+	// The tenure of a lane of a cluster ends where the position is unknown. Until it has, a change is
+	// not refused: it may be one that the durable queue has accepted.
+	away := l.away || l.cfg.Cluster != nil && l.positionUnknown.Load()
+	if away && !l.closed && (!held || l.hold.all) || it.term != 0 && it.term != l.term {
 		l.mu.Unlock()
 		return elsewhere
 	}

@@ -29,6 +29,7 @@ type leased struct {
 type disk struct {
 	full    atomic.Bool
 	refused atomic.Int64
+	away    atomic.Bool // the database does not answer
 }
 
 func (l *leased) Commit(ctx context.Context, id store.LaneID, at store.Position, ch *store.Changes) error {
@@ -36,7 +37,17 @@ func (l *leased) Commit(ctx context.Context, id store.LaneID, at store.Position,
 		l.disk.refused.Add(1)
 		return chat.E(chat.ReadOnly, "the disk is full")
 	}
+	if l.disk.away.Load() {
+		return chat.E(chat.Unavailable, "away")
+	}
 	return l.Driver.Commit(ctx, id, at, ch)
+}
+
+func (l *leased) Acquire(ctx context.Context, id store.LaneID) (store.Position, error) {
+	if l.disk.away.Load() {
+		return store.Position{}, chat.E(chat.Unavailable, "away")
+	}
+	return l.Driver.Acquire(ctx, id)
 }
 
 func (l *leased) Lease(ctx context.Context, id store.LaneID, node string, life time.Duration) (store.Lease, error) {
@@ -314,4 +325,35 @@ func TestDiskIsFull(t *testing.T) {
 		}
 		s.disk.full.Store(false)
 	}
+}
+
+// While a tenure ends, as its database does not answer, what another node hands on is given back to it, and
+// not refused: the durable queue may have accepted it.
+func TestTenureEndsWithoutDatabase(t *testing.T) {
+	s := newSeveral(t, 1)
+	a := s.start("a")
+	s.until("a has the lane", func(l map[string]int) bool { return l["a"] == 1 })
+	if _, err := a.Do(t.Context(), &change.Join{Room: "r", User: "ann", Create: &change.RoomSpec{Open: true}, Own: true}); err != nil {
+		t.Fatal(err)
+	}
+	s.disk.away.Store(true)
+	type outcome struct {
+		first error
+		owned bool
+	}
+	ended := make(chan outcome, 1)
+	from := change.Origin{Sender: 1, Number: 1}
+	owned, _ := a.Offer(0, send("r", "ann", "first", "text"), from, func(_ change.Reply, err error) {
+		// The lane calls it before it is another node's.
+		from.Number++
+		owned, _ := a.Offer(0, send("r", "ann", "second", "text"), from, func(change.Reply, error) {})
+		ended <- outcome{err, owned}
+	})
+	if !owned {
+		t.Fatal("the lane is not a's")
+	}
+	if got := <-ended; chat.KindOf(got.first) != chat.Fenced || got.owned {
+		t.Errorf("the first one: %v; the second one is taken: %v", got.first, got.owned)
+	}
+	s.disk.away.Store(false)
 }

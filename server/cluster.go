@@ -14,6 +14,7 @@ import (
 	"github.com/roomtide/roomtide/internal/embednats"
 	"github.com/roomtide/roomtide/internal/natslink"
 	"github.com/roomtide/roomtide/internal/natsstream"
+	"github.com/roomtide/roomtide/internal/planted"
 	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/queue"
 	"github.com/roomtide/roomtide/queue/jetstream"
@@ -70,7 +71,7 @@ func (s *Server) openPeers(ctx context.Context) (err error) {
 		Queue: p.waiting(), Overflow: time.Duration(s.cfg.Queue.After), Always: s.cfg.Queue.Mode == config.QueueAlways,
 		Submit: p.offer, MapVersion: s.store.MapVersion, Stale: p.stale,
 		AfterOutcomes: func() { s.hub.Kick() }, Place: func(c change.Change) map[int]change.Change { return s.lanes.Place(c) },
-		Log: s.log, Registerer: s.reg,
+		Now: planted.Now, Log: s.log, Registerer: s.reg,
 	})
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/cluster"
+	"github.com/roomtide/roomtide/internal/planted"
 	"github.com/roomtide/roomtide/store"
 )
 
@@ -25,7 +26,7 @@ const (
 func (p *peers) meet(ctx context.Context) (err error) {
 	s := p.s
 	p.hellos, err = cluster.OpenHellos(cluster.HellosConfig{
-		NATS: p.link.NATS(), Prefix: p.prefix, Log: s.log, Registerer: s.reg,
+		NATS: p.link.NATS(), Prefix: p.prefix, Now: planted.Now, Log: s.log, Registerer: s.reg,
 		Self: cluster.Hello{Node: s.cfg.Node, Version: s.version, Level: cluster.Level, TokenKey: keyDigest(s.secret), WebPush: s.vapid, Shards: len(s.store.Shards())},
 		Map:  s.store.MapVersion,
 	})
@@ -33,7 +34,7 @@ func (p *peers) meet(ctx context.Context) (err error) {
 		return err
 	}
 	s.onClose(p.hellos.Close)
-	alive, err := s.store.Control.Nodes(ctx, time.Now().UnixMilli())
+	alive, err := s.store.Control.Nodes(ctx, planted.Now().UnixMilli())
 	if err != nil {
 		return err
 	}
@@ -57,7 +58,7 @@ func (p *peers) meet(ctx context.Context) (err error) {
 // this node's control database: the two then use copies of it, and would mix them up.
 func (p *peers) sameDatabases(ctx context.Context, met []cluster.Peer) error {
 	for deadline := time.Now().Add(sharedLimit); ; {
-		had, err := p.s.store.Control.Nodes(ctx, time.Now().Add(-sharedAgo).UnixMilli())
+		had, err := p.s.store.Control.Nodes(ctx, planted.Now().Add(-sharedAgo).UnixMilli())
 		if err != nil {
 			return err
 		}

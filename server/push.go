@@ -14,6 +14,7 @@ import (
 	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/internal/atomicfile"
 	"github.com/roomtide/roomtide/internal/egress"
+	"github.com/roomtide/roomtide/internal/planted"
 	"github.com/roomtide/roomtide/notify"
 	"github.com/roomtide/roomtide/outbox"
 	"github.com/roomtide/roomtide/push"
@@ -79,7 +80,7 @@ func (s *Server) pushJobs() outbox.Consumer {
 	c := &s.cfg.Push
 	return notify.Jobs(notify.JobsConfig{
 		Store: s.store, Lanes: s.lanes, Foreground: s.foreground,
-		Off: !c.Used(), Delay: time.Duration(c.Delay), TTL: time.Duration(c.TTL), Members: c.Members,
+		Now: planted.Now, Off: !c.Used(), Delay: time.Duration(c.Delay), TTL: time.Duration(c.TTL), Members: c.Members,
 	})
 }
 
@@ -88,7 +89,7 @@ func (s *Server) pushJobs() outbox.Consumer {
 func (s *Server) openSender() {
 	s.sender = notify.NewSender(notify.SenderConfig{
 		Store: s.store, Lanes: s.lanes, Gateway: s.gateway, Foreground: s.foreground, Unread: s.unread, Secret: s.secret,
-		Off: !s.cfg.Push.Used(), Members: s.cfg.Push.Members, Language: s.cfg.Push.Language, Hidden: s.cfg.Push.Hidden, Log: s.log, Registerer: s.reg,
+		Off: !s.cfg.Push.Used(), Members: s.cfg.Push.Members, Language: s.cfg.Push.Language, Hidden: s.cfg.Push.Hidden, Now: planted.Now, Log: s.log, Registerer: s.reg,
 	})
 	s.onClose(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(s.cfg.DrainTimeout))

@@ -28,6 +28,7 @@ import (
 	"github.com/roomtide/roomtide/identity"
 	"github.com/roomtide/roomtide/ingest"
 	"github.com/roomtide/roomtide/internal/memtune"
+	"github.com/roomtide/roomtide/internal/planted"
 	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/mover"
 	"github.com/roomtide/roomtide/notify"
@@ -152,7 +153,7 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 		OnFenced: func(shard int) {
 			s.fail(chat.E(chat.Fenced, "another process has taken over this node's data"))
 		},
-		Cluster: s.laneCluster(), PushOff: !s.cfg.Push.Used(), Limits: limits, Log: s.log, Registerer: s.reg,
+		Cluster: s.laneCluster(), PushOff: !s.cfg.Push.Used(), Limits: limits, Now: planted.Now, Log: s.log, Registerer: s.reg,
 	})
 	if err != nil {
 		return err
@@ -183,7 +184,7 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 		Store: s.store, Lanes: s.lanes, Presence: s.presence, Publish: s.publish, BeforeMessage: s.beforeMessage(),
 		Limits: limits, Rates: rates, Cluster: s.peers != nil, UsersMakeRooms: s.cfg.GuestsWelcome(), Claimed: s.endGuests, UserChanged: s.userChanged, Hears: s.hears,
 		AfterLate: s.hub.Kick, Targets: s.targets(),
-		Log: s.log, Registerer: s.reg,
+		Now: planted.Now, Log: s.log, Registerer: s.reg,
 	})
 	s.startSender()
 	return s.startPeers()
@@ -238,7 +239,7 @@ func (o online) Remove(room chat.RoomID, user chat.UserID, conns int) {
 
 // openPresence joins the cluster and begins to track who is online.
 func (s *Server) openPresence() (err error) {
-	s.node, err = cluster.Join(cluster.Config{Name: s.cfg.Node, Leases: s.store.Control, Life: s.nodeLife(), Log: s.log, Registerer: s.reg})
+	s.node, err = cluster.Join(cluster.Config{Name: s.cfg.Node, Leases: s.store.Control, Life: s.nodeLife(), Now: planted.Now, Log: s.log, Registerer: s.reg})
 	if err != nil {
 		return err
 	}
@@ -278,7 +279,7 @@ func (s *Server) presenceDriver() (presence.Driver, error) {
 		return mempresence.New(), nil
 	}
 	return redispresence.New(redispresence.Config{
-		URL: url, Prefix: s.cfg.RedisPrefix, Node: s.node.Name(), Nodes: s.node.Alive, Log: s.log, Registerer: s.reg,
+		URL: url, Prefix: s.cfg.RedisPrefix, Node: s.node.Name(), Nodes: s.node.Alive, Now: planted.Now, Log: s.log, Registerer: s.reg,
 	})
 }
 
@@ -353,6 +354,6 @@ func (s *Server) apiKeys(ctx context.Context) ([]identity.Key, error) {
 func (s *Server) sessionDeps() *session.Deps {
 	return &session.Deps{
 		Engine: s.engine, Verifier: s.verifier, Guests: s.cfg.GuestsWelcome(),
-		Limits: s.engine.Limits(), Now: time.Now, Log: s.log, WebPushKey: s.vapid,
+		Limits: s.engine.Limits(), Now: planted.Now, Log: s.log, WebPushKey: s.vapid,
 	}
 }

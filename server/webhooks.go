@@ -8,6 +8,7 @@ import (
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/engine"
+	"github.com/roomtide/roomtide/internal/planted"
 	"github.com/roomtide/roomtide/webhook"
 )
 
@@ -26,7 +27,7 @@ func (s *Server) openWebhooks(ctx context.Context) error {
 	s.webhooks = webhook.New(webhook.Config{
 		Store: s.store, Lanes: s.lanes, Deployment: deployment, Allow: s.cfg.HookNetworks(),
 		Timeout: time.Duration(h.Timeout), RetryFor: time.Duration(h.RetryFor), History: history, Version: s.version,
-		Log: s.log, Registerer: s.reg,
+		Now: planted.Now, Log: s.log, Registerer: s.reg,
 	})
 	return s.openBefore(deployment)
 }

@@ -2,6 +2,8 @@
 
 package planted
 
+import "time"
+
 // The mistakes.
 const (
 	AckBeforeCommit = false // changes have their outcome before the transaction
@@ -12,3 +14,6 @@ const (
 	KickCached      = false // a lane remembers members as they were before it changed them
 	KickUnheard     = false // connections stay in a room that their user was put out of
 )
+
+// Now is the time by the clock that the parts of a node go by.
+func Now() time.Time { return time.Now() }

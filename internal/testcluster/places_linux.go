@@ -2,6 +2,7 @@ package testcluster
 
 import (
 	"net/url"
+	"path/filepath"
 
 	"github.com/roomtide/roomtide/internal/faultproxy"
 	"github.com/roomtide/roomtide/internal/testdb"
@@ -42,6 +43,20 @@ func (c *Cluster) database(s *testdb.Server) string {
 		c.t.Fatal(err)
 	}
 	return dsn
+}
+
+// moveLog has PostgreSQL keep its write-ahead log where Options say, as an operator does.
+func (c *Cluster) moveLog(s *testdb.Server) {
+	c.t.Helper()
+	var data string
+	if err := s.Open(s.Admin()).QueryRowContext(c.t.Context(), "SHOW data_directory").Scan(&data); err != nil {
+		c.t.Fatal(err)
+	}
+	wal := filepath.Join(data, "pg_wal")
+	s.Stop()
+	s.Run("mv", wal, c.o.Log)
+	s.Run("ln", "-s", c.o.Log, wal)
+	s.Restart()
 }
 
 // layRoutes says where the NATS servers keep what they have, and find each other.

@@ -6,6 +6,7 @@ package testcluster
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -31,8 +32,10 @@ type Options struct {
 	Shards  int      // by turns on MariaDB and on PostgreSQL
 	Env     []string // settings of every node, "ROOMTIDE_…=…"
 	Proxied bool     // fault proxies between nodes and servers, and between NATS servers
+	Clocks  bool     // the program is built with the tag "planted", and SetClock is there
 	Store   string   // where the last NATS server keeps the queue; "": as the others
-	Tables  string   // where PostgreSQL keeps what is in databases; "": beside its log
+	Tables  string   // where PostgreSQL keeps what is in databases; "": in its data directory
+	Log     string   // where PostgreSQL keeps its write-ahead log; "": there too
 
 	SQL map[testdb.Engine][]string // further settings of the database servers
 }
@@ -67,6 +70,7 @@ type Cluster struct {
 	files  map[string]string // settings
 	addrs  map[string]string // the same for every process of a node
 	pprofs map[string]string
+	clocks map[string]string   // files, see SetClock
 	env    map[string][]string // see Set
 	paused map[string]*testprocess.Node
 	began  []*testprocess.Node // all that were ever started
@@ -82,11 +86,15 @@ func Start(t testing.TB, o Options) *Cluster {
 	c := &Cluster{
 		t: t, o: o, Redis: testredis.Start(t), Nodes: map[string]*testprocess.Node{},
 		dirs: map[string]string{}, files: map[string]string{}, addrs: map[string]string{}, pprofs: map[string]string{},
-		env: map[string][]string{}, paused: map[string]*testprocess.Node{}, Balancer: newBalancer(t),
+		clocks: map[string]string{}, env: map[string][]string{}, paused: map[string]*testprocess.Node{}, Balancer: newBalancer(t),
 	}
 	c.NATS = testnats.StartProcesses(t, len(Names), c.layRoutes())
 	for _, e := range engines[:min(o.Shards, len(engines))] {
-		c.SQL = append(c.SQL, testdb.Start(t, e, o.SQL[e]...))
+		s := testdb.Start(t, e, o.SQL[e]...)
+		if e == testdb.Postgres && o.Log != "" {
+			c.moveLog(s)
+		}
+		c.SQL = append(c.SQL, s)
 	}
 	for i := range o.Shards {
 		c.shards = append(c.shards, c.database(c.SQL[i%len(c.SQL)]))
@@ -97,6 +105,10 @@ func Start(t testing.TB, o Options) *Cluster {
 			c.layWays(name)
 		}
 		c.writeShards(name)
+		if o.Clocks {
+			c.clocks[name] = filepath.Join(t.TempDir(), "clock")
+			c.SetClock(name, 0)
+		}
 	}
 	for _, name := range Names {
 		c.StartNode(name)
@@ -125,11 +137,31 @@ func (c *Cluster) Env(name string) []string {
 	return append([]string{
 		"ROOMTIDE_NODE=" + name, "ROOMTIDE_CONFIG=" + c.files[name], "ROOMTIDE_NATS_URL=" + strings.Join(nats, ","),
 		"ROOMTIDE_REDIS=redis://" + redis + "/0", "ROOMTIDE_PPROF=" + c.pprofs[name],
-	}, slices.Concat(c.o.Env, c.env[name])...)
+	}, slices.Concat(c.o.Env, c.clock(name), c.env[name])...)
+}
+
+func (c *Cluster) clock(name string) []string {
+	if !c.o.Clocks {
+		return nil
+	}
+	return []string{"ROOMTIDE_PLANTED_CLOCK=" + c.clocks[name]}
 }
 
 // Set gives a node further settings, "ROOMTIDE_…=…", from its next start on.
 func (c *Cluster) Set(name string, env ...string) { c.env[name] = env }
+
+// SetClock has the clock of a node jump to so much ahead of the machine's.
+func (c *Cluster) SetClock(name string, ahead time.Duration) {
+	c.t.Helper()
+	f, err := os.OpenFile(c.clocks[name], os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.Write(binary.LittleEndian.AppendUint64(nil, uint64(ahead))); err != nil { // at once, as it is read
+		c.t.Fatal(err)
+	}
+}
 
 // writeShards writes the settings file of a node: shards have the same name on all nodes,
 // whatever address they have there.

@@ -1,6 +1,7 @@
 package testdb
 
 import (
+	"bytes"
 	"database/sql"
 	"fmt"
 	"os"
@@ -141,6 +142,14 @@ func (s *Server) Admin() string { return s.s.admin() }
 
 // Pid is the process of the running server.
 func (s *Server) Pid() int { return s.s.pid() }
+
+// Logged counts the lines with a text in what the server has written.
+func (s *Server) Logged(text string) int {
+	s.t.Helper()
+	log, err := os.ReadFile(s.s.logPath())
+	s.check("read its log", err)
+	return bytes.Count(log, []byte(text))
+}
 
 // Database makes an empty database with a user of its own, and returns its URL.
 func (s *Server) Database() string {

@@ -50,6 +50,7 @@ type Options struct {
 	// StrictWriters is the number of all strict writers.
 	SocketIO      bool
 	StrictWriters int
+	Stock         *Stock // nil: no stock clients
 }
 
 // Workload is the clients, and a record of what they observe.
@@ -120,10 +121,18 @@ func (w *Workload) fail(format string, args ...any) {
 	}
 }
 
+func (w *Workload) logf(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.over {
+		w.t.Logf(format, args...)
+	}
+}
+
 // Acked is the number of messages acknowledged so far.
 func (w *Workload) Acked() int64 { return w.acked.Load() }
 
-// Accepted is the number of messages that strict writers were told to be in the queue.
+// Accepted is the number of messages that strict writers and stock clients were told to be in the queue.
 func (w *Workload) Accepted() int64 { return w.accepted.Load() }
 
 // Goodbyes is the number of goodbyes of nodes that stop, and Resumes that of joins by
@@ -210,7 +219,7 @@ func (w *Workload) Users() (users []string) {
 	for i := range w.o.StrictWriters {
 		users = append(users, fmt.Sprint(w.o.As, "strict", i))
 	}
-	return users
+	return append(users, w.stockUsers()...)
 }
 
 // strictWatchers are the users that strict watchers have.
@@ -239,6 +248,9 @@ func (w *Workload) Start() {
 	for i, user := range w.strictWatchers() {
 		w.watching.Go(func() { w.watchStrictly(user, i >= strictWatchers) })
 	}
+	if w.o.Stock != nil {
+		w.startStock()
+	}
 	if w.o.As == "" { // else the rooms belong to the users of an earlier workload
 		w.writing.Go(func() { w.putUsersOut("writer0") })
 	}
@@ -260,7 +272,7 @@ func (w *Workload) Finish() consistency.Final {
 	}
 	w.end.Store(&end)
 	w.watching.Wait()
-	watchers := w.strictWatchers()
+	watchers := append(w.strictWatchers(), w.stockUsers()...)
 	for i := range Writers {
 		watchers = append(watchers, fmt.Sprint(w.o.As, "watcher", i))
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/consistency"
 	"github.com/roomtide/roomtide/internal/testcluster"
+	"github.com/roomtide/roomtide/internal/testdb"
 	"github.com/roomtide/roomtide/internal/testprocess"
 	"github.com/roomtide/roomtide/internal/workload"
 )
@@ -49,7 +50,8 @@ func TestMain(m *testing.M) {
 	if *full && *during == 0 && *rounds == 0 {
 		*during = 30 * time.Minute
 	}
-	os.Exit(testprocess.Main(m, "", func(p *testprocess.Program) { program = p }))
+	// With the tag the clocks of nodes can be wrong.
+	os.Exit(testprocess.Main(m, "planted", func(p *testprocess.Program) { program = p }))
 }
 
 // run is one cluster and what happens to it.
@@ -60,6 +62,7 @@ type run struct {
 	rng   *rand.Rand
 	rep   *report
 	disks disks
+	stock *workload.Stock
 	begun int // rounds
 }
 
@@ -73,10 +76,11 @@ func TestChaos(t *testing.T) {
 	if !ok {
 		return // the process with a namespace of its own has run it
 	}
+	stock := stockClients(t)
 	more := until(rep, deck)
 	for n := 1; more() && !t.Failed(); n++ {
 		t.Run(fmt.Sprint("cluster ", n), func(t *testing.T) {
-			r := &run{t: t, rng: rng, rep: rep, disks: disks}
+			r := &run{t: t, rng: rng, rep: rep, disks: disks, stock: stock}
 			r.begin()
 			for r.begun < episode && more() {
 				r.round(deck.next())
@@ -109,7 +113,8 @@ func until(rep *report, d *deck) (more func() bool) {
 // begin makes the cluster and starts the clients.
 func (r *run) begin() {
 	r.c = testcluster.Start(r.t, testcluster.Options{
-		Program: program, Shards: 4, Proxied: true, Store: r.disks.store(), Tables: r.disks.tables(),
+		Program: program, Shards: 4, Proxied: true, Clocks: true, Store: r.disks.store(), Tables: r.disks.tables(), Log: r.disks.log(),
+		SQL: map[testdb.Engine][]string{testdb.Postgres: smallLog},
 		Env: []string{"ROOMTIDE_QUEUE_MODE=overflow", "ROOMTIDE_QUEUE_MIB=64"},
 	})
 	var rooms []chat.RoomID
@@ -118,7 +123,7 @@ func (r *run) begin() {
 	}
 	r.w = workload.New(r.t, workload.Options{
 		Addr: r.c.Balancer.Addr(), Rooms: rooms, Ping: time.Second, Pace: 30 * time.Millisecond, Patience: patience,
-		InTurn: true, SocketIO: true, StrictWriters: 4, Settles: 2 * time.Minute,
+		InTurn: true, SocketIO: true, StrictWriters: 4, Settles: 2 * time.Minute, Stock: r.stock,
 	})
 	r.w.CreateRooms()
 	r.w.Start()

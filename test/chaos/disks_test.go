@@ -3,17 +3,22 @@ package chaos
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/roomtide/roomtide/internal/testdb"
 	"github.com/roomtide/roomtide/internal/testdisk"
 )
 
 // The faults of disks that are full.
 
-// disks are small ones, of one NATS server and of PostgreSQL.
-type disks struct{ nats, postgres string }
+// disks are small ones: of one NATS server, and of the tables and the write-ahead log of PostgreSQL.
+type disks struct{ nats, postgres, wal string }
+
+// smallLog has PostgreSQL keep a log that fits on its disk.
+var smallLog = []string{"max_wal_size=64MB", "min_wal_size=32MB"}
 
 // mount makes the disks. Not ok: the test has run in a process that may mount.
 func mount(t *testing.T) (d disks, ok bool) {
@@ -21,17 +26,21 @@ func mount(t *testing.T) (d disks, ok bool) {
 	if d.nats, ok = testdisk.Small(t, 128); !ok { // the queue may take 64 MiB
 		return d, false
 	}
-	d.postgres, ok = testdisk.Small(t, 256)
+	if d.postgres, ok = testdisk.Small(t, 256); !ok {
+		return d, false
+	}
+	d.wal, ok = testdisk.Small(t, 192)
 	return d, ok
 }
 
 func (d disks) store() string  { return filepath.Join(d.nats, "store") }
 func (d disks) tables() string { return filepath.Join(d.postgres, "tables") }
+func (d disks) log() string    { return filepath.Join(d.wal, "pg_wal") }
 
 // empty removes what a cluster has left.
 func (d disks) empty(t *testing.T) {
 	t.Helper()
-	for _, dir := range []string{d.store(), d.tables()} {
+	for _, dir := range []string{d.store(), d.tables(), d.log()} {
 		if err := os.RemoveAll(dir); err != nil {
 			t.Fatal(err)
 		}
@@ -60,6 +69,29 @@ func (r *run) fillTables() int {
 	refused := func() int { return r.c.Logged("the disk of the database is full") }
 	before := refused()
 	return r.full(r.disks.postgres, func() bool { return refused() > before })
+}
+
+// fillLog has PostgreSQL be unable to write its log, which ends the server. When there is space
+// it is started again.
+func (r *run) fillLog() int {
+	s := r.c.SQL[slices.IndexFunc(r.c.SQL, func(s *testdb.Server) bool { return s.Engine() == testdb.Postgres })]
+	panics := func() int { return s.Logged("No space left on device") }
+	before := panics()
+	filler := testdisk.Fill(r.t, r.disks.wal)
+	admin := s.Open(s.Admin())
+	defer admin.Close()
+	for deadline := time.Now().Add(time.Minute); panics() == before && time.Now().Before(deadline); {
+		// What is left of the log's files is used up. It fails when the server ends.
+		_, _ = admin.ExecContext(r.t.Context(), "SELECT pg_logical_emit_message(true, 'full', ''), pg_switch_wal()")
+	}
+	r.wait(r.outage())
+	if err := os.Remove(filler); err != nil {
+		r.t.Fatal(err)
+	}
+	hits := panics() - before
+	s.Kill()
+	s.Restart()
+	return hits
 }
 
 // fillStore has a queue server be unable to write what the others write, as a database is

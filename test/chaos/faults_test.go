@@ -55,10 +55,17 @@ var classes = []map[string]fault{
 	},
 	{
 		"disk of a database full":                   (*run).fillTables,
+		"disk of a database's log full":             (*run).fillLog,
 		"disk of a queue server full, and SQL down": (*run).fillStore,
 	},
 	{moves: (*run).moveSlots},
 	{"rooms moved while nodes run": (*run).moveWhileNodesRun},
+	{
+		"clock of a node ahead":                    clockOff(off),
+		"clock of a node behind":                   clockOff(-off),
+		"clocks of all nodes apart, and one jumps": (*run).clocksApart,
+		"clock of a node off, and another killed":  (*run).killNodeWithClockOff,
+	},
 	redisFaults(),
 	{
 		"clients cut, and a crowd connects":  (*run).storm,

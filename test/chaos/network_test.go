@@ -40,15 +40,18 @@ func (r *run) ways(k kind, nodes ...string) (ps []*faultproxy.Proxy) {
 	return ps
 }
 
+// hitsOf is how much of what goes through proxies was broken so far.
+func hitsOf(ps []*faultproxy.Proxy) (n int) {
+	for _, p := range ps {
+		n += p.Hits()
+	}
+	return n
+}
+
 // network has something be wrong with proxies while what is given is done, and returns how
 // much was hit.
 func (r *run) network(ps []*faultproxy.Proxy, wrong func(*faultproxy.Proxy), meanwhile func()) int {
-	hits := func() (n int) {
-		for _, p := range ps {
-			n += p.Hits()
-		}
-		return n
-	}
+	hits := func() int { return hitsOf(ps) }
 	all := func(do func(*faultproxy.Proxy)) {
 		for _, p := range ps {
 			do(p)
@@ -96,8 +99,16 @@ func (r *run) killNodeWithSlowSQL() int {
 	return r.network(r.ways(sql, testcluster.Names...), func(p *faultproxy.Proxy) { p.Delay(by) }, func() { killed = r.killNode() }) * killed
 }
 
-// slowToClose ends servers, of which the nodes hear some seconds later.
+// slowToClose ends servers, of which the nodes hear some seconds later. No node may have been
+// connected to the one that is drawn first.
 func (r *run) slowToClose(k kind) int {
 	kill := map[kind]func() int{nats: r.killNATS, sql: func() int { return r.killSQL(time.Second) }, redis: r.killRedis}[k]
-	return r.network(r.ways(k, testcluster.Names...), func(p *faultproxy.Proxy) { p.EndLate(4 * time.Second) }, func() { kill(); r.wait(3 * time.Second) })
+	ps := r.ways(k, testcluster.Names...)
+	return r.network(ps, func(p *faultproxy.Proxy) { p.EndLate(4 * time.Second) }, func() {
+		before, deadline := hitsOf(ps), time.Now().Add(patience)
+		for hitsOf(ps) == before && time.Now().Before(deadline) {
+			kill()
+			r.wait(3 * time.Second)
+		}
+	})
 }

@@ -1,0 +1,50 @@
+// The stock clients of a workload, which run the samples of docs/protocol/socketio.md. The argument is what
+// they need, as JSON. Each line of standard input is a message to send, {"client","room","message","key"}, and
+// each line of standard output is what a client saw, {"client","what",...}.
+import { createRequire } from 'node:module';
+import { createInterface } from 'node:readline';
+
+const { packages, url, code, rooms, users } = JSON.parse(process.argv.at(-1));
+const io = createRequire(`${packages}/`)('socket.io-client');
+
+const kinds = [
+  { transports: ['websocket'] },
+  {}, // polling, and then a WebSocket
+  { transports: ['polling'] },
+  { transports: ['websocket'], recovery: false },
+];
+
+function start(user, client) {
+  const tell = (what, more) => process.stdout.write(`${JSON.stringify({ client, what, ...more })}\n`);
+  const { recovery, ...options } = kinds[client % kinds.length];
+  const socket = io(url, { forceNew: true, reconnectionDelay: 20, reconnectionDelayMax: 100, auth: { user, recovery }, ...options });
+  socket.on('connect', () => tell('connect', { recovered: socket.recovered }));
+  socket.on('accepted', ({ key }) => tell('accepted', { key }));
+  socket.on('goodbye', ({ reason, retry }) => retry === 'never' && tell('refused', { code: reason }));
+  // What the samples are given: the socket, and answers to their messages are told.
+  const watched = {
+    get connected() { return socket.connected; },
+    on: (name, f) => socket.on(name, f),
+    emit: (name, argument, callback) => socket.emit(name, argument, (r) => {
+      if (name === 'join' && r.type === 'error' && !['rate_limited', 'busy', 'unavailable'].includes(r.code)) tell('join', { code: r.code });
+      if (name === 'message') tell(r.type, { key: argument.key, code: r.code, seq: r.seq, rev: r.rev });
+      callback(r);
+    }),
+  };
+  // A message that was written and deleted during an absence is known by its deletion alone.
+  const apply = ({ type, room, seq, rev, user, message, edited, deleted }) => (type === 'message' || type === 'deleted')
+    && tell('message', { room, seq, rev, user, text: message, edited: !!edited, deleted: type === 'deleted' || !!deleted });
+  const { revs, unsent, post } = new Function('socket', 'apply', `${code}\nreturn { revs, unsent, post };`)(watched, apply);
+  for (const room of rooms) revs.set(room, 0); // from the beginning, when it connects
+  return (m) => {
+    unsent.set(m.key, m);
+    if (socket.connected) post(m);
+  };
+}
+
+const send = users.map(start);
+for await (const line of createInterface({ input: process.stdin })) {
+  const { client, ...m } = JSON.parse(line);
+  send[client](m);
+}
+process.exit();

@@ -46,3 +46,37 @@ func TestGCTuner(t *testing.T) {
 		}
 	}
 }
+
+// A small heap is collected less often while a node runs, unless it grows or something
+// else was configured.
+func TestSmallHeap(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(stockGOGC))
+	var p gcPercent
+	p.enter()
+	p.enter()
+	for _, step := range []struct {
+		do   func()
+		want int
+	}{
+		{func() { p.fit(1 << 20) }, smallGOGC},
+		{func() { p.fit(smallTo) }, smallGOGC},
+		{p.lower, growthGOGC},
+		{func() { p.fit(smallTo + 1) }, growthGOGC},
+		{p.restore, stockGOGC},
+		{func() { p.fit(smallFrom) }, stockGOGC},
+		{func() { p.fit(smallFrom - 1) }, smallGOGC},
+		{p.leave, smallGOGC},
+		{p.leave, stockGOGC},
+	} {
+		if step.do(); gogc() != step.want {
+			t.Errorf("GOGC is %d, and should be %d", gogc(), step.want)
+		}
+	}
+	for _, configured := range []int{-1, 80, 150} {
+		debug.SetGCPercent(configured)
+		if p.fit(1 << 20); gogc() != configured {
+			t.Errorf("where %d was configured: %d", configured, gogc())
+		}
+		p.fit(smallTo + 1)
+	}
+}

@@ -342,7 +342,7 @@ func (l *lane) decideAndCommit(ctx context.Context, items []item) (*batch, []out
 // decide loads what the changes depend on, with the messages of their keys or without,
 // and decides them in memory.
 func (l *lane) decide(ctx context.Context, items []item, keys bool) (*batch, []outcome, error) {
-	b := newBatch(l.cfg.Now().UnixMilli(), l.cfg.Store.Base(), l.cache, &l.cfg.Limits)
+	b := newBatch(l.cfg.Now().UnixMilli(), len(items), l.cfg.Store.Base(), l.cache, &l.cfg.Limits)
 	b.pushOff = l.cfg.PushOff
 	b.moving, b.askKeys = l.moving.Load(), keys
 	for _, it := range items {

@@ -46,12 +46,13 @@ func (t *gcTuner) set(growing bool) {
 	t.growing = growing
 }
 
-// A collection of a small heap costs more than it is worth, and under load there would
-// be several a second: a heap of less than smallFrom is collected when it has tripled,
-// and not when it has doubled. That takes up to 32 MB more while the node is busy.
+// A collection of a small heap costs more than it is worth: while a small heap is
+// collected twice a second, it is collected when it has tripled, and not when it has
+// doubled. That takes up to 32 MB more while the node is busy, and nothing when it is not.
 const (
 	smallFrom = 32 << 20 // bytes that are live: below, the heap is small
 	smallTo   = 40 << 20 // above, it is not
+	busyFrom  = 4        // collections between two checks: the node is busy
 	smallGOGC = 200
 	stockGOGC = 100 // of the runtime
 )
@@ -60,13 +61,13 @@ const (
 var process gcPercent
 
 // gcPercent is the runtime's GOGC: growthGOGC while at least one node wants it
-// lower, smallGOGC while the heap is small, and the usual value otherwise. A usual value
+// lower, smallGOGC while a small heap is collected often, and the usual value otherwise. A usual value
 // that is lower than growthGOGC stays; one that was configured is not raised.
 type gcPercent struct {
 	mu    sync.Mutex
-	nodes int // that are tuned
-	low   int // nodes that want it lower
-	small bool
+	nodes int  // that are tuned
+	low   int  // nodes that want it lower
+	small bool // and collected often
 	usual int
 	held  bool // usual is what was configured; it is read anew otherwise
 }
@@ -87,9 +88,16 @@ func (p *gcPercent) leave() {
 func (p *gcPercent) lower()   { p.change(func() { p.low++ }) }
 func (p *gcPercent) restore() { p.change(func() { p.low-- }) }
 
-// fit is told how many bytes of the heap are live.
-func (p *gcPercent) fit(live uint64) {
-	p.change(func() { p.small = live < smallFrom || p.small && live <= smallTo })
+// fit is told how many bytes of the heap are live, and how often it was collected since
+// the last check.
+func (p *gcPercent) fit(live, collections uint64) {
+	p.change(func() {
+		if p.small {
+			p.small = live <= smallTo && collections > 0
+		} else {
+			p.small = live < smallFrom && collections >= busyFrom
+		}
+	})
 }
 
 // change makes a change and sets what follows from it.

@@ -1,6 +1,6 @@
 // Package memtune keeps the resident memory of a node near what its connections
 // need: it collects garbage more often while their number grows beyond what it
-// ever was, and less often while the heap is small, and returns unused memory to the system when the node is quiet.
+// ever was, and less often while a small heap is under load, and returns unused memory to the system when the node is quiet.
 //
 // What was measured is in docs/decisions/0006-idle-connections.md.
 package memtune
@@ -43,7 +43,7 @@ func run(ctx context.Context, conns func() int) {
 		case now := <-tick.C:
 			tuner.update(conns())
 			h := readHeap()
-			process.fit(h.live)
+			process.fit(h.live, h.collected-releaser.last.collected)
 			if releaser.due(h, now) {
 				debug.FreeOSMemory()
 				releaser.released(readHeap(), now)

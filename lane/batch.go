@@ -25,6 +25,7 @@ type room struct {
 // are replaced, never written through, once an event holds them.
 type batch struct {
 	now    int64 // Unix milliseconds
+	size   int   // how many changes there are
 	limits *chat.Limits
 	base   chat.Rev // store.Map.Base
 	cache  *cache
@@ -70,15 +71,16 @@ type batch struct {
 	put    *store.Rows
 }
 
-func newBatch(now int64, base chat.Rev, c *cache, l *chat.Limits) *batch {
+func newBatch(now int64, size int, base chat.Rev, c *cache, l *chat.Limits) *batch {
 	return &batch{
 		now:     now,
+		size:    size,
 		limits:  l,
 		base:    base,
 		cache:   c,
 		state:   &store.State{},
-		rooms:   map[chat.RoomID]*room{},
-		members: map[store.MemberKey]*chat.Member{},
+		rooms:   make(map[chat.RoomID]*room, size),
+		members: make(map[store.MemberKey]*chat.Member, size),
 	}
 }
 
@@ -274,7 +276,7 @@ func (b *batch) update(m *chat.Message) {
 
 func (b *batch) remember(ref store.MessageRef, m *chat.Message) {
 	if b.messages == nil {
-		b.messages = map[store.MessageRef]*chat.Message{}
+		b.messages = make(map[store.MessageRef]*chat.Message, b.size)
 	}
 	b.messages[ref] = m
 }

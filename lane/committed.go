@@ -11,7 +11,8 @@ import (
 // What a lane remembers of its outbox is bounded; the oldest entries go first.
 const (
 	recentEntries = 1024
-	recentBytes   = 256 << 10
+	recentBytes   = 256 << 10 // as they are stored
+	recentDecoded = 16        // entries, each several times as large as it is stored
 )
 
 // committed is how far a lane has committed, where that is signalled, and the newest
@@ -25,9 +26,16 @@ type committed struct {
 	mu sync.Mutex
 
 	// Guarded by mu.
-	entries []store.OutboxRow // by ascending position
-	bytes   int               // of entries
-	from    int64             // each entry behind this position is in entries
+	entries []recent // by ascending position
+	bytes   int      // of entries, as they are stored
+	from    int64    // each entry behind this position is in entries
+}
+
+// recent is an entry as it was stored. The newest are decoded once for all consumers,
+// which do not write to them.
+type recent struct {
+	store.OutboxRow
+	decoded *store.Entry // nil: not yet, or not any more
 }
 
 // begin forgets the entries: the lane stands at the position, and others may have written
@@ -57,8 +65,11 @@ func (c *committed) move(to int64, ch *store.Changes) {
 
 // remember adds an entry, in place of the oldest ones. Called with mu held.
 func (c *committed) remember(row store.OutboxRow) {
-	c.entries = append(c.entries, row)
+	c.entries = append(c.entries, recent{OutboxRow: row})
 	c.bytes += len(row.Body)
+	if n := len(c.entries) - recentDecoded; n > 0 {
+		c.entries[n-1].decoded = nil
+	}
 	n := 0
 	for ; c.bytes > recentBytes || len(c.entries)-n > recentEntries; n++ {
 		c.bytes -= len(c.entries[n].Body)
@@ -71,21 +82,34 @@ func (c *committed) remember(row store.OutboxRow) {
 // recent is Lanes.Recent.
 func (c *committed) recent(after int64, limit int) ([]store.Entry, bool) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	if after < c.from {
-		c.mu.Unlock()
 		return nil, false
 	}
-	i, _ := slices.BinarySearchFunc(c.entries, after+1, func(r store.OutboxRow, at int64) int { return int(r.Position - at) })
-	rows := slices.Clone(c.entries[i:min(len(c.entries), i+limit)])
-	c.mu.Unlock()
-	entries := make([]store.Entry, len(rows))
-	for i, r := range rows {
-		var err error
-		if entries[i], err = store.DecodeEntry(r.Position, r.Body); err != nil {
+	i, _ := slices.BinarySearchFunc(c.entries, after+1, func(r recent, at int64) int { return int(r.Position - at) })
+	end := min(len(c.entries), i+limit)
+	entries := make([]store.Entry, 0, end-i)
+	for ; i < end; i++ {
+		e, err := c.decode(i)
+		if err != nil {
 			return nil, false // the database says it as an error
 		}
+		entries = append(entries, *e)
 	}
 	return entries, true
+}
+
+// decode returns entry i. Called with mu held.
+func (c *committed) decode(i int) (*store.Entry, error) {
+	r := &c.entries[i]
+	if r.decoded != nil {
+		return r.decoded, nil
+	}
+	e, err := store.DecodeEntry(r.Position, r.Body)
+	if err == nil && i >= len(c.entries)-recentDecoded {
+		r.decoded = &e
+	}
+	return &e, err
 }
 
 // listeners are channels with room for one signal each.

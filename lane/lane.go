@@ -81,7 +81,8 @@ type lane struct {
 	unheard      bool // the last batch did not reach every node
 	askKeysUntil time.Time
 	cache        *cache
-	spare        []item // the slice that waiting is swapped with
+	spare        []item    // the slice that waiting is swapped with
+	outcomes     []outcome // of one batch, kept for its memory
 }
 
 func newLane(shard int, db store.Writer, cfg *Config, m *metrics) *lane {
@@ -239,6 +240,7 @@ func (l *lane) run(ended chan struct{}) {
 		if len(items) > 0 {
 			l.work(items)
 			clear(items)
+			clear(l.outcomes)
 			l.spare = items[:0]
 			continue
 		}
@@ -349,7 +351,7 @@ func (l *lane) decideAndCommit(ctx context.Context, items []item) (*batch, []out
 // decide loads what the changes depend on, with the messages of their keys or without,
 // and decides them in memory.
 func (l *lane) decide(ctx context.Context, items []item, keys bool) (*batch, []outcome, error) {
-	b := newBatch(l.cfg.Now().UnixMilli(), l.cfg.Store.Base(), l.cache, &l.cfg.Limits)
+	b := newBatch(l.cfg.Now().UnixMilli(), len(items), l.cfg.Store.Base(), l.cache, &l.cfg.Limits)
 	b.pushOff = l.cfg.PushOff
 	b.moving, b.askKeys = l.moving.Load(), keys
 	for _, it := range items {
@@ -360,11 +362,12 @@ func (l *lane) decide(ctx context.Context, items []item, keys bool) (*batch, []o
 		l.writeFailed(err)
 		return nil, nil, err
 	}
-	outcomes := make([]outcome, len(items))
-	for i, it := range items {
-		outcomes[i].reply, outcomes[i].err = b.apply(it.change)
+	l.outcomes = l.outcomes[:0]
+	for _, it := range items {
+		reply, err := b.apply(it.change)
+		l.outcomes = append(l.outcomes, outcome{reply, err})
 	}
-	return b, outcomes, nil
+	return b, l.outcomes, nil
 }
 
 // errTaken is the error of a commit that wrote nothing because a key is there already.

@@ -30,8 +30,8 @@ func (ls *Lanes) ForgetJobs(shard int, c chan<- struct{}) { ls.lanes[shard].comm
 func (ls *Lanes) Position(shard int) int64 { return ls.lanes[shard].committed.position.Load() }
 
 // Recent returns up to limit entries of the outbox that follow the commit after, in order:
-// the same that the database has. False: the lane does not remember all of them, and the
-// database has to be asked.
+// the same that the database has. Nothing in them is written to: others read them too.
+// False: the lane does not remember all of them, and the database has to be asked.
 func (ls *Lanes) Recent(shard int, after int64, limit int) ([]store.Entry, bool) {
 	return ls.lanes[shard].committed.recent(after, limit)
 }

@@ -15,7 +15,7 @@ func TestEveryKindHasARule(t *testing.T) {
 			t.Errorf("there is no rule for %s", k)
 			continue
 		}
-		b := newBatch(1, 0, newCache(), &limits)
+		b := newBatch(1, 1, 0, newCache(), &limits)
 		b.need(change.New(k))
 		for id := range b.rooms {
 			b.rooms[id] = &room{}

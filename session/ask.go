@@ -52,18 +52,18 @@ func (s *Session) ask(ctx context.Context, cmd *wire.Command) (wire.Reply, error
 
 // askPush answers the commands about devices, and how the user is notified.
 func (s *Session) askPush(ctx context.Context, cmd *wire.Command) (wire.Reply, error) {
-	e, a := s.deps.Engine, s.actor
+	e, a, push := s.deps.Engine, s.actor, cmd.Push // the engine may keep it
 	switch cmd.Type {
 	case wire.RegisterDevice:
-		return reply(e.RegisterDevice(ctx, a, a.User, &cmd.Push))
+		return reply(e.RegisterDevice(ctx, a, a.User, &push))
 	case wire.DropDevice:
-		return reply(e.DropDevice(ctx, a, a.User, cmd.Push.Device))
+		return reply(e.DropDevice(ctx, a, a.User, push.Device))
 	case wire.Devices:
 		return reply(e.Devices(ctx, a, a.User))
 	case wire.GetPush:
 		return reply(e.PushSettings(ctx, a, a.User, chat.RoomID(cmd.AfterID)))
 	case wire.SetPush:
-		return reply(e.SetPush(ctx, a, a.User, cmd.Room, &cmd.Push))
+		return reply(e.SetPush(ctx, a, a.User, cmd.Room, &push))
 	}
 	return nil, chat.E(chat.UnknownType, "unknown type")
 }

@@ -92,9 +92,11 @@ func (s *Session) changeOf(cmd *wire.Command) (change.Change, error) {
 func replyTo(typ wire.Type, room chat.RoomID, r *change.Reply) wire.Reply {
 	switch typ {
 	case wire.SetRoom:
-		return &wire.RoomReply{Room: &r.Room}
+		about := r.Room // not &r.Room: r would be on the heap for every message
+		return &wire.RoomReply{Room: &about}
 	case wire.SetMember:
-		return &wire.MemberReply{Member: &r.Member}
+		about := r.Member
+		return &wire.MemberReply{Member: &about}
 	}
 	return engine.ChangeReply(room, r)
 }

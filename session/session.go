@@ -143,7 +143,8 @@ func (s *Session) Close() {
 }
 
 // Handle carries out the command. The answer is sent on the connection, by the time
-// Handle returns or, for a durable change, behind its commit.
+// Handle returns or, for a durable change, behind its commit. cmd is the caller's again
+// then.
 func (s *Session) Handle(ctx context.Context, cmd *wire.Command) {
 	if cmd.Type != wire.Hello {
 		if err := s.authenticate(ctx, cmd); err != nil {

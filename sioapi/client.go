@@ -140,7 +140,7 @@ func (c *client) command(ev *socketio.Event) {
 }
 
 func (c *client) handle(ev *socketio.Event) {
-	cmd := new(wire.Command) // the session may keep it
+	cmd := new(wire.Command)
 	err := decode(ev, cmd)
 	id, wants := ev.AckID()
 	cmd.ID, cmd.HasID = int64(id), wants

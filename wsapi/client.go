@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -139,10 +140,17 @@ func (c *client) read() (bye *chat.Goodbye, parked bool) {
 	}
 }
 
+// commands are those that no frame is read into: a command is larger than most frames.
+var commands = sync.Pool{New: func() any { return new(wire.Command) }}
+
 // handle does what one frame asks. It is false when that panicked.
 func (c *client) handle(op websocket.Op, p []byte) (ok bool) {
-	cmd := new(wire.Command) // the session may keep it
-	return c.guard(cmd, func() { c.frame(cmd, op, p) })
+	cmd := commands.Get().(*wire.Command)
+	if ok = c.guard(cmd, func() { c.frame(cmd, op, p) }); ok {
+		*cmd = wire.Command{} // what it refers to is not kept
+		commands.Put(cmd)
+	}
+	return ok
 }
 
 func (c *client) frame(cmd *wire.Command, op websocket.Op, p []byte) {

@@ -23,7 +23,8 @@ import (
 )
 
 // Session is one client's conversation (session.Session). Its methods are
-// called one after another, by the goroutine that reads the connection.
+// called one after another, by the goroutine that reads the connection. A command is
+// the caller's again when they return.
 type Session interface {
 	Handle(ctx context.Context, cmd *wire.Command)
 	BadFrame(cmd *wire.Command, err error)

@@ -46,3 +46,40 @@ func TestGCTuner(t *testing.T) {
 		}
 	}
 }
+
+// A small heap that is collected often is collected less often, unless the node grows or
+// something else was configured.
+func TestSmallHeap(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(stockGOGC))
+	var p gcPercent
+	p.enter()
+	p.enter()
+	for i, step := range []struct {
+		do   func()
+		want int
+	}{
+		{func() { p.fit(1<<20, busyFrom-1) }, stockGOGC},
+		{func() { p.fit(1<<20, busyFrom) }, smallGOGC},
+		{func() { p.fit(smallTo, 1) }, smallGOGC},
+		{p.lower, growthGOGC},
+		{func() { p.fit(smallTo+1, busyFrom) }, growthGOGC},
+		{p.restore, stockGOGC},
+		{func() { p.fit(smallFrom, busyFrom) }, stockGOGC},
+		{func() { p.fit(smallFrom-1, busyFrom) }, smallGOGC},
+		{func() { p.fit(smallFrom-1, 0) }, stockGOGC},
+		{func() { p.fit(smallFrom-1, busyFrom) }, smallGOGC},
+		{p.leave, smallGOGC},
+		{p.leave, stockGOGC},
+	} {
+		if step.do(); gogc() != step.want {
+			t.Errorf("step %d: GOGC is %d, and should be %d", i, gogc(), step.want)
+		}
+	}
+	for _, configured := range []int{-1, 80, 150} {
+		debug.SetGCPercent(configured)
+		if p.fit(1<<20, busyFrom); gogc() != configured {
+			t.Errorf("where %d was configured: %d", configured, gogc())
+		}
+		p.fit(smallTo+1, busyFrom)
+	}
+}

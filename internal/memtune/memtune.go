@@ -1,6 +1,6 @@
 // Package memtune keeps the resident memory of a node near what its connections
 // need: it collects garbage more often while their number grows beyond what it
-// ever was, and returns unused memory to the system when the node is quiet.
+// ever was, and less often while a small heap is under load, and returns unused memory to the system when the node is quiet.
 //
 // What was measured is in docs/decisions/0006-idle-connections.md.
 package memtune
@@ -33,6 +33,8 @@ func run(ctx context.Context, conns func() int) {
 	defer tick.Stop()
 	releaser := memoryReleaser{last: readHeap()}
 	tuner := gcTuner{gc: &process}
+	process.enter()
+	defer process.leave()
 	defer tuner.stop()
 	for {
 		select {
@@ -40,7 +42,9 @@ func run(ctx context.Context, conns func() int) {
 			return
 		case now := <-tick.C:
 			tuner.update(conns())
-			if releaser.due(readHeap(), now) {
+			h := readHeap()
+			process.fit(h.live, h.collected-releaser.last.collected)
+			if releaser.due(h, now) {
 				debug.FreeOSMemory()
 				releaser.released(readHeap(), now)
 			}

@@ -20,6 +20,7 @@ type heap struct {
 	allocated uint64 // since the process began
 	live      uint64 // after the last collection
 	spare     uint64 // taken from the system, and not live
+	collected uint64 // how often, since the process began
 }
 
 func readHeap() heap {
@@ -29,11 +30,12 @@ func readHeap() heap {
 		{Name: "/memory/classes/heap/objects:bytes"},
 		{Name: "/memory/classes/heap/unused:bytes"},
 		{Name: "/memory/classes/heap/free:bytes"},
+		{Name: "/gc/cycles/automatic:gc-cycles"},
 	}
 	metrics.Read(s)
 	v := func(i int) uint64 { return s[i].Value.Uint64() }
 	taken := v(2) + v(3) + v(4)
-	return heap{allocated: v(0), live: v(1), spare: taken - min(v(1), taken)}
+	return heap{allocated: v(0), live: v(1), spare: taken - min(v(1), taken), collected: v(5)}
 }
 
 // memoryReleaser decides when unused memory is returned to the system. Not safe

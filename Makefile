@@ -34,7 +34,7 @@ build: go ## build bin/roomtide, one static program
 	@CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/roomtide ./cmd/roomtide
 
 test: ## install missing tools, then check and run all tests with the race detector
-	@scripts/need go cc curl chromium node npm python php composer nginx apache caddy haproxy systemd mariadb postgresql pgbouncer redis promtool helm wordpress
+	@scripts/need go cc curl chromium node npm python php composer nginx apache caddy haproxy systemd mariadb postgresql pgbouncer redis promtool helm wordpress java
 	$(MAKE) check
 	$(MAKE) race
 

@@ -57,13 +57,7 @@ func run(m *testing.M) (int, error) {
 	if out, err := build.CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("go build: %w\n%s", err, out)
 	}
-	// Without UserDataDir each start has a fresh profile of its own.
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(chromium), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("lang", "en-US"),
-	)
-	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options(chromium)...)
 	defer cancel()
 	browser, cancel = chromedp.NewContext(ctx)
 	defer cancel()
@@ -71,6 +65,15 @@ func run(m *testing.M) (int, error) {
 		return 0, fmt.Errorf("starting %s: %w", chromium, err)
 	}
 	return m.Run(), nil
+}
+
+// options start a browser. Without UserDataDir each start has a fresh profile of its own.
+func options(chromium string) []chromedp.ExecAllocatorOption {
+	return append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(chromium), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("lang", "en-US"),
+	)
 }
 
 // node is one roomtide process that can be killed and started again with the
@@ -218,7 +221,13 @@ type window struct {
 // exception or breaks its own content security policy.
 func openWindow(t testing.TB, name string) *window {
 	t.Helper()
-	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
+	return windowIn(t, name, browser, chromedp.WithNewBrowserContext())
+}
+
+// windowIn is openWindow in a browser, or with an allocator, which starts one.
+func windowIn(t testing.TB, name string, parent context.Context, o ...chromedp.ContextOption) *window {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(parent, o...)
 	w := &window{t: t, name: name, ctx: ctx}
 	console := chromedp.Console(ctx)
 	var watching sync.WaitGroup

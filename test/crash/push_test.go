@@ -10,7 +10,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -95,9 +94,10 @@ type telling struct {
 	seed      uint64
 	rng       *rand.Rand
 	dir, addr string
-	flags     []string
+	env       []string // settings
 	services  *standin.Server
 	back      *backEnd
+	host      string // URL of the back end
 	endpoint  string // its id
 	ann       *client.Client
 
@@ -114,7 +114,10 @@ type telling struct {
 }
 
 // pushed is what a browser gets.
-type pushed struct{ ID, Body, Tag string }
+type pushed struct {
+	ID, Body, Tag string
+	at            time.Time
+}
 
 func openTelling(t *testing.T) *telling {
 	w := &telling{T: t, seed: *seed, dir: t.TempDir(), addr: testprocess.FreeAddr(t), told: map[string][]pushed{}, newest: map[int64]string{}}
@@ -128,9 +131,10 @@ func openTelling(t *testing.T) *telling {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.services.Close() })
-	w.back = &backEnd{w: w, ids: map[string]int{}, texts: map[string]string{}}
+	w.back = &backEnd{w: w, ids: map[string]int{}, texts: map[string]string{}, came: map[chat.RoomID][]event{}}
 	server := httptest.NewServer(w.back)
 	t.Cleanup(server.Close)
+	w.host = server.URL
 	file := func(name, text string) string {
 		path := filepath.Join(t.TempDir(), name)
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -138,16 +142,18 @@ func openTelling(t *testing.T) *telling {
 		}
 		return path
 	}
-	w.flags = []string{
-		"--push-ca-file", file("ca.pem", string(w.services.Certificate())), "--push-webpush-allow", "127.0.0.0/8", "--push-webpush-subject", "mailto:push@example.org",
-		"--push-delay", "0s", "--webhooks-allow", "127.0.0.1", "--webhooks-before-message", server.URL + "/ask", "--webhooks-before-message-insecure",
-		"--webhooks-before-message-secret-file", file("secret", webhook.NewSecret()), "--webhooks-before-message-failure", "closed", "--webhooks-before-message-timeout", "10s",
+	w.env = []string{
+		"ROOMTIDE_PUSH_CA_FILE=" + file("ca.pem", string(w.services.Certificate())), "ROOMTIDE_PUSH_WEBPUSH_ALLOW=127.0.0.0/8",
+		"ROOMTIDE_PUSH_WEBPUSH_SUBJECT=mailto:push@example.org", "ROOMTIDE_PUSH_DELAY=0s", "ROOMTIDE_WEBHOOKS_ALLOW=127.0.0.1", "ROOMTIDE_LIMITS_ROOMS_PER_CONN=1000",
+		"ROOMTIDE_WEBHOOKS_BEFORE_MESSAGE=" + w.host + "/ask", "ROOMTIDE_WEBHOOKS_BEFORE_MESSAGE_INSECURE=true",
+		"ROOMTIDE_WEBHOOKS_BEFORE_MESSAGE_SECRET_FILE=" + file("secret", webhook.NewSecret()),
+		"ROOMTIDE_WEBHOOKS_BEFORE_MESSAGE_FAILURE=closed", "ROOMTIDE_WEBHOOKS_BEFORE_MESSAGE_TIMEOUT=10s",
 	}
 	return w
 }
 
 func (w *telling) start(env ...string) *testprocess.Node {
-	return program.StartWith(w.T, w.dir, w.addr, w.flags, env...)
+	return program.Start(w.T, w.dir, w.addr, append(w.env[:len(w.env):len(w.env)], env...)...)
 }
 
 func room(i int64) chat.RoomID { return chat.RoomID("room" + strconv.FormatInt(i, 10)) }
@@ -166,21 +172,33 @@ func (w *telling) prepare() {
 			}
 		}
 	}
+	w.register(bob)
+	bob.Close()
+	w.addEndpoint()
+	if code := node.Terminate(drainBound); code != 0 {
+		w.Fatalf("the first node ended with %d", code)
+	}
+}
+
+// register gives a user a browser to be told by.
+func (w *telling) register(c *client.Client) {
+	w.Helper()
 	address, _, err := w.services.NewWebPush("")
 	if err == nil {
-		err = bob.RegisterDevice(w.Context(), "browser", standin.WebPush, json.RawMessage(address))
+		err = c.RegisterDevice(w.Context(), "browser", standin.WebPush, json.RawMessage(address))
 	}
 	if err != nil {
 		w.Fatal(err)
 	}
-	bob.Close()
-	w.roomtide("webhook", "add", w.back.url(w.flags), "--kinds", "message.created", "--insecure")
+}
+
+// addEndpoint has the back end told of messages.
+func (w *telling) addEndpoint() {
+	w.Helper()
+	w.roomtide("webhook", "add", w.host, "--kinds", "message.created", "--insecure")
 	var list struct{ Webhooks []webhook.Status }
 	program.JSON(w.T, &list, "webhook", "list", "--json", "--data-dir", w.dir)
 	w.endpoint = list.Webhooks[0].ID
-	if code := node.Terminate(drainBound); code != 0 {
-		w.Fatalf("the first node ended with %d", code)
-	}
 }
 
 func (w *telling) roomtide(args ...string) string {
@@ -218,6 +236,7 @@ func (w *telling) accepted(n standin.Notification) {
 	if err := json.Unmarshal([]byte(n.Payload), &p); err != nil {
 		w.Error(err)
 	}
+	p.at = time.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.told[p.Body] = append(w.told[p.Body], p)
@@ -233,9 +252,8 @@ func (w *telling) await(what string, ok func() bool) {
 	}
 }
 
-// checkPushes: the newest message of each room was told, and each message under one id and
-// one tag.
-func (w *telling) checkPushes() {
+// awaitPushes waits until the newest message of each room was told.
+func (w *telling) awaitPushes() {
 	w.Helper()
 	for round, text := range w.newest {
 		w.await(fmt.Sprintf("the notification of %q, the newest of room %d", text, round), func() bool {
@@ -244,6 +262,13 @@ func (w *telling) checkPushes() {
 			return len(w.told[text]) > 0
 		})
 	}
+}
+
+// checkPushes: the newest message of each room was told, and each message under one id and
+// one tag.
+func (w *telling) checkPushes() {
+	w.Helper()
+	w.awaitPushes()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	tags := map[string]string{} // by room
@@ -283,11 +308,14 @@ type backEnd struct {
 	mu    sync.Mutex
 	ids   map[string]int    // how often each event came; guarded by mu
 	texts map[string]string // by id, of events and of questions; guarded by mu
+
+	came map[chat.RoomID][]event // each when it came first; guarded by mu
 }
 
-// url is that of the endpoint, which is beside the one for questions.
-func (b *backEnd) url(flags []string) string {
-	return strings.TrimSuffix(flags[slices.Index(flags, "--webhooks-before-message")+1], "/ask")
+// event is one of a message.
+type event struct {
+	seq chat.Seq
+	at  time.Time
 }
 
 func (b *backEnd) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
@@ -297,13 +325,17 @@ func (b *backEnd) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
 	}
 	var e struct {
 		ID   string
-		Data struct{ Message string }
+		Data struct {
+			Message string
+			Room    chat.RoomID
+			Seq     chat.Seq
+		}
 	}
 	if err := json.Unmarshal(body, &e); err != nil || e.ID == "" || e.ID != req.Header.Get("webhook-id") {
 		b.w.Errorf("%s: %v", body, err)
 	}
-	event := req.URL.Path != "/ask"
-	if event && b.w.refusing.Load() {
+	isEvent := req.URL.Path != "/ask"
+	if isEvent && b.w.refusing.Load() {
 		rw.WriteHeader(http.StatusBadRequest)
 		return
 	}
@@ -313,7 +345,10 @@ func (b *backEnd) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
 		b.w.Errorf("the id of %q is also that of %q", was, e.Data.Message)
 	}
 	b.texts[e.ID] = e.Data.Message
-	if event {
+	if isEvent {
+		if b.ids[e.ID] == 0 {
+			b.came[e.Data.Room] = append(b.came[e.Data.Room], event{e.Data.Seq, time.Now()})
+		}
 		b.ids[e.ID]++
 	}
 }

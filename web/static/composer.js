@@ -102,7 +102,7 @@ export class Composer {
     if (e.isComposing || e.keyCode === 229) return;
     if (e.key === 'Enter' && !e.shiftKey && !touch.matches) {
       e.preventDefault();
-      this.#submit();
+      $('composer').requestSubmit(); // the page listens too
     } else if (e.key === 'Escape') {
       this.#cancel();
     } else if (e.key === 'ArrowUp' && !this.#text.value.trim()) {

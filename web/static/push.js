@@ -41,14 +41,22 @@ export class Push {
     return this.#possible && Notification.permission !== 'denied' && local.getItem(PLACE) === null;
   }
 
-  /** Asks the user, and turns notifications on; false if the user does not want them. */
+  /**
+   * Asks the user, and turns notifications on; false if the user does not want them. After
+   * an error the user can be asked again.
+   */
   async on() {
     if ((await Notification.requestPermission()) !== 'granted') {
       this.never();
       return false;
     }
     keep(local, PLACE, crypto.randomUUID());
-    await this.#register();
+    try {
+      await this.#register();
+    } catch (e) {
+      keep(local, PLACE, '');
+      throw e;
+    }
     return true;
   }
 

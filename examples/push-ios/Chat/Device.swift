@@ -16,11 +16,13 @@ enum Device {
         return made
     }
 
-    #if DEBUG
-    private static let environment = "sandbox"
-    #else
-    private static let environment = "production"
-    #endif
+    private static var environment: String {
+        #if DEBUG
+        return "sandbox"
+        #else
+        return "production"
+        #endif
+    }
 
     /// Registers the device, at each start. Doing so again changes nothing.
     static func register(_ token: Data) {

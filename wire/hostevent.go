@@ -39,6 +39,23 @@ func AppendRoom(dst []byte, r *chat.Room) []byte {
 	return openObject(dst, start)
 }
 
+// AppendUser appends who an event is about.
+func AppendUser(dst []byte, user chat.UserID) []byte {
+	return append(appendStringField(append(dst, '{'), "user", user), '}')
+}
+
+// AppendDeadPush appends a notification that was given up.
+func AppendDeadPush(dst []byte, p *chat.DeadPush) []byte {
+	dst = appendStringField(append(dst, '{'), "user", p.User)
+	dst = appendOptString(dst, "room", p.Room)
+	dst = appendOptInt(dst, "seq", p.Seq)
+	dst = appendOptString(dst, "notice", p.Notice)
+	dst = appendStringField(dst, "device", p.Device)
+	dst = appendOptString(dst, "provider", p.Provider)
+	dst = appendStringField(dst, "reason", p.Reason)
+	return append(appendIntField(dst, "attempts", p.Attempts), '}')
+}
+
 // AppendHead appends what every event of a host begins with, without its end: it is
 // followed by a name and a value, and a brace.
 func AppendHead(dst []byte, kind, id string, ms int64) []byte {

@@ -281,7 +281,7 @@ func serverCases() []serverCase {
 	addAck("rooms ack with everything", RoomsReply{Rooms: []MyRoom{{Room: chat.Room{ID: "room1", Title: "Lobby", Topic: shop.Topic, Avatar: shop.Avatar, Data: shop.Data}, Role: chat.RoleMember}}},
 		ServerFrame{Rooms: []MyRoom{{Room: chat.Room{ID: "room1", Title: "Lobby", Topic: shop.Topic, Avatar: shop.Avatar, Data: shop.Data}, Role: chat.RoleMember}}})
 	people := []chat.User{{ID: "user1", Name: "User One", Avatar: "/avatars/1.png", Data: `{"vip":true}`}, {ID: "user2"}}
-	devices := []chat.Device{{ID: "phone", Provider: "fcm", Registered: testTime, Seen: testTime + 1000}}
+	devices := []chat.Device{{ID: "phone", Provider: "fcm", Language: "zh", Registered: testTime, Seen: testTime + 1000}}
 	addAck("devices ack", DevicesReply{Devices: devices}, ServerFrame{Devices: devices})
 	settings := []chat.PushSettings{{Level: chat.PushMentions, QuietFrom: 22*60 + 30, QuietTo: 7 * 60, TimeZone: "Asia/Shanghai", HideContent: true},
 		{Room: "room1", MuteUntil: testTime}}

@@ -179,7 +179,7 @@ func TestOnceForAllNodes(t *testing.T) {
 	})
 }
 
-// A node that was killed takes nobody back: the owner of the lane does, but for those who
+// A node that was killed takes no user back: the owner of the lane does, but for those who
 // have come to another node.
 func TestKilledNode(t *testing.T) {
 	inBubble(t, func(w *world) {

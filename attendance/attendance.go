@@ -122,14 +122,20 @@ func (b *Book) tell(now time.Time) {
 	if wanted {
 		here = b.cfg.Users()
 	}
-	for _, c := range b.changes(here, wanted, now) {
-		b.cfg.Submit(c, func(_ change.Reply, err error) { b.outcome(c, err) })
+	for _, n := range b.news(here, wanted, now) {
+		b.cfg.Submit(&n.Connected, func(_ change.Reply, err error) { b.outcome(n, err) })
 	}
 }
 
-// changes is what is to be told: who is here and the lane does not know, and who has been
-// away for a Grace, or is not wanted any more.
-func (b *Book) changes(here []chat.UserID, wanted bool, now time.Time) (out []*change.Connected) {
+// news is a change that is told, and the shard that it was counted for.
+type news struct {
+	change.Connected
+	shard int
+}
+
+// news is what is to be told: who is here and the lane does not know, and who has been away
+// for a Grace, or is not wanted any more.
+func (b *Book) news(here []chat.UserID, wanted bool, now time.Time) (out []*news) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	add := func(user chat.UserID, e *entry, on bool) {
@@ -137,7 +143,7 @@ func (b *Book) changes(here []chat.UserID, wanted bool, now time.Time) (out []*c
 		if !e.busy && b.flying[shard] < mostFlying {
 			e.busy = true
 			b.flying[shard]++
-			out = append(out, &change.Connected{User: user, Node: b.cfg.Node, On: on})
+			out = append(out, &news{change.Connected{User: user, Node: b.cfg.Node, On: on}, shard})
 		}
 	}
 	present := make(map[chat.UserID]bool, len(here))
@@ -167,18 +173,18 @@ func (b *Book) changes(here []chat.UserID, wanted bool, now time.Time) (out []*c
 }
 
 // outcome notes what came of a change. What failed is told again with the next tick.
-func (b *Book) outcome(c *change.Connected, err error) {
+func (b *Book) outcome(n *news, err error) {
 	if err != nil {
 		b.failed.Inc()
 		b.cfg.Log.Debug("attendance: a user who came or went is not noted yet", "err", err)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.flying[b.cfg.Store.ShardOf(c.User.Slot())]--
-	e := b.users[c.User]
+	b.flying[n.shard]--
+	e := b.users[n.User]
 	e.busy = false
 	if err == nil {
-		e.told = c.On
+		e.told = n.On
 	}
 }
 

@@ -11,7 +11,7 @@ CREATE TABLE IF NOT EXISTS {user_nodes} (
 -- The language of notifications on a device; empty: that of the server. Not every server
 -- knows ADD COLUMN IF NOT EXISTS.
 
-SET @step = (SELECT IF(count(*) = 0, 'ALTER TABLE {devices} ADD COLUMN language VARCHAR(35) NOT NULL DEFAULT \'\'', 'DO 0')
+SET @step = (SELECT IF(count(*) = 0, 'ALTER TABLE {devices} ADD COLUMN language VARCHAR(255) NOT NULL DEFAULT ''''', 'DO 0')
 	FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = '{devices}' AND column_name = 'language');
 PREPARE step FROM @step;
 EXECUTE step;

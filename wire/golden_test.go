@@ -99,6 +99,7 @@ var commandCases = []struct {
 	{"online", Command{Type: Online, ID: 16, HasID: true, Room: "room1"}},
 	{"members with a role", Command{Type: Members, ID: 15, HasID: true, Room: "room1", Role: chat.RoleBanned, HasRole: true}},
 	{"register a device", Command{Type: RegisterDevice, ID: 30, HasID: true, Push: PushFields{Device: "phone", Provider: "fcm", Address: json.RawMessage(`{"token":"t"}`)}}},
+	{"register a device that is told in Chinese", Command{Type: RegisterDevice, ID: 30, HasID: true, Push: PushFields{Device: "phone", Provider: "fcm", Language: "zh-CN", Address: json.RawMessage(`{"token":"t"}`)}}},
 	{"drop a device", Command{Type: DropDevice, ID: 31, HasID: true, Push: PushFields{Device: "phone"}}},
 	{"devices", Command{Type: Devices, ID: 32, HasID: true}},
 	{"push settings", Command{Type: GetPush, ID: 33, HasID: true}},

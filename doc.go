@@ -72,7 +72,8 @@
 // Ephemeral events (typing, presence, moved read marks) take only the second half of
 // the road, from the bus on. They have no rev and are not repeated. Package presence
 // counts the connections of each user and room and publishes changes in portions; the
-// store keeps a record of it for when the presence driver fails. Package cluster knows
+// store keeps a record of it for when the presence driver fails. Package attendance has the
+// lanes of users know who is connected at all, for hosts that want to be told. Package cluster knows
 // the name of this node and, by leases, which nodes are alive.
 //
 // # What happens when something fails

@@ -101,6 +101,7 @@ var floors = []floor{
 		{"hub", "the connections of this node and what is written to them"},
 	}},
 	{"beside the lanes", "what follows their commits, which nodes there are, and copies of it all", []row{
+		{"attendance", "which users are connected anywhere, for hosts that want to be told"},
 		{"backup", "databases with a manifest: written, verified, put back"},
 		{"outbox", "named consumers of what lanes committed, each with its own cursor"},
 		{"cluster", "this node's name and lease, and the nodes that are alive"},

@@ -81,10 +81,11 @@ const (
 	KindNotify         Kind = 23
 	KindPushed         Kind = 24
 	KindImport         Kind = 25
+	KindConnected      Kind = 26
 )
 
 // Kinds is one more than the largest Kind; the kinds are 1 to Kinds-1.
-const Kinds = 26
+const Kinds = 27
 
 var kinds = [Kinds]struct {
 	name string
@@ -115,6 +116,7 @@ var kinds = [Kinds]struct {
 	KindNotify:         {"notify", func() Change { return new(Notify) }},
 	KindPushed:         {"pushed", func() Change { return new(Pushed) }},
 	KindImport:         {"import", func() Change { return new(Import) }},
+	KindConnected:      {"connected", func() Change { return new(Connected) }},
 }
 
 // String is the name of the kind in logs.

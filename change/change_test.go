@@ -60,6 +60,8 @@ var golden = []struct {
 	{&change.Import{Room: "r", Messages: []change.Imported{{User: "ann", Key: "k"}, {User: "bob", Key: "l", ReplyIn: 1}}}, "ca01190a017222081203616e6e22016b220a1203626f6222016c5801"},
 	{&change.SetMember{Room: "r", Server: true, User: "bob", Role: chat.RoleMember, History: true}, "420e0a017218012203626f6230016001"},
 	{&change.RegisterDevice{User: "ann", Device: "d", Provider: "fcm", Address: "{}", At: 1000}, "9a01140a03616e6e1201641a0366636d22027b7d28e807"},
+	{&change.RegisterDevice{User: "ann", Device: "d", Provider: "fcm", Address: "{}", At: 1000, Language: "zh"}, "9a01180a03616e6e1201641a0366636d22027b7d28e80732027a68"},
+	{&change.Connected{User: "ann", Node: "n1", On: true}, "d2010b0a03616e6e12026e311801"},
 	{&change.DropDevice{User: "ann", Device: "d", Digest: "x", Before: 1000}, "a2010e0a03616e6e1201641a017820e807"},
 	{&change.ClaimAddress{Digest: "x", User: "ann", Device: "d", At: 1000, Gone: true}, "aa01100a01781203616e6e1a016420e8072801"},
 	{&change.SetPush{User: "ann", Room: "r", Level: ptr(chat.PushDefault), MuteUntil: ptr(int64(1000))}, "b2010d0a03616e6e120172180020e807"},

@@ -6,7 +6,7 @@ import "github.com/roomtide/roomtide/chat"
 // device that was seen the longest time ago goes where there would be more than
 // chat.MaxDevices, and so does one with another id and the same address.
 //
-// The client's request fills in Device and, checked by the provider, Provider and Address.
+// The client's request fills in Device, Language and, checked by the provider, Provider and Address.
 //
 // Replies Changed. The commit has a ClaimAddress follow.
 type RegisterDevice struct {
@@ -15,6 +15,7 @@ type RegisterDevice struct {
 	Provider string
 	Address  string
 	At       int64 // when it was said (Unix milliseconds); what is older than the row changes nothing
+	Language string
 }
 
 // Slot is the user's.
@@ -32,6 +33,7 @@ func (c *RegisterDevice) fields(f *coder) {
 	text(f, 3, &c.Provider)
 	text(f, 4, &c.Address)
 	number(f, 5, &c.At)
+	text(f, 6, &c.Language)
 }
 
 // DropDevice deletes a device and its jobs. It was asked for by the user, or its service

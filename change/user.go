@@ -129,3 +129,29 @@ func size(s *string) int {
 	}
 	return len(*s)
 }
+
+// Connected says that a user is connected at a node, or no longer is. The first node of a
+// user makes the fact that the user is online, the last one that of being offline
+// (store.UserFact). Package attendance makes it.
+//
+// Replies Changed.
+type Connected struct {
+	User chat.UserID
+	Node string
+	On   bool
+}
+
+// Slot is the user's.
+func (c *Connected) Slot() chat.Slot { return c.User.Slot() }
+
+// Size implements Change.
+func (c *Connected) Size() int { return 128 }
+
+// Kind implements Change.
+func (c *Connected) Kind() Kind { return KindConnected }
+
+func (c *Connected) fields(f *coder) {
+	text(f, 1, &c.User)
+	text(f, 2, &c.Node)
+	flag(f, 3, &c.On)
+}

@@ -14,6 +14,7 @@ type Device struct {
 	ID       string // chosen by the client, one for each installation
 	Provider string // of package push: "fcm", "apns", "webpush"
 	Address  string // in the canonical form of the provider (push.Gateway.Check)
+	Language string // of what it is told; empty: that of the server
 
 	Registered int64 // when the client first gave this address (Unix milliseconds)
 	Seen       int64 // when the client last gave it
@@ -34,6 +35,27 @@ func AddressDigest(provider, address string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
+// DeviceLanguageBytes bounds Device.Language.
+const DeviceLanguageBytes = 35
+
+// CheckLanguage returns the error for s as Device.Language: a tag such as zh or en-GB, nil if
+// it is one or empty.
+func CheckLanguage(s string) error {
+	for i, part := range strings.Split(s, "-") {
+		if s != "" && (len(part) < 1 || len(part) > 8 || i == 0 && len(part) < 2) || strings.IndexFunc(part, notTag) >= 0 {
+			return E(Invalid, "language must be a tag such as zh or en-GB")
+		}
+	}
+	if len(s) > DeviceLanguageBytes {
+		return E(TooLarge, "language is longer than 35 bytes")
+	}
+	return nil
+}
+
+func notTag(r rune) bool {
+	return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9')
+}
+
 // CheckDeviceID returns the error for s as Device.ID, nil if it is good.
 func CheckDeviceID(s string) error {
 	switch {
@@ -43,6 +65,27 @@ func CheckDeviceID(s string) error {
 		return E(TooLarge, "device is longer than 128 bytes")
 	}
 	return nil
+}
+
+// Reach says how a user is connected, on all nodes together.
+type Reach uint8
+
+const (
+	Offline    Reach = iota
+	Background       // connected, and no connection is looked at
+	Foreground       // a connection is looked at, or has not said that it is not
+)
+
+// DeadPush is a notification that was given up.
+type DeadPush struct {
+	User     UserID
+	Room     RoomID // "": it was the host's own
+	Seq      Seq    // the newest message that it would have told of
+	Notice   string // the name of the host's own
+	Device   string
+	Provider string // "": the device is gone meanwhile
+	Reason   string
+	Attempts int
 }
 
 // PushLevel says of which messages a user is notified.

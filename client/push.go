@@ -12,7 +12,14 @@ import (
 // installation, address what the provider's SDK has given for it. It is called at each start,
 // and when the address has changed.
 func (c *Client) RegisterDevice(ctx context.Context, device, provider string, address json.RawMessage) error {
-	_, err := c.do(ctx, wire.Command{Type: wire.RegisterDevice, Push: wire.PushFields{Device: device, Provider: provider, Address: address}}, nil)
+	return c.RegisterDeviceIn(ctx, "", device, provider, address)
+}
+
+// RegisterDeviceIn is RegisterDevice with the language of what the device is told beside the
+// messages: a tag such as zh, empty for that of the server.
+func (c *Client) RegisterDeviceIn(ctx context.Context, language, device, provider string, address json.RawMessage) error {
+	push := wire.PushFields{Device: device, Provider: provider, Language: language, Address: address}
+	_, err := c.do(ctx, wire.Command{Type: wire.RegisterDevice, Push: push}, nil)
 	return err
 }
 

@@ -36,12 +36,15 @@ func (e *Engine) RegisterDevice(ctx context.Context, a Actor, user chat.UserID, 
 	if len(p.Address) > addressBytes {
 		return nil, chat.E(chat.TooLarge, "address is larger than "+strconv.Itoa(addressBytes)+" bytes")
 	}
+	if err := chat.CheckLanguage(p.Language); err != nil {
+		return nil, err
+	}
 	to, err := e.cfg.Targets.Check(p.Provider, p.Address)
 	if err != nil {
 		return nil, err
 	}
 	return e.changeOwn(ctx, &a, &change.RegisterDevice{User: user, Device: p.Device, Provider: to.Provider, Address: to.Address,
-		At: e.cfg.Now().UnixMilli()})
+		Language: p.Language, At: e.cfg.Now().UnixMilli()})
 }
 
 // DropDevice has a device get no more notifications. One that is not there is no error.
@@ -85,6 +88,17 @@ func (e *Engine) Devices(ctx context.Context, a Actor, user chat.UserID) (*wire.
 	return question(ctx, e, &a, func(ctx context.Context) (*wire.DevicesReply, error) {
 		devices, err := e.cfg.Store.User(user).Devices(ctx, user)
 		return &wire.DevicesReply{Devices: devices}, err
+	})
+}
+
+// Reach returns how the user is connected, on all nodes. Errors: Forbidden.
+func (e *Engine) Reach(ctx context.Context, a Actor, user chat.UserID) (*wire.ReachReply, error) {
+	if err := e.own(&a, user); err != nil {
+		return nil, err
+	}
+	return question(ctx, e, &a, func(ctx context.Context) (*wire.ReachReply, error) {
+		reach, all := e.cfg.Reach(ctx, []chat.UserID{user})
+		return &wire.ReachReply{User: user, Reach: reach[0], Degraded: !all}, nil
 	})
 }
 

@@ -66,6 +66,10 @@ type Config struct {
 	// what it tells may get lost.
 	Publish func(ev *chat.Event)
 
+	// Reach says how users are connected, on all nodes; all is false if a node has not said
+	// so in time, and its users seem to be away.
+	Reach func(ctx context.Context, users []chat.UserID) (reach []chat.Reach, all bool)
+
 	// Targets check what devices register with; nil: there is no push, and none can.
 	Targets Targets
 

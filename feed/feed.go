@@ -219,7 +219,7 @@ func (f *Feeds) page(ctx context.Context, at place, limit int) ([]hostevents.Eve
 				return nil, err
 			}
 			for i := 0; i < len(entries) && len(refs) < limit; i++ {
-				refs = append(refs, hostevents.Of(&entries[i], func(hostevents.Kind, chat.RoomID) bool { return true })...)
+				refs = append(refs, hostevents.Of(&entries[i], func(k hostevents.Kind, _ chat.RoomID) bool { return !k.Asked() })...)
 				at[shard] = entries[i].Position
 			}
 			if len(entries) < readEntries {

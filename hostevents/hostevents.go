@@ -34,6 +34,19 @@ type Ref struct {
 	// Member is the row after the change, of events about members alone; without Avatar,
 	// Data and Until, which Load adds if it has not changed again.
 	Member *chat.Member
+
+	// Fact is what events of users are about; Rev is not theirs then, but the place of the
+	// fact in the entry, whose position is Position. Room is that of the notification.
+	Fact     *store.UserFact `json:",omitempty"`
+	Position int64           `json:",omitempty"`
+}
+
+// Stream names what the event is in order with: its room, or the user it is about.
+func (r *Ref) Stream() string {
+	if r.Fact != nil {
+		return string(r.Fact.User)
+	}
+	return string(r.Room)
 }
 
 // Size is about how many bytes a Ref takes.
@@ -42,11 +55,14 @@ func (r *Ref) Size() int {
 	if r.Member != nil {
 		n += r.Member.Size()
 	}
+	if r.Fact != nil {
+		n += 256 + len(r.Fact.User)
+	}
 	return n
 }
 
 // Of returns the events of an entry that want lets pass, those of each room in the order of
-// their revs. An entry of an old version that does not say what its revs are has those of
+// their revs, those of each user in the order in which they happened. An entry of an old version that does not say what its revs are has those of
 // members alone.
 //
 // A member who joined and changed in one commit is one event, with the last state; one who
@@ -56,6 +72,16 @@ func Of(e *store.Entry, want func(Kind, chat.RoomID) bool) []Ref {
 	var refs []Ref
 	for i := range e.Rooms {
 		refs = appendRoom(refs, e, &e.Rooms[i], want)
+	}
+	for i := range e.Facts {
+		f := &e.Facts[i]
+		r := Ref{Kind: factKind(f.Kind), Rev: chat.Rev(i + 1), Time: e.Time, Fact: f, Position: e.Position}
+		if f.Push != nil {
+			r.Room = f.Push.Room
+		}
+		if r.Kind != "" && want(r.Kind, r.Room) {
+			refs = append(refs, r)
+		}
 	}
 	return refs
 }
@@ -96,12 +122,18 @@ func (r *Ref) ID(deployment string) string {
 	if r.Member != nil {
 		user = r.Member.User
 	}
+	if r.Fact != nil {
+		user = r.Fact.User
+	}
 	h := sha256.New()
 	for _, s := range []string{deployment, string(r.Kind), string(r.Room), string(user)} {
 		h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(s))))
 		h.Write([]byte(s))
 	}
 	h.Write(binary.BigEndian.AppendUint64(nil, uint64(r.Rev)))
+	if r.Fact != nil { // a user has no rev: positions are those of a shard, which may be another one later
+		h.Write(binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, uint64(r.Position)), uint64(r.Time)))
+	}
 	return "evt_" + base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:18])
 }
 
@@ -122,6 +154,10 @@ type Event struct {
 func (e *Event) AppendJSON(dst []byte) []byte {
 	dst = append(wire.AppendHead(dst, string(e.Kind), e.ID, e.Time), `,"data":`...)
 	switch {
+	case e.Fact != nil && e.Fact.Push != nil:
+		dst = wire.AppendDeadPush(dst, e.Fact.Push)
+	case e.Fact != nil:
+		dst = wire.AppendUser(dst, e.Fact.User)
 	case e.Kind == ReactionChanged:
 		dst = wire.AppendReactions(dst, e.Message)
 	case e.Message != nil:

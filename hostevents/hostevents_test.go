@@ -199,3 +199,37 @@ func TestOldEntries(t *testing.T) {
 		t.Errorf("%v, want %v", got, want)
 	}
 }
+
+// Facts about users are events with ids of their own, whenever they are loaded.
+func TestFacts(t *testing.T) {
+	w := newWorld(t)
+	w.do(&change.Connected{User: "ann", Node: "a", On: true}, &change.Connected{User: "ann", Node: "a"}, &change.Connected{User: "ann", Node: "b", On: true},
+		&change.RegisterDevice{User: "ann", Device: "phone", Provider: "fcm", Address: "a", At: 1},
+		&change.Notify{User: "ann", Notice: &chat.Notice{Name: "n", Title: "t"}, Life: 1000})
+	jobs, err := w.store.User("ann").DuePushJobs(t.Context(), 1<<60, 10)
+	if err != nil || len(jobs) != 1 {
+		t.Fatal(jobs, err)
+	}
+	w.do(&change.Pushed{User: "ann", Topic: jobs[0].Topic, Device: "phone", Made: jobs[0].Made, Outcome: change.PushFailed, Due: 1 << 60, Attempts: 2, Reason: "rejected"})
+	want := []string{
+		`{"type":"user.online"`, `{"type":"user.offline"`, `{"type":"user.online"`, `{"type":"push.dead"`,
+	}
+	refs := w.refs("ann", all) // the slot of a user and of a room of that name are one
+	ids := map[string]bool{}
+	for i, e := range w.load(refs) {
+		data := `"data":{"user":"ann"}}`
+		if i == 3 {
+			data = `"data":{"user":"ann","notice":"n","device":"phone","provider":"fcm","reason":"rejected","attempts":2}}`
+		}
+		if body := string(e.AppendJSON(nil)); i >= len(want) || !strings.HasPrefix(body, want[i]) || !strings.HasSuffix(body, data) || !json.Valid([]byte(body)) {
+			t.Errorf("event %d is %s", i, body)
+		}
+		ids[e.ID] = true
+		if e.ID != refs[i].ID("d1") || e.Stream() != "ann" {
+			t.Errorf("event %d: its id or its stream changes", i)
+		}
+	}
+	if len(ids) != len(want) {
+		t.Errorf("%d ids of %d events", len(ids), len(want))
+	}
+}

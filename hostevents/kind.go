@@ -19,18 +19,39 @@ const (
 	MemberLeft      Kind = "member.left"
 	MemberChanged   Kind = "member.changed"
 	RoomChanged     Kind = "room.changed"
+	PushDead        Kind = "push.dead"
+	UserOnline      Kind = "user.online"
+	UserOffline     Kind = "user.offline"
 )
 
-// Kinds are all kinds. The names user.online, user.offline and push.dead are reserved.
+// Kinds are all kinds.
 func Kinds() []Kind {
 	return []Kind{
 		MessageCreated, MessageEdited, MessageDeleted, ReactionChanged,
 		MemberJoined, MemberLeft, MemberChanged, RoomChanged,
+		PushDead, UserOnline, UserOffline,
 	}
 }
 
 // Known reports whether there is such a kind.
 func (k Kind) Known() bool { return slices.Contains(Kinds(), k) }
+
+// Asked reports whether events of the kind happen only because they are asked for by name:
+// "everything" does not mean them.
+func (k Kind) Asked() bool { return k == UserOnline || k == UserOffline }
+
+// factKind is the kind of a fact about a user; "" for one that is not told.
+func factKind(k store.FactKind) Kind {
+	switch k {
+	case store.FactOnline:
+		return UserOnline
+	case store.FactOffline:
+		return UserOffline
+	case store.FactPushDead:
+		return PushDead
+	}
+	return ""
+}
 
 // kindOf is the kind of a numbered change of a room; "" for those of members, which
 // the member rows of the entry tell.

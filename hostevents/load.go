@@ -36,6 +36,7 @@ func (s *Source) Load(ctx context.Context, refs []Ref) ([]Event, error) {
 		e := &events[i]
 		*e = Event{Ref: *r, ID: r.ID(s.deployment)}
 		switch {
+		case r.Fact != nil: // it says everything
 		case r.Member != nil:
 			e.Member = rows.member(r)
 		case r.Seq > 0:
@@ -75,6 +76,9 @@ func (s *Source) rows(ctx context.Context, refs []Ref) (*found, error) {
 	keys := map[int][]store.RowKey{}
 	version := s.store.MapVersion()
 	for i := range refs {
+		if refs[i].Fact != nil {
+			continue
+		}
 		shard := s.store.ShardOf(refs[i].Room.Slot())
 		keys[shard] = append(keys[shard], refs[i].key())
 	}

@@ -68,6 +68,13 @@ func TestContract(t *testing.T) {
 	if g := n.want(200, "GET", room+"/online", nil, bob); g.num("online_count") != 1 {
 		t.Errorf("%s", g.raw)
 	}
+	if g := n.want(200, "GET", "/v1/users/ann/presence", nil, admin); g.body["online"] != true || g.body["foreground"] != true || g.body["degraded"] != nil {
+		t.Errorf("%s", g.raw)
+	}
+	if g := n.want(200, "GET", "/v1/users/bob/presence", nil, bob); g.body["online"] != false || g.body["foreground"] != false {
+		t.Errorf("%s", g.raw)
+	}
+	n.want(403, "GET", "/v1/users/bob/presence", nil, ann)
 	if g := n.want(200, "DELETE", "/v1/users/ann/connections", nil, admin); g.num("closed") != 1 {
 		t.Errorf("%s", g.raw)
 	}
@@ -117,6 +124,11 @@ func TestContract(t *testing.T) {
 		t.Errorf("%s", g.raw)
 	}
 	n.want(200, "GET", "/v1/users/bob/push?after=team%2Fred", nil, admin)
+	n.want(204, "PUT", device, `{"provider":"log","language":"zh-CN","address":{"name":"b"}}`, bob)
+	n.want(400, "PUT", device, `{"provider":"log","language":"Chinese!","address":{"name":"b"}}`, bob)
+	if g := n.want(200, "GET", "/v1/users/bob/devices", nil, bob); !strings.Contains(string(g.raw), `"language":"zh-CN"`) {
+		t.Errorf("%s", g.raw)
+	}
 	n.want(204, "DELETE", device, nil, bob)
 	n.want(204, "DELETE", room+"/members/bob", nil, bob)
 	n.want(204, "DELETE", room+"/members/ann", nil, admin)

@@ -13,6 +13,15 @@ func (c *call) listDevices() (answer, error) {
 	return ok(c.cfg.Engine.Devices(c.ctx, c.actor, user))
 }
 
+// getReach tells whether a user is connected anywhere.
+func (c *call) getReach() (answer, error) {
+	user, err := c.pathUser()
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(c.cfg.Engine.Reach(c.ctx, c.actor, user))
+}
+
 // putDevice registers a device, or says that it is still there.
 func (c *call) putDevice() (answer, error) {
 	user, p, err := c.pushFields()

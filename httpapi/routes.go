@@ -46,6 +46,7 @@ var routes = []route{
 	{pattern: "GET /v1/users/{user}", scope: identity.ScopeRead, do: (*call).getUser},
 	{pattern: "PUT /v1/users/{user}", scope: identity.ScopeUsers, do: (*call).putUser},
 	{pattern: "GET /v1/users/{user}/unread", scope: identity.ScopeRead, do: (*call).unread},
+	{pattern: "GET /v1/users/{user}/presence", scope: identity.ScopeRead, do: (*call).getReach},
 	{pattern: "DELETE /v1/users/{user}/messages", scope: identity.ScopeUsers, do: (*call).deleteMessages},
 	{pattern: "DELETE /v1/users/{user}/connections", scope: identity.ScopeUsers, do: (*call).closeConnections},
 	{pattern: "DELETE /v1/users/{user}/tokens", scope: identity.ScopeUsers, do: (*call).endTokens},

@@ -111,27 +111,41 @@ func (us *users) remove(user chat.UserID, c *Conn) {
 	c.sibling = nil
 }
 
-// Foreground reports of each of the users whether a connection of this node is in the
-// foreground.
-func (h *Hub) Foreground(users []chat.UserID) []bool {
-	on := make([]bool, len(users))
+// Reach says how each of the users is connected to this node.
+func (h *Hub) Reach(users []chat.UserID) []chat.Reach {
+	reach := make([]chat.Reach, len(users))
 	for i, user := range users {
-		on[i] = h.users.foreground(user)
+		reach[i] = h.users.reach(user)
 	}
-	return on
+	return reach
 }
 
-// foreground reports whether a connection of the user is in the foreground.
-func (us *users) foreground(user chat.UserID) bool {
+func (us *users) reach(user chat.UserID) chat.Reach {
 	st := us.stripe(user)
 	st.mu.Lock()
 	defer st.mu.Unlock()
+	reach := chat.Offline
 	for c := st.byID[user]; c != nil; c = c.sibling {
 		if !c.background.Load() {
-			return true
+			return chat.Foreground
 		}
+		reach = chat.Background
 	}
-	return false
+	return reach
+}
+
+// Users returns who is connected to this node, in no order.
+func (h *Hub) Users() []chat.UserID {
+	var all []chat.UserID
+	for i := range h.users.stripes {
+		st := &h.users.stripes[i]
+		st.mu.Lock()
+		for user := range st.byID {
+			all = append(all, user)
+		}
+		st.mu.Unlock()
+	}
+	return all
 }
 
 // of returns the user's connections.

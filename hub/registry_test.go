@@ -44,28 +44,36 @@ func TestUsersFindSiblings(t *testing.T) {
 	}
 }
 
-// A user is in the foreground while one of the connections is.
-func TestForeground(t *testing.T) {
+// A user is as near as the nearest of the connections.
+func TestReach(t *testing.T) {
 	h := &Hub{}
 	h.users.init()
 	a, b := new(Conn), new(Conn)
 	h.users.add("u", a)
 	h.users.add("u", b)
-	expect := func(want bool) {
+	expect := func(want chat.Reach) {
 		t.Helper()
-		if got := h.Foreground([]chat.UserID{"nobody", "u"}); got[0] || got[1] != want {
+		if got := h.Reach([]chat.UserID{"other", "u"}); got[0] != chat.Offline || got[1] != want {
 			t.Errorf("%v, want %v", got, want)
 		}
 	}
-	expect(true)
+	expect(chat.Foreground)
 	a.SetForeground(false)
-	expect(true)
+	expect(chat.Foreground)
 	b.SetForeground(false)
-	expect(false)
+	expect(chat.Background)
 	a.SetForeground(true)
-	expect(true)
+	expect(chat.Foreground)
 	h.users.remove("u", a)
-	expect(false)
+	expect(chat.Background)
+	if all := h.Users(); len(all) != 1 || all[0] != "u" {
+		t.Errorf("connected are %q", all)
+	}
+	h.users.remove("u", b)
+	expect(chat.Offline)
+	if all := h.Users(); len(all) > 0 {
+		t.Errorf("still connected are %q", all)
+	}
 }
 
 // The others keep their places when some are removed.

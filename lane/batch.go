@@ -65,6 +65,8 @@ type batch struct {
 	owners   overlay[store.PushOwner]
 	pushes   pushCounts
 	onward   [][]byte // changes that follow (change.Append)
+	nodes    overlay[store.UserNodes]
+	facts    []store.UserFact // in order
 
 	moving *store.SlotSet // slots whose written rows are named in the outbox; nil: none
 	drop   []store.RowKey // rows that move
@@ -324,7 +326,8 @@ func (b *batch) changes() *store.Changes {
 	b.settings.write(&ch.PushSettings, &ch.Delete)
 	b.jobs.write(&ch.PushJobs, &ch.Delete)
 	b.owners.write(&ch.PushOwners, &ch.Delete)
-	pushes := len(ch.Devices) + len(ch.PushSettings) + len(ch.PushJobs) + len(ch.PushOwners) + len(ch.Delete) + len(b.onward)
+	b.nodes.write(&ch.UserNodes, &ch.Delete)
+	pushes := len(ch.Devices) + len(ch.PushSettings) + len(ch.PushJobs) + len(ch.PushOwners) + len(ch.UserNodes) + len(ch.Delete) + len(b.onward)
 	if pushes+len(ch.Rooms)+len(ch.UserRooms)+len(ch.Users)+len(ch.Access)+len(ch.Online)+len(ch.Cursors)+len(ch.Drop) == 0 && ch.Put == nil {
 		return nil
 	}

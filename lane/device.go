@@ -19,7 +19,7 @@ func (b *batch) needDevices(user chat.UserID) {
 }
 
 func (b *batch) applyRegisterDevice(c *change.RegisterDevice) (change.Reply, error) {
-	now := chat.Device{User: c.User, ID: c.Device, Provider: c.Provider, Address: c.Address, Registered: c.At, Seen: c.At}
+	now := chat.Device{User: c.User, ID: c.Device, Provider: c.Provider, Address: c.Address, Language: c.Language, Registered: c.At, Seen: c.At}
 	devices := b.devicesOf(c.User)
 	was := findDevice(devices, c.Device)
 	if was != nil {

@@ -191,6 +191,7 @@ func writtenKeys(ch *store.Changes, slots *store.SlotSet) []store.RowKey {
 	addKeys(&w, ch.PushSettings)
 	addKeys(&w, ch.PushJobs)
 	addKeys(&w, ch.PushOwners)
+	addKeys(&w, ch.UserNodes)
 	for _, k := range ch.Delete {
 		w.add(k)
 	}

@@ -187,7 +187,12 @@ func (b *batch) notQuiet(user chat.UserID, at int64) int64 {
 	return s.QuietUntil(time.UnixMilli(at).In(b.cache.zone(s.TimeZone))).UnixMilli()
 }
 
-func (b *batch) needPushed(c *change.Pushed) { b.needJobs(c.User, c.Topic) }
+func (b *batch) needPushed(c *change.Pushed) {
+	b.needJobs(c.User, c.Topic)
+	if c.Outcome == change.PushFailed { // the fact names the provider
+		b.want.Devices = append(b.want.Devices, c.User)
+	}
+}
 
 func (b *batch) applyPushed(c *change.Pushed) (change.Reply, error) {
 	for _, was := range b.jobsOf(c.User, c.Topic) {
@@ -199,10 +204,22 @@ func (b *batch) applyPushed(c *change.Pushed) (change.Reply, error) {
 			b.jobs.drop(&was)
 		} else if now != was {
 			b.jobs.put(now)
+			if now.State == store.PushDead && was.State != store.PushDead {
+				b.facts = append(b.facts, store.UserFact{Kind: store.FactPushDead, User: now.User, Push: b.deadPush(&now)})
+			}
 		}
 		return change.Reply{Changed: done || now != was}, nil
 	}
 	return change.Reply{}, nil
+}
+
+// deadPush is what the host is told of a job that was given up.
+func (b *batch) deadPush(j *store.PushJob) *chat.DeadPush {
+	p := &chat.DeadPush{User: j.User, Room: j.Room(), Seq: j.Seq, Notice: j.Notice(), Device: j.Device, Reason: j.Reason, Attempts: j.Attempts}
+	if d := findDevice(b.devicesOf(j.User), j.Device); d != nil {
+		p.Provider = d.Provider
+	}
+	return p
 }
 
 // pushed is the job after an outcome; done says that it is to be deleted.

@@ -66,12 +66,13 @@ func (ls *Lanes) Flush(ctx context.Context) {
 }
 
 // entry returns what the batch tells the consumers of the outbox, nil if no room, no
-// name and no row of a slot that moves (keys) has changed, and no change follows.
+// name and no row of a slot that moves (keys) has changed, no change follows, and no fact
+// was found out.
 func (b *batch) entry(keys []store.RowKey) *store.Entry {
-	if len(b.touched)+len(b.renamed)+len(keys)+len(b.onward) == 0 {
+	if len(b.touched)+len(b.renamed)+len(keys)+len(b.onward)+len(b.facts) == 0 {
 		return nil
 	}
-	e := &store.Entry{Time: b.now, Rooms: make([]store.RoomSpan, len(b.touched)), Users: b.renamed, Keys: keys, Onward: b.onward}
+	e := &store.Entry{Time: b.now, Rooms: make([]store.RoomSpan, len(b.touched)), Users: b.renamed, Keys: keys, Onward: b.onward, Facts: b.facts}
 	for i, r := range b.touched {
 		r.span = &e.Rooms[i]
 		*r.span = r.told

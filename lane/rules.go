@@ -34,6 +34,7 @@ var rules = [change.Kinds]rule{
 	change.KindRemoveRoom: ruleOf((*batch).needRemoveRoom, (*batch).applyRemoveRoom),
 	change.KindAccess:     ruleOf((*batch).needAccess, (*batch).applyAccess),
 	change.KindImport:     ruleOf((*batch).needImport, (*batch).applyImport),
+	change.KindConnected:  ruleOf((*batch).needConnected, (*batch).applyConnected),
 
 	change.KindRegisterDevice: ruleOf((*batch).needRegisterDevice, (*batch).applyRegisterDevice),
 	change.KindDropDevice:     ruleOf((*batch).needDropDevice, (*batch).applyDropDevice),

@@ -173,6 +173,7 @@ func different(a, b *store.Rows) map[store.RowKey]bool {
 	differ(out, a.PushSettings, b.PushSettings, same)
 	differ(out, a.PushJobs, b.PushJobs, same)
 	differ(out, a.PushOwners, b.PushOwners, same)
+	differ(out, a.UserNodes, b.UserNodes, same)
 	return out
 }
 

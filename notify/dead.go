@@ -104,6 +104,7 @@ func (s *Sender) eachDead(ctx context.Context, user chat.UserID, f func([]store.
 type Trial struct {
 	Device   string `json:"device"`
 	Provider string `json:"provider"`
+	Language string `json:"language,omitempty"` // of the device; empty: it has not said
 	Action   string `json:"action"`          // push.Action
 	Reason   string `json:"reason"`          // of the service
 	Error    string `json:"error,omitempty"` // what went wrong, in more words
@@ -140,7 +141,7 @@ func (s *Sender) tryDevice(ctx context.Context, d *chat.Device, title, text stri
 		ID: w.id(j), Title: title, Text: text, Collapse: w.digest("collapse", j.Topic), Expires: now.Add(trialLife),
 	})
 	t := Trial{
-		Device: d.ID, Provider: d.Provider, Action: o.Action.String(), Reason: o.Reason, ID: o.ID,
+		Device: d.ID, Provider: d.Provider, Language: d.Language, Action: o.Action.String(), Reason: o.Reason, ID: o.ID,
 		Millis: time.Since(began).Milliseconds(), Again: o.After.Milliseconds(),
 	}
 	if o.Err != nil {

@@ -29,6 +29,15 @@ var languages = map[string]*language{
 	},
 }
 
+// language is that of the device, as far as there are texts in it, else the server's.
+func (s *Sender) language(d *chat.Device) *language {
+	tag, _, _ := strings.Cut(strings.ToLower(d.Language), "-")
+	if l := languages[tag]; l != nil {
+		return l
+	}
+	return languages[s.cfg.Language]
+}
+
 // What is shown of a message, and of names: more does not fit on a screen, and all services
 // take it.
 const (

@@ -54,3 +54,15 @@ func TestWordsAreBounded(t *testing.T) {
 		t.Errorf("%d bytes, which end with %q", len(title)+len(text), text[len(text)-8:])
 	}
 }
+
+// The language of a device goes before that of the server, as far as there are texts in it.
+func TestLanguageOfDevices(t *testing.T) {
+	for _, c := range []struct{ device, server, want string }{
+		{"", "en", "en"}, {"", "zh", "zh"}, {"zh", "en", "zh"}, {"zh-CN", "en", "zh"}, {"ZH-Hant-TW", "en", "zh"}, {"en-GB", "zh", "en"}, {"fr", "zh", "zh"},
+	} {
+		s := &Sender{cfg: SenderConfig{Language: c.server}}
+		if s.language(&chat.Device{Language: c.device}) != languages[c.want] {
+			t.Errorf("%q at a server in %s is not told in %s", c.device, c.server, c.want)
+		}
+	}
+}

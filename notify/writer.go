@@ -38,6 +38,7 @@ type textKey struct {
 // text is what is told of a topic, on all devices.
 type text struct {
 	title, text string
+	words       func(*language) (title, text string) // instead of title and text, in the language of a device; nil: not
 	data        map[string]string
 	written     int64 // when the newest message was; 0: there is none
 }
@@ -63,8 +64,12 @@ func (w *writer) write(ctx context.Context, j *store.PushJob) (d chat.Device, n 
 	if t == nil {
 		return d, nil, 0, nil
 	}
+	title, body := t.title, t.text
+	if t.words != nil {
+		title, body = t.words(w.s.language(&d))
+	}
 	return d, &push.Notification{
-		ID: w.id(j), Title: t.title, Text: t.text, Data: t.data, Badge: w.badge,
+		ID: w.id(j), Title: title, Text: body, Data: t.data, Badge: w.badge,
 		Collapse: w.digest("collapse", j.Topic), Expires: time.UnixMilli(j.Expires),
 	}, t.written, nil
 }
@@ -225,7 +230,7 @@ func (w *writer) tell(ctx context.Context, j *store.PushJob, r *chat.Room, m *ch
 		written: m.Time,
 		data:    map[string]string{"room": string(r.ID), "seq": strconv.FormatInt(int64(m.Seq), 10)},
 	}
-	t.title, t.text = languages[w.s.cfg.Language].message(r, m, unread, mention, hidden)
+	t.words = func(l *language) (string, string) { return l.message(r, m, unread, mention, hidden) }
 	return t, nil
 }
 

@@ -30,19 +30,19 @@ const (
 // peers is what a node of a cluster has beside a single one; nil for that one.
 type peers struct {
 	// Set once.
-	s          *Server
-	link       *natslink.Conn
-	own        *embednats.Server // the NATS server of this process; nil: others are used
-	queue      *jetstream.Queue  // nil: none
-	relay      *relay.Relay
-	streams    *natsstream.Mesh
-	away       *cluster.Away       // from openAway on
-	foreground *cluster.Foreground // from startPeers on
-	prefix     string              // of all subjects
-	routed     atomic.Int64        // version of the slot map by which the hub has looked at its lanes
-	hellos     *cluster.Hellos
-	notices    *cluster.Notices // from startPeers on
-	usage      *cluster.Usage   // from shareLimits on
+	s       *Server
+	link    *natslink.Conn
+	own     *embednats.Server // the NATS server of this process; nil: others are used
+	queue   *jetstream.Queue  // nil: none
+	relay   *relay.Relay
+	streams *natsstream.Mesh
+	away    *cluster.Away  // from openAway on
+	reach   *cluster.Reach // from startPeers on
+	prefix  string         // of all subjects
+	routed  atomic.Int64   // version of the slot map by which the hub has looked at its lanes
+	hellos  *cluster.Hellos
+	notices *cluster.Notices // from startPeers on
+	usage   *cluster.Usage   // from shareLimits on
 }
 
 // openPeers connects to NATS, if the node is one of several.
@@ -88,15 +88,15 @@ func (s *Server) openPeers(ctx context.Context) (err error) {
 	return nil
 }
 
-// openForeground begins to tell other nodes who is in the foreground here.
-func (p *peers) openForeground() (err error) {
-	p.foreground, err = cluster.OpenForeground(cluster.ForegroundConfig{
+// openReach begins to tell other nodes who is connected here.
+func (p *peers) openReach() (err error) {
+	p.reach, err = cluster.OpenReach(cluster.ReachConfig{
 		NATS: p.link.NATS(), Prefix: p.prefix, Log: p.s.log,
 		Nodes: func() int { return p.s.node.Alive() },
-		Here:  func(users []chat.UserID) []bool { return p.s.hub.Foreground(users) },
+		Here:  func(users []chat.UserID) []chat.Reach { return p.s.hub.Reach(users) },
 	})
 	if err == nil {
-		p.s.onClose(p.foreground.Close)
+		p.s.onClose(p.reach.Close)
 	}
 	return err
 }
@@ -118,7 +118,7 @@ func (s *Server) startPeers() (err error) {
 	if p.own != nil && p.own.Twin() { // the notices of two servers of one name do not reach each other
 		return cluster.NameTaken(s.cfg.Node)
 	}
-	if err := p.openForeground(); err != nil {
+	if err := p.openReach(); err != nil {
 		return err
 	}
 	p.hellos.Serve()

@@ -118,10 +118,20 @@ func (s *Server) targets() engine.Targets {
 
 // foreground is notify.Foreground: it asks all nodes.
 func (s *Server) foreground(ctx context.Context, users []chat.UserID) []bool {
-	if s.peers == nil {
-		return s.hub.Foreground(users)
+	reach, _ := s.reach(ctx, users)
+	on := make([]bool, len(users))
+	for i, r := range reach {
+		on[i] = r == chat.Foreground
 	}
-	return s.peers.foreground.Ask(ctx, users)
+	return on
+}
+
+// reach says how users are connected on all nodes; all, that each node has said so.
+func (s *Server) reach(ctx context.Context, users []chat.UserID) (reach []chat.Reach, all bool) {
+	if s.peers == nil {
+		return s.hub.Reach(users), true
+	}
+	return s.peers.reach.Ask(ctx, users)
 }
 
 // unread is how many messages a user has not read, in all rooms.

@@ -162,7 +162,7 @@ func TestPush(t *testing.T) {
 		}
 		defer c.Close()
 		c.Foreground(looks)
-		p.until("the client has said so", func() bool { return p.s.hub.Foreground([]chat.UserID{chat.UserID(user)})[0] == looks })
+		p.until("the client has said so", func() bool { return (p.s.hub.Reach([]chat.UserID{chat.UserID(user)})[0] == chat.Foreground) == looks })
 	}
 	var burst []engine.Sending
 	for _, text := range []string{"one", "two", "three"} {

@@ -67,6 +67,7 @@ func (s *Server) drain() {
 	s.listener.Close()
 	s.closeIngest(ctx)
 	s.webhooks.Close()  // consumers come and go no more
+	s.book.Close()      // users who go now come to another node
 	s.mover.Close()     // goes on at the next start; lets go of changes that it holds back
 	s.outbox.Close(ctx) // consumers see what was accepted
 	s.sender.Close(ctx) // attempts come to their end

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/roomtide/roomtide/attendance"
 	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/bus/membus"
 	"github.com/roomtide/roomtide/change"
@@ -67,6 +68,7 @@ type Server struct {
 	node     *cluster.Node
 	peers    *peers // nil on a single node
 	presence *presence.Tracker
+	book     *attendance.Book // who is connected anywhere, for webhooks
 	engine   *engine.Engine
 	readers  []*ingest.Reader
 	verifier *identity.Verifier
@@ -183,11 +185,15 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 	s.engine = engine.New(engine.Config{
 		Store: s.store, Lanes: s.lanes, Presence: s.presence, Publish: s.publish, BeforeMessage: s.beforeMessage(),
 		Limits: limits, Rates: rates, Cluster: s.peers != nil, UsersMakeRooms: s.cfg.GuestsWelcome(), Claimed: s.endGuests, UserChanged: s.userChanged, Hears: s.hears,
-		AfterLate: s.hub.Kick, Targets: s.targets(),
+		AfterLate: s.hub.Kick, Targets: s.targets(), Reach: s.reach,
 		Now: planted.Now, Log: s.log, Registerer: s.reg,
 	})
 	s.startSender()
-	return s.startPeers()
+	if err := s.startPeers(); err != nil {
+		return err
+	}
+	s.openAttendance()
+	return nil
 }
 
 // openOutbox starts everything that works on what lanes committed.
@@ -264,6 +270,15 @@ func (s *Server) openPresence() (err error) {
 	})
 	s.onClose(s.presence.Close)
 	return nil
+}
+
+// openAttendance begins to note who is connected, if a webhook wants to be told.
+func (s *Server) openAttendance() {
+	s.book = attendance.Open(attendance.Config{
+		Node: s.node.Name(), Store: s.store, Users: s.hub.Users, Wanted: s.webhooks.Attended, Submit: s.lanes.Submit, Nodes: s.node.Nodes,
+		Owns: s.lanes.Owns, Log: s.log, Registerer: s.reg,
+	})
+	s.onClose(s.book.Close)
 }
 
 // presenceDriver is Redis if one is configured, whether or not it answers now, else the

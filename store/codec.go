@@ -13,10 +13,11 @@ import (
 // (times, which may be anything, as signed ones); a text is its length and its
 // bytes, a list its length and its items.
 //
-//	entry   4, Time, list of rooms, list of user ids, list of keys, list of onward changes or nothing
+//	entry   4, Time, list of rooms, list of user ids, list of keys, list of onward changes or nothing, list of facts or nothing
 //	room    room id, From, number of revs, Seq, list of runs, list of members
 //	run     kind, or 128 + kind for one of the past; Count, Seq
 //	member  user id, name, role, Rev, Since, 1 + role before (0: it is not known)
+//	fact    kind, user id; of a push: room id, Seq, notice, device, provider, reason, attempts
 //	key     table, or 128 + table and ID is that of the key before; ID otherwise;
 //	        those of Seq, A, B which keys of the table have
 //
@@ -53,13 +54,33 @@ func (e *Entry) Encode() []byte {
 		b = appendText(b, string(u))
 	}
 	b = appendKeyList(b, e.Keys)
-	if len(e.Onward) > 0 { // few entries have any
+	if len(e.Onward)+len(e.Facts) > 0 { // few entries have any
 		b = binary.AppendUvarint(b, uint64(len(e.Onward)))
 		for _, c := range e.Onward {
 			b = appendText(b, string(c))
 		}
 	}
+	if len(e.Facts) > 0 {
+		b = binary.AppendUvarint(b, uint64(len(e.Facts)))
+		for i := range e.Facts {
+			b = appendFact(b, &e.Facts[i])
+		}
+	}
 	return b
+}
+
+func appendFact(b []byte, f *UserFact) []byte {
+	b = appendText(append(b, byte(f.Kind)), string(f.User))
+	if f.Kind != FactPushDead {
+		return b
+	}
+	p := f.Push
+	b = appendText(b, string(p.Room))
+	b = binary.AppendUvarint(b, uint64(p.Seq))
+	for _, s := range []string{p.Notice, p.Device, p.Provider, p.Reason} {
+		b = appendText(b, s)
+	}
+	return binary.AppendUvarint(b, uint64(p.Attempts))
 }
 
 func appendSpan(b []byte, s *RoomSpan) []byte {
@@ -130,6 +151,7 @@ var (
 	errRuns   = errors.New("its runs do not make up its revs")
 	errWas    = errors.New("it has the role before of some members, and not of others")
 	errOnward = errors.New("it has no onward changes, and should have some")
+	errFacts  = errors.New("it has no facts, and should have some, or one of an unknown kind")
 	errKeys   = errors.New("it has the key of a row of no table, or none")
 )
 
@@ -163,9 +185,29 @@ func (d *decoder) entry(e *Entry, version int) {
 		}
 	}
 	if version >= entryVersion && len(d.rest) > 0 {
-		if e.Onward = list(d, 1, func(c *[]byte) { *c = []byte(d.text()) }); e.Onward == nil {
+		if e.Onward = list(d, 1, func(c *[]byte) { *c = []byte(d.text()) }); e.Onward == nil && len(d.rest) == 0 {
 			d.fail(errOnward)
 		}
+	}
+	if version >= entryVersion && len(d.rest) > 0 {
+		if e.Facts = list(d, 2, d.fact); e.Facts == nil {
+			d.fail(errFacts)
+		}
+	}
+}
+
+func (d *decoder) fact(f *UserFact) {
+	f.Kind, f.User = FactKind(d.byte()), chat.UserID(d.text())
+	switch f.Kind {
+	case FactOnline, FactOffline:
+	case FactPushDead:
+		p := &chat.DeadPush{User: f.User, Room: chat.RoomID(d.text()), Seq: chat.Seq(d.number())}
+		for _, s := range []*string{&p.Notice, &p.Device, &p.Provider, &p.Reason} {
+			*s = d.text()
+		}
+		p.Attempts, f.Push = int(d.number()), p
+	default:
+		d.fail(errFacts)
 	}
 }
 

@@ -72,14 +72,14 @@ func everyKey() []RowKey {
 		{Table: TableOnline, ID: "q", A: "ann", B: "n1"}, {Table: TableUserRooms, ID: "ann", A: "r"},
 		{Table: TableUsers, ID: "ann"}, {Table: TableAccess, ID: "ann"},
 		{Table: TableDevices, ID: "ann", A: "phone"}, {Table: TablePushSettings, ID: "ann"}, {Table: TablePushJobs, ID: "ann", A: "room:r", B: "phone"},
-		{Table: TablePushOwners, ID: "digest"},
+		{Table: TablePushOwners, ID: "digest"}, {Table: TableUserNodes, ID: "ann"},
 	}
 }
 
 // goldenKeys is what follows in an entry with keys.
-const goldenKeys = "0d" + "01" + "0172" + "82" + "03616e6e" + "83" + "ac02" + "84" + "ac02" + "0178" + "03626f62" +
+const goldenKeys = "0e" + "01" + "0172" + "82" + "03616e6e" + "83" + "ac02" + "84" + "ac02" + "0178" + "03626f62" +
 	"84" + "ac02" + "00" + "00" + "05" + "0171" + "03616e6e" + "026e31" + "06" + "03616e6e" + "0172" + "87" + "88" +
-	"89" + "0570686f6e65" + "8a" + "00" + "8b" + "06726f6f6d3a72" + "0570686f6e65" + "0c" + "06646967657374"
+	"89" + "0570686f6e65" + "8a" + "00" + "8b" + "06726f6f6d3a72" + "0570686f6e65" + "0c" + "06646967657374" + "0d" + "03616e6e"
 
 func TestEntryWithKeysGolden(t *testing.T) {
 	e := everything()
@@ -97,7 +97,7 @@ func TestEntryWithKeysGolden(t *testing.T) {
 			t.Errorf("cut off after %d it was read as %+v", n, got)
 		}
 	}
-	for name, bad := range map[string]string{"no table": "0100", "table 13": "010d0172"} {
+	for name, bad := range map[string]string{"no table": "0100", "table 14": "010e0172"} {
 		raw, _ := hex.DecodeString(golden + bad)
 		if got, err := DecodeEntry(7, raw); err == nil {
 			t.Errorf("%s was read as %+v", name, got)
@@ -156,6 +156,36 @@ func TestEntryWithOnwardChanges(t *testing.T) {
 	}
 	for _, bad := range []string{onward + "00", "00" + "00"} {
 		raw, _ := hex.DecodeString(golden + "00" + bad)
+		if got, err := DecodeEntry(7, raw); err == nil {
+			t.Errorf("read as %+v", got)
+		}
+	}
+}
+
+func TestEntryWithFacts(t *testing.T) {
+	const facts = "03" + "0103616e6e" + "0203616e6e" + "0303616e6e" + "0172" + "07" + "00" + "0170" + "0366636d" + "0178" + "03"
+	e := everything()
+	e.Facts = []UserFact{{Kind: FactOnline, User: "ann"}, {Kind: FactOffline, User: "ann"}, {Kind: FactPushDead, User: "ann",
+		Push: &chat.DeadPush{User: "ann", Room: "r", Seq: 7, Device: "p", Provider: "fcm", Reason: "x", Attempts: 3}}}
+	for _, onward := range []string{"00", "010101"} {
+		if onward != "00" {
+			e.Onward = [][]byte{{1}}
+		}
+		raw := e.Encode()
+		if got := hex.EncodeToString(raw); got != golden+"00"+onward+facts {
+			t.Errorf("the entry is stored as\n%s, want\n%s", got, golden+"00"+onward+facts)
+		}
+		if got, err := DecodeEntry(7, raw); err != nil || !reflect.DeepEqual(got, e) {
+			t.Errorf("read\n%+v\n%v, want\n%+v", got, err, e)
+		}
+		for n := len(golden+onward)/2 + 2; n < len(raw); n++ {
+			if got, err := DecodeEntry(7, raw[:n]); err == nil {
+				t.Errorf("cut off after %d it was read as %+v", n, got)
+			}
+		}
+	}
+	for _, bad := range []string{"0000" + "01" + "0403616e6e", "0000" + "00", "0000" + facts + "00"} {
+		raw, _ := hex.DecodeString(golden + bad)
 		if got, err := DecodeEntry(7, raw); err == nil {
 			t.Errorf("read as %+v", got)
 		}

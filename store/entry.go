@@ -23,7 +23,26 @@ type Entry struct {
 	// Onward are changes that follow from the commit, for whatever lanes they belong to
 	// (change.Append). A consumer hands each on; they may be applied more than once.
 	Onward [][]byte
+
+	// Facts are what the host may want to hear of users, in order.
+	Facts []UserFact
 }
+
+// UserFact is something that a commit has found out about a user.
+type UserFact struct {
+	Kind FactKind
+	User chat.UserID
+	Push *chat.DeadPush // of FactPushDead; its User is this one
+}
+
+// FactKind numbers the kinds of facts, as they are stored.
+type FactKind uint8
+
+const (
+	FactOnline   FactKind = 1 // the user is connected, and was not before
+	FactOffline  FactKind = 2 // the user's last connection has ended
+	FactPushDead FactKind = 3 // a notification was given up
+)
 
 // RoomSpan is what one commit changed in a room: the revs From..To, none if To is
 // From - 1.

@@ -29,6 +29,7 @@ type rowLine struct {
 	Emoji string      `json:"emoji,omitempty"`
 	User  chat.UserID `json:"user,omitempty"` // of a message its author
 	Node  string      `json:"node,omitempty"`
+	Nodes string      `json:"nodes,omitempty"`
 
 	Device        string `json:"device,omitempty"`
 	AddressDigest string `json:"address_digest,omitempty"`
@@ -69,6 +70,7 @@ type rowLine struct {
 
 	Provider    string `json:"provider,omitempty"`
 	Address     string `json:"address,omitempty"`
+	Language    string `json:"language,omitempty"`
 	Registered  int64  `json:"registered,omitempty"`
 	Seen        int64  `json:"seen,omitempty"`
 	Level       string `json:"level,omitempty"` // chat.PushLevel.String; left out: default
@@ -126,6 +128,7 @@ func (r *Rows) eachLine(fn func(RowKey, *rowLine) error) error {
 		func() error { return linesOf(r.PushSettings, fn) },
 		func() error { return linesOf(r.PushJobs, fn) },
 		func() error { return linesOf(r.PushOwners, fn) },
+		func() error { return linesOf(r.UserNodes, fn) },
 	} {
 		if err := table(); err != nil {
 			return err
@@ -204,8 +207,8 @@ func (l *rowLine) setData(data string) {
 
 // check returns an error if there is a text that JSON does not keep as it is.
 func (l *rowLine) check() error {
-	for _, s := range []string{string(l.Room), l.Emoji, string(l.User), l.Node, l.Key, l.Name, l.Title, l.Topic, l.Avatar, l.Text, l.DataText,
-		l.Device, l.Provider, l.Address, l.TimeZone, l.Reason} {
+	for _, s := range []string{string(l.Room), l.Emoji, string(l.User), l.Node, l.Nodes, l.Key, l.Name, l.Title, l.Topic, l.Avatar, l.Text, l.DataText,
+		l.Device, l.Provider, l.Address, l.Language, l.TimeZone, l.Reason} {
 		if !utf8.ValidString(s) {
 			return errNotUTF8
 		}

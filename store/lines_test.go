@@ -33,13 +33,14 @@ func goldenRows() *Rows {
 		Users:     []chat.User{{ID: "ann", Name: "Ann", Avatar: "/ann", Data: `"x"`, Named: 3}},
 		Access:    []chat.Access{{User: "ann", NotBefore: 4, Claimed: true}},
 
-		Devices: []chat.Device{{User: "ann", ID: "phone", Provider: "fcm", Address: `{"token":"t"}`, Registered: 5, Seen: 6}},
+		Devices: []chat.Device{{User: "ann", ID: "phone", Provider: "fcm", Address: `{"token":"t"}`, Language: "zh", Registered: 5, Seen: 6}},
 		PushSettings: []chat.PushSettings{{User: "ann", Room: "r", Level: chat.PushMentions, MuteUntil: 7,
 			QuietFrom: 1320, QuietTo: 420, TimeZone: "Asia/Shanghai", HideContent: true}, {User: "ann"}},
 		PushJobs: []PushJob{{User: "ann", Topic: "host:n", Device: "phone", Made: 8, State: PushDead, Seq: 1, Silent: true, Mention: true, Shown: true,
 			Due: 9, Expires: 10, Attempts: 2, Reason: "network", Title: "title", Text: odd, Data: `{"a":"b"}`},
 			{User: "ann", Topic: "room:r", Device: "phone", Seq: 3}},
 		PushOwners: []PushOwner{{Digest: "digest", User: "ann", Device: "phone", Seen: 6}},
+		UserNodes:  []UserNodes{{User: "ann", Nodes: "n1\nn2"}},
 	}
 }
 

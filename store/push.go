@@ -77,6 +77,15 @@ func (j *PushJob) Room() chat.RoomID {
 	return chat.RoomID(room)
 }
 
+// Notice is the name of the host's own notice that the job is about, "" if it is about a room.
+func (j *PushJob) Notice() string {
+	name, _ := strings.CutPrefix(j.Topic, hostTopic)
+	if name == j.Topic {
+		return ""
+	}
+	return name
+}
+
 // Key is the key of the row.
 func (j *PushJob) Key() PushJobKey { return PushJobKey{j.User, j.Topic, j.Device} }
 

@@ -8,7 +8,7 @@ import (
 	"github.com/roomtide/roomtide/chat"
 )
 
-// The lines of devices and of what they are sent.
+// The lines of devices, of what they are sent, and of who is connected.
 
 var errPush = errors.New("its level or its state is unknown")
 
@@ -16,7 +16,8 @@ var errPush = errors.New("its level or its state is unknown")
 func pushLine(row any) (l rowLine, data string, err error) {
 	switch r := row.(type) {
 	case *chat.Device:
-		l = rowLine{Type: "device", User: r.User, Device: r.ID, Provider: r.Provider, Address: r.Address, Registered: r.Registered, Seen: r.Seen}
+		l = rowLine{Type: "device", User: r.User, Device: r.ID, Provider: r.Provider, Address: r.Address, Language: r.Language,
+			Registered: r.Registered, Seen: r.Seen}
 	case *chat.PushSettings:
 		l = rowLine{Type: "push_settings", User: r.User, Room: r.Room, MuteUntil: r.MuteUntil, QuietFrom: r.QuietFrom, QuietTo: r.QuietTo,
 			TimeZone: r.TimeZone, HideContent: r.HideContent}
@@ -36,6 +37,8 @@ func pushLine(row any) (l rowLine, data string, err error) {
 		}
 	case *PushOwner:
 		l = rowLine{Type: "push_owner", AddressDigest: r.Digest, User: r.User, Device: r.Device, Seen: r.Seen}
+	case *UserNodes:
+		l = rowLine{Type: "user_nodes", User: r.User, Nodes: r.Nodes}
 	}
 	return l, data, nil
 }
@@ -44,7 +47,7 @@ func pushLine(row any) (l rowLine, data string, err error) {
 func (l *rowLine) appendPush(data string, rows *Rows) error {
 	switch l.Type {
 	case "device":
-		return appendRow(l, &rows.Devices, chat.Device{User: l.User, ID: l.Device, Provider: l.Provider, Address: l.Address,
+		return appendRow(l, &rows.Devices, chat.Device{User: l.User, ID: l.Device, Provider: l.Provider, Address: l.Address, Language: l.Language,
 			Registered: l.Registered, Seen: l.Seen})
 	case "push_settings":
 		level, known := chat.PushDefault, true
@@ -69,6 +72,8 @@ func (l *rowLine) appendPush(data string, rows *Rows) error {
 			Reason: l.Reason, Title: l.Title, Text: l.Text, Data: data})
 	case "push_owner":
 		return appendRow(l, &rows.PushOwners, PushOwner{Digest: l.AddressDigest, User: l.User, Device: l.Device, Seen: l.Seen})
+	case "user_nodes":
+		return appendRow(l, &rows.UserNodes, UserNodes{User: l.User, Nodes: l.Nodes})
 	}
 	return fmt.Errorf("type %q is unknown", l.Type)
 }

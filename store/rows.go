@@ -23,13 +23,14 @@ type Rows struct {
 	PushSettings []chat.PushSettings
 	PushJobs     []PushJob
 	PushOwners   []PushOwner
+	UserNodes    []UserNodes
 }
 
 // Len is the number of rows.
 func (r *Rows) Len() int {
 	return len(r.Rooms) + len(r.Members) + len(r.Messages) + len(r.Reactions) + len(r.Online) +
 		len(r.UserRooms) + len(r.Users) + len(r.Access) +
-		len(r.Devices) + len(r.PushSettings) + len(r.PushJobs) + len(r.PushOwners)
+		len(r.Devices) + len(r.PushSettings) + len(r.PushJobs) + len(r.PushOwners) + len(r.UserNodes)
 }
 
 // Add appends rows.
@@ -46,13 +47,14 @@ func (r *Rows) Add(o *Rows) {
 	r.PushSettings = append(r.PushSettings, o.PushSettings...)
 	r.PushJobs = append(r.PushJobs, o.PushJobs...)
 	r.PushOwners = append(r.PushOwners, o.PushOwners...)
+	r.UserNodes = append(r.UserNodes, o.UserNodes...)
 }
 
 // Size is about how many bytes the rows take (SizeOf).
 func (r *Rows) Size() int {
 	return sizes(r.Rooms) + sizes(r.Members) + sizes(r.Messages) + sizes(r.Reactions) + sizes(r.Online) +
 		sizes(r.UserRooms) + sizes(r.Users) + sizes(r.Access) +
-		sizes(r.Devices) + sizes(r.PushSettings) + sizes(r.PushJobs) + sizes(r.PushOwners)
+		sizes(r.Devices) + sizes(r.PushSettings) + sizes(r.PushJobs) + sizes(r.PushOwners) + sizes(r.UserNodes)
 }
 
 func sizes[R Row](rows []R) (n int) {
@@ -89,6 +91,8 @@ func (r *Rows) Of(t Table) *Rows {
 		return &Rows{PushJobs: r.PushJobs}
 	case TablePushOwners:
 		return &Rows{PushOwners: r.PushOwners}
+	case TableUserNodes:
+		return &Rows{UserNodes: r.UserNodes}
 	}
 	return &Rows{}
 }
@@ -107,13 +111,16 @@ func (r *Rows) Keys() []RowKey {
 	keys = appendKeys(keys, r.Devices)
 	keys = appendKeys(keys, r.PushSettings)
 	keys = appendKeys(keys, r.PushJobs)
-	return appendKeys(keys, r.PushOwners)
+	keys = appendKeys(keys, r.PushOwners)
+	return appendKeys(keys, r.UserNodes)
 }
 
 // Last is the greatest key of rows that are in ascending order, the zero RowKey if
 // there are none.
 func (r *Rows) Last() RowKey {
 	switch {
+	case len(r.UserNodes) > 0:
+		return lastKey(r.UserNodes)
 	case len(r.PushOwners) > 0:
 		return lastKey(r.PushOwners)
 	case len(r.PushJobs) > 0:
@@ -168,8 +175,9 @@ const (
 	TablePushSettings
 	TablePushJobs
 	TablePushOwners
+	TableUserNodes
 
-	LastTable = TablePushOwners
+	LastTable = TableUserNodes
 )
 
 // RowKey is the primary key of a row without its slot, which ID gives. The zero
@@ -200,7 +208,7 @@ func (k RowKey) Compare(o RowKey) int {
 // Row is a row of one of the tables.
 type Row interface {
 	chat.Room | chat.Member | chat.Message | ReactionChange | OnlineChange | UserRoom | chat.User | chat.Access |
-		chat.Device | chat.PushSettings | PushJob | PushOwner
+		chat.Device | chat.PushSettings | PushJob | PushOwner | UserNodes
 }
 
 // KeyOf is the key of a row.
@@ -230,6 +238,8 @@ func KeyOf[R Row](row *R) RowKey {
 		return RowKey{Table: TablePushJobs, ID: string(r.User), A: r.Topic, B: r.Device}
 	case *PushOwner:
 		return RowKey{Table: TablePushOwners, ID: r.Digest}
+	case *UserNodes:
+		return RowKey{Table: TableUserNodes, ID: string(r.User)}
 	}
 	panic("unreachable: Row names all types")
 }
@@ -259,13 +269,15 @@ func SizeOf[R Row](row *R) int {
 	case *chat.Access:
 		return fixed + len(r.User)
 	case *chat.Device:
-		return fixed + len(r.User) + len(r.ID) + len(r.Provider) + len(r.Address)
+		return fixed + len(r.User) + len(r.ID) + len(r.Provider) + len(r.Address) + len(r.Language)
 	case *chat.PushSettings:
 		return fixed + len(r.User) + len(r.Room) + len(r.TimeZone)
 	case *PushJob:
 		return fixed + len(r.User) + len(r.Topic) + len(r.Device) + len(r.Reason) + len(r.Title) + len(r.Text) + len(r.Data)
 	case *PushOwner:
 		return fixed + len(r.Digest) + len(r.User) + len(r.Device)
+	case *UserNodes:
+		return fixed + len(r.User) + len(r.Nodes)
 	}
 	panic("unreachable: Row names all types")
 }

@@ -120,6 +120,13 @@ type OnlineEntry struct {
 	Node string
 }
 
+// UserNodes says at which nodes a user is connected. There is no row of who is offline, nor
+// while the host does not want to be told.
+type UserNodes struct {
+	User  chat.UserID
+	Nodes string // names in ascending order, with line breaks between them
+}
+
 // UserRoom is the user's side of a membership: a projection of the member row,
 // plus what belongs to the user alone.
 type UserRoom struct {
@@ -174,12 +181,13 @@ type Need struct {
 	PushSettings []UserRoomKey
 	PushJobs     []PushTopic // all jobs of these topics
 	PushOwners   []string    // by digest
+	UserNodes    []chat.UserID
 }
 
 // Empty reports whether nothing is needed.
 func (n *Need) Empty() bool {
 	return len(n.Rooms)+len(n.Members)+len(n.Keys)+len(n.Messages)+len(n.Reactions)+len(n.Emoji)+len(n.UserRooms)+len(n.Users)+len(n.Removals)+len(n.Access)+
-		len(n.Devices)+len(n.PushSettings)+len(n.PushJobs)+len(n.PushOwners) == 0
+		len(n.Devices)+len(n.PushSettings)+len(n.PushJobs)+len(n.PushOwners)+len(n.UserNodes) == 0
 }
 
 // State is what Load found. Messages found by key are in Messages too.
@@ -199,6 +207,7 @@ type State struct {
 	PushSettings map[UserRoomKey]chat.PushSettings
 	PushJobs     map[PushTopic][]PushJob // by ascending topic and device; absent without any
 	PushOwners   map[string]PushOwner
+	UserNodes    map[chat.UserID]UserNodes
 }
 
 // NewState returns an empty State with its maps made.
@@ -219,6 +228,7 @@ func NewState() *State {
 		PushSettings: map[UserRoomKey]chat.PushSettings{},
 		PushJobs:     map[PushTopic][]PushJob{},
 		PushOwners:   map[string]PushOwner{},
+		UserNodes:    map[chat.UserID]UserNodes{},
 	}
 }
 
@@ -241,7 +251,8 @@ type Changes struct {
 	PushSettings []chat.PushSettings // inserted or replaced
 	PushJobs     []PushJob           // inserted or replaced
 	PushOwners   []PushOwner         // inserted or replaced
-	Delete       []RowKey            // of the four tables above
+	UserNodes    []UserNodes         // inserted or replaced
+	Delete       []RowKey            // of the five tables above
 
 	Outbox []byte // Entry.Encode, for the position the commit moves to; nil: no entry
 	Taken  *Taken // replaces what is stored of the lane that commits; nil: it stays

@@ -145,7 +145,7 @@ func (im *importer) row(ctx context.Context, row *store.Rows) error {
 			return im.endUsers(ctx)
 		}
 		return nil
-	case len(row.Online) > 0:
+	case len(row.Online)+len(row.UserNodes) > 0:
 		return im.in.fail("who is online is not imported")
 	case len(row.Rooms) > 0:
 		if err := im.endRoom(ctx); err != nil {

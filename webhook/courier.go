@@ -77,7 +77,7 @@ func (c *courier) parts(_ context.Context, _ int, e *store.Entry) ([]outbox.Part
 	var by [streams]*work
 	for _, r := range hostevents.Of(e, c.endpoint.Load().wants) {
 		h := fnv.New32a()
-		h.Write([]byte(r.Room))
+		h.Write([]byte(r.Stream()))
 		w := &by[h.Sum32()%streams]
 		if *w == nil {
 			*w = &work{}

@@ -82,8 +82,12 @@ func decodeEndpoint(r store.Record) (*Endpoint, error) {
 // consumer is the name of the cursor.
 func (e *Endpoint) consumer() string { return consumerOf + e.ID + "-" + strconv.Itoa(e.Epoch) }
 
-// wants reports whether the endpoint is to hear of such an event.
+// wants reports whether the endpoint is to hear of such an event. Those that are of no room
+// are for endpoints without rooms, or that name them.
 func (e *Endpoint) wants(k hostevents.Kind, room chat.RoomID) bool {
+	if k.Asked() {
+		return slices.Contains(e.Kinds, k)
+	}
 	if len(e.Kinds) > 0 && !slices.Contains(e.Kinds, k) {
 		return false
 	}

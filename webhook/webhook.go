@@ -22,6 +22,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -96,6 +97,7 @@ type Service struct {
 	ended   chan struct{}
 
 	sinceTrim atomic.Int64
+	attended  atomic.Bool // an endpoint names a kind that happens only if it is asked for
 	disabling sync.WaitGroup
 
 	mu       sync.Mutex
@@ -206,10 +208,11 @@ func (s *Service) reconcile(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	enabled := map[string]*Endpoint{}
+	enabled, asked := map[string]*Endpoint{}, false
 	for _, e := range all {
 		if e.Enabled {
 			enabled[e.ID] = e
+			asked = asked || slices.ContainsFunc(e.Kinds, hostevents.Kind.Asked)
 		}
 	}
 	if err := s.keepHistory(ctx, len(enabled) > 0); err != nil {
@@ -247,8 +250,13 @@ func (s *Service) reconcile(ctx context.Context) error {
 	s.mu.Lock()
 	s.couriers = now
 	s.mu.Unlock()
+	s.attended.Store(asked)
 	return nil
 }
+
+// Attended reports whether an endpoint wants to hear of users who come and go. It may be some
+// seconds old, as Config.Poll says.
+func (s *Service) Attended() bool { return s.attended.Load() }
 
 // keepHistory has the outbox keep entries while there are endpoints.
 func (s *Service) keepHistory(ctx context.Context, on bool) (err error) {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/webhook"
 )
@@ -376,5 +377,43 @@ func TestBadOrders(t *testing.T) {
 	}
 	if list, err := w.hooks.List(t.Context()); err != nil || len(list) != 0 {
 		t.Errorf("%v, %v", list, err)
+	}
+}
+
+// Events of users come to endpoints that name them, in order, and are told to be wanted while
+// there is such an endpoint; "everything" does not mean them.
+func TestUserEvents(t *testing.T) {
+	w := newWorld(t, webhook.Config{})
+	all, users := newReceiver(t), newReceiver(t)
+	w.add(all, webhook.Order{Kinds: &[]string{}})
+	if w.hooks.Attended() {
+		t.Error("users are to be told of, and no endpoint names them")
+	}
+	st := w.add(users, webhook.Order{Kinds: &[]string{"user.online", "user.offline", "push.dead"}, Rooms: &[]string{"shop-*"}})
+	if !w.hooks.Attended() {
+		t.Error("users are not to be told of")
+	}
+	for range 3 {
+		for _, on := range []bool{true, false} {
+			_, err := w.lanes.Do(t.Context(), &change.Connected{User: "ann", Node: "a", On: on})
+			w.must(err)
+		}
+	}
+	w.send("lobby", "hello")
+	w.await("all is heard", func() bool { return slices.Contains(all.texts("lobby"), "hello") })
+	w.await("users are heard of", func() bool { _, _, n := users.count(); return n >= 6 })
+	for i, e := range users.events() {
+		if want := []string{"user.online", "user.offline"}[i%2]; e.Type != want {
+			t.Errorf("event %d is %s", i, e.Type)
+		}
+	}
+	for _, e := range all.events() {
+		if strings.HasPrefix(e.Type, "user.") {
+			t.Errorf("everything has %s", e.Type)
+		}
+	}
+	w.must(w.hooks.Remove(t.Context(), st.ID))
+	if w.hooks.Attended() {
+		t.Error("users are still to be told of")
 	}
 }

@@ -247,3 +247,10 @@ func (r *receiver) count() (attempts, requests, events int) {
 	defer r.mu.Unlock()
 	return r.attempts, r.requests, len(r.got)
 }
+
+// events are those that were taken, in order.
+func (r *receiver) events() []event {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.got)
+}

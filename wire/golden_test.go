@@ -99,6 +99,7 @@ var commandCases = []struct {
 	{"online", Command{Type: Online, ID: 16, HasID: true, Room: "room1"}},
 	{"members with a role", Command{Type: Members, ID: 15, HasID: true, Room: "room1", Role: chat.RoleBanned, HasRole: true}},
 	{"register a device", Command{Type: RegisterDevice, ID: 30, HasID: true, Push: PushFields{Device: "phone", Provider: "fcm", Address: json.RawMessage(`{"token":"t"}`)}}},
+	{"register a device that is told in Chinese", Command{Type: RegisterDevice, ID: 30, HasID: true, Push: PushFields{Device: "phone", Provider: "fcm", Language: "zh-CN", Address: json.RawMessage(`{"token":"t"}`)}}},
 	{"drop a device", Command{Type: DropDevice, ID: 31, HasID: true, Push: PushFields{Device: "phone"}}},
 	{"devices", Command{Type: Devices, ID: 32, HasID: true}},
 	{"push settings", Command{Type: GetPush, ID: 33, HasID: true}},
@@ -281,7 +282,7 @@ func serverCases() []serverCase {
 	addAck("rooms ack with everything", RoomsReply{Rooms: []MyRoom{{Room: chat.Room{ID: "room1", Title: "Lobby", Topic: shop.Topic, Avatar: shop.Avatar, Data: shop.Data}, Role: chat.RoleMember}}},
 		ServerFrame{Rooms: []MyRoom{{Room: chat.Room{ID: "room1", Title: "Lobby", Topic: shop.Topic, Avatar: shop.Avatar, Data: shop.Data}, Role: chat.RoleMember}}})
 	people := []chat.User{{ID: "user1", Name: "User One", Avatar: "/avatars/1.png", Data: `{"vip":true}`}, {ID: "user2"}}
-	devices := []chat.Device{{ID: "phone", Provider: "fcm", Registered: testTime, Seen: testTime + 1000}}
+	devices := []chat.Device{{ID: "phone", Provider: "fcm", Language: "zh", Registered: testTime, Seen: testTime + 1000}}
 	addAck("devices ack", DevicesReply{Devices: devices}, ServerFrame{Devices: devices})
 	settings := []chat.PushSettings{{Level: chat.PushMentions, QuietFrom: 22*60 + 30, QuietTo: 7 * 60, TimeZone: "Asia/Shanghai", HideContent: true},
 		{Room: "room1", MuteUntil: testTime}}

@@ -3,7 +3,7 @@ package wire
 import "github.com/roomtide/roomtide/chat"
 
 // The Append functions below write what the events of a host (package hostevents) are
-// about, each as an object of its own with the room in it.
+// about, each as an object of its own with the room, or the user, in it.
 
 // AppendMessage appends a message, a tombstone too, with its author's key.
 func AppendMessage(dst []byte, m *chat.Message) []byte {
@@ -37,6 +37,25 @@ func AppendRoom(dst []byte, r *chat.Room) []byte {
 		dst = appendBoolField(dst, "deleted", true)
 	}
 	return openObject(dst, start)
+}
+
+// AppendUser appends who an event is about.
+func AppendUser(dst []byte, user chat.UserID) []byte {
+	start := len(dst)
+	return openObject(appendStringField(dst, "user", user), start)
+}
+
+// AppendDeadPush appends a notification that was given up.
+func AppendDeadPush(dst []byte, p *chat.DeadPush) []byte {
+	start := len(dst)
+	dst = appendStringField(dst, "user", p.User)
+	dst = appendOptString(dst, "room", p.Room)
+	dst = appendOptInt(dst, "seq", p.Seq)
+	dst = appendOptString(dst, "notice", p.Notice)
+	dst = appendStringField(dst, "device", p.Device)
+	dst = appendOptString(dst, "provider", p.Provider)
+	dst = appendStringField(dst, "reason", p.Reason)
+	return openObject(appendIntField(dst, "attempts", p.Attempts), start)
 }
 
 // AppendHead appends what every event of a host begins with, without its end: it is

@@ -14,6 +14,7 @@ import (
 type PushFields struct {
 	Device   string
 	Provider string
+	Language string
 	Address  json.RawMessage // as the provider's SDK gives it to the client
 
 	// nil stays
@@ -26,7 +27,7 @@ type PushFields struct {
 }
 
 // pushNames are the names of these fields.
-var pushNames = map[string]bool{"device": true, "provider": true, "address": true, "level": true, "mute_until": true,
+var pushNames = map[string]bool{"device": true, "provider": true, "address": true, "language": true, "level": true, "mute_until": true,
 	"quiet_from": true, "quiet_to": true, "time_zone": true, "hide_content": true}
 
 // read reads one field, if it is one of these.
@@ -36,6 +37,8 @@ func (p *PushFields) read(d *decoder, name string, v []byte) {
 		p.Device = id[string](d, name, v)
 	case "provider":
 		p.Provider = text[string](d, name, v)
+	case "language":
+		p.Language = text[string](d, name, v)
 	case "address":
 		p.Address = d.data(v)
 	case "level":
@@ -98,6 +101,7 @@ func clockText(minutes int) string { return fmt.Sprintf("%02d:%02d", minutes/60,
 func appendPush(dst []byte, p *PushFields) []byte {
 	dst = appendOptString(dst, "device", p.Device)
 	dst = appendOptString(dst, "provider", p.Provider)
+	dst = appendOptString(dst, "language", p.Language)
 	if len(p.Address) > 0 {
 		dst = append(appendName(dst, "address"), p.Address...)
 	}
@@ -133,9 +137,27 @@ func (r DevicesReply) appendFields(dst []byte) []byte {
 	return appendArray(appendName(dst, "devices"), r.Devices, func(dst []byte, d *chat.Device) []byte {
 		dst = appendString(append(dst, `{"device":`...), d.ID)
 		dst = appendStringField(dst, "provider", d.Provider)
+		dst = appendOptString(dst, "language", d.Language)
 		dst = appendTimeField(dst, "registered", d.Registered)
 		return append(appendTimeField(dst, "seen", d.Seen), '}')
 	})
+}
+
+// ReachReply: how a user is connected, on all nodes.
+type ReachReply struct {
+	User     chat.UserID
+	Reach    chat.Reach
+	Degraded bool // a node has not answered: the user may be connected there
+}
+
+func (r ReachReply) appendFields(dst []byte) []byte {
+	dst = appendStringField(dst, "user", r.User)
+	dst = appendBoolField(dst, "online", r.Reach != chat.Offline)
+	dst = appendBoolField(dst, "foreground", r.Reach == chat.Foreground)
+	if r.Degraded {
+		dst = appendBoolField(dst, "degraded", true)
+	}
+	return dst
 }
 
 // PushReply: the push settings of a user, those for all rooms first. With More the next page
@@ -178,6 +200,7 @@ type (
 	deviceJSON struct {
 		Device     string   `json:"device"`
 		Provider   string   `json:"provider"`
+		Language   string   `json:"language"`
 		Registered jsonTime `json:"registered"`
 		Seen       jsonTime `json:"seen"`
 	}

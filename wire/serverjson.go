@@ -160,7 +160,7 @@ func (j *serverJSON) ack(f *ServerFrame) error {
 		f.Users = append(f.Users, chat.User{ID: u.User, Name: u.Name, Avatar: u.Avatar, Data: string(u.Data)})
 	}
 	for _, d := range j.Devices {
-		f.Devices = append(f.Devices, chat.Device{ID: d.Device, Provider: d.Provider, Registered: int64(d.Registered), Seen: int64(d.Seen)})
+		f.Devices = append(f.Devices, chat.Device{ID: d.Device, Provider: d.Provider, Language: d.Language, Registered: int64(d.Registered), Seen: int64(d.Seen)})
 	}
 	for i := range j.Settings {
 		s, err := j.Settings[i].settings()

@@ -55,6 +55,9 @@ func (v *pushTestVerb) Run(a *app) error {
 		}
 		fmt.Fprintf(a.stdout, "%s of %s\n", t.Device, v.User)
 		fmt.Fprintf(a.stdout, "  asked     %s, which took %d ms to answer\n", t.Provider, t.Millis)
+		if t.Language != "" {
+			fmt.Fprintf(a.stdout, "  language  %s\n", t.Language)
+		}
 		fmt.Fprintf(a.stdout, "  answer    %s (%s)\n", t.Action, t.Reason)
 		if t.Error != "" {
 			fmt.Fprintf(a.stdout, "  cause     %s\n", t.Error)

@@ -88,7 +88,7 @@ func webhookState(s *webhook.Status) string {
 type addWebhookVerb struct {
 	admin
 	To       string   `arg:"" name:"webhook-url" help:"Where events are delivered, such as https://www.example.org/hooks/chat."`
-	Kinds    []string `placeholder:"KIND" help:"Kinds of events, such as message.created,member.joined. Default: all."`
+	Kinds    []string `placeholder:"KIND" help:"Kinds of events, such as message.created,member.joined. Default: all but user.online and user.offline."`
 	Rooms    []string `placeholder:"ROOM" help:"Rooms, such as lobby or shop-*. Default: all."`
 	Batch    int      `default:"1" help:"Events in a request at most, up to 100."`
 	Insecure bool     `help:"The URL may be http: messages can then be read on the way."`

@@ -98,6 +98,7 @@ func Open(t testing.TB, cfg Config) (*session.Deps, *hub.Hub) {
 		Store:   st, Lanes: lanes, Presence: tracker, Publish: publish, Limits: cfg.Limits, UsersMakeRooms: !cfg.HostRooms,
 		Claimed: func(user chat.UserID) { h.CloseGuests(user, chat.ByeRevoked) },
 		Rates:   engine.Rates{Join: cfg.Joins},
+		Reach:   func(_ context.Context, users []chat.UserID) ([]chat.Reach, bool) { return h.Reach(users), true },
 	})
 	if cfg.Identity.Users == nil {
 		cfg.Identity.Users = eng

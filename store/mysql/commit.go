@@ -168,6 +168,7 @@ func (c *commit) put(ch *store.Changes) {
 	c.replace(&sqldb.PushSettings, len(ch.PushSettings), func(args []any, i int) []any { return sqldb.PushSettingsValues(args, &ch.PushSettings[i]) })
 	c.replace(&sqldb.PushJobs, len(ch.PushJobs), func(args []any, i int) []any { return sqldb.PushJobValues(args, &ch.PushJobs[i]) })
 	c.replace(&sqldb.PushOwners, len(ch.PushOwners), func(args []any, i int) []any { return sqldb.PushOwnerValues(args, &ch.PushOwners[i]) })
+	c.replace(&sqldb.UserNodes, len(ch.UserNodes), func(args []any, i int) []any { return sqldb.UserNodesValues(args, &ch.UserNodes[i]) })
 	c.online(ch.Online)
 	for _, r := range ch.Removals {
 		c.remove(r)

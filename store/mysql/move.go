@@ -49,6 +49,7 @@ func (c *commit) drop(keys []store.RowKey) error {
 		{store.TablePushSettings, &sqldb.PushSettings, func(args []any, k *store.RowKey) []any { return append(user(args, k.ID), k.A) }},
 		{store.TablePushJobs, &sqldb.PushJobs, func(args []any, k *store.RowKey) []any { return append(user(args, k.ID), k.A, k.B) }},
 		{store.TablePushOwners, &sqldb.PushOwners, func(args []any, k *store.RowKey) []any { return user(args, k.ID) }},
+		{store.TableUserNodes, &sqldb.UserNodes, func(args []any, k *store.RowKey) []any { return user(args, k.ID) }},
 	}
 	for _, t := range tables {
 		some := by[t.of]
@@ -67,7 +68,7 @@ func (c *commit) drop(keys []store.RowKey) error {
 func (c *commit) putRows(r *store.Rows) {
 	c.put(&store.Changes{
 		Rooms: r.Rooms, Members: r.Members, UserRooms: r.UserRooms, Users: r.Users, Access: r.Access, Reactions: r.Reactions, Online: r.Online,
-		Devices: r.Devices, PushSettings: r.PushSettings, PushJobs: r.PushJobs, PushOwners: r.PushOwners,
+		Devices: r.Devices, PushSettings: r.PushSettings, PushJobs: r.PushJobs, PushOwners: r.PushOwners, UserNodes: r.UserNodes,
 	})
 	replace := "REPLACE" + strings.TrimPrefix(sqldb.Messages.Insert(), "INSERT")
 	c.values(&sqldb.Messages, replace, "", len(r.Messages), func(args []any, i int) []any { return sqldb.MessageValues(args, &r.Messages[i]) })

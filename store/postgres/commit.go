@@ -83,7 +83,7 @@ var putTexts, removeTexts = map[*sqldb.Table]string{}, map[*sqldb.Table]string{}
 
 func init() {
 	for _, t := range []*sqldb.Table{&sqldb.Rooms, &sqldb.Members, &sqldb.Messages, &sqldb.Online, &sqldb.UserRooms,
-		&sqldb.Users, &sqldb.Access, &sqldb.Devices, &sqldb.PushSettings, &sqldb.PushJobs, &sqldb.PushOwners, &sqldb.Cursors} {
+		&sqldb.Users, &sqldb.Access, &sqldb.Devices, &sqldb.PushSettings, &sqldb.PushJobs, &sqldb.PushOwners, &sqldb.UserNodes, &sqldb.Cursors} {
 		putTexts[t], removeTexts[t] = put(t), remove(t)
 	}
 }
@@ -105,6 +105,7 @@ func (b *batch) changes(ch *store.Changes) (updates int) {
 	putRows(b, &sqldb.Users, ch.Users, sqldb.UserValues)
 	putRows(b, &sqldb.Access, ch.Access, sqldb.AccessValues)
 	b.putPush(ch.Devices, ch.PushSettings, ch.PushJobs, ch.PushOwners)
+	putRows(b, &sqldb.UserNodes, ch.UserNodes, sqldb.UserNodesValues)
 	b.online(ch.Online)
 	for _, r := range ch.Removals {
 		b.removal(r)

@@ -142,6 +142,6 @@ func checkRights(ctx context.Context, o *sqldb.Options, d *database, schema stri
 // tables are those of each schema.
 var tables = map[string][]string{
 	"shard": {"meta", "rooms", "members", "messages", "reactions", "reaction_counts", "online", "user_rooms", "users",
-		"user_access", "devices", "push_settings", "push_jobs", "push_owners", "lanes", "leases", "taken", "outbox", "cursors"},
+		"user_access", "devices", "push_settings", "push_jobs", "push_owners", "user_nodes", "lanes", "leases", "taken", "outbox", "cursors"},
 	"control": {"deployment", "slot_maps", "api_keys", "nodes", "moves", "levels", "records", "adoption"},
 }

@@ -14,7 +14,7 @@ var slotTables = map[store.Table]*sqldb.Table{
 	store.TableReactions: &sqldb.Reactions, store.TableOnline: &sqldb.Online, store.TableUserRooms: &sqldb.UserRooms,
 	store.TableUsers: &sqldb.Users, store.TableAccess: &sqldb.Access,
 	store.TableDevices: &sqldb.Devices, store.TablePushSettings: &sqldb.PushSettings, store.TablePushJobs: &sqldb.PushJobs,
-	store.TablePushOwners: &sqldb.PushOwners,
+	store.TablePushOwners: &sqldb.PushOwners, store.TableUserNodes: &sqldb.UserNodes,
 }
 
 // drop adds the removal of rows by their keys.
@@ -74,4 +74,5 @@ func (b *batch) put(rows *store.Rows) {
 	putRows(b, &sqldb.Users, rows.Users, sqldb.UserValues)
 	putRows(b, &sqldb.Access, rows.Access, sqldb.AccessValues)
 	b.putPush(rows.Devices, rows.PushSettings, rows.PushJobs, rows.PushOwners)
+	putRows(b, &sqldb.UserNodes, rows.UserNodes, sqldb.UserNodesValues)
 }

@@ -12,7 +12,7 @@ import (
 // Devices, and what they are sent.
 
 func DeviceValues(row []any, d *chat.Device) []any {
-	return append(row, int64(d.User.Slot()), string(d.User), d.ID, d.Provider, []byte(d.Address), d.Registered, d.Seen)
+	return append(row, int64(d.User.Slot()), string(d.User), d.ID, d.Provider, []byte(d.Address), d.Registered, d.Seen, d.Language)
 }
 
 func PushSettingsValues(row []any, s *chat.PushSettings) []any {
@@ -29,12 +29,17 @@ func PushOwnerValues(row []any, o *store.PushOwner) []any {
 	return append(row, int64(store.DigestSlot(o.Digest)), o.Digest, string(o.User), o.Device, o.Seen)
 }
 
+func UserNodesValues(row []any, n *store.UserNodes) []any {
+	return append(row, int64(n.User.Slot()), string(n.User), n.Nodes)
+}
+
 // What the scans below read: everything but the slot.
 var (
 	deviceColumns       = behindSlot(&Devices)
 	pushSettingsColumns = behindSlot(&PushSettings)
 	pushJobColumns      = behindSlot(&PushJobs)
 	pushOwnerColumns    = behindSlot(&PushOwners)
+	userNodesColumns    = behindSlot(&UserNodes)
 )
 
 func behindSlot(t *Table) string { return strings.Join(names(t.Columns[1:]), ", ") }
@@ -43,7 +48,7 @@ var errPush = errors.New("a push level or state that is none")
 
 func scanDevice(s Scanner, d *chat.Device) error {
 	var address []byte
-	err := s.Scan((*string)(&d.User), &d.ID, &d.Provider, &address, &d.Registered, &d.Seen)
+	err := s.Scan((*string)(&d.User), &d.ID, &d.Provider, &address, &d.Registered, &d.Seen, &d.Language)
 	d.Address = string(address)
 	return err
 }
@@ -73,6 +78,8 @@ func scanPushJob(s Scanner, j *store.PushJob) error {
 func scanPushOwner(s Scanner, o *store.PushOwner) error {
 	return s.Scan(&o.Digest, (*string)(&o.User), &o.Device, &o.Seen)
 }
+
+func scanUserNodes(s Scanner, n *store.UserNodes) error { return s.Scan((*string)(&n.User), &n.Nodes) }
 
 func (r *Reader) Devices(ctx context.Context, user chat.UserID) (ds []chat.Device, err error) {
 	err = r.db.Ask(ctx, devicesOf(&ds, user))
@@ -136,6 +143,13 @@ func (r *Reader) pickPush(need *store.Need, st *store.State) []Question {
 			return k, err
 		})...)
 	ownerArgs := func(digest string) []any { return []any{int64(store.DigestSlot(digest)), digest} }
+	qs = append(qs, pick(r.d, userNodesColumns, "{user_nodes}", UserNodes.Columns[:UserNodes.Key], need.UserNodes, userArgs,
+		func(s Scanner) (chat.UserID, error) {
+			var n store.UserNodes
+			err := scanUserNodes(s, &n)
+			st.UserNodes[n.User] = n
+			return n.User, err
+		})...)
 	return append(qs, pick(r.d, pushOwnerColumns, "{push_owners}", PushOwners.Columns[:PushOwners.Key], need.PushOwners, ownerArgs,
 		func(s Scanner) (string, error) {
 			var o store.PushOwner

@@ -163,6 +163,7 @@ var slotTables = []slotTable{
 		func(rows *store.Rows) *[]chat.PushSettings { return &rows.PushSettings }),
 	tableOf(&PushJobs, pushJobColumns, "{push_jobs}", scanPushJob, func(rows *store.Rows) *[]store.PushJob { return &rows.PushJobs }),
 	tableOf(&PushOwners, pushOwnerColumns, "{push_owners}", scanPushOwner, func(rows *store.Rows) *[]store.PushOwner { return &rows.PushOwners }),
+	tableOf(&UserNodes, userNodesColumns, "{user_nodes}", scanUserNodes, func(rows *store.Rows) *[]store.UserNodes { return &rows.UserNodes }),
 }
 
 // tableOf makes a slotTable of a type of rows.

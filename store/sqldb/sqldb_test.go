@@ -96,6 +96,7 @@ func TestTables(t *testing.T) {
 		{&Users, UserValues(nil, &chat.User{})}, {&Access, AccessValues(nil, &chat.Access{})},
 		{&Devices, DeviceValues(nil, &chat.Device{})}, {&PushSettings, PushSettingsValues(nil, &chat.PushSettings{})},
 		{&PushJobs, PushJobValues(nil, &store.PushJob{})}, {&PushOwners, PushOwnerValues(nil, &store.PushOwner{})},
+		{&UserNodes, UserNodesValues(nil, &store.UserNodes{})},
 	} {
 		if len(c.values) != len(c.table.Columns) {
 			t.Errorf("%s: %d values for %d columns", c.table.Name, len(c.values), len(c.table.Columns))

@@ -64,13 +64,14 @@ var (
 	Access    = Table{"user_access", []Column{slot, userID, {Name: "not_before"}, {Name: "claimed"}}, 2}
 
 	Devices = Table{"devices", append([]Column{slot, userID, deviceID}, columns(
-		ID, "provider", Bytes, "address", Int, "registered", Int, "seen")...), 3}
+		ID, "provider", Bytes, "address", Int, "registered", Int, "seen", Text, "language")...), 3}
 	PushSettings = Table{"push_settings", append([]Column{slot, userID, roomID}, columns(
 		Int, "push_level", Int, "mute_until", Int, "quiet_from", Int, "quiet_to", Text, "time_zone", Int, "hide_content")...), 3}
 	PushJobs = Table{"push_jobs", append([]Column{slot, userID, topic, deviceID}, columns(
 		Int, "made", Int, "state", Int, "silent", Int, "mention", Int, "shown", Int, "seq", Int, "due", Int, "expires",
 		Int, "attempts", Text, "reason", Text, "title", Text, "body", Bytes, "data")...), 4}
 	PushOwners = Table{"push_owners", []Column{slot, digest, userID, deviceID, {Name: "seen"}}, 2}
+	UserNodes  = Table{"user_nodes", []Column{slot, userID, {Name: "nodes", Kind: Text}}, 2}
 
 	Outbox  = Table{"outbox", []Column{{Name: "lane"}, {Name: "position"}, {Name: "body", Kind: Bytes}}, 2}
 	Cursors = Table{"cursors", []Column{{Name: "lane"}, {Name: "consumer", Kind: ID}, {Name: "position"}}, 2}

@@ -103,7 +103,7 @@ func TestRefusesNewerSchema(t *testing.T) {
 // do the second time.
 func TestMigrations(t *testing.T) {
 	for schema, tables := range map[string]string{
-		"shard":   "cursors devices lanes leases members messages online outbox push_jobs push_owners push_settings reaction_counts reactions rooms taken user_access user_rooms users",
+		"shard":   "cursors devices lanes leases members messages online outbox push_jobs push_owners push_settings reaction_counts reactions rooms taken user_access user_nodes user_rooms users",
 		"control": "adoption api_keys deployment levels moves nodes records slot_maps",
 	} {
 		path := filepath.Join(t.TempDir(), "new.db")

@@ -11,21 +11,24 @@ import (
 // Devices, and what they are sent.
 
 const (
-	deviceColumns       = "device_id, provider, address, registered, seen"
+	deviceColumns       = "device_id, provider, address, registered, seen, language"
 	pushSettingsColumns = "room_id, push_level, mute_until, quiet_from, quiet_to, time_zone, hide_content"
 	pushJobColumns      = "topic, device_id, made, state, silent, mention, shown, seq, due, expires, attempts, reason, title, body, data"
 	pushOwnerColumns    = "user_id, device_id, seen"
+	userNodesColumns    = "nodes"
 
 	devicesOf        = "SELECT " + deviceColumns + " FROM devices WHERE slot = ? AND user_id = ? ORDER BY device_id"
 	findPushSettings = "SELECT " + pushSettingsColumns + " FROM push_settings WHERE slot = ? AND user_id = ? AND room_id = ?"
 	jobsOfUser       = "SELECT " + pushJobColumns + " FROM push_jobs WHERE slot = ? AND user_id = ? ORDER BY topic, device_id"
 	jobsOfTopic      = "SELECT " + pushJobColumns + " FROM push_jobs WHERE slot = ? AND user_id = ? AND topic = ? ORDER BY device_id"
 	findPushOwner    = "SELECT " + pushOwnerColumns + " FROM push_owners WHERE slot = ? AND digest = ?"
+	findUserNodes    = "SELECT " + userNodesColumns + " FROM user_nodes WHERE slot = ? AND user_id = ?"
 
-	putDevice       = "INSERT OR REPLACE INTO devices (slot, user_id, " + deviceColumns + ") VALUES (?, ?, ?, ?, ?, ?, ?)"
+	putDevice       = "INSERT OR REPLACE INTO devices (slot, user_id, " + deviceColumns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 	putPushSettings = "INSERT OR REPLACE INTO push_settings (slot, user_id, " + pushSettingsColumns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 	putPushJob      = "INSERT OR REPLACE INTO push_jobs (slot, user_id, " + pushJobColumns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 	putPushOwner    = "INSERT OR REPLACE INTO push_owners (slot, digest, " + pushOwnerColumns + ") VALUES (?, ?, ?, ?, ?)"
+	putUserNodes    = "INSERT OR REPLACE INTO user_nodes (slot, user_id, " + userNodesColumns + ") VALUES (?, ?, ?)"
 )
 
 // pushLists are the statements of readers.
@@ -45,7 +48,7 @@ func (l *pushLists) queries() []query {
 
 func scanDevice(s scanner, user chat.UserID, d *chat.Device) error {
 	d.User = user
-	return s.Scan(&d.ID, &d.Provider, &d.Address, &d.Registered, &d.Seen)
+	return s.Scan(&d.ID, &d.Provider, &d.Address, &d.Registered, &d.Seen, &d.Language)
 }
 
 func scanPushSettings(s scanner, user chat.UserID, p *chat.PushSettings) error {
@@ -66,6 +69,11 @@ func scanPushJob(s scanner, user chat.UserID, j *store.PushJob) error {
 func scanPushOwner(s scanner, digest string, o *store.PushOwner) error {
 	o.Digest = digest
 	return s.Scan((*string)(&o.User), &o.Device, &o.Seen)
+}
+
+func scanUserNodes(s scanner, user chat.UserID, n *store.UserNodes) error {
+	n.User = user
+	return s.Scan(&n.Nodes)
 }
 
 // rowsOf reads the rows of a statement of a reader.
@@ -149,6 +157,12 @@ func loadPush(w *writer, need *store.Need, st *store.State) error {
 	if err != nil {
 		return err
 	}
+	err = lookup(st.UserNodes, need.UserNodes, func(user chat.UserID, n *store.UserNodes) error {
+		return w.row(findUserNodes, func(s scanner) error { return scanUserNodes(s, user, n) }, int64(user.Slot()), string(user))
+	})
+	if err != nil {
+		return err
+	}
 	return lookup(st.PushOwners, need.PushOwners, func(digest string, o *store.PushOwner) error {
 		return w.row(findPushOwner, func(s scanner) error { return scanPushOwner(s, digest, o) }, int64(store.DigestSlot(digest)), digest)
 	})
@@ -167,7 +181,7 @@ func rowsOfWriter[T any](w *writer, text string, scan func(scanner, *T) error, a
 func putPush(w *writer, ch *store.Changes) error {
 	for i := range ch.Devices {
 		d := &ch.Devices[i]
-		if _, err := w.exec(putDevice, int64(d.User.Slot()), string(d.User), d.ID, d.Provider, d.Address, d.Registered, d.Seen); err != nil {
+		if _, err := w.exec(putDevice, int64(d.User.Slot()), string(d.User), d.ID, d.Provider, d.Address, d.Registered, d.Seen, d.Language); err != nil {
 			return err
 		}
 	}
@@ -188,6 +202,12 @@ func putPush(w *writer, ch *store.Changes) error {
 	for i := range ch.PushOwners {
 		o := &ch.PushOwners[i]
 		if _, err := w.exec(putPushOwner, int64(store.DigestSlot(o.Digest)), o.Digest, string(o.User), o.Device, o.Seen); err != nil {
+			return err
+		}
+	}
+	for i := range ch.UserNodes {
+		n := &ch.UserNodes[i]
+		if _, err := w.exec(putUserNodes, int64(n.User.Slot()), string(n.User), n.Nodes); err != nil {
 			return err
 		}
 	}

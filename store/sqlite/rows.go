@@ -46,6 +46,8 @@ var slotTables = [...]slotTable{
 		readInto(func(to *store.Rows) *[]store.PushJob { return &to.PushJobs }, scanPushJob)},
 	store.TablePushOwners: {"push_owners", []string{"digest"}, pushOwnerColumns,
 		readInto(func(to *store.Rows) *[]store.PushOwner { return &to.PushOwners }, scanPushOwner)},
+	store.TableUserNodes: {"user_nodes", []string{"user_id"}, userNodesColumns,
+		readInto(func(to *store.Rows) *[]store.UserNodes { return &to.UserNodes }, scanUserNodes)},
 }
 
 // page is the statement for the rows of a slot that follow a key.
@@ -132,6 +134,8 @@ func setID[R store.Row](row *R, id string) {
 		r.User = chat.UserID(id)
 	case *store.PushOwner:
 		r.Digest = id
+	case *store.UserNodes:
+		r.User = chat.UserID(id)
 	}
 }
 
@@ -253,7 +257,8 @@ func putMoved(w *writer, ch *store.Changes) error {
 	}
 	rest := store.Changes{Rooms: ch.Put.Rooms, Members: ch.Put.Members, Reactions: ch.Put.Reactions, Online: ch.Put.Online,
 		UserRooms: ch.Put.UserRooms, Users: ch.Put.Users, Access: ch.Put.Access,
-		Devices: ch.Put.Devices, PushSettings: ch.Put.PushSettings, PushJobs: ch.Put.PushJobs, PushOwners: ch.Put.PushOwners}
+		Devices: ch.Put.Devices, PushSettings: ch.Put.PushSettings, PushJobs: ch.Put.PushJobs, PushOwners: ch.Put.PushOwners,
+		UserNodes: ch.Put.UserNodes}
 	for _, put := range []func(*writer, *store.Changes) error{
 		putRooms, putMembers, putReactions, putUserRooms, putUsers, putAccess, putPush, putOnline,
 	} {

@@ -187,6 +187,9 @@ func alikeLoad(ds drivers, rows *store.Rows) {
 	for i := range rows.PushSettings {
 		need.PushSettings = append(need.PushSettings, store.UserRoomKey{User: rows.PushSettings[i].User, Room: rows.PushSettings[i].Room})
 	}
+	for i := range rows.UserNodes {
+		need.UserNodes = append(need.UserNodes, rows.UserNodes[i].User)
+	}
 	for i := range rows.PushOwners {
 		need.PushOwners = append(need.PushOwners, rows.PushOwners[i].Digest)
 	}

@@ -88,7 +88,7 @@ func (s *source) save() {
 	ch := s.changes()
 	rows := store.Rows{Rooms: ch.Rooms, Members: ch.Members, Messages: append(ch.Insert, ch.Update...), Reactions: ch.Reactions,
 		Online: ch.Online, UserRooms: ch.UserRooms, Users: ch.Users, Access: ch.Access,
-		Devices: ch.Devices, PushSettings: ch.PushSettings, PushJobs: ch.PushJobs, PushOwners: ch.PushOwners}
+		Devices: ch.Devices, PushSettings: ch.PushSettings, PushJobs: ch.PushJobs, PushOwners: ch.PushOwners, UserNodes: ch.UserNodes}
 	s.keys = append(append(s.keys, rows.Keys()...), ch.Delete...)
 	s.commit()
 }
@@ -125,6 +125,7 @@ func (s *source) change(t *rapid.T) {
 			more.PushJobs = []store.PushJob{job}
 		}
 		more.PushOwners = []store.PushOwner{{Digest: string(s.id), User: user, Seen: n}}
+		more.UserNodes = []store.UserNodes{{User: user, Nodes: fmt.Sprint("n", n)}}
 		more.UserRooms = []store.UserRoom{{User: user, Room: s.id, Role: chat.RoleMember, Read: chat.Seq(n)}}
 		s.save()
 	case what == "online":

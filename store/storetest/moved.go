@@ -70,11 +70,12 @@ func version(room chat.RoomID, user chat.UserID, n int64) store.Rows {
 		Users:     []chat.User{{ID: user, Name: text, Avatar: "/" + text, Data: text, Named: n}},
 		Access:    []chat.Access{{User: user, NotBefore: n, Claimed: n == 1}},
 
-		Devices: []chat.Device{{User: user, ID: "d", Provider: text, Address: text, Registered: n, Seen: n}},
+		Devices: []chat.Device{{User: user, ID: "d", Provider: text, Address: text, Language: text, Registered: n, Seen: n}},
 		PushSettings: []chat.PushSettings{{User: user, Room: room, Level: chat.PushLevel(n), MuteUntil: n, QuietFrom: int(n), QuietTo: int(n),
 			TimeZone: text, HideContent: n == 1}},
 		PushJobs:   []store.PushJob{job(user, store.RoomTopic(room), "d", n)},
 		PushOwners: []store.PushOwner{{Digest: "digest", User: user, Device: text, Seen: n}},
+		UserNodes:  []store.UserNodes{{User: user, Nodes: text}},
 	}
 }
 

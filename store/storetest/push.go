@@ -12,7 +12,7 @@ func checkDevices(t *testing.T, d store.Driver) {
 	w := newWorld(t, d)
 	same(t, "none", get(d.Devices(ctx, "ann"))(t), nil)
 
-	phone := chat.Device{User: "ann", ID: "phone", Provider: "fcm", Address: `{"token":"é👍\u2028"}`, Registered: 1 << 40, Seen: 1<<40 + 1}
+	phone := chat.Device{User: "ann", ID: "phone", Provider: "fcm", Address: `{"token":"é👍\u2028"}`, Registered: 1 << 40, Seen: 1<<40 + 1, Language: "zh"}
 	tablet := chat.Device{User: "ann", ID: "Tablet", Provider: "apns", Address: `{}`, Registered: 3, Seen: 4}
 	other := chat.Device{User: "Ann", ID: "phone", Provider: "webpush", Address: "x", Registered: 5, Seen: 6}
 	w.write(store.Changes{Devices: []chat.Device{phone, tablet, other}})
@@ -90,4 +90,16 @@ func checkPushOwners(t *testing.T, d store.Driver) {
 	same(t, "loaded", get(d.Load(ctx, need))(t).PushOwners, map[string]store.PushOwner{"one": one, "two": two})
 	w.write(store.Changes{Delete: []store.RowKey{store.KeyOf(&two)}})
 	same(t, "loaded later", get(d.Load(ctx, need))(t).PushOwners, map[string]store.PushOwner{"one": one})
+}
+
+func checkUserNodes(t *testing.T, d store.Driver) {
+	w := newWorld(t, d)
+	ann, bob := store.UserNodes{User: "ann", Nodes: "n1"}, store.UserNodes{User: "bob", Nodes: "n1\nn2"}
+	w.write(store.Changes{UserNodes: []store.UserNodes{ann, bob}})
+	ann.Nodes = "n2\nn3"
+	w.write(store.Changes{UserNodes: []store.UserNodes{ann}})
+	need := &store.Need{UserNodes: []chat.UserID{"ann", "bob", "Ann", "ann"}}
+	same(t, "loaded", get(d.Load(ctx, need))(t).UserNodes, map[chat.UserID]store.UserNodes{"ann": ann, "bob": bob})
+	w.write(store.Changes{Delete: []store.RowKey{store.KeyOf(&bob), store.KeyOf(&bob)}})
+	same(t, "loaded later", get(d.Load(ctx, need))(t).UserNodes, map[chat.UserID]store.UserNodes{"ann": ann})
 }

@@ -56,10 +56,11 @@ func newStock(t rapid.TB, d store.Driver) *stock {
 			Users:     []chat.User{{ID: user, Name: "name of " + id, Avatar: "/" + id, Data: `{"a":1}`, Named: int64(i)}},
 			Access:    []chat.Access{{User: user, NotBefore: int64(i), Claimed: i%2 == 0}},
 
-			Devices:      []chat.Device{{User: user, ID: "d1", Provider: "fcm", Address: `{"token":"` + id + `"}`, Registered: 1, Seen: int64(i)}, {User: user, ID: id}},
+			Devices:      []chat.Device{{User: user, ID: "d1", Provider: "fcm", Address: `{"token":"` + id + `"}`, Language: "zh", Registered: 1, Seen: int64(i)}, {User: user, ID: id}},
 			PushSettings: []chat.PushSettings{{User: user, TimeZone: "Asia/Shanghai", HideContent: true}, {User: user, Room: room, Level: chat.PushNone}},
 			PushJobs:     []store.PushJob{job(user, store.RoomTopic(room), "d1", int64(i)), job(user, store.RoomTopic(room), id, 1), job(user, store.HostTopic(id), "d1", 2)},
 			PushOwners:   []store.PushOwner{{Digest: id, User: user, Device: "d1", Seen: int64(i)}},
+			UserNodes:    []store.UserNodes{{User: user, Nodes: "n1\n" + id}},
 		})
 	}
 	s.commit()
@@ -91,6 +92,7 @@ func (s *stock) keep(rows store.Rows) {
 	s.side.PushSettings, more.PushSettings = append(s.side.PushSettings, rows.PushSettings...), append(more.PushSettings, rows.PushSettings...)
 	s.side.PushJobs, more.PushJobs = append(s.side.PushJobs, rows.PushJobs...), append(more.PushJobs, rows.PushJobs...)
 	s.side.PushOwners, more.PushOwners = append(s.side.PushOwners, rows.PushOwners...), append(more.PushOwners, rows.PushOwners...)
+	s.side.UserNodes, more.UserNodes = append(s.side.UserNodes, rows.UserNodes...), append(more.UserNodes, rows.UserNodes...)
 }
 
 // all are the rows that should be stored.
@@ -116,6 +118,7 @@ func pick(r *store.Rows, keep func(store.RowKey) bool) *store.Rows {
 		Reactions: pickRows(r.Reactions, keep), Online: pickRows(r.Online, keep), UserRooms: pickRows(r.UserRooms, keep),
 		Users: pickRows(r.Users, keep), Access: pickRows(r.Access, keep), Devices: pickRows(r.Devices, keep), PushSettings: pickRows(r.PushSettings, keep),
 		PushJobs: pickRows(r.PushJobs, keep), PushOwners: pickRows(r.PushOwners, keep),
+		UserNodes: pickRows(r.UserNodes, keep),
 	}
 }
 

@@ -63,6 +63,7 @@ func Run(t *testing.T, h Harness) {
 		{"PushSettings", checkPushSettings},
 		{"PushJobs", checkPushJobs},
 		{"PushOwners", checkPushOwners},
+		{"UserNodes", checkUserNodes},
 		{"Online", checkOnline},
 		{"Delta", checkDelta},
 		{"DeltaEdges", checkDeltaEdges},

@@ -13,12 +13,17 @@ const PLACE = 'roomtide.device';
 export class Push {
   #chat;
   #worker;
+  #language;
   #registered = ''; // the subscription that the server has from this page
 
-  /** @param worker address of the service worker; its scope has to hold the page. */
-  constructor(chat, worker) {
+  /**
+   * @param worker address of the service worker; its scope has to hold the page.
+   * @param language of what notifications say, such as that of the page.
+   */
+  constructor(chat, worker, language = document.documentElement.lang) {
     this.#chat = chat;
     this.#worker = worker;
+    this.#language = language;
     chat.addEventListener('state', () => {
       if (chat.state !== 'online') this.#registered = '';
       else if (this.#granted) this.#register().catch(() => {}); // the next connection tries again
@@ -97,7 +102,7 @@ export class Push {
     subscription ??= await pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: key });
     const target = subscription.toJSON();
     if (this.#registered === target.endpoint) return;
-    await this.#chat.request('register_device', { device, provider: 'webpush', address: target });
+    await this.#chat.request('register_device', { device, provider: 'webpush', language: this.#language, address: target });
     this.#registered = target.endpoint;
   }
 }

@@ -70,6 +70,16 @@ final class Users
         return (int) $this->api->call('POST', Api::path('users', $user, 'notifications'), [], $fields)['users'];
     }
 
+    /**
+     * Whether the user is connected anywhere ("online"), and looks ("foreground").
+     *
+     * @return array<string, mixed>
+     */
+    public function presence(string $user): array
+    {
+        return $this->api->call('GET', Api::path('users', $user, 'presence'));
+    }
+
     /** @return list<array<string, mixed>> the devices of the user that take notifications */
     public function devices(string $user): array
     {
@@ -79,11 +89,12 @@ final class Users
     /**
      * Has a device of the user take notifications.
      *
+     * @param string $language of what it is told beside the messages, such as "zh"; empty: that of the server
      * @param array<string, mixed> $address as the service of the provider ("fcm", "apns", "webpush") gives it to the device
      */
-    public function putDevice(string $user, string $device, string $provider, array $address): void
+    public function putDevice(string $user, string $device, string $provider, array $address, string $language = ''): void
     {
-        $this->api->call('PUT', Api::path('users', $user, 'devices', $device), [], ['provider' => $provider, 'address' => (object) $address]);
+        $this->api->call('PUT', Api::path('users', $user, 'devices', $device), [], ['provider' => $provider, 'address' => (object) $address, 'language' => $language]);
     }
 
     public function deleteDevice(string $user, string $device): void

@@ -1,0 +1,126 @@
+package attendance
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/roomtide/roomtide/change"
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/store"
+)
+
+const (
+	sweepTime = 30 * time.Second // for one shard
+	pageRows  = 256
+)
+
+// watch is what the sweeping knows of nodes and lanes.
+type watch struct {
+	alive []string
+	owned []bool      // by shard: whether this node owned the lane
+	due   []time.Time // by shard: when to look for users of nodes that have ended; zero: not
+	last  time.Time   // when the nodes were last seen
+}
+
+// look finds out whether a node has ended, and sweeps the shards for which it is time.
+func (b *Book) look(ctx context.Context, now time.Time) {
+	w := &b.watch
+	if !b.cfg.Wanted() {
+		w.alive, w.last = nil, time.Time{}
+		clear(w.due)
+		return
+	}
+	alive, err := b.cfg.Nodes(ctx)
+	if err != nil {
+		b.cfg.Log.Debug("attendance: the nodes that are alive are not known", "err", err)
+		return
+	}
+	late := !w.last.IsZero() && now.Sub(w.last) > 3*lookEvery // the process stood still
+	if late || !slices.Contains(alive, b.cfg.Node) {
+		b.tellAgain()
+	}
+	slices.Sort(alive)
+	changed := late || !slices.Equal(alive, w.alive)
+	w.alive, w.last = alive, now
+	for shard := range w.due {
+		owns := b.cfg.Owns(shard)
+		if changed || owns && !w.owned[shard] {
+			w.due[shard] = now.Add(b.cfg.Grace)
+		}
+		w.owned[shard] = owns
+		if at := w.due[shard]; at.IsZero() || now.Before(at) {
+			continue
+		}
+		if err := b.sweep(ctx, shard); err != nil {
+			b.cfg.Log.Debug("attendance: a shard is not swept, and is tried again", "shard", shard, "err", err)
+			continue
+		}
+		w.due[shard] = time.Time{}
+	}
+}
+
+// sweep takes back users of the shard for nodes that do not do it any more.
+func (b *Book) sweep(ctx context.Context, shard int) error {
+	ctx, cancel := context.WithTimeout(ctx, sweepTime)
+	defer cancel()
+	here := map[chat.UserID]bool{}
+	for _, user := range b.cfg.Users() {
+		here[user] = true
+	}
+	for slot := range chat.Slot(chat.Slots) {
+		if b.cfg.Store.ShardOf(slot) != shard {
+			continue
+		}
+		for at := (store.RowKey{Table: store.TableUserNodes}); at.Table == store.TableUserNodes; {
+			rows, next, err := b.cfg.Store.Shards()[shard].SlotRows(ctx, slot, at, pageRows, 0)
+			if err == nil {
+				err = b.settle(ctx, b.stale(rows.UserNodes, here, b.watch.owned[shard]))
+			}
+			if err != nil {
+				return err
+			}
+			at = next
+		}
+	}
+	return nil
+}
+
+// stale is what to take back: users of this node who are not here, from before it has
+// started, and where it owns the lane those of nodes that are not alive.
+func (b *Book) stale(rows []store.UserNodes, here map[chat.UserID]bool, owns bool) (out []change.Change) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, row := range rows {
+		for node := range strings.SplitSeq(row.Nodes, "\n") {
+			gone := owns && !slices.Contains(b.watch.alive, node)
+			if node == b.cfg.Node {
+				gone = !here[row.User] && b.users[row.User] == nil
+			}
+			if gone {
+				out = append(out, &change.Connected{User: row.User, Node: node})
+			}
+		}
+	}
+	return out
+}
+
+// settle hands changes to the lanes and waits for their outcomes.
+func (b *Book) settle(ctx context.Context, changes []change.Change) (err error) {
+	done := make(chan error, len(changes))
+	for _, c := range changes {
+		b.cfg.Submit(c, func(_ change.Reply, err error) { done <- err })
+	}
+	for range changes {
+		select {
+		case failed := <-done:
+			if failed != nil {
+				err = failed
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return err
+}

@@ -34,7 +34,7 @@ func newPushWorld(t *testing.T) *pushWorld {
 // jobs are those of a user, by topic and device.
 func (w *world) jobs(user chat.UserID) []store.PushJob {
 	w.t.Helper()
-	jobs, err := w.store.User(user).DuePushJobs(w.t.Context(), math.MaxInt64, 1000)
+	jobs, err := w.store.User(user).DuePushJobs(w.t.Context(), 0, math.MaxInt64, 1000)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -97,7 +97,6 @@ func openRoad(t *testing.T, dir string, wrap func(store.Driver) store.Driver, se
 	r.sender = notify.NewSender(notify.SenderConfig{
 		Store: r.st, Lanes: r.lanes, Gateway: gateway, Secret: []byte("secret"),
 		Foreground: func(_ context.Context, users []chat.UserID) []bool { return make([]bool, len(users)) },
-		Unread:     func(context.Context, chat.UserID) (int, error) { return 1, nil },
 	})
 	r.sender.Start(0)
 	return r
@@ -227,8 +226,8 @@ func TestServiceIsDown(t *testing.T) {
 // lateAnswers is a driver whose answers on what is due come late.
 type lateAnswers struct{ store.Driver }
 
-func (d lateAnswers) DuePushJobs(ctx context.Context, due int64, limit int) ([]store.PushJob, error) {
-	jobs, err := d.Driver.DuePushJobs(ctx, due, limit)
+func (d lateAnswers) DuePushJobs(ctx context.Context, from, to int64, limit int) ([]store.PushJob, error) {
+	jobs, err := d.Driver.DuePushJobs(ctx, from, to, limit)
 	time.Sleep(500 * time.Millisecond)
 	return jobs, err
 }

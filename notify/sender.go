@@ -129,9 +129,11 @@ const (
 	pageJobs  = 256                    // that are taken at a time
 	maxFlying = 1024                   // jobs of a shard that are worked on
 	pages     = 2                      // whose notifications are written at a time: readers of the chat want the database too
-	pageEvery = 200 * time.Millisecond // between looks for jobs, after commits
+	pageEvery = 200 * time.Millisecond // between looks for jobs, at least
 	gather    = 20 * time.Millisecond  // in which outcomes gather that the lane commits together
 	lookAgain = time.Minute            // between looks for jobs at rest
+	overlap   = time.Second            // of looks: a job may be written so long after the time at which it is due
+	lookWhole = 5 * time.Second        // between looks that begin with the oldest job, wherever it comes from
 	failPause = time.Second            // until a job is looked at again of which something could not be read
 )
 
@@ -154,12 +156,16 @@ type crew struct {
 	mu sync.Mutex
 
 	// Guarded by mu.
-	flying   map[store.PushJobKey]struct{} // jobs that are worked on; maxFlying at most
+	flying   map[store.PushJobKey]int64    // jobs that are worked on, in which version; maxFlying at most
 	ended    map[store.PushJobKey]struct{} // jobs that were, since run began to read; nil while it does not
 	full     bool                          // run waits until half of those that may fly have landed
+	whole    bool                          // a job was given up for now: the next look begins with the oldest
 	outcomes []outcome                     // that gather; of jobs that fly
 
-	failing bool // the last look for jobs failed; owned by run
+	// Owned by run.
+	failing bool  // the last look for jobs failed
+	from    int64 // with which the next look begins: what is due before flies, or is done
+	began   int64 // when a look began with the oldest job
 }
 
 func newCrew(s *Sender, shard int) *crew {
@@ -167,7 +173,7 @@ func newCrew(s *Sender, shard int) *crew {
 	c := &crew{
 		s: s, shard: shard, reader: reader, log: s.cfg.Log.With("shard", reader.Name()),
 		wake: make(chan struct{}, 1), space: make(chan struct{}, 1), writing: make(chan struct{}, pages), stopping: make(chan struct{}),
-		flying: map[store.PushJobKey]struct{}{},
+		flying: map[store.PushJobKey]int64{},
 	}
 	c.ctx, c.cut = context.WithCancel(context.Background())
 	return c
@@ -190,7 +196,7 @@ func (c *crew) end(ctx context.Context, now bool) {
 func (c *crew) run() {
 	for {
 		began := time.Now()
-		next := c.look()
+		next := max(c.look(), pageEvery-time.Since(began))
 		timer := time.NewTimer(next)
 		select {
 		case <-c.stopping:
@@ -237,10 +243,11 @@ func (c *crew) look() time.Duration {
 }
 
 // takeAll takes what is due by now, page by page, each of which begins with the time with
-// which the one before has ended: jobs that fly are read once more and passed over. full says
+// which the one before has ended. What flies is read once more and passed over. full says
 // that no more may fly, and others are due.
 func (c *crew) takeAll(now int64) (full bool, err error) {
-	from, again := int64(math.MinInt64), 0 // again: jobs that are due at from and were read
+	from, again := c.begin(now), 0 // again: jobs that are due at from and were read
+	left := now - overlap.Milliseconds()
 	for {
 		select {
 		case <-c.stopping:
@@ -248,9 +255,14 @@ func (c *crew) takeAll(now int64) (full bool, err error) {
 		default:
 		}
 		limit := again + pageJobs
-		jobs, full, err := c.take(from, now, limit)
-		if full || err != nil || len(jobs) < limit {
-			return full, err
+		jobs, first, full, err := c.take(from, now, limit)
+		if err != nil {
+			return false, err
+		}
+		left = min(left, first)
+		if full || len(jobs) < limit {
+			c.from = left
+			return full, nil
 		}
 		from, again = jobs[len(jobs)-1].Due, 0
 		for i := range jobs {
@@ -261,34 +273,51 @@ func (c *crew) takeAll(now int64) (full bool, err error) {
 	}
 }
 
+// begin is with which due a look begins.
+func (c *crew) begin(now int64) int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if past := now - c.began; c.whole || past < 0 || past >= lookWhole.Milliseconds() {
+		c.whole, c.began = false, now
+		return math.MinInt64
+	}
+	return c.from
+}
+
 // take reads jobs and begins the work on those that do not fly yet, or on as many as may.
-func (c *crew) take(from, to int64, limit int) (jobs []store.PushJob, full bool, err error) {
+// left is when the first is due that has to be looked at again: it flies in another version,
+// or has just landed, or no more may fly, as full says.
+func (c *crew) take(from, to int64, limit int) (jobs []store.PushJob, left int64, full bool, err error) {
 	c.mu.Lock()
 	c.ended = map[store.PushJobKey]struct{}{}
 	c.mu.Unlock()
 	jobs, err = c.reader.DuePushJobs(c.ctx, from, to, limit)
+	left = math.MaxInt64
 	var mine []store.PushJob
 	c.mu.Lock()
 	for i := range jobs {
-		k := jobs[i].Key()
-		_, flies := c.flying[k]
-		_, ended := c.ended[k] // what was read may be what it was before
+		j := &jobs[i]
+		made, flies := c.flying[j.Key()]
+		_, ended := c.ended[j.Key()] // what was read may be what it was before
+		if ended || flies && made != j.Made {
+			left = min(left, j.Due)
+		}
 		if flies || ended {
 			continue
 		}
 		if full = len(c.flying) >= maxFlying; full {
-			c.full = true
+			c.full, left = true, min(left, j.Due)
 			break
 		}
-		c.flying[k] = struct{}{}
-		mine = append(mine, jobs[i])
+		c.flying[j.Key()] = j.Made
+		mine = append(mine, *j)
 	}
 	c.ended = nil
 	c.mu.Unlock()
 	if len(mine) > 0 {
 		c.work(mine)
 	}
-	return jobs, full, err
+	return jobs, left, full, err
 }
 
 func (c *crew) flown() int {

@@ -92,6 +92,9 @@ func (c *crew) later(j *store.PushJob, err error) {
 		case <-time.After(failPause):
 		case <-c.stopping:
 		}
+		c.mu.Lock()
+		c.whole = true
+		c.mu.Unlock()
 		c.landed(j.Key())
 	})
 }

@@ -126,8 +126,10 @@ func (s *Sender) Close(ctx context.Context) {
 }
 
 const (
-	pageJobs  = 256                    // that are taken at a time
-	maxFlying = 1024                   // jobs of a shard that are worked on
+	pageJobs    = 256  // that are taken at a time
+	maxFlying   = 1024 // jobs of a shard that are worked on
+	usersAtOnce = 32   // of a page whose rooms are read at a time: a user may have thousands
+
 	pages     = 2                      // whose notifications are written at a time: readers of the chat want the database too
 	pageEvery = 200 * time.Millisecond // between looks for jobs, at least
 	gather    = 20 * time.Millisecond  // in which outcomes gather that the lane commits together

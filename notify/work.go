@@ -36,13 +36,21 @@ func (c *crew) work(jobs []store.PushJob) {
 	}
 }
 
-// page sends the jobs of users. What these have, and what is unread, is read once for all of
-// them.
+// page sends the jobs of users.
 func (c *crew) page(users []chat.UserID, jobs map[chat.UserID][]store.PushJob) {
 	c.writing <- struct{}{}
 	defer func() { <-c.writing }()
 	looks := c.s.cfg.Foreground(c.ctx, users)
 	rooms := &told{ctx: c.ctx, store: c.s.cfg.Store, rooms: map[toldKey]func() (*toldRoom, error){}}
+	for from := 0; from < len(users); from += usersAtOnce {
+		to := min(from+usersAtOnce, len(users))
+		c.users(users[from:to], looks[from:to], rooms, jobs)
+	}
+}
+
+// users sends the jobs of some users of a page. What they have, and what is unread, is read
+// once for all of them.
+func (c *crew) users(users []chat.UserID, looks []bool, rooms *told, jobs map[chat.UserID][]store.PushJob) {
 	found, err := c.s.cfg.Store.Recipients(c.ctx, users, maxRooms)
 	if err != nil {
 		for _, user := range users {

@@ -9,11 +9,8 @@ import (
 	"github.com/roomtide/roomtide/wire"
 )
 
-// What is unread of a room is the messages behind the user's mark that others have
-// written and that are not deleted. It is counted when asked for, so that a message
-// writes nothing on the side of its readers, and among the newest
-// store.UnreadWindow messages alone: a mark that lies further back is answered with
-// More.
+// What is unread is counted as store.UnreadRange says. A mark that lies further back than
+// store.UnreadWindow is answered with More.
 
 // mark is how far a user has read in a room, and the room's newest message.
 type mark struct {
@@ -31,10 +28,8 @@ func (e *Engine) countUnread(ctx context.Context, user chat.UserID, marks []mark
 		if m.read >= m.last {
 			continue
 		}
-		r := store.Range{Room: m.room, User: user, From: m.read, To: m.last, First: first}
-		if oldest := m.last - store.UnreadWindow; r.From < oldest {
-			r.From, out[i].More = oldest, true
-		}
+		r, more := store.UnreadRange(m.room, user, m.read, m.last)
+		r.First, out[i].More = first, more
 		ranges, at = append(ranges, r), append(at, i)
 	}
 	if len(ranges) == 0 {

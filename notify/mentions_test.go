@@ -128,14 +128,13 @@ func (w *world) sent() (told []string) {
 	out := make(gateway, 16)
 	s := notify.NewSender(notify.SenderConfig{
 		Store: w.store, Lanes: w.lanes, Gateway: out, Foreground: nobody, Members: w.members, Secret: []byte("s"),
-		Unread: func(context.Context, chat.UserID) (int, error) { return 1, nil },
 	})
 	s.Start(0)
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 	defer s.Close(ctx)
 	for {
-		jobs, err := w.store.Shards()[0].DuePushJobs(ctx, time.Now().UnixMilli(), 10)
+		jobs, err := w.store.Shards()[0].DuePushJobs(ctx, 0, time.Now().UnixMilli(), 10)
 		if err != nil {
 			w.t.Fatalf("jobs that wait: %v", err)
 		}

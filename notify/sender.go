@@ -10,7 +10,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/roomtide/roomtide/change"
-	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/push"
 	"github.com/roomtide/roomtide/store"
 )
@@ -28,15 +27,13 @@ type Gateway interface {
 	Providers() []string
 }
 
-// SenderConfig configures a Sender. Store, Lanes, Gateway, Foreground, Unread and Secret are
-// required.
+// SenderConfig configures a Sender. Store, Lanes, Gateway, Foreground and Secret are required.
 type SenderConfig struct {
 	Store      *store.Store
 	Lanes      Lanes
 	Gateway    Gateway
 	Foreground Foreground
-	Unread     func(ctx context.Context, user chat.UserID) (int, error) // in all rooms: the badge
-	Secret     []byte                                                   // of the deployment: services cannot guess rooms by collapse keys
+	Secret     []byte // of the deployment: services cannot guess rooms by collapse keys
 
 	Off      bool   // no push service is used: nothing is sent
 	Members  int    // as in JobsConfig
@@ -129,11 +126,16 @@ func (s *Sender) Close(ctx context.Context) {
 }
 
 const (
-	pageJobs  = 256                    // that are taken at a time
-	maxFlying = 1024                   // jobs of a shard that are worked on
-	writers   = 8                      // users whose notifications are written at a time: readers of the chat want the database too
-	pageEvery = 200 * time.Millisecond // between looks for jobs, after commits
+	pageJobs    = 256  // that are taken at a time
+	maxFlying   = 1024 // jobs of a shard that are worked on
+	usersAtOnce = 32   // of a page whose rooms are read at a time: a user may have thousands
+
+	pages     = 2                      // whose notifications are written at a time: readers of the chat want the database too
+	pageEvery = 200 * time.Millisecond // between looks for jobs, at least
+	gather    = 20 * time.Millisecond  // in which outcomes gather that the lane commits together
 	lookAgain = time.Minute            // between looks for jobs at rest
+	overlap   = time.Second            // of looks: a job may be written so long after the time at which it is due
+	lookWhole = 5 * time.Second        // between looks that begin with the oldest job, wherever it comes from
 	failPause = time.Second            // until a job is looked at again of which something could not be read
 )
 
@@ -145,8 +147,8 @@ type crew struct {
 	reader   *store.Reader
 	log      *slog.Logger
 	wake     chan struct{}   // cap 1: the lane has written jobs
-	space    chan struct{}   // cap 1: some job is done
-	writing  chan struct{}   // one that writes notifications of a user holds a place
+	space    chan struct{}   // cap 1: jobs are done, half of them if as many flew as may
+	writing  chan struct{}   // one that writes the notifications of a page holds a place
 	stopping chan struct{}   // closed by end: no further job is taken
 	ctx      context.Context // ends when attempts are cut off
 	cut      context.CancelFunc
@@ -156,18 +158,24 @@ type crew struct {
 	mu sync.Mutex
 
 	// Guarded by mu.
-	flying map[store.PushJobKey]struct{} // jobs that are worked on
-	ended  map[store.PushJobKey]struct{} // jobs that were, since run began to read; nil while it does not
+	flying   map[store.PushJobKey]int64    // jobs that are worked on, in which version; maxFlying at most
+	ended    map[store.PushJobKey]struct{} // jobs that were, since run began to read; nil while it does not
+	full     bool                          // run waits until half of those that may fly have landed
+	whole    bool                          // a job was given up for now: the next look begins with the oldest
+	outcomes []outcome                     // that gather; of jobs that fly
 
-	failing bool // the last look for jobs failed; owned by run
+	// Owned by run.
+	failing bool  // the last look for jobs failed
+	from    int64 // with which the next look begins: what is due before flies, or is done
+	began   int64 // when a look began with the oldest job
 }
 
 func newCrew(s *Sender, shard int) *crew {
 	reader := &s.cfg.Store.Shards()[shard].Reader
 	c := &crew{
 		s: s, shard: shard, reader: reader, log: s.cfg.Log.With("shard", reader.Name()),
-		wake: make(chan struct{}, 1), space: make(chan struct{}, 1), writing: make(chan struct{}, writers), stopping: make(chan struct{}),
-		flying: map[store.PushJobKey]struct{}{},
+		wake: make(chan struct{}, 1), space: make(chan struct{}, 1), writing: make(chan struct{}, pages), stopping: make(chan struct{}),
+		flying: map[store.PushJobKey]int64{},
 	}
 	c.ctx, c.cut = context.WithCancel(context.Background())
 	return c
@@ -190,7 +198,7 @@ func (c *crew) end(ctx context.Context, now bool) {
 func (c *crew) run() {
 	for {
 		began := time.Now()
-		next := c.look()
+		next := max(c.look(), pageEvery-time.Since(began))
 		timer := time.NewTimer(next)
 		select {
 		case <-c.stopping:
@@ -213,74 +221,105 @@ func (c *crew) run() {
 
 // look takes what is due, and returns how long there is nothing else to take.
 func (c *crew) look() time.Duration {
-	for {
-		more, err := c.take()
-		if err != nil {
-			if !c.failing && c.ctx.Err() == nil {
-				c.log.Warn("push: jobs cannot be read, and are tried again", "err", err)
-			}
-			c.failing = true
-			return failPause
-		}
-		c.failing = false
-		if !more {
-			break
-		}
-		select {
-		case <-c.stopping:
-			return 0
-		default:
-		}
-	}
-	if c.flown() >= maxFlying {
-		return lookAgain // space comes first
-	}
-	jobs, err := c.reader.DuePushJobs(c.ctx, math.MaxInt64, c.flown()+1)
 	now := c.s.cfg.Now().UnixMilli()
-	for i := range jobs {
-		if !c.flies(jobs[i].Key()) {
-			return min(lookAgain, max(0, time.Duration(jobs[i].Due-now)*time.Millisecond))
-		}
-	}
+	full, err := c.takeAll(now)
 	if err != nil {
+		if !c.failing && c.ctx.Err() == nil {
+			c.log.Warn("push: jobs cannot be read, and are tried again", "err", err)
+		}
+		c.failing = true
 		return failPause
 	}
-	return lookAgain
+	c.failing = false
+	if full {
+		return lookAgain // space comes first
+	}
+	next, err := c.reader.DuePushJobs(c.ctx, now+1, math.MaxInt64, 1)
+	switch {
+	case err != nil:
+		return failPause
+	case len(next) == 0:
+		return lookAgain
+	}
+	return min(lookAgain, max(0, time.Duration(next[0].Due-c.s.cfg.Now().UnixMilli())*time.Millisecond))
 }
 
-// take takes a page of jobs that are due; more says that there may be others.
-func (c *crew) take() (more bool, err error) {
+// takeAll takes what is due by now, page by page, each of which begins with the time with
+// which the one before has ended. What flies is read once more and passed over. full says
+// that no more may fly, and others are due.
+func (c *crew) takeAll(now int64) (full bool, err error) {
+	from, again := c.begin(now), 0 // again: jobs that are due at from and were read
+	left := now - overlap.Milliseconds()
+	for {
+		select {
+		case <-c.stopping:
+			return false, nil
+		default:
+		}
+		limit := again + pageJobs
+		jobs, first, full, err := c.take(from, now, limit)
+		if err != nil {
+			return false, err
+		}
+		left = min(left, first)
+		if full || len(jobs) < limit {
+			c.from = left
+			return full, nil
+		}
+		from, again = jobs[len(jobs)-1].Due, 0
+		for i := range jobs {
+			if jobs[i].Due == from {
+				again++
+			}
+		}
+	}
+}
+
+// begin is with which due a look begins.
+func (c *crew) begin(now int64) int64 {
 	c.mu.Lock()
-	flown := len(c.flying)
-	if flown < maxFlying {
-		c.ended = map[store.PushJobKey]struct{}{}
+	defer c.mu.Unlock()
+	if past := now - c.began; c.whole || past < 0 || past >= lookWhole.Milliseconds() {
+		c.whole, c.began = false, now
+		return math.MinInt64
 	}
+	return c.from
+}
+
+// take reads jobs and begins the work on those that do not fly yet, or on as many as may.
+// left is when the first is due that has to be looked at again: it flies in another version,
+// or has just landed, or no more may fly, as full says.
+func (c *crew) take(from, to int64, limit int) (jobs []store.PushJob, left int64, full bool, err error) {
+	c.mu.Lock()
+	c.ended = map[store.PushJobKey]struct{}{}
 	c.mu.Unlock()
-	if flown >= maxFlying {
-		return false, nil
-	}
-	jobs, err := c.reader.DuePushJobs(c.ctx, c.s.cfg.Now().UnixMilli(), flown+pageJobs)
-	more = len(jobs) >= flown+pageJobs
+	jobs, err = c.reader.DuePushJobs(c.ctx, from, to, limit)
+	left = math.MaxInt64
 	var mine []store.PushJob
 	c.mu.Lock()
 	for i := range jobs {
-		k := jobs[i].Key()
-		_, flies := c.flying[k]
-		_, ended := c.ended[k] // what was read may be what it was before
-		if !flies && !ended {
-			c.flying[k] = struct{}{}
-			mine = append(mine, jobs[i])
+		j := &jobs[i]
+		made, flies := c.flying[j.Key()]
+		_, ended := c.ended[j.Key()] // what was read may be what it was before
+		if ended || flies && made != j.Made {
+			left = min(left, j.Due)
 		}
+		if flies || ended {
+			continue
+		}
+		if full = len(c.flying) >= maxFlying; full {
+			c.full, left = true, min(left, j.Due)
+			break
+		}
+		c.flying[j.Key()] = j.Made
+		mine = append(mine, *j)
 	}
 	c.ended = nil
 	c.mu.Unlock()
-	if err != nil {
-		return false, err
-	}
 	if len(mine) > 0 {
 		c.work(mine)
 	}
-	return more, nil
+	return jobs, left, full, err
 }
 
 func (c *crew) flown() int {
@@ -289,21 +328,21 @@ func (c *crew) flown() int {
 	return len(c.flying)
 }
 
-func (c *crew) flies(k store.PushJobKey) bool {
+// landed says that nothing more is done about jobs. There may be others, or news of these.
+func (c *crew) landed(ks ...store.PushJobKey) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	_, flies := c.flying[k]
-	return flies
-}
-
-// landed says that nothing more is done about a job.
-func (c *crew) landed(k store.PushJobKey) {
-	c.mu.Lock()
-	delete(c.flying, k)
-	if c.ended != nil {
-		c.ended[k] = struct{}{}
+	for _, k := range ks {
+		delete(c.flying, k)
+		if c.ended != nil {
+			c.ended[k] = struct{}{}
+		}
 	}
+	c.full = c.full && len(c.flying) > maxFlying/2
+	full := c.full
 	c.mu.Unlock()
+	if full {
+		return
+	}
 	select {
 	case c.space <- struct{}{}:
 	default:

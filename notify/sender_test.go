@@ -14,14 +14,16 @@ import (
 	"github.com/roomtide/roomtide/internal/teststore"
 	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/notify"
+	"github.com/roomtide/roomtide/outbox"
 	"github.com/roomtide/roomtide/push"
 	"github.com/roomtide/roomtide/store"
 )
 
 // service is a push.Provider that takes everything, but while it is down.
 type service struct {
-	name string
-	slow time.Duration // how long each attempt takes
+	name   string
+	slow   time.Duration // how long each attempt takes
+	silent bool          // it never answers
 
 	mu       sync.Mutex
 	down     bool                       // guarded by mu
@@ -45,7 +47,11 @@ func (s *service) Check(address []byte) (string, error) { return string(address)
 func (s *service) Service(string) string                { return "" }
 func (s *service) Close() error                         { return nil }
 
-func (s *service) Send(_ context.Context, address string, n *push.Notification) push.Outcome {
+func (s *service) Send(ctx context.Context, address string, n *push.Notification) push.Outcome {
+	if s.silent {
+		<-ctx.Done()
+		return push.Failed(ctx, ctx.Err())
+	}
 	time.Sleep(s.slow)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -97,7 +103,6 @@ func openRoad(t *testing.T, dir string, wrap func(store.Driver) store.Driver, se
 	r.sender = notify.NewSender(notify.SenderConfig{
 		Store: r.st, Lanes: r.lanes, Gateway: gateway, Secret: []byte("secret"),
 		Foreground: func(_ context.Context, users []chat.UserID) []bool { return make([]bool, len(users)) },
-		Unread:     func(context.Context, chat.UserID) (int, error) { return 1, nil },
 	})
 	r.sender.Start(0)
 	return r
@@ -227,8 +232,8 @@ func TestServiceIsDown(t *testing.T) {
 // lateAnswers is a driver whose answers on what is due come late.
 type lateAnswers struct{ store.Driver }
 
-func (d lateAnswers) DuePushJobs(ctx context.Context, due int64, limit int) ([]store.PushJob, error) {
-	jobs, err := d.Driver.DuePushJobs(ctx, due, limit)
+func (d lateAnswers) DuePushJobs(ctx context.Context, from, to int64, limit int) ([]store.PushJob, error) {
+	jobs, err := d.Driver.DuePushJobs(ctx, from, to, limit)
 	time.Sleep(500 * time.Millisecond)
 	return jobs, err
 }
@@ -256,6 +261,62 @@ func TestSentWhileItIsRead(t *testing.T) {
 			if got := phones.of(string(u)); len(got) != 1 {
 				t.Errorf("%s was told %d times: %v", u, len(got), got)
 			}
+		}
+	})
+}
+
+// A service that takes requests and never answers holds up no other one, though more jobs wait
+// for it than are worked on at a time.
+func TestServiceIsSilent(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		phones, browsers := newService("phones"), newService("browsers")
+		phones.silent = true
+		r := openRoad(t, dir, nil, phones, browsers)
+		defer r.close()
+		r.join([]chat.UserID{"ann"})
+		var away []chat.UserID
+		var all []change.Change
+		for i := range 60 { // with 20 phones each
+			u := chat.UserID(fmt.Sprint("user", i))
+			away = append(away, u)
+			all = append(all, &change.Join{Room: "r", User: u})
+			for k := range 20 {
+				device := fmt.Sprint("phone", k)
+				all = append(all, &change.RegisterDevice{User: u, Device: device, Provider: phones.name, Address: string(u) + device, At: 1})
+			}
+		}
+		if err := outbox.Submit(t.Context(), r.lanes, all); err != nil {
+			t.Fatal(err)
+		}
+		r.join([]chat.UserID{"bob"}, browsers)
+		r.tell("hello", time.Hour, away...)
+		time.Sleep(time.Second)
+		sent := time.Now()
+		r.tell("and you", time.Hour, "bob")
+		time.Sleep(time.Until(sent) + delay + 1500*time.Millisecond)
+		if got := browsers.of("bob"); len(got) != 1 {
+			t.Errorf("as another service is silent, bob was told %v", got)
+		}
+	})
+}
+
+// What is written to a job while it is sent is told as well, though the attempt takes long.
+func TestNewsWhileItIsSent(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		phones := newService("phones")
+		phones.slow = 4 * time.Second
+		r := openRoad(t, dir, nil, phones)
+		defer r.close()
+		r.join([]chat.UserID{"ann", "bob"}, phones)
+		r.tell("one", time.Hour, "bob")
+		time.Sleep(delay + time.Second)
+		seq := r.do(&change.Send{Room: "r", User: "ann", Draft: chat.Draft{Text: "two"}}).Seq
+		r.do(&change.Notify{User: "bob", Room: "r", Seq: seq, Life: time.Hour.Milliseconds()}) // due at once
+		time.Sleep(phones.slow - time.Second + phones.slow + time.Second)
+		if got := phones.of("bob"); len(got) != 2 || got[1].text != "two" {
+			t.Errorf("bob was told %v", got)
 		}
 	})
 }

@@ -49,7 +49,7 @@ func (s *Sender) retry(j *store.PushJob, provider string, o *push.Outcome, now i
 	}
 	pause += rand.N(pause/4 + 1)
 	attempts := j.Attempts + 1
-	if o.Reason == "paused" || o.Reason == "crowded" { // there was none
+	if o.Reason == "paused" || o.Reason == "silent" { // there was none
 		attempts = j.Attempts
 	}
 	due := now + pause.Milliseconds()

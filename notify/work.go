@@ -2,18 +2,17 @@ package notify
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/internal/crashpoint"
-	"github.com/roomtide/roomtide/outbox"
 	"github.com/roomtide/roomtide/push"
 	"github.com/roomtide/roomtide/store"
 )
 
-// work begins the work on jobs, a goroutine for each user: what a user has, and what is
-// unread, is read once for all of them.
+// work begins the work on a page of jobs.
 func (c *crew) work(jobs []store.PushJob) {
 	now := c.s.cfg.Now().UnixMilli()
 	byUser := map[chat.UserID][]store.PushJob{}
@@ -32,17 +31,39 @@ func (c *crew) work(jobs []store.PushJob) {
 			byUser[j.User] = append(byUser[j.User], *j)
 		}
 	}
-	if len(users) == 0 {
+	if len(users) > 0 {
+		c.working.Go(func() { c.page(users, byUser) })
+	}
+}
+
+// page sends the jobs of users.
+func (c *crew) page(users []chat.UserID, jobs map[chat.UserID][]store.PushJob) {
+	c.writing <- struct{}{}
+	defer func() { <-c.writing }()
+	looks := c.s.cfg.Foreground(c.ctx, users)
+	rooms := &told{ctx: c.ctx, store: c.s.cfg.Store, rooms: map[toldKey]func() (*toldRoom, error){}}
+	for from := 0; from < len(users); from += usersAtOnce {
+		to := min(from+usersAtOnce, len(users))
+		c.users(users[from:to], looks[from:to], rooms, jobs)
+	}
+}
+
+// users sends the jobs of some users of a page. What they have, and what is unread, is read
+// once for all of them.
+func (c *crew) users(users []chat.UserID, looks []bool, rooms *told, jobs map[chat.UserID][]store.PushJob) {
+	found, err := c.s.cfg.Store.Recipients(c.ctx, users, maxRooms)
+	if err != nil {
+		for _, user := range users {
+			for i := range jobs[user] {
+				c.later(&jobs[user][i], err)
+			}
+		}
 		return
 	}
-	rooms := &told{ctx: c.ctx, store: c.s.cfg.Store, rooms: map[toldKey]func() (*toldRoom, error){}}
-	for i, on := range c.s.cfg.Foreground(c.ctx, users) {
-		w := &writer{s: c.s, user: users[i], told: rooms, texts: map[textKey]*text{}}
-		c.working.Go(func() {
-			c.writing <- struct{}{}
-			c.user(w, byUser[w.user], on)
-			<-c.writing
-		})
+	unread, failed := c.s.cfg.Store.Unread(c.ctx, found)
+	for i, user := range users {
+		w := newWriter(c.s, rooms, &found[i], unread[i], failed[i])
+		c.user(w, jobs[user], looks[i])
 	}
 }
 
@@ -79,6 +100,9 @@ func (c *crew) later(j *store.PushJob, err error) {
 		case <-time.After(failPause):
 		case <-c.stopping:
 		}
+		c.mu.Lock()
+		c.whole = true
+		c.mu.Unlock()
 		c.landed(j.Key())
 	})
 }
@@ -100,30 +124,86 @@ func (c *crew) send(j *store.PushJob, d *chat.Device, n *push.Notification, writ
 	c.settle(j, c.s.verdict(j, d, &o, now)...)
 }
 
-// settle has the lane write down what came of a job. It does not give up before the crew is
-// cut off: without it the job would be sent again. It fills in which job a Pushed is of.
+// outcome is what came of a job, as the changes that say so.
+type outcome struct {
+	job     store.PushJobKey
+	changes []change.Change
+}
+
+// settle has the lane write down what came of a job, together with what else ends in these
+// moments: a commit for each would take longer than sending. It fills in which job a Pushed is of.
 func (c *crew) settle(j *store.PushJob, changes ...change.Change) {
 	for _, ch := range changes {
 		if p, ok := ch.(*change.Pushed); ok {
 			of(p, j)
 		}
 	}
-	c.working.Go(func() {
-		defer c.landed(j.Key())
-		for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
-			err := outbox.Submit(c.ctx, lenient{c.s.cfg.Lanes}, changes)
-			if err == nil {
-				crashpoint.Hit("push-after-outcome")
+	c.mu.Lock()
+	c.outcomes = append(c.outcomes, outcome{j.Key(), changes})
+	first := len(c.outcomes) == 1
+	c.mu.Unlock()
+	if first {
+		c.working.Go(c.writeDown)
+	}
+}
+
+// writeDown hands the lane the outcomes that gather. It does not give up before the crew is cut
+// off: without an outcome its job would be sent again.
+func (c *crew) writeDown() {
+	select {
+	case <-time.After(gather):
+	case <-c.stopping:
+	}
+	c.mu.Lock()
+	left := c.outcomes
+	c.outcomes = nil
+	c.mu.Unlock()
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		var err error
+		if left, err = c.submit(left); len(left) == 0 {
+			return
+		}
+		c.log.Debug("push: outcomes were not taken, and are told again", "jobs", len(left), "err", err)
+		if !sleep(c.ctx, pause) {
+			for i := range left {
+				c.landed(left[i].job)
 			}
-			if err == nil || c.ctx.Err() != nil {
-				return
-			}
-			c.log.Debug("push: an outcome was not taken, and is told again", "err", err)
-			if !sleep(c.ctx, pause) {
-				return
+			return
+		}
+	}
+}
+
+// submit submits outcomes, all at once, and returns those that were not taken, with an error
+// that one of them met.
+func (c *crew) submit(all []outcome) (left []outcome, failed error) {
+	errs := make([]chan error, len(all))
+	lanes := lenient{c.s.cfg.Lanes}
+	for i := range all {
+		errs[i] = make(chan error, len(all[i].changes))
+		for _, ch := range all[i].changes {
+			lanes.Submit(ch, func(_ change.Reply, err error) { errs[i] <- err })
+		}
+	}
+	var landed []store.PushJobKey
+	for i := range all {
+		var err error
+		for range all[i].changes {
+			select {
+			case e := <-errs[i]:
+				err = errors.Join(err, e)
+			case <-c.ctx.Done():
+				err = c.ctx.Err()
 			}
 		}
-	})
+		if err != nil {
+			left, failed = append(left, all[i]), err
+			continue
+		}
+		crashpoint.Hit("push-after-outcome")
+		landed = append(landed, all[i].job)
+	}
+	c.landed(landed...)
+	return left, failed
 }
 
 // of says which job an outcome is of.

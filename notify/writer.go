@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -15,17 +16,25 @@ import (
 	"github.com/roomtide/roomtide/store"
 )
 
+// maxRooms is how many rooms of a user are looked at to count what is unread.
+const maxRooms = 10_000
+
 // writer writes the notifications of one user. What several of them need is read once. Used
 // by one goroutine.
 type writer struct {
 	s    *Sender
 	user chat.UserID
 	told *told
+	is   *store.Recipient // the user
 
-	devices  map[string]chat.Device // nil: nothing was read yet
-	settings chat.PushSettings      // those for all rooms
-	badge    *int                   // what is unread
-	texts    map[textKey]*text      // nil: nothing is to be told
+	badge  int   // what is unread
+	failed error // why that could not be counted
+
+	texts map[textKey]*text // nil: nothing is to be told
+}
+
+func newWriter(s *Sender, t *told, is *store.Recipient, badge int, failed error) *writer {
+	return &writer{s: s, user: is.User, told: t, is: is, badge: badge, failed: failed, texts: map[textKey]*text{}}
 }
 
 // textKey is what a text depends on. Jobs of several devices have mostly the same.
@@ -46,13 +55,14 @@ type text struct {
 // write returns the notification for a job, and the device it is for. Without one there is
 // nothing left to tell: everything was read, or the room or the device is gone.
 func (w *writer) write(ctx context.Context, j *store.PushJob) (d chat.Device, n *push.Notification, written int64, err error) {
-	if err := w.read(ctx); err != nil {
-		return d, nil, 0, err
+	if w.failed != nil {
+		return d, nil, 0, w.failed
 	}
-	d, there := w.devices[j.Device]
-	if !there {
+	at := slices.IndexFunc(w.is.Devices, func(d chat.Device) bool { return d.ID == j.Device })
+	if at < 0 {
 		return d, nil, 0, nil
 	}
+	d = w.is.Devices[at]
 	key := textKey{j.Topic, j.Seq, j.Silent, j.Mention}
 	t, known := w.texts[key]
 	if !known {
@@ -69,38 +79,9 @@ func (w *writer) write(ctx context.Context, j *store.PushJob) (d chat.Device, n 
 		title, body = t.words(w.s.language(&d))
 	}
 	return d, &push.Notification{
-		ID: w.id(j), Title: title, Text: body, Data: t.data, Badge: w.badge,
+		ID: w.id(j), Title: title, Text: body, Data: t.data, Badge: &w.badge,
 		Collapse: w.digest("collapse", j.Topic), Expires: time.UnixMilli(j.Expires),
 	}, t.written, nil
-}
-
-// read reads what all notifications of the user need.
-func (w *writer) read(ctx context.Context) error {
-	if w.devices != nil {
-		return nil
-	}
-	reader := w.s.cfg.Store.User(w.user)
-	devices, err := reader.Devices(ctx, w.user)
-	if err != nil {
-		return err
-	}
-	settings, err := reader.PushSettings(ctx, w.user, "", 1)
-	if err != nil {
-		return err
-	}
-	if len(settings) > 0 && settings[0].Room == "" {
-		w.settings = settings[0]
-	}
-	unread, err := w.s.cfg.Unread(ctx, w.user)
-	if err != nil {
-		return err
-	}
-	w.badge = &unread
-	w.devices = map[string]chat.Device{}
-	for _, d := range devices {
-		w.devices[d.ID] = d
-	}
-	return nil
 }
 
 // about is what is to be told of a job's topic; nil: nothing.
@@ -187,7 +168,7 @@ func (w *writer) mentionsOnly(ctx context.Context, r *chat.Room) (bool, error) {
 	if r.Members > w.s.cfg.Members {
 		return true, nil
 	}
-	level := w.settings.Level
+	level := w.is.Settings.Level
 	here, err := w.s.cfg.Store.User(w.user).PushSettings(ctx, w.user, r.ID, 1)
 	if err != nil {
 		return false, err
@@ -201,6 +182,10 @@ func (w *writer) mentionsOnly(ctx context.Context, r *chat.Room) (bool, error) {
 // mark is up to where the user has read a room, and whether the user is in it. Where the
 // user's own row of the room does not say so yet, as the user has just joined, the room does.
 func (w *writer) mark(ctx context.Context, room chat.RoomID) (read chat.Seq, in bool, err error) {
+	at, found := slices.BinarySearchFunc(w.is.Rooms, room, func(u store.UserRoom, id chat.RoomID) int { return cmp.Compare(u.Room, id) })
+	if found {
+		return w.is.Rooms[at].Read, true, nil
+	}
 	mine, err := w.s.cfg.Store.User(w.user).UserRoom(ctx, w.user, room)
 	if err != nil && chat.KindOf(err) != chat.NotFound {
 		return 0, false, err
@@ -218,7 +203,7 @@ func (w *writer) mark(ctx context.Context, room chat.RoomID) (read chat.Seq, in 
 // tell is what is told of a message, or of how many are unread in the room.
 func (w *writer) tell(ctx context.Context, j *store.PushJob, r *chat.Room, m *chat.Message, read chat.Seq, mention bool) (*text, error) {
 	unread := 0
-	hidden := w.s.cfg.Hidden || w.settings.HideContent
+	hidden := w.s.cfg.Hidden || w.is.Settings.HideContent
 	if hidden { // else nothing is said of how many there are
 		counts, err := w.s.cfg.Store.Others(ctx, []store.Range{{Room: r.ID, User: w.user, From: max(read, j.Seq-store.UnreadWindow), To: j.Seq}})
 		if err != nil {

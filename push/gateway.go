@@ -54,10 +54,13 @@ type line struct {
 	// Set once.
 	provider Provider
 	permits  chan struct{} // an attempt holds one
-	share    int           // permits that one service may hold
 
-	mu       sync.Mutex
-	services map[string]*service // guarded by mu; bounded by maxServices
+	mu sync.Mutex
+
+	// Guarded by mu.
+	services map[string]*service // bounded by maxServices, and by the callers of Send
+	running  int                 // attempts
+	heard    time.Time           // when one began or ended last
 }
 
 // maxServices bounds what is remembered of services: those of Web Push are named by
@@ -73,9 +76,7 @@ func NewGateway(cfg Config) (*Gateway, error) {
 			return nil, chat.E(chat.Invalid, fmt.Sprintf("there are two push providers named %q", p.Name()))
 		}
 		g.lines[p.Name()] = &line{
-			provider: p, permits: make(chan struct{}, cfg.Concurrent),
-			share:    max(1, cfg.Concurrent*3/4),
-			services: map[string]*service{},
+			provider: p, permits: make(chan struct{}, cfg.Concurrent), services: map[string]*service{},
 		}
 	}
 	g.metrics = newMetrics(cfg.Registerer, g)
@@ -98,10 +99,10 @@ func (g *Gateway) Check(provider string, address []byte) (Target, error) {
 	return Target{provider, canonical}, nil
 }
 
-// Send makes one attempt, or none: while the service is paused, the notification has
-// expired, or nothing of its kind is configured. It waits for a permit of the provider, so
-// that callers are held back when attempts take long. The outcome always says what to do
-// with the job.
+// Send makes one attempt, or none: while the service is paused or silent, the notification
+// has expired, or nothing of its kind is configured. It waits for permits of the service and
+// the provider, so that callers are held back when attempts take long, as long as attempts
+// end. The outcome always says what to do with the job.
 func (g *Gateway) Send(ctx context.Context, to Target, n *Notification) Outcome {
 	start := g.cfg.Now()
 	o := g.send(ctx, to, n, start)
@@ -121,18 +122,18 @@ func (g *Gateway) send(ctx context.Context, to Target, n *Notification, now time
 	case !now.Before(n.Expires):
 		return Outcome{Action: Expired, Reason: "expired"}
 	}
-	name := l.provider.Service(to.Address)
-	if wait := l.wait(name, now); wait > 0 { // without waiting for a permit first
+	s := l.enter(l.provider.Service(to.Address), now)
+	defer l.leave(s)
+	if wait := l.paused(s, now); wait > 0 { // without waiting for a permit first
 		return Outcome{Action: Pause, Reason: "paused", After: wait}
 	}
-	select {
-	case l.permits <- struct{}{}:
-	case <-ctx.Done():
-		return Outcome{Action: Retry, Reason: "cancelled", Err: ctx.Err()}
+	for _, permits := range [...]chan struct{}{s.permits, l.permits} {
+		if o := g.permit(ctx, l, s, permits); o != nil {
+			return *o
+		}
+		defer func() { <-permits }()
 	}
-	defer func() { <-l.permits }()
-
-	s, refused := l.begin(name, g.cfg.Now())
+	a, refused := l.begin(s, g.cfg.Now())
 	if refused != nil {
 		return *refused
 	}
@@ -145,7 +146,34 @@ func (g *Gateway) send(ctx context.Context, to Target, n *Notification, now time
 		// It is not the service's doing that the caller had no more time.
 		o.Action = Retry
 	}
-	return l.end(s, o, g.cfg.Now(), g.cfg.Log)
+	return l.end(a, o, g.cfg.Now(), g.cfg.Log)
+}
+
+// permit takes one of the permits. It waits while attempts end. Where none has for a second
+// and all permits are taken, the service is silent, or all that have permits are: whatever
+// else waits comes back when these attempts have timed out, and holds up nothing meanwhile.
+func (g *Gateway) permit(ctx context.Context, l *line, s *service, permits chan struct{}) *Outcome {
+	select {
+	case permits <- struct{}{}:
+		return nil
+	default:
+	}
+	for {
+		wait := l.patience(s, permits == l.permits, g.cfg.Now())
+		if wait <= 0 {
+			return &Outcome{Action: Retry, Reason: "silent", After: g.cfg.Timeout}
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case permits <- struct{}{}:
+			timer.Stop()
+			return nil
+		case <-ctx.Done():
+			timer.Stop()
+			return &Outcome{Action: Retry, Reason: "cancelled", Err: ctx.Err()}
+		case <-timer.C:
+		}
+	}
 }
 
 // Close closes the providers. Send is not called any more.

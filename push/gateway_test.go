@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -301,11 +302,11 @@ func TestConcurrency(t *testing.T) {
 		attempt("a")
 		<-running
 	}
-	if o := w.send("a"); o.Action != Retry || o.Reason != "crowded" || o.After == 0 {
-		t.Fatal(o)
-	}
+	attempt("a") // waits: the service has its share
 	attempt("b")
-	<-running // that was the last permit
+	if address := <-running; address != "b" { // that was the last permit
+		t.Fatal(address)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { outcomes <- w.Send(ctx, Target{"fake", "c"}, &Notification{Expires: w.clock().Add(1)}) }()
 	cancel()
@@ -313,16 +314,88 @@ func TestConcurrency(t *testing.T) {
 		t.Fatal(o)
 	}
 	attempt("c") // waits for a permit
-	finish <- struct{}{}
-	if address := <-running; address != "c" {
-		t.Fatal(address)
+	for range 4 {
+		finish <- struct{}{}
+	}
+	if one, two := <-running, <-running; one+two != "ac" && one+two != "ca" {
+		t.Fatal(one, two)
 	}
 	close(finish)
-	for range 5 {
+	for range 6 {
 		if o := <-outcomes; o.Action != Delivered {
 			t.Error(o)
 		}
 	}
+}
+
+// A service that takes requests and answers none holds as many callers as there are
+// permits; the others come back, at first after a second and then at once. It holds up no
+// other service.
+func TestSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 8)
+		w.cfg.Now = time.Now
+		answers := false
+		w.fake.send = func(ctx context.Context, address string) Outcome {
+			if address == "well" || answers {
+				time.Sleep(time.Millisecond)
+				return Outcome{Action: Delivered}
+			}
+			<-ctx.Done()
+			return Failed(ctx, ctx.Err())
+		}
+		n := &Notification{Expires: time.Now().Add(time.Hour)}
+		began := time.Now()
+		tell := func(address string) (Outcome, time.Duration) {
+			o := w.Send(t.Context(), Target{"fake", address}, n)
+			return o, time.Since(began)
+		}
+		var callers sync.WaitGroup
+		for range 100 {
+			callers.Go(func() {
+				switch o, took := tell("silent"); {
+				case o.Reason == "silent" && o.Action == Retry && o.After == w.cfg.Timeout && took == patience:
+				case o.Reason == "timeout" && took == w.cfg.Timeout:
+				default:
+					t.Errorf("after %v: %+v", took, o)
+				}
+			})
+		}
+		for range 20 {
+			callers.Go(func() {
+				if o, took := tell("well"); o.Action != Delivered || took > 20*time.Millisecond {
+					t.Errorf("after %v: %+v", took, o)
+				}
+			})
+		}
+		time.Sleep(2 * patience)
+		if o, took := tell("silent"); o.Reason != "silent" || took != 2*patience {
+			t.Errorf("after %v: %+v", took, o)
+		}
+		callers.Wait() // the attempts have timed out, and the service is left alone
+		answers = true
+		if o, _ := tell("silent"); o.Reason != "paused" {
+			t.Errorf("%+v", o)
+		}
+		time.Sleep(firstPause)
+		for range 100 { // long after the last attempt, and all at once
+			callers.Go(func() {
+				if o, _ := tell("silent"); o.Action != Delivered && o.Reason != "paused" {
+					t.Errorf("%+v", o)
+				}
+			})
+		}
+		callers.Wait()
+		time.Sleep(time.Minute)
+		for range 100 {
+			callers.Go(func() {
+				if o, _ := tell("silent"); o.Action != Delivered {
+					t.Errorf("%+v", o)
+				}
+			})
+		}
+		callers.Wait()
+	})
 }
 
 // A caller that gives up says nothing about the service; time that has run out does.

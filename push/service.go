@@ -22,14 +22,19 @@ const (
 	longPause   = 15 * minute      // what Apple asks for after a 503
 	longest     = time.Hour        // of what a service may ask for
 	probing     = time.Second      // while one attempt finds out, the others come back so much later
-	crowded     = time.Second / 4  // while a service has all permits that it may have
+	patience    = time.Second      // without an answer, until nothing waits for a permit any more
 	doubtPause  = 15 * time.Minute // until a doubtful target is tried again
 )
 
 // service is what is known of one server. Everything is guarded by line.mu.
 type service struct {
+	// Set once.
 	name    string
-	running int // attempts
+	permits chan struct{} // an attempt holds one, and one of the line
+
+	callers int       // of Send: while there is one, the service is not forgotten
+	running int       // attempts
+	heard   time.Time // when an attempt began or ended last
 
 	paused   bool
 	until    time.Time // paused: no attempt before
@@ -46,14 +51,35 @@ type service struct {
 	doubting bool
 }
 
-// wait is how long the service is to be left alone, 0 if it need not.
-func (l *line) wait(name string, now time.Time) time.Duration {
+// enter returns the service for a caller of Send, who leaves it in the end.
+func (l *line) enter(name string, now time.Time) *service {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if s := l.services[name]; s != nil {
-		return s.wait(now)
+	s := l.services[name]
+	if s == nil {
+		l.forget()
+		share := cap(l.permits)
+		if name != "" {
+			share = max(1, share*3/4) // there are others
+		}
+		s = &service{name: name, permits: make(chan struct{}, share)}
+		l.services[name] = s
 	}
-	return 0
+	s.callers++
+	return s
+}
+
+func (l *line) leave(s *service) {
+	l.mu.Lock()
+	s.callers--
+	l.mu.Unlock()
+}
+
+// paused is how long the service is to be left alone, 0 if it need not.
+func (l *line) paused(s *service, now time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return s.wait(now)
 }
 
 func (s *service) wait(now time.Time) time.Duration {
@@ -75,37 +101,45 @@ type attempt struct {
 	probe bool
 }
 
-// begin begins an attempt, or says why not now.
-func (l *line) begin(name string, now time.Time) (attempt, *Outcome) {
+// begin begins an attempt of a caller who has the permits, or says why not now.
+func (l *line) begin(s *service, now time.Time) (attempt, *Outcome) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := l.services[name]
-	if s == nil {
-		l.forget(now)
-		s = &service{name: name}
-		l.services[name] = s
-	}
 	if wait := s.wait(now); wait > 0 {
 		return attempt{}, &Outcome{Action: Pause, Reason: "paused", After: wait}
 	}
-	if name != "" && s.running >= l.share {
-		return attempt{}, &Outcome{Action: Retry, Reason: "crowded", After: crowded}
-	}
 	s.running++
+	l.running++
+	s.heard, l.heard = now, now
 	a := attempt{of: s, epoch: s.epoch, probe: s.paused}
 	s.probe = s.paused
 	return a, nil
 }
 
+// patience is how long to wait for a permit of the service, or of the provider where the
+// service has its own: 0 or less if all attempts that may run have been silent for that long.
+func (l *line) patience(s *service, own bool, now time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	running, most, heard := s.running, cap(s.permits), s.heard
+	if own {
+		running, most, heard = l.running, cap(l.permits), l.heard
+	}
+	if running < most { // the last permit was taken just now
+		return patience
+	}
+	return patience - now.Sub(heard)
+}
+
 // forget makes place for one more service: the ones that are well and idle go, and
 // where there are none, any that is idle.
-func (l *line) forget(now time.Time) {
+func (l *line) forget() {
 	if len(l.services) < maxServices {
 		return
 	}
 	for _, ill := range []bool{false, true} {
 		for name, s := range l.services {
-			if s.running == 0 && (ill || !s.paused) {
+			if s.callers == 0 && (ill || !s.paused) {
 				delete(l.services, name)
 			}
 			if len(l.services) <= maxServices/2 {
@@ -120,6 +154,8 @@ func (l *line) end(a attempt, o Outcome, now time.Time, log *slog.Logger) Outcom
 	l.mu.Lock()
 	s := a.of
 	s.running--
+	l.running--
+	s.heard, l.heard = now, now
 	if a.probe {
 		s.probe = false
 	}

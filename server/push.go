@@ -88,7 +88,7 @@ func (s *Server) pushJobs() outbox.Consumer {
 // closed before them.
 func (s *Server) openSender() {
 	s.sender = notify.NewSender(notify.SenderConfig{
-		Store: s.store, Lanes: s.lanes, Gateway: s.gateway, Foreground: s.foreground, Unread: s.unread, Secret: s.secret,
+		Store: s.store, Lanes: s.lanes, Gateway: s.gateway, Foreground: s.foreground, Secret: s.secret,
 		Off: !s.cfg.Push.Used(), Members: s.cfg.Push.Members, Language: s.cfg.Push.Language, Hidden: s.cfg.Push.Hidden, Now: planted.Now, Log: s.log, Registerer: s.reg,
 	})
 	s.onClose(func() {
@@ -132,15 +132,6 @@ func (s *Server) reach(ctx context.Context, users []chat.UserID) (reach []chat.R
 		return s.hub.Reach(users), true
 	}
 	return s.peers.reach.Ask(ctx, users)
-}
-
-// unread is how many messages a user has not read, in all rooms.
-func (s *Server) unread(ctx context.Context, user chat.UserID) (int, error) {
-	r, err := s.engine.Unread(ctx, engine.Actor{User: user, Server: true})
-	if err != nil {
-		return 0, err
-	}
-	return int(r.Unread.Count), nil
 }
 
 // pushRoots are the certificates of push services; nil: those that the system trusts.

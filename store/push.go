@@ -114,6 +114,14 @@ type PushOwner struct {
 // DigestSlot is the slot under which the owner of an address is filed.
 func DigestSlot(digest string) chat.Slot { return chat.UserID(digest).Slot() }
 
+// Recipient is what notifications to a user depend on.
+type Recipient struct {
+	User     chat.UserID
+	Devices  []chat.Device     // by ascending id
+	Settings chat.PushSettings // those for all rooms; of none, User alone
+	Rooms    []UserRoom        // that the user is in, by ascending room id
+}
+
 // PushReader answers questions about devices and what they are sent.
 type PushReader interface {
 	// Devices returns the user's devices by ascending id.
@@ -123,9 +131,13 @@ type PushReader interface {
 	// given one on: those for all rooms (Room "") come first.
 	PushSettings(ctx context.Context, user chat.UserID, from chat.RoomID, limit int) ([]chat.PushSettings, error)
 
-	// DuePushJobs returns up to limit jobs of the shard in any state with Due up to the given
-	// one (Unix milliseconds), by ascending Due.
-	DuePushJobs(ctx context.Context, due int64, limit int) ([]PushJob, error)
+	// Recipients returns what notifications to each of the users depend on, in their order, with
+	// up to so many rooms of each, as of one commit. The users are of this shard.
+	Recipients(ctx context.Context, users []chat.UserID, rooms int) ([]Recipient, error)
+
+	// DuePushJobs returns up to limit jobs of the shard in any state with Due from from to to
+	// (Unix milliseconds, both included), by ascending Due.
+	DuePushJobs(ctx context.Context, from, to int64, limit int) ([]PushJob, error)
 
 	// DeadPushJobs returns up to limit dead jobs of the shard that follow the key, in an
 	// order of the driver's. The zero key is before the first. It may read all jobs.

@@ -131,15 +131,20 @@ func (r *Reader) PushSettings(ctx context.Context, user chat.UserID, from chat.R
 	})
 }
 
-// DuePushJobs leaves out jobs of slots that the shard does not own.
-func (r *Reader) DuePushJobs(ctx context.Context, due int64, limit int) ([]PushJob, error) {
+func (r *Reader) Recipients(ctx context.Context, users []chat.UserID, rooms int) ([]Recipient, error) {
+	return ask(ctx, r, "recipients", func(ctx context.Context) ([]Recipient, error) { return r.driver.Recipients(ctx, users, rooms) })
+}
+
+// DuePushJobs leaves out jobs of slots that the shard does not own. Fewer than limit are all
+// that there are.
+func (r *Reader) DuePushJobs(ctx context.Context, from, to int64, limit int) ([]PushJob, error) {
 	for most := limit; ; most *= 2 {
 		page, err := ask(ctx, r, "due_push_jobs", func(ctx context.Context) ([]PushJob, error) {
-			return r.driver.DuePushJobs(ctx, due, most)
+			return r.driver.DuePushJobs(ctx, from, to, most)
 		})
 		whole := len(page)
 		page = slices.DeleteFunc(page, func(j PushJob) bool { return !r.owns(j.User.Slot()) })
-		if err != nil || whole < most || len(page) > 0 {
+		if err != nil || whole < most || len(page) >= limit {
 			return page[:min(len(page), limit)], err
 		}
 	}

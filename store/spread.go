@@ -118,3 +118,16 @@ func (s *Store) RowsByKey(ctx context.Context, keys []RowKey) (*Rows, error) {
 		func(rows []*Rows, _ []int) { out.Add(rows[0]) })
 	return &out, err
 }
+
+// Recipients is PushReader.Recipients for users of all shards.
+func (s *Store) Recipients(ctx context.Context, users []chat.UserID, rooms int) ([]Recipient, error) {
+	out := make([]Recipient, len(users))
+	err := spread(s, users, func(u *chat.UserID) chat.Slot { return u.Slot() },
+		func(r *Reader, users []chat.UserID) ([]Recipient, error) { return r.Recipients(ctx, users, rooms) },
+		func(rs []Recipient, at []int) {
+			for i := range rs {
+				out[at[i]] = rs[i]
+			}
+		})
+	return out, err
+}

@@ -69,6 +69,7 @@ func TestMixedAnswers(t *testing.T) {
 		_, errs["Others"] = r.Others(ctx, []store.Range{{Room: "a", User: "zoe", To: 3}})
 		_, errs["UserRoom"] = r.UserRoom(ctx, "ann", "a")
 		_, errs["UserRooms"] = r.UserRooms(ctx, "ann", "", 3)
+		_, errs["Recipients"] = r.Recipients(ctx, []chat.UserID{"ann"}, 3)
 		_, errs["Users"] = r.Users(ctx, []chat.UserID{"ann"})
 		_, errs["Access"] = r.Access(ctx, "ann")
 		_, errs["Outbox"] = r.Outbox(ctx, 0, 0, 3)

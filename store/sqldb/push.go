@@ -3,6 +3,7 @@ package sqldb
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/roomtide/roomtide/chat"
@@ -98,9 +99,54 @@ func (r *Reader) PushSettings(ctx context.Context, user chat.UserID, from chat.R
 	return out, err
 }
 
-func (r *Reader) DuePushJobs(ctx context.Context, due int64, limit int) (out []store.PushJob, err error) {
-	err = r.db.Ask(ctx, list(&out, scanPushJob, func(j *store.PushJob) bool { return j.Due <= due },
-		"SELECT "+pushJobColumns+" FROM {push_jobs} WHERE due <= ? ORDER BY due LIMIT ?", due, int64(max(limit, 0))))
+// Recipients asks for the rooms of each user apart: there may be many of one.
+func (r *Reader) Recipients(ctx context.Context, users []chat.UserID, rooms int) ([]store.Recipient, error) {
+	out := make([]store.Recipient, len(users))
+	of := make(map[chat.UserID]*store.Recipient, len(users))
+	keys := make([]store.UserRoomKey, len(users))
+	var qs []Question
+	for i, user := range users {
+		out[i].User, out[i].Settings.User = user, user
+		of[user], keys[i] = &out[i], store.UserRoomKey{User: user}
+		qs = append(qs, userRooms(&out[i].Rooms, user, "", rooms))
+	}
+	qs = append(qs, pick(r.d, deviceColumns, "{devices}", userKey, users, userArgs, func(s Scanner) (chat.UserID, error) {
+		var d chat.Device
+		err := scanDevice(s, &d)
+		if to := of[d.User]; to != nil {
+			to.Devices = append(to.Devices, d)
+		}
+		return d.User, err
+	})...)
+	qs = append(qs, pickPushSettings(r.d, keys, func(p *chat.PushSettings) {
+		if to := of[p.User]; to != nil {
+			to.Settings = *p
+		}
+	})...)
+	if err := r.db.Ask(ctx, qs...); err != nil {
+		return nil, err
+	}
+	for i := range out {
+		slices.SortFunc(out[i].Devices, func(a, b chat.Device) int { return strings.Compare(a.ID, b.ID) })
+	}
+	return out, nil
+}
+
+// pickPushSettings asks for settings.
+func pickPushSettings(d *Dialect, keys []store.UserRoomKey, found func(*chat.PushSettings)) []Question {
+	args := func(k store.UserRoomKey) []any { return append(userArgs(k.User), string(k.Room)) }
+	return pick(d, pushSettingsColumns, "{push_settings}", PushSettings.Columns[:PushSettings.Key], keys, args,
+		func(s Scanner) (store.UserRoomKey, error) {
+			var p chat.PushSettings
+			err := scanPushSettings(s, &p)
+			found(&p)
+			return store.UserRoomKey{User: p.User, Room: p.Room}, err
+		})
+}
+
+func (r *Reader) DuePushJobs(ctx context.Context, from, to int64, limit int) (out []store.PushJob, err error) {
+	err = r.db.Ask(ctx, list(&out, scanPushJob, func(j *store.PushJob) bool { return j.Due >= from && j.Due <= to },
+		"SELECT "+pushJobColumns+" FROM {push_jobs} WHERE due BETWEEN ? AND ? ORDER BY due LIMIT ?", from, to, int64(max(limit, 0))))
 	return out, err
 }
 
@@ -133,15 +179,9 @@ func (r *Reader) pickPush(need *store.Need, st *store.State) []Question {
 			qs = append(qs, kept(jobsOf(jobs[t], t), func() { st.PushJobs[t] = *jobs[t] }))
 		}
 	}
-	settingsArgs := func(k store.UserRoomKey) []any { return append(userArgs(k.User), string(k.Room)) }
-	qs = append(qs, pick(r.d, pushSettingsColumns, "{push_settings}", PushSettings.Columns[:PushSettings.Key], need.PushSettings, settingsArgs,
-		func(s Scanner) (store.UserRoomKey, error) {
-			var p chat.PushSettings
-			err := scanPushSettings(s, &p)
-			k := store.UserRoomKey{User: p.User, Room: p.Room}
-			st.PushSettings[k] = p
-			return k, err
-		})...)
+	qs = append(qs, pickPushSettings(r.d, need.PushSettings, func(p *chat.PushSettings) {
+		st.PushSettings[store.UserRoomKey{User: p.User, Room: p.Room}] = *p
+	})...)
 	ownerArgs := func(digest string) []any { return []any{int64(store.DigestSlot(digest)), digest} }
 	qs = append(qs, pick(r.d, userNodesColumns, "{user_nodes}", UserNodes.Columns[:UserNodes.Key], need.UserNodes, userArgs,
 		func(s Scanner) (chat.UserID, error) {

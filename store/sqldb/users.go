@@ -30,10 +30,14 @@ func (r *Reader) pickUserRooms(keys []store.UserRoomKey, found map[store.UserRoo
 }
 
 func (r *Reader) UserRooms(ctx context.Context, user chat.UserID, after chat.RoomID, limit int) (us []store.UserRoom, err error) {
-	err = r.db.Ask(ctx, list(&us, scanUserRoom, func(u *store.UserRoom) bool { return u.User == user && u.Room > after },
-		"SELECT "+userRoomColumns+" FROM {user_rooms} WHERE slot = ? AND user_id = ? AND room_id > ? AND "+present+" ORDER BY room_id LIMIT ?",
-		append(userArgs(user), string(after), int64(max(limit, 0)))...))
+	err = r.db.Ask(ctx, userRooms(&us, user, after, limit))
 	return us, err
+}
+
+func userRooms(out *[]store.UserRoom, user chat.UserID, after chat.RoomID, limit int) Question {
+	return list(out, scanUserRoom, func(u *store.UserRoom) bool { return u.User == user && u.Room > after },
+		"SELECT "+userRoomColumns+" FROM {user_rooms} WHERE slot = ? AND user_id = ? AND room_id > ? AND "+present+" ORDER BY room_id LIMIT ?",
+		append(userArgs(user), string(after), int64(max(limit, 0)))...)
 }
 
 func (r *Reader) Users(ctx context.Context, ids []chat.UserID) ([]chat.User, error) {

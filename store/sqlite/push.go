@@ -40,7 +40,7 @@ func (l *pushLists) queries() []query {
 	return []query{
 		{&l.devices, devicesOf},
 		{&l.settings, "SELECT " + pushSettingsColumns + " FROM push_settings WHERE slot = ? AND user_id = ? AND room_id >= ? ORDER BY room_id " + upTo},
-		{&l.due, "SELECT user_id, " + pushJobColumns + " FROM push_jobs WHERE due <= ? ORDER BY due " + upTo},
+		{&l.due, "SELECT user_id, " + pushJobColumns + " FROM push_jobs WHERE due BETWEEN ? AND ? ORDER BY due " + upTo},
 		{&l.dead, "SELECT user_id, " + pushJobColumns + " FROM push_jobs WHERE (slot, user_id, topic, device_id) > (?, ?, ?, ?) AND state = ?" +
 			" ORDER BY slot, user_id, topic, device_id " + upTo},
 	}
@@ -100,8 +100,48 @@ func (s *Shard) PushSettings(ctx context.Context, user chat.UserID, from chat.Ro
 		user.Slot(), user, from, max(limit, 0))
 }
 
-func (s *Shard) DuePushJobs(ctx context.Context, due int64, limit int) ([]store.PushJob, error) {
-	return rowsOf(ctx, s, "due_push_jobs", s.push.due, scanAnyPushJob, due, max(limit, 0))
+func (s *Shard) Recipients(ctx context.Context, users []chat.UserID, rooms int) ([]store.Recipient, error) {
+	out := make([]store.Recipient, len(users))
+	err := s.db.snapshot(ctx, "recipients", func(tx *sql.Tx) (err error) {
+		devices, settings, userRooms := tx.Stmt(s.push.devices), tx.Stmt(s.push.settings), tx.Stmt(s.list.userRooms)
+		for i, user := range users {
+			r := &out[i]
+			r.User, r.Settings.User = user, user
+			r.Devices, err = rowsIn(devices, func(row scanner, d *chat.Device) error { return scanDevice(row, user, d) }, user.Slot(), user)
+			if err != nil {
+				return err
+			}
+			first, err := rowsIn(settings, func(row scanner, p *chat.PushSettings) error { return scanPushSettings(row, user, p) }, user.Slot(), user, "", 1)
+			if err != nil {
+				return err
+			}
+			if len(first) > 0 && first[0].Room == "" {
+				r.Settings = first[0]
+			}
+			r.Rooms, err = rowsIn(userRooms, func(row scanner, u *store.UserRoom) error { return scanUserRoom(row, user, u) }, user.Slot(), user, "", max(rooms, 0))
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// rowsIn reads the rows of a statement of a snapshot.
+func rowsIn[T any](q *sql.Stmt, scan func(scanner, *T) error, args ...any) ([]T, error) {
+	rows, err := q.Query(args...)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, 0, func(v *T) error { return scan(rows, v) })
+}
+
+func (s *Shard) DuePushJobs(ctx context.Context, from, to int64, limit int) ([]store.PushJob, error) {
+	return rowsOf(ctx, s, "due_push_jobs", s.push.due, scanAnyPushJob, from, to, max(limit, 0))
 }
 
 func (s *Shard) DeadPushJobs(ctx context.Context, after store.PushJobKey, limit int) ([]store.PushJob, error) {

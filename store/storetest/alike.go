@@ -139,8 +139,9 @@ func alikeUsers(ds drivers, rows *store.Rows) {
 		agree(ds, fmt.Sprintf("push settings of %q", id), func(d store.Driver) ([]chat.PushSettings, error) { return d.PushSettings(ctx, id, "", 1000) })
 		agree(ds, fmt.Sprintf("rooms of %q", id), func(d store.Driver) ([]store.UserRoom, error) { return d.UserRooms(ctx, id, "", 1000) })
 	}
+	agree(ds, "recipients", func(d store.Driver) ([]store.Recipient, error) { return d.Recipients(ctx, ids, 1000) })
 	agree(ds, "due jobs", func(d store.Driver) ([]store.PushJob, error) {
-		jobs, err := d.DuePushJobs(ctx, math.MaxInt64, 10_000)
+		jobs, err := d.DuePushJobs(ctx, math.MinInt64, math.MaxInt64, 10_000)
 		return pickRows(jobs, every), err
 	})
 	for i := range rows.UserRooms {

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"math"
 	"testing"
 
 	"github.com/roomtide/roomtide/chat"
@@ -45,6 +46,43 @@ func checkPushSettings(t *testing.T, d store.Driver) {
 		map[store.UserRoomKey]chat.PushSettings{{User: "ann"}: all, {User: "ann", Room: "a"}: a})
 }
 
+func checkRecipients(t *testing.T, d store.Driver) {
+	w := newWorld(t, d)
+	phone, tablet := chat.Device{User: "ann", ID: "phone", Provider: "fcm"}, chat.Device{User: "ann", ID: "Tablet", Provider: "apns"}
+	other := chat.Device{User: "Ann", ID: "phone", Provider: "webpush", Address: "x", Registered: 5, Seen: 6}
+	settings := chat.PushSettings{User: "ann", Level: chat.PushMentions, TimeZone: "Europe/Paris", QuietTo: 5, HideContent: true}
+	in := func(user chat.UserID, room chat.RoomID, role chat.Role, read chat.Seq) store.UserRoom {
+		return store.UserRoom{User: user, Room: room, Role: role, Rev: 3, Read: read}
+	}
+	a, b, c := in("ann", "a", chat.RoleMember, 7), in("ann", "b", chat.RoleOwner, 0), in("ann", "c", chat.RoleMuted, 1)
+	w.write(store.Changes{
+		Devices: []chat.Device{phone, other, tablet}, UserRooms: []store.UserRoom{c, in("ann", "a2", chat.RoleNone, 9), a, b, in("bob", "a", chat.RoleMember, 2)},
+		PushSettings: []chat.PushSettings{{User: "ann", Room: "a", Level: chat.PushNone}, settings, {User: "bob", Room: "a", Level: chat.PushAll}},
+	})
+	want := []store.Recipient{
+		{User: "bob", Settings: chat.PushSettings{User: "bob"}, Rooms: []store.UserRoom{in("bob", "a", chat.RoleMember, 2)}},
+		{User: "ann", Devices: []chat.Device{tablet, phone}, Settings: settings, Rooms: []store.UserRoom{a, b, c}},
+		{User: "nobody", Settings: chat.PushSettings{User: "nobody"}},
+		{User: "Ann", Devices: []chat.Device{other}, Settings: chat.PushSettings{User: "Ann"}},
+	}
+	users := []chat.UserID{"bob", "ann", "nobody", "Ann"}
+	same(t, "recipients", get(d.Recipients(ctx, users, 9))(t), want)
+	want[1].Rooms = want[1].Rooms[:2]
+	same(t, "with two rooms", get(d.Recipients(ctx, users, 2))(t), want)
+	same(t, "none", get(d.Recipients(ctx, nil, 9))(t), []store.Recipient{})
+
+	var many []chat.UserID
+	var devices []chat.Device
+	for n := range 700 { // more than one statement asks for
+		u := chat.UserID(fmt.Sprint("u", n))
+		many, devices = append(many, u), append(devices, chat.Device{User: u, ID: "phone", Provider: "fcm", Address: string(u)})
+	}
+	w.write(store.Changes{Devices: devices})
+	for i, r := range get(d.Recipients(ctx, many, 9))(t) {
+		same(t, "one of many", r, store.Recipient{User: many[i], Devices: devices[i : i+1], Settings: chat.PushSettings{User: many[i]}})
+	}
+}
+
 func checkPushJobs(t *testing.T, d store.Driver) {
 	w := newWorld(t, d)
 	var jobs []store.PushJob
@@ -52,10 +90,12 @@ func checkPushJobs(t *testing.T, d store.Driver) {
 		jobs = append(jobs, job(chat.UserID(fmt.Sprint("u", n%3)), store.RoomTopic(chat.RoomID(fmt.Sprint(n/3%2))), fmt.Sprint("d", n/6), n))
 	}
 	w.write(store.Changes{PushJobs: jobs})
-	same(t, "none is due", get(d.DuePushJobs(ctx, 999, 9))(t), nil)
-	same(t, "two are due", get(d.DuePushJobs(ctx, 1001, 9))(t), jobs[:2])
-	same(t, "the first three", get(d.DuePushJobs(ctx, 5000, 3))(t), jobs[:3])
-	same(t, "all", get(d.DuePushJobs(ctx, 5000, 99))(t), jobs)
+	same(t, "none is due", get(d.DuePushJobs(ctx, 0, 999, 9))(t), nil)
+	same(t, "two are due", get(d.DuePushJobs(ctx, 0, 1001, 9))(t), jobs[:2])
+	same(t, "the first three", get(d.DuePushJobs(ctx, 0, 5000, 3))(t), jobs[:3])
+	same(t, "two in between", get(d.DuePushJobs(ctx, 1004, 1005, 9))(t), jobs[4:6])
+	same(t, "the first from there", get(d.DuePushJobs(ctx, 1004, math.MaxInt64, 1))(t), jobs[4:5])
+	same(t, "all", get(d.DuePushJobs(ctx, math.MinInt64, 5000, 99))(t), jobs)
 
 	topic := store.PushTopic{User: "u1", Topic: store.RoomTopic("0")}
 	need := store.Need{PushJobs: []store.PushTopic{topic, {User: "u2"}, {User: "nobody"}, {User: "u1", Topic: "none"}, topic}}
@@ -76,8 +116,8 @@ func checkPushJobs(t *testing.T, d store.Driver) {
 
 	jobs[0].Due, jobs[0].State, jobs[0].Made = 3000, store.PushDead, 99
 	w.write(store.Changes{PushJobs: jobs[:1], Delete: []store.RowKey{store.KeyOf(&jobs[1])}})
-	same(t, "put off", get(d.DuePushJobs(ctx, 1002, 9))(t), jobs[2:3])
-	same(t, "later", get(d.DuePushJobs(ctx, 3000, 99))(t), append(jobs[2:9:9], jobs[0]))
+	same(t, "put off", get(d.DuePushJobs(ctx, 0, 1002, 9))(t), jobs[2:3])
+	same(t, "later", get(d.DuePushJobs(ctx, 0, 3000, 99))(t), append(jobs[2:9:9], jobs[0]))
 }
 
 func checkPushOwners(t *testing.T, d store.Driver) {

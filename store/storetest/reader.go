@@ -248,6 +248,8 @@ func cancelledCalls(d *store.Shard, at store.Position) map[string]error {
 	_, errs["Users"] = d.Users(c, []chat.UserID{"ann"})
 	_, errs["UserRooms"] = d.UserRooms(c, "ann", "", 1)
 	_, errs["Access"] = d.Access(c, "ann")
+	_, errs["Recipients"] = d.Recipients(c, []chat.UserID{"ann"}, 1)
+	_, errs["DuePushJobs"] = d.DuePushJobs(c, 0, 1, 1)
 	_, errs["Outbox"] = d.Outbox(c, 0, 0, 1)
 	_, errs["UserRoom"] = d.UserRoom(c, "ann", "r")
 	_, errs["Cursors"] = d.Cursors(c, 0)

@@ -61,6 +61,7 @@ func Run(t *testing.T, h Harness) {
 		{"Access", checkAccess},
 		{"Devices", checkDevices},
 		{"PushSettings", checkPushSettings},
+		{"Recipients", checkRecipients},
 		{"PushJobs", checkPushJobs},
 		{"PushOwners", checkPushOwners},
 		{"UserNodes", checkUserNodes},

@@ -66,8 +66,7 @@ func Examine(ctx context.Context, o Options) []Finding {
 		at      func()
 	}{
 		{sectionProgram, e.program}, {sectionSettings, e.settings}, {sectionFiles, e.files}, {sectionDatabases, e.databases}, {sectionDatabases, e.redis},
-		{sectionCluster, e.cluster},
-		{sectionNode, e.node}, {sectionMachine, e.machine}, {sectionWay, e.way},
+		{sectionNode, e.node}, {sectionCluster, e.cluster}, {sectionMachine, e.machine}, {sectionWay, e.way},
 	} {
 		e.section = look.section
 		look.at()

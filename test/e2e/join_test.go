@@ -158,10 +158,16 @@ func TestServersThatAreNotEnough(t *testing.T) {
 // findings runs doctor on the machine of node a, and returns a line for each finding.
 func (j *joins) findings(args ...string) string {
 	j.t.Helper()
-	out, errs, _ := program.RunWith(testContext(j.t), append(j.env, "ROOMTIDE_NODE=a"), append([]string{"doctor", "--json", "--data-dir", j.dirs["a"]}, args...)...)
+	return findings(j.t, append(j.env, "ROOMTIDE_NODE=a"), append(args, "--data-dir", j.dirs["a"])...)
+}
+
+// findings runs doctor, and returns a line for each finding.
+func findings(t *testing.T, env []string, args ...string) string {
+	t.Helper()
+	out, errs, _ := program.RunWith(testContext(t), env, append([]string{"doctor", "--json"}, args...)...)
 	var answer struct{ Findings []doctor.Finding }
 	if err := json.Unmarshal([]byte(out), &answer); err != nil {
-		j.t.Fatalf("%v: %s%s", err, out, errs)
+		t.Fatalf("%v: %s%s", err, out, errs)
 	}
 	var lines strings.Builder
 	for _, f := range answer.Findings {

@@ -62,7 +62,11 @@ func (e *examination) queue(seen *server.ClusterSeen) {
 		e.ok("queue", "off: changes that a database does not take are refused after 10 s")
 		return
 	case seen.QueueErr != nil:
-		e.add(Fail, "queue", reason(seen.QueueErr), "")
+		help := ""
+		if e.cfg.NATS.Embedded {
+			help = "at the very first start all NATS servers have to run once, and later more than half of them"
+		}
+		e.add(Fail, "queue", reason(seen.QueueErr), help)
 		return
 	case seen.PeerErr != nil && q.Replicas == 0 && !q.Missing:
 		return // it was not looked at

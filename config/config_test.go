@@ -74,6 +74,8 @@ func TestBadSources(t *testing.T) {
 		{"unknown key in a table", "[tls]\n\ncertificate = 'x'\n", nil, `roomtide\.toml:3: there is no setting tls\.certificate;`},
 		{"unknown table", "[tsl]\ncert = 'x'\n", nil, `roomtide\.toml:\d: there is no setting tsl`},
 		{"wrong type", "\nsqlite_shards = 'four'\n", nil, `roomtide\.toml:2: .*shards`},
+		{"a text for a list", "[nats]\nurl = 'nats://nats:4222'\n", nil, `roomtide\.toml:2: nats\.url: it has a TOML string, and takes a list of texts: \["…", "…"\]`},
+		{"below a table", "[[shards]]\ndsn = 'x'\n\nnode = 'a'\n", nil, `roomtide\.toml:4: there is no setting shards\.node; node belongs to no table: move the line to the beginning`},
 		{"the number of shards", "\nshards = 4\n", nil, `roomtide\.toml:2: .*the number of SQLite files is sqlite_shards`},
 		{"unknown key of a shard", "[[shards]]\ndns = 'x'\n", nil, `roomtide\.toml:2: there is no setting shards\.dns;`},
 		{"wrong duration", "drain_timeout = 'soon'\n", nil, `roomtide\.toml:1: .*"soon" is not a duration`},
@@ -367,6 +369,34 @@ func TestDocIsUpToDate(t *testing.T) {
 	have, err := os.ReadFile(path)
 	if err != nil || !bytes.Equal(have, b.Bytes()) {
 		t.Errorf("docs/configuration.md is not what the settings say (%v): run make generate", err)
+	}
+}
+
+// What documents print as settings can be copied: every key exists, and every value has
+// the type that it takes.
+func TestDocumentsPrintSettings(t *testing.T) {
+	files, err := filepath.Glob("../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile("(?ms)^ *```toml\n(.*?)^ *```$").FindAllStringSubmatch(string(text), -1) {
+			if strings.HasPrefix(m[1], "[source]") || strings.Contains(m[1], "[[user]]") {
+				continue // a mapping of another chat
+			}
+			blocks++
+			if err := decode(filepath.Base(file), []byte(m[1]), Default()); err != nil {
+				t.Errorf("%v in\n%s", err, m[1])
+			}
+		}
+	}
+	if blocks < 15 {
+		t.Errorf("only %d blocks were looked at", blocks)
 	}
 }
 

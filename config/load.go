@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -113,14 +114,12 @@ func decode(name string, data []byte, c *Config) error {
 		for i := range missing.Errors {
 			e := &missing.Errors[i]
 			line, _ := e.Position()
-			ps = append(ps, Problem{fmt.Sprintf("%s:%d", name, line),
-				"there is no setting " + strings.Join(e.Key(), "."), `"roomtide config doc" lists them all`})
+			ps = append(ps, Problem{fmt.Sprintf("%s:%d", name, line), "there is no setting " + strings.Join(e.Key(), "."), c.unknownFix(e.Key())})
 		}
 		return ps
 	case errors.As(err, &bad):
 		line, _ := bad.Position()
-		text := strings.TrimPrefix(bad.Error(), "toml: ")
-		fix := "correct this line"
+		text, fix := wrongType(strings.TrimPrefix(bad.Error(), "toml: ")), "correct this line"
 		if slices.Equal(bad.Key(), toml.Key{"shards"}) {
 			fix = "write [[shards]] tables with a dsn each; the number of SQLite files is sqlite_shards"
 		}
@@ -131,6 +130,30 @@ func decode(name string, data []byte, c *Config) error {
 	default:
 		return Problems{{name, strings.TrimPrefix(err.Error(), "toml: "), "correct the file"}}
 	}
+}
+
+// unknownFix says what to do about a key that is no setting. One that would be at the
+// beginning of the file was written below a table, which it is then a part of.
+func (c *Config) unknownFix(key toml.Key) string {
+	last := len(key) - 1
+	if last > 0 && slices.ContainsFunc(c.Settings(), func(s Setting) bool { return s.Key == key[last] }) {
+		return fmt.Sprintf("%s belongs to no table: move the line to the beginning of the file, above the first [table]", key[last])
+	}
+	return `"roomtide config doc" lists them all`
+}
+
+// kinds are the types of settings in the words of the file.
+var kinds = map[string]string{"[]string": `a list of texts: ["…", "…"]`, "string": `a text: "…"`, "int": "a number", "int64": "a number", "bool": "true or false"}
+
+var mismatch = regexp.MustCompile(`^cannot decode TOML (\w+) into struct field \S+ of type (\S+)$`)
+
+// wrongType is the decoder's error about a value of the wrong type in the words of the file.
+func wrongType(text string) string {
+	m := mismatch.FindStringSubmatch(text)
+	if m == nil || kinds[m[2]] == "" {
+		return text
+	}
+	return "it has a TOML " + m[1] + ", and takes " + kinds[m[2]]
 }
 
 func lookup(tree map[string]any, key string) bool {

@@ -31,7 +31,7 @@ func (e *examination) cluster() {
 		return
 	}
 	if e.cfg.NATS.Embedded {
-		e.ok("nats", "inside this node, where no other program looks: see /readyz, /v1/nodes and roomtide_queue_replicas_current while it runs")
+		e.embedded()
 		return
 	}
 	seen := server.LookAtCluster(e.ctx, e.cfg, e.Version)
@@ -62,14 +62,18 @@ func (e *examination) queue(seen *server.ClusterSeen) {
 		e.ok("queue", "off: changes that a database does not take are refused after 10 s")
 		return
 	case seen.QueueErr != nil:
-		e.add(Fail, "queue", reason(seen.QueueErr), "")
+		help := ""
+		if e.cfg.NATS.Embedded {
+			help = "at the very first start all NATS servers have to run once, and later more than half of them"
+		}
+		e.add(Fail, "queue", reason(seen.QueueErr), help)
 		return
 	case seen.PeerErr != nil && q.Replicas == 0 && !q.Missing:
 		return // it was not looked at
 	case q.Missing:
 		e.add(Warn, "queue", "JetStream answers, and there is no stream yet", "the first node with queue.mode makes it")
 	case len(q.Behind) > 0:
-		e.add(Fail, "queue", fmt.Sprintf("%d of %d NATS servers have all of it; behind, or away: %s", q.Current, q.Replicas, strings.Join(q.Behind, ", ")),
+		e.add(Fail, "queue", fmt.Sprintf("%d of %d NATS servers have all of it; the others: %s", q.Current, q.Replicas, strings.Join(q.Behind, ", ")),
 			"start them, look at their logs and disks, and start those again that do not catch up")
 	case q.NearlyFull():
 		e.add(Fail, "queue", fmt.Sprintf("it is nearly full: %s of %s", mebibytes(q.Bytes), mebibytes(q.MaxBytes)), "see which database takes nothing (roomtide shards), and raise queue.mib")
@@ -78,7 +82,11 @@ func (e *examination) queue(seen *server.ClusterSeen) {
 	default:
 		e.ok("queue", "on %d NATS servers, all of them current; %s of %s", q.Replicas, mebibytes(q.Bytes), mebibytes(q.MaxBytes))
 	}
-	e.syncs()
+	if e.cfg.NATS.Embedded {
+		e.ok("sync_interval", "always: servers inside nodes wait for their disks")
+	} else {
+		e.syncs()
+	}
 }
 
 func mebibytes(n int64) string { return fmt.Sprintf("%d MiB", (n+1<<20-1)>>20) }

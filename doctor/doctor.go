@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/config"
 	"github.com/roomtide/roomtide/server"
 )
@@ -66,8 +67,7 @@ func Examine(ctx context.Context, o Options) []Finding {
 		at      func()
 	}{
 		{sectionProgram, e.program}, {sectionSettings, e.settings}, {sectionFiles, e.files}, {sectionDatabases, e.databases}, {sectionDatabases, e.redis},
-		{sectionCluster, e.cluster},
-		{sectionNode, e.node}, {sectionMachine, e.machine}, {sectionWay, e.way},
+		{sectionNode, e.node}, {sectionCluster, e.cluster}, {sectionMachine, e.machine}, {sectionWay, e.way},
 	} {
 		e.section = look.section
 		look.at()
@@ -190,6 +190,8 @@ func (e *examination) databases() {
 		switch {
 		case notFound(d.Err) && i == 0:
 			e.add(Warn, d.Name, "there is no database yet in "+e.cfg.DataDir, "start the server once, or name its --data-dir")
+		case chat.KindOf(d.Err) == chat.Invalid: // data and program do not fit; it says what to do
+			e.add(Fail, d.Name, reason(d.Err), "")
 		case d.Err != nil:
 			e.add(Fail, d.Name, reason(d.Err), "put it back from a backup, or correct what the message says; \"roomtide check\" verifies the data of a stopped node")
 		case d.Version > d.Known:

@@ -128,20 +128,25 @@ func (s *Server) startPeers() (err error) {
 
 // openQueue opens the durable queue, if there is to be one.
 func (p *peers) openQueue(ctx context.Context) (err error) {
-	s, q := p.s, p.s.cfg.Queue
-	if q.Mode == config.QueueOff {
+	if p.s.cfg.Queue.Mode == config.QueueOff {
 		return nil
 	}
+	p.queue, err = jetstream.Open(ctx, p.queueConfig())
+	if err == nil {
+		p.s.onClose(p.queue.Close)
+	}
+	return err
+}
+
+// queueConfig is how the durable queue is made.
+func (p *peers) queueConfig() jetstream.Config {
+	s, q := p.s, p.s.cfg.Queue
 	cfg := jetstream.Config{
 		NATS: p.link.NATS(), Prefix: p.prefix, Lanes: len(s.store.Shards()), Replicas: q.Replicas, MaxBytes: int64(q.MiB) << 20,
 		RequireDurable: s.cfg.RequireDurable, Log: s.log, Registerer: s.reg,
 	}
 	p.ownQueue(&cfg)
-	p.queue, err = jetstream.Open(ctx, cfg)
-	if err == nil {
-		s.onClose(p.queue.Close)
-	}
-	return err
+	return cfg
 }
 
 // waiting is the queue for the relay; nil: none.

@@ -63,17 +63,23 @@ func LookAtCluster(ctx context.Context, cfg *config.Config, version string) (see
 	if q := cfg.Queue; q.Mode != config.QueueOff {
 		seen.Queue, seen.QueueErr = jetstream.Look(ctx, jetstream.Config{NATS: nc, Prefix: prefix, Lanes: 1, Replicas: q.Replicas, MaxBytes: int64(q.MiB) << 20})
 	}
-	seen.Self = cluster.Hello{Node: cfg.Node, Version: version, Level: cluster.Level}
+	seen.Self = HelloOf(cfg, version)
+	seen.Peers, seen.PeerErr = askPeers(ctx, conn, prefix, alive)
+	return seen
+}
+
+// HelloOf is what a node with these settings would tell others of itself.
+func HelloOf(cfg *config.Config, version string) cluster.Hello {
+	self := cluster.Hello{Node: cfg.Node, Version: version, Level: cluster.Level}
 	if secret, err := Secret(cfg, false); err == nil { // else the files tell
-		seen.Self.TokenKey = keyDigest(secret)
+		self.TokenKey = keyDigest(secret)
 	}
 	if cfg.Push.WebPushSubject != "" {
 		if key, err := VAPIDKey(cfg, false); err == nil { // else the files tell
-			seen.Self.WebPush = key.String()
+			self.WebPush = key.String()
 		}
 	}
-	seen.Peers, seen.PeerErr = askPeers(ctx, conn, prefix, alive)
-	return seen
+	return self
 }
 
 // askPeers asks the nodes that run what they are, as none of them.

@@ -33,11 +33,12 @@ type Self struct {
 	Version     string            `json:"version"`
 	Started     int64             `json:"started"` // Unix milliseconds
 	Now         int64             `json:"now"`
-	Ready       string            `json:"ready"`       // why it is not, "" if it is
-	Down        []string          `json:"down"`        // shards whose rooms it cannot write
-	Files       int               `json:"files"`       // descriptors that the process may have, 0: unknown
-	Connections int               `json:"connections"` // for which they are enough, 0: unknown
-	Settings    map[string]string `json:"settings"`    // in force, by key; what is secret is masked
+	Ready       string            `json:"ready"`            // why it is not, "" if it is
+	Down        []string          `json:"down"`             // shards whose rooms it cannot write
+	Files       int               `json:"files"`            // descriptors that the process may have, 0: unknown
+	Connections int               `json:"connections"`      // for which they are enough, 0: unknown
+	Settings    map[string]string `json:"settings"`         // in force, by key; what is secret is masked
+	Inside      *Inside           `json:"inside,omitempty"` // nil: it has no NATS server inside
 
 	Path          string   `json:"path"` // as it was sent
 	Host          string   `json:"host"`
@@ -96,6 +97,9 @@ func (s *Server) tellSelf(g *guests, from clientaddr.Proxies, next http.Handler)
 		w.Header().Set("Content-Type", "application/json")
 		self := s.self(r, g, from, &origins)
 		self.Started = started.UnixMilli()
+		if r.URL.EscapedPath() == SelfPath && len(self.Forwarded) == 0 { // by doctor on this machine
+			self.Inside = s.inside(r.Context())
+		}
 		_ = json.NewEncoder(w).Encode(self) // fails only if the client has gone
 	})
 }

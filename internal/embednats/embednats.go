@@ -102,9 +102,9 @@ func Start(cfg Config) (*Server, error) {
 	if cfg.Registerer != nil {
 		s.register(cfg.Registerer)
 	}
-	s.log.Info("the NATS server of this process runs", "name", cfg.Name, "version", natsd.VERSION, "servers", s.Size(), "reached", s.reached())
+	s.log.Info("the NATS server of this process runs", "name", cfg.Name, "version", natsd.VERSION, "servers", s.Size(), "reached", s.Reached())
 	if missing := s.Missing(); missing > 0 {
-		s.log.Warn("other NATS servers are not reached yet: are they running, and can this machine reach them? they are looked for", "routes", cfg.Routes, "missing", missing, "reached", s.reached())
+		s.log.Warn("other NATS servers are not reached yet: are they running, and can this machine reach them? they are looked for", "routes", cfg.Routes, "missing", missing, "reached", s.Reached())
 	}
 	return s, nil
 }

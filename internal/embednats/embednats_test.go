@@ -213,7 +213,7 @@ func TestCluster(t *testing.T) {
 	d := start(t, stranger)
 	until(t, "d to be refused", func() bool { return strings.Contains(log.String(), "uthorization") })
 	if d.Missing() != 2 || d.Apart() == 0 {
-		t.Errorf("%v reached with another secret", d.reached())
+		t.Errorf("%v reached with another secret", d.Reached())
 	}
 	for _, s := range []*Server{d, b, c, a} {
 		s.Close()
@@ -258,7 +258,7 @@ func TestTLS(t *testing.T) {
 	until(t, "a to reach b", func() bool { return servers[0].Missing() == 1 })
 	until(t, "c to be refused", func() bool { return strings.Contains(log.String(), "TLS route handshake error") })
 	if servers[2].Missing() != 2 {
-		t.Errorf("c has reached %v", servers[2].reached())
+		t.Errorf("c has reached %v", servers[2].Reached())
 	}
 	for _, s := range servers {
 		s.Close()

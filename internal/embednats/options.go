@@ -67,23 +67,23 @@ func (s *Server) options() (*natsd.Options, error) {
 		}
 		o.Routes = append(o.Routes, u)
 	}
-	c.TLSConfig, err = s.tls()
+	c.TLSConfig, err = s.cfg.tls()
 	return o, err
 }
 
 // tls is how the servers of a cluster prove their identity to each other; nil: not by TLS.
-func (s *Server) tls() (*tls.Config, error) {
-	if s.cfg.TLSCert == "" {
+func (cfg *Config) tls() (*tls.Config, error) {
+	if cfg.TLSCert == "" {
 		return nil, nil
 	}
 	invalid := func(text string, err error) error {
 		return &chat.Error{Kind: chat.Invalid, Op: "embednats.start", Text: text, Err: err}
 	}
-	pair, err := tls.LoadX509KeyPair(s.cfg.TLSCert, s.cfg.TLSKey)
+	pair, err := tls.LoadX509KeyPair(cfg.TLSCert, cfg.TLSKey)
 	if err != nil {
 		return nil, invalid("nats.tls_cert and nats.tls_key cannot be used: both are PEM files, and belong together", err)
 	}
-	pem, err := os.ReadFile(s.cfg.TLSCA)
+	pem, err := os.ReadFile(cfg.TLSCA)
 	if err != nil {
 		return nil, invalid("nats.tls_ca cannot be read", err)
 	}

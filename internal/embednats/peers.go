@@ -24,7 +24,7 @@ func (s *Server) OnReached(f func()) {
 }
 
 // Missing is how many of the other servers are not reached now.
-func (s *Server) Missing() int { return max(0, s.Size()-1-len(s.reached())) }
+func (s *Server) Missing() int { return max(0, s.Size()-1-len(s.Reached())) }
 
 // Apart is for how long no other server has been reached, 0 if one is or there are none.
 func (s *Server) Apart() time.Duration {
@@ -36,8 +36,8 @@ func (s *Server) Apart() time.Duration {
 	return time.Since(s.apart)
 }
 
-// reached are the names of the other servers that are reached.
-func (s *Server) reached() []string {
+// Reached are the names of the other servers that are reached now.
+func (s *Server) Reached() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	names := []string{}

@@ -92,14 +92,14 @@ func (q *Queue) explainSetup(err error) error {
 	case codeNeedsMaxBytes, codeMaxStreams:
 		e.Text = "the limits of the account of this node have no room for the stream of the queue"
 	case codeOverlap:
-		e.Text = "another stream has the subjects " + q.subjects() + ": it may not"
+		e.Text = "the subjects " + q.subjects() + " belong to another stream" + q.overlapping() + ": take them out of that one, or give this deployment NATS servers, or an account, of its own"
 	case codeBadStream, js.JSErrCodeStreamNameInUse:
 		e.Text = "the stream cannot be as the queue needs it"
 	default:
 		e.Kind = chat.Unavailable
 		switch {
-		case errors.Is(err, errLeaderless):
-			e.Text = "the queue has no leader now: a quorum of its servers must run"
+		case errors.Is(err, errLeaderless), code == codeNotAvailable:
+			e.Text = "the queue has no leader now: a quorum of its servers must run, all of them when they are new"
 		case code != 0:
 			e.Text = "JetStream refuses the stream of the queue for now"
 		case errors.Is(q.cfg.NATS.LastError(), nats.ErrPermissionViolation):
@@ -110,6 +110,17 @@ func (q *Queue) explainSetup(err error) error {
 		}
 	}
 	return e
+}
+
+// overlapping names the stream that has the queue's subjects, as far as JetStream tells.
+func (q *Queue) overlapping() string {
+	ctx, cancel := context.WithTimeout(context.Background(), q.cfg.timing.answer)
+	defer cancel()
+	name, err := q.js.StreamNameBySubject(ctx, q.subjects())
+	if err != nil {
+		return ""
+	}
+	return ", " + name
 }
 
 func errClosed(op string) error {

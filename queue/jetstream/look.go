@@ -3,6 +3,7 @@ package jetstream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	js "github.com/nats-io/nats.go/jetstream"
@@ -12,13 +13,13 @@ import (
 
 // Seen is how the stream of a queue is.
 type Seen struct {
-	Missing  bool // it was not made yet, and the rest is zero
-	Replicas int
-	Current  int // servers that have all of it
-	Behind   []string
-	Bytes    int64
-	MaxBytes int64
-	Messages uint64
+	Missing  bool     `json:"missing"` // it was not made yet, and the rest is zero
+	Replicas int      `json:"replicas"`
+	Current  int      `json:"current"` // servers that have all of it
+	Behind   []string `json:"behind"`  // the others, and by how much
+	Bytes    int64    `json:"bytes"`
+	MaxBytes int64    `json:"max_bytes"`
+	Messages uint64   `json:"messages"`
 }
 
 // Look tells how the stream of a queue is, and changes nothing. An error says what to do:
@@ -48,9 +49,13 @@ func Look(ctx context.Context, cfg Config) (Seen, error) {
 		for _, r := range info.Cluster.Replicas {
 			if r.Current && !r.Offline {
 				seen.Current++
-			} else {
-				seen.Behind = append(seen.Behind, r.Name)
+				continue
 			}
+			by := "away"
+			if !r.Offline {
+				by = fmt.Sprintf("%d operations behind", r.Lag)
+			}
+			seen.Behind = append(seen.Behind, r.Name+" ("+by+")")
 		}
 	}
 	return seen, q.differs(&info.Config)

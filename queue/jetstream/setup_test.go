@@ -250,6 +250,7 @@ func TestForeignStream(t *testing.T) {
 	if _, err := q.Append(t.Context(), 0, []byte("x")); chat.KindOf(err) != chat.Unavailable || !strings.Contains(err.Error(), "foreign") {
 		t.Errorf("appended to another stream: %v", err)
 	}
+	refused(t, node(t, s, 0, newPrefix(), nil), chat.Invalid, "belong to another stream, foreign: take them out", "of its own")
 }
 
 // TestMetrics counts what was done, and what is there.

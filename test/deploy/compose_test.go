@@ -40,14 +40,18 @@ func filled(t *testing.T, database string) map[string]string {
 	return env
 }
 
-// project loads the compose file, which is checked against the schema of Compose.
-func project(t *testing.T, env map[string]string) (*types.Project, error) {
+// project loads the compose file with more files on top of it, each of which is checked against the schema of Compose.
+func project(t *testing.T, env map[string]string, more ...string) (*types.Project, error) {
 	t.Helper()
+	files := []string{filepath.Join(root, compose, "compose.yaml")}
+	for _, file := range more {
+		files = append(files, filepath.Join(root, compose, file))
+	}
 	var list []string
 	for name, value := range env {
 		list = append(list, name+"="+value)
 	}
-	o, err := cli.NewProjectOptions([]string{filepath.Join(root, compose, "compose.yaml")},
+	o, err := cli.NewProjectOptions(files,
 		cli.WithEnv(list), cli.WithDefaultProfiles(strings.Split(env["COMPOSE_PROFILES"], ",")...))
 	if err != nil {
 		t.Fatal(err)
@@ -55,9 +59,9 @@ func project(t *testing.T, env map[string]string) (*types.Project, error) {
 	return o.LoadProject(t.Context())
 }
 
-func mustProject(t *testing.T, env map[string]string) *types.Project {
+func mustProject(t *testing.T, env map[string]string, more ...string) *types.Project {
 	t.Helper()
-	p, err := project(t, env)
+	p, err := project(t, env, more...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +139,7 @@ func checkSettings(t *testing.T, what string, env []string) *config.Config {
 	}
 	for _, w := range cfg.Warnings() {
 		// Inside of a network of containers, which a proxy with TLS leads into.
-		if !strings.Contains(w, "plain HTTP on 0.0.0.0:") && !strings.Contains(w, "metrics are served on 0.0.0.0:") {
+		if !strings.Contains(w, "plain HTTP on 0.0.0.0:") && !strings.Contains(w, "without TLS on 0.0.0.0:6222") && !strings.Contains(w, "metrics are served on 0.0.0.0:") {
 			t.Errorf("%s: %s", what, w)
 		}
 	}

@@ -25,8 +25,13 @@ import (
 
 var update = flag.Bool("update", false, "write deploy/kubernetes anew from the chart")
 
-// manifests is the file that the chart becomes with a Secret that exists.
-const manifests = "deploy/kubernetes/roomtide.yaml"
+// manifests is the file that the chart becomes with a Secret that exists, embedded what it
+// becomes with NATS inside three nodes, and witness with two and a witness.
+const (
+	manifests = "deploy/kubernetes/roomtide.yaml"
+	embedded  = "deploy/kubernetes/embedded.yaml"
+	witness   = "deploy/kubernetes/witness.yaml"
+)
 
 const manifestsHead = `# Made by "make generate" from deploy/helm/roomtide; do not edit. For kubectl apply -f,
 # behind the Secret roomtide that docs/deployment.md says how to make.
@@ -106,16 +111,18 @@ func get[T any](t *testing.T, all objects, key string) T {
 
 // The plain manifests are the chart's, so that there is one thing to keep right.
 func TestManifestsAreTheChart(t *testing.T) {
-	want := manifestsHead + mustHelm(t, "existingSecret=roomtide")
-	file := filepath.Join(root, manifests)
-	if *update {
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-			t.Fatal(err)
+	for name, set := range map[string][]string{manifests: nil, embedded: {"nats.embedded=true"}, witness: {"nats.embedded=true", "nodes=2"}} {
+		want := manifestsHead + mustHelm(t, append(set, "existingSecret=roomtide")...)
+		if *update {
+			file := filepath.Join(root, name)
+			if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			write(t, file, want)
 		}
-		write(t, file, want)
-	}
-	if readFile(t, manifests) != want {
-		t.Errorf("%s is not what the chart makes: run make generate", manifests)
+		if readFile(t, name) != want {
+			t.Errorf("%s is not what the chart makes: run make generate", name)
+		}
 	}
 }
 
@@ -158,7 +165,7 @@ func TestChart(t *testing.T) {
 	}
 	pod := get[*apps.StatefulSet](t, all, "StatefulSet roomtide").Spec.Template.Spec
 	items := pod.Volumes[1].Secret.Items
-	env := environment(&pod.Containers[0], nil)
+	env := environment(&pod.Containers[0], "roomtide-0", nil)
 	if i := len(items) - 1; items[i].Key != "webPushKey" || !slices.Contains(env, "ROOMTIDE_PUSH_WEBPUSH_KEY_FILE="+pod.Containers[0].VolumeMounts[1].MountPath+"/"+items[i].Path) {
 		t.Errorf("the key of Web Push is not where the settings look for it: %v", items)
 	}
@@ -169,8 +176,8 @@ func TestChart(t *testing.T) {
 	}
 }
 
-// environment is what a container has, with what it takes from the Secret filled in.
-func environment(c *core.Container, secret map[string]string) (env []string) {
+// environment is what a container of a pod has, with what it takes from the Secret filled in.
+func environment(c *core.Container, pod string, secret map[string]string) (env []string) {
 	have := map[string]string{}
 	for _, e := range c.Env {
 		value := e.Value
@@ -180,7 +187,7 @@ func environment(c *core.Container, secret map[string]string) (env []string) {
 		if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil {
 			value = secret[e.ValueFrom.SecretKeyRef.Key]
 		} else if e.ValueFrom != nil {
-			value = "roomtide-0" // its own name
+			value = pod
 		}
 		have[e.Name] = value
 	}
@@ -205,7 +212,7 @@ func TestNodesInKubernetes(t *testing.T) {
 	if err := os.WriteFile(key, []byte(strings.Repeat("0f", 32)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	env := environment(&c, secretOf)
+	env := environment(&c, "roomtide-0", secretOf)
 	for i, e := range env { // where the Secret is mounted
 		if name, file, _ := strings.Cut(e, "="); name == "ROOMTIDE_TOKEN_KEY_FILE" {
 			if v := pod.Volumes[1]; v.Name != c.VolumeMounts[1].Name || v.Secret.Items[0].Key != "tokenKey" || file != c.VolumeMounts[1].MountPath+"/"+v.Secret.Items[0].Path {
@@ -238,70 +245,93 @@ func TestNodesInKubernetes(t *testing.T) {
 // Every pod is hardened and bounded; what selects pods finds some, ports have names that
 // exist, and each kind of pod has a budget, a policy and anti-affinity.
 func TestKubernetesFitsTogether(t *testing.T) {
-	all := decode(t, readFile(t, manifests))
-	for _, name := range []string{"roomtide", "roomtide-nats"} {
-		set := get[*apps.StatefulSet](t, all, "StatefulSet "+name)
-		labels, pod := set.Spec.Template.Labels, set.Spec.Template.Spec
-		ports, volumes := map[string]bool{}, map[string]bool{}
-		for _, v := range pod.Volumes {
-			volumes[v.Name] = true
+	for file, sets := range map[string][]string{manifests: {"roomtide", "roomtide-nats"}, embedded: {"roomtide"}, witness: {"roomtide", "roomtide-witness"}} {
+		all := decode(t, readFile(t, file))
+		for _, name := range sets {
+			t.Run(file+" "+name, func(t *testing.T) { checkSet(t, all, name) })
 		}
-		for _, v := range set.Spec.VolumeClaimTemplates {
-			volumes[v.Name] = true
-		}
-		for _, c := range slices.Concat(pod.InitContainers, pod.Containers) {
-			checkContainer(t, name, &c, volumes)
-			for _, p := range c.Ports {
-				ports[p.Name] = true
+		for key := range all {
+			if kind, name, _ := strings.Cut(key, " "); kind == "StatefulSet" && !slices.Contains(sets, name) {
+				t.Errorf("%s has the StatefulSet %s", file, name)
 			}
 		}
-		if s := pod.SecurityContext; !*s.RunAsNonRoot || *s.RunAsUser == 0 || *pod.AutomountServiceAccountToken {
-			t.Errorf("%s: its pods may be root, or have the token of an account", name)
+	}
+}
+
+// checkSet looks at a StatefulSet and everything that is for its pods.
+func checkSet(t *testing.T, all objects, name string) {
+	set := get[*apps.StatefulSet](t, all, "StatefulSet "+name)
+	pod := set.Spec.Template.Spec
+	ports, volumes := map[string]bool{}, map[string]bool{}
+	for _, v := range pod.Volumes {
+		volumes[v.Name] = true
+	}
+	for _, v := range set.Spec.VolumeClaimTemplates {
+		volumes[v.Name] = true
+	}
+	for _, c := range slices.Concat(pod.InitContainers, pod.Containers) {
+		checkContainer(t, name, &c, volumes)
+		for _, p := range c.Ports {
+			ports[p.Name] = true
 		}
-		if pod.Affinity == nil || len(pod.Affinity.PodAntiAffinity.PreferredDuringSchedulingIgnoredDuringExecution) != 1 {
-			t.Fatalf("%s: its pods may all lie on one machine", name)
+	}
+	if s := pod.SecurityContext; !*s.RunAsNonRoot || *s.RunAsUser == 0 || *pod.AutomountServiceAccountToken {
+		t.Errorf("%s: its pods may be root, or have the token of an account", name)
+	}
+	if pod.Affinity == nil || len(pod.Affinity.PodAntiAffinity.PreferredDuringSchedulingIgnoredDuringExecution) != 1 {
+		t.Fatalf("%s: its pods may all lie on one machine", name)
+	}
+	checkSelectors(t, all, set)
+	for _, rule := range get[*networking.NetworkPolicy](t, all, "NetworkPolicy "+name).Spec.Ingress {
+		if !ports[rule.Ports[0].Port.String()] {
+			t.Errorf("%s: the policy opens %v, which is no port", name, rule.Ports[0].Port)
 		}
-		fits := func(what string, selector map[string]string) {
-			t.Helper()
-			for k, v := range selector {
-				if labels[k] != v {
-					t.Errorf("%s selects %s=%s, and the pods of %s have %q", what, k, v, name, labels[k])
-				}
+	}
+	governing := get[*core.Service](t, all, "Service "+set.Spec.ServiceName)
+	if governing.Spec.ClusterIP != core.ClusterIPNone || !governing.Spec.PublishNotReadyAddresses {
+		t.Errorf("%s gives pods no names", set.Spec.ServiceName)
+	}
+	services := []*core.Service{governing}
+	if name == "roomtide" {
+		services = append(services, get[*core.Service](t, all, "Service roomtide"))
+	}
+	for _, s := range services {
+		if !maps.Equal(s.Spec.Selector, set.Spec.Template.Labels) {
+			t.Errorf("Service %s selects by %v", s.Name, s.Spec.Selector)
+		}
+		for _, port := range s.Spec.Ports {
+			if !ports[port.TargetPort.String()] {
+				t.Errorf("%s leads to %v, which is no port", s.Name, port.TargetPort)
 			}
-			if !maps.Equal(selector, labels) {
-				t.Errorf("%s selects by %v alone", what, selector)
+		}
+	}
+}
+
+// checkSelectors compares what selects the pods of a set with their labels. The one budget
+// of nodes and their witness selects both; so does what keeps a witness apart from nodes.
+func checkSelectors(t *testing.T, all objects, set *apps.StatefulSet) {
+	t.Helper()
+	const component = "app.kubernetes.io/component"
+	labels := set.Spec.Template.Labels
+	fits := func(what string, by core.PodAffinityTerm) {
+		t.Helper()
+		selected := maps.Clone(by.LabelSelector.MatchLabels)
+		for _, e := range by.LabelSelector.MatchExpressions {
+			if e.Key == component && e.Operator == "In" && slices.Contains(e.Values, labels[component]) {
+				selected[component] = labels[component]
 			}
 		}
-		fits("anti-affinity", pod.Affinity.PodAntiAffinity.PreferredDuringSchedulingIgnoredDuringExecution[0].PodAffinityTerm.LabelSelector.MatchLabels)
-		fits("StatefulSet", set.Spec.Selector.MatchLabels)
-		budget := get[*policy.PodDisruptionBudget](t, all, "PodDisruptionBudget "+name)
-		fits("PodDisruptionBudget", budget.Spec.Selector.MatchLabels)
-		if budget.Spec.MaxUnavailable.IntValue() != 1 {
-			t.Errorf("%s: %v may be unavailable", name, budget.Spec.MaxUnavailable)
+		if !maps.Equal(selected, labels) {
+			t.Errorf("%s of %s selects by %v, and its pods have %v", what, set.Name, by.LabelSelector, labels)
 		}
-		p := get[*networking.NetworkPolicy](t, all, "NetworkPolicy "+name)
-		fits("NetworkPolicy", p.Spec.PodSelector.MatchLabels)
-		for _, rule := range p.Spec.Ingress {
-			if !ports[rule.Ports[0].Port.String()] {
-				t.Errorf("%s: the policy opens %v, which is no port", name, rule.Ports[0].Port)
-			}
-		}
-		governing := get[*core.Service](t, all, "Service "+set.Spec.ServiceName)
-		if governing.Spec.ClusterIP != core.ClusterIPNone || !governing.Spec.PublishNotReadyAddresses {
-			t.Errorf("%s gives pods no names", set.Spec.ServiceName)
-		}
-		services := []*core.Service{governing}
-		if name == "roomtide" {
-			services = append(services, get[*core.Service](t, all, "Service roomtide"))
-		}
-		for _, s := range services {
-			fits("Service "+s.Name, s.Spec.Selector)
-			for _, port := range s.Spec.Ports {
-				if !ports[port.TargetPort.String()] {
-					t.Errorf("%s leads to %v, which is no port", s.Name, port.TargetPort)
-				}
-			}
-		}
+	}
+	fits("anti-affinity", set.Spec.Template.Spec.Affinity.PodAntiAffinity.PreferredDuringSchedulingIgnoredDuringExecution[0].PodAffinityTerm)
+	fits("StatefulSet", core.PodAffinityTerm{LabelSelector: set.Spec.Selector})
+	fits("NetworkPolicy", core.PodAffinityTerm{LabelSelector: &get[*networking.NetworkPolicy](t, all, "NetworkPolicy "+set.Name).Spec.PodSelector})
+	budget := get[*policy.PodDisruptionBudget](t, all, "PodDisruptionBudget "+strings.TrimSuffix(set.Name, "-witness"))
+	fits("PodDisruptionBudget", core.PodAffinityTerm{LabelSelector: budget.Spec.Selector})
+	if budget.Spec.MaxUnavailable.IntValue() != 1 {
+		t.Errorf("%s: %v may be unavailable", set.Name, budget.Spec.MaxUnavailable)
 	}
 }
 
@@ -335,7 +365,7 @@ func checkContainer(t *testing.T, name string, c *core.Container, volumes map[st
 func TestNATSInKubernetes(t *testing.T) {
 	all := decode(t, readFile(t, manifests))
 	set := get[*apps.StatefulSet](t, all, "StatefulSet roomtide-nats")
-	for _, e := range environment(&set.Spec.Template.Spec.Containers[0], secretOf) {
+	for _, e := range environment(&set.Spec.Template.Spec.Containers[0], "roomtide-nats-0", secretOf) {
 		name, value, _ := strings.Cut(e, "=")
 		t.Setenv(name, value)
 	}
@@ -354,7 +384,7 @@ func TestNATSInKubernetes(t *testing.T) {
 		if password, _ := route.User.Password(); route.Hostname() != pod || password != o.Password {
 			t.Errorf("the route %s does not lead to %s", route.Redacted(), pod)
 		}
-		if !slices.ContainsFunc(environment(&node, secretOf), func(e string) bool {
+		if !slices.ContainsFunc(environment(&node, "roomtide-0", secretOf), func(e string) bool {
 			return strings.HasPrefix(e, "ROOMTIDE_NATS_URL=") && strings.Contains(e, "nats://"+pod+":4222")
 		}) {
 			t.Errorf("nodes do not know %s", pod)

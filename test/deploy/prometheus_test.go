@@ -98,7 +98,7 @@ func TestDashboard(t *testing.T) {
 }
 
 // ofClusters are metrics that a node alone does not have: they need NATS, Redis, or other nodes.
-var ofClusters = regexp.MustCompile(`^roomtide_(nats|redis|cluster|relay|bus|queue|move)_`)
+var ofClusters = regexp.MustCompile(`^roomtide_(nats|redis|cluster|relay|bus|queue|embedded|move)_`)
 
 // Every metric of the alerts and of the dashboard is one that a node has under that name.
 func TestMetricsExist(t *testing.T) {

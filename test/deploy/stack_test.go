@@ -182,7 +182,7 @@ func (s *stack) startProxy() (addr string) {
 	write(s.t, file, "{\n\tadmin off\n\tauto_https off\n\tdefault_bind "+s.hosts["caddy"]+"\n}\n"+string(text))
 	cmd := exec.Command(program(s.t, "caddy"), "run", "--adapter", "caddyfile", "--config", file)
 	home := s.t.TempDir()
-	cmd.Env = append(os.Environ(), "SITE_ADDRESS=http://"+addr, "HOME="+home, "XDG_DATA_HOME="+home, "XDG_CONFIG_HOME="+home)
+	cmd.Env = append(os.Environ(), "SITE_ADDRESS=http://"+addr, "NODES="+s.here("caddy", *s.p.Services["caddy"].Environment["NODES"]), "HOME="+home, "XDG_DATA_HOME="+home, "XDG_CONFIG_HOME="+home)
 	var out strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -200,11 +200,11 @@ func (s *stack) startProxy() (addr string) {
 }
 
 // until polls until something is so.
-func (s *stack) until(what string, so func() bool) {
-	s.t.Helper()
+func until(t *testing.T, what string, so func() bool) {
+	t.Helper()
 	for deadline := time.Now().Add(patience); !so(); {
 		if time.Now().After(deadline) {
-			s.t.Fatalf("%s: not within %v", what, patience)
+			t.Fatalf("%s: not within %v", what, patience)
 		}
 		<-time.After(10 * time.Millisecond)
 	}
@@ -233,11 +233,11 @@ func (s *stack) start(database string) (addr string) {
 	s.prepareKeys()
 	for _, name := range []string{"nats-1", "nats-2", "nats-3"} { // what makes them healthy
 		check := s.p.Services[name].HealthCheck.Test
-		s.until(name, func() bool {
+		until(s.t, name, func() bool {
 			return status(s.here(name, strings.Replace(check[len(check)-1], "127.0.0.1", s.hosts[name], 1))) == http.StatusOK
 		})
 	}
-	s.until("a leader of JetStream", func() bool {
+	until(s.t, "a leader of JetStream", func() bool {
 		return servers[0].JetStreamIsLeader() || servers[1].JetStreamIsLeader() || servers[2].JetStreamIsLeader()
 	})
 	for _, name := range nodes {
@@ -247,24 +247,24 @@ func (s *stack) start(database string) (addr string) {
 		s.nodes[name].Ready()
 	}
 	addr = s.startProxy()
-	s.until("the proxy", func() bool { return status("http://"+addr+"/readyz") == http.StatusOK })
+	until(s.t, "the proxy", func() bool { return status("http://"+addr+"/readyz") == http.StatusOK })
 	return addr
 }
 
-// dial connects a user through the proxy.
-func (s *stack) dial(addr, user string) *client.Client {
-	s.t.Helper()
-	token, errs, err := roomtide.Run(s.t.Context(), "token", "make", "--user", user, "--room", "lobby", "--data-dir", s.dirs["node-1"])
+// dial connects a user, whose token is signed with the key in a data directory.
+func dial(t *testing.T, addr, dir, user string) *client.Client {
+	t.Helper()
+	token, errs, err := roomtide.Run(t.Context(), "token", "make", "--user", user, "--room", "lobby", "--data-dir", dir)
 	if err != nil {
-		s.t.Fatal(err, errs)
+		t.Fatal(err, errs)
 	}
-	c, err := client.Dial(s.t.Context(), client.Options{URL: "http://" + addr, Token: func(stdcontext.Context) (string, error) { return strings.TrimSpace(token), nil }})
+	c, err := client.Dial(t.Context(), client.Options{URL: "http://" + addr, Token: func(stdcontext.Context) (string, error) { return strings.TrimSpace(token), nil }})
 	if err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
-	s.t.Cleanup(c.Close)
-	if _, err := c.Join(s.t.Context(), "lobby", client.JoinOptions{}); err != nil {
-		s.t.Fatal(err)
+	t.Cleanup(c.Close)
+	if _, err := c.Join(t.Context(), "lobby", client.JoinOptions{}); err != nil {
+		t.Fatal(err)
 	}
 	return c
 }
@@ -277,7 +277,7 @@ func TestComposeStack(t *testing.T) {
 		t.Run(database, func(t *testing.T) {
 			s := newStack(t, mustProject(t, filled(t, database)))
 			addr := s.start(database)
-			ann, bob := s.dial(addr, "ann"), s.dial(addr, "bob")
+			ann, bob := dial(t, addr, s.dirs["node-1"], "ann"), dial(t, addr, s.dirs["node-1"], "bob")
 			talk(t, ann, bob, "hello")
 			checkScraped(t, s)
 			for i, name := range nodes {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -44,8 +45,12 @@ func (p *pair) begin(name string) *testprocess.Node {
 	if p.dirs[name] == "" {
 		p.dirs[name] = p.t.TempDir()
 	}
-	env := append(p.env[:len(p.env):len(p.env)], "ROOMTIDE_NODE="+name, "ROOMTIDE_NATS_CLUSTER_LISTEN="+p.listen[name])
-	return program.Start(p.t, p.dirs[name], testprocess.FreeAddr(p.t), env...)
+	return program.Start(p.t, p.dirs[name], testprocess.FreeAddr(p.t), p.envOf(name)...)
+}
+
+// envOf is the environment of a node.
+func (p *pair) envOf(name string) []string {
+	return append(p.env[:len(p.env):len(p.env)], "ROOMTIDE_NODE="+name, "ROOMTIDE_NATS_CLUSTER_LISTEN="+p.listen[name])
 }
 
 func (p *pair) startWitness() {
@@ -65,6 +70,26 @@ func (p *pair) whole(n *testprocess.Node) {
 		}
 		resp.Body.Close()
 		return resp.StatusCode == http.StatusOK && counted(p.t, n, "roomtide_embedded_nats_missing") == 0
+	})
+}
+
+// examined waits until doctor, on the machine of node a, has findings like all patterns.
+func (p *pair) examined(a *testprocess.Node, patterns ...string) {
+	p.t.Helper()
+	all, like := "", ""
+	defer func() {
+		if p.t.Failed() {
+			p.t.Logf("no finding is like %q:\n%s", like, all)
+		}
+	}()
+	until(p.t, "doctor sees it", func() bool {
+		all = findings(p.t, p.envOf("a"), "--data-dir", p.dirs["a"], "--listen", a.Addr)
+		for _, like = range patterns {
+			if !regexp.MustCompile("(?m)^" + like).MatchString(all) {
+				return false
+			}
+		}
+		return true
 	})
 }
 
@@ -129,14 +154,19 @@ func TestTwoNodesAndAWitness(t *testing.T) {
 		t.Errorf("message %d follows %d", second, first)
 	}
 
+	p.examined(a, `ok cluster/route \S+: NATS server a, version 2`, `ok cluster/route \S+: NATS server w, version 2`, `ok cluster/nats: inside the node, version 2\S+, with connections to all others: b, w`,
+		`ok cluster/queue: on 3 NATS servers, all of them current`, `ok cluster/sync_interval: always`, `ok cluster/node b: runs`)
 	p.witness.Kill()
 	says(t, bob, "without the witness")
 	until(t, "b misses the witness", func() bool { return counted(t, b, "roomtide_embedded_nats_missing") == 1 })
+	p.examined(a, `warn cluster/route `+p.listen["w"]+`: .*refused -> start the node, or the witness`, `warn cluster/nats: .* connections to 1 of 2 other servers: b -> start`,
+		`fail cluster/queue: 2 of 3 NATS servers have all of it; the others: w \((away|\d+ operations behind)\)`)
 	p.startWitness()
 	p.whole(b)
 
 	anna.Close()
 	a.Kill()
+	p.examined(a, `warn node/running: no node answers`, `ok cluster/route \S+: NATS server b`, `warn cluster/nats: the queue, its copies and the other nodes cannot be seen: .*lets no other program in.* -> start the node`)
 	says(t, bob, "without a")
 	bob.Close()
 	waits := accepted(t, b, db)
@@ -172,6 +202,9 @@ func TestQueueOfOneNode(t *testing.T) {
 	ns := newNodes(t, db.Database())
 	ns.env = []string{"ROOMTIDE_SHARD=" + db.Database(), "ROOMTIDE_METRICS_PUBLIC=true", "ROOMTIDE_QUEUE_MODE=overflow", "ROOMTIDE_NATS_EMBEDDED=true"}
 	n := ns.start("a")
+	if all := findings(t, append(ns.env, "ROOMTIDE_NODE=a"), "--data-dir", ns.dirs["a"], "--listen", n.Addr); !strings.Contains(all, "ok cluster/nats: inside the node") || !strings.Contains(all, "ok cluster/queue: on the disk of this machine") {
+		t.Errorf("doctor says:\n%s", all)
+	}
 	waits := accepted(t, n, db)
 	n.Kill()
 	db.Continue()

@@ -18,6 +18,44 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 [{{ range $i := until 3 }}{{ if $i }}, {{ end }}"nats://roomtide:$(PASSWORD)@{{ $release }}-nats-{{ $i }}.{{ $release }}-nats:6222"{{ end }}]
 {{- end -}}
 
+{{- /* The servers inside the nodes, and inside the witness of two. */ -}}
+{{- define "embedded.routes" -}}
+{{- $release := .Release.Name -}}
+{{- range $i := until (int .Values.nodes) }}{{ if $i }},{{ end }}{{ $release }}-{{ $i }}.{{ $release }}-nodes:6222{{ end -}}
+{{- if eq (include "witness" .) "yes" }},{{ $release }}-witness-0.{{ $release }}-witness:6222{{ end -}}
+{{- end -}}
+
+{{- define "witness" -}}
+{{ if and .Values.nats.embedded (eq (int .Values.nodes) 2) }}yes{{ end }}
+{{- end -}}
+
+{{- /* Pods that have a NATS server of the cluster inside: one of them may be away at a time. */ -}}
+{{- define "servers" -}}
+matchLabels: {{- include "labels" . | nindent 2 }}
+matchExpressions:
+  - {key: app.kubernetes.io/component, operator: In, values: [node, witness]}
+{{- end -}}
+
+{{- /* What the NATS servers inside the pods have in common. */ -}}
+{{- define "embedded.env" -}}
+- {name: ROOMTIDE_NATS_CLUSTER_LISTEN, value: "0.0.0.0:6222"}
+- {name: ROOMTIDE_NATS_ROUTES, value: {{ include "embedded.routes" . | quote }}}
+- name: ROOMTIDE_NATS_PASSWORD
+  valueFrom: {secretKeyRef: {name: {{ include "secret" . }}, key: natsPassword}}
+{{- end -}}
+
+{{- define "embedded.claim" -}}
+metadata:
+  name: data
+spec:
+  accessModes: [ReadWriteOnce]
+  {{- with .Values.nats.storageClassName }}
+  storageClassName: {{ . }}
+  {{- end }}
+  resources:
+    requests: {storage: {{ .Values.nats.storage }}}
+{{- end -}}
+
 {{- define "pod.security" -}}
 runAsNonRoot: true
 seccompProfile: {type: RuntimeDefault}

@@ -1,0 +1,89 @@
+package doctor
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/server"
+)
+
+// embedded looks at the NATS server inside the node. From here only the addresses of the
+// servers can be tried; the rest is what the running node tells.
+func (e *examination) embedded() {
+	e.routes()
+	switch {
+	case e.self == nil:
+		e.add(Warn, "nats", "the queue, its copies and the other nodes cannot be seen: the NATS server inside this node lets no other program in, and the node does not tell of it (see node/running)", "start the node, and run doctor on its machine, with its data dir and as its user")
+		return
+	case e.self.Inside == nil:
+		e.add(Warn, "nats", "the running node tells nothing of a NATS server inside: it runs with other settings, or an older version", "restart it")
+		return
+	}
+	in := e.self.Inside
+	e.inside(in)
+	seen := server.ClusterSeen{Queue: in.Queue, Self: server.HelloOf(e.cfg, e.Version), Peers: in.Peers}
+	if in.QueueError != "" {
+		seen.QueueErr = chat.E(chat.Unavailable, in.QueueError)
+	}
+	if in.Servers == 1 {
+		e.queueAlone(&seen)
+		return
+	}
+	e.queue(&seen)
+	if len(in.Peers) == 0 {
+		e.add(Warn, "nodes", "no other node was heard", "start them: roomtide serve, or systemctl start roomtide@NAME")
+		return
+	}
+	e.nodes(&seen)
+}
+
+// inside tells how the NATS server of the node stands with the others.
+func (e *examination) inside(in *server.Inside) {
+	switch missing := in.Servers - 1 - len(in.Reached); {
+	case in.Twin:
+		e.add(Fail, "nats", "another NATS server has the name of this node, "+e.cfg.Node, "give every node, and the witness, a name of its own (node)")
+	case in.Ready != "":
+		e.add(Fail, "nats", fmt.Sprintf("inside the node, version %s: %s", in.Version, in.Ready), "start the nodes, and the witness, that are not reached")
+	case missing > 0:
+		e.add(Warn, "nats", fmt.Sprintf("inside the node, version %s, with connections to %d of %d other servers: %s", in.Version, len(in.Reached), in.Servers-1, cmp.Or(strings.Join(in.Reached, ", "), "none")),
+			"start the others, let machines reach each other at the addresses of nats.routes, and give all the same secret (nats.password_file)")
+	case in.Servers == 1:
+		e.ok("nats", "inside the node, version %s, alone", in.Version)
+	default:
+		e.ok("nats", "inside the node, version %s, with connections to all others: %s", in.Version, strings.Join(in.Reached, ", "))
+	}
+}
+
+// queueAlone looks at the queue of a node without others, which has no second copy by intent.
+func (e *examination) queueAlone(seen *server.ClusterSeen) {
+	if q := &seen.Queue; seen.QueueErr == nil && q.Replicas == 1 && !q.NearlyFull() {
+		e.ok("queue", "on the disk of this machine; %s of %s", mebibytes(q.Bytes), mebibytes(q.MaxBytes))
+		return
+	}
+	e.queue(seen)
+}
+
+// routes tries the addresses at which the servers inside of nodes and witness find each other.
+func (e *examination) routes() {
+	ctx, cancel := context.WithTimeout(e.ctx, monitorPatience)
+	defer cancel()
+	at := map[string]string{} // the address of each name
+	for _, r := range server.AskRoutes(ctx, e.cfg) {
+		check := "route " + r.Address
+		switch {
+		case errors.Is(r.Err, context.DeadlineExceeded):
+			e.add(Warn, check, "no answer within "+monitorPatience.String(), "open this port between the machines of the nodes and the witness; with TLS, all of them need it")
+		case r.Err != nil:
+			e.add(Warn, check, reason(r.Err), "start the node, or the witness, that has this address (nats.cluster_listen), or correct nats.routes")
+		case at[r.Name] != "":
+			e.add(Fail, check, fmt.Sprintf("NATS server %s, which also answers at %s", r.Name, at[r.Name]), "give every node, and the witness, a name of its own (node)")
+		default:
+			at[r.Name] = r.Address
+			e.ok(check, "NATS server %s, version %s", r.Name, r.Version)
+		}
+	}
+}

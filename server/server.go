@@ -40,6 +40,7 @@ import (
 	"github.com/roomtide/roomtide/projection"
 	"github.com/roomtide/roomtide/push"
 	"github.com/roomtide/roomtide/removal"
+	"github.com/roomtide/roomtide/roomcache"
 	"github.com/roomtide/roomtide/session"
 	"github.com/roomtide/roomtide/sioapi"
 	"github.com/roomtide/roomtide/store"
@@ -56,6 +57,7 @@ type Server struct {
 	reg      *prometheus.Registry
 	store    *store.Store
 	bus      bus.Bus
+	rooms    *roomcache.Cache
 	hub      *hub.Hub
 	lanes    *lane.Lanes
 	outbox   *outbox.Outbox
@@ -141,9 +143,10 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 		s.bus = membus.New()
 	}
 	s.onClose(func() { s.bus.Close() })
+	s.rooms = roomcache.New(roomcache.Config{Store: s.store, Registerer: s.reg})
 	s.hub = hub.New(hub.Config{
 		Bus: s.bus, Lane: s.laneOf, Log: s.log, Registerer: s.reg,
-		Presence: online{s},
+		Heard: s.heard(), Presence: online{s},
 	})
 	s.onClose(s.hub.Close)
 
@@ -180,7 +183,7 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 		rates = s.rates()
 	}
 	s.engine = engine.New(engine.Config{
-		Store: s.store, Lanes: s.lanes, Presence: s.presence, Publish: s.publish, BeforeMessage: s.beforeMessage(),
+		Store: s.store, Rooms: s.rooms, Lanes: s.lanes, Presence: s.presence, Publish: s.publish, BeforeMessage: s.beforeMessage(),
 		Limits: limits, Rates: rates, Cluster: s.peers != nil, UsersMakeRooms: s.cfg.GuestsWelcome(), Claimed: s.endGuests, UserChanged: s.userChanged, Hears: s.hears,
 		AfterLate: s.hub.Kick, Targets: s.targets(),
 		Log: s.log, Registerer: s.reg,

@@ -15,7 +15,7 @@ import (
 
 // reads are the calls that answer clients. Others run beside them, and that for the nodes that
 // are alive, which a join asks once where there is no Redis.
-var reads = []string{"delta", "member", "members", "messages", "online", "room", "user_room"}
+var reads = []string{"delta", "member", "members", "messages", "online", "position", "room", "user_room"}
 
 var storeCalls = regexp.MustCompile(`roomtide_store_call_seconds_count\{op="(\w+)",shard="[^"]+"\} (\d+)`)
 

@@ -247,7 +247,7 @@ func (s *Server) openPresence() (err error) {
 	}
 	s.onClose(s.node.Close)
 	s.online = storepresence.New(storepresence.Config{
-		Node: s.node.Name(), Nodes: s.node.Nodes, Store: s.store, Submit: s.submitOnline,
+		Node: s.node.Name(), Nodes: s.node.Seen, Store: s.store, Submit: s.submitOnline,
 		Log: s.log, Registerer: s.reg,
 	})
 	s.onClose(s.online.Close)

@@ -59,10 +59,11 @@ func (c *Cache) Heard(b *bus.Batch) {
 // committed by now, or more. It asks the database for the position of the lane if the room
 // is kept. A Look is for one goroutine.
 func (c *Cache) Look(ctx context.Context, room chat.RoomID) *Look {
+	version := c.store.MapVersion() // before it is used: what is kept by an older map is dropped
 	l := c.lanes[c.store.ShardOf(room.Slot())]
-	k := &Look{lane: l, db: &l.db.Reader, id: room}
-	if l.find(room) != nil && l.prove(ctx) {
-		k.kept = l.find(room)
+	k := &Look{lane: l, db: &l.db.Reader, id: room, version: version}
+	if l.find(room, version) != nil && l.prove(ctx) {
+		k.kept = l.find(room, version)
 	}
 	return k
 }

@@ -15,8 +15,10 @@ const (
 
 // entry is what is kept of a room. Guarded by the mutex of its lane.
 type entry struct {
-	id    chat.RoomID   // set once
-	place *list.Element // set once
+	// Set once.
+	id      chat.RoomID
+	version int64 // of the slot map by which its lane was found
+	place   *list.Element
 
 	gone  bool // not kept any more; what is in it is not brought forward
 	known bool // room was read

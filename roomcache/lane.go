@@ -160,11 +160,16 @@ func (l *lane) await(ctx context.Context, position int64) bool {
 	}
 }
 
-// find returns a room that is kept, nil if it is not.
-func (l *lane) find(id chat.RoomID) *entry {
+// find returns a room that is kept, nil if it is not. What was kept by another slot map is
+// dropped: the room may have been in another lane meanwhile, which told nothing here.
+func (l *lane) find(id chat.RoomID, version int64) *entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := l.rooms[id]
+	if e != nil && e.version != version {
+		l.drop(e, dropMoved)
+		return nil
+	}
 	if e == nil || !e.known {
 		return nil
 	}
@@ -174,15 +179,15 @@ func (l *lane) find(id chat.RoomID) *entry {
 
 // begin returns the entry for a room that is about to be read from the database, nil if it
 // is not to be kept: nothing is heard of the lane, or what is kept was not proven.
-func (l *lane) begin(id chat.RoomID) *entry {
+func (l *lane) begin(id chat.RoomID, version int64) *entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := l.rooms[id]
 	switch {
-	case l.heard == unknown, e != nil && e.known:
+	case l.heard == unknown, e != nil && (e.known || e.version != version):
 		return nil
 	case e == nil:
-		e = &entry{id: id}
+		e = &entry{id: id, version: version}
 		e.place = l.used.PushFront(e)
 		l.rooms[id] = e
 		l.metrics.rooms.Inc()

@@ -12,9 +12,10 @@ import (
 // names, for the room. What they return is the caller's.
 type Look struct {
 	// Set once.
-	lane *lane
-	db   *store.Reader
-	id   chat.RoomID
+	lane    *lane
+	db      *store.Reader
+	id      chat.RoomID
+	version int64 // of the slot map
 
 	kept *entry // what the room is read from, as long as it is kept; nil: the database
 }
@@ -25,7 +26,7 @@ func (k *Look) Room(ctx context.Context) (chat.Room, error) {
 	if k.read(partRoom, func(e *entry) bool { room = e.room; return true }) {
 		return room, nil
 	}
-	e := k.lane.begin(k.id)
+	e := k.lane.begin(k.id, k.version)
 	room, err := k.db.Room(ctx, k.id)
 	switch {
 	case e == nil:

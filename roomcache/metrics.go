@@ -35,11 +35,12 @@ const (
 	dropChanged dropReason = iota // in a way that is read anew
 	dropLost                      // batches of its lane were lost
 	dropFull                      // others were used since
+	dropMoved                     // the slot map is another one
 	dropUnread                    // it could not be read
 	dropReasons
 )
 
-var dropNames = [dropReasons]string{"changed", "lost", "full", "unread"}
+var dropNames = [dropReasons]string{"changed", "lost", "full", "moved", "unread"}
 
 type metrics struct {
 	rooms, bytes prometheus.Gauge

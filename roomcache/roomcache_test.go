@@ -339,6 +339,26 @@ func TestProofsAreShared(t *testing.T) {
 	})
 }
 
+// A room that has been in another lane may have changed there: no room is kept by a map that is
+// not in force any more.
+func TestAnotherMap(t *testing.T) {
+	w := newWorld(t, 0)
+	w.join("r", "ann")
+	w.hearAll()
+	w.check("at first", "r", "ann", 10)
+	var slots store.SlotSet
+	slots.Add(chat.RoomID("r").Slot())
+	if err := w.store.Assign(t.Context(), &slots, 0); err != nil {
+		t.Fatal(err)
+	}
+	if reads := w.check("with another map", "r", "ann", 10); reads != 4 {
+		t.Errorf("%d reads, want 4", reads)
+	}
+	if reads := w.check("again", "r", "ann", 10); reads != 0 {
+		t.Errorf("again: %d reads", reads)
+	}
+}
+
 // What is kept stays within its bound.
 func TestBound(t *testing.T) {
 	w := newWorld(t, 10<<10)

@@ -72,7 +72,7 @@ bench-sql: ## MariaDB and PostgreSQL beside their bare drivers, a long room, a n
 	@scripts/need go mariadb postgresql
 	go test -count=1 -v -timeout 60m -run '^Test(Appends|Latest|Rooms|OtherShardWhileOneIsDown)$$' ./test/sqlbench -args -figures
 
-bench-cluster: ## three nodes, three NATS servers, two database servers and Redis under load, and ended (ARGS="-rounds 20 -profiles DIR")
+bench-cluster: ## three nodes, three NATS servers, two database servers and Redis under load, and ended (ARGS="-rounds 20 -profiles DIR", "-shards 1,2 -window 4")
 	@scripts/need go mariadb postgresql redis
 	go test -count=1 -v -timeout 120m ./test/clusterbench -args -figures $(ARGS)
 

@@ -130,8 +130,10 @@
 // lane. Package relay hands the changes of every other node to the owner, in numbered
 // packets; the owner commits and publishes the batch to all nodes, and the sender's
 // node queues the ack. When an owner ends, another node takes the lease, and what has
-// no outcome yet goes to it, in its order. Package mover moves slots from one shard to
-// another while a node serves: what is committed meanwhile it reads from the outbox.
+// no outcome yet goes to it, in its order. Package roomcache keeps what a node reads of
+// rooms, and proves by the position that it is as new as the database. Package mover
+// moves slots from one shard to another while a node serves: what is committed meanwhile
+// it reads from the outbox.
 //
 // # How another chat moves in
 //

@@ -99,6 +99,7 @@ var floors = []floor{
 	{"write and fan out", "the two halves of a message's road", []row{
 		{"lane", "the only way a durable change enters a room: decide and commit"},
 		{"hub", "the connections of this node and what is written to them"},
+		{"roomcache", "what joins and questions read of rooms, in memory, as new as the database"},
 	}},
 	{"beside the lanes", "what follows their commits, which nodes there are, and copies of it all", []row{
 		{"attendance", "which users are connected anywhere, for hosts that want to be told"},

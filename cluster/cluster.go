@@ -86,7 +86,7 @@ type Node struct {
 
 	renewing sync.WaitGroup
 
-	alive atomic.Int64 // nodes, when last seen; 0: not seen yet
+	seen atomic.Pointer[seen] // nil: not yet
 
 	// Owned by run.
 	failing bool // the last renewal failed
@@ -129,8 +129,31 @@ func (n *Node) Nodes(ctx context.Context) ([]string, error) {
 	return n.cfg.Leases.Nodes(ctx, n.cfg.Now().UnixMilli())
 }
 
+// seen is which nodes were alive at a time.
+type seen struct {
+	nodes []string
+	at    time.Time
+}
+
 // Alive is how many nodes were alive at the last renewal, this one included.
-func (n *Node) Alive() int { return max(1, int(n.alive.Load())) }
+func (n *Node) Alive() int {
+	if s := n.seen.Load(); s != nil {
+		return max(1, len(s.nodes))
+	}
+	return 1
+}
+
+// Seen is Nodes as of the last renewal, a third of a life ago at most, or as of now if
+// that has failed. The caller does not change it.
+func (n *Node) Seen(ctx context.Context) ([]string, error) {
+	if s := n.seen.Load(); s != nil && n.cfg.Now().Sub(s.at) < 2*n.every() {
+		return s.nodes, nil
+	}
+	return n.Nodes(ctx)
+}
+
+// every is the time between two renewals.
+func (n *Node) every() time.Duration { return n.cfg.Life / renewals }
 
 // Leave ends the lease at once, for other nodes to know. It comes behind Close.
 func (n *Node) Leave(ctx context.Context) error {
@@ -146,11 +169,10 @@ func (n *Node) Close() {
 
 // run renews the lease until ctx ends.
 func (n *Node) run(ctx context.Context) {
-	every := n.cfg.Life / renewals
-	tick := time.NewTicker(every)
+	tick := time.NewTicker(n.every())
 	defer tick.Stop()
 	for {
-		n.renew(ctx, every)
+		n.renew(ctx, n.every())
 		select {
 		case <-ctx.Done():
 			return
@@ -181,10 +203,11 @@ func (n *Node) renew(ctx context.Context, limit time.Duration) {
 
 // count notes how many nodes are alive.
 func (n *Node) count(ctx context.Context) {
+	now := n.cfg.Now()
 	nodes, err := n.Nodes(ctx)
 	if err != nil {
 		n.cfg.Log.Debug("cannot see which nodes are alive", "err", err)
 		return
 	}
-	n.alive.Store(int64(len(nodes)))
+	n.seen.Store(&seen{nodes, now})
 }

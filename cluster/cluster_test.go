@@ -24,7 +24,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type leases struct {
 	mu    sync.Mutex
 	until map[string]int64
-	calls int
+	calls int // of Renew
+	reads int // of Nodes
 	err   error
 	hang  bool
 }
@@ -52,6 +53,7 @@ func (l *leases) Renew(ctx context.Context, node string, until int64) error {
 func (l *leases) Nodes(_ context.Context, now int64) (nodes []string, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.reads++
 	for node, until := range l.until {
 		if until > now {
 			nodes = append(nodes, node)
@@ -71,6 +73,12 @@ func (l *leases) renewals() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.calls
+}
+
+func (l *leases) asked() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.reads
 }
 
 func join(t *testing.T, c Config) *Node {
@@ -121,6 +129,34 @@ func TestLeases(t *testing.T) {
 		wantNodes(t, a, "a")
 		time.Sleep(time.Second)
 		wantNodes(t, a)
+	})
+}
+
+// Seen asks nothing while renewals succeed, and what it says is a third of a life old at most.
+func TestSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ls := &leases{}
+		a := join(t, Config{Name: "a", Leases: ls, Life: 6 * time.Second})
+		b := join(t, Config{Name: "b", Leases: ls, Life: 3 * time.Second})
+		want := func(asked int, nodes ...string) {
+			t.Helper()
+			synctest.Wait()
+			before := ls.asked()
+			got, err := a.Seen(t.Context())
+			if err != nil || !slices.Equal(got, nodes) || ls.asked()-before != asked {
+				t.Errorf("after %v: %v, %v, asked %d times; want %v, %d", time.Since(bubbleStart), got, err, ls.asked()-before, nodes, asked)
+			}
+		}
+		time.Sleep(2 * time.Second)
+		want(0, "a", "b")
+		b.Close()
+		time.Sleep(3*time.Second + 2*time.Second)
+		want(0, "a")
+		ls.set(errors.New("the database is away"), false)
+		time.Sleep(4 * time.Second)
+		if _, err := a.Seen(t.Context()); err == nil {
+			t.Error("what was seen long ago is taken for what is")
+		}
 	})
 }
 

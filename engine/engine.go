@@ -21,6 +21,7 @@ import (
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/internal/limit"
 	"github.com/roomtide/roomtide/lane"
+	"github.com/roomtide/roomtide/roomcache"
 	"github.com/roomtide/roomtide/store"
 )
 
@@ -60,6 +61,7 @@ type Presence interface {
 // Config configures an Engine. Store, Lanes, Presence and Publish are required.
 type Config struct {
 	Store    *store.Store
+	Rooms    *roomcache.Cache // what is read of rooms by joins and questions; nil: the store alone
 	Lanes    *lane.Lanes
 	Presence Presence
 	// Publish tells the event's room what is not stored. It does not wait, and
@@ -128,6 +130,9 @@ type Engine struct {
 
 // New returns an Engine.
 func New(cfg Config) *Engine {
+	if cfg.Rooms == nil {
+		cfg.Rooms = roomcache.New(roomcache.Config{Store: cfg.Store})
+	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
@@ -190,7 +195,24 @@ func (e *Engine) reader(ctx context.Context, a *Actor, room chat.RoomID) (chat.M
 	if a.Server {
 		return chat.Member{}, nil
 	}
-	m, err := e.cfg.Store.Room(room).Member(ctx, room, a.User)
+	return e.mayRead(e.cfg.Store.Room(room).Member(ctx, room, a.User))
+}
+
+// look is reader for a question that reads more of the room, from what is returned.
+func (e *Engine) look(ctx context.Context, a *Actor, room chat.RoomID) (*roomcache.Look, chat.Member, error) {
+	if err := e.checkRoom(room); err != nil {
+		return nil, chat.Member{}, err
+	}
+	look := e.cfg.Rooms.Look(ctx, room)
+	if a.Server {
+		return look, chat.Member{}, nil
+	}
+	m, err := e.mayRead(look.Member(ctx, a.User))
+	return look, m, err
+}
+
+// mayRead returns a membership that was read, as it is now, if its user may read the room.
+func (e *Engine) mayRead(m chat.Member, err error) (chat.Member, error) {
 	if err != nil && chat.KindOf(err) != chat.NotFound {
 		return chat.Member{}, err
 	}

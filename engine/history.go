@@ -15,6 +15,9 @@ type Around struct {
 }
 
 func (e *Engine) history(ctx context.Context, a *Actor, room chat.RoomID, p store.Page, at Around) (*wire.HistoryReply, error) {
+	if p == (store.Page{Limit: p.Limit}) && at == (Around{}) {
+		return e.newestOf(ctx, a, room, p.Limit)
+	}
 	if err := e.checkRead(ctx, a, room); err != nil {
 		return nil, err
 	}
@@ -26,6 +29,20 @@ func (e *Engine) history(ctx context.Context, a *Actor, room chat.RoomID, p stor
 	}
 	p.Limit, p.Bytes = page(p.Limit, 10, e.cfg.Limits.PageMessages), pageBytes
 	ms, more, err := e.cfg.Store.Room(room).Messages(ctx, room, p)
+	if err != nil {
+		return nil, err
+	}
+	a.hideKeys(ms)
+	return &wire.HistoryReply{Room: room, Messages: ms, More: more}, nil
+}
+
+// newestOf is history of the last messages.
+func (e *Engine) newestOf(ctx context.Context, a *Actor, room chat.RoomID, limit int) (*wire.HistoryReply, error) {
+	look, _, err := e.look(ctx, a, room)
+	if err != nil {
+		return nil, err
+	}
+	ms, more, err := look.Newest(ctx, page(limit, 10, e.cfg.Limits.PageMessages), pageBytes)
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/roomtide/roomtide/identity"
 	"github.com/roomtide/roomtide/internal/limit"
 	"github.com/roomtide/roomtide/internal/planted"
-	"github.com/roomtide/roomtide/store"
+	"github.com/roomtide/roomtide/roomcache"
 	"github.com/roomtide/roomtide/wire"
 )
 
@@ -48,15 +48,15 @@ func (e *Engine) Join(ctx context.Context, a Actor, room chat.RoomID, o JoinOpti
 // join is Join behind its checks.
 func (e *Engine) join(ctx context.Context, a Actor, room chat.RoomID, o JoinOptions) (*wire.JoinReply, error) {
 	limiter := e.joins.of(room.Slot())
-	reply, err := e.admit(ctx, limiter, &a, room, o.Again)
+	look, reply, err := e.admit(ctx, limiter, &a, room, o.Again)
 	if err != nil {
 		return nil, err
 	}
 	defer limiter.Release()
 	if o.After != nil {
-		err = e.since(ctx, a.User, *o.After, o.Limit, reply)
-	} else if err = e.now(ctx, reply); err == nil && o.Around == (Around{}) {
-		err = e.newest(ctx, o.Limit, reply)
+		err = e.since(ctx, look, a.User, *o.After, o.Limit, reply)
+	} else if err = e.now(ctx, look, reply); err == nil && o.Around == (Around{}) {
+		err = e.newest(ctx, look, o.Limit, reply)
 	}
 	if err != nil {
 		return nil, err
@@ -77,28 +77,29 @@ func (e *Engine) join(ctx context.Context, a Actor, room chat.RoomID, o JoinOpti
 }
 
 // admit waits for a permit of the room's shard and returns the room and the actor's role
-// in it, making the actor a member if need be. The lane is asked only when there is
+// in it, and from where more of the room is to be read, making the actor a member if need be. The lane is asked only when there is
 // something to change, so that members come back even while writing does not work; and
 // no permit is held during its commit. Without an error the permit is the caller's, to be
 // released.
-func (e *Engine) admit(ctx context.Context, limiter *limit.Limiter, a *Actor, id chat.RoomID, again bool) (*wire.JoinReply, error) {
+func (e *Engine) admit(ctx context.Context, limiter *limit.Limiter, a *Actor, id chat.RoomID, again bool) (*roomcache.Look, *wire.JoinReply, error) {
 	for ; ; again = true { // what was begun is not begun again
 		if err := limiter.Acquire(ctx); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		reply, known, err := e.membership(ctx, a, id, again)
+		look := e.cfg.Rooms.Look(ctx, id)
+		reply, known, err := e.membership(ctx, look, a, again)
 		if err == nil && known {
-			return reply, nil
+			return look, reply, nil
 		}
 		limiter.Release()
 		switch {
 		case err != nil:
-			return nil, err
+			return nil, nil, err
 		case again:
-			return nil, notAgain(reply.Role)
+			return nil, nil, notAgain(reply.Role)
 		}
 		if err := e.becomeMember(ctx, a, id); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 }
@@ -106,13 +107,12 @@ func (e *Engine) admit(ctx context.Context, limiter *limit.Limiter, a *Actor, id
 // membership reads the room, and then the actor's role. In this order a membership
 // that has ended by the room's rev is never taken for one that holds. known: there is
 // nothing to change for a join.
-func (e *Engine) membership(ctx context.Context, a *Actor, id chat.RoomID, again bool) (reply *wire.JoinReply, known bool, err error) {
-	db := e.cfg.Store.Room(id)
-	room, none := db.Room(ctx, id)
+func (e *Engine) membership(ctx context.Context, look *roomcache.Look, a *Actor, again bool) (reply *wire.JoinReply, known bool, err error) {
+	room, none := look.Room(ctx)
 	if none != nil && chat.KindOf(none) != chat.NotFound {
 		return nil, false, none
 	}
-	m, err := db.Member(ctx, id, a.User)
+	m, err := look.Member(ctx, a.User)
 	if err != nil && chat.KindOf(err) != chat.NotFound {
 		return nil, false, err
 	}
@@ -184,17 +184,15 @@ func (e *Engine) project(ctx context.Context, r *change.Reply) {
 }
 
 // now fills in the first members of reply.Room.
-func (e *Engine) now(ctx context.Context, reply *wire.JoinReply) error {
-	id := reply.Room.ID
-	members, err := e.cfg.Store.Room(id).Members(ctx, id, chat.RoleNone, "", joinPage)
+func (e *Engine) now(ctx context.Context, look *roomcache.Look, reply *wire.JoinReply) error {
+	members, err := look.Members(ctx, joinPage)
 	reply.Members = fitMembers(members, joinBytes)
 	return err
 }
 
 // newest fills in the newest messages of reply.Room.
-func (e *Engine) newest(ctx context.Context, limit int, reply *wire.JoinReply) error {
-	id := reply.Room.ID
-	ms, more, err := e.cfg.Store.Room(id).Messages(ctx, id, store.Page{Limit: page(limit, 10, e.cfg.Limits.PageMessages), Bytes: pageBytes})
+func (e *Engine) newest(ctx context.Context, look *roomcache.Look, limit int, reply *wire.JoinReply) error {
+	ms, more, err := look.Newest(ctx, page(limit, 10, e.cfg.Limits.PageMessages), pageBytes)
 	if err != nil {
 		return err
 	}
@@ -229,7 +227,7 @@ func (e *Engine) messagesAround(ctx context.Context, o JoinOptions, reply *wire.
 
 // since fills the reply with what changed after rev. A rev from beyond the room
 // belongs to a history that is gone (a restored backup): the client starts anew.
-func (e *Engine) since(ctx context.Context, user chat.UserID, rev chat.Rev, limit int, reply *wire.JoinReply) error {
+func (e *Engine) since(ctx context.Context, look *roomcache.Look, user chat.UserID, rev chat.Rev, limit int, reply *wire.JoinReply) error {
 	if planted.ResumeDoubled {
 		rev = max(rev-1, 0)
 	}
@@ -243,10 +241,10 @@ func (e *Engine) since(ctx context.Context, user chat.UserID, rev chat.Rev, limi
 	}
 	if d.Reset {
 		reply.Reset = true
-		if err := e.now(ctx, reply); err != nil {
+		if err := e.now(ctx, look, reply); err != nil {
 			return err
 		}
-		return e.newest(ctx, 0, reply)
+		return e.newest(ctx, look, 0, reply)
 	}
 	for i := range d.Members { // what changed is newer than the role
 		if d.Members[i].User == user && !d.Members[i].Role.Present() {

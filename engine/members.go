@@ -9,20 +9,24 @@ import (
 )
 
 func (e *Engine) members(ctx context.Context, a *Actor, room chat.RoomID, role chat.Role, after chat.UserID, limit int) (*wire.MembersReply, error) {
-	by, err := e.reader(ctx, a, room)
+	look, by, err := e.look(ctx, a, room)
 	if err != nil {
 		return nil, err
 	}
 	if role == chat.RoleBanned && !a.Server && !by.Role.Moderates() {
 		return nil, chat.E(chat.Forbidden, "only moderators see which users are banned")
 	}
-	db := e.cfg.Store.Room(room)
-	r, err := db.Room(ctx, room)
+	r, err := look.Room(ctx)
 	if err != nil {
 		return nil, err
 	}
 	limit = page(limit, joinPage, e.cfg.Limits.PageMembers)
-	ms, err := db.Members(ctx, room, role, after, limit+1)
+	var ms []chat.Member
+	if role == chat.RoleNone && after == "" {
+		ms, err = look.Members(ctx, limit+1)
+	} else {
+		ms, err = e.cfg.Store.Room(room).Members(ctx, room, role, after, limit+1)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -15,13 +15,17 @@ func (e *Engine) Read(ctx context.Context, a Actor, room chat.RoomID, seq chat.S
 }
 
 func (e *Engine) read(ctx context.Context, a Actor, room chat.RoomID, seq chat.Seq) (*wire.ReadReply, error) {
-	if _, err := e.checkSignal(ctx, &a, room); err != nil {
+	if err := e.checkSignal(&a); err != nil {
+		return nil, err
+	}
+	look, _, err := e.look(ctx, &a, room)
+	if err != nil {
 		return nil, err
 	}
 	if seq < 0 {
 		return nil, chat.E(chat.Invalid, "seq is not a message number")
 	}
-	r, err := e.cfg.Store.Room(room).Room(ctx, room)
+	r, err := look.Room(ctx)
 	if err != nil {
 		return nil, err
 	}

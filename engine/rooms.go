@@ -246,10 +246,11 @@ func (e *Engine) ListRooms(ctx context.Context, a Actor, o RoomsOptions) (*wire.
 }
 
 func (e *Engine) getRoom(ctx context.Context, a *Actor, room chat.RoomID) (*wire.RoomReply, error) {
-	if err := e.checkRead(ctx, a, room); err != nil {
+	look, _, err := e.look(ctx, a, room)
+	if err != nil {
 		return nil, err
 	}
-	r, err := e.cfg.Store.Room(room).Room(ctx, room)
+	r, err := look.Room(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -15,12 +15,15 @@ func (e *Engine) Typing(ctx context.Context, a Actor, room chat.RoomID, on bool)
 }
 
 func (e *Engine) typing(ctx context.Context, a Actor, room chat.RoomID, on bool) error {
-	m, err := e.checkSignal(ctx, &a, room)
+	if err := e.checkSignal(&a); err != nil {
+		return err
+	}
+	look, m, err := e.look(ctx, &a, room)
 	if err != nil {
 		return err
 	}
 	if on && !a.Server && !m.Role.Moderates() {
-		r, err := e.cfg.Store.Room(room).Room(ctx, room)
+		r, err := look.Room(ctx)
 		if err != nil {
 			return err
 		}
@@ -32,16 +35,13 @@ func (e *Engine) typing(ctx context.Context, a Actor, room chat.RoomID, on bool)
 	return nil
 }
 
-// checkSignal is what typing and read marks are checked for. It returns the actor's
-// membership, as reader does.
-func (e *Engine) checkSignal(ctx context.Context, a *Actor, room chat.RoomID) (chat.Member, error) {
+// checkSignal is what typing and read marks are checked for, before the room is read.
+func (e *Engine) checkSignal(a *Actor) error {
 	if a.User == "" {
-		return chat.Member{}, chat.E(chat.Invalid, "say for which user")
+		return chat.E(chat.Invalid, "say for which user")
 	}
-	if !a.Server {
-		if err := e.rates.signal.Take(a.User); err != nil {
-			return chat.Member{}, err
-		}
+	if a.Server {
+		return nil
 	}
-	return e.reader(ctx, a, room)
+	return e.rates.signal.Take(a.User)
 }

@@ -11,6 +11,7 @@ import (
 // out that are no members any more, and wakes the workers: all of the batch leaves
 // in one round. It is what the bus calls (bus.Handler), and waits for no reader.
 func (h *Hub) Deliver(b *bus.Batch) {
+	h.cfg.Heard(b)
 	if b.Position != 0 {
 		if l := h.lanes.get(b.Lane); l != nil && l.advance(b) {
 			h.loseLane(b.Lane)

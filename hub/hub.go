@@ -22,6 +22,10 @@ type Config struct {
 	// is called. nil: lane 0 has all rooms.
 	Lane func(room chat.RoomID) bus.Lane
 
+	// Heard is called with each batch before any client is given what is in it, as a
+	// bus.Handler is. nil: nothing is done.
+	Heard bus.Handler
+
 	// Presence counts the connections of users that are in rooms; nil: nothing does.
 	Presence Presence
 
@@ -63,6 +67,9 @@ func (nowhere) Remove(chat.RoomID, chat.UserID, int) {}
 func (c *Config) setDefaults() {
 	if c.Presence == nil {
 		c.Presence = nowhere{}
+	}
+	if c.Heard == nil {
+		c.Heard = func(*bus.Batch) {}
 	}
 	if c.Lane == nil {
 		c.Lane = func(chat.RoomID) bus.Lane { return 0 }

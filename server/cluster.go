@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/bus/natsbus"
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
@@ -233,6 +234,14 @@ func (s *Server) leave(ctx context.Context) {
 		s.log.Warn("other nodes learn late that this one has stopped", "err", err)
 	}
 	s.lanes.Leave()
+}
+
+// heard is what brings the room cache forward; nil on a single node, whose cache stays empty.
+func (s *Server) heard() bus.Handler {
+	if s.peers == nil {
+		return nil
+	}
+	return s.rooms.Heard
 }
 
 // nodeLife is how long this node's lease lasts; 0: the default.

@@ -42,6 +42,7 @@ import (
 	"github.com/roomtide/roomtide/projection"
 	"github.com/roomtide/roomtide/push"
 	"github.com/roomtide/roomtide/removal"
+	"github.com/roomtide/roomtide/roomcache"
 	"github.com/roomtide/roomtide/session"
 	"github.com/roomtide/roomtide/sioapi"
 	"github.com/roomtide/roomtide/store"
@@ -58,6 +59,7 @@ type Server struct {
 	reg      *prometheus.Registry
 	store    *store.Store
 	bus      bus.Bus
+	rooms    *roomcache.Cache
 	hub      *hub.Hub
 	lanes    *lane.Lanes
 	outbox   *outbox.Outbox
@@ -144,9 +146,10 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 		s.bus = membus.New()
 	}
 	s.onClose(func() { s.bus.Close() })
+	s.rooms = roomcache.New(roomcache.Config{Store: s.store, Registerer: s.reg})
 	s.hub = hub.New(hub.Config{
 		Bus: s.bus, Lane: s.laneOf, Log: s.log, Registerer: s.reg,
-		Presence: online{s},
+		Heard: s.heard(), Presence: online{s},
 	})
 	s.onClose(s.hub.Close)
 
@@ -183,7 +186,7 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 		rates = s.rates()
 	}
 	s.engine = engine.New(engine.Config{
-		Store: s.store, Lanes: s.lanes, Presence: s.presence, Publish: s.publish, BeforeMessage: s.beforeMessage(),
+		Store: s.store, Rooms: s.rooms, Lanes: s.lanes, Presence: s.presence, Publish: s.publish, BeforeMessage: s.beforeMessage(),
 		Limits: limits, Rates: rates, Cluster: s.peers != nil, UsersMakeRooms: s.cfg.GuestsWelcome(), Claimed: s.endGuests, UserChanged: s.userChanged, Hears: s.hears,
 		AfterLate: s.hub.Kick, Targets: s.targets(), Reach: s.reach,
 		Now: planted.Now, Log: s.log, Registerer: s.reg,
@@ -251,7 +254,7 @@ func (s *Server) openPresence() (err error) {
 	}
 	s.onClose(s.node.Close)
 	s.online = storepresence.New(storepresence.Config{
-		Node: s.node.Name(), Nodes: s.node.Nodes, Store: s.store, Submit: s.submitOnline,
+		Node: s.node.Name(), Nodes: s.node.Seen, Store: s.store, Submit: s.submitOnline,
 		Log: s.log, Registerer: s.reg,
 	})
 	s.onClose(s.online.Close)

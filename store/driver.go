@@ -169,6 +169,10 @@ type OutboxReader interface {
 
 	// Cursors returns the cursor of every consumer of the lane, by ascending name.
 	Cursors(ctx context.Context, lane LaneID) ([]Cursor, error)
+
+	// Position returns Position.N of the lane's last commit, 0 if there is none. It waits for
+	// no commit.
+	Position(ctx context.Context, lane LaneID) (int64, error)
 }
 
 // OutboxRow is an entry of the outbox as it is stored.

@@ -184,6 +184,10 @@ func (r *Reader) Cursors(ctx context.Context, lane LaneID) ([]Cursor, error) {
 	return ask(ctx, r, "cursors", func(ctx context.Context) ([]Cursor, error) { return r.driver.Cursors(ctx, lane) })
 }
 
+func (r *Reader) Position(ctx context.Context, lane LaneID) (int64, error) {
+	return ask(ctx, r, "position", func(ctx context.Context) (int64, error) { return r.driver.Position(ctx, lane) })
+}
+
 func (r *Reader) SlotRows(ctx context.Context, slot chat.Slot, after RowKey, limit, bytes int) (rows *Rows, next RowKey, err error) {
 	err = r.do(ctx, "slot_rows", func(ctx context.Context) (err error) {
 		rows, next, err = r.driver.SlotRows(ctx, slot, after, limit, bytes)

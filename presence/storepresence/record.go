@@ -30,7 +30,7 @@ type Config struct {
 	// Changes of a shard are written in the order in which they were submitted.
 	Submit func(shard int, changes []store.OnlineChange, done func(error))
 
-	// Nodes returns the nodes that are alive (cluster.Node.Nodes). What other nodes
+	// Nodes returns the nodes that are alive (cluster.Node.Seen). What other nodes
 	// have written does not count.
 	Nodes func(ctx context.Context) ([]string, error)
 

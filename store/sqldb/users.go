@@ -108,3 +108,18 @@ func (r *Reader) Cursors(ctx context.Context, lane store.LaneID) (cs []store.Cur
 		"SELECT lane, consumer, position FROM {cursors} WHERE lane = ? ORDER BY consumer", int64(lane)))
 	return cs, err
 }
+
+func (r *Reader) Position(ctx context.Context, lane store.LaneID) (position int64, err error) {
+	err = r.db.Ask(ctx, Question{
+		Text: "SELECT lane, position FROM {lanes} WHERE lane = ?", Args: []any{int64(lane)},
+		Row: func(s Scanner) error {
+			var of int64
+			err := s.Scan(&of, &position)
+			if err == nil && of != int64(lane) {
+				err = errMixed
+			}
+			return err
+		},
+	})
+	return position, err
+}

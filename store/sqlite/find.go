@@ -27,7 +27,7 @@ const (
 
 // finds are those that readers use.
 type finds struct {
-	room, message, key, queue, userRoom, user, access *sql.Stmt
+	room, message, key, queue, position, userRoom, user, access *sql.Stmt
 }
 
 func (f *finds) queries() []query {
@@ -36,6 +36,7 @@ func (f *finds) queries() []query {
 		{&f.message, findMessage},
 		{&f.key, findKey},
 		{&f.queue, findQueue},
+		{&f.position, "SELECT position FROM lanes WHERE lane = ?"},
 		{&f.userRoom, findUserRoom},
 		{&f.user, findUser},
 		{&f.access, findAccess},

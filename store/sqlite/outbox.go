@@ -57,3 +57,12 @@ func (s *Shard) Cursors(ctx context.Context, lane store.LaneID) ([]store.Cursor,
 	cs, err := collect(rows, 0, func(c *store.Cursor) error { return rows.Scan(&c.Consumer, &c.Position) })
 	return cs, s.db.fail("cursors", err)
 }
+
+func (s *Shard) Position(ctx context.Context, lane store.LaneID) (position int64, err error) {
+	ctx, err = brief(ctx)
+	if err != nil {
+		return 0, s.db.fail("position", err)
+	}
+	err = s.find.position.QueryRowContext(ctx, lane).Scan(&position)
+	return position, s.db.fail("position", ignoreNoRows(err))
+}

@@ -9,7 +9,9 @@ import (
 )
 
 func checkOutbox(t *testing.T, d store.Driver) {
+	same(t, "position of a lane that does not exist", get(d.Position(ctx, 0))(t), 0)
 	w := newWorld(t, d)
+	same(t, "position of a lane without commits", get(d.Position(ctx, 0))(t), w.at.N)
 	var want []store.OutboxRow
 	for i := range 7 {
 		if i == 3 {
@@ -18,7 +20,11 @@ func checkOutbox(t *testing.T, d store.Driver) {
 		row := store.OutboxRow{Position: w.at.Next().N, Body: []byte{0, byte(i), 255, '\''}}
 		w.write(store.Changes{Outbox: row.Body})
 		want = append(want, row)
+		same(t, "position", get(d.Position(ctx, 0))(t), w.at.N)
 	}
+	same(t, "position of another lane", get(d.Position(ctx, 1))(t), 0)
+	w.at = get(d.Acquire(ctx, 0))(t)
+	same(t, "position with another owner", get(d.Position(ctx, 0))(t), w.at.N)
 	same(t, "all", get(d.Outbox(ctx, 0, 0, 100))(t), want)
 	same(t, "the first two", get(d.Outbox(ctx, 0, 0, 2))(t), want[:2])
 	same(t, "after the second", get(d.Outbox(ctx, 0, want[1].Position, 2))(t), want[2:4])

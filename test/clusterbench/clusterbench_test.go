@@ -26,6 +26,8 @@ import (
 var (
 	figures  = flag.Bool("figures", false, "measure for long, and print tables")
 	rounds   = flag.Int("rounds", 5, "with -figures: how often each process is ended")
+	shards   = flag.String("shards", "1,2,4,8", "with -figures: the numbers of shards to measure messages with")
+	window   = flag.Int("window", 8, "messages in flight of a sender under full load")
 	settings = flag.String("settings", "", "settings of the nodes, ROOMTIDE_…=…, separated by spaces")
 	profiles = flag.String("profiles", "", "a directory for CPU profiles of the nodes under load")
 )
@@ -130,22 +132,28 @@ func millis(d time.Duration) string { return d.Round(100 * time.Microsecond).Str
 // shards, as many as there can be and 600 a second.
 func TestMessages(t *testing.T) {
 	head("shards", "messages/s", "ack p50", "ack p99", "us of CPU a message: nodes", "all servers", "together", "600/s: ack p50", "p99", "us of CPU")
-	shards := []int{1, 2, 4, 8}
-	if !*figures {
-		shards = []int{3}
+	list := "3"
+	if *figures {
+		list = *shards
 	}
-	for _, n := range shards {
+	for word := range strings.SplitSeq(list, ",") {
+		n, err := strconv.Atoi(word)
+		if err != nil {
+			t.Fatal(err)
+		}
 		t.Run(fmt.Sprint(n, " shards"), func(t *testing.T) {
-			c := start(t, n)
-			rooms := spread()
-			load(t, c, c.ServerPids(), append(rooms, "--window", "8", "--duration", long(3*time.Second))...) // caches fill
-			ended := profile(t, c, n)
-			full := load(t, c, c.ServerPids(), append(rooms, "--window", "8", "--duration", long(15*time.Second))...)
+			c := startWith(t, n, "ROOMTIDE_METRICS_PUBLIC=true")
+			rooms, flight := spread(), strconv.Itoa(*window)
+			load(t, c, c.ServerPids(), append(rooms, "--window", flight, "--duration", long(3*time.Second))...) // caches fill
+			ended, before := profile(t, c, n), workOf(t, c)
+			full := load(t, c, c.ServerPids(), append(rooms, "--window", flight, "--duration", long(15*time.Second))...)
 			ended()
+			work := workOf(t, c)
 			paced := load(t, c, c.ServerPids(), append(rooms, "--rate", "600", "--duration", long(15*time.Second))...)
 			print(n, fmt.Sprintf("%.0f", float64(full.Acked)/full.Elapsed.Seconds()), millis(full.Ack.P50), millis(full.Ack.P99),
 				micros(full.CPU(), full.Acked), micros(full.DatabaseCPU, full.Acked), micros(full.CPU()+full.DatabaseCPU, full.Acked),
 				millis(paced.Ack.P50), millis(paced.Ack.P99), micros(paced.CPU()+paced.DatabaseCPU, paced.Acked))
+			sayWork(t, before, work, full.Elapsed)
 		})
 	}
 }

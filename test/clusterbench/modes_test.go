@@ -2,10 +2,6 @@ package clusterbench
 
 import (
 	"fmt"
-	"io"
-	"net/http"
-	"regexp"
-	"strconv"
 	"testing"
 	"time"
 
@@ -54,28 +50,11 @@ func cost(r *bench.Result) float64 {
 	return float64((r.CPU() + r.DatabaseCPU).Microseconds()) / float64(r.Acked)
 }
 
-var acceptedCount = regexp.MustCompile(`(?m)^roomtide_relay_accepted_total(?:\{.*\})? (\S+)$`)
-
 // accepted is how many messages the nodes have put into the queue.
 func accepted(t *testing.T, c *testcluster.Cluster) (n float64) {
 	t.Helper()
 	for _, name := range testcluster.Names {
-		resp, err := http.Get("http://" + c.Addr(name) + "/metrics")
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := io.ReadAll(resp.Body)
-		resp.Body.Close()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range acceptedCount.FindAllSubmatch(body, -1) {
-			count, err := strconv.ParseFloat(string(m[1]), 64)
-			if err != nil {
-				t.Fatal(err)
-			}
-			n += count
-		}
+		n += metric(t, c, name, "roomtide_relay_accepted_total")
 	}
 	return n
 }

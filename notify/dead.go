@@ -105,12 +105,12 @@ type Trial struct {
 	Device   string `json:"device"`
 	Provider string `json:"provider"`
 	Language string `json:"language,omitempty"` // of the device; empty: it has not said
-	Action   string `json:"action"`          // push.Action
-	Reason   string `json:"reason"`          // of the service
-	Error    string `json:"error,omitempty"` // what went wrong, in more words
-	ID       string `json:"id,omitempty"`    // the service's name for what it took
-	Millis   int64  `json:"millis"`          // that the service took to answer
-	Again    int64  `json:"again,omitempty"` // milliseconds until the service is asked again
+	Action   string `json:"action"`             // push.Action
+	Reason   string `json:"reason"`             // of the service
+	Error    string `json:"error,omitempty"`    // what went wrong, in more words
+	ID       string `json:"id,omitempty"`       // the service's name for what it took
+	Millis   int64  `json:"millis"`             // that the service took to answer
+	Again    int64  `json:"again,omitempty"`    // milliseconds until the service is asked again
 }
 
 // trialLife is how long a service keeps a trial for a device that is off.

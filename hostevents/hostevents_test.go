@@ -206,7 +206,7 @@ func TestFacts(t *testing.T) {
 	w.do(&change.Connected{User: "ann", Node: "a", On: true}, &change.Connected{User: "ann", Node: "a"}, &change.Connected{User: "ann", Node: "b", On: true},
 		&change.RegisterDevice{User: "ann", Device: "phone", Provider: "fcm", Address: "a", At: 1},
 		&change.Notify{User: "ann", Notice: &chat.Notice{Name: "n", Title: "t"}, Life: 1000})
-	jobs, err := w.store.User("ann").DuePushJobs(t.Context(), 1<<60, 10)
+	jobs, err := w.store.User("ann").DuePushJobs(t.Context(), 0, 1<<60, 10)
 	if err != nil || len(jobs) != 1 {
 		t.Fatal(jobs, err)
 	}

@@ -348,7 +348,7 @@ func TestAnotherMap(t *testing.T) {
 	w.check("at first", "r", "ann", 10)
 	var slots store.SlotSet
 	slots.Add(chat.RoomID("r").Slot())
-	if err := w.store.Assign(t.Context(), &slots, 0); err != nil {
+	if err := w.store.Assign(t.Context(), &slots, 0, w.store.MapVersion()); err != nil {
 		t.Fatal(err)
 	}
 	if reads := w.check("with another map", "r", "ann", 10); reads != 4 {

@@ -26,7 +26,7 @@ func (u *upgrade) order(via string, slots *store.SlotSet, to string) {
 // ordered on any node, paused, given up, with the node killed that works on it. No message is
 // refused, and each comes once, in its order.
 func TestRoomsMoveWhileNodesRun(t *testing.T) {
-	u := &upgrade{nodes: newNodes(t, testdb.MariaDB(t), testdb.PostgreSQL(t)), addrs: map[string]string{}, done: make(chan struct{})}
+	u := &upgrade{nodes: newNodes(t, testdb.MariaDB(t), testdb.PostgreSQL(t)), addrs: map[string]string{}, every: 40 * time.Millisecond, done: make(chan struct{})}
 	u.env = append(u.env, "ROOMTIDE_QUEUE_MODE=off")
 	all := []string{"a", "b", "c"}
 	slots := &store.SlotSet{}

@@ -24,6 +24,7 @@ type upgrade struct {
 	newer *testprocess.Program // of as many levels more as ROOMTIDE_PLANTED_LEVELS says
 	addrs map[string]string
 
+	every   time.Duration // between two messages of a writer
 	done    chan struct{} // closed: nothing new is sent
 	writing sync.WaitGroup
 	reading sync.WaitGroup
@@ -81,7 +82,7 @@ func (u *upgrade) talk(name string) {
 }
 
 func (u *upgrade) write(c *client.Client, room chat.RoomID) (last chat.Seq) {
-	ticks := time.NewTicker(10 * time.Millisecond)
+	ticks := time.NewTicker(u.every)
 	defer ticks.Stop()
 	for {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
@@ -142,7 +143,7 @@ func TestRollingUpgrade(t *testing.T) {
 		}
 	})
 	dsn := testdb.PostgreSQL(t)
-	u := &upgrade{nodes: newNodes(t, dsn, testdb.MariaDB(t)), newer: newer, addrs: map[string]string{}, done: make(chan struct{})}
+	u := &upgrade{nodes: newNodes(t, dsn, testdb.MariaDB(t)), newer: newer, addrs: map[string]string{}, every: 10 * time.Millisecond, done: make(chan struct{})}
 	all := []string{"a", "b", "c"}
 	for _, name := range all {
 		u.replace(name, 0)

@@ -234,14 +234,7 @@ func (t *tenure) step(ctx context.Context) {
 		t.count(t.running)
 		return
 	case lease.Holder != t.cfg.Cluster.Node || lease.Left <= 0:
-		if t.running {
-			t.log.Info("another node has the lease of this lane", "holder", lease.Holder)
-			t.drop()
-		}
-		t.count(false)
-		if t.joins() && lease.Left > 0 {
-			t.cfg.Cluster.Want(t.shard)
-		}
+		t.isAnothers(lease)
 		return
 	}
 	t.renewed = sent
@@ -261,6 +254,18 @@ func (t *tenure) step(ctx context.Context) {
 			return
 		}
 		t.told = true
+	}
+}
+
+// isAnothers acts on a lease that this node does not have.
+func (t *tenure) isAnothers(lease store.Lease) {
+	if t.running {
+		t.log.Info("another node has the lease of this lane", "holder", lease.Holder)
+		t.drop()
+	}
+	t.count(false)
+	if t.joins() && lease.Left > 0 {
+		t.cfg.Cluster.Want(t.shard)
 	}
 }
 

@@ -25,7 +25,7 @@ func TestOrderWhileASlotMoves(t *testing.T) {
 	b.serve(t, 1, true)
 	place := func() int { return int(known.Load() % 2) }
 	a := newNode(t, dial(t, s), "a", Config{
-		Lanes: 2, MapVersion: known.Load, Stale: func(v int64) { known.Store(max(known.Load(), v)) },
+		Lanes: 2, MapVersion: known.Load, Moved: func(chat.Slot) int64 { return known.Load() }, Stale: func(v int64) { known.Store(max(known.Load(), v)) },
 		Place: func(c change.Change) map[int]change.Change { return map[int]change.Change{place(): c} },
 	})
 	const all = 3000

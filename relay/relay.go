@@ -47,6 +47,8 @@ type Config struct {
 	// Stale says that there is a slot map of this version, and reads it if it is newer
 	// than this node's. It may block; calls do not overlap.
 	Stale func(version int64)
+	// Moved is the version of that map in which a slot has got its lane; nil: none has moved.
+	Moved func(slot chat.Slot) int64
 	// Place returns the parts of a change and the lanes that own their slots by this node's
 	// map. Only a change without order of its own has several.
 	Place func(c change.Change) map[int]change.Change
@@ -83,6 +85,9 @@ func (c *Config) fill() error {
 	}
 	if c.MapVersion == nil {
 		c.MapVersion = func() int64 { return 0 }
+	}
+	if c.Moved == nil {
+		c.Moved = func(chat.Slot) int64 { return 0 }
 	}
 	if c.AfterOutcomes == nil {
 		c.AfterOutcomes = func() {}
@@ -219,7 +224,7 @@ func (r *Relay) forward(lane int, c change.Change, done change.Done, order uint6
 	if int64(len(e.bytes)) > r.maxEntry() {
 		err = &chat.Error{Kind: chat.TooLarge, Op: "relay.forward", Text: "the change is too large to be handed to another server"}
 	} else {
-		err = r.router.pass(&e, r.queues[lane], r.cfg.MaxWaiting, now)
+		err = r.pass(&e, r.queues[lane], now)
 	}
 	if err != nil {
 		done(change.Reply{}, err)

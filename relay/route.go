@@ -11,7 +11,7 @@ import (
 
 // router holds changes that wait for their lane, and keeps the order of the changes of a
 // slot while the slot goes from one lane to another: as long as some of them are open that
-// were routed by one slot map, none is routed by another.
+// were routed before, none follows the slot.
 type router struct {
 	wake chan struct{} // set once
 
@@ -31,9 +31,10 @@ type openSlot struct {
 	parked int   // that wait in the router
 }
 
-// admits reports whether an entry may be open beside those that are.
-func (s *openSlot) admits(lane int, byMap int64) bool {
-	return s.open == 0 || s.lane == lane && s.byMap == byMap
+// admits reports whether an entry may be open beside those that are: their slot has got its
+// lane in the version moved, and they were routed since.
+func (s *openSlot) admits(lane int, moved int64) bool {
+	return s.open == 0 || s.lane == lane && moved <= s.byMap
 }
 
 // hasOrder reports whether the changes of its slot are done in their order. Others are of a
@@ -48,10 +49,11 @@ func hasOrder(c change.Change) bool {
 
 // enter counts an entry as open in a lane, or parks it behind others of its slot; Busy if
 // too many are. An entry without a number of its own is a new one.
-func (o *router) enter(e *entry, lane, most int) (parked bool, err error) {
+func (r *Relay) enter(e *entry, lane int) (parked bool, err error) {
 	if !hasOrder(e.change) {
 		return false, nil
 	}
+	o, moved := &r.router, r.cfg.Moved(e.change.Slot())
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	s, fresh := &o.slots[e.change.Slot()], e.order == 0
@@ -61,14 +63,16 @@ func (o *router) enter(e *entry, lane, most int) (parked bool, err error) {
 	}
 	if !fresh {
 		s.parked--
-	} else if s.parked > 0 || !s.admits(lane, e.byMap) {
-		if err := o.park(verdict{entry: *e}, most); err != nil {
+	} else if s.parked > 0 || !s.admits(lane, moved) {
+		if err := o.park(verdict{entry: *e}, r.cfg.MaxWaiting); err != nil {
 			return false, err
 		}
 		s.parked++
 		return true, nil
 	}
-	s.lane, s.byMap = lane, e.byMap
+	if s.open == 0 {
+		s.lane, s.byMap = lane, e.byMap
+	}
 	s.open++
 	return false, nil
 }
@@ -87,17 +91,17 @@ func (o *router) park(v verdict, most int) error {
 }
 
 // pass puts an entry into the queue of its lane, or parks it.
-func (o *router) pass(e *entry, q *sendQueue, most int, now time.Time) error {
-	parked, err := o.enter(e, q.lane, most)
+func (r *Relay) pass(e *entry, q *sendQueue, now time.Time) error {
+	parked, err := r.enter(e, q.lane)
 	switch {
 	case err != nil:
 		return err
 	case parked:
-		signal(o.wake)
+		signal(r.router.wake)
 		return nil
 	}
 	if err := q.add(*e, now); err != nil {
-		o.leave(e)
+		r.router.leave(e)
 		return err
 	}
 	return nil
@@ -188,7 +192,7 @@ func (r *Relay) routeOnce() bool {
 			r.router.forget(v.change)
 			r.count.givenUp.Inc()
 			v.done(change.Reply{}, unreachable())
-		case v.slots > byMap || v.order != 0 && (blocked[slot] || !r.free(slot, parts, byMap)):
+		case v.slots > byMap || v.order != 0 && (blocked[slot] || !r.free(slot, parts)):
 			left = append(left, v)
 			blocked[slot] = true
 		default:
@@ -202,11 +206,12 @@ func (r *Relay) routeOnce() bool {
 }
 
 // free reports whether a change may go to its lane, also if it is only to be refused there.
-func (r *Relay) free(slot chat.Slot, parts map[int]change.Change, byMap int64) bool {
+func (r *Relay) free(slot chat.Slot, parts map[int]change.Change) bool {
+	moved := r.cfg.Moved(slot)
 	r.router.mu.Lock()
 	defer r.router.mu.Unlock()
 	for lane := range parts {
-		return r.router.slots[slot].admits(lane, byMap) || lane < 0 || lane >= len(r.queues)
+		return r.router.slots[slot].admits(lane, moved) || lane < 0 || lane >= len(r.queues)
 	}
 	return true
 }

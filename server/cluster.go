@@ -70,7 +70,7 @@ func (s *Server) openPeers(ctx context.Context) (err error) {
 	p.relay, err = relay.New(relay.Config{
 		NATS: p.link.NATS(), Prefix: p.prefix, Node: s.cfg.Node, Lanes: len(s.store.Shards()),
 		Queue: p.waiting(), Overflow: time.Duration(s.cfg.Queue.After), Always: s.cfg.Queue.Mode == config.QueueAlways,
-		Submit: p.offer, MapVersion: s.store.MapVersion, Stale: p.stale,
+		Submit: p.offer, MapVersion: s.store.MapVersion, Moved: s.store.Moved, Stale: p.stale,
 		AfterOutcomes: func() { s.hub.Kick() }, Place: func(c change.Change) map[int]change.Change { return s.lanes.Place(c) },
 		Now: planted.Now, Log: s.log, Registerer: s.reg,
 	})

@@ -72,6 +72,9 @@ func (s *Store) Owns(shard int, slot chat.Slot, version int64) bool {
 	return int(m.Owner[slot]) == shard && m.Moved[slot] <= version
 }
 
+// Moved is the version of the map in which a slot has got its owner, 0 if it never moved.
+func (s *Store) Moved(slot chat.Slot) int64 { return s.slots.Load().Moved[slot] }
+
 // Assign makes a shard the owner of the slots, if the version of the map is still the one
 // that is given: a new version is saved, and then in force. Conflict if the map is another
 // one, stored or here. After another error it may have been saved; Reload finds out.

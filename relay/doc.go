@@ -49,8 +49,16 @@
 //
 // # Maps
 //
-// A packet names the version of the sender's slot map. An owner with an older map reads it
-// again and takes nothing meanwhile. A change of a slot that is not of the lane by the
-// owner's map is answered with the owner's version, and routed anew by the sender when it
-// has read that map.
+// A packet names the version of the slot map by which its entries were routed, the same one
+// for all. An owner with an older map reads it again and takes nothing meanwhile. A change
+// of a slot that is not of the lane by the owner's map, or has come to it since that version,
+// is answered with the owner's version, and routed anew by the sender when it has read that
+// map.
+//
+// The changes of a slot are done in the order in which a sender was given them. While some
+// of them are open that were routed before the slot has moved, later ones wait; those that
+// were refused go first.
+//
+// What the owner finds in the durable queue for a slot that has left the lane it hands on
+// itself, since the sender may be gone. The entry ends when that is decided.
 package relay

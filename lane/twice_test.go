@@ -49,6 +49,7 @@ func (w *world) state() []any {
 		rows, err := w.store.User(user).RowsByKey(ctx, []store.RowKey{
 			{Table: store.TableDevices, ID: string(user), A: "d"}, {Table: store.TablePushSettings, ID: string(user), A: "r"},
 			{Table: store.TablePushJobs, ID: string(user), A: "room:r", B: "d"}, {Table: store.TablePushOwners, ID: string(user)},
+			{Table: store.TableUserNodes, ID: string(user)},
 		})
 		if err != nil {
 			w.t.Fatal(err)
@@ -110,6 +111,9 @@ func TestAppliedTwice(t *testing.T) {
 		{"notify", &change.Notify{User: "ann", Room: "r", Seq: 2, Life: 1 << 40}},
 		{"notify of the same", &change.Notify{User: "ann", Room: "r", Seq: 1, Mention: true}},
 		{"notify of a notice", &change.Notify{User: "ann", Notice: &chat.Notice{Name: "n", Title: "t"}, Life: 1 << 40}},
+		{"a user has come", &change.Connected{User: "bob", Node: "n", On: true}},
+		{"a user has come to another node", &change.Connected{User: "ann", Node: "m", On: true}},
+		{"a user has gone", &change.Connected{User: "ann", Node: "n"}},
 		{"a push was sent", &change.Pushed{User: "ann", Topic: "room:r", Device: "d", Outcome: change.PushSent}},
 		{"a push has failed", &change.Pushed{User: "ann", Topic: "room:r", Device: "d", Outcome: change.PushFailed, Due: 1 << 50}},
 	} {
@@ -122,6 +126,7 @@ func TestAppliedTwice(t *testing.T) {
 			w.must(&change.RegisterDevice{User: "ann", Device: "d", Provider: "fcm", Address: "{}", At: 1})
 			w.must(&change.ClaimAddress{Digest: "ann", User: "ann", Device: "d", At: 1})
 			w.must(&change.Notify{User: "ann", Room: "r", Seq: 1, Delay: 1 << 30, Life: 1 << 40})
+			w.must(&change.Connected{User: "ann", Node: "n", On: true})
 			if p, ok := c.change.(*change.Pushed); ok {
 				p.Made = w.jobs("ann")[0].Made
 			}

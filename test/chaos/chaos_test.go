@@ -76,7 +76,10 @@ func TestChaos(t *testing.T) {
 	if !ok {
 		return // the process with a namespace of its own has run it
 	}
-	stock := stockClients(t)
+	var stock *workload.Stock
+	if *full {
+		stock = stockClients(t)
+	}
 	more := until(rep, deck)
 	for n := 1; more() && !t.Failed(); n++ {
 		t.Run(fmt.Sprint("cluster ", n), func(t *testing.T) {

@@ -88,7 +88,7 @@ func TestCallsOfReads(t *testing.T) {
 			}
 		}
 		t.Logf("%s:%s", tt.name, text)
-		if sum == 0 || sum > tt.most*times {
+		if sum == 0 || sum > tt.most*times+times/5 { // what a join has caused may still come during the next one
 			t.Errorf("%s: %d calls for %d times, want %d each at most:%s", tt.name, sum, times, tt.most, text)
 		}
 	}

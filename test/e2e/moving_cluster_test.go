@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -10,12 +11,13 @@ import (
 	"github.com/roomtide/roomtide/store"
 )
 
-// order asks a node to move the slots to the shard, and returns when all nodes have heard of it.
-func (u *upgrade) order(via string, slots *store.SlotSet, to string) {
+// order asks a node to move the slots to the shard, at so many rows a second, and returns when all
+// nodes have heard of it.
+func (u *upgrade) order(via string, slots *store.SlotSet, to string, rate int) {
 	u.t.Helper()
 	before := len(program.Moves(u.t, u.dirs[via]))
 	u.writing.Go(func() { // it shows how far the move is until it is over, or its node dies
-		_, _, _ = program.Run(testContext(u.t), "shards", "move", "--data-dir", u.dirs[via], "--yes", "--slots", slots.String(), "--to", to, "--keep", "0")
+		_, _, _ = program.Run(testContext(u.t), "shards", "move", "--data-dir", u.dirs[via], "--yes", "--slots", slots.String(), "--to", to, "--keep", "0", "--rate", strconv.Itoa(rate))
 	})
 	for name := range u.run {
 		until(u.t, name+" has heard of the move", func() bool { return len(program.Moves(u.t, u.dirs[name])) > before })
@@ -54,20 +56,20 @@ func TestRoomsMoveWhileNodesRun(t *testing.T) {
 		}
 	}
 	for i, via := range all { // one of the shards has them all, then the other one
-		u.order(via, slots, answer.Shards[i%2].Name)
+		u.order(via, slots, answer.Shards[i%2].Name, 0)
 		ended(all[(i+1)%3], "done")
 	}
-	u.order("b", slots, answer.Shards[1].Name)
+	u.order("b", slots, answer.Shards[1].Name, 5) // for minutes
 	say("c", "pause")
 	say("a", "abort")
 	ended("b", "aborted")
 	for _, victim := range all { // one of them works on it
-		u.order(victim, slots, answer.Shards[1].Name)
+		u.order(victim, slots, answer.Shards[1].Name, 500) // for seconds
 		u.run[victim].Kill()
 		u.run[victim] = u.begin(victim, 0)
 		u.run[victim].Ready()
 		ended(all[0], "done")
-		u.order(all[1], slots, answer.Shards[0].Name)
+		u.order(all[1], slots, answer.Shards[0].Name, 0)
 		ended(victim, "done")
 	}
 	close(u.done)

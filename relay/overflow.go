@@ -96,7 +96,7 @@ func (q *sendQueue) cutEntry(b []byte) ([]byte, uint64, bool) {
 	n := first
 	for ; n < end; n++ {
 		e := &q.entries[n-q.base]
-		if n > first && (len(b)+len(e.bytes)+binary.MaxVarintLen32 > maxPacket || e.byMap > slots) {
+		if n > first && (len(b)+len(e.bytes)+binary.MaxVarintLen32 > maxPacket || e.done != nil && e.byMap != slots) {
 			break
 		}
 		b = binary.AppendUvarint(b, uint64(len(e.bytes)))

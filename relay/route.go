@@ -47,15 +47,15 @@ func hasOrder(c change.Change) bool {
 	return true
 }
 
-// enter counts an entry as open in a lane, or parks it behind others of its slot; Busy if
-// too many are. An entry without a number of its own is a new one.
-func (r *Relay) enter(e *entry, lane int) (parked bool, err error) {
+// pass puts an entry into the queue of its lane, or parks it behind others of its slot; Busy
+// if too many are. An entry without a number of its own is a new one.
+func (r *Relay) pass(e *entry, q *sendQueue, now time.Time) error {
 	if !hasOrder(e.change) {
-		return false, nil
+		return q.add(*e, now)
 	}
 	o, moved := &r.router, r.cfg.Moved(e.change.Slot())
 	o.mu.Lock()
-	defer o.mu.Unlock()
+	defer o.mu.Unlock() // behind add: what enters later is behind it in the queue
 	s, fresh := &o.slots[e.change.Slot()], e.order == 0
 	if fresh {
 		o.last++
@@ -63,18 +63,23 @@ func (r *Relay) enter(e *entry, lane int) (parked bool, err error) {
 	}
 	if !fresh {
 		s.parked--
-	} else if s.parked > 0 || !s.admits(lane, moved) {
+	} else if s.parked > 0 || !s.admits(q.lane, moved) {
 		if err := o.park(verdict{entry: *e}, r.cfg.MaxWaiting); err != nil {
-			return false, err
+			return err
 		}
 		s.parked++
-		return true, nil
+		signal(o.wake)
+		return nil
 	}
-	if s.open == 0 {
-		s.lane, s.byMap = lane, e.byMap
+	if s.open > 0 {
+		e.byMap = s.byMap // or one of them could be refused, and a later one not
 	}
+	if err := q.add(*e, now); err != nil {
+		return err
+	}
+	s.lane, s.byMap = q.lane, e.byMap
 	s.open++
-	return false, nil
+	return nil
 }
 
 // park is called with o.mu held.
@@ -87,23 +92,6 @@ func (o *router) park(v verdict, most int) error {
 	}
 	o.parked = append(o.parked, v)
 	o.version = max(o.version, v.slots)
-	return nil
-}
-
-// pass puts an entry into the queue of its lane, or parks it.
-func (r *Relay) pass(e *entry, q *sendQueue, now time.Time) error {
-	parked, err := r.enter(e, q.lane)
-	switch {
-	case err != nil:
-		return err
-	case parked:
-		signal(r.router.wake)
-		return nil
-	}
-	if err := q.add(*e, now); err != nil {
-		r.router.leave(e)
-		return err
-	}
 	return nil
 }
 
@@ -192,7 +180,7 @@ func (r *Relay) routeOnce() bool {
 			r.router.forget(v.change)
 			r.count.givenUp.Inc()
 			v.done(change.Reply{}, unreachable())
-		case v.slots > byMap || v.order != 0 && (blocked[slot] || !r.free(slot, parts)):
+		case v.slots > byMap || v.order != 0 && (blocked[slot] || !r.free(&v, parts)):
 			left = append(left, v)
 			blocked[slot] = true
 		default:
@@ -205,13 +193,22 @@ func (r *Relay) routeOnce() bool {
 	return len(left) > 0
 }
 
-// free reports whether a change may go to its lane, also if it is only to be refused there.
-func (r *Relay) free(slot chat.Slot, parts map[int]change.Change) bool {
+// free reports whether a change may go to its lane, also if it is only to be refused there:
+// nothing of its slot is open that was routed before, and nothing before it has come back
+// since the parked ones were taken.
+func (r *Relay) free(v *verdict, parts map[int]change.Change) bool {
+	slot := v.change.Slot()
 	moved := r.cfg.Moved(slot)
-	r.router.mu.Lock()
-	defer r.router.mu.Unlock()
+	o := &r.router
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i := range o.parked {
+		if p := &o.parked[i]; p.order != 0 && p.order < v.order && p.change.Slot() == slot {
+			return false
+		}
+	}
 	for lane := range parts {
-		return r.router.slots[slot].admits(lane, moved) || lane < 0 || lane >= len(r.queues)
+		return o.slots[slot].admits(lane, moved) || lane < 0 || lane >= len(r.queues)
 	}
 	return true
 }

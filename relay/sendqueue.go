@@ -116,7 +116,7 @@ func (q *sendQueue) cut(b []byte, slots int64) ([]byte, bool) {
 	}
 	for first := q.sent; q.sent < end; q.sent++ {
 		e := &q.entries[q.sent-q.base]
-		if q.sent > first && (len(b)+len(e.bytes)+binary.MaxVarintLen32 > maxPacket || e.byMap > slots) {
+		if q.sent > first && (len(b)+len(e.bytes)+binary.MaxVarintLen32 > maxPacket || e.done != nil && e.byMap != slots) {
 			break
 		}
 		b = binary.AppendUvarint(b, uint64(len(e.bytes)))

@@ -275,7 +275,7 @@ func TestMakeTest(t *testing.T) {
 	archive := goArchive(t, `echo "PROGRAM $*" >>`+log+`; case "$*" in "env GOVERSION") echo go1.26.8;; esac`)
 	pin(t, m.tree, archive)
 	stubs := filepath.Join(m.home, "stubs")
-	for _, name := range []string{"gcc", "chromium", "node", "npm", "php", "composer", "nginx", "apache2", "caddy", "haproxy", "systemd-analyze", "redis-server", "promtool"} {
+	for _, name := range []string{"gcc", "chromium", "node", "npm", "php", "composer", "nginx", "apache2", "caddy", "haproxy", "systemd-analyze", "redis-server", "promtool", "java"} {
 		text := ""
 		if name == "php" {
 			text = "#!/bin/sh\necho redis curl pdo_sqlite pdo_mysql pdo_pgsql | tr ' ' '\\n'\n" // asked for its extensions

@@ -12,20 +12,25 @@ import (
 	"github.com/roomtide/roomtide/chat"
 )
 
+// withMoving is a hub on a bus of its own, for which the room "moves" is in the given lane and
+// others are in lane 1. The bus is closed behind the hub.
+func withMoving(t *testing.T, lane *bus.Lane) (*harness, bus.Bus, *prometheus.Registry) {
+	n, reg := bustest.NewNetwork(1), prometheus.NewRegistry()
+	return newHarness(t, Config{Bus: n.Node(0), LateAfter: time.Hour, Registerer: reg, Lane: func(room chat.RoomID) bus.Lane {
+		if room == "moves" {
+			return *lane
+		}
+		return 1
+	}}), n.Node(0), reg
+}
+
 // A room that changes its lane goes on without a gap, for those that are subscribed and
 // for those that come; what the old lane loses from then on does not concern it.
 func TestRoomsChangeTheirLane(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lane := bus.Lane(1)
-		n := bustest.NewNetwork(1)
-		reg := prometheus.NewRegistry()
-		h := newHarness(t, Config{Bus: n.Node(0), LateAfter: time.Hour, Registerer: reg, Lane: func(room chat.RoomID) bus.Lane {
-			if room == "moves" {
-				return lane
-			}
-			return 1
-		}})
-		defer n.Node(0).Close()
+		h, node, reg := withMoving(t, &lane)
+		defer node.Close()
 		defer h.Hub.Close()
 		c, l := h.conn(-1)
 		h.join(c, "moves", 0)
@@ -62,15 +67,8 @@ func TestRoomsChangeTheirLane(t *testing.T) {
 func TestRoomsHaveChangedTheirLane(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lane := bus.Lane(1)
-		n := bustest.NewNetwork(1)
-		reg := prometheus.NewRegistry()
-		h := newHarness(t, Config{Bus: n.Node(0), LateAfter: time.Hour, Registerer: reg, Lane: func(room chat.RoomID) bus.Lane {
-			if room == "moves" {
-				return lane
-			}
-			return 1
-		}})
-		defer n.Node(0).Close()
+		h, node, reg := withMoving(t, &lane)
+		defer node.Close()
 		defer h.Hub.Close()
 		c, _ := h.conn(-1)
 		h.join(c, "moves", 0)

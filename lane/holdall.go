@@ -2,7 +2,6 @@ package lane
 
 import (
 	"github.com/roomtide/roomtide/change"
-	"github.com/roomtide/roomtide/chat"
 )
 
 // A hold in a cluster. Changes come from senders, which hand them on to whichever lane owns
@@ -24,7 +23,7 @@ func (h *hold) take() []item {
 // releaseAll is Release in a cluster: what waits goes on in the lane, or back to its
 // sender.
 func (ls *Lanes) releaseAll(h *hold) {
-	l := h.from
+	l, moved := h.from, ls.ownsAll(h.to.shard, h.slots)
 	var gone, back, both []item
 	l.mu.Lock()
 	if l.hold != h {
@@ -43,7 +42,7 @@ func (ls *Lanes) releaseAll(h *hold) {
 			case !here:
 				gone = append(gone, it)
 				continue
-			case l.ownsNone(h) && isWholeNode(it.change):
+			case moved && isWholeNode(it.change):
 				both = append(both, it)
 			}
 			l.waiting = append(l.waiting, it)
@@ -68,14 +67,6 @@ func (ls *Lanes) refuseAll(h *hold) {
 	h.from.leaving.Store(true)
 	h.from.wake()
 	returned(items)
-}
-
-// ownsNone reports whether the slots of the hold have left the lane.
-func (l *lane) ownsNone(h *hold) bool {
-	for slot := range h.slots.All() {
-		return !l.owns(slot)
-	}
-	return true
 }
 
 // slotsOfChange is the slots that a change of a sender concerns.
@@ -104,7 +95,7 @@ func (ls *Lanes) Place(c change.Change) map[int]change.Change {
 	parts := map[int]change.Change{}
 	for _, o := range online.Changes {
 		slot := o.Room.Slot()
-		if o.Room == chat.RoomID("") {
+		if o.Room == "" { // all entries of a node
 			slot = online.At
 		}
 		shard := ls.store.ShardOf(slot)

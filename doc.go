@@ -45,8 +45,9 @@
 // rows they depend on, decides them in memory by the rules of package chat, assigns
 // seq and rev, and commits everything in one transaction: rows, an entry of the
 // outbox, and the position, which must be the one the lane expects. While the
-// commit is written (fsync), the next batch gathers, so batches grow with the load
-// and no timer is needed. Nothing is shown to any client before the commit.
+// commit is written (fsync), the next batch gathers, so batches grow with the load;
+// those of a busy lane begin at least five milliseconds apart. Nothing is shown to
+// any client before the commit.
 //
 // After the commit come first the acks, then the events. An ack is queued on the
 // sender's connection. The events of the batch go to the bus as one unit, which

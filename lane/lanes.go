@@ -3,9 +3,9 @@
 // Each shard has one lane: a goroutine that takes all changes that wait for it,
 // loads the rows they depend on, decides them one after the other in memory, and
 // commits everything in one transaction. While that commit is on its way to disk
-// the next batch gathers, so batches grow with the load and no timer is needed.
-// Nothing is shown before the commit: behind it each change gets its outcome
-// first, then the events go to the bus.
+// the next batch gathers, so batches grow with the load; under load they begin a few
+// milliseconds apart (pace.go). Nothing is shown before the commit: behind it each
+// change gets its outcome first, then the events go to the bus.
 //
 // A lane is the only writer of its slots. Its position is checked and moved in
 // the transaction itself (store.Writer.Commit), so what a lane remembers of

@@ -65,17 +65,17 @@
 // Meanwhile the consumers of package outbox read what the lanes committed, each
 // with a cursor of its own, at least once and in order per lane. Package projection
 // has the first of them: the room list of users, which lives on the user's shard and
-// not on the room's, and the names of users, which live there too, in the rooms. Package
-// notify makes jobs for members who are away, and package push hands them to the services
-// that wake phones and browsers; package hostevents turns commits into events, which package
-// webhook delivers to the host's back end and package feed keeps for those who pull.
+// not on the room's, and the copies of users' names in rooms. Package notify makes jobs for
+// members who are away, and package push hands them to the services that wake phones and
+// browsers. Package hostevents turns commits into events, which package webhook delivers to
+// the host's back end, and which the back end may pull through package feed instead.
 //
 // Ephemeral events (typing, presence, moved read marks) take only the second half of
 // the road, from the bus on. They have no rev and are not repeated. Package presence
 // counts the connections of each user and room and publishes changes in portions; the
-// store keeps a record of it for when the presence driver fails. Package attendance has the
-// lanes of users know who is connected at all, for hosts that want to be told. Package cluster knows
-// the name of this node and, by leases, which nodes are alive.
+// store keeps a record of it for when the presence driver fails. Package attendance records
+// at which nodes each user is connected, for webhooks that report users online and offline.
+// Package cluster knows the name of this node and, by leases, which nodes are alive.
 //
 // # What happens when something fails
 //

@@ -41,7 +41,7 @@ type Config struct {
 	Engine source.Engine // of the source
 	Key    string        // the column of a message's key
 
-	// MakeKeys says that the keys of new rows are UUIDs, and made by who inserts them.
+	// MakeKeys says that the keys of new rows are UUIDs, and made by the program that inserts them.
 	MakeKeys bool
 
 	Interval time.Duration // between looks at which chat is in force; 0: a second

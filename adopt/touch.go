@@ -27,7 +27,7 @@ type Touch struct {
 }
 
 // ServeTouch serves at an address of this machine alone, such as 127.0.0.1:8081, or at a
-// socket, unix:/run/roomtide/touch.sock: whoever reaches it may have rows read. Any other
+// socket, unix:/run/roomtide/touch.sock, since a request needs no credentials. Any other
 // address is Invalid. Keys go to touches.
 func ServeTouch(address string, touches *follow.Touches, log *slog.Logger) (*Touch, error) {
 	l, err := listenHere(address)

@@ -1,15 +1,15 @@
-// Package attendance has the lanes of users know who is connected anywhere: a host that wants
-// to hear when users come online and go offline is told so by them, once for the whole
-// cluster (change.Connected).
+// Package attendance records in the shards of users at which nodes each user is connected.
+// From these rows the lanes decide when a user comes online and goes offline, once for the
+// whole cluster, which webhooks deliver to the host.
 //
-// Each node tells who is connected to it, and takes users back whose last connection has
-// ended a Grace ago. What a node that has ended cannot take back, others do: for each shard
-// the owner of its lane, a Grace after the lease of the node has ended; and a node that has
-// started again does so for what it has told before. A node that stops takes nothing back:
-// its users come to another node, and are still online.
+// Each node submits a change.Connected for a user whose first connection to it began, and
+// the opposite one a Grace after the user's last connection has ended. A node that was
+// killed leaves rows behind. For each shard the owner of its lane removes them, a Grace
+// after the lease of that node has run out; a node that starts again removes its own. A node
+// that shuts down leaves its rows: its users reconnect to another node and stay online.
 //
-// The rows of users are there only while something is Wanted. Without it a node asks and
-// writes nothing.
+// Rows exist only while Config.Wanted reports true. Otherwise a node reads and writes
+// nothing.
 package attendance
 
 import (
@@ -29,25 +29,26 @@ import (
 type Config struct {
 	Node   string
 	Store  *store.Store                                // is read; all writing goes through Submit
-	Users  func() []chat.UserID                        // who is connected to this node (hub.Hub.Users)
-	Wanted func() bool                                 // whether the host wants to be told
+	Users  func() []chat.UserID                        // connected to this node (hub.Hub.Users)
+	Wanted func() bool                                 // whether a webhook has these events
 	Submit func(change.Change, change.Done)            // lane.Lanes.Submit
 	Nodes  func(ctx context.Context) ([]string, error) // that are alive (cluster.Node.Nodes)
 	Owns   func(shard int) bool                        // lane.Lanes.Owns
 
-	Grace      time.Duration // for a user to come back in; default 15 s
+	Grace      time.Duration // in which a user may reconnect and was never offline; default 15 s
 	Log        *slog.Logger  // nil discards
 	Registerer prometheus.Registerer
 }
 
 const (
 	defaultGrace = 15 * time.Second
-	tick         = time.Second     // between looks at who is connected
-	lookEvery    = 5 * time.Second // for nodes that have ended
-	mostFlying   = 256             // changes of a shard that have no outcome yet
+	tick         = time.Second     // between comparisons with the hub's connections
+	lookEvery    = 5 * time.Second // between readings of the nodes that are alive
+	mostFlying   = 256             // changes of a shard without an outcome
 )
 
-// Book is what this node has told of its users. Open starts it, Close ends it.
+// Book is this node's share of the record: what its lanes hold of its users, and what is
+// still to be submitted. Two goroutines work on it from Open to Close.
 type Book struct {
 	// Set once.
 	cfg     Config
@@ -62,14 +63,14 @@ type Book struct {
 	watch watch // owned by the goroutine that sweeps
 }
 
-// entry is a user who is connected here, or was told to be. Guarded by Book.mu.
+// entry is a user who is connected here, or whose row says so. Guarded by Book.mu.
 type entry struct {
-	told   bool      // the lane knows it
+	told   bool      // the lane has committed that the user is connected here
 	busy   bool      // a change has no outcome yet
 	leftAt time.Time // when the last connection was missed; zero: there is one
 }
 
-// Open begins to tell.
+// Open starts a Book.
 func Open(cfg Config) *Book {
 	if cfg.Grace == 0 {
 		cfg.Grace = defaultGrace
@@ -82,7 +83,7 @@ func Open(cfg Config) *Book {
 	b.watch = watch{owned: make([]bool, shards), due: make([]time.Time, shards)}
 	b.failed = prometheus.NewCounter(prometheus.CounterOpts{
 		Namespace: "roomtide", Subsystem: "attendance", Name: "failures_total",
-		Help: "Times a user who came online or went offline could not be noted, and is noted again.",
+		Help: "Changes of whether a user is connected that failed, and are submitted again.",
 	})
 	if cfg.Registerer != nil {
 		cfg.Registerer.MustRegister(b.failed)
@@ -94,8 +95,8 @@ func Open(cfg Config) *Book {
 	return b
 }
 
-// Close ends it. Users of this node stay online until another node, or the next start of
-// this one, finds that they have not come back.
+// Close ends both goroutines. The rows of this node stay until another node, or the next
+// start of this one, removes those whose users have not reconnected.
 func (b *Book) Close() {
 	b.stop()
 	b.running.Wait()
@@ -115,7 +116,7 @@ func every(ctx context.Context, interval time.Duration, f func()) {
 	}
 }
 
-// tell hands to the lanes what has changed.
+// tell submits what has changed to the lanes.
 func (b *Book) tell(now time.Time) {
 	var here []chat.UserID
 	wanted := b.cfg.Wanted()
@@ -127,14 +128,14 @@ func (b *Book) tell(now time.Time) {
 	}
 }
 
-// news is a change that is told, and the shard that it was counted for.
+// news is a change to submit, and the shard in whose bound it counts.
 type news struct {
 	change.Connected
 	shard int
 }
 
-// news is what is to be told: who is here and the lane does not know, and who has been away
-// for a Grace, or is not wanted any more.
+// news returns what is to be submitted: users that are connected and not recorded, and
+// recorded ones that have been away for a Grace or are not wanted any more.
 func (b *Book) news(here []chat.UserID, wanted bool, now time.Time) (out []*news) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -172,11 +173,12 @@ func (b *Book) news(here []chat.UserID, wanted bool, now time.Time) (out []*news
 	return out
 }
 
-// outcome notes what came of a change. What failed is told again with the next tick.
+// outcome notes the outcome of a change. One that failed is submitted again with the next
+// tick.
 func (b *Book) outcome(n *news, err error) {
 	if err != nil {
 		b.failed.Inc()
-		b.cfg.Log.Debug("attendance: a user who came or went is not noted yet", "err", err)
+		b.cfg.Log.Debug("attendance: a connected user is not recorded yet", "err", err)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -188,8 +190,8 @@ func (b *Book) outcome(n *news, err error) {
 	}
 }
 
-// tellAgain has everything told anew: other nodes may have taken it for that of a node that
-// has ended.
+// tellAgain has everything submitted anew: other nodes may have removed the rows of this
+// node, having taken it for dead.
 func (b *Book) tellAgain() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -16,15 +16,16 @@ const (
 	pageRows  = 256
 )
 
-// watch is what the sweeping knows of nodes and lanes.
+// watch is what sweeps go by, as of the last look.
 type watch struct {
 	alive []string
 	owned []bool      // by shard: whether this node owned the lane
-	due   []time.Time // by shard: when to look for users of nodes that have ended; zero: not
-	last  time.Time   // when the nodes were last seen
+	due   []time.Time // by shard: when it is to be swept; zero: not
+	last  time.Time   // when the nodes that are alive were last read
 }
 
-// look finds out whether a node has ended, and sweeps the shards for which it is time.
+// look reads which nodes are alive, makes shards due when that has changed, and sweeps those
+// that are.
 func (b *Book) look(ctx context.Context, now time.Time) {
 	w := &b.watch
 	if !b.cfg.Wanted() {
@@ -61,7 +62,7 @@ func (b *Book) look(ctx context.Context, now time.Time) {
 	}
 }
 
-// sweep takes back users of the shard for nodes that do not do it any more.
+// sweep removes rows of the shard whose node does not do so itself any more.
 func (b *Book) sweep(ctx context.Context, shard int) error {
 	ctx, cancel := context.WithTimeout(ctx, sweepTime)
 	defer cancel()
@@ -87,8 +88,9 @@ func (b *Book) sweep(ctx context.Context, shard int) error {
 	return nil
 }
 
-// stale is what to take back: users of this node who are not here, from before it has
-// started, and where it owns the lane those of nodes that are not alive.
+// stale returns the changes that remove what no longer holds: users of this node's previous
+// process who have not come back, and where this node owns the lane those of nodes that are
+// not alive.
 func (b *Book) stale(rows []store.UserNodes, here map[chat.UserID]bool, owns bool) (out []change.Change) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -106,7 +108,7 @@ func (b *Book) stale(rows []store.UserNodes, here map[chat.UserID]bool, owns boo
 	return out
 }
 
-// settle hands changes to the lanes and waits for their outcomes.
+// settle submits changes and waits for their outcomes.
 func (b *Book) settle(ctx context.Context, changes []change.Change) (err error) {
 	done := make(chan error, len(changes))
 	for _, c := range changes {

@@ -93,7 +93,7 @@ func (n *Notices) receive(data []byte) {
 	}
 }
 
-// Send tells the other nodes; Node is filled in. A nil Notices tells nobody.
+// Send tells the other nodes; Node is filled in. A nil Notices sends nothing.
 func (n *Notices) Send(notice Notice) {
 	if n == nil {
 		return

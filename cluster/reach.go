@@ -15,19 +15,20 @@ import (
 type ReachConfig struct {
 	NATS   *nats.Conn
 	Prefix string                                 // of all subjects
-	Nodes  func() int                             // how many are alive, this one included
+	Nodes  func() int                             // number of nodes alive, this one included
 	Here   func(users []chat.UserID) []chat.Reach // hub.Hub.Reach
 	Log    *slog.Logger
 }
 
-// Reach asks all nodes how users are connected. Nodes keep nothing for it: a question goes to
-// all others, and costs nothing between questions. Safe for concurrent use.
+// Reach asks all nodes how users are connected, by one request over NATS that every node
+// answers from its hub. There is no shared state, and no cost between questions. Safe for
+// concurrent use.
 type Reach struct {
 	cfg  ReachConfig // set once
 	asks *nats.Subscription
 }
 
-// OpenReach begins to answer other nodes.
+// OpenReach starts answering the questions of all nodes.
 func OpenReach(cfg ReachConfig) (r *Reach, err error) {
 	r = &Reach{cfg: cfg}
 	if r.asks, err = cfg.NATS.Subscribe(r.subject(), r.answer); err != nil {
@@ -38,14 +39,14 @@ func OpenReach(cfg ReachConfig) (r *Reach, err error) {
 
 func (r *Reach) subject() string { return r.cfg.Prefix + ".reach" }
 
-// places are those users in a question who are connected to a node.
+// places is a node's answer: the indexes, in the question, of users connected to it.
 type places struct {
 	Background []int `json:"background,omitempty"`
 	Foreground []int `json:"foreground,omitempty"`
 }
 
-// answer names the places of those users in the question who are here; a node also hears
-// its own questions, and has to be one of those that are counted.
+// answer handles a question of any node, this one included: Nodes counts it, so it has to
+// answer too.
 func (r *Reach) answer(m *nats.Msg) {
 	var users []chat.UserID
 	if err := json.Unmarshal(m.Data, &users); err != nil {
@@ -75,8 +76,8 @@ const (
 	reachUsers = 1000                   // in one question: well below what NATS takes
 )
 
-// Ask says how each of the users is connected, at all nodes together. What a node does not
-// say in time does not count, its users are taken for away: all is false then.
+// Ask returns how each of the users is connected, over all nodes. If a node has not answered
+// within reachTime, all is false, and users connected there alone count as away.
 func (r *Reach) Ask(ctx context.Context, users []chat.UserID) (reach []chat.Reach, all bool) {
 	reach, all = make([]chat.Reach, len(users)), true
 	for from := 0; from < len(users); from += reachUsers {
@@ -87,7 +88,7 @@ func (r *Reach) Ask(ctx context.Context, users []chat.UserID) (reach []chat.Reac
 }
 
 func (r *Reach) ask(ctx context.Context, users []chat.UserID, reach []chat.Reach) (all bool) {
-	copy(reach, r.cfg.Here(users)) // also where the connection is away
+	copy(reach, r.cfg.Here(users)) // also while NATS is unreachable
 	nodes := r.cfg.Nodes()
 	if nodes <= 1 {
 		return true
@@ -124,7 +125,7 @@ func (r *Reach) ask(ctx context.Context, users []chat.UserID, reach []chat.Reach
 	return all
 }
 
-// raise adds what a node has said.
+// raise merges a node's answer into the result.
 func (p *places) raise(reach []chat.Reach) {
 	for at, places := range map[chat.Reach][]int{chat.Background: p.Background, chat.Foreground: p.Foreground} {
 		for _, i := range places {
@@ -135,7 +136,7 @@ func (p *places) raise(reach []chat.Reach) {
 	}
 }
 
-// Close ends the answers.
+// Close ends the subscription.
 func (r *Reach) Close() {
 	if err := r.asks.Unsubscribe(); err != nil {
 		r.cfg.Log.Debug("cluster: answering who is connected does not end", "err", err)

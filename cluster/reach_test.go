@@ -9,8 +9,8 @@ import (
 	"github.com/roomtide/roomtide/internal/testnats"
 )
 
-// A user is as near as on the nearest node, whoever asks; what a node that is gone would have
-// said does not count, costs a bounded wait, and is noticed.
+// The answer is the highest Reach over all nodes, on each node that asks. A node that is gone
+// costs a bounded wait, and all is false.
 func TestReach(t *testing.T) {
 	servers := testnats.Start(t, 1, nil)
 	open := func(nodes int, here map[chat.UserID]chat.Reach) *Reach {

@@ -43,7 +43,7 @@ type Config struct {
 	HSTS                Duration `toml:"hsts" name:"hsts" default:"168h" help:"With a certificate of its own: for how long browsers use nothing but HTTPS for this host, on all its ports (Strict-Transport-Security). 0s: not told."`
 	NoRateLimits        bool     `toml:"no_rate_limits" default:"false" help:"Switch off all of [rates], for benchmarks. No other limit goes with them."`
 	MetricsListen       string   `toml:"metrics_listen" default:"" help:"Address that serves /metrics without a key, host:port, such as 127.0.0.1:9090. Empty: none."`
-	MetricsPublic       bool     `toml:"metrics_public" default:"false" help:"Show /metrics to everybody, not only to API keys."`
+	MetricsPublic       bool     `toml:"metrics_public" default:"false" help:"Show /metrics to requests without an API key too."`
 	Pprof               string   `toml:"pprof" default:"" help:"Loopback address for Go profiles, host:port. Empty: none."`
 	RequireDurable      bool     `toml:"require_durable" default:"false" help:"Do not start while a database could lose messages that were acknowledged, such as MySQL with innodb_flush_log_at_trx_commit = 2. Without it that is a warning."`
 	TokenKeyFile        string   `toml:"token_key_file" placeholder:"FILE" default:"" help:"File with the key that signs the tokens of roomtide token, and of applications without keys in [auth]: 64 hexadecimal digits. All nodes of a cluster need the same key. Empty: token.key in the data dir, which the first start makes."`

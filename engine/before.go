@@ -89,7 +89,7 @@ func (e *Engine) handAndWait(ctx context.Context, c change.Change) (change.Reply
 	}
 }
 
-// hand waits for no one: what takes time has a goroutine.
+// hand never blocks: the request to the host runs in a goroutine of its own.
 func (b *before) hand(c change.Change, done change.Done) {
 	t, ok := turnOf(c)
 	if !ok {

@@ -34,7 +34,7 @@ type node struct {
 	events map[chat.RoomID][]*chat.Event
 }
 
-// nobody is the presence of a node without connections.
+// nobody is the presence of a node without connections: every room is empty.
 type nobody struct{}
 
 func (nobody) Online(context.Context, chat.RoomID, int) (chat.Online, error) {

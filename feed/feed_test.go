@@ -9,11 +9,10 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/hostevents"
-	"github.com/roomtide/roomtide/internal/teststore"
+	"github.com/roomtide/roomtide/internal/testlanes"
 	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/store"
 )
@@ -30,21 +29,14 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, store: teststore.Open(t, t.TempDir(), 2, nil), now: time.UnixMilli(0)}
-	var err error
-	w.lanes, err = lane.Open(t.Context(), lane.Config{Store: w.store, Publish: func(*bus.Batch) error { return nil }})
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := &world{t: t, now: time.UnixMilli(0)}
+	w.store, w.lanes = testlanes.Open(t, t.TempDir(), 2)
 	w.Feeds = Open(Config{
 		Store: w.store, Lanes: w.lanes, Events: hostevents.NewSource(w.store, "d"), Now: func() time.Time { return w.now }, Log: slog.New(slog.DiscardHandler),
 	})
 	t.Cleanup(func() {
 		w.Close()
-		w.lanes.Close()
-		if err := w.store.Close(); err != nil {
-			t.Error(err)
-		}
+		testlanes.Close(t, w.store, w.lanes)
 	})
 	for i := range 4 {
 		w.do(&change.SetRoom{Room: room(i), Server: true, Create: &change.RoomSpec{}})

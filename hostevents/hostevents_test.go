@@ -9,11 +9,10 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/hostevents"
-	"github.com/roomtide/roomtide/internal/teststore"
+	"github.com/roomtide/roomtide/internal/testlanes"
 	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/store"
 )
@@ -28,18 +27,9 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, store: teststore.Open(t, t.TempDir(), 2, nil)}
-	var err error
-	w.lanes, err = lane.Open(t.Context(), lane.Config{Store: w.store, Publish: func(*bus.Batch) error { return nil }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		w.lanes.Close()
-		if err := w.store.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	w := &world{t: t}
+	w.store, w.lanes = testlanes.Open(t, t.TempDir(), 2)
+	t.Cleanup(func() { testlanes.Close(t, w.store, w.lanes) })
 	return w
 }
 

@@ -134,7 +134,7 @@ func (us *users) reach(user chat.UserID) chat.Reach {
 	return reach
 }
 
-// Users returns who is connected to this node, in no order.
+// Users returns the users that are connected to this node, in no order.
 func (h *Hub) Users() []chat.UserID {
 	var all []chat.UserID
 	for i := range h.users.stripes {

@@ -284,8 +284,8 @@ func TestNotices(t *testing.T) {
 	}
 }
 
-// Someone whom an edit mentions is told so once, whatever was told before; and not if the
-// message was read.
+// A user whom an edit mentions is notified once, also after a notification of the message
+// itself; and not if the message was read.
 func TestAnEditThatMentions(t *testing.T) {
 	w := newPushWorld(t)
 	edited := func(seq chat.Seq) bool {

@@ -8,7 +8,7 @@ import (
 )
 
 // Every commit is one batch, also one without events, and each goes on where the
-// one before ended, whoever owned the lane: a hole is a loss and nothing else.
+// one before ended, also across owners of the lane: a hole is a loss and nothing else.
 func TestEveryCommitIsOneBatch(t *testing.T) {
 	w := newWorld(t)
 	w.join("a", "ann", "bob")

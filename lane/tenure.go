@@ -269,8 +269,8 @@ func (t *tenure) isAnothers(lease store.Lease) {
 	}
 }
 
-// ask asks for the lease if this node should have it, and otherwise looks at it: beyond
-// its share a node takes a lane that nobody has taken for some time.
+// ask asks for the lease if this node should have it, and otherwise reads it: beyond its
+// share a node takes only a lane that has been free for some time.
 func (t *tenure) ask(ctx context.Context) (store.Lease, error) {
 	ctx, cancel := context.WithTimeout(ctx, t.life()/renewals)
 	defer cancel()

@@ -8,9 +8,9 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/internal/testlanes"
 	"github.com/roomtide/roomtide/internal/teststore"
 	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/onward"
@@ -25,10 +25,7 @@ func TestAPhoneChangesHands(t *testing.T) {
 	st := teststore.Open(t, t.TempDir(), 4, nil)
 	defer st.Close()
 	node := func(do func(*lane.Lanes)) {
-		lanes, err := lane.Open(t.Context(), lane.Config{Store: st, Publish: func(*bus.Batch) error { return nil }})
-		if err != nil {
-			t.Fatal(err)
-		}
+		lanes := testlanes.Over(t, st)
 		defer lanes.Close()
 		box, err := outbox.Open(t.Context(), outbox.Config{Store: st, Lanes: lanes, Consumers: []outbox.Consumer{onward.Changes(st, lanes)}})
 		if err != nil {

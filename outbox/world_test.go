@@ -12,10 +12,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
-	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
-	"github.com/roomtide/roomtide/internal/teststore"
+	"github.com/roomtide/roomtide/internal/testlanes"
 	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/outbox"
 	"github.com/roomtide/roomtide/store"
@@ -47,12 +46,8 @@ func newWorld(t *testing.T, shards int) *world {
 func (w *world) start(consumers ...outbox.Consumer) {
 	w.t.Helper()
 	w.reg = prometheus.NewRegistry()
-	w.store = teststore.Open(w.t, w.dir, w.shards, nil)
+	w.store, w.lanes = testlanes.Open(w.t, w.dir, w.shards)
 	var err error
-	w.lanes, err = lane.Open(w.t.Context(), lane.Config{
-		Store: w.store, Publish: func(*bus.Batch) error { return nil },
-	})
-	w.must(err)
 	w.outbox, err = outbox.Open(w.t.Context(), outbox.Config{
 		Store: w.store, Lanes: w.lanes, Consumers: consumers, Fate: w.fate, Registerer: w.reg,
 		MinBackoff: time.Millisecond, MaxBackoff: 4 * time.Millisecond,

@@ -1,7 +1,7 @@
 // Package presence knows which users are online in a room.
 //
 // Tracker counts the connections of this node, gives a user whose connection ended
-// some grace to come back in, publishes what changed in one event a room and tick,
+// some grace to reconnect, publishes what changed in one event a room and tick,
 // and answers from a Driver (in process, Redis). When the driver cannot answer, a
 // Record in the store does.
 package presence
@@ -35,7 +35,7 @@ type Driver interface {
 	Close() error
 }
 
-// Record is what the store knows of who is online: the answer of last resort, which
+// Record is what the store knows of users online: the answer of last resort, which
 // may be some time behind and a few users wrong. Methods are safe for concurrent use.
 type Record interface {
 	// Persist takes changes of this node, which are written later, or never if they

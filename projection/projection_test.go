@@ -8,10 +8,9 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
-	"github.com/roomtide/roomtide/internal/teststore"
+	"github.com/roomtide/roomtide/internal/testlanes"
 	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/outbox"
 	"github.com/roomtide/roomtide/projection"
@@ -38,14 +37,8 @@ func newWorld(t *testing.T) *world {
 
 func (w *world) open() {
 	w.t.Helper()
+	w.store, w.lanes = testlanes.Open(w.t, w.dir, 2)
 	var err error
-	w.store = teststore.Open(w.t, w.dir, 2, nil)
-	w.lanes, err = lane.Open(w.t.Context(), lane.Config{
-		Store: w.store, Publish: func(*bus.Batch) error { return nil },
-	})
-	if err != nil {
-		w.t.Fatal(err)
-	}
 	w.outbox, err = outbox.Open(w.t.Context(), outbox.Config{
 		Store: w.store, Lanes: w.lanes, Consumers: []outbox.Consumer{projection.UserRooms(w.store, w.lanes), projection.Names(w.store, w.lanes)},
 	})
@@ -56,10 +49,7 @@ func (w *world) open() {
 
 func (w *world) close() {
 	w.catchUp()
-	w.lanes.Close()
-	if err := w.store.Close(); err != nil {
-		w.t.Error(err)
-	}
+	testlanes.Close(w.t, w.store, w.lanes)
 }
 
 // catchUp ends the outbox, which works on everything first.

@@ -9,10 +9,9 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
-	"github.com/roomtide/roomtide/internal/teststore"
+	"github.com/roomtide/roomtide/internal/testlanes"
 	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/outbox"
 	"github.com/roomtide/roomtide/projection"
@@ -47,17 +46,8 @@ func removals(t *testing.T, st *store.Store, room chat.RoomID) *store.Removal {
 // A removal that broke off in the middle goes on when the server starts again, and a
 // room that only changed its title is left alone.
 func TestRemovalGoesOnAfterARestart(t *testing.T) {
-	st := teststore.Open(t, t.TempDir(), 2, nil)
-	lanes, err := lane.Open(t.Context(), lane.Config{Store: st, Publish: func(*bus.Batch) error { return nil }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		lanes.Close()
-		if err := st.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	st, lanes := testlanes.Open(t, t.TempDir(), 2)
+	defer testlanes.Close(t, st, lanes)
 	do := func(c change.Change) {
 		t.Helper()
 		if _, err := lanes.Do(t.Context(), c); err != nil {

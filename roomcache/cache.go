@@ -10,8 +10,7 @@ import (
 	"github.com/roomtide/roomtide/store"
 )
 
-// Bounds of what is kept. A room that is used again and again stays, of the others the one
-// that was used longest ago goes first.
+// Bounds of what is kept; the room used longest ago is evicted first.
 const (
 	defaultBytes = 64 << 20
 
@@ -55,9 +54,9 @@ func (c *Cache) Heard(b *bus.Batch) {
 	}
 }
 
-// Look begins to answer a question about a room: what it returns reads all that had been
-// committed by now, or more. It asks the database for the position of the lane if the room
-// is kept. A Look is for one goroutine.
+// Look begins the answer to a question about a room: the returned Look reads all that was
+// committed before the call, or more. It reads the position of the lane from the database if
+// the room is kept. A Look is for one goroutine.
 func (c *Cache) Look(ctx context.Context, room chat.RoomID) *Look {
 	version := c.store.MapVersion() // before it is used: what is kept by an older map is dropped
 	l := c.lanes[c.store.ShardOf(room.Slot())]

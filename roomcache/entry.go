@@ -20,7 +20,7 @@ type entry struct {
 	version int64 // of the slot map by which its lane was found
 	place   *list.Element
 
-	gone  bool // not kept any more; what is in it is not brought forward
+	gone  bool // dropped: no event is applied any more
 	known bool // room was read
 	bytes int
 
@@ -45,7 +45,7 @@ type newest struct {
 	bytes int
 }
 
-// follow takes an event of the room in, or reports false: then the entry is to be dropped.
+// follow applies an event of the room; false: the entry is to be dropped.
 func (e *entry) follow(ev *chat.Event) bool {
 	switch {
 	case ev.Rev <= e.room.Rev: // it was in what was read, or is not durable

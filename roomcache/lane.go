@@ -27,21 +27,21 @@ type lane struct {
 	db      *store.Shard
 	most    int // bytes
 	metrics *metrics
-	turn    chan struct{} // holds a token while the database is asked for the position
+	turn    chan struct{} // holds a token while the position is read from the database
 
 	mu sync.Mutex
 
 	// Guarded by mu.
-	heard int64         // the position up to which rooms were brought forward; unknown before the first batch
+	heard int64         // position of the last batch that was applied; unknown before the first
 	moved chan struct{} // closed with the next batch; nil: nothing waits for it
-	late  int64         // what was heard when a question has waited for more in vain
+	late  int64         // heard as it was when a question's wait timed out: until it moves, none waits
 	rooms map[chat.RoomID]*entry
 	used  list.List // of *entry, the one used last in front
 	bytes int
 
-	asked    uint64 // how often the database was asked for the position
-	answered uint64 // the last of these that it has answered
-	position int64  // its answer
+	asked    uint64 // number of reads of the position that were begun
+	answered uint64 // the last of them that succeeded
+	position int64  // its result
 }
 
 func newLane(db *store.Shard, most int, m *metrics) *lane {
@@ -71,7 +71,7 @@ func (l *lane) hear(b *bus.Batch) {
 	}
 }
 
-// follow brings a room forward, or reports false. mu is held.
+// follow applies the events of a batch to a room; false: it cannot. mu is held.
 func (l *lane) follow(e *entry, r *bus.RoomEvents) bool {
 	if !e.known || r.History != 0 {
 		return false
@@ -85,7 +85,7 @@ func (l *lane) follow(e *entry, r *bus.RoomEvents) bool {
 	return follows
 }
 
-// prove reports whether what is kept holds all that had been committed when it was called.
+// prove reports whether what is kept holds everything committed before the call.
 func (l *lane) prove(ctx context.Context) bool {
 	l.mu.Lock()
 	came, late := l.asked, l.heard == l.late
@@ -103,7 +103,7 @@ func (l *lane) prove(ctx context.Context) bool {
 }
 
 // ask returns the position of the lane in its database, as of the call or later. came is
-// how often the database had been asked then.
+// l.asked at the call: the result of a read that began later is shared.
 func (l *lane) ask(ctx context.Context, came uint64) (int64, proof) {
 	select {
 	case l.turn <- struct{}{}:
@@ -129,7 +129,7 @@ func (l *lane) ask(ctx context.Context, came uint64) (int64, proof) {
 	return position, proofAsked
 }
 
-// await waits until everything up to the position was heard.
+// await waits until the batches up to the position were applied, for lagTime at most.
 func (l *lane) await(ctx context.Context, position int64) bool {
 	var late *time.Timer
 	for {
@@ -161,7 +161,8 @@ func (l *lane) await(ctx context.Context, position int64) bool {
 }
 
 // find returns a room that is kept, nil if it is not. What was kept by another slot map is
-// dropped: the room may have been in another lane meanwhile, which told nothing here.
+// dropped: the room may have changed meanwhile in another lane, whose batches were not
+// applied to it.
 func (l *lane) find(id chat.RoomID, version int64) *entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -178,7 +179,7 @@ func (l *lane) find(id chat.RoomID, version int64) *entry {
 }
 
 // begin returns the entry for a room that is about to be read from the database, nil if it
-// is not to be kept: nothing is heard of the lane, or what is kept was not proven.
+// is not to be kept: no batch of the lane has come, or what is kept was not proven.
 func (l *lane) begin(id chat.RoomID, version int64) *entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -110,7 +110,8 @@ func (k *Look) read(p part, from func(*entry) bool) bool {
 	return has
 }
 
-// rev is what write has to be given for what is read from the database behind this call.
+// rev returns the rev that write is given with what is read from the database after this
+// call; 0 if nothing is kept.
 func (k *Look) rev() chat.Rev {
 	k.lane.mu.Lock()
 	defer k.lane.mu.Unlock()
@@ -120,8 +121,7 @@ func (k *Look) rev() chat.Rev {
 	return k.kept.room.Rev
 }
 
-// write puts what was read behind rev into what is kept of the room, if that stood still
-// meanwhile.
+// write keeps what was read after rev, if the room has not changed meanwhile.
 func (k *Look) write(at chat.Rev, set func(*entry)) {
 	k.lane.mu.Lock()
 	defer k.lane.mu.Unlock()

@@ -89,7 +89,7 @@ func (s *Server) openPeers(ctx context.Context) (err error) {
 	return nil
 }
 
-// openReach begins to tell other nodes who is connected here.
+// openReach begins to answer which users are connected here.
 func (p *peers) openReach() (err error) {
 	p.reach, err = cluster.OpenReach(cluster.ReachConfig{
 		NATS: p.link.NATS(), Prefix: p.prefix, Log: p.s.log,

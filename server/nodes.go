@@ -29,7 +29,7 @@ func (s *Server) nodes(ctx context.Context) ([]cluster.Info, error) {
 		if s.peers != nil {
 			lease, err := shard.Lease(ctx, 0, "", 0)
 			if err != nil || lease.Left <= 0 {
-				continue // nobody's, or not known: "roomtide shards" tells why
+				continue // without an owner, or not known: "roomtide shards" says why
 			}
 			owner = lease.Holder
 		}

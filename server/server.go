@@ -275,7 +275,7 @@ func (s *Server) openPresence() (err error) {
 	return nil
 }
 
-// openAttendance begins to note who is connected, if a webhook wants to be told.
+// openAttendance begins to record connected users for webhooks.
 func (s *Server) openAttendance() {
 	s.book = attendance.Open(attendance.Config{
 		Node: s.node.Name(), Store: s.store, Users: s.hub.Users, Wanted: s.webhooks.Attended, Submit: s.lanes.Submit, Nodes: s.node.Nodes,

@@ -160,7 +160,7 @@ func FuzzOffset(f *testing.F) {
 	})
 }
 
-// takeAny takes the session of a socket, whoever has signed it.
+// takeAny takes the session of a socket without a check of its signature.
 func (rs *resumeStore) takeAny(id string) *resumeState {
 	return rs.take(id, func(*resumeState) bool { return true })
 }

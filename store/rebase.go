@@ -45,7 +45,7 @@ var baseEpoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 // BaseAt is the Base of a deployment that is put back to an earlier state at that time.
 // It grows faster than the revs of any room, so that it is beyond all that were
 // handed out before, in whatever history; and it stays below 2^53, up to which
-// JavaScript counts, for as long as anybody can care.
+// JavaScript counts, for 17,000 years.
 func BaseAt(now time.Time) chat.Rev {
 	return chat.Rev(now.Sub(baseEpoch)/time.Second) * revsPerSecond
 }

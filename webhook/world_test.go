@@ -18,10 +18,9 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/roomtide/roomtide/bus"
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
-	"github.com/roomtide/roomtide/internal/teststore"
+	"github.com/roomtide/roomtide/internal/testlanes"
 	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/outbox"
 	"github.com/roomtide/roomtide/store"
@@ -55,10 +54,8 @@ func newWorld(t *testing.T, cfg webhook.Config) *world {
 
 func (w *world) open() {
 	w.t.Helper()
-	w.store = teststore.Open(w.t, w.dir, 2, nil)
+	w.store, w.lanes = testlanes.Open(w.t, w.dir, 2)
 	var err error
-	w.lanes, err = lane.Open(w.t.Context(), lane.Config{Store: w.store, Publish: func(*bus.Batch) error { return nil }})
-	w.must(err)
 	cfg := w.cfg
 	cfg.Store, cfg.Lanes, cfg.Now = w.store, w.lanes, w.now
 	cfg.Deployment, err = w.store.Control.Deployment(w.t.Context())
@@ -82,8 +79,7 @@ func (w *world) close() {
 	if ctx.Err() != nil {
 		w.t.Error("the outbox did not close in time")
 	}
-	w.lanes.Close()
-	w.must(w.store.Close())
+	testlanes.Close(w.t, w.store, w.lanes)
 }
 
 func (w *world) now() time.Time {

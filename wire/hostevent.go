@@ -39,7 +39,7 @@ func AppendRoom(dst []byte, r *chat.Room) []byte {
 	return openObject(dst, start)
 }
 
-// AppendUser appends who an event is about.
+// AppendUser appends the user that an event is about.
 func AppendUser(dst []byte, user chat.UserID) []byte {
 	start := len(dst)
 	return openObject(appendStringField(dst, "user", user), start)

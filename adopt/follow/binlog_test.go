@@ -46,12 +46,17 @@ func testStatements(t *testing.T, server *testdb.Server) {
 }
 
 // A change of structure stops the follower behind the rows before it; an index does not.
+// The structure is compared with the table as it is when the event is read, so each
+// statement waits for what was read of the one before.
 func testStructure(t *testing.T, server *testdb.Server) {
 	s := subject(t, server, follow.Binlog)
-	position := beginAt(t, s.Config)
-	f := openAt(t, s.Config, position)
-	exec(t, s.DB, "ALTER TABLE messages ADD INDEX (room)", many(1), "ALTER TABLE messages ADD COLUMN extra INT FIRST", many(1))
-	var seen []source.Key
+	f := openAt(t, s.Config, beginAt(t, s.Config))
+	exec(t, s.DB, "ALTER TABLE messages ADD INDEX (room)", many(1))
+	keys, position, err := f.Next(t.Context())
+	if err != nil || len(keys) != 1 || keys[0] != "1" {
+		t.Fatalf("behind an index there are %q, %v", keys, err)
+	}
+	exec(t, s.DB, "ALTER TABLE messages ADD COLUMN extra INT FIRST", many(1))
 	for {
 		keys, at, err := f.Next(t.Context())
 		if err != nil {
@@ -60,10 +65,9 @@ func testStructure(t *testing.T, server *testdb.Server) {
 			}
 			break
 		}
-		seen, position = append(seen, keys...), at
-	}
-	if len(seen) != 1 || seen[0] != "1" {
-		t.Errorf("before the change of structure there are %q", seen)
+		if position = at; len(keys) > 0 {
+			t.Errorf("from behind the change of structure there are %q", keys)
+		}
 	}
 	if keys := next(t, openAt(t, s.Config, position)); len(keys) != 1 || keys[0] != "2" {
 		t.Errorf("behind the change of structure there are %q", keys)

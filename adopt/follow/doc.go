@@ -1,10 +1,9 @@
 // Package follow finds out which rows of a table in another program's database may
 // have changed, while that program goes on writing.
 //
-// A follower yields keys, never rows. Whoever calls it reads the rows by their keys,
-// and applies them so that applying again changes nothing. Everything that a follower
-// yields too often, or a second time after a crash, is then without effect, and all
-// ways to follow a table have the same result:
+// A follower yields keys, never rows. Its caller reads the rows by their keys and
+// applies them idempotently. A key that is yielded too often, or a second time after a
+// crash, then has no effect, and all ways to follow a table have the same result:
 //
 //   - the binlog of MySQL and MariaDB: every change, at once;
 //   - a table of changes that triggers fill: every change, where triggers are allowed;

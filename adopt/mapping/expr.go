@@ -6,9 +6,10 @@ import (
 	"unicode"
 )
 
-// DM names the room of two users, whoever of them is asked: "dm-" and both ids, the
+// DM returns the id of the room of two users, in either order: "dm-" and both ids, the
 // smaller one first. If both are whole numbers they are compared by value, otherwise
-// byte by byte. What computes such names elsewhere, as in PHP, has to do the same. It is empty if an id is.
+// byte by byte. Code that computes such ids elsewhere, as in PHP, has to do the same. The
+// result is empty if an id is.
 func DM(a, b string) string {
 	if a == "" || b == "" {
 		return ""

@@ -85,7 +85,7 @@ type Member struct {
 	Room string `toml:"room"`
 	User string `toml:"user"`
 	Role string `toml:"role"` // 'owner', 'moderator', 'member', 'muted' or 'banned'
-	Left string `toml:"left"` // true for who was a member
+	Left string `toml:"left"` // true for a former member
 }
 
 // User says which users there are, with names.

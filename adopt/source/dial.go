@@ -64,7 +64,7 @@ func withPassword(u *url.URL, variable string, secret decode.Secret) error {
 	return invalid("the environment variable %s, which has the password of the database, is not set", variable)
 }
 
-// MySQLConfig is how a server of MySQL or MariaDB is reached, for who speaks to it
+// MySQLConfig is how a server of MySQL or MariaDB is reached, for code that speaks to it
 // without a pool: the binary log is read over a connection of its own.
 func MySQLConfig(a Address, secret decode.Secret) (*mysql.Config, error) {
 	u, err := url.Parse(a.DSN)

@@ -167,7 +167,7 @@ func (s *Tables) Close() error {
 	return err
 }
 
-// Table is one table of messages, for who follows it.
+// Table is one table of messages, as a follower needs it.
 type Table struct {
 	Name    string
 	Key     string // column

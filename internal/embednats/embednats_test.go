@@ -130,7 +130,7 @@ func current(t *testing.T, nc *nats.Conn, last uint64) (servers int) {
 }
 
 // One server keeps what it has over a restart, in a directory of its own that no second
-// process uses, and is no server for anybody else.
+// process uses, and lets in no other client.
 func TestAlone(t *testing.T) {
 	log := &testlog.Buffer{}
 	cfg := Config{Dir: t.TempDir(), Name: "a", MaxBytes: 64 << 20, Log: log.Logger(slog.LevelDebug)}

@@ -1,6 +1,7 @@
 // Package memtune keeps the resident memory of a node near what its connections
-// need: it collects garbage more often while their number grows beyond what it
-// ever was, and less often while a small heap is under load, and returns unused memory to the system when the node is quiet.
+// need: it collects garbage more often while their number grows beyond its maximum
+// so far, less often while a small heap is under load, and returns unused memory to
+// the system when the node is quiet.
 //
 // What was measured is in docs/decisions/0006-idle-connections.md.
 package memtune

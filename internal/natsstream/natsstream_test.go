@@ -301,7 +301,7 @@ func TestDialEnds(t *testing.T) {
 	}
 }
 
-// What is no frame harms nobody.
+// A message that is no frame is dropped, and streams go on.
 func TestGarbage(t *testing.T) {
 	servers := testnats.Start(t, 1, nil)
 	from, to := open(t, servers, Config{}), open(t, servers, Config{})

@@ -346,7 +346,7 @@ func TestDeadlock(t *testing.T) {
 	must(t, s.w.inTurn(ctx, func(conn) error { return s.w.one(ctx, "SELECT CONNECTION_ID()", &id) }))
 	done := make(chan error, 1)
 	go func() { done <- w.try(ctx) }()
-	// The server refreshes innodb_trx only if nobody has read it for 0.1 s: each round waits longer.
+	// The server refreshes innodb_trx only if it was not read for 0.1 s: each round waits longer.
 	waits := "SELECT count(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT' AND trx_mysql_thread_id = ?"
 	limit := within(t, 20*time.Second)
 	for n := 0; n == 0; {

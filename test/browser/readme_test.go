@@ -7,7 +7,6 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/roomtide/roomtide/internal/markdown"
+	"github.com/roomtide/roomtide/internal/testprocess"
 )
 
 var readmes = []string{"README.md", "README.zh-CN.md"}
@@ -154,10 +154,8 @@ func stockClient(t *testing.T) (dir string) {
 	dir = t.TempDir()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "npm", "install", "--no-save", "--no-package-lock", "--no-audit", "--no-fund",
-		"--ignore-scripts", "--prefix", dir, "socket.io-client@4.8.4").CombinedOutput()
-	if err != nil {
-		t.Fatalf("npm install: %v\n%s", err, out)
+	if err := testprocess.InstallNPM(ctx, dir, "socket.io-client@4.8.4"); err != nil {
+		t.Fatal(err)
 	}
 	return dir
 }

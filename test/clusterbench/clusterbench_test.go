@@ -8,10 +8,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -20,16 +17,15 @@ import (
 	"github.com/roomtide/roomtide/bench"
 	"github.com/roomtide/roomtide/internal/testcluster"
 	"github.com/roomtide/roomtide/internal/testdb"
+	"github.com/roomtide/roomtide/internal/testfigures"
 	"github.com/roomtide/roomtide/internal/testprocess"
 )
 
 var (
-	figures  = flag.Bool("figures", false, "measure for long, and print tables")
 	rounds   = flag.Int("rounds", 5, "with -figures: how often each process is ended")
 	shards   = flag.String("shards", "1,2,4,8", "with -figures: the numbers of shards to measure messages with")
 	window   = flag.Int("window", 8, "messages in flight of a sender under full load")
 	settings = flag.String("settings", "", "settings of the nodes, ROOMTIDE_…=…, separated by spaces")
-	profiles = flag.String("profiles", "", "a directory for CPU profiles of the nodes under load")
 )
 
 var program *testprocess.Program
@@ -58,35 +54,15 @@ func startWith(t *testing.T, shards int, env ...string) *testcluster.Cluster {
 
 // spread are rooms that are spread over the nodes.
 func spread() []string {
-	if !*figures {
+	if !*testfigures.Wanted {
 		return []string{"--rooms", "9", "--members", "3", "--senders", "9", "--keys"}
 	}
 	return []string{"--rooms", "200", "--members", "10", "--senders", "200", "--keys"}
 }
 
-// print writes a line of a table.
-func print(cells ...any) {
-	if !*figures {
-		return
-	}
-	for _, c := range cells {
-		fmt.Fprintf(os.Stdout, "| %v ", c)
-	}
-	fmt.Fprintln(os.Stdout, "|")
-}
-
-func head(cells ...any) {
-	print(cells...)
-	lines := make([]any, len(cells))
-	for i := range lines {
-		lines[i] = "---"
-	}
-	print(lines...)
-}
-
 // long is what a run takes with -figures, and otherwise a moment.
 func long(d time.Duration) string {
-	if !*figures {
+	if !*testfigures.Wanted {
 		d = 500 * time.Millisecond
 	}
 	return d.String()
@@ -131,9 +107,9 @@ func millis(d time.Duration) string { return d.Round(100 * time.Microsecond).Str
 // Durable messages in rooms of ten that are spread over three nodes, by the number of
 // shards, as many as there can be and 600 a second.
 func TestMessages(t *testing.T) {
-	head("shards", "messages/s", "ack p50", "ack p99", "us of CPU a message: nodes", "all servers", "together", "600/s: ack p50", "p99", "us of CPU")
+	testfigures.Head("shards", "messages/s", "ack p50", "ack p99", "us of CPU a message: nodes", "all servers", "together", "600/s: ack p50", "p99", "us of CPU")
 	list := "3"
-	if *figures {
+	if *testfigures.Wanted {
 		list = *shards
 	}
 	for word := range strings.SplitSeq(list, ",") {
@@ -150,7 +126,7 @@ func TestMessages(t *testing.T) {
 			ended()
 			work := workOf(t, c)
 			paced := load(t, c, c.ServerPids(), append(rooms, "--rate", "600", "--duration", long(15*time.Second))...)
-			print(n, fmt.Sprintf("%.0f", float64(full.Acked)/full.Elapsed.Seconds()), millis(full.Ack.P50), millis(full.Ack.P99),
+			testfigures.Row(n, fmt.Sprintf("%.0f", float64(full.Acked)/full.Elapsed.Seconds()), millis(full.Ack.P50), millis(full.Ack.P99),
 				micros(full.CPU(), full.Acked), micros(full.DatabaseCPU, full.Acked), micros(full.CPU()+full.DatabaseCPU, full.Acked),
 				millis(paced.Ack.P50), millis(paced.Ack.P99), micros(paced.CPU()+paced.DatabaseCPU, paced.Acked))
 			sayWork(t, before, work, full.Elapsed)
@@ -158,52 +134,29 @@ func TestMessages(t *testing.T) {
 	}
 }
 
-// profile takes a CPU profile of every node, if there is a place for them, and returns
-// what waits for them.
+// profile takes a CPU profile of every node, and returns a function that waits for them.
 func profile(t *testing.T, c *testcluster.Cluster, shards int) (wait func()) {
 	t.Helper()
-	if *profiles == "" {
-		return func() {}
-	}
-	done := make(chan error)
+	var waits []func()
 	for _, name := range testcluster.Names {
-		file := filepath.Join(*profiles, fmt.Sprintf("cpu-%d-%s.pprof", shards, name))
-		go func() { done <- fetch(c.Pprof(name)+"profile?seconds=15", file) }()
+		waits = append(waits, testfigures.Profile(t, c.Pprof(name), fmt.Sprintf("cpu-%d-%s", shards, name), 15))
 	}
 	return func() {
-		for range testcluster.Names {
-			if err := <-done; err != nil {
-				t.Error(err)
-			}
+		for _, wait := range waits {
+			wait()
 		}
 	}
-}
-
-func fetch(url, file string) error {
-	resp, err := http.Get(url)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	f, err := os.Create(file)
-	if err != nil {
-		return err
-	}
-	if _, err := io.Copy(f, resp.Body); err != nil {
-		return err
-	}
-	return f.Close()
 }
 
 // What 10,000 users in 1,000 rooms cost who say nothing.
 func TestPresenceAtRest(t *testing.T) {
 	c := start(t, 2)
 	rooms, took := "1000", "30s"
-	if !*figures {
+	if !*testfigures.Wanted {
 		rooms, took = "5", "1s"
 	}
-	head("users online", "Redis, % of a core", "nodes", "Redis and nodes", "KB of a node's memory each")
+	testfigures.Head("users online", "Redis, % of a core", "nodes", "Redis and nodes", "KB of a node's memory each")
 	r := load(t, c, []int{c.Redis.Pid()}, "--mode", "idle", "--rooms", rooms, "--members", "10", "--duration", took)
 	share := func(d time.Duration) string { return fmt.Sprintf("%.2f", 100*d.Seconds()/r.Elapsed.Seconds()) }
-	print(r.Connections, share(r.DatabaseCPU), share(r.CPU()), share(r.CPU()+r.DatabaseCPU), fmt.Sprintf("%.2f", float64(r.RSSPerIdle)/1024))
+	testfigures.Row(r.Connections, share(r.DatabaseCPU), share(r.CPU()), share(r.CPU()+r.DatabaseCPU), fmt.Sprintf("%.2f", float64(r.RSSPerIdle)/1024))
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/client"
 	"github.com/roomtide/roomtide/internal/testcluster"
+	"github.com/roomtide/roomtide/internal/testfigures"
 )
 
 // senders send to a room each, one message after the other, and note when each was acked.
@@ -131,10 +132,10 @@ func others(name string) []string {
 func TestEnds(t *testing.T) {
 	c := start(t, 6)
 	n := 1
-	if *figures {
+	if *testfigures.Wanted {
 		n = *rounds
 	}
-	head("ends", "rounds", "longest time without an ack in a room: median of the rounds", "worst")
+	testfigures.Head("ends", "rounds", "longest time without an ack in a room: median of the rounds", "worst")
 	t.Run("none", func(t *testing.T) { times(t, c, "nothing, for 5 s", n, quiet) })
 	t.Run("node stopped", func(t *testing.T) { times(t, c, "a node, with SIGTERM", n, stopNode) })
 	t.Run("NATS killed", func(t *testing.T) { times(t, c, "a NATS server, with SIGKILL", n, killNATS) })
@@ -150,7 +151,7 @@ func times(t *testing.T, c *testcluster.Cluster, what string, n int, once func(*
 		took = append(took, once(t, c, i))
 	}
 	slices.Sort(took)
-	print(what, n, millis(took[n/2]), millis(took[n-1]))
+	testfigures.Row(what, n, millis(took[n/2]), millis(took[n-1]))
 }
 
 func quiet(t *testing.T, c *testcluster.Cluster, _ int) time.Duration {

@@ -7,12 +7,13 @@ import (
 
 	"github.com/roomtide/roomtide/bench"
 	"github.com/roomtide/roomtide/internal/testcluster"
+	"github.com/roomtide/roomtide/internal/testfigures"
 )
 
 // What it costs that every change goes through the durable queue first: the same load on
 // nodes of both modes, one behind the other, and how many times as much the second takes.
 func TestQueueModes(t *testing.T) {
-	head("queue.mode", "messages/s", "ack p50", "ack p99", "us of CPU a message, together", "600/s: ack p50", "p99", "us of CPU")
+	testfigures.Head("queue.mode", "messages/s", "ack p50", "ack p99", "us of CPU a message, together", "600/s: ack p50", "p99", "us of CPU")
 	type figures struct{ full, paced *bench.Result }
 	all := map[string]figures{}
 	modes := []string{"overflow", "always"}
@@ -29,7 +30,7 @@ func TestQueueModes(t *testing.T) {
 				t.Errorf("%.0f of %d messages were in the queue", queued, f.full.Acked+f.paced.Acked)
 			}
 			all[mode] = f
-			print(mode, fmt.Sprintf("%.0f", rate(f.full)), millis(f.full.Ack.P50), millis(f.full.Ack.P99), fmt.Sprintf("%.0f", cost(f.full)),
+			testfigures.Row(mode, fmt.Sprintf("%.0f", rate(f.full)), millis(f.full.Ack.P50), millis(f.full.Ack.P99), fmt.Sprintf("%.0f", cost(f.full)),
 				millis(f.paced.Ack.P50), millis(f.paced.Ack.P99), fmt.Sprintf("%.0f", cost(f.paced)))
 		})
 	}
@@ -39,7 +40,7 @@ func TestQueueModes(t *testing.T) {
 	}
 	times := func(a, b float64) string { return fmt.Sprintf("%.2f", b/a) }
 	took := func(a, b time.Duration) string { return times(float64(a), float64(b)) }
-	print("always / overflow", times(rate(a.full), rate(b.full)), took(a.full.Ack.P50, b.full.Ack.P50), took(a.full.Ack.P99, b.full.Ack.P99), times(cost(a.full), cost(b.full)),
+	testfigures.Row("always / overflow", times(rate(a.full), rate(b.full)), took(a.full.Ack.P50, b.full.Ack.P50), took(a.full.Ack.P99, b.full.Ack.P99), times(cost(a.full), cost(b.full)),
 		took(a.paced.Ack.P50, b.paced.Ack.P50), took(a.paced.Ack.P99, b.paced.Ack.P99), times(cost(a.paced), cost(b.paced)))
 }
 

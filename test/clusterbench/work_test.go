@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/roomtide/roomtide/internal/testcluster"
+	"github.com/roomtide/roomtide/internal/testfigures"
 )
 
 // metric is the sum over a metric's labels at a node, which serves metrics without a key.
@@ -64,7 +65,7 @@ func sayWork(t *testing.T, before, after map[string]work, took time.Duration) {
 		a, b := before[name], after[name]
 		w := work{b.changes - a.changes, b.commits - a.commits, b.seconds - a.seconds}
 		all += w.changes
-		if w.commits > 0 && *figures {
+		if w.commits > 0 && *testfigures.Wanted {
 			fmt.Printf("node %s: %.0f changes a second, %.1f in a commit, %.1f ms a commit, %.0f %% of the time in commits\n",
 				name, w.changes/took.Seconds(), w.changes/w.commits, 1000*w.seconds/w.commits, 100*w.seconds/took.Seconds())
 		}

@@ -65,7 +65,7 @@ func (r *rehearsal) run(args ...string) string {
 	return out
 }
 
-// live is the first life. At its end nobody waits for anything, and a part of what was
+// live is the first life. At its end nothing is in flight, and a part of what was
 // acknowledged is not in the backup.
 func (r *rehearsal) live(base string) {
 	w := workload.New(r.t, workload.Options{Addr: r.addr})

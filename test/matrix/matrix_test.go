@@ -309,8 +309,8 @@ func (n *node) keys(b *strings.Builder, scopes []string, keys map[string]string)
 }
 
 // keyRow writes what each key gets from an operation. One that needs the scope admin
-// is for API keys alone: whatever else there is, a user or nothing at all, has none. The
-// tokens of someone were ended by one of the operations.
+// is for API keys alone: whatever else there is, a user or nothing at all, has none. One
+// of the operations has ended the tokens of a user.
 func (n *node) keyRow(b *strings.Builder, method, path string, scopes []string, keys map[string]string) {
 	fmt.Fprintf(b, "| `%s %s` |", method, path)
 	for _, scope := range scopes {

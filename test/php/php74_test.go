@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/roomtide/roomtide/internal/testprocess"
 )
 
 // The oldest PHP that the package takes is not in Debian any more. This is PHP 7.4.33
@@ -18,9 +20,8 @@ func TestPHP74(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), scriptTime)
 	defer cancel()
 	dir := t.TempDir()
-	install := exec.CommandContext(ctx, "npm", "install", "--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", dir, php74)
-	if out, err := install.CombinedOutput(); err != nil {
-		t.Fatalf("npm install: %v\n%s", err, out)
+	if err := testprocess.InstallNPM(ctx, dir, php74); err != nil {
+		t.Fatal(err)
 	}
 	glob := func(patterns ...string) (files []string) {
 		for _, pattern := range patterns {

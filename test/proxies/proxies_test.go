@@ -48,10 +48,8 @@ func run(m *testing.M) (code int, err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(packages)) }()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	npm := exec.CommandContext(ctx, "npm", "install", "--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts",
-		"--prefix", packages, "socket.io-client@4.8.4")
-	if out, err := npm.CombinedOutput(); err != nil {
-		return 0, fmt.Errorf("npm install: %w\n%s", err, out)
+	if err := testprocess.InstallNPM(ctx, packages, "socket.io-client@4.8.4"); err != nil {
+		return 0, err
 	}
 	return testprocess.Main(m, "", func(p *testprocess.Program) { roomtide = p }), nil
 }

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,6 +14,7 @@ import (
 
 	"github.com/roomtide/roomtide/bench"
 	"github.com/roomtide/roomtide/client"
+	"github.com/roomtide/roomtide/internal/testfigures"
 	"github.com/roomtide/roomtide/push/standin"
 )
 
@@ -26,10 +25,10 @@ var services = []string{standin.FCM, standin.APNs, standin.WebPush}
 // the place of another.
 func TestThroughput(t *testing.T) {
 	rooms, members, rounds := 50, 100, 6
-	if !*figures {
+	if !*testfigures.Wanted {
 		rooms, members, rounds = 4, 5, 2
 	}
-	head("service", "pushes", "pushes/s", "us of CPU a push: node", "load and service", "connections", "memory of the node")
+	testfigures.Head("service", "pushes", "pushes/s", "us of CPU a push: node", "load and service", "connections", "memory of the node")
 	for _, service := range services {
 		t.Run(service, func(t *testing.T) {
 			w := open(t, service, 0, rooms, members)
@@ -50,7 +49,7 @@ func TestThroughput(t *testing.T) {
 				}
 			}
 			all(1) // connections, tokens and caches
-			ended := w.profile(service)
+			ended := testfigures.Profile(t, "http://"+w.pprof+"/debug/pprof/", service, 10)
 			begin, first, node, self := time.Now(), w.count(), cpuOf(t, w.node.Pid()), ownCPU(t)
 			all(rounds)
 			took, n := time.Since(begin), w.count()-first
@@ -59,7 +58,7 @@ func TestThroughput(t *testing.T) {
 			if refused := w.services.Refused(); len(refused) > 0 || n != rooms*members*rounds {
 				t.Errorf("%d pushes, not %d; refused: %v; %s", n, rooms*members*rounds, refused, w.outcomes())
 			}
-			print(service, n, fmt.Sprintf("%.0f", float64(n)/took.Seconds()), micros(node, n), micros(self, n),
+			testfigures.Row(service, n, fmt.Sprintf("%.0f", float64(n)/took.Seconds()), micros(node, n), micros(self, n),
 				w.services.Connections(), fmt.Sprintf("%d MB", w.resident()))
 		})
 	}
@@ -69,11 +68,11 @@ func TestThroughput(t *testing.T) {
 // configured: 500 a second, in rooms with 10 members who are away.
 func TestLatency(t *testing.T) {
 	rooms, rounds, every, delay := 200, 8, 4*time.Second, 3*time.Second
-	if !*figures {
+	if !*testfigures.Wanted {
 		rooms, rounds, every, delay = 2, 2, time.Second, 100*time.Millisecond
 	}
 	const members = 10
-	head("service", "pushes", "a second", "beyond the delay: p50", "p99", "most")
+	testfigures.Head("service", "pushes", "a second", "beyond the delay: p50", "p99", "most")
 	for _, service := range services {
 		t.Run(service, func(t *testing.T) {
 			w := open(t, service, delay, rooms, members)
@@ -110,7 +109,7 @@ func TestLatency(t *testing.T) {
 			at := func(share float64) time.Duration {
 				return beyond[int(share*float64(len(beyond)-1))].Round(time.Millisecond)
 			}
-			print(service, len(beyond), fmt.Sprintf("%.0f", float64(len(beyond))/took.Seconds()), at(0.5), at(0.99), at(1))
+			testfigures.Row(service, len(beyond), fmt.Sprintf("%.0f", float64(len(beyond))/took.Seconds()), at(0.5), at(0.99), at(1))
 		})
 	}
 }
@@ -119,10 +118,10 @@ func TestLatency(t *testing.T) {
 // load with devices and without, in turn.
 func TestSendingCost(t *testing.T) {
 	pairs, load := 5, []string{"rooms", "--rate", "2000", "--duration", "10s"}
-	if !*figures {
+	if !*testfigures.Wanted {
 		pairs, load = 1, []string{"rooms", "--rooms", "2", "--members", "3", "--senders", "2", "--window", "1", "--duration", "500ms"}
 	}
-	head("pair", "us of CPU a message: without push", "with devices", "ratio")
+	testfigures.Head("pair", "us of CPU a message: without push", "with devices", "ratio")
 	var ratios []float64
 	for i := range pairs {
 		var cost [2]float64
@@ -144,10 +143,10 @@ func TestSendingCost(t *testing.T) {
 			cost[side] = float64(r.CPU().Microseconds()) / float64(r.Acked)
 		}
 		ratios = append(ratios, cost[1]/cost[0])
-		print(i+1, fmt.Sprintf("%.1f", cost[0]), fmt.Sprintf("%.1f", cost[1]), fmt.Sprintf("%.3f", cost[1]/cost[0]))
+		testfigures.Row(i+1, fmt.Sprintf("%.1f", cost[0]), fmt.Sprintf("%.1f", cost[1]), fmt.Sprintf("%.3f", cost[1]/cost[0]))
 	}
 	slices.Sort(ratios)
-	print("median", "", "", fmt.Sprintf("%.3f", ratios[len(ratios)/2]))
+	testfigures.Row("median", "", "", fmt.Sprintf("%.3f", ratios[len(ratios)/2]))
 }
 
 // outcomes are the metrics of what came of jobs and of attempts.
@@ -162,33 +161,4 @@ func (w *world) outcomes() string {
 
 func micros(d time.Duration, n int) string {
 	return fmt.Sprintf("%.0f", float64(d.Microseconds())/float64(max(n, 1)))
-}
-
-// profile takes a CPU profile of the node, if there is a place for it, and returns what
-// waits for it.
-func (w *world) profile(name string) (wait func()) {
-	if *profiles == "" {
-		return func() {}
-	}
-	done := make(chan error, 1)
-	go func() {
-		done <- fetch(fmt.Sprintf("http://%s/debug/pprof/profile?seconds=10", w.pprof), filepath.Join(*profiles, name+".pprof"))
-	}()
-	return func() { must(w.t, <-done) }
-}
-
-func fetch(url, file string) error {
-	resp, err := http.Get(url)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	f, err := os.Create(file)
-	if err != nil {
-		return err
-	}
-	if _, err := io.Copy(f, resp.Body); err != nil {
-		return err
-	}
-	return f.Close()
 }

@@ -7,7 +7,6 @@ package pushbench
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -29,35 +28,10 @@ import (
 	"github.com/roomtide/roomtide/store"
 )
 
-var (
-	figures  = flag.Bool("figures", false, "measure for long, and print tables")
-	profiles = flag.String("profiles", "", "a directory for CPU profiles of the nodes under load")
-)
-
 var program *testprocess.Program
 
 func TestMain(m *testing.M) {
 	os.Exit(testprocess.Main(m, "", func(p *testprocess.Program) { program = p }))
-}
-
-// print writes a line of a table.
-func print(cells ...any) {
-	if !*figures {
-		return
-	}
-	for _, c := range cells {
-		fmt.Fprintf(os.Stdout, "| %v ", c)
-	}
-	fmt.Fprintln(os.Stdout, "|")
-}
-
-func head(cells ...any) {
-	print(cells...)
-	lines := make([]any, len(cells))
-	for i := range lines {
-		lines[i] = "---"
-	}
-	print(lines...)
 }
 
 func must(t testing.TB, err error) {

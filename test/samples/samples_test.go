@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/roomtide/roomtide/internal/testprocess"
 )
 
 const (
@@ -43,9 +45,8 @@ func run(m *testing.M) (code int, err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(installed)) }()
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	args := append([]string{"install", "--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", installed}, packages...)
-	if out, err := exec.CommandContext(ctx, "npm", args...).CombinedOutput(); err != nil {
-		return 1, errors.Join(errors.New("npm install: "+string(out)), err)
+	if err := testprocess.InstallNPM(ctx, installed, packages...); err != nil {
+		return 1, err
 	}
 	return m.Run(), nil
 }

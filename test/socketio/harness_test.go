@@ -79,14 +79,12 @@ func install() (dir string, err error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	args := []string{"install", "--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", dir}
+	list := []string{"io44@npm:socket.io-client@4.4.1", "socket.io@4.8.3"} // the latter is the server that "roomtide bench --node" measures
 	for _, v := range versions {
-		args = append(args, v.name+"@npm:socket.io-client@"+v.version)
+		list = append(list, v.name+"@npm:socket.io-client@"+v.version)
 	}
-	args = append(args, "io44@npm:socket.io-client@4.4.1")
-	args = append(args, "socket.io@4.8.3") // the server that "roomtide bench --node" measures
-	if out, err := exec.CommandContext(ctx, "npm", args...).CombinedOutput(); err != nil {
-		return "", errors.Join(fmt.Errorf("npm install: %w\n%s", err, out), os.RemoveAll(dir))
+	if err := testprocess.InstallNPM(ctx, dir, list...); err != nil {
+		return "", errors.Join(err, os.RemoveAll(dir))
 	}
 	return dir, nil
 }

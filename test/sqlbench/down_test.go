@@ -11,6 +11,7 @@ import (
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/client"
 	"github.com/roomtide/roomtide/internal/testdb"
+	"github.com/roomtide/roomtide/internal/testfigures"
 	"github.com/roomtide/roomtide/internal/testprocess"
 )
 
@@ -26,10 +27,10 @@ func TestOtherShardWhileOneIsDown(t *testing.T) {
 	program, err := testprocess.Build("")
 	must(t, err)
 	t.Cleanup(func() { must(t, program.Remove()) })
-	print("shards", "messages/s", "ack p99 of the other shard: before", "one is down", "after", "down / before")
-	print("---", "---", "---", "---", "---", "---")
+	testfigures.Row("shards", "messages/s", "ack p99 of the other shard: before", "one is down", "after", "down / before")
+	testfigures.Row("---", "---", "---", "---", "---", "---")
 	engines, phase := testdb.Engines, 20*time.Second
-	if !*figures {
+	if !*testfigures.Wanted {
 		engines, phase = []testdb.Engine{testdb.Maria}, time.Second
 	}
 	for _, e := range engines {
@@ -54,8 +55,8 @@ func oneDown(t *testing.T, program *testprocess.Program, e testdb.Engine, phase 
 		t.Fatalf("%d acks before, %d while one shard was down, %d after", len(before), len(during), len(after))
 	}
 	ratio := p99(during).Seconds() / p99(before).Seconds()
-	print("two "+string(e), fmt.Sprintf("%.0f", float64(len(during))/phase.Seconds()), p99(before), p99(during), p99(after), fmt.Sprintf("%.2f", ratio))
-	if *figures && ratio > mostWhileDown {
+	testfigures.Row("two "+string(e), fmt.Sprintf("%.0f", float64(len(during))/phase.Seconds()), p99(before), p99(during), p99(after), fmt.Sprintf("%.2f", ratio))
+	if *testfigures.Wanted && ratio > mostWhileDown {
 		t.Errorf("%s: the p99 is %.2f times what it was before, more than %.1f", e, ratio, mostWhileDown)
 	}
 }

@@ -1,13 +1,12 @@
 // Package sqlbench measures the drivers for SQL databases on real, durable servers:
 // what the store makes of batched appends beside the bare driver with the same rows,
 // and what the newest page of a room costs in a long room and in a short one. Both sides
-// of each ratio are measured in turn, in one run. "make bench-sql" prints the figures;
-// otherwise the tests run the same code on a few rows, without judging them.
+// of each ratio are measured in turn, in one run. "make bench-sql" prints the figures
+// and holds the ratios to their bounds; otherwise the tests run the same code on a few rows, without judging them.
 package sqlbench
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -17,14 +16,13 @@ import (
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/internal/testdb"
+	"github.com/roomtide/roomtide/internal/testfigures"
 	"github.com/roomtide/roomtide/store"
 	"github.com/roomtide/roomtide/store/mysql"
 	"github.com/roomtide/roomtide/store/postgres"
 	"github.com/roomtide/roomtide/store/sqldb"
 	"github.com/roomtide/roomtide/store/sqlite"
 )
-
-var figures = flag.Bool("figures", false, "measure with many rows, print a table, and hold the ratios to their bounds")
 
 // The bounds of the ratios.
 const (
@@ -79,20 +77,9 @@ func open(t testing.TB, e testdb.Engine, dsn string) store.Driver {
 	return d
 }
 
-// print writes a line of a table.
-func print(cells ...any) {
-	if !*figures {
-		return
-	}
-	for _, c := range cells {
-		fmt.Fprintf(os.Stdout, "| %v ", c)
-	}
-	fmt.Fprintln(os.Stdout, "|")
-}
-
 func TestAppends(t *testing.T) {
-	print("engine", "messages in a batch", "store, rows/s", "bare driver, rows/s", "store / bare")
-	print("---", "---", "---", "---", "---")
+	testfigures.Row("engine", "messages in a batch", "store, rows/s", "bare driver, rows/s", "store / bare")
+	testfigures.Row("---", "---", "---", "---", "---")
 	for _, e := range testdb.Engines {
 		t.Run(string(e), func(t *testing.T) {
 			server := testdb.Start(t, e, settings[e]...)
@@ -100,7 +87,7 @@ func TestAppends(t *testing.T) {
 			b := newBare(t, e, server.Database())
 			for _, n := range []int{10, 100, 400} {
 				commits := 40_000 / n
-				if !*figures {
+				if !*testfigures.Wanted {
 					commits = 2
 				}
 				s, r := side{append: d.append}, side{append: b.append}
@@ -109,15 +96,15 @@ func TestAppends(t *testing.T) {
 					r.commit(n)
 				}
 				ratio := r.took.Seconds() / s.took.Seconds()
-				print(e, n, s.rate(n, commits), r.rate(n, commits), fmt.Sprintf("%.2f", ratio))
-				if *figures && n == 100 && ratio < leastOfBare {
+				testfigures.Row(e, n, s.rate(n, commits), r.rate(n, commits), fmt.Sprintf("%.2f", ratio))
+				if *testfigures.Wanted && n == 100 && ratio < leastOfBare {
 					t.Errorf("%s: the store appends %.2f times what the bare driver does, less than %.2f", e, ratio, leastOfBare)
 				}
 			}
 		})
 	}
 	for _, e := range testdb.Engines {
-		print(durable[e])
+		testfigures.Row(durable[e])
 	}
 }
 
@@ -199,8 +186,8 @@ func (a *storeAppender) append(n int) {
 }
 
 func TestLatest(t *testing.T) {
-	print("engine", "messages in the room", "p50 of its newest 10", "p99", "p50 to that of 100")
-	print("---", "---", "---", "---", "---")
+	testfigures.Row("engine", "messages in the room", "p50 of its newest 10", "p99", "p50 to that of 100")
+	testfigures.Row("---", "---", "---", "---", "---")
 	drivers := map[string]func(testing.TB) store.Driver{
 		"sqlite": func(t testing.TB) store.Driver {
 			d, err := sqlite.Open(ctx, t.TempDir()+"/shard.db", slog.New(slog.DiscardHandler))
@@ -217,7 +204,7 @@ func TestLatest(t *testing.T) {
 		}
 	}
 	long, asked := longRoom, 3000
-	if !*figures {
+	if !*testfigures.Wanted {
 		long, asked = longRoomSmoke, 20
 	}
 	for _, name := range names {
@@ -240,9 +227,9 @@ func TestLatest(t *testing.T) {
 			}
 			s, l := median(took["short"]), median(took["long"])
 			p99 := func(of []float64) string { return fmt.Sprintf("%.0f us", of[len(of)*99/100]) }
-			print(name, shortRoom, fmt.Sprintf("%.0f us", s), p99(took["short"]), 1)
-			print(name, long, fmt.Sprintf("%.0f us", l), p99(took["long"]), fmt.Sprintf("%.2f", l/s))
-			if *figures && l > mostInLong*s {
+			testfigures.Row(name, shortRoom, fmt.Sprintf("%.0f us", s), p99(took["short"]), 1)
+			testfigures.Row(name, long, fmt.Sprintf("%.0f us", l), p99(took["long"]), fmt.Sprintf("%.2f", l/s))
+			if *testfigures.Wanted && l > mostInLong*s {
 				t.Errorf("%s: in the long room it takes %.2f times as long, more than %.1f", name, l/s, mostInLong)
 			}
 		})

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/roomtide/roomtide/internal/testdb"
+	"github.com/roomtide/roomtide/internal/testfigures"
 	"github.com/roomtide/roomtide/internal/testprocess"
 )
 
@@ -23,14 +24,14 @@ const (
 // TestRooms measures a node under load: 200 rooms of 10, with four shards in files, and
 // then with four on one server of each engine.
 func TestRooms(t *testing.T) {
-	if !*figures {
+	if !*testfigures.Wanted {
 		t.Skip("a minute of load: make bench-sql")
 	}
 	program, err := testprocess.Build("")
 	must(t, err)
 	t.Cleanup(func() { must(t, program.Remove()) })
-	print("shards", "messages/s", "us of CPU a message: node", "SQL server", "together", "ack p50", "p99")
-	print("---", "---", "---", "---", "---", "---", "---")
+	testfigures.Row("shards", "messages/s", "us of CPU a message: node", "SQL server", "together", "ack p50", "p99")
+	testfigures.Row("---", "---", "---", "---", "---", "---", "---")
 	files := underLoad(t, program, "4 SQLite files", "", nil)
 	for _, e := range testdb.Engines {
 		server := testdb.Start(t, e, settings[e]...)
@@ -84,7 +85,7 @@ func underLoad(t *testing.T, program *testprocess.Program, name, shards string, 
 	}
 	us := func(d time.Duration, messages int64) float64 { return float64(d.Microseconds()) / float64(messages) }
 	x := road{float64(r.Acked) / r.Took.Seconds(), us(r.User+r.Sys, r.Acked), us(used-shortUsed, r.Acked-short.Acked)}
-	print(name, fmt.Sprintf("%.0f", x.rate), fmt.Sprintf("%.0f", x.node), fmt.Sprintf("%.0f", x.sql), fmt.Sprintf("%.0f", x.node+x.sql),
+	testfigures.Row(name, fmt.Sprintf("%.0f", x.rate), fmt.Sprintf("%.0f", x.node), fmt.Sprintf("%.0f", x.sql), fmt.Sprintf("%.0f", x.node+x.sql),
 		r.Ack.P50.Round(time.Millisecond), r.Ack.P99.Round(time.Millisecond))
 	return x
 }

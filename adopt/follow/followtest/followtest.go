@@ -1,5 +1,5 @@
 // Package followtest is the suite that every way to follow a table passes, against a
-// real server that others write to meanwhile.
+// real server that is written to meanwhile.
 package followtest
 
 import (

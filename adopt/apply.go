@@ -280,23 +280,7 @@ func (m *Move) takePart(ctx context.Context, steps []step, history bool) error {
 		return err
 	}
 	crashpoint.Hit("adopt-imported")
-	var members []memberItem
-	err = m.cfg.State.write(ctx, func(tx *sql.Tx) error {
-		for i := range steps {
-			s, r := &steps[i], t.Messages[i]
-			if r == nil {
-				continue
-			}
-			s.then.Seq = r.Seq
-			if err := putKnown(ctx, tx, &s.then); err != nil {
-				return err
-			}
-			if s.new && s.item.User != systemUser {
-				members = append(members, memberItem{Room: s.item.Room, User: s.item.User})
-			}
-		}
-		return nil
-	})
+	authors, err := m.putSteps(ctx, steps, t)
 	if err != nil {
 		return err
 	}
@@ -314,7 +298,28 @@ func (m *Move) takePart(ctx context.Context, steps []step, history bool) error {
 	if late {
 		m.log.Warn("adopt: rows still come the old way", "rows", len(steps), "first", steps[0].key)
 	}
-	return m.newMembers(ctx, members)
+	return m.newMembers(ctx, authors)
+}
+
+// putSteps stores what was imported in the state, and returns the authors of new messages.
+func (m *Move) putSteps(ctx context.Context, steps []step, t *told) (authors []memberItem, err error) {
+	err = m.cfg.State.write(ctx, func(tx *sql.Tx) error {
+		for i := range steps {
+			s, r := &steps[i], t.Messages[i]
+			if r == nil {
+				continue
+			}
+			s.then.Seq = r.Seq
+			if err := putKnown(ctx, tx, &s.then); err != nil {
+				return err
+			}
+			if s.new && s.item.User != systemUser {
+				authors = append(authors, memberItem{Room: s.item.Room, User: s.item.User})
+			}
+		}
+		return nil
+	})
+	return authors, err
 }
 
 // switched reports whether Roomtide is in force by now.

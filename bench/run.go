@@ -43,25 +43,10 @@ func (r *Result) onChild(ctx context.Context, c *child, rival string) error {
 // databases are servers that the measured one uses.
 func (r *Result) measure(ctx context.Context, l *load, server, databases processes) error {
 	defer l.close()
-	empty, err := settled(server)
+	empty, before, err := r.connect(ctx, l, server)
 	if err != nil {
 		return err
 	}
-	begin := time.Now()
-	end := r.during(func() string { return fmt.Sprintf("connecting, %d of %d", l.entered.Load(), len(l.members)) })
-	err = l.connect(ctx)
-	end()
-	if err != nil {
-		return err
-	}
-	r.Connections, r.Connecting = len(l.members), time.Since(begin)
-	end = r.during(func() string { return "waiting until the server is quiet" })
-	before, err := settled(server)
-	end()
-	if err != nil {
-		return err
-	}
-	r.RSSPerConn = max(0, before.rss-empty.rss) / int64(len(l.members))
 	self, err := usageOf(os.Getpid())
 	if err != nil {
 		return err
@@ -70,21 +55,7 @@ func (r *Result) measure(ctx context.Context, l *load, server, databases process
 	if err != nil {
 		return err
 	}
-	switch s := &r.Scenario; {
-	case s.Idle:
-		end := r.during(l.working("idle", time.Now(), s.Duration))
-		r.Elapsed = l.idle(ctx)
-		end()
-	case s.Storm:
-		err = r.storm(ctx, l, server)
-	case s.Slow:
-		err = r.slow(ctx, l, server)
-	default:
-		end := r.during(l.working("working", time.Now(), s.Duration))
-		r.Elapsed = l.work(ctx, s.Duration)
-		end()
-	}
-	if err != nil {
+	if err := r.run(ctx, l, server); err != nil {
 		return err
 	}
 	after, err := server.usage()
@@ -108,6 +79,46 @@ func (r *Result) measure(ctx context.Context, l *load, server, databases process
 	r.ClientCPU = selfAfter.cpu() - self.cpu()
 	r.count(l)
 	return ctx.Err()
+}
+
+// connect connects all members, and returns what the server used while it had none, and
+// now that it is quiet again.
+func (r *Result) connect(ctx context.Context, l *load, server processes) (empty, before processUsage, err error) {
+	if empty, err = settled(server); err != nil {
+		return empty, before, err
+	}
+	begin := time.Now()
+	end := r.during(func() string { return fmt.Sprintf("connecting, %d of %d", l.entered.Load(), len(l.members)) })
+	err = l.connect(ctx)
+	end()
+	if err != nil {
+		return empty, before, err
+	}
+	r.Connections, r.Connecting = len(l.members), time.Since(begin)
+	end = r.during(func() string { return "waiting until the server is quiet" })
+	before, err = settled(server)
+	end()
+	r.RSSPerConn = max(0, before.rss-empty.rss) / int64(len(l.members))
+	return empty, before, err
+}
+
+// run runs the scenario.
+func (r *Result) run(ctx context.Context, l *load, server processes) (err error) {
+	switch s := &r.Scenario; {
+	case s.Idle:
+		end := r.during(l.working("idle", time.Now(), s.Duration))
+		r.Elapsed = l.idle(ctx)
+		end()
+	case s.Storm:
+		err = r.storm(ctx, l, server)
+	case s.Slow:
+		err = r.slow(ctx, l, server)
+	default:
+		end := r.during(l.working("working", time.Now(), s.Duration))
+		r.Elapsed = l.work(ctx, s.Duration)
+		end()
+	}
+	return err
 }
 
 // count takes over what the load has counted.

@@ -101,6 +101,18 @@ type API struct {
 
 // New returns an API.
 func New(cfg Config) *API {
+	cfg.setDefaults()
+	a := &API{
+		cfg: cfg, log: cfg.Log, origins: origin.New(cfg.Origins, cfg.Log),
+		metrics: newMetrics(cfg.Registry), failures: newFailures(time.Now), adoptions: &adoptions{log: cfg.Adoptions, now: time.Now},
+		prom:      promhttp.HandlerFor(cfg.Registry, promhttp.HandlerOpts{}),
+		heartbeat: heartbeatTime, pieceTime: pieceTime, life: lifeTime,
+	}
+	a.mux = a.routes()
+	return a
+}
+
+func (cfg *Config) setDefaults() {
 	if cfg.Limits == (chat.Limits{}) {
 		cfg.Limits = chat.DefaultLimits()
 	}
@@ -139,12 +151,4 @@ func New(cfg Config) *API {
 			return cfg.Hub.CloseUser(user, chat.ByeRevoked), nil
 		}
 	}
-	a := &API{
-		cfg: cfg, log: cfg.Log, origins: origin.New(cfg.Origins, cfg.Log),
-		metrics: newMetrics(cfg.Registry), failures: newFailures(time.Now), adoptions: &adoptions{log: cfg.Adoptions, now: time.Now},
-		prom:      promhttp.HandlerFor(cfg.Registry, promhttp.HandlerOpts{}),
-		heartbeat: heartbeatTime, pieceTime: pieceTime, life: lifeTime,
-	}
-	a.mux = a.routes()
-	return a
 }

@@ -180,7 +180,17 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 	}
 	s.openSender()
 	s.onClose(memtune.Start(s.hub.Len))
+	s.openEngine(limits)
+	s.startSender()
+	if err := s.startPeers(); err != nil {
+		return err
+	}
+	s.openAttendance()
+	return nil
+}
 
+// openEngine makes the engine, which has nothing to close.
+func (s *Server) openEngine(limits chat.Limits) {
 	rates := engine.Rates{}
 	if !s.cfg.NoRateLimits {
 		rates = s.rates()
@@ -191,12 +201,6 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 		AfterLate: s.hub.Kick, Targets: s.targets(), Reach: s.reach,
 		Now: planted.Now, Log: s.log, Registerer: s.reg,
 	})
-	s.startSender()
-	if err := s.startPeers(); err != nil {
-		return err
-	}
-	s.openAttendance()
-	return nil
 }
 
 // openOutbox starts everything that works on what lanes committed.

@@ -221,6 +221,20 @@ func (s *Service) reconcile(ctx context.Context) error {
 	s.mu.Lock()
 	old := s.couriers
 	s.mu.Unlock()
+	now, err := s.replace(ctx, old, enabled)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.couriers = now
+	s.mu.Unlock()
+	s.attended.Store(asked)
+	return nil
+}
+
+// replace removes the consumers of endpoints that are no longer enabled, adds those of new
+// ones, and returns the couriers of all that are.
+func (s *Service) replace(ctx context.Context, old map[string]*courier, enabled map[string]*Endpoint) (map[string]*courier, error) {
 	now := make(map[string]*courier, len(enabled))
 	for id, c := range old {
 		if e := enabled[id]; e != nil && e.consumer() == c.name {
@@ -234,7 +248,7 @@ func (s *Service) reconcile(ctx context.Context) error {
 			c.endpoint.Store(&off)
 		}
 		if err := s.outbox.Remove(ctx, c.name); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	for id, e := range enabled {
@@ -244,18 +258,14 @@ func (s *Service) reconcile(ctx context.Context) error {
 			now[id] = c
 		}
 		if err := s.outbox.Add(ctx, c.consumer()); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	s.mu.Lock()
-	s.couriers = now
-	s.mu.Unlock()
-	s.attended.Store(asked)
-	return nil
+	return now, nil
 }
 
-// Attended reports whether an endpoint wants to hear of users who come and go. It may be some
-// seconds old, as Config.Poll says.
+// Attended reports whether an endpoint asks for the events of users online and offline. It
+// may be as old as Config.Poll.
 func (s *Service) Attended() bool { return s.attended.Load() }
 
 // keepHistory has the outbox keep entries while there are endpoints.

@@ -128,26 +128,9 @@ var wholeNumber = regexp.MustCompile(`^(0|-?[1-9][0-9]{0,17})$`)
 
 // copyFile reads a file twice: what its columns hold, and then its rows.
 func copyFile(ctx context.Context, db *sql.DB, table string, open func() (records, error)) error {
-	var shapes []shape
-	total := 0
-	columns, err := eachRecord(ctx, open, func(values []any) error {
-		total++
-		for len(shapes) < len(values) {
-			shapes = append(shapes, shape{})
-		}
-		for i, v := range values {
-			if text, ok := v.(string); ok {
-				shapes[i].seen++
-				shapes[i].other = shapes[i].other || !wholeNumber.MatchString(text)
-			}
-		}
-		return nil
-	})
+	columns, shapes, err := shapesOf(ctx, open)
 	if err != nil {
 		return err
-	}
-	for i := range shapes {
-		shapes[i].null = shapes[i].seen < total
 	}
 	if err := createTable(ctx, db, table, columns, shapes); err != nil {
 		return err
@@ -178,6 +161,28 @@ func copyFile(ctx context.Context, db *sql.DB, table string, open func() (record
 		return err
 	}
 	return index(ctx, db, table, columns, shapes)
+}
+
+// shapesOf reads a file for the names of its columns and what they hold.
+func shapesOf(ctx context.Context, open func() (records, error)) (columns []string, shapes []shape, err error) {
+	total := 0
+	columns, err = eachRecord(ctx, open, func(values []any) error {
+		total++
+		for len(shapes) < len(values) {
+			shapes = append(shapes, shape{})
+		}
+		for i, v := range values {
+			if text, ok := v.(string); ok {
+				shapes[i].seen++
+				shapes[i].other = shapes[i].other || !wholeNumber.MatchString(text)
+			}
+		}
+		return nil
+	})
+	for i := range shapes {
+		shapes[i].null = shapes[i].seen < total
+	}
+	return columns, shapes, err
 }
 
 func eachRecord(ctx context.Context, open func() (records, error), f func([]any) error) (columns []string, err error) {

@@ -13,7 +13,7 @@ const (
 
 // pace keeps the batches of a busy lane apart. A commit costs the pages that it touches and a sync,
 // whatever it holds: where those are done in a millisecond, a lane under load would spend its
-// processor on many small batches, and hub and consumers of the outbox follow each (decision 10).
+// processor on many small batches, and hub and consumers of the outbox follow each (decision 52).
 type pace struct {
 	begun time.Time // the last batch
 	busy  bool      // it had paceFrom changes

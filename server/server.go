@@ -70,7 +70,7 @@ type Server struct {
 	node     *cluster.Node
 	peers    *peers // nil on a single node
 	presence *presence.Tracker
-	book     *attendance.Book // who is connected anywhere, for webhooks
+	book     *attendance.Book // who is connected anywhere, for webhooks and feeds
 	engine   *engine.Engine
 	readers  []*ingest.Reader
 	verifier *identity.Verifier
@@ -275,10 +275,11 @@ func (s *Server) openPresence() (err error) {
 	return nil
 }
 
-// openAttendance begins to note who is connected, if a webhook wants to be told.
+// openAttendance begins to note who is connected, while a webhook or a feed wants to be told.
 func (s *Server) openAttendance() {
+	wanted := func() bool { return s.webhooks.Attended() || s.feeds.Attended() }
 	s.book = attendance.Open(attendance.Config{
-		Node: s.node.Name(), Store: s.store, Users: s.hub.Users, Wanted: s.webhooks.Attended, Submit: s.lanes.Submit, Nodes: s.node.Nodes,
+		Node: s.node.Name(), Store: s.store, Users: s.hub.Users, Wanted: wanted, Grace: time.Duration(s.cfg.Hooks.OfflineAfter), Submit: s.lanes.Submit, Nodes: s.node.Nodes,
 		Owns: s.lanes.Owns, Log: s.log, Registerer: s.reg,
 	})
 	s.onClose(s.book.Close)

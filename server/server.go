@@ -158,7 +158,7 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 		OnFenced: func(shard int) {
 			s.fail(chat.E(chat.Fenced, "another process has taken over this node's data"))
 		},
-		Cluster: s.laneCluster(), PushOff: !s.cfg.Push.Used(), Limits: limits, Now: planted.Now, Log: s.log, Registerer: s.reg,
+		Cluster: s.laneCluster(), PushOff: !s.cfg.Push.Used(), Providers: s.gateway.Providers(), Limits: limits, Now: planted.Now, Log: s.log, Registerer: s.reg,
 	})
 	if err != nil {
 		return err

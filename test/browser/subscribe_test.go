@@ -3,6 +3,7 @@ package browser
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -63,13 +64,14 @@ func (n *node) waitDevice(w *window, key string, was device) device {
 // inWorker evaluates a script in the service worker of the page.
 func inWorker[T any](w *window, script string) T {
 	w.t.Helper()
+	origin := eval[string](w, `location.origin`)
 	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		eval[bool](w, `navigator.serviceWorker.ready.then((r) => { r.active.postMessage({}); return true; })`) // one that sleeps has no target
 		all, err := chromedp.Targets(w.ctx)
 		if err != nil || time.Now().After(end) {
 			w.t.Fatalf("no service worker among %v: %v", all, err)
 		}
-		i := slices.IndexFunc(all, func(i *target.Info) bool { return i.Type == "service_worker" })
+		i := slices.IndexFunc(all, func(i *target.Info) bool { return i.Type == "service_worker" && strings.HasPrefix(i.URL, origin) })
 		if i < 0 {
 			continue
 		}

@@ -111,6 +111,8 @@ type Hooks struct {
 	RetryFor Duration `toml:"retry_for" default:"72h" help:"How old an event gets before it is given up and kept as a dead letter. Until then an endpoint that is down gets everything, in order."`
 	History  Duration `toml:"history" default:"72h" help:"How long events are kept to be delivered again (roomtide webhook replay), while there are webhooks. 0s: not at all."`
 
+	OfflineAfter Duration `toml:"offline_after" default:"15s" help:"How long a user has no connection before user.offline is told, 1s to 1h. Who comes back before was never away."`
+
 	BeforeMessage           string   `toml:"before_message" default:"" mask:"url" placeholder:"URL" help:"URL that is asked about each message and edit before it is stored: it may allow, refuse or rewrite it. Empty: none."`
 	BeforeMessageSecretFile string   `toml:"before_message_secret_file" placeholder:"FILE" default:"" help:"File with the secret that signs these requests: whsec_ and the base64 of 24 to 64 bytes."`
 	BeforeMessageTimeout    Duration `toml:"before_message_timeout" default:"1s" help:"How long it may take to answer, 10s at most."`

@@ -182,6 +182,8 @@ func TestCheck(t *testing.T) {
 		{"too many shards", func(c *Config) { c.SQLiteShards = 65 }, "sqlite_shards: "},
 		{"no rate", func(c *Config) { c.Rates.Joins = 0 }, "rates.joins: "},
 		{"slow rate", func(c *Config) { c.Rates.Joins = 0.1 }, ""},
+		{"offline at once", func(c *Config) { c.Hooks.OfflineAfter = 0 }, "webhooks.offline_after: "},
+		{"offline never", func(c *Config) { c.Hooks.OfflineAfter = Duration(2 * 3600 * 1e9) }, "webhooks.offline_after: "},
 		{"negative timeout", func(c *Config) { c.DrainTimeout = -1 }, "drain_timeout: "},
 		{"small frames", func(c *Config) { c.Limits.FrameBytes = 1000 }, "limits.frame_bytes: "},
 		{"keys over plain HTTP", func(c *Config) { c.Auth.JWKSURL = "http://id.example/jwks" }, "auth.jwks_url: "},

@@ -38,6 +38,9 @@ func (c *Config) checkHooks() Problems {
 			ps = append(ps, Problem{"webhooks." + d.key, d.v.String() + " is no time to wait", "write a duration such as 15s or 72h"})
 		}
 	}
+	if d := time.Duration(h.OfflineAfter); d < time.Second || d > time.Hour {
+		ps = append(ps, Problem{"webhooks.offline_after", h.OfflineAfter.String() + " is no time in which a user may come back", "write a duration from 1s to 1h"})
+	}
 	return append(ps, h.checkBefore()...)
 }
 

@@ -6,6 +6,9 @@
 // which acknowledges everything before it. So each event is delivered at least once, and
 // those of one room in the order of their revs; an event has an id that does not change.
 //
+// A feed has all kinds of events but those that happen only if they are asked for
+// (hostevents.Kind.Asked): those of users who come and go are in a feed that is made with them.
+//
 // A feed that is not read keeps entries of the outbox. It is dropped by Drop, or after Keep
 // in which there was something to read and nothing was acknowledged.
 package feed
@@ -16,6 +19,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/roomtide/roomtide/change"
@@ -28,6 +32,9 @@ const (
 	// Prefix begins the name of a feed's cursor in the outbox.
 	Prefix = "feed:"
 
+	// withUsers ends that of a feed with the users who come and go. Names have no +.
+	withUsers = "+users"
+
 	// Keep is how long a feed keeps what is not acknowledged.
 	Keep = 7 * 24 * time.Hour
 
@@ -35,6 +42,7 @@ const (
 	readEntries              = 64                     // of a shard, at a time
 	lookEvery                = 250 * time.Millisecond // for commits of other nodes
 	sweepEvery               = time.Hour
+	attendEvery              = 5 * time.Second // looks for feeds with users
 	maxFeeds                 = 32
 	nameBytes                = 64
 )
@@ -59,15 +67,17 @@ type Config struct {
 // Feeds are the feeds of a deployment. Several nodes may have them open. Safe for
 // concurrent use.
 type Feeds struct {
-	cfg  Config
-	stop context.CancelFunc
-	done sync.WaitGroup
+	cfg      Config
+	stop     context.CancelFunc
+	done     sync.WaitGroup
+	attended atomic.Bool
 }
 
 // Info is a feed, and how far it has been acknowledged.
 type Info struct {
-	Name string
-	At   string // the place, as Read has returned it
+	Name  string
+	At    string // the place, as Read has returned it
+	Users bool   // it has the users who come and go
 }
 
 // Page is what a read answers with.
@@ -87,6 +97,7 @@ func Open(cfg Config) *Feeds {
 	ctx, stop := context.WithCancel(context.Background())
 	f := &Feeds{cfg: cfg, stop: stop}
 	f.done.Go(func() { f.sweep(ctx) })
+	f.done.Go(func() { f.attend(ctx) })
 	return f
 }
 
@@ -103,16 +114,17 @@ func (f *Feeds) List(ctx context.Context) ([]Info, error) {
 		return nil, err
 	}
 	infos := make([]Info, 0, len(all))
-	for name, at := range all {
-		infos = append(infos, Info{name, at.String()})
+	for name, has := range all {
+		infos = append(infos, has.info(name))
 	}
 	slices.SortFunc(infos, func(a, b Info) int { return strings.Compare(a.Name, b.Name) })
 	return infos, nil
 }
 
-// Make makes a feed of what is committed from now on, and returns its place. One that is
-// there stays as it is (created is false).
-func (f *Feeds) Make(ctx context.Context, name string) (info Info, created bool, err error) {
+// Make makes a feed of what is committed from now on, with or without the users who come and
+// go, and returns its place. One that is there stays as it is (created is false), and is a
+// Conflict if it was made with another value of users.
+func (f *Feeds) Make(ctx context.Context, name string, users bool) (info Info, created bool, err error) {
 	if err := checkName(name); err != nil {
 		return Info{}, false, err
 	}
@@ -120,30 +132,34 @@ func (f *Feeds) Make(ctx context.Context, name string) (info Info, created bool,
 	if err != nil {
 		return Info{}, false, err
 	}
-	at, known := all[name]
-	if known && len(at) == len(f.cfg.Store.Shards()) {
-		return Info{name, at.String()}, false, nil
-	}
-	if !known && len(all) >= maxFeeds {
+	is, known := all[name]
+	switch {
+	case known && is.users != users:
+		return Info{}, false, chat.E(chat.Conflict, "the feed is there and was made with another value of users: drop it first, or take another name")
+	case known && len(is.at) == len(f.cfg.Store.Shards()):
+		return is.info(name), false, nil
+	case !known && len(all) >= maxFeeds:
 		return Info{}, false, chat.E(chat.TooLarge, "there are too many feeds; drop those that nobody reads")
-	}
-	if at == nil {
-		at = place{}
+	case !known:
+		is = &state{at: place{}, users: users}
 	}
 	for shard := range f.cfg.Store.Shards() {
-		if _, has := at[shard]; has {
+		if _, has := is.at[shard]; has {
 			continue
 		}
 		end, err := f.end(ctx, shard)
 		if err == nil {
-			err = f.save(ctx, shard, store.Cursor{Consumer: Prefix + name, Position: end})
+			err = f.save(ctx, shard, store.Cursor{Consumer: is.consumer(name), Position: end})
 		}
 		if err != nil {
 			return Info{}, false, err
 		}
-		at[shard] = end
+		is.at[shard] = end
 	}
-	return Info{name, at.String()}, !known, nil
+	if users {
+		f.attended.Store(true)
+	}
+	return is.info(name), !known, nil
 }
 
 // Drop forgets a feed, and with it what was kept for it alone. NotFound if there is none.
@@ -152,12 +168,12 @@ func (f *Feeds) Drop(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	at, known := all[name]
+	is, known := all[name]
 	if !known {
 		return noFeed()
 	}
-	for shard := range at {
-		if err := f.save(ctx, shard, store.Cursor{Consumer: Prefix + name, Drop: true}); err != nil {
+	for shard := range is.at {
+		if err := f.save(ctx, shard, store.Cursor{Consumer: is.consumer(name), Drop: true}); err != nil {
 			return err
 		}
 	}
@@ -173,15 +189,15 @@ func (f *Feeds) Read(ctx context.Context, name, after string, limit int, wait ti
 	if err != nil {
 		return nil, err
 	}
-	acked, known := all[name]
+	is, known := all[name]
 	if !known {
 		return nil, noFeed()
 	}
-	at, err := f.from(acked, after)
+	at, err := f.from(is.at, after)
 	if err != nil {
 		return nil, err
 	}
-	if err := f.acknowledge(ctx, name, acked, at); err != nil {
+	if err := f.acknowledge(ctx, is.consumer(name), is.at, at); err != nil {
 		return nil, err
 	}
 	committed := make(chan struct{}, 1)
@@ -194,7 +210,7 @@ func (f *Feeds) Read(ctx context.Context, name, after string, limit int, wait ti
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
 	for {
-		events, err := f.page(ctx, at, limit)
+		events, err := f.page(ctx, at, limit, is.wants)
 		if err != nil || len(events) > 0 {
 			return &Page{events, at.String()}, err
 		}
@@ -209,8 +225,8 @@ func (f *Feeds) Read(ctx context.Context, name, after string, limit int, wait ti
 	}
 }
 
-// page reads events, and moves the place behind them.
-func (f *Feeds) page(ctx context.Context, at place, limit int) ([]hostevents.Event, error) {
+// page reads the events that are wanted, and moves the place behind them.
+func (f *Feeds) page(ctx context.Context, at place, limit int, wants func(hostevents.Kind, chat.RoomID) bool) ([]hostevents.Event, error) {
 	var refs []hostevents.Ref
 	for shard, s := range f.cfg.Store.Shards() {
 		for len(refs) < limit {
@@ -219,7 +235,7 @@ func (f *Feeds) page(ctx context.Context, at place, limit int) ([]hostevents.Eve
 				return nil, err
 			}
 			for i := 0; i < len(entries) && len(refs) < limit; i++ {
-				refs = append(refs, hostevents.Of(&entries[i], func(k hostevents.Kind, _ chat.RoomID) bool { return !k.Asked() })...)
+				refs = append(refs, hostevents.Of(&entries[i], wants)...)
 				at[shard] = entries[i].Position
 			}
 			if len(entries) < readEntries {
@@ -254,12 +270,12 @@ func (f *Feeds) from(acked place, after string) (place, error) {
 }
 
 // acknowledge saves the cursors that have moved.
-func (f *Feeds) acknowledge(ctx context.Context, name string, acked, at place) error {
+func (f *Feeds) acknowledge(ctx context.Context, consumer string, acked, at place) error {
 	for shard, position := range at {
 		if position == acked[shard] {
 			continue
 		}
-		if err := f.save(ctx, shard, store.Cursor{Consumer: Prefix + name, Position: position}); err != nil {
+		if err := f.save(ctx, shard, store.Cursor{Consumer: consumer, Position: position}); err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
@@ -61,7 +62,7 @@ func (w *world) send(i int, text string) {
 
 func (w *world) make(name string) {
 	w.t.Helper()
-	if _, _, err := w.Make(w.t.Context(), name); err != nil {
+	if _, _, err := w.Make(w.t.Context(), name, false); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -160,6 +161,67 @@ func TestHistoryIsNotTold(t *testing.T) {
 	}
 }
 
+// Users who come and go are in feeds that are made with them, and are noted while there is one.
+func TestUsers(t *testing.T) {
+	w := newWorld(t)
+	w.make("rooms")
+	w.look(t.Context())
+	if w.Attended() {
+		t.Error("attended without a feed that has users")
+	}
+	if info, created, err := w.Make(t.Context(), "all", true); err != nil || !created || !info.Users || info.Name != "all" {
+		t.Fatalf("%+v, %v, %v", info, created, err)
+	}
+	if !w.Attended() {
+		t.Error("not attended where the feed was made")
+	}
+	w.attended.Store(false) // as on another node
+	if w.look(t.Context()); !w.Attended() {
+		t.Error("not attended on another node")
+	}
+	if _, created, err := w.Make(t.Context(), "all", true); err != nil || created {
+		t.Errorf("made again: %v, %v", created, err)
+	}
+	for name, users := range map[string]bool{"all": false, "rooms": true} {
+		_, _, err := w.Make(t.Context(), name, users)
+		wantKind(t, err, chat.Conflict)
+	}
+	w.do(&change.Connected{User: "ann", Node: "n1", On: true})
+	w.send(0, "hello")
+	w.do(&change.Connected{User: "ann", Node: "n1"})
+	kinds := func(name string) (next string, kinds []hostevents.Kind) {
+		t.Helper()
+		p, err := w.Read(t.Context(), name, "", 10, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range p.Events {
+			if e.Fact != nil && e.Fact.User != "ann" {
+				t.Errorf("%s is about %s", e.Kind, e.Fact.User)
+			}
+			kinds = append(kinds, e.Kind)
+		}
+		slices.Sort(kinds) // the room may be in another shard
+		return p.Next, kinds
+	}
+	if _, got := kinds("rooms"); !slices.Equal(got, []hostevents.Kind{hostevents.MessageCreated}) {
+		t.Errorf("without users: %v", got)
+	}
+	next, got := kinds("all")
+	if !slices.Equal(got, []hostevents.Kind{hostevents.MessageCreated, hostevents.UserOffline, hostevents.UserOnline}) {
+		t.Errorf("with users: %v", got)
+	}
+	if p, err := w.Read(t.Context(), "all", next, 10, 0); err != nil || len(p.Events) != 0 {
+		t.Errorf("after it was acknowledged: %v, %v", p, err)
+	}
+	if err := w.Drop(t.Context(), "all"); err != nil {
+		t.Fatal(err)
+	}
+	if w.look(t.Context()); w.Attended() {
+		t.Error("attended when the feed was dropped")
+	}
+}
+
 // A feed that is not read for a week is dropped, but not one that has nothing to read.
 func TestUnreadFeedsAreDropped(t *testing.T) {
 	w := newWorld(t)
@@ -188,7 +250,7 @@ func TestUnreadFeedsAreDropped(t *testing.T) {
 		t.Error(err)
 	}
 	wantKind(t, w.Drop(t.Context(), "read"), chat.NotFound)
-	_, _, err = w.Make(t.Context(), "Not A Name")
+	_, _, err = w.Make(t.Context(), "Not A Name", false)
 	wantKind(t, err, chat.Invalid)
 }
 

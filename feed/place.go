@@ -9,6 +9,7 @@ import (
 
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/hostevents"
 	"github.com/roomtide/roomtide/store"
 )
 
@@ -46,9 +47,27 @@ func parsePlace(s string) (place, error) {
 	return p, nil
 }
 
-// cursors returns how far each feed was acknowledged.
-func (f *Feeds) cursors(ctx context.Context) (map[string]place, error) {
-	all := map[string]place{}
+// state is what the cursors say of a feed.
+type state struct {
+	at    place // how far it was acknowledged
+	users bool  // it has the users who come and go
+}
+
+// consumer is the name of the cursors of the feed.
+func (s *state) consumer(name string) string {
+	if s.users {
+		name += withUsers
+	}
+	return Prefix + name
+}
+
+func (s *state) info(name string) Info { return Info{name, s.at.String(), s.users} }
+
+func (s *state) wants(k hostevents.Kind, _ chat.RoomID) bool { return s.users || !k.Asked() }
+
+// cursors returns what is known of each feed.
+func (f *Feeds) cursors(ctx context.Context) (map[string]*state, error) {
+	all := map[string]*state{}
 	for shard, s := range f.cfg.Store.Shards() {
 		cursors, err := s.Cursors(ctx, theLane)
 		if err != nil {
@@ -59,10 +78,11 @@ func (f *Feeds) cursors(ctx context.Context) (map[string]place, error) {
 			if !ok {
 				continue
 			}
+			name, users := strings.CutSuffix(name, withUsers)
 			if all[name] == nil {
-				all[name] = place{}
+				all[name] = &state{at: place{}, users: users}
 			}
-			all[name][shard] = c.Position
+			all[name].at[shard] = c.Position
 		}
 	}
 	return all, nil

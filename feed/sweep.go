@@ -2,7 +2,11 @@ package feed
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/roomtide/roomtide/store"
 )
 
 // unread is since when a feed has something to read and was not acknowledged.
@@ -37,7 +41,8 @@ func (f *Feeds) sweepOnce(ctx context.Context, seen map[string]unread) error {
 			delete(seen, name)
 		}
 	}
-	for name, at := range all {
+	for name, is := range all {
+		at := is.at
 		waits, err := f.waits(ctx, at)
 		if err != nil {
 			return err
@@ -57,6 +62,39 @@ func (f *Feeds) sweepOnce(ctx context.Context, seen map[string]unread) error {
 		}
 	}
 	return nil
+}
+
+// Attended reports whether there is a feed with the users who come and go. On a node that has not
+// made it, it may be some seconds old.
+func (f *Feeds) Attended() bool { return f.attended.Load() }
+
+// attend keeps what Attended reports.
+func (f *Feeds) attend(ctx context.Context) {
+	tick := time.NewTicker(attendEvery)
+	defer tick.Stop()
+	for {
+		f.look(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// look asks one shard, as each has the cursors of all feeds. While none answers, nothing is changed.
+func (f *Feeds) look(ctx context.Context) {
+	for _, s := range f.cfg.Store.Shards() {
+		cursors, err := s.Cursors(ctx, theLane)
+		if err != nil {
+			f.cfg.Log.Debug("feed: a shard does not say which feeds there are", "err", err)
+			continue
+		}
+		f.attended.Store(slices.ContainsFunc(cursors, func(c store.Cursor) bool {
+			return strings.HasPrefix(c.Consumer, Prefix) && strings.HasSuffix(c.Consumer, withUsers)
+		}))
+		return
+	}
 }
 
 // waits reports whether there is an entry behind the place.

@@ -18,15 +18,16 @@ const (
 // Feeds is what back ends read at their own pace (feed.Feeds, where the methods are specified).
 type Feeds interface {
 	List(ctx context.Context) ([]feed.Info, error)
-	Make(ctx context.Context, name string) (feed.Info, bool, error)
+	Make(ctx context.Context, name string, users bool) (feed.Info, bool, error)
 	Drop(ctx context.Context, name string) error
 	Read(ctx context.Context, name, after string, limit int, wait time.Duration) (*feed.Page, error)
 }
 
 // feedBody is a feed in an answer.
 type feedBody struct {
-	Feed string `json:"feed"`
-	Next string `json:"next"`
+	Feed  string `json:"feed"`
+	Next  string `json:"next"`
+	Users bool   `json:"users,omitempty"`
 }
 
 func (c *call) listFeeds() (answer, error) {
@@ -36,16 +37,21 @@ func (c *call) listFeeds() (answer, error) {
 	}
 	bodies := make([]feedBody, len(all))
 	for i, info := range all {
-		bodies[i] = feedBody{info.Name, info.At}
+		bodies[i] = feedBody{info.Name, info.At, info.Users}
 	}
 	return object(http.StatusOK, map[string]any{"feeds": bodies})
 }
 
 func (c *call) putFeed() (answer, error) {
-	if _, err := c.body(); err != nil {
+	in, err := c.body()
+	if err != nil {
 		return answer{}, err
 	}
-	info, created, err := c.cfg.Feeds.Make(c.ctx, c.r.PathValue("feed"))
+	var users bool
+	if err := in.get("users", "true or false", &users); err != nil {
+		return answer{}, err
+	}
+	info, created, err := c.cfg.Feeds.Make(c.ctx, c.r.PathValue("feed"), users)
 	if err != nil {
 		return answer{}, err
 	}
@@ -53,7 +59,7 @@ func (c *call) putFeed() (answer, error) {
 	if created {
 		status = http.StatusCreated
 	}
-	return object(status, feedBody{info.Name, info.At})
+	return object(status, feedBody{info.Name, info.At, info.Users})
 }
 
 func (c *call) deleteFeed() (answer, error) {

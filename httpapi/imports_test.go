@@ -25,8 +25,8 @@ func (*fakeFeeds) List(context.Context) ([]feed.Info, error) {
 	return []feed.Info{{Name: "mirror", At: "0.1"}}, nil
 }
 
-func (*fakeFeeds) Make(_ context.Context, name string) (feed.Info, bool, error) {
-	return feed.Info{Name: name, At: "0.1"}, true, nil
+func (*fakeFeeds) Make(_ context.Context, name string, users bool) (feed.Info, bool, error) {
+	return feed.Info{Name: name, At: "0.1", Users: users}, true, nil
 }
 
 func (*fakeFeeds) Drop(context.Context, string) error { return nil }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
 	"github.com/roomtide/roomtide/bus"
@@ -31,6 +32,7 @@ type world struct {
 	now    func() time.Time                // nil: the real clock
 
 	pushOff bool
+	reg     prometheus.Registerer // nil: no metrics
 
 	mu      sync.Mutex
 	events  map[chat.RoomID][]*chat.Event
@@ -51,7 +53,7 @@ func (w *world) open() {
 	var err error
 	w.store = teststore.Open(w.t, w.dir, 2, w.break_)
 	w.lanes, err = lane.Open(w.t.Context(), lane.Config{
-		Store: w.store, MaxWaiting: 64, Now: w.now, PushOff: w.pushOff,
+		Store: w.store, MaxWaiting: 64, Now: w.now, PushOff: w.pushOff, Registerer: w.reg,
 		Publish: func(b *bus.Batch) error {
 			w.mu.Lock()
 			defer w.mu.Unlock()

@@ -54,6 +54,8 @@ type Config struct {
 	// PushOff says that no push service is used: then a read mark looks for no jobs. What
 	// was left of an earlier time is not sent, as a sender compares jobs with the read marks.
 	PushOff bool
+	// Providers are those of devices; their jobs are counted from the start.
+	Providers []string
 
 	Limits     chat.Limits
 	MaxBatch   int // changes in one commit; default 512
@@ -115,7 +117,7 @@ func Open(ctx context.Context, cfg Config) (*Lanes, error) {
 		return nil, err
 	}
 	ls := &Lanes{cfg: &cfg, store: cfg.Store}
-	m := newMetrics(cfg.Registerer)
+	m := newMetrics(cfg.Registerer, cfg.Providers)
 	for i, d := range cfg.Store.Shards() {
 		ls.lanes = append(ls.lanes, newLane(i, d, &cfg, m))
 	}

@@ -98,16 +98,15 @@ func (b *batch) applyNotify(c *change.Notify) (change.Reply, error) {
 		if c.Notice != nil {
 			next.Title, next.Text, next.Data = c.Notice.Title, c.Notice.Text, c.Notice.Data
 		}
+		counted := &b.pushes.queued
 		switch was := before[devices[i].ID]; {
 		case was == nil:
-			b.pushes.queued++
 		case !succeed(&next, was, c.Edited, b.now):
 			continue
 		case was.State == store.PushWaiting && !was.Silent:
-			b.pushes.collapsed++
-		default:
-			b.pushes.queued++
+			counted = &b.pushes.collapsed
 		}
+		*counted = append(*counted, devices[i].Provider)
 		b.jobs.put(next)
 		changed = true
 	}

@@ -2,10 +2,14 @@ package lane_test
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
@@ -19,8 +23,11 @@ type pushWorld struct {
 	at time.Time
 }
 
-func newPushWorld(t *testing.T) *pushWorld {
-	w := &pushWorld{world: &world{t: t, dir: t.TempDir()}, at: time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)}
+func newPushWorld(t *testing.T) *pushWorld { return newPushWorldOf(t, &world{}) }
+
+func newPushWorldOf(t *testing.T, base *world) *pushWorld {
+	base.t, base.dir = t, t.TempDir()
+	w := &pushWorld{world: base, at: time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)}
 	w.now = func() time.Time { return w.at }
 	w.open()
 	t.Cleanup(w.close)
@@ -310,5 +317,37 @@ func TestAnEditThatMentions(t *testing.T) {
 	w.must(&change.Read{User: "ann", Room: "r", Seq: 2})
 	if edited(2) || edited(1) {
 		t.Error("it was read, or what follows it")
+	}
+}
+
+// Jobs are counted by the provider of their device, and those that a read mark ends for all together.
+func TestJobsAreCounted(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	w := newPushWorldOf(t, &world{reg: reg})
+	w.must(&change.RegisterDevice{User: "ann", Device: "page", Provider: "webpush", Address: "page", At: 3})
+	w.notify(1, false)
+	w.notify(2, false)
+	w.must(&change.Read{Room: "r", User: "ann", Seq: 2})
+	got := map[string]float64{}
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			name := f.GetName()
+			for _, l := range m.GetLabel() {
+				name += " " + l.GetValue()
+			}
+			got[name] = m.GetCounter().GetValue()
+		}
+	}
+	maps.DeleteFunc(got, func(name string, _ float64) bool { return !strings.HasPrefix(name, "roomtide_push_") })
+	want := map[string]float64{
+		"roomtide_push_queued_total fcm": 2, "roomtide_push_queued_total webpush": 1,
+		"roomtide_push_collapsed_total fcm": 2, "roomtide_push_collapsed_total webpush": 1, "roomtide_push_read_total": 3,
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }

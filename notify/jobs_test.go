@@ -2,6 +2,8 @@ package notify_test
 
 import (
 	"context"
+	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -65,5 +67,33 @@ func TestThePastIsNotTold(t *testing.T) {
 		if got := told(row.c); got != row.want {
 			t.Errorf("%s: %d shards have someone to tell, want %d", row.name, got, row.want)
 		}
+	}
+}
+
+// In a room of more members than the setting says a message is told to those alone whom it mentions.
+func TestLargeRooms(t *testing.T) {
+	for _, row := range []struct {
+		name    string
+		members int // that are told of everything, at most
+		text    string
+		mention []chat.UserID
+		want    []string
+	}{
+		{"as many members as that", 2, "hi", nil, []string{"General: Ann: hi"}},
+		{"one more", 1, "hi", nil, nil},
+		{"mentioned in the text", 1, "hi @bob", nil, []string{"General: Ann mentioned you: hi @bob"}},
+		{"mentioned beside the text", 1, "hi", []chat.UserID{"bob"}, []string{"General: Ann mentioned you: hi"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := newWorld(t, row.members)
+			w.tell(&change.Send{Room: "r", User: "ann", Name: "Ann", Draft: chat.Draft{Text: row.text, Mentions: row.mention}})
+			jobs, err := w.store.Shards()[0].DuePushJobs(t.Context(), 0, math.MaxInt64, 10)
+			if err != nil || len(jobs) != len(row.want) {
+				t.Errorf("%d jobs, want %d; %v", len(jobs), len(row.want), err)
+			}
+			if got := w.sent(); !slices.Equal(got, row.want) {
+				t.Errorf("bob is told %q, want %q", got, row.want)
+			}
+		})
 	}
 }

@@ -70,7 +70,7 @@ type Server struct {
 	node     *cluster.Node
 	peers    *peers // nil on a single node
 	presence *presence.Tracker
-	book     *attendance.Book // who is connected anywhere, for webhooks
+	book     *attendance.Book // who is connected anywhere, for webhooks and feeds
 	engine   *engine.Engine
 	readers  []*ingest.Reader
 	verifier *identity.Verifier
@@ -158,7 +158,7 @@ func (s *Server) openRoad(ctx context.Context) (err error) {
 		OnFenced: func(shard int) {
 			s.fail(chat.E(chat.Fenced, "another process has taken over this node's data"))
 		},
-		Cluster: s.laneCluster(), PushOff: !s.cfg.Push.Used(), Limits: limits, Now: planted.Now, Log: s.log, Registerer: s.reg,
+		Cluster: s.laneCluster(), PushOff: !s.cfg.Push.Used(), Providers: s.gateway.Providers(), Limits: limits, Now: planted.Now, Log: s.log, Registerer: s.reg,
 	})
 	if err != nil {
 		return err
@@ -279,10 +279,11 @@ func (s *Server) openPresence() (err error) {
 	return nil
 }
 
-// openAttendance begins to record connected users for webhooks.
+// openAttendance begins to record connected users, while a webhook or a feed asks for them.
 func (s *Server) openAttendance() {
+	wanted := func() bool { return s.webhooks.Attended() || s.feeds.Attended() }
 	s.book = attendance.Open(attendance.Config{
-		Node: s.node.Name(), Store: s.store, Users: s.hub.Users, Wanted: s.webhooks.Attended, Submit: s.lanes.Submit, Nodes: s.node.Nodes,
+		Node: s.node.Name(), Store: s.store, Users: s.hub.Users, Wanted: wanted, Grace: time.Duration(s.cfg.Hooks.OfflineAfter), Submit: s.lanes.Submit, Nodes: s.node.Nodes,
 		Owns: s.lanes.Owns, Log: s.log, Registerer: s.reg,
 	})
 	s.onClose(s.book.Close)

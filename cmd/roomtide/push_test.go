@@ -99,3 +99,87 @@ func TestStandIn(t *testing.T) {
 		t.Errorf("%+v", o)
 	}
 }
+
+// An operator tries a device, and sees, sends again and drops what was given up.
+func TestPushVerbs(t *testing.T) {
+	services, err := standin.Open(standin.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer services.Close()
+	dir := t.TempDir()
+	here := "--data-dir=" + dir
+	file := func(name string, content []byte) string {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	n := serve(t, dir, "--push-fcm-account-file="+file("account.json", services.Account()), "--push-fcm-url="+services.URL(),
+		"--push-ca-file="+file("ca.pem", services.Certificate()))
+	key := must(t, "key", "add", "host", "--scope=*", here)
+	call := func(method, path, body string) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), method, n.url+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+key)
+		req.Header.Set("Content-Type", "application/json")
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode >= 300 {
+			t.Fatalf("%s %s: %s", method, path, resp.Status)
+		}
+	}
+	await := func(what string, ok func() bool) {
+		t.Helper()
+		for end := time.Now().Add(time.Minute); !ok(); time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("not within a minute: %s; refused: %v", what, services.Refused())
+			}
+		}
+	}
+	if _, errs, code := roomtide(t, "", "push", "test", "--user=ann", here); code == 0 || !strings.Contains(errs, "ann has no device") {
+		t.Errorf("without a device: exit code %d: %s", code, errs)
+	}
+	address, _ := services.NewFCM()
+	call("PUT", "v1/users/ann/devices/phone", `{"provider":"fcm","address":`+address+`}`)
+	if out := must(t, "push", "test", "--user=ann", "--title=Trial", here); !strings.Contains(out, "phone of ann") || !strings.Contains(out, "delivered") {
+		t.Errorf("a trial says %s", out)
+	}
+	refused := standin.Answer{Service: standin.FCM, Status: 400, Reason: "INVALID_ARGUMENT"}
+	services.Script(refused)
+	if out, _, code := roomtide(t, "", "push", "test", "--user=ann", here); code == 0 || !strings.Contains(out, "INVALID_ARGUMENT") || !strings.Contains(out, "meaning") {
+		t.Errorf("a trial that is refused: exit code %d: %s", code, out)
+	}
+
+	giveUp := func(text string) {
+		t.Helper()
+		services.Script(refused)
+		call("POST", "v1/users/ann/notifications", `{"text":"`+text+`"}`)
+		await("it is given up", func() bool { return strings.Contains(must(t, "push", "dead", here), "INVALID_ARGUMENT") })
+	}
+	giveUp("one")
+	if out := must(t, "push", "dead", "--user=bob", here); strings.Contains(out, "ann") {
+		t.Errorf("of bob was given up: %s", out)
+	}
+	if out := must(t, "push", "retry", "--user=ann", here); !strings.HasPrefix(out, "1 ") {
+		t.Errorf("retry: %s", out)
+	}
+	await("it is sent after all", func() bool {
+		all := services.Notifications()
+		return len(all) == 2 && strings.Contains(all[1].Payload, "one")
+	})
+	giveUp("two")
+	if out := must(t, "push", "drop", here); !strings.HasPrefix(out, "1 ") {
+		t.Errorf("drop: %s", out)
+	}
+	if out := must(t, "push", "dead", here); strings.Contains(out, "ann") {
+		t.Errorf("after it was dropped: %s", out)
+	}
+}

@@ -56,11 +56,11 @@ func startGCM(t *testing.T) *gcm {
 	return g
 }
 
-// refuse makes the service refuse subscriptions.
-func (g *gcm) refuse() {
+// refuse makes the service refuse subscriptions, or give them again.
+func (g *gcm) refuse(on bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.refuses = true
+	g.refuses = on
 }
 
 // chromium starts a browser of its own that asks this service. Pages are in its profile:

@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -90,6 +91,33 @@ func TestPushNotifications(t *testing.T) {
 	}, "ben|hello|b|dm")
 
 	n.post("ben", "other", "hello there")
-	ada.do(chromedp.Evaluate[chromedp.Void](`navigator.serviceWorker.dispatchEvent(new MessageEvent('message', { data: { type: 'open', room: 'other' } }))`))
+	if got := inWorker[string](ada, fmt.Sprintf(clicked, "other", true)); got != "focused / of 1, closed" {
+		t.Errorf("a click with a page that is open: %s", got)
+	}
 	ada.wait("the room of the notification", `location.hash === '#room=other'`)
+	if got := inWorker[string](ada, fmt.Sprintf(clicked, "a b", false)); got != "opened /#room=a+b, closed" {
+		t.Errorf("a click without a page: %s", got)
+	}
 }
+
+// clicked clicks a notification of a room, and says which window the worker focuses or opens,
+// which browsers allow after a click of a user alone.
+const clicked = `(async (room, open) => {
+	const did = [];
+	const pages = await clients.matchAll({ type: 'window' });
+	WindowClient.prototype.focus = async function () { did.push('focused ' + new URL(this.url).pathname + ' of ' + pages.length); };
+	Clients.prototype.openWindow = async (url) => { did.push('opened ' + url.slice(location.origin.length)); };
+	const all = Clients.prototype.matchAll;
+	if (!open) Clients.prototype.matchAll = async () => [];
+	await registration.showNotification('General', { tag: 'click', data: { room } });
+	const [notification] = await registration.getNotifications({ tag: 'click' });
+	const close = notification.close.bind(notification);
+	notification.close = () => { did.push('closed'); close(); };
+	const e = new NotificationEvent('notificationclick', { notification });
+	let done;
+	e.waitUntil = (p) => { done = p; }; // that of a browser's own event
+	dispatchEvent(e);
+	await done;
+	Clients.prototype.matchAll = all;
+	return did.sort().reverse().join(', ');
+})(%q, %t)`

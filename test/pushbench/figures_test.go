@@ -58,6 +58,7 @@ func TestThroughput(t *testing.T) {
 			if refused := w.services.Refused(); len(refused) > 0 || n != rooms*members*rounds {
 				t.Errorf("%d pushes, not %d; refused: %v; %s", n, rooms*members*rounds, refused, w.outcomes())
 			}
+			w.logAgain()
 			testfigures.Row(service, n, fmt.Sprintf("%.0f", float64(n)/took.Seconds()), micros(node, n), micros(self, n),
 				w.services.Connections(), fmt.Sprintf("%d MB", w.resident()))
 		})
@@ -65,9 +66,9 @@ func TestThroughput(t *testing.T) {
 }
 
 // How long after its message a notification is with the service, beyond the delay that is
-// configured: 500 a second, in rooms with 10 members who are away.
+// configured: 525 a second, in rooms with 10 members who are away.
 func TestLatency(t *testing.T) {
-	rooms, rounds, every, delay := 200, 8, 4*time.Second, 3*time.Second
+	rooms, rounds, every, delay := 210, 8, 4*time.Second, 3*time.Second
 	if !*testfigures.Wanted {
 		rooms, rounds, every, delay = 2, 2, time.Second, 100*time.Millisecond
 	}
@@ -95,13 +96,14 @@ func TestLatency(t *testing.T) {
 			for range rooms {
 				must(t, <-errs)
 			}
-			took := time.Since(begin)
+			w.logAgain()
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			var beyond []time.Duration
 			for _, a := range w.arrived {
 				beyond = append(beyond, a.after-delay)
 			}
+			took := w.arrived[len(w.arrived)-1].at.Sub(w.arrived[0].at)
 			slices.Sort(beyond)
 			if beyond[0] < -10*time.Millisecond {
 				t.Errorf("one came %v before its delay was over", -beyond[0])
@@ -147,6 +149,15 @@ func TestSendingCost(t *testing.T) {
 	}
 	slices.Sort(ratios)
 	testfigures.Row("median", "", "", fmt.Sprintf("%.3f", ratios[len(ratios)/2]))
+}
+
+// logAgain says how many notifications came more than once, which is allowed and not counted.
+func (w *world) logAgain() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.again > 0 {
+		w.t.Logf("%d notifications came again", w.again)
+	}
 }
 
 // outcomes are the metrics of what came of jobs and of attempts.

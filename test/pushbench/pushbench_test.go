@@ -52,16 +52,23 @@ type world struct {
 	dial     func() *client.Client // of the writer
 
 	mu      sync.Mutex
-	arrived []arrival       // guarded by mu
-	told    []int           // by room: members that have got a notification; guarded by mu
-	all     []chan struct{} // by room: all members have got one more; cap 1
+	arrived []arrival        // guarded by mu
+	told    map[telling]bool // guarded by mu
+	again   int              // notifications that came once more; guarded by mu
+	missing []int            // by room: members without a notification of the newest message; guarded by mu
+	all     []chan struct{}  // by room: all members have got that of the newest message; cap 1
 }
 
-// arrival is a notification that a service has taken: of a message of a room, so long after
-// it was sent.
+// arrival is a notification that a service has taken for the first time.
 type arrival struct {
-	room  int
-	after time.Duration
+	at    time.Time
+	after time.Duration // since its message was sent
+}
+
+// telling is a message that a device is told of.
+type telling struct {
+	target string
+	sent   int64
 }
 
 // said is the text of a message, and what is read from the notification of it.
@@ -69,14 +76,22 @@ const said = "room %d at %d."
 
 var saying = regexp.MustCompile(`room (\d+) at (\d+)\.`)
 
+// newWorld counts notifications, and has no node yet.
+func newWorld(t *testing.T, rooms, members int) *world {
+	w := &world{t: t, rooms: rooms, members: members, told: map[telling]bool{}}
+	for range rooms {
+		w.missing = append(w.missing, members)
+		w.all = append(w.all, make(chan struct{}, 1))
+	}
+	return w
+}
+
 // open starts a node whose rooms have so many members, all of whom have a device of the
 // service.
 func open(t *testing.T, service string, delay time.Duration, rooms, members int) *world {
 	t.Helper()
-	w := &world{t: t, rooms: rooms, members: members, pprof: testprocess.FreeAddr(t), told: make([]int, rooms)}
-	for range rooms {
-		w.all = append(w.all, make(chan struct{}, 1))
-	}
+	w := newWorld(t, rooms, members)
+	w.pprof = testprocess.FreeAddr(t)
 	var err error
 	w.services, err = standin.Open(standin.Config{Accepted: w.accepted})
 	must(t, err)
@@ -213,9 +228,19 @@ func (w *world) accepted(n standin.Notification) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.arrived = append(w.arrived, arrival{room, now.Sub(time.Unix(0, sent))})
-	if w.told[room]++; w.told[room]%w.members == 0 {
-		w.all[room] <- struct{}{}
+	is := telling{n.Target, sent}
+	if w.told[is] { // an attempt whose answer came too late is made again
+		w.again++
+		return
+	}
+	w.told[is] = true
+	w.arrived = append(w.arrived, arrival{now, now.Sub(time.Unix(0, sent))})
+	if w.missing[room]--; w.missing[room] == 0 {
+		w.missing[room] = w.members
+		select {
+		case w.all[room] <- struct{}{}:
+		default: // rounds have given up
+		}
 	}
 }
 
@@ -237,5 +262,30 @@ func (w *world) round(c *client.Client, i int) error {
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("room %d: %w; refused: %v", i, ctx.Err(), w.services.Refused())
+	}
+}
+
+// A push that is sent again counts once, and ends no round early or twice.
+func TestPushesThatComeAgain(t *testing.T) {
+	w := newWorld(t, 1, 2)
+	push := func(target string, sent int) {
+		w.accepted(standin.Notification{Target: target, Payload: fmt.Sprintf(said, 0, sent)})
+	}
+	for message := range 3 {
+		push("a", message)
+		push("a", message)
+		if len(w.all[0]) != 0 {
+			t.Fatalf("message %d: one of two members ends the round", message)
+		}
+		push("b", message)
+		push("a", message)
+		push("b", message)
+		if len(w.all[0]) != 1 {
+			t.Fatalf("message %d: the round does not end", message)
+		}
+		<-w.all[0]
+	}
+	if len(w.arrived) != 6 || w.again != 9 {
+		t.Errorf("%d counted, %d again", len(w.arrived), w.again)
 	}
 }

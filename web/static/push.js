@@ -14,7 +14,8 @@ export class Push {
   #chat;
   #worker;
   #language;
-  #registered = ''; // the subscription that the server has from this page
+  #registered = ''; // the device and the subscription that the server has from this page
+  #turn = Promise.resolve(); // until the last of those that register, which do so one after the other
 
   /**
    * @param worker address of the service worker; its scope has to hold the page.
@@ -47,21 +48,24 @@ export class Push {
   }
 
   /**
-   * Asks the user, and turns notifications on; false if the user does not want them. After
-   * an error the user can be asked again.
+   * Asks the user, and turns notifications on: the server has the device then. False if the
+   * user does not want them. After an error the user can be asked again.
    */
   async on() {
     if ((await Notification.requestPermission()) !== 'granted') {
       this.never();
       return false;
     }
-    keep(local, PLACE, crypto.randomUUID());
-    try {
-      await this.#register();
-    } catch (e) {
-      keep(local, PLACE, '');
-      throw e;
-    }
+    await this.#inTurn(async () => {
+      const news = !named();
+      if (news) keep(local, PLACE, crypto.randomUUID());
+      try {
+        await this.#tell();
+      } catch (e) {
+        if (news) keep(local, PLACE, '');
+        throw e;
+      }
+    });
     return true;
   }
 
@@ -72,10 +76,15 @@ export class Push {
 
   /** Ends notifications for the user, who signs out. */
   async off() {
-    const device = local.getItem(PLACE);
-    if (!device || device === 'no') return;
-    await this.#chat.request('drop_device', { device });
-    keep(local, PLACE, '');
+    const device = named();
+    if (!device) return;
+    keep(local, PLACE, ''); // what is being registered ends
+    try {
+      await this.#chat.request('drop_device', { device });
+    } catch (e) {
+      keep(local, PLACE, device);
+      throw e;
+    }
   }
 
   /** Closes the notifications of a room that are about messages up to read. */
@@ -87,10 +96,20 @@ export class Push {
     }
   }
 
-  /** Tells the server which subscription the browser has now. */
-  async #register() {
-    const device = local.getItem(PLACE);
-    if (!device || device === 'no' || this.#chat.state !== 'online') return;
+  /** Tells the server which subscription the browser has now, if notifications are on. */
+  #register() {
+    return this.#inTurn(() => this.#tell());
+  }
+
+  #inTurn(f) {
+    const done = this.#turn.then(f);
+    this.#turn = done.catch(() => {});
+    return done;
+  }
+
+  async #tell() {
+    const device = named();
+    if (!device) return;
     await navigator.serviceWorker.register(this.#worker);
     const { pushManager } = await navigator.serviceWorker.ready;
     const key = bytes(this.#chat.webPushKey);
@@ -101,10 +120,18 @@ export class Push {
     }
     subscription ??= await pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: key });
     const target = subscription.toJSON();
-    if (this.#registered === target.endpoint) return;
-    await this.#chat.request('register_device', { device, provider: 'webpush', language: this.#language, address: target });
-    this.#registered = target.endpoint;
+    const news = `${device} ${target.endpoint}`;
+    if (this.#registered === news || named() !== device) return;
+    await this.#chat.insist('register_device', { device, provider: 'webpush', language: this.#language, address: target });
+    this.#registered = news;
+    if (named() !== device) await this.#chat.request('drop_device', { device }); // notifications were turned off meanwhile
   }
+}
+
+/** The device that notifications are on for; empty if there is none. */
+function named() {
+  const device = local.getItem(PLACE);
+  return device && device !== 'no' ? device : '';
 }
 
 /** The bytes of base64url. */

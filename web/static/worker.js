@@ -64,8 +64,11 @@ async function open(room) {
   await shown.focus();
 }
 
-/** An open page registers the new subscription now, any other when it is opened. */
+/** An open page registers the new subscription now, any other when it is opened. Where subscribing fails, it tries again. */
 async function changed({ oldSubscription, newSubscription }) {
-  if (!newSubscription && oldSubscription) await self.registration.pushManager.subscribe(oldSubscription.options);
-  for (const w of await self.clients.matchAll({ type: 'window' })) w.postMessage({ type: 'subscription' });
+  try {
+    if (!newSubscription && oldSubscription) await self.registration.pushManager.subscribe(oldSubscription.options);
+  } finally {
+    for (const w of await self.clients.matchAll({ type: 'window' })) w.postMessage({ type: 'subscription' });
+  }
 }

@@ -43,7 +43,8 @@ type Config struct {
 	Secret string // by which the servers let each other in; empty: all that can reach Listen
 
 	// Files for TLS between the servers, each of which shows its certificate: PEM, all
-	// three or none.
+	// three or none. Certificate and key are read again when they were renewed, for the
+	// connections that are made then; the authority when the server starts.
 	TLSCA, TLSCert, TLSKey string
 
 	MaxBytes int64 // of what JetStream keeps on disk; more is not reserved for streams
@@ -51,7 +52,8 @@ type Config struct {
 	Log        *slog.Logger          // nil discards
 	Registerer prometheus.Registerer // nil registers nothing
 
-	patience time.Duration // of Start, for other servers; 0: 2 s
+	patience  time.Duration // of Start, for other servers; 0: 2 s
+	leftAfter time.Duration // 0: 2 minutes
 }
 
 const (
@@ -89,6 +91,9 @@ func Start(cfg Config) (*Server, error) {
 	}
 	if cfg.patience <= 0 {
 		cfg.patience = defaultPatience
+	}
+	if cfg.leftAfter <= 0 {
+		cfg.leftAfter = leftAfter
 	}
 	s := &Server{cfg: cfg, log: cfg.Log, password: rand.Text(), quit: make(chan struct{}), peers: map[string]peer{}, apart: time.Now()}
 	if err := s.takeDir(); err != nil {

@@ -54,12 +54,17 @@ func (s *Server) watch() {
 	if s.Size() == 1 {
 		return
 	}
-	tick := time.NewTicker(look)
+	tick, slow := time.NewTicker(look), time.NewTicker(leftLook)
 	defer tick.Stop()
+	defer slow.Stop()
+	gone := left{s: s, since: map[string]time.Time{}}
 	for {
 		select {
 		case <-s.quit:
 			return
+		case now := <-slow.C:
+			gone.look(now)
+			continue
 		case <-tick.C:
 		}
 		for _, f := range s.compare(s.routes()) {

@@ -42,6 +42,22 @@ matchExpressions:
 - {name: ROOMTIDE_NATS_ROUTES, value: {{ include "embedded.routes" . | quote }}}
 - name: ROOMTIDE_NATS_PASSWORD
   valueFrom: {secretKeyRef: {name: {{ include "secret" . }}, key: natsPassword}}
+{{- if .Values.nats.tlsSecret }}
+- {name: ROOMTIDE_NATS_TLS_CA, value: /tls/ca.crt}
+- {name: ROOMTIDE_NATS_TLS_CERT, value: /tls/tls.crt}
+- {name: ROOMTIDE_NATS_TLS_KEY, value: /tls/tls.key}
+{{- else }}
+# NetworkPolicies keep the port to these pods; what goes through it can be read on the way.
+- {name: ROOMTIDE_NATS_INSECURE_ROUTES, value: "true"}
+{{- end }}
+{{- end -}}
+
+{{- /* Certificate, key and authority of the servers inside the pods, if they speak TLS. */ -}}
+{{- define "embedded.tls" -}}
+{{- with and .Values.nats.embedded .Values.nats.tlsSecret -}}
+- name: tls
+  secret: {secretName: {{ . }}, defaultMode: 0440}
+{{- end -}}
 {{- end -}}
 
 {{- define "embedded.claim" -}}

@@ -53,7 +53,7 @@ type Config struct {
 	Registerer prometheus.Registerer // nil registers nothing
 
 	patience  time.Duration // of Start, for other servers; 0: 2 s
-	leftAfter time.Duration // 0: 2 minutes
+	leftAfter time.Duration // how long a server that no list names is waited for; 0: 1 minute
 }
 
 const (
@@ -77,9 +77,10 @@ type Server struct {
 	fatal atomic.Value // string: why the server cannot run
 
 	mu        sync.Mutex
-	peers     map[string]peer // guarded by mu: servers that are reached, by id
-	apart     time.Time       // guarded by mu: since when none of the others is reached; zero: one is
-	onReached []func()        // guarded by mu
+	peers     map[string]peer      // guarded by mu: servers that are reached, by id
+	apart     time.Time            // guarded by mu: since when none of the others is reached; zero: one is
+	onReached []func()             // guarded by mu
+	refused   map[string]time.Time // guarded by mu: when it was told why a certificate is refused
 }
 
 // Start starts a server, and waits a moment for the others: how many are missing then is
@@ -95,7 +96,7 @@ func Start(cfg Config) (*Server, error) {
 	if cfg.leftAfter <= 0 {
 		cfg.leftAfter = leftAfter
 	}
-	s := &Server{cfg: cfg, log: cfg.Log, password: rand.Text(), quit: make(chan struct{}), peers: map[string]peer{}, apart: time.Now()}
+	s := &Server{cfg: cfg, log: cfg.Log, password: rand.Text(), quit: make(chan struct{}), peers: map[string]peer{}, refused: map[string]time.Time{}, apart: time.Now()}
 	if err := s.takeDir(); err != nil {
 		return nil, err
 	}

@@ -255,6 +255,10 @@ func TestTLS(t *testing.T) {
 	if c.Missing() != 2 {
 		t.Errorf("c has reached %v", c.Reached())
 	}
+	until(t, "c to be refused again and again", func() bool { return strings.Count(log.String(), "TLS Handshake Failure") > 12 })
+	if n := strings.Count(log.String(), "level=ERROR"); n > 9 {
+		t.Errorf("%d errors in the log of three servers:\n%s", n, log)
+	}
 	ours.Issue(dirs["c"], host(t, all["c"]))
 	until(t, "c to be let in", func() bool { return c.Missing() == 0 && a.Missing() == 0 && b.Missing() == 0 })
 	for _, s := range []*Server{a, b, c} {

@@ -16,7 +16,7 @@ import (
 const (
 	// A server that is in no list any more may be about to get a new one, or to be started
 	// with it: that takes a restart.
-	leftAfter = 2 * time.Minute
+	leftAfter = time.Minute
 
 	leftLook = 2 * time.Second // how often it is looked for servers that have left
 	askTime  = 2 * time.Second // for one answer

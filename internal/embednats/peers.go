@@ -135,6 +135,13 @@ func (s *Server) register(reg prometheus.Registerer) {
 	}
 	gauge("roomtide_embedded_nats_servers", "NATS servers that the cluster has by the settings, this one included.", func() float64 { return float64(s.Size()) })
 	gauge("roomtide_embedded_nats_missing", "NATS servers of the cluster that this one has no connection to.", func() float64 { return float64(s.Missing()) })
+	gauge("roomtide_embedded_nats_members", "NATS servers that JetStream counts for its majority: those of the settings, when all have run, and ones that have not left yet.", func() float64 {
+		info, err := s.natsd.Jsz(nil)
+		if err != nil || info.Meta == nil {
+			return 1
+		}
+		return float64(info.Meta.Size)
+	})
 	gauge("roomtide_embedded_nats_ready", "1 while this process's NATS server takes part in JetStream, else 0.", func() float64 {
 		if s.Ready() != nil {
 			return 0

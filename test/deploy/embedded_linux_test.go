@@ -115,7 +115,10 @@ func (a *around) here(t *testing.T) {
 	t.Helper()
 	pid := os.Getpid()
 	for i, m := range a.members {
-		m.dir, m.host = t.TempDir(), fmt.Sprintf("127.%d.%d.%d", 64+i, pid>>8&0xff, pid&0xff|1)
+		if m.dir == "" {
+			m.dir = t.TempDir()
+		}
+		m.host = fmt.Sprintf("127.%d.%d.%d", 64+i, pid>>8&0xff, pid&0xff|1)
 		if m.verb != "serve" {
 			continue
 		}

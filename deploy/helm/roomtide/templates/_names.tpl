@@ -21,7 +21,9 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- /* The servers inside the nodes, and inside the witness of two. */ -}}
 {{- define "embedded.routes" -}}
 {{- $release := .Release.Name -}}
-{{- range $i := until (int .Values.nodes) }}{{ if $i }},{{ end }}{{ $release }}-{{ $i }}.{{ $release }}-nodes:6222{{ end -}}
+{{- $listed := int (.Values.nats.listed | default .Values.nodes) -}}
+{{- if or (lt $listed (min 3 (int .Values.nodes) | int)) (gt $listed (int .Values.nodes)) }}{{ fail "nats.listed is 0, or from 3 to nodes" }}{{ end -}}
+{{- range $i := until $listed }}{{ if $i }},{{ end }}{{ $release }}-{{ $i }}.{{ $release }}-nodes:6222{{ end -}}
 {{- if eq (include "witness" .) "yes" }},{{ $release }}-witness-0.{{ $release }}-witness:6222{{ end -}}
 {{- end -}}
 

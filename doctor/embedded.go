@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/cluster"
 	"github.com/roomtide/roomtide/server"
 )
 
@@ -40,8 +41,16 @@ func (e *examination) embedded() {
 		return
 	}
 	e.queue(&seen)
+	const start = "start it: roomtide serve, or systemctl start roomtide@NAME"
+	seen.Peers = slices.DeleteFunc(slices.Clone(in.Peers), func(p cluster.Peer) bool {
+		away := !slices.Contains(in.Reached, p.Node) // its NATS server has its name
+		if away {
+			e.add(Warn, "node "+p.Node, "it was heard lately, and is not reached any more", start)
+		}
+		return away
+	})
 	if len(in.Peers) == 0 {
-		e.add(Warn, "nodes", "no other node was heard", "start them: roomtide serve, or systemctl start roomtide@NAME")
+		e.add(Warn, "nodes", "no other node was heard", start)
 		return
 	}
 	e.nodes(&seen)

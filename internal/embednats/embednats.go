@@ -73,8 +73,9 @@ type Server struct {
 	quit     chan struct{}
 	watching sync.WaitGroup
 
-	twin  atomic.Bool  // another server of the name was seen
-	fatal atomic.Value // string: why the server cannot run
+	twin    atomic.Bool  // another server of the name was seen
+	members atomic.Int64 // servers that JetStream counts, seen lately; 0: not known yet
+	fatal   atomic.Value // string: why the server cannot run
 
 	mu        sync.Mutex
 	peers     map[string]peer      // guarded by mu: servers that are reached, by id

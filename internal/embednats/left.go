@@ -33,7 +33,11 @@ type left struct {
 
 // look tells JetStream of servers that have left.
 func (l *left) look(now time.Time) {
-	away := l.away()
+	away := map[string]string{}
+	if info, err := l.s.natsd.Jsz(nil); err == nil && info.Meta != nil {
+		l.s.members.Store(int64(info.Meta.Size))
+		away = l.away(info.Meta)
+	}
 	for id := range l.since {
 		if _, still := away[id]; !still {
 			delete(l.since, id)
@@ -56,16 +60,12 @@ func (l *left) look(now time.Time) {
 
 // away are the names of the servers that JetStream waits for, by id; none unless this
 // server leads and reaches all others of its list.
-func (l *left) away() map[string]string {
+func (l *left) away(all *natsd.MetaClusterInfo) map[string]string {
 	s, names := l.s, map[string]string{}
 	if s.Missing() > 0 || !s.natsd.JetStreamIsLeader() {
 		return names
 	}
-	info, err := s.natsd.Jsz(nil)
-	if err != nil || info.Meta == nil {
-		return names
-	}
-	for _, p := range info.Meta.Replicas {
+	for _, p := range all.Replicas {
 		if p.Offline {
 			names[p.Peer] = p.Name
 		}

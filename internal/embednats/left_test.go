@@ -86,10 +86,11 @@ func TestServersComeAndLeave(t *testing.T) {
 		list []string
 	}{{"e", []string{"a", "b", "c", "d"}}, {"d", three}} {
 		c.stop(step.gone)
+		until(t, step.gone+" to be missed", func() bool { return !c.run["a"].Whole() })
 		for _, name := range slices.Backward(step.list) {
 			c.start(name, step.list...)
 		}
-		until(t, step.gone+" to leave", func() bool { return c.members() == len(step.list) })
+		until(t, step.gone+" to leave", func() bool { return c.members() == len(step.list) && c.run["a"].Whole() })
 		nc = connect(t, c.run["a"])
 		last = publish(t, nc, 3)
 		until(t, "three copies on servers that run", func() bool { return current(t, nc, last) == 3 })

@@ -2,8 +2,11 @@ package certfile
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"log/slog"
 	"math/big"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"sync"
@@ -64,5 +67,37 @@ func TestLoadRefuses(t *testing.T) {
 		if _, err := Load(files[0], files[1], nil); err == nil {
 			t.Errorf("%v is taken", files)
 		}
+	}
+}
+
+// A listener shows the renewed certificate to the next client.
+func TestListener(t *testing.T) {
+	authority, dir := testcert.New(t), t.TempDir()
+	files := authority.Issue(dir, "127.0.0.1")
+	p, err := Load(files.Cert, files.Key, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewUnstartedServer(http.NotFoundHandler())
+	srv.Listener = tls.NewListener(srv.Listener, p.Server())
+	srv.Start()
+	defer srv.Close()
+	roots := x509.NewCertPool()
+	pem, err := os.ReadFile(files.CA)
+	if err != nil || !roots.AppendCertsFromPEM(pem) {
+		t.Fatal(err)
+	}
+	shown := func() *big.Int {
+		conn, err := tls.Dial("tcp", srv.Listener.Addr().String(), &tls.Config{RootCAs: roots})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		return conn.ConnectionState().PeerCertificates[0].SerialNumber
+	}
+	first := shown()
+	authority.Issue(dir, "127.0.0.1")
+	if shown().Cmp(first) == 0 {
+		t.Error("the first certificate is shown after it was renewed")
 	}
 }

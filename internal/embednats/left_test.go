@@ -102,6 +102,7 @@ func TestServersComeAndLeave(t *testing.T) {
 	if got := publish(t, nc, 3); got != last+1 {
 		t.Errorf("entry %d follows %d", got, last)
 	}
+	until(t, "a leader of JetStream", func() bool { return c.members() > 0 })
 	waited := left{s: c.run["a"], since: map[string]time.Time{}}
 	for _, later := range []time.Duration{0, time.Hour} {
 		waited.look(time.Now().Add(later))

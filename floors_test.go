@@ -30,6 +30,7 @@ var floors = []floor{
 		{"websocket", "RFC 6455 and 7692"},
 		{"adopt/decode", "plain text of message bodies as other chats store them"},
 		{"internal/atomicfile", "writes a file whole or not at all"},
+		{"internal/certfile", "certificates in files, read again when they were renewed"},
 		{"internal/clientaddr", "the client's address behind trusted proxies"},
 		{"internal/completion", "command lines completed by bash, zsh and fish, from kong's model"},
 		{"internal/connlimit", "connections in all and by network"},

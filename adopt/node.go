@@ -30,7 +30,7 @@ func NewNode(base, key string) (*Node, error) {
 		return nil, chat.E(chat.Invalid, "roomtide.url must be like https://chat.example.com")
 	}
 	if key == "" {
-		return nil, chat.E(chat.Invalid, `an API key is missing ("roomtide key add adopt --scope adopt,send,read" makes one)`)
+		return nil, chat.E(chat.Invalid, `an API key is missing: roomtide.key_env of the mapping names the environment variable that has it, as after export ROOMTIDE_KEY=$(roomtide key add adopt --scope adopt,send,read)`)
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = copyParts + 2 // the mirror and the watch have one each

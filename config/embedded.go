@@ -43,7 +43,16 @@ func (c *Config) checkEmbedded() Problems {
 	if set := min(len(n.TLSCA), 1) + min(len(n.TLSCert), 1) + min(len(n.TLSKey), 1); set != 0 && set != 3 {
 		ps = append(ps, Problem{"nats.tls_cert", "not all of tls_ca, tls_cert and tls_key are set", "set all three, or none"})
 	}
+	if n.plain() && !n.Insecure {
+		ps = append(ps, Problem{"nats.cluster_listen", n.ClusterListen + " can be reached by other machines, and the servers speak to each other without TLS",
+			"set nats.tls_ca, nats.tls_cert and nats.tls_key, or nats.insecure_routes if that network is these machines' own"})
+	}
 	return ps
+}
+
+// plain reports that what the servers say to each other can be read on other machines.
+func (n *NATS) plain() bool {
+	return len(n.Routes) > 0 && n.TLSCert == "" && n.ClusterListen != "" && !loopback(n.ClusterListen)
 }
 
 // checkRoutes reports what is wrong with the addresses of the servers.
@@ -131,7 +140,7 @@ func (n *NATS) checkSharedSecret() Problems {
 // WitnessWarnings is the part of Warnings that is for a witness as well.
 func (c *Config) WitnessWarnings() []string {
 	n := &c.NATS
-	if !n.Embedded || len(n.Routes) == 0 || n.TLSCert != "" || loopback(n.ClusterListen) {
+	if !n.Embedded || !n.plain() {
 		return nil
 	}
 	return []string{"UNSAFE: the NATS servers of the nodes speak to each other without TLS on " + n.ClusterListen +

@@ -15,7 +15,7 @@ func embedded(t *testing.T, set func(*Config)) *Config {
 	t.Helper()
 	return member(t, func(c *Config) {
 		c.NATS = NATS{
-			Embedded: true, ClusterListen: "10.0.0.1:6222", Password: testSecret,
+			Embedded: true, ClusterListen: "10.0.0.1:6222", Password: testSecret, Insecure: true,
 			Routes: []string{"10.0.0.1:6222", "10.0.0.2:6222", "witness.example.com:6222"},
 		}
 		c.Queue.Mode = QueueOverflow
@@ -40,10 +40,15 @@ func TestCheckEmbedded(t *testing.T) {
 		{"sound", nil, ""},
 		{"the secret in a file", func(c *Config) { c.NATS.Password, c.NATS.PasswordFile = "", file }, ""},
 		{"with TLS", func(c *Config) { c.NATS.TLSCA, c.NATS.TLSCert, c.NATS.TLSKey = file, file, file }, ""},
+		{"with TLS, and no word for plain routes", func(c *Config) {
+			c.NATS.TLSCA, c.NATS.TLSCert, c.NATS.TLSKey, c.NATS.Insecure = file, file, file, false
+		}, ""},
+		{"plain routes", func(c *Config) { c.NATS.Insecure = false }, `^nats\.cluster_listen: 10\.0\.0\.1:6222 can be reached .*without TLS.*nats\.insecure_routes`},
+		{"plain routes on all addresses", func(c *Config) { c.NATS.Insecure, c.NATS.ClusterListen = false, ":6222" }, `^nats\.cluster_listen: :6222 can be reached`},
 		{"on all addresses", func(c *Config) { c.NATS.ClusterListen = ":6222" }, ""},
 		{"five servers", func(c *Config) { c.NATS.Routes = append(c.NATS.Routes, "d:6222", "e:6222"); c.Queue.Replicas = 5 }, ""},
 		{"on loopback without a secret", func(c *Config) {
-			c.NATS.Password, c.NATS.ClusterListen, c.NATS.Routes[0] = "", "127.0.0.1:6222", "127.0.0.1:6222"
+			c.NATS.Password, c.NATS.ClusterListen, c.NATS.Routes[0], c.NATS.Insecure = "", "127.0.0.1:6222", "127.0.0.1:6222", false
 		}, ""},
 		{"alone", alone, ""},
 		{"alone, under the default name", func(c *Config) { alone(c); c.Node = Default().Node }, ""},
@@ -109,6 +114,7 @@ func TestCheckWitness(t *testing.T) {
 	for want, set := range map[string]func(*Config){
 		"a witness is one of several": alone,
 		"needs? names of their own":   func(c *Config) { c.Node = Default().Node },
+		"without TLS":                 func(c *Config) { c.NATS.Insecure = false },
 		"two servers":                 func(c *Config) { c.NATS.Routes = c.NATS.Routes[:2] },
 		"less than 16":                func(c *Config) { c.Queue.MiB = 1 },
 		"is none of its words":        func(c *Config) { c.Log.Level = "loud" },

@@ -16,12 +16,13 @@ type NATS struct {
 	Embedded      bool     `toml:"embedded" default:"false" help:"Run a NATS server inside this process, in place of those of url: one of three with routes, or one for the queue of a single node without. Its files are in the data dir, in the directory nats."`
 	ClusterListen string   `toml:"cluster_listen" default:"" help:"With embedded and routes: address where this node's NATS server takes connections of the others, host:port, such as 10.0.0.1:6222."`
 	Routes        []string `toml:"routes" default:"" help:"With embedded: addresses (cluster_listen) of the NATS servers of all nodes, this one included, host:port, the same list everywhere. There are at least three: where there are two nodes, the third is a witness (roomtide witness)."`
+	Insecure      bool     `toml:"insecure_routes" name:"insecure-routes" default:"false" help:"With embedded: allow routes without TLS on an address that is not loopback. Messages, and the secret of the servers, can then be read on the way."`
 	User          string   `toml:"user" default:"" help:"User at the NATS servers."`
 	Password      string   `toml:"password" mask:"secret" default:"" help:"Password of that user. With embedded: the secret by which the servers of all nodes let each other in, the same everywhere."`
 	PasswordFile  string   `toml:"password_file" placeholder:"FILE" default:"" help:"File that holds the password, instead of the setting."`
 	Credentials   string   `toml:"credentials" placeholder:"FILE" default:"" help:"Credentials file of NATS (.creds), instead of user and password."`
 	TLSCA         string   `toml:"tls_ca" name:"tls-ca" placeholder:"FILE" default:"" help:"Certificates that may sign those of the NATS servers, PEM file. Empty: those of the system."`
-	TLSCert       string   `toml:"tls_cert" name:"tls-cert" placeholder:"FILE" default:"" help:"Certificate of this node for NATS servers that ask for one, PEM file. With embedded: with tls_ca and tls_key, the servers of all nodes speak TLS to each other, and each shows its certificate."`
+	TLSCert       string   `toml:"tls_cert" name:"tls-cert" placeholder:"FILE" default:"" help:"Certificate of this node for NATS servers that ask for one, PEM file. With embedded: with tls_ca and tls_key, the servers of all nodes speak TLS to each other, and each shows its certificate, which is read again when it was renewed."`
 	TLSKey        string   `toml:"tls_key" name:"tls-key" placeholder:"FILE" default:"" help:"Private key of that certificate, PEM file."`
 }
 
@@ -52,8 +53,8 @@ func (c *Config) checkNATS() Problems {
 	if n.Embedded {
 		return append(c.checkEmbedded(), c.checkMember()...)
 	}
-	if n.ClusterListen != "" || len(n.Routes) > 0 {
-		return Problems{{"nats.routes", "routes and cluster_listen are for a NATS server in this process, and there is none", "set nats.embedded, or take both out"}}
+	if n.ClusterListen != "" || len(n.Routes) > 0 || n.Insecure {
+		return Problems{{"nats.routes", "routes, cluster_listen and insecure_routes are for a NATS server in this process, and there is none", "set nats.embedded, or take them out"}}
 	}
 	if !c.Cluster() {
 		if n.User+n.Password+n.PasswordFile+n.Credentials+n.TLSCA+n.TLSCert+n.TLSKey != "" {

@@ -135,7 +135,7 @@ func (e *examination) files() {
 	}
 	if e.cfg.HTTPS() {
 		if pair, err := tls.LoadX509KeyPair(e.cfg.TLS.Cert, e.cfg.TLS.Key); err == nil { // else the settings have told
-			e.until(pair.Leaf)
+			e.until("certificate", pair.Leaf)
 		}
 	}
 }

@@ -80,18 +80,19 @@ func (e *examination) certificate(u *url.URL, resp *http.Response) {
 	if resp.TLS == nil || len(resp.TLS.PeerCertificates) == 0 {
 		return
 	}
-	e.until(resp.TLS.PeerCertificates[0])
+	e.until("certificate", resp.TLS.PeerCertificates[0])
 }
 
 // until tells how long a certificate is good.
-func (e *examination) until(c *x509.Certificate) {
+func (e *examination) until(check string, c *x509.Certificate) {
+	const renew = "renew it: nodes read the new files by themselves"
 	switch left := time.Until(c.NotAfter); {
 	case left < 0:
-		e.add(Fail, "certificate", "it has ended on "+c.NotAfter.Local().Format(time.DateTime), "renew it, and restart what has it")
+		e.add(Fail, check, "it has ended on "+c.NotAfter.Local().Format(time.DateTime), renew)
 	case left < certificateSoon:
-		e.add(Warn, "certificate", "it ends on "+c.NotAfter.Local().Format(time.DateTime), "renew it, and restart what has it")
+		e.add(Warn, check, "it ends on "+c.NotAfter.Local().Format(time.DateTime), renew)
 	default:
-		e.ok("certificate", "good until %s", c.NotAfter.Local().Format(time.DateOnly))
+		e.ok(check, "good until %s", c.NotAfter.Local().Format(time.DateOnly))
 	}
 }
 

@@ -42,7 +42,7 @@ func later(err error) error {
 
 // unanswered is what a call ends with when its patience does.
 func unanswered(op string) *chat.Error {
-	return &chat.Error{Kind: chat.Unavailable, Op: op, Text: "the room's database does not answer, try again", RetryAfter: retryAfterUnavailable}
+	return &chat.Error{Kind: chat.Unavailable, Op: op, Text: "the room's database, or the node that writes to it, does not answer, try again", RetryAfter: retryAfterUnavailable}
 }
 
 // answered returns what a lane calls with the outcome of a change, which calls done with

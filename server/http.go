@@ -13,6 +13,7 @@ import (
 	"github.com/roomtide/roomtide/config"
 	"github.com/roomtide/roomtide/httpapi"
 	"github.com/roomtide/roomtide/hub"
+	"github.com/roomtide/roomtide/internal/certfile"
 	"github.com/roomtide/roomtide/internal/clientaddr"
 	"github.com/roomtide/roomtide/internal/connlimit"
 	"github.com/roomtide/roomtide/internal/origin"
@@ -79,10 +80,9 @@ func (s *Server) openHTTP() error {
 	h = s.tellSelf(g, from, h)
 	h = paced(newHandshakes(handshakeRate(s.cfg.AcceptRate), s.reg), from.ClientNetwork, h)
 	h = warnOfProxies(s.log, from, s.cfg, h)
-	if s.cfg.HTTPS() {
-		h = strict(time.Duration(s.cfg.HSTS), h)
+	if err := s.openFront(h); err != nil {
+		return err
 	}
-	s.http = s.newHTTP(h, bodyTime)
 	s.http.ConnState, s.http.ConnContext = d.stateChanged, withConn
 	s.onClose(func() { s.http.Close() })
 	if err := s.openMetrics(); err != nil {
@@ -109,6 +109,21 @@ func (s *Server) openSocketIO(g *guests, conns *connlimit.Limiter, pending *conn
 	err := s.openAway()
 	s.onClose(s.socketIO.Close)
 	return err
+}
+
+// openFront makes the server that clients reach, with its certificate if it has one.
+func (s *Server) openFront(h http.Handler) error {
+	if !s.cfg.HTTPS() {
+		s.http = s.newHTTP(h, bodyTime)
+		return nil
+	}
+	pair, err := certfile.Load(s.cfg.TLS.Cert, s.cfg.TLS.Key, s.log)
+	if err != nil {
+		return &chat.Error{Kind: chat.Invalid, Op: "server.tls", Text: "tls.cert and tls.key cannot be used: both are PEM files, and belong together", Err: err}
+	}
+	s.http = s.newHTTP(strict(time.Duration(s.cfg.HSTS), h), bodyTime)
+	s.http.TLSConfig = pair.Server()
+	return nil
 }
 
 // newHTTP returns a server with all its timeouts. A body may take as long as patience.

@@ -52,7 +52,8 @@ func (s *Server) inside(ctx context.Context) *Inside {
 type RouteSeen struct {
 	Address string
 	embednats.Told
-	Err error // why none of the cluster's servers does; the rest is empty then
+	Refused string // why one of the two does not take the certificate of the other
+	Err     error  // why none of the cluster's servers answers; Told is empty then
 }
 
 // AskRoutes asks the NATS servers inside of nodes and witness, at the addresses at which they
@@ -64,7 +65,10 @@ func AskRoutes(ctx context.Context, cfg *config.Config) []RouteSeen {
 	for i, address := range cfg.NATS.Routes {
 		seen[i] = RouteSeen{Address: address, Err: err}
 		if err == nil {
-			asked.Go(func() { seen[i].Told, seen[i].Err = embednats.Ask(ctx, own, address) })
+			asked.Go(func() {
+				seen[i].Told, seen[i].Err = embednats.Ask(ctx, own, address)
+				seen[i].Refused = embednats.Refused(seen[i].Err)
+			})
 		}
 	}
 	asked.Wait()

@@ -91,5 +91,5 @@ func (p *peers) natsAway() time.Duration {
 // nothing on for each other: one that is missing may be that of a node that works.
 func (s *Server) hears() bool {
 	p := s.peers
-	return p == nil || p.link.NATS().IsConnected() && (p.own == nil || p.own.Missing() == 0)
+	return p == nil || p.link.NATS().IsConnected() && (p.own == nil || p.own.Whole())
 }

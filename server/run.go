@@ -40,7 +40,7 @@ func (s *Server) Run(ctx context.Context) error {
 	go func() {
 		var err error
 		if s.cfg.HTTPS() {
-			err = s.http.ServeTLS(s.listener, s.cfg.TLS.Cert, s.cfg.TLS.Key)
+			err = s.http.ServeTLS(s.listener, "", "") // openFront has the certificate
 		} else {
 			err = s.http.Serve(s.listener)
 		}

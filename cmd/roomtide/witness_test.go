@@ -18,7 +18,7 @@ func TestWitnessFlags(t *testing.T) {
 	}
 	given := map[string]string{
 		"data-dir": "d", "node": "w", "nats-cluster-listen": "a:1", "nats-routes": "a:1,b:1", "nats-password-file": "p", "nats-tls-ca": "ca",
-		"nats-tls-cert": "c", "nats-tls-key": "k", "queue-mib": "77", "metrics-listen": "m:1", "log-level": "warn", "log-format": "json",
+		"nats-tls-cert": "c", "nats-tls-key": "k", "nats-insecure-routes": "true", "queue-mib": "77", "metrics-listen": "m:1", "log-level": "warn", "log-format": "json",
 	}
 	var args, names []string
 	for _, f := range k.Model.Flags[1:] { // the first is --help

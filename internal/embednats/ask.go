@@ -49,6 +49,23 @@ func Ask(ctx context.Context, cfg Config, address string) (Told, error) {
 	return parseInfo(line)
 }
 
+// Refused says in words why two servers do not take each other's certificates, "" if err is
+// about something else.
+func Refused(err error) string {
+	var theirs *tls.CertificateVerificationError
+	var plain tls.RecordHeaderError
+	var op *net.OpError
+	switch {
+	case errors.As(err, &theirs):
+		return "its certificate is refused here: " + theirs.Err.Error()
+	case errors.As(err, &plain):
+		return "it speaks no TLS, and this node does"
+	case errors.As(err, &op) && op.Op == "remote error": // an alert
+		return "it refuses the certificate of this node: " + op.Err.Error()
+	}
+	return ""
+}
+
 // parseInfo reads the line by which a server begins.
 func parseInfo(line []byte) (told Told, err error) {
 	text, ok := bytes.CutPrefix(line, []byte("INFO "))

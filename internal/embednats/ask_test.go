@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/roomtide/roomtide/internal/testcert"
 	"github.com/roomtide/roomtide/internal/testlog"
 	"github.com/roomtide/roomtide/internal/testprocess"
 )
@@ -21,8 +22,8 @@ func TestAsk(t *testing.T) {
 			cfg := site(t, log)["b"]
 			cfg.Log = log.Logger(slog.LevelError)
 			if secure {
-				files := certificates(t)
-				cfg.TLSCA, cfg.TLSCert, cfg.TLSKey = files[0], files[1], files[2]
+				files := testcert.New(t).Issue(t.TempDir(), host(t, cfg))
+				cfg.TLSCA, cfg.TLSCert, cfg.TLSKey = files.CA, files.Cert, files.Key
 			}
 			s := start(t, cfg)
 			defer s.Close()
@@ -42,6 +43,36 @@ func TestAsk(t *testing.T) {
 				t.Errorf("it is an error: %s", log.String())
 			}
 		})
+	}
+}
+
+// Why a certificate is refused is told in words, on either side.
+func TestRefused(t *testing.T) {
+	ours, theirs := testcert.New(t), testcert.New(t)
+	cfg := site(t, &testlog.Buffer{})["b"]
+	plain := start(t, cfg)
+	defer plain.Close()
+	addr := cfg.Listen
+	cfg.Dir, cfg.Listen = t.TempDir(), testprocess.FreeAddr(t)
+	files := ours.Issue(t.TempDir(), host(t, cfg))
+	cfg.TLSCA, cfg.TLSCert, cfg.TLSKey = files.CA, files.Cert, files.Key
+	secure := start(t, cfg)
+	defer secure.Close()
+	stray := theirs.Issue(t.TempDir(), host(t, cfg))
+	for _, tt := range []struct{ name, address, ca, want string }{
+		{"an authority that is unknown here", cfg.Listen, theirs.File, "its certificate is refused here: x509: certificate signed by unknown authority"},
+		{"one that is unknown there", cfg.Listen, ours.File, "it refuses the certificate of this node: tls: "},
+		{"no TLS there", addr, theirs.File, "it speaks no TLS"},
+	} {
+		ask := cfg
+		ask.TLSCA, ask.TLSCert, ask.TLSKey = tt.ca, stray.Cert, stray.Key
+		_, err := Ask(t.Context(), ask, tt.address)
+		if got := Refused(err); !strings.Contains(got, tt.want) {
+			t.Errorf("%s: %q, %v", tt.name, got, err)
+		}
+	}
+	if got := Refused(net.ErrClosed); got != "" {
+		t.Errorf("another error: %q", got)
 	}
 }
 

@@ -43,7 +43,8 @@ type Config struct {
 	Secret string // by which the servers let each other in; empty: all that can reach Listen
 
 	// Files for TLS between the servers, each of which shows its certificate: PEM, all
-	// three or none.
+	// three or none. Certificate and key are read again when they were renewed, for the
+	// connections that are made then; the authority when the server starts.
 	TLSCA, TLSCert, TLSKey string
 
 	MaxBytes int64 // of what JetStream keeps on disk; more is not reserved for streams
@@ -51,7 +52,8 @@ type Config struct {
 	Log        *slog.Logger          // nil discards
 	Registerer prometheus.Registerer // nil registers nothing
 
-	patience time.Duration // of Start, for other servers; 0: 2 s
+	patience  time.Duration // of Start, for other servers; 0: 2 s
+	leftAfter time.Duration // how long a server that no list names is waited for; 0: 1 minute
 }
 
 const (
@@ -71,13 +73,15 @@ type Server struct {
 	quit     chan struct{}
 	watching sync.WaitGroup
 
-	twin  atomic.Bool  // another server of the name was seen
-	fatal atomic.Value // string: why the server cannot run
+	twin    atomic.Bool  // another server of the name was seen
+	members atomic.Int64 // servers that JetStream counts, seen lately; 0: not known yet
+	fatal   atomic.Value // string: why the server cannot run
 
 	mu        sync.Mutex
-	peers     map[string]peer // guarded by mu: servers that are reached, by id
-	apart     time.Time       // guarded by mu: since when none of the others is reached; zero: one is
-	onReached []func()        // guarded by mu
+	peers     map[string]peer      // guarded by mu: servers that are reached, by id
+	apart     time.Time            // guarded by mu: since when none of the others is reached; zero: one is
+	onReached []func()             // guarded by mu
+	refused   map[string]time.Time // guarded by mu: when it was told why a certificate is refused
 }
 
 // Start starts a server, and waits a moment for the others: how many are missing then is
@@ -90,7 +94,10 @@ func Start(cfg Config) (*Server, error) {
 	if cfg.patience <= 0 {
 		cfg.patience = defaultPatience
 	}
-	s := &Server{cfg: cfg, log: cfg.Log, password: rand.Text(), quit: make(chan struct{}), peers: map[string]peer{}, apart: time.Now()}
+	if cfg.leftAfter <= 0 {
+		cfg.leftAfter = leftAfter
+	}
+	s := &Server{cfg: cfg, log: cfg.Log, password: rand.Text(), quit: make(chan struct{}), peers: map[string]peer{}, refused: map[string]time.Time{}, apart: time.Now()}
 	if err := s.takeDir(); err != nil {
 		return nil, err
 	}

@@ -1,14 +1,7 @@
 package embednats
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"log/slog"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -22,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/internal/testcert"
 	"github.com/roomtide/roomtide/internal/testlog"
 	"github.com/roomtide/roomtide/internal/testprocess"
 )
@@ -241,33 +235,50 @@ func TestTwin(t *testing.T) {
 	}
 }
 
-// What is between the servers is encrypted, and a certificate of another authority is no way in.
+// What is between the servers is encrypted. A certificate of another authority is no way
+// in, and one that was renewed is, without a restart.
 func TestTLS(t *testing.T) {
 	log := &testlog.Buffer{}
 	all := site(t, log)
-	ours, others := certificates(t), certificates(t)
-	var servers []*Server
-	for _, name := range []string{"a", "b", "c"} {
+	ours, dirs := testcert.New(t), map[string]string{}
+	secure := func(name string, by *testcert.Authority) Config {
 		cfg := all[name]
-		cfg.TLSCA, cfg.TLSCert, cfg.TLSKey = ours[0], ours[1], ours[2]
-		if name == "c" {
-			cfg.TLSCA, cfg.TLSCert, cfg.TLSKey = others[0], others[1], others[2]
-		}
-		servers = append(servers, start(t, cfg))
+		dirs[name] = t.TempDir()
+		files := by.Issue(dirs[name], host(t, cfg))
+		cfg.TLSCA, cfg.TLSCert, cfg.TLSKey = ours.File, files.Cert, files.Key
+		return cfg
 	}
-	until(t, "a to reach b", func() bool { return servers[0].Missing() == 1 })
-	until(t, "c to be refused", func() bool { return strings.Contains(log.String(), "TLS route handshake error") })
-	if servers[2].Missing() != 2 {
-		t.Errorf("c has reached %v", servers[2].Reached())
+	stray := testcert.New(t)
+	a, b, c := start(t, secure("a", ours)), start(t, secure("b", ours)), start(t, secure("c", stray))
+	until(t, "a to reach b", func() bool { return a.Missing() == 1 })
+	until(t, "c to be refused", func() bool { return strings.Contains(log.String(), "unknown authority") })
+	if c.Missing() != 2 {
+		t.Errorf("c has reached %v", c.Reached())
 	}
-	for _, s := range servers {
+	until(t, "c to be refused again and again", func() bool { return strings.Count(log.String(), "TLS Handshake Failure") > 12 })
+	if n := strings.Count(log.String(), "level=ERROR"); n > 9 {
+		t.Errorf("%d errors in the log of three servers:\n%s", n, log)
+	}
+	ours.Issue(dirs["c"], host(t, all["c"]))
+	until(t, "c to be let in", func() bool { return c.Missing() == 0 && a.Missing() == 0 && b.Missing() == 0 })
+	for _, s := range []*Server{a, b, c} {
 		s.Close()
 	}
-	bad := all["a"]
-	bad.TLSCA, bad.TLSCert, bad.TLSKey = ours[0], ours[1], others[2]
+	bad := secure("a", ours)
+	bad.TLSKey = stray.Issue(t.TempDir(), "127.0.0.1").Key
 	if _, err := Start(bad); chat.KindOf(err) != chat.Invalid || !strings.Contains(err.Error(), "belong together") {
 		t.Errorf("a key of another certificate: %v", err)
 	}
+}
+
+// host is the one that a server listens on.
+func host(t *testing.T, cfg Config) string {
+	t.Helper()
+	host, _, err := net.SplitHostPort(cfg.Listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return host
 }
 
 // What keeps the server from starting is told at once.
@@ -293,42 +304,4 @@ func TestNoStart(t *testing.T) {
 	if _, err := Start(Config{Dir: file, Name: "a"}); chat.KindOf(err) != chat.Unavailable {
 		t.Errorf("a file as directory: %v", err)
 	}
-}
-
-// certificates makes an authority and a certificate for 127.0.0.0/8 in files: those of
-// TLSCA, TLSCert and TLSKey.
-func certificates(t *testing.T) [3]string {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "node"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	host, _, err := net.SplitHostPort(testprocess.FreeAddr(t)) // the host is that of all addresses of this process
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert.IPAddresses = []net.IP{net.ParseIP(host)}
-	der, err := x509.CreateCertificate(rand.Reader, cert, cert, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	write := func(name, kind string, data []byte) string {
-		file := filepath.Join(dir, name)
-		if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: data}), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return file
-	}
-	file := write("cert.pem", "CERTIFICATE", der)
-	return [3]string{file, file, write("key.pem", "PRIVATE KEY", keyDER)}
 }

@@ -13,10 +13,12 @@ import (
 	natsd "github.com/nats-io/nats-server/v2/server"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/internal/certfile"
 )
 
 const (
 	clientName  = "node"
+	systemName  = "system"   // who may change what servers JetStream has
 	clusterName = "roomtide" // clusters are told apart by their secrets
 
 	maxMemory = 64 << 20 // of streams in memory, of which the queue has none
@@ -32,7 +34,7 @@ const (
 func (s *Server) options() (*natsd.Options, error) {
 	o := &natsd.Options{
 		ServerName: s.cfg.Name, Host: "127.0.0.1", Port: natsd.RANDOM_PORT,
-		CustomClientAuthentication: gate{s.password}, NoSigs: true,
+		CustomClientAuthentication: gate{s}, NoSigs: true,
 		JetStream: true, StoreDir: s.dir(), SyncAlways: true, JetStreamMaxMemory: maxMemory, JetStreamMaxStore: s.cfg.MaxBytes,
 		DisableJetStreamBanner: true,
 	}
@@ -79,7 +81,7 @@ func (cfg *Config) tls() (*tls.Config, error) {
 	invalid := func(text string, err error) error {
 		return &chat.Error{Kind: chat.Invalid, Op: "embednats.start", Text: text, Err: err}
 	}
-	pair, err := tls.LoadX509KeyPair(cfg.TLSCert, cfg.TLSKey)
+	pair, err := certfile.Load(cfg.TLSCert, cfg.TLSKey, cfg.Log)
 	if err != nil {
 		return nil, invalid("nats.tls_cert and nats.tls_key cannot be used: both are PEM files, and belong together", err)
 	}
@@ -91,16 +93,21 @@ func (cfg *Config) tls() (*tls.Config, error) {
 	if !authorities.AppendCertsFromPEM(pem) {
 		return nil, invalid("nats.tls_ca has no certificate in it: it is a PEM file", nil)
 	}
-	return &tls.Config{
-		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair},
-		RootCAs: authorities, ClientCAs: authorities, ClientAuth: tls.RequireAndVerifyClientCert,
-	}, nil
+	mutual := pair.Mutual()
+	mutual.RootCAs, mutual.ClientCAs = authorities, authorities
+	return mutual, nil
 }
 
 // gate lets this process in.
-type gate struct{ password string }
+type gate struct{ s *Server }
 
 // Check implements natsd.Authentication.
 func (g gate) Check(c natsd.ClientAuthentication) bool {
-	return c.Kind() == natsd.CLIENT && subtle.ConstantTimeCompare([]byte(c.GetOpts().Password), []byte(g.password)) == 1
+	if c.Kind() != natsd.CLIENT || subtle.ConstantTimeCompare([]byte(c.GetOpts().Password), []byte(g.s.password)) != 1 {
+		return false
+	}
+	if c.GetOpts().Username == systemName {
+		c.RegisterUser(&natsd.User{Username: systemName, Account: g.s.natsd.SystemAccount()})
+	}
+	return true
 }

@@ -26,6 +26,12 @@ func (s *Server) OnReached(f func()) {
 // Missing is how many of the other servers are not reached now.
 func (s *Server) Missing() int { return max(0, s.Size()-1-len(s.Reached())) }
 
+// Whole reports whether all others are reached that may be nodes now: those of the settings,
+// and any that JetStream counts, as while nodes come and leave.
+func (s *Server) Whole() bool {
+	return s.Missing() == 0 && s.members.Load() <= int64(len(s.Reached())+1)
+}
+
 // Apart is for how long no other server has been reached, 0 if one is or there are none.
 func (s *Server) Apart() time.Duration {
 	s.mu.Lock()
@@ -54,12 +60,17 @@ func (s *Server) watch() {
 	if s.Size() == 1 {
 		return
 	}
-	tick := time.NewTicker(look)
+	tick, slow := time.NewTicker(look), time.NewTicker(leftLook)
 	defer tick.Stop()
+	defer slow.Stop()
+	gone := left{s: s, since: map[string]time.Time{}}
 	for {
 		select {
 		case <-s.quit:
 			return
+		case now := <-slow.C:
+			gone.look(now)
+			continue
 		case <-tick.C:
 		}
 		for _, f := range s.compare(s.routes()) {
@@ -130,6 +141,9 @@ func (s *Server) register(reg prometheus.Registerer) {
 	}
 	gauge("roomtide_embedded_nats_servers", "NATS servers that the cluster has by the settings, this one included.", func() float64 { return float64(s.Size()) })
 	gauge("roomtide_embedded_nats_missing", "NATS servers of the cluster that this one has no connection to.", func() float64 { return float64(s.Missing()) })
+	gauge("roomtide_embedded_nats_members", "NATS servers that JetStream counts for its majority: those of the settings, when all have run, and ones that have not left yet.", func() float64 {
+		return float64(max(1, s.members.Load()))
+	})
 	gauge("roomtide_embedded_nats_ready", "1 while this process's NATS server takes part in JetStream, else 0.", func() float64 {
 		if s.Ready() != nil {
 			return 0

@@ -13,9 +13,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/compose-spec/compose-go/v2/types"
 	apps "k8s.io/api/apps/v1"
 
 	"github.com/roomtide/roomtide/config"
+	"github.com/roomtide/roomtide/internal/testcert"
 	"github.com/roomtide/roomtide/internal/testdb"
 	"github.com/roomtide/roomtide/internal/testprocess"
 	"github.com/roomtide/roomtide/internal/testredis"
@@ -30,6 +32,7 @@ type member struct {
 	env   []string
 	grace time.Duration // to stop in
 
+	tls       bool // its NATS server speaks TLS
 	dir, host string
 	node      *testprocess.Node    // of serve
 	witness   *testprocess.Process // of witness
@@ -49,6 +52,7 @@ func composed(t *testing.T, more ...string) (all []*member) {
 			}
 		}
 	}
+	checkKeys(t, p, all)
 	for name := range p.Services {
 		if strings.HasPrefix(name, "nats-") {
 			t.Errorf("%s runs beside NATS servers inside the nodes", name)
@@ -57,12 +61,26 @@ func composed(t *testing.T, more ...string) (all []*member) {
 	return all
 }
 
-// podsOf are the members of a file for Kubernetes, each of which has a volume of its own.
-func podsOf(t *testing.T, file string) (all []*member) {
+// checkKeys looks whether the nodes are given the key for tokens, and the witness is not.
+func checkKeys(t *testing.T, p *types.Project, all []*member) {
+	t.Helper()
+	given := map[string]bool{}
+	for _, v := range p.Services["keys"].Volumes {
+		given[v.Source] = true
+	}
+	for _, m := range all {
+		if volume := p.Services[m.name].Volumes[0].Source; given[volume] != (m.verb == "serve") {
+			t.Errorf("%s, which runs %s, is given the key for tokens: %v", m.name, m.verb, given[volume])
+		}
+	}
+}
+
+// podsOf are the members of what the chart makes, each of which has a volume of its own.
+func podsOf(t *testing.T, text string) (all []*member) {
 	t.Helper()
 	shards := fmt.Sprintf("mysql://chat:%[1]s@database/chat?prefix=s1_ mysql://chat:%[1]s@database/chat?prefix=s2_", password)
 	secret := map[string]string{"shards": shards, "redis": "redis://default:" + password + "@redis:6379/0", "natsPassword": password}
-	found := decode(t, readFile(t, file))
+	found := decode(t, text)
 	for _, name := range []string{"roomtide", "roomtide-witness"} {
 		set, ok := found["StatefulSet "+name].(*apps.StatefulSet)
 		if !ok {
@@ -89,6 +107,7 @@ type around struct {
 	members    []*member
 	dsn, redis string
 	key        string // file with the key for tokens
+	tls        string // directory with the certificate of all members
 }
 
 // here gives each member an address of its own, on which it keeps its ports.
@@ -96,18 +115,42 @@ func (a *around) here(t *testing.T) {
 	t.Helper()
 	pid := os.Getpid()
 	for i, m := range a.members {
-		m.dir, m.host = t.TempDir(), fmt.Sprintf("127.%d.%d.%d", 64+i, pid>>8&0xff, pid&0xff|1)
+		if m.dir == "" {
+			m.dir = t.TempDir()
+		}
+		m.host = fmt.Sprintf("127.%d.%d.%d", 64+i, pid>>8&0xff, pid&0xff|1)
+		if m.verb != "serve" {
+			continue
+		}
 		write(t, filepath.Join(m.dir, "token.key"), password)
 		if err := os.Chmod(filepath.Join(m.dir, "token.key"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	a.key = filepath.Join(a.members[0].dir, "token.key")
+	a.certify(t)
 	for _, m := range a.members {
 		for i, kv := range m.env {
 			m.env[i] = a.setting(m, kv)
 		}
 		m.env = append(m.env, "ROOMTIDE_DATA_DIR="+m.dir)
+	}
+}
+
+// certify gives all members a certificate, in files of the names that compose.tls.yaml and
+// the Secret have.
+func (a *around) certify(t *testing.T) {
+	t.Helper()
+	var hosts []string
+	for _, m := range a.members {
+		hosts = append(hosts, m.host)
+	}
+	a.tls = t.TempDir()
+	files := testcert.New(t).Issue(a.tls, hosts...)
+	for name, file := range map[string]string{"ca.pem": files.CA, "ca.crt": files.CA, "tls.crt": files.Cert, "tls.key": files.Key} {
+		if err := os.Symlink(file, filepath.Join(a.tls, name)); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -121,6 +164,8 @@ func (a *around) setting(m *member, kv string) string {
 		text = strings.Replace(text, "redis:6379", a.redis, 1)
 	case "ROOMTIDE_TOKEN_KEY_FILE":
 		text = a.key
+	case "ROOMTIDE_NATS_TLS_CA", "ROOMTIDE_NATS_TLS_CERT", "ROOMTIDE_NATS_TLS_KEY":
+		m.tls, text = true, filepath.Join(a.tls, filepath.Base(text))
 	}
 	text = regexp.MustCompile(`\b0\.0\.0\.0:`).ReplaceAllString(text, m.host+":")
 	for _, other := range a.members {
@@ -154,13 +199,17 @@ func (m *member) stop(t *testing.T) {
 func checkMember(t *testing.T, m *member) {
 	t.Helper()
 	if m.verb == "serve" {
-		if cfg := checkSettings(t, m.name, m.env); cfg.Queue.Mode != config.QueueOverflow || !cfg.NATS.Embedded {
+		cfg := checkSettings(t, m.name, m.env)
+		if cfg.NATS.Insecure == m.tls {
+			t.Errorf("%s: TLS %v, and plain routes allowed: %v", m.name, m.tls, cfg.NATS.Insecure)
+		}
+		if cfg.Queue.Mode != config.QueueOverflow || !cfg.NATS.Embedded {
 			t.Errorf("%s: queue.mode %q, nats.embedded %v", m.name, cfg.Queue.Mode, cfg.NATS.Embedded)
 		}
 		return
 	}
 	for _, kv := range m.env {
-		if name, _, _ := strings.Cut(kv, "="); name == "ROOMTIDE_SHARD" || name == "ROOMTIDE_REDIS" {
+		if name, _, _ := strings.Cut(kv, "="); slices.Contains([]string{"ROOMTIDE_SHARD", "ROOMTIDE_REDIS", "ROOMTIDE_TOKEN_KEY_FILE"}, name) {
 			t.Errorf("%s, which has no use for it, has %s", m.name, name)
 		}
 	}
@@ -234,8 +283,14 @@ func TestEmbedded(t *testing.T) {
 	for name, members := range map[string]func(*testing.T) []*member{
 		"compose":            func(t *testing.T) []*member { return composed(t, "compose.embedded.yaml") },
 		"compose, a witness": func(t *testing.T) []*member { return composed(t, "compose.embedded.yaml", "compose.witness.yaml") },
-		embedded:             func(t *testing.T) []*member { return podsOf(t, embedded) },
-		witness:              func(t *testing.T) []*member { return podsOf(t, witness) },
+		"compose, a witness, TLS": func(t *testing.T) []*member {
+			return composed(t, "compose.embedded.yaml", "compose.witness.yaml", "compose.tls.yaml")
+		},
+		embedded: func(t *testing.T) []*member { return podsOf(t, readFile(t, embedded)) },
+		witness:  func(t *testing.T) []*member { return podsOf(t, readFile(t, witness)) },
+		"chart, TLS": func(t *testing.T) []*member {
+			return podsOf(t, mustHelm(t, "existingSecret=roomtide", "nats.embedded=true", "nats.tlsSecret=roomtide-nats"))
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := &around{members: members(t), dsn: server.Database(), redis: testredis.Start(t, "--requirepass", password).Addr}

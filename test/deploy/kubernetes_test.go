@@ -169,7 +169,7 @@ func TestChart(t *testing.T) {
 	if i := len(items) - 1; items[i].Key != "webPushKey" || !slices.Contains(env, "ROOMTIDE_PUSH_WEBPUSH_KEY_FILE="+pod.Containers[0].VolumeMounts[1].MountPath+"/"+items[i].Path) {
 		t.Errorf("the key of Web Push is not where the settings look for it: %v", items)
 	}
-	for _, wrong := range []string{"webPushSubject=you", "node=5", "nodes=1", "image=roomtide:latest", "settings.LISTEN=x", "nats.replicas=5"} {
+	for _, wrong := range []string{"webPushSubject=you", "node=5", "nodes=1", "image=roomtide:latest", "settings.LISTEN=x", "nats.replicas=5", "nats.tlsSecret=x", "nats.embedded=true,nats.listed=2", "nats.embedded=true,nats.listed=4"} {
 		if _, err := helm(t, "existingSecret=roomtide", wrong); err == nil {
 			t.Errorf("%s is taken", wrong)
 		}

@@ -2,8 +2,10 @@ package e2e
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/client"
+	"github.com/roomtide/roomtide/internal/testcert"
 	"github.com/roomtide/roomtide/internal/testdb"
 	"github.com/roomtide/roomtide/internal/testprocess"
 	"github.com/roomtide/roomtide/wire"
@@ -168,6 +171,9 @@ func TestTwoNodesAndAWitness(t *testing.T) {
 	a.Kill()
 	p.examined(a, `warn node/running: no node answers`, `ok cluster/route \S+: NATS server b`, `warn cluster/nats: the queue, its copies and the other nodes cannot be seen: .*lets no other program in.* -> start the node`)
 	says(t, bob, "without a")
+	if all := findings(t, p.envOf("b"), "--data-dir", p.dirs["b"], "--listen", b.Addr); !strings.Contains(all, "warn cluster/node a: it was heard lately, and is not reached any more -> start it") {
+		t.Errorf("doctor of b says of a node that was killed:\n%s", all)
+	}
 	bob.Close()
 	waits := accepted(t, b, db)
 	b.Kill()
@@ -193,6 +199,59 @@ func TestTwoNodesAndAWitness(t *testing.T) {
 		t.Errorf("a ends with %d", code)
 	}
 	p.witness.Terminate()
+}
+
+// The routes of three nodes are TLS. One of them that has another authority reaches no
+// other, and doctor says why on either side; with the right one it is let in.
+func TestRoutesOverTLS(t *testing.T) {
+	p := newPair(t, testdb.Start(t, testdb.Maria).Database())
+	plain, files := p.env, map[string]testcert.Files{}
+	ours, theirs := testcert.New(t), testcert.New(t)
+	as := func(name string, ca *testcert.Authority) {
+		host, _, err := net.SplitHostPort(p.listen[name])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if files[name].Cert == "" {
+			files[name] = testcert.Files{Cert: filepath.Join(t.TempDir(), "cert.pem")}
+		}
+		files[name] = ca.Issue(filepath.Dir(files[name].Cert), host)
+	}
+	secure := func(name string) {
+		f := files[name]
+		p.env = append(plain[:len(plain):len(plain)], "ROOMTIDE_NATS_TLS_CA="+f.CA, "ROOMTIDE_NATS_TLS_CERT="+f.Cert, "ROOMTIDE_NATS_TLS_KEY="+f.Key)
+	}
+	begin := func(name string) *testprocess.Node {
+		secure(name)
+		n := p.begin(name)
+		n.Ready()
+		return n
+	}
+	as("a", ours)
+	as("b", ours)
+	as("w", theirs)
+	a, b := begin("a"), begin("b")
+	until(t, "a reaches b", func() bool { return counted(t, a, "roomtide_embedded_nats_missing") == 1 })
+	secure("w")
+	w := p.begin("w") // it is not ready: others own all lanes, and it reaches none of them
+	const unknown = `its certificate is refused here: x509: certificate signed by unknown authority .*-> give all servers certificates of one authority`
+	secure("a")
+	p.examined(a, `warn cluster/route certificate: it ends on .* -> renew it`, `ok cluster/route `+p.listen["b"]+`: NATS server b`, `fail cluster/route `+p.listen["w"]+`: `+unknown, `warn cluster/nats: .*1 of 2 other servers: b -> .*certificates of one authority`)
+	secure("w")
+	until(t, "doctor of w sees it", func() bool {
+		all := findings(t, p.envOf("w"), "--data-dir", p.dirs["w"], "--listen", w.Addr)
+		return regexp.MustCompile(`(?m)^fail cluster/route `+p.listen["a"]+`: `+unknown).MatchString(all) && strings.Contains(all, "connections to 0 of 2 other servers: none")
+	})
+	if code := w.Terminate(20 * time.Second); code != 0 {
+		t.Errorf("w ends with %d", code)
+	}
+	as("w", ours)
+	w = begin("w")
+	for _, n := range []*testprocess.Node{a, b, w} {
+		until(t, "all reach all", func() bool { return counted(t, n, "roomtide_embedded_nats_missing") == 0 })
+	}
+	secure("a")
+	p.examined(a, `ok cluster/nats: inside the node, version 2\S+, with connections to all others: b, w`)
 }
 
 // A node alone with a queue inside keeps what its database cannot take now over its own

@@ -21,7 +21,9 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- /* The servers inside the nodes, and inside the witness of two. */ -}}
 {{- define "embedded.routes" -}}
 {{- $release := .Release.Name -}}
-{{- range $i := until (int .Values.nodes) }}{{ if $i }},{{ end }}{{ $release }}-{{ $i }}.{{ $release }}-nodes:6222{{ end -}}
+{{- $listed := int (.Values.nats.listed | default .Values.nodes) -}}
+{{- if or (lt $listed (min 3 (int .Values.nodes) | int)) (gt $listed (int .Values.nodes)) }}{{ fail "nats.listed is 0, or from 3 to nodes" }}{{ end -}}
+{{- range $i := until $listed }}{{ if $i }},{{ end }}{{ $release }}-{{ $i }}.{{ $release }}-nodes:6222{{ end -}}
 {{- if eq (include "witness" .) "yes" }},{{ $release }}-witness-0.{{ $release }}-witness:6222{{ end -}}
 {{- end -}}
 
@@ -42,6 +44,22 @@ matchExpressions:
 - {name: ROOMTIDE_NATS_ROUTES, value: {{ include "embedded.routes" . | quote }}}
 - name: ROOMTIDE_NATS_PASSWORD
   valueFrom: {secretKeyRef: {name: {{ include "secret" . }}, key: natsPassword}}
+{{- if .Values.nats.tlsSecret }}
+- {name: ROOMTIDE_NATS_TLS_CA, value: /tls/ca.crt}
+- {name: ROOMTIDE_NATS_TLS_CERT, value: /tls/tls.crt}
+- {name: ROOMTIDE_NATS_TLS_KEY, value: /tls/tls.key}
+{{- else }}
+# NetworkPolicies keep the port to these pods; what goes through it can be read on the way.
+- {name: ROOMTIDE_NATS_INSECURE_ROUTES, value: "true"}
+{{- end }}
+{{- end -}}
+
+{{- /* Certificate, key and authority of the servers inside the pods, if they speak TLS. */ -}}
+{{- define "embedded.tls" -}}
+{{- with and .Values.nats.embedded .Values.nats.tlsSecret -}}
+- name: tls
+  secret: {secretName: {{ . }}, defaultMode: 0440}
+{{- end -}}
 {{- end -}}
 
 {{- define "embedded.claim" -}}

@@ -56,6 +56,7 @@ func (r *Result) measure(ctx context.Context, l *load, server, databases process
 	}
 	r.Connections, r.Connecting = len(l.members), time.Since(begin)
 	end = r.during(func() string { return "waiting until the server is quiet" })
+	l.wait(ctx, l.s.Rest)
 	before, err := settled(server)
 	end()
 	if err != nil {
@@ -73,7 +74,7 @@ func (r *Result) measure(ctx context.Context, l *load, server, databases process
 	switch s := &r.Scenario; {
 	case s.Idle:
 		end := r.during(l.working("idle", time.Now(), s.Duration))
-		r.Elapsed = l.idle(ctx)
+		r.Elapsed = l.wait(ctx, l.s.Duration)
 		end()
 	case s.Storm:
 		err = r.storm(ctx, l, server)

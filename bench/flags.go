@@ -30,6 +30,7 @@ type Flags struct {
 	Pause    *time.Duration `group:"Load" placeholder:"TIME" help:"Closed loop: how long a sender waits before each message."`
 	Rate     *float64       `group:"Load" placeholder:"N" help:"Open loop: messages a second in all; latencies count from the intended time."`
 	Duration *time.Duration `group:"Load" placeholder:"TIME" help:"How long; storm and slow: each of the phases before and after."`
+	Rest     *time.Duration `group:"Load" placeholder:"TIME" help:"idle: how long the connections are there before it counts."`
 	Stop     *time.Duration `group:"Load" placeholder:"TIME" help:"slow: how long the member does not read."`
 	Size     *int           `group:"Load" placeholder:"BYTES" help:"Bytes of text in a message."`
 	Keys     bool           `group:"Load" help:"Give every message an idempotency key."`
@@ -136,6 +137,7 @@ func (f *Flags) override(s *Scenario) {
 	given(&s.Pause, f.Pause)
 	given(&s.Rate, f.Rate)
 	given(&s.Duration, f.Duration)
+	given(&s.Rest, f.Rest)
 	given(&s.Stop, f.Stop)
 	given(&s.Size, f.Size)
 }

@@ -156,11 +156,11 @@ func settled(server processes) (processUsage, error) {
 	return last, err
 }
 
-// idle does nothing.
-func (l *load) idle(ctx context.Context) time.Duration {
+// wait does nothing for so long, and returns for how long it did.
+func (l *load) wait(ctx context.Context, d time.Duration) time.Duration {
 	begin := time.Now()
 	select {
-	case <-time.After(l.s.Duration):
+	case <-time.After(d):
 	case <-ctx.Done():
 	}
 	return time.Since(begin)

@@ -96,6 +96,7 @@ func (r *Result) connect(ctx context.Context, l *load, server processes) (empty,
 	}
 	r.Connections, r.Connecting = len(l.members), time.Since(begin)
 	end = r.during(func() string { return "waiting until the server is quiet" })
+	l.wait(ctx, l.s.Rest)
 	before, err = settled(server)
 	end()
 	r.RSSPerConn = max(0, before.rss-empty.rss) / int64(len(l.members))
@@ -107,7 +108,7 @@ func (r *Result) run(ctx context.Context, l *load, server processes) (err error)
 	switch s := &r.Scenario; {
 	case s.Idle:
 		end := r.during(l.working("idle", time.Now(), s.Duration))
-		r.Elapsed = l.idle(ctx)
+		r.Elapsed = l.wait(ctx, l.s.Duration)
 		end()
 	case s.Storm:
 		err = r.storm(ctx, l, server)

@@ -24,6 +24,7 @@ type Scenario struct {
 	Keys     bool          `json:"keys,omitempty"`     // every message has an idempotency key
 	Devices  bool          `json:"devices,omitempty"`  // every member has a device that would be pushed to
 	Stop     time.Duration `json:"stop_ns,omitempty"`  // slow: how long the member does not read
+	Rest     time.Duration `json:"rest_ns,omitempty"`  // idle: before the time that counts, in which the server still writes what came of the joins
 	Duration time.Duration `json:"duration_ns"`        // storm and slow: of the phase before, and of the one after
 }
 

@@ -33,6 +33,8 @@ type Hello struct {
 	Time     int64  `json:"time"`               // by its clock, Unix microseconds
 	Map      int64  `json:"map,omitempty"`      // version of the slot map that it goes by; 0 in a program that moves no slots in a cluster
 	Shards   int    `json:"shards,omitempty"`   // that it has open
+
+	ShardNames []string `json:"shard_names,omitempty"` // of these, by their numbers; none in a visitor and in an older program
 }
 
 // Peer is another node, as it was heard last.
@@ -49,6 +51,13 @@ func (p *Peer) Apart() time.Duration {
 		return 0
 	}
 	return max(0, p.Ahead.Abs()-p.Trip/2)
+}
+
+// SameShards reports whether a shard has the same number in both nodes: one of them may have more,
+// which were added behind those that both have.
+func (h *Hello) SameShards(o *Hello) bool {
+	n := min(len(h.ShardNames), len(o.ShardNames))
+	return slices.Equal(h.ShardNames[:n], o.ShardNames[:n])
 }
 
 // clock says how the clock of a peer differs.
@@ -83,6 +92,10 @@ func Admit(self *Hello, peers []Peer) error {
 				"upgrade in steps of one level, or stop all nodes first", p.Node, p.Version, p.Level, self.Version, self.Level))
 		case p.Apart() > clockRefused:
 			return chat.E(chat.Invalid, p.clock()+": let the machines of both take their time from the network (chrony, or timedatectl set-ntp true), and start again")
+		case !p.SameShards(self):
+			return chat.E(chat.Invalid, fmt.Sprintf("node %s has the shards %s, and this node %s: all nodes have the same in the same order, and new ones behind them. "+
+				"Correct [[shards]], here or there, and start again. A shard that owns nothing is taken out while all nodes are stopped",
+				p.Node, strings.Join(p.ShardNames, ", "), strings.Join(self.ShardNames, ", ")))
 		case p.TokenKey != self.TokenKey:
 			others += ", " + p.Node
 		}

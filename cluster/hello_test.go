@@ -16,7 +16,7 @@ import (
 
 // What a node that starts finds, and what it is told.
 func TestAdmit(t *testing.T) {
-	self := Hello{Node: "b", From: 50, Version: "v2", Level: 5, TokenKey: "k"}
+	self := Hello{Node: "b", From: 50, Version: "v2", Level: 5, TokenKey: "k", ShardNames: []string{"s1", "s2"}}
 	peer := func(change func(*Peer)) []Peer {
 		p := Peer{Hello: Hello{Node: "a", From: 60, Version: "v1", Level: 5, TokenKey: "k", Serving: true}, Trip: time.Millisecond}
 		change(&p)
@@ -40,6 +40,12 @@ func TestAdmit(t *testing.T) {
 		{"a clock ahead", func(p *Peer) { p.Ahead = 12340 * time.Millisecond }, chat.Invalid, []string{"the clock of node a is 12.34s ahead of that of this node", "chrony"}},
 		{"a clock behind", func(p *Peer) { p.Ahead = -time.Hour }, chat.Invalid, []string{"node a is 1h0m0s behind that"}},
 		{"an answer that took too long to tell", func(p *Peer) { p.Ahead, p.Trip = 4*time.Second, 3*time.Second }, 0, nil},
+		{"the same shards", func(p *Peer) { p.ShardNames = []string{"s1", "s2"} }, 0, nil},
+		{"one shard more", func(p *Peer) { p.ShardNames = []string{"s1", "s2", "s3"} }, 0, nil},
+		{"one shard less", func(p *Peer) { p.ShardNames = []string{"s1"} }, 0, nil},
+		{"another shard", func(p *Peer) { p.ShardNames = []string{"s1", "s3"} }, chat.Invalid, []string{"node a has the shards s1, s3, and this node s1, s2", "[[shards]]"}},
+		{"shards in another order", func(p *Peer) { p.ShardNames = []string{"s2", "s1"} }, chat.Invalid, []string{"[[shards]]"}},
+		{"one taken out in the middle", func(p *Peer) { p.ShardNames = []string{"s2"} }, chat.Invalid, []string{"[[shards]]"}},
 		{"another key", func(p *Peer) { p.TokenKey = "other" }, chat.Invalid, []string{"another one than that of node a:", "token.key", "token_key_file"}},
 	} {
 		err := Admit(&self, peer(tt.change))

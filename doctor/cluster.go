@@ -142,6 +142,12 @@ func (e *examination) nodes(seen *server.ClusterSeen) {
 		names[p.Node]++
 		e.peer(p, &seen.Self)
 	}
+	for i := 1; i < len(seen.Peers); i++ {
+		if p, first := &seen.Peers[i], &seen.Peers[0]; !p.SameShards(&first.Hello) {
+			e.add(Fail, "node "+p.Node, fmt.Sprintf("it has the shards %s, and node %s has %s", strings.Join(p.ShardNames, ", "), first.Node, strings.Join(first.ShardNames, ", ")),
+				"give all nodes the same [[shards]], and restart those that do not have them yet")
+		}
+	}
 	for name, n := range names {
 		if n > 1 {
 			e.add(Fail, "node "+name, fmt.Sprintf("%d processes have this name", n), "stop all but one, and give each node a name of its own: --node, or the setting node")

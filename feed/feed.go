@@ -16,6 +16,7 @@ package feed
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -228,25 +229,53 @@ func (f *Feeds) Read(ctx context.Context, name, after string, limit int, wait ti
 // page reads the events that are wanted, and moves the place behind them.
 func (f *Feeds) page(ctx context.Context, at place, limit int, wants func(hostevents.Kind, chat.RoomID) bool) ([]hostevents.Event, error) {
 	var refs []hostevents.Ref
-	for shard, s := range f.cfg.Store.Shards() {
-		for len(refs) < limit {
-			entries, err := s.Outbox(ctx, theLane, at[shard], readEntries)
+	for waits := true; waits; {
+		before := at.clone()
+		waits = false
+		for shard := range f.cfg.Store.Shards() {
+			more, stopped, err := f.entries(ctx, shard, at, limit-len(refs), wants)
 			if err != nil {
 				return nil, err
 			}
-			for i := 0; i < len(entries) && len(refs) < limit; i++ {
-				refs = append(refs, hostevents.Of(&entries[i], wants)...)
-				at[shard] = entries[i].Position
-			}
-			if len(entries) < readEntries {
-				break
-			}
+			refs, waits = append(refs, more...), waits || stopped
 		}
+		waits = waits && len(refs) < limit && !maps.Equal(before, at) // once more: the other shard is further
 	}
 	if len(refs) == 0 {
 		return nil, nil
 	}
 	return f.cfg.Events.Load(ctx, refs)
+}
+
+// entries reads about limit events of a shard, and moves the place behind them. It stops in front of
+// slots that have come from another shard, until the place is behind what that has for them.
+func (f *Feeds) entries(ctx context.Context, shard int, at place, limit int, wants func(hostevents.Kind, chat.RoomID) bool) (refs []hostevents.Ref, stopped bool, err error) {
+	for len(refs) < limit {
+		entries, err := f.cfg.Store.Shards()[shard].Outbox(ctx, theLane, at[shard], readEntries)
+		if err != nil {
+			return nil, false, err
+		}
+		for i := 0; i < len(entries) && len(refs) < limit; i++ {
+			if f.early(&entries[i], at) {
+				return refs, true, nil
+			}
+			refs = append(refs, hostevents.Of(&entries[i], wants)...)
+			at[shard] = entries[i].Position
+		}
+		if len(entries) < readEntries {
+			break
+		}
+	}
+	return refs, false, nil
+}
+
+// early reports whether slots come with the entry of which another shard has something that is
+// not read yet.
+func (f *Feeds) early(e *store.Entry, at place) bool {
+	return slices.ContainsFunc(e.Flips, func(flip store.Flip) bool {
+		from := slices.IndexFunc(f.cfg.Store.Shards(), func(s *store.Shard) bool { return s.Name() == flip.From })
+		return from >= 0 && at[from] < flip.Position
+	})
 }
 
 // from is the place to read from.

@@ -49,6 +49,14 @@ func (r *Ref) Stream() string {
 	return string(r.Room)
 }
 
+// Slot is that of what names the event's stream.
+func (r *Ref) Slot() chat.Slot {
+	if r.Fact != nil {
+		return r.Fact.User.Slot()
+	}
+	return r.Room.Slot()
+}
+
 // Size is about how many bytes a Ref takes.
 func (r *Ref) Size() int {
 	n := 96 + len(r.Room)

@@ -71,6 +71,7 @@ type batch struct {
 	moving *store.SlotSet // slots whose written rows are named in the outbox; nil: none
 	drop   []store.RowKey // rows that move
 	put    *store.Rows
+	flips  []store.Flip
 }
 
 func newBatch(now int64, size int, base chat.Rev, c *cache, l *chat.Limits) *batch {
@@ -328,7 +329,7 @@ func (b *batch) changes() *store.Changes {
 	b.owners.write(&ch.PushOwners, &ch.Delete)
 	b.nodes.write(&ch.UserNodes, &ch.Delete)
 	pushes := len(ch.Devices) + len(ch.PushSettings) + len(ch.PushJobs) + len(ch.PushOwners) + len(ch.UserNodes) + len(ch.Delete) + len(b.onward)
-	if pushes+len(ch.Rooms)+len(ch.UserRooms)+len(ch.Users)+len(ch.Access)+len(ch.Online)+len(ch.Cursors)+len(ch.Drop) == 0 && ch.Put == nil {
+	if pushes+len(ch.Rooms)+len(ch.UserRooms)+len(ch.Users)+len(ch.Access)+len(ch.Online)+len(ch.Cursors)+len(ch.Drop)+len(b.flips) == 0 && ch.Put == nil {
 		return nil
 	}
 	if e := b.entry(writtenKeys(ch, b.moving)); e != nil {

@@ -64,7 +64,7 @@ func (l *lane) decide(ctx context.Context, items []item, keys bool) (*batch, []o
 	b.moving, b.askKeys = l.moving.Load(), keys
 	for _, it := range items {
 		b.need(it.change)
-		b.addRows(it.step)
+		b.addStep(it.step)
 	}
 	if err := b.load(ctx, l.db); err != nil {
 		l.writeFailed(err)

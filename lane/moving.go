@@ -16,14 +16,19 @@ import (
 type step struct {
 	drop   []store.RowKey
 	put    *store.Rows
+	flip   *store.Flip
 	forget *store.SlotSet // rows that the cache forgets, after the batch
 	after  func()         // runs at the end of the batch, which was published; it does not block
 }
 
-// addRows adds the rows of an item to the batch. There are those of one item at most
-// (lane.putting).
-func (b *batch) addRows(s *step) {
-	if s != nil && (len(s.drop) > 0 || s.put != nil) {
+// addStep adds the rows and the mark of an item to the batch. There are the rows of one item at
+// most (lane.putting).
+func (b *batch) addStep(s *step) {
+	switch {
+	case s == nil:
+	case s.flip != nil:
+		b.flips = append(b.flips, *s.flip)
+	case len(s.drop) > 0 || s.put != nil:
 		b.drop, b.put = s.drop, s.put
 	}
 }
@@ -74,6 +79,25 @@ func (ls *Lanes) PutRows(ctx context.Context, in Term, drop []store.RowKey, put 
 	it.done = func(_ change.Reply, err error) { <-l.putting; done <- err }
 	l.submitHere(it, slotsOf{})
 	return wait(ctx, op, done)
+}
+
+// Flip marks in the outbox of the shard that slots pass to another one, and returns the position
+// of the mark when it is durable. If ctx ends first, it may still be written. Unavailable if the
+// term is over.
+func (ls *Lanes) Flip(ctx context.Context, in Term, f store.Flip) (int64, error) {
+	l, done, at := ls.lanes[in.Shard], make(chan error, 1), make(chan int64, 1)
+	it := item{change: &change.Nop{}, term: in.number}
+	it.step = &step{flip: &f, after: func() { at <- l.at.N; done <- nil }}
+	it.done = func(_ change.Reply, err error) {
+		if err != nil {
+			done <- err
+		}
+	}
+	l.submitHere(it, slotsOf{})
+	if err := wait(ctx, "lane.flip", done); err != nil {
+		return 0, err
+	}
+	return <-at, nil
 }
 
 // Barrier returns when everything that was submitted to the lane of the shard before

@@ -66,13 +66,13 @@ func (ls *Lanes) Flush(ctx context.Context) {
 }
 
 // entry returns what the batch tells the consumers of the outbox, nil if no room, no
-// name and no row of a slot that moves (keys) has changed, no change follows, and no fact
-// was found out.
+// name and no row of a slot that moves (keys) has changed, no change follows, no fact
+// was found out, and no slots pass to another shard.
 func (b *batch) entry(keys []store.RowKey) *store.Entry {
-	if len(b.touched)+len(b.renamed)+len(keys)+len(b.onward)+len(b.facts) == 0 {
+	if len(b.touched)+len(b.renamed)+len(keys)+len(b.onward)+len(b.facts)+len(b.flips) == 0 {
 		return nil
 	}
-	e := &store.Entry{Time: b.now, Rooms: make([]store.RoomSpan, len(b.touched)), Users: b.renamed, Keys: keys, Onward: b.onward, Facts: b.facts}
+	e := &store.Entry{Time: b.now, Rooms: make([]store.RoomSpan, len(b.touched)), Users: b.renamed, Keys: keys, Onward: b.onward, Facts: b.facts, Flips: b.flips}
 	for i, r := range b.touched {
 		r.span = &e.Rooms[i]
 		*r.span = r.told

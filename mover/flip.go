@@ -90,7 +90,8 @@ func (j *job) holdQueue(ctx context.Context) (release func(), err error) {
 	return func() {}, nil
 }
 
-// finish lets the source do what it has, and the target have all of it.
+// finish lets the source do what it has, and the target have all of it. Behind it are marks in
+// both outboxes.
 func (j *job) finish(ctx context.Context) error {
 	if err := j.cfg.Lanes.Barrier(ctx, j.in, nil); err != nil {
 		return err
@@ -103,10 +104,23 @@ func (j *job) finish(ctx context.Context) error {
 			return err
 		}
 		if len(j.unequal) == 0 {
-			return nil
+			return j.mark(ctx)
 		}
 	}
 	return errTooLong // not reached: rows that differ so often are an error
+}
+
+// mark says in both outboxes that the slots pass from one shard to the other: behind everything
+// that the source has said of them, and before everything that the target will.
+func (j *job) mark(ctx context.Context) error {
+	f := store.Flip{Slots: j.slots, From: j.source.Name()}
+	var err error
+	if f.Position, err = j.cfg.Lanes.Flip(ctx, j.in, f); err != nil {
+		return err
+	}
+	crashpoint.Hit("move-between-marks")
+	_, err = j.cfg.Lanes.Flip(ctx, j.into, f)
+	return err
 }
 
 // outcome finds out whether the map was saved although saving it failed with err: nil

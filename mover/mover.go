@@ -106,8 +106,8 @@ func (c *Config) fill() {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	if c.Cluster != nil && c.Cluster.Every == 0 {
-		c.Cluster.Every = 2 * time.Second
+	if c.Cluster != nil {
+		c.Cluster.fill()
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -129,7 +129,17 @@ type Cluster struct {
 	// an error; nil: none.
 	Behind func(ctx context.Context) error
 
-	Every time.Duration // between two looks at the records; default 2 s
+	Every time.Duration // between two looks at the records while slots move; default 2 s
+	Rest  time.Duration // while none do, for what Tell has not reached; default 30 s
+}
+
+func (c *Cluster) fill() {
+	if c.Every == 0 {
+		c.Every = 2 * time.Second
+	}
+	if c.Rest == 0 {
+		c.Rest = 30 * time.Second
+	}
 }
 
 // Mover works on the moves of a node, one after the other. Safe for concurrent use.

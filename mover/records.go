@@ -136,10 +136,11 @@ func (m *Mover) tell() {
 	}
 }
 
-// watch looks at what other nodes do, and has the lanes of a move meet on one node.
+// watch looks at what other nodes do, and has the lanes of a move meet on one node. A node
+// that knows of a move looks often: whichever works on it may be gone.
 func (m *Mover) watch() {
-	tick := time.NewTicker(m.cfg.Cluster.Every)
-	defer tick.Stop()
+	timer := time.NewTimer(m.cfg.Cluster.Every)
+	defer timer.Stop()
 	for failed := false; ; {
 		changed, err := m.refresh(m.ctx)
 		switch {
@@ -158,13 +159,24 @@ func (m *Mover) watch() {
 		} else {
 			m.nudge()
 		}
+		timer.Reset(m.untilLook(failed))
 		select {
 		case <-m.ctx.Done():
 			return
 		case <-m.told:
-		case <-tick.C:
+		case <-timer.C:
 		}
 	}
+}
+
+// untilLook is the time to the next look at the records.
+func (m *Mover) untilLook(failed bool) time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if failed || m.current() != nil {
+		return m.cfg.Cluster.Every
+	}
+	return m.cfg.Cluster.Rest
 }
 
 // pair has one node own both lanes of the move that is going on. While rows are kept in the

@@ -89,7 +89,7 @@ const (
 	Gone                // it is dropped: its consumer will not come back
 )
 
-// Later is the error of Parts for an entry that comes too soon.
+// Later is the error of Parts for an entry that comes too soon, and of a part that does.
 type Later struct{ After time.Duration }
 
 func (Later) Error() string { return "the entry comes too soon" }

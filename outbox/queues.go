@@ -3,6 +3,7 @@ package outbox
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -151,6 +152,9 @@ func (q *queues) do(parts []Part) (int, error) {
 // 0: it is tried for the last time.
 func (q *queues) pause(next *Part, failed int, err error) int {
 	w := q.w
+	if later := (Later{}); errors.As(err, &later) {
+		return q.wait(later.After, failed)
+	}
 	pause := w.backoff(failed, err)
 	failed++
 	w.failures.Inc()
@@ -160,6 +164,11 @@ func (q *queues) pause(next *Part, failed int, err error) int {
 	}
 	w.log.Log(q.ctx, level, "a consumer of the outbox has failed and will be tried again",
 		"position", next.Position, "target", next.Target, "failures", failed, "in", pause, "err", err)
+	return q.wait(pause, failed)
+}
+
+// wait returns failed after a time, or -1 if the worker ends.
+func (q *queues) wait(pause time.Duration, failed int) int {
 	select {
 	case <-time.After(pause):
 		return failed

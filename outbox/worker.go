@@ -49,6 +49,7 @@ type worker struct {
 
 	// Owned by run.
 	saved int64 // the stored cursor
+	left  int64 // the newest entry behind which slots have left the shard
 	tried int64 // the cursor that was last tried to be stored
 	told  int64 // done, when it was
 	asked time.Time
@@ -205,6 +206,9 @@ func (w *worker) catchUp(ctx context.Context) (full bool, err error) {
 			if err != nil {
 				return false, err
 			}
+			if entries[i].Leaves() {
+				w.left = entries[i].Position
+			}
 			w.queues.add(entries[i].Position, parts)
 		}
 		if len(entries) < readAtOnce {
@@ -225,7 +229,8 @@ func (w *worker) read(ctx context.Context, after int64) ([]store.Entry, error) {
 
 // due reports whether it is time to save the cursor.
 func (w *worker) due() bool {
-	if w.at.Load()-w.tried >= saveEvery {
+	at := w.at.Load()
+	if at-w.tried >= saveEvery || w.saved < w.left && at >= w.left { // the same consumer of another shard waits (Passed)
 		return true
 	}
 	// Of what was done alone: saving a cursor moves the lane, and is no reason to save it.

@@ -112,8 +112,10 @@ func (s *Server) startPeers() (err error) {
 		return err
 	}
 	s.onClose(p.notices.Close)
+	s.mover.Look() // what was ordered before notices came
 	p.link.OnReconnect(func() {
 		s.engine.ForgetUsers()
+		s.mover.Look()
 		p.notices.Reconnected()
 	})
 	if p.own != nil && p.own.Twin() { // the notices of two servers of one name do not reach each other
@@ -197,6 +199,7 @@ func (p *peers) owned(shard int, from *change.Progress) error {
 		return err
 	}
 	p.s.sender.Start(shard)
+	p.s.mover.Look()                // the former owner may have worked on a move
 	return p.relay.Own(shard, from) // last: what it takes is not taken twice
 }
 

@@ -27,7 +27,7 @@ func (p *peers) meet(ctx context.Context) (err error) {
 	s := p.s
 	p.hellos, err = cluster.OpenHellos(cluster.HellosConfig{
 		NATS: p.link.NATS(), Prefix: p.prefix, Now: planted.Now, Log: s.log, Registerer: s.reg,
-		Self: cluster.Hello{Node: s.cfg.Node, Version: s.version, Level: cluster.Level, TokenKey: keyDigest(s.secret), WebPush: s.vapid, Shards: len(s.store.Shards())},
+		Self: cluster.Hello{Node: s.cfg.Node, Version: s.version, Level: cluster.Level, TokenKey: keyDigest(s.secret), WebPush: s.vapid, Shards: len(s.store.Shards()), ShardNames: s.shardNames()},
 		Map:  s.store.MapVersion,
 	})
 	if err != nil {
@@ -106,4 +106,12 @@ func (s *Server) knownPeers() []cluster.Peer {
 		return nil
 	}
 	return s.peers.hellos.Known()
+}
+
+// shardNames are the names of the shards that this node has open, by their numbers.
+func (s *Server) shardNames() (names []string) {
+	for _, shard := range s.store.Shards() {
+		names = append(names, shard.Name())
+	}
+	return names
 }

@@ -13,11 +13,13 @@ import (
 // (times, which may be anything, as signed ones); a text is its length and its
 // bytes, a list its length and its items.
 //
-//	entry   4, Time, list of rooms, list of user ids, list of keys, list of onward changes or nothing, list of facts or nothing
+//	entry   4, Time, list of rooms, list of user ids, list of keys, list of onward changes or nothing, list of facts or nothing,
+//	        list of flips or nothing
 //	room    room id, From, number of revs, Seq, list of runs, list of members
 //	run     kind, or 128 + kind for one of the past; Count, Seq
 //	member  user id, name, role, Rev, Since, 1 + role before (0: it is not known)
 //	fact    kind, user id; of a push: room id, Seq, notice, device, provider, reason, attempts
+//	flip    the slots as 16 numbers, shard, Position
 //	key     table, or 128 + table and ID is that of the key before; ID otherwise;
 //	        those of Seq, A, B which keys of the table have
 //
@@ -54,16 +56,22 @@ func (e *Entry) Encode() []byte {
 		b = appendText(b, string(u))
 	}
 	b = appendKeyList(b, e.Keys)
-	if len(e.Onward)+len(e.Facts) > 0 { // few entries have any
+	if len(e.Onward)+len(e.Facts)+len(e.Flips) > 0 { // few entries have any
 		b = binary.AppendUvarint(b, uint64(len(e.Onward)))
 		for _, c := range e.Onward {
 			b = appendText(b, string(c))
 		}
 	}
-	if len(e.Facts) > 0 {
+	if len(e.Facts)+len(e.Flips) > 0 {
 		b = binary.AppendUvarint(b, uint64(len(e.Facts)))
 		for i := range e.Facts {
 			b = appendFact(b, &e.Facts[i])
+		}
+	}
+	if len(e.Flips) > 0 {
+		b = binary.AppendUvarint(b, uint64(len(e.Flips)))
+		for i := range e.Flips {
+			b = appendFlip(b, &e.Flips[i])
 		}
 	}
 	return b
@@ -81,6 +89,13 @@ func appendFact(b []byte, f *UserFact) []byte {
 		b = appendText(b, s)
 	}
 	return binary.AppendUvarint(b, uint64(p.Attempts))
+}
+
+func appendFlip(b []byte, f *Flip) []byte {
+	for _, w := range f.Slots {
+		b = binary.AppendUvarint(b, w)
+	}
+	return binary.AppendUvarint(appendText(b, f.From), uint64(f.Position))
 }
 
 func appendSpan(b []byte, s *RoomSpan) []byte {
@@ -152,6 +167,7 @@ var (
 	errWas    = errors.New("it has the role before of some members, and not of others")
 	errOnward = errors.New("it has no onward changes, and should have some")
 	errFacts  = errors.New("it has no facts, and should have some, or one of an unknown kind")
+	errFlips  = errors.New("it has no flips, and should have some")
 	errKeys   = errors.New("it has the key of a row of no table, or none")
 )
 
@@ -190,10 +206,22 @@ func (d *decoder) entry(e *Entry, version int) {
 		}
 	}
 	if version >= entryVersion && len(d.rest) > 0 {
-		if e.Facts = list(d, 2, d.fact); e.Facts == nil {
+		if e.Facts = list(d, 2, d.fact); e.Facts == nil && len(d.rest) == 0 {
 			d.fail(errFacts)
 		}
 	}
+	if version >= entryVersion && len(d.rest) > 0 {
+		if e.Flips = list(d, len(SlotSet{})+2, d.flip); e.Flips == nil {
+			d.fail(errFlips)
+		}
+	}
+}
+
+func (d *decoder) flip(f *Flip) {
+	for i := range f.Slots {
+		f.Slots[i] = d.bits()
+	}
+	f.From, f.Position = d.text(), d.number()
 }
 
 func (d *decoder) fact(f *UserFact) {
@@ -221,15 +249,25 @@ func (d *decoder) byte() byte {
 	return b
 }
 
-// number reads an unsigned varint that is an int64.
-func (d *decoder) number() int64 {
+// bits reads an unsigned varint.
+func (d *decoder) bits() uint64 {
 	v, n := binary.Uvarint(d.rest)
-	if n <= 0 || int64(v) < 0 {
+	if n <= 0 {
 		d.fail(errShort)
 		return 0
 	}
 	d.rest = d.rest[n:]
-	return int64(v)
+	return v
+}
+
+// number reads an unsigned varint that is an int64.
+func (d *decoder) number() int64 {
+	v := int64(d.bits())
+	if v < 0 {
+		d.fail(errShort)
+		return 0
+	}
+	return v
 }
 
 func (d *decoder) signed() int64 {

@@ -192,6 +192,28 @@ func TestEntryWithFacts(t *testing.T) {
 	}
 }
 
+func TestEntryWithFlips(t *testing.T) {
+	const none = "000000000000000000000000000000"
+	const flips = "02" + "01" + "80808080808080808001" + "0000000000000000000000000000" + "0161" + "00" + "00" + none + "0162" + "07"
+	e := everything()
+	e.Flips = []Flip{{Slots: SlotSet{1, 1 << 63}, From: "a"}, {From: "b", Position: 7}}
+	raw := e.Encode()
+	if got, want := hex.EncodeToString(raw), golden+"00"+"00"+"00"+flips; got != want {
+		t.Errorf("the entry is stored as\n%s, want\n%s", got, want)
+	}
+	if got, err := DecodeEntry(7, raw); err != nil || !reflect.DeepEqual(got, e) || !got.Leaves() {
+		t.Errorf("read\n%+v\n%v, want\n%+v", got, err, e)
+	}
+	for n := len(golden)/2 + 2; n < len(raw); n++ {
+		if got, err := DecodeEntry(7, raw[:n]); err == nil {
+			t.Errorf("cut off after %d it was read as %+v", n, got)
+		}
+	}
+	if got, err := DecodeEntry(7, append(raw, 0)); err == nil {
+		t.Errorf("with more behind it was read as %+v", got)
+	}
+}
+
 // An entry of version 1 is the same without the users.
 func TestEntryOfVersion1(t *testing.T) {
 	raw, err := hex.DecodeString("01" + goldenBefore[2:len(goldenBefore)-2*11])
@@ -274,6 +296,8 @@ func FuzzDecodeEntry(f *testing.F) {
 	e := everything()
 	f.Add(e.Encode())
 	e.Keys = everyKey()
+	f.Add(e.Encode())
+	e.Flips = []Flip{{Slots: SlotSet{1, 3: 1 << 63}, From: "a"}, {From: "b", Position: 7}}
 	f.Add(e.Encode())
 	f.Add([]byte(`{"r":[{"r":"b","f":1,"t":1}],"m":[{"r":"b","u":"ann","n":"Ann","o":3,"v":1,"s":5}]}`))
 	f.Fuzz(func(t *testing.T, body []byte) {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"iter"
+	"slices"
 
 	"github.com/roomtide/roomtide/chat"
 )
@@ -26,6 +27,26 @@ type Entry struct {
 
 	// Facts are what the host may want to hear of users, in order.
 	Facts []UserFact
+
+	// Flips are marks of slots that pass to another shard.
+	Flips []Flip
+}
+
+// Flip marks, in the outboxes of two shards, where entries of slots end in the one and begin in
+// the other. Slots may be marked and stay where they are; they pass behind the last marks.
+type Flip struct {
+	Slots SlotSet
+	From  string // name of the shard that they leave
+
+	// Position is, in the outbox of the shard that they come to, that of the mark in the outbox of
+	// From. It is 0 in that mark itself, which is behind all entries of the slots.
+	Position int64
+}
+
+// Leaves reports whether slots leave the shard, so that consumers elsewhere may wait until the
+// entry is worked on.
+func (e *Entry) Leaves() bool {
+	return slices.ContainsFunc(e.Flips, func(f Flip) bool { return f.Position == 0 })
 }
 
 // UserFact is something that a commit has found out about a user.

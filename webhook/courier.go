@@ -21,7 +21,7 @@ import (
 const (
 	// streams is in how many parts the rooms of a shard are divided: each is delivered in
 	// order, with one request at a time, and an event that fails holds up one part.
-	streams = 8
+	streams = 8 // and as many for rooms of slots that have come from another shard (arrivals)
 
 	bodyBytes  = 512 << 10 // of a batch, about
 	buryAtOnce = 256       // events that are given up at once, at most
@@ -43,6 +43,7 @@ type courier struct {
 	endpoint atomic.Pointer[Endpoint] // replaced when it is changed
 	breaker  breaker
 	gone     atomic.Bool // it answered 410, and is being disabled
+	arrivals arrivals
 }
 
 // work is the events of one stream in one entry of the outbox.
@@ -70,21 +71,21 @@ func (c *courier) consumer() outbox.Consumer {
 }
 
 // parts divides the events of an entry by stream.
-func (c *courier) parts(_ context.Context, _ int, e *store.Entry) ([]outbox.Part, error) {
+func (c *courier) parts(_ context.Context, shard int, e *store.Entry) ([]outbox.Part, error) {
 	if e.Time != 0 && e.Time < c.endpoint.Load().From {
 		return nil, nil
 	}
-	var by [streams]*work
+	parts := c.arrive(shard, e)
+	var by [2 * streams]*work
 	for _, r := range hostevents.Of(e, c.endpoint.Load().wants) {
 		h := fnv.New32a()
 		h.Write([]byte(r.Stream()))
-		w := &by[h.Sum32()%streams]
+		w := &by[h.Sum32()%streams+c.arrivals.streamsOf(shard, r.Slot())]
 		if *w == nil {
 			*w = &work{}
 		}
 		(*w).refs = append((*w).refs, r)
 	}
-	var parts []outbox.Part
 	for stream, w := range by {
 		if w == nil {
 			continue
@@ -101,13 +102,20 @@ func (c *courier) parts(_ context.Context, _ int, e *store.Entry) ([]outbox.Part
 // together delivers parts of a stream, one request after the other, until one fails.
 func (c *courier) together(ctx context.Context, shard int, parts []outbox.Part) (done int, err error) {
 	for done < len(parts) && err == nil {
-		left := parts[done:]
+		if flip, ok := parts[done].Work.(*outbox.Flip); ok {
+			if err = flip.Passed(ctx); err == nil {
+				done++
+			}
+			continue
+		}
+		left := events(parts[done:])
 		if wait := c.breaker.wait(c.s.cfg.Now()); wait > 0 {
 			err = c.bury(ctx, shard, left, wait)
 		} else {
 			err = c.deliver(ctx, shard, left)
 		}
-		for done < len(parts) && len(parts[done].Work.(*work).refs) == 0 {
+		for len(left) > 0 && len(left[0].Work.(*work).refs) == 0 {
+			left = left[1:]
 			done++
 		}
 	}

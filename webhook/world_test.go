@@ -22,6 +22,7 @@ import (
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/internal/testlanes"
 	"github.com/roomtide/roomtide/lane"
+	"github.com/roomtide/roomtide/mover"
 	"github.com/roomtide/roomtide/outbox"
 	"github.com/roomtide/roomtide/store"
 	"github.com/roomtide/roomtide/webhook"
@@ -65,7 +66,7 @@ func (w *world) open() {
 	}
 	w.hooks = webhook.New(cfg)
 	w.outbox, err = outbox.Open(w.t.Context(), outbox.Config{
-		Store: w.store, Lanes: w.lanes, Fate: w.hooks.Fate, MinBackoff: time.Millisecond, MaxBackoff: 50 * time.Millisecond,
+		Store: w.store, Lanes: w.lanes, Fate: w.hooks.Fate, Apart: []string{mover.Cursor}, MinBackoff: time.Millisecond, MaxBackoff: 50 * time.Millisecond,
 	})
 	w.must(err)
 	w.hooks.Start(w.outbox)

@@ -91,12 +91,17 @@ func (c *Cluster) layWays(name string) {
 	c.Ways[name] = w
 }
 
-// through is the address with the proxy's in its place.
-func through(dsn string, p *faultproxy.Proxy) string {
+// through is the address with the proxy's in its place. PostgreSQL is told which node it is.
+func through(node, dsn string, p *faultproxy.Proxy) string {
 	u, err := url.Parse(dsn)
 	if err != nil {
 		panic(err) // testdb has made it
 	}
 	u.Host = p.Addr()
+	if u.Scheme == "postgres" {
+		q := u.Query()
+		q.Set("application_name", node)
+		u.RawQuery = q.Encode()
+	}
 	return u.String()
 }

@@ -169,7 +169,7 @@ func (c *Cluster) writeShards(name string) {
 	var b strings.Builder
 	for i, dsn := range c.shards {
 		if c.Ways != nil {
-			dsn = through(dsn, c.Ways[name].SQL[i%len(c.SQL)])
+			dsn = through(name, dsn, c.Ways[name].SQL[i%len(c.SQL)])
 		}
 		fmt.Fprintf(&b, "[[shards]]\nname = \"shard%d\"\ndsn = %q\n", i, dsn)
 	}

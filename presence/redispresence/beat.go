@@ -9,7 +9,6 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/internal/redislink"
 )
 
@@ -228,47 +227,4 @@ func (d *Driver) tellAll(ctx context.Context) error {
 	d.metrics.rebuilds.Inc()
 	d.setTold(true)
 	return nil
-}
-
-// verify gives what this node has told its full life again, and tells what is missing.
-// A set of another size, or a key that was overwritten, is told again as well.
-func (d *Driver) verify(ctx context.Context) error {
-	b := d.client.B()
-	rooms, users := make([]chat.RoomID, 0, len(d.rooms)), make([]chat.UserID, 0, len(d.users))
-	cmds := rueidis.Commands{b.Sadd().Key(d.keys.nodes()).Member(d.name).Build()}
-	const perRoom = 6
-	for room := range d.rooms {
-		rooms = append(rooms, room)
-		cmds = append(cmds, d.keep(d.keys.entries(room, d.name)), d.keep(d.keys.room(room)), d.keep(d.keys.ordered(room)),
-			b.Scard().Key(d.keys.entries(room, d.name)).Build(), b.Scard().Key(d.keys.room(room)).Build(),
-			b.Zcard().Key(d.keys.ordered(room)).Build())
-	}
-	for user := range d.users {
-		users = append(users, user)
-		cmds = append(cmds, d.keep(d.keys.user(user)))
-	}
-	replies, err := d.do(ctx, cmds)
-	if err != nil {
-		return err
-	}
-	number := func(i int) int {
-		n, _ := replies[i].ToInt64()
-		return int(n)
-	}
-	cmds = nil
-	unlisted := number(0) == 1 // others may have left this process out
-	for i, room := range rooms {
-		at, own := 1+perRoom*i, len(d.rooms[room])
-		whole := number(at) == 1 && number(at+1) == 1 && number(at+2) == 1
-		if unlisted || !whole || number(at+3) != own || number(at+4) < own || number(at+4) != number(at+5) {
-			cmds = append(cmds, d.tellRoom(room)...)
-		}
-	}
-	for i, user := range users {
-		if number(1+perRoom*len(rooms)+i) != 1 {
-			cmds = append(cmds, d.tellUser(user)...)
-		}
-	}
-	_, err = d.do(ctx, cmds)
-	return err
 }

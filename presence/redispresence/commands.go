@@ -37,7 +37,7 @@ func (d *Driver) do(ctx context.Context, cmds rueidis.Commands) ([]rueidis.Redis
 	return replies, nil
 }
 
-// left is how long the lease lasts. What a node tells ends with its lease.
+// left is how long the lease lasts. What other programs read of a node ends with its lease.
 func (d *Driver) left() time.Duration {
 	return max(d.cfg.Life-d.cfg.Now().Sub(d.renewed), time.Millisecond)
 }
@@ -45,6 +45,11 @@ func (d *Driver) left() time.Duration {
 // keep gives a key as long a life as the lease has.
 func (d *Driver) keep(key string) rueidis.Completed {
 	return d.client.B().Pexpire().Key(key).Milliseconds(d.left().Milliseconds()).Build()
+}
+
+// keepEntries is keep for a set of this node alone (entriesLife).
+func (d *Driver) keepEntries(key string) rueidis.Completed {
+	return d.client.B().Pexpire().Key(key).Milliseconds(entriesLife * d.cfg.Life.Milliseconds()).Build()
 }
 
 // tellChanges tells of users of a room whether they are online through this node.
@@ -62,7 +67,7 @@ func (d *Driver) tellChanges(room chat.RoomID, changed map[chat.UserID]struct{})
 	for part := range slices.Chunk(off, members) {
 		cmds = append(cmds, d.client.B().Srem().Key(key).Member(part...).Build())
 	}
-	return append(cmds, d.keep(key))
+	return append(cmds, d.keepEntries(key))
 }
 
 // tellRoom tells all users of a room.
@@ -73,7 +78,7 @@ func (d *Driver) tellRoom(room chat.RoomID) rueidis.Commands {
 		users = append(users, string(user))
 	}
 	cmds := append(rueidis.Commands{d.client.B().Del().Key(key).Build()}, d.add(key, users)...)
-	cmds = append(cmds, d.keep(key))
+	cmds = append(cmds, d.keepEntries(key))
 	return append(cmds, d.unite(room)...)
 }
 

@@ -5,6 +5,11 @@ import (
 	"errors"
 )
 
+const (
+	RenewIn = renewIn
+	CheckIn = checkIn
+)
+
 // Beat is a heartbeat now.
 func (d *Driver) Beat(ctx context.Context) error {
 	if d.tryBeat(ctx); !d.isTold() {

@@ -18,6 +18,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"hash/maphash"
 	"log/slog"
 	"sync"
 	"time"
@@ -77,6 +78,7 @@ type Driver struct {
 	client  rueidis.Client
 	keys    keys
 	name    string // of this process: node:incarnation
+	seed    maphash.Seed
 	metrics *metrics
 	stop    context.CancelFunc
 	loop    sync.WaitGroup
@@ -91,6 +93,7 @@ type Driver struct {
 	renewed  time.Time                                // when the lease was renewed
 	greeted  bool                                     // the first heartbeat has passed
 	reported bool                                     // the last failure is in the log
+	beats    uint64                                   // calls of verify
 	short    int                                      // heartbeats in a row, since one was lost, that found fewer processes than nodes
 
 	// Guarded by mu.
@@ -111,7 +114,7 @@ func New(cfg Config) (*Driver, error) {
 	}
 	incarnation := rand.Text()
 	d := &Driver{
-		cfg: cfg, client: client, name: cfg.Node + ":" + incarnation,
+		cfg: cfg, client: client, name: cfg.Node + ":" + incarnation, seed: maphash.MakeSeed(),
 		keys: keys{cfg.Prefix, cfg.Node, incarnation},
 		kick: make(chan struct{}, 1), writing: make(chan struct{}, 1),
 		rooms: map[chat.RoomID]map[chat.UserID]struct{}{}, users: map[chat.UserID]int{}, live: map[string]bool{},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -136,26 +137,29 @@ func TestPrefix(t *testing.T) {
 }
 
 // After FLUSHALL nothing is answered that is not so, and one heartbeat of each node
-// makes everything right. So does one after any key was deleted or changed.
-func TestRebuiltWithinAHeartbeat(t *testing.T) {
+// makes everything right. So does one round of them after any key was deleted or changed.
+func TestRebuiltByHeartbeats(t *testing.T) {
 	s := testredis.Start(t)
 	c := s.Client()
 	a, b := open(t, s, "a"), open(t, s, "b")
-	damage := map[string][]string{
-		"everything":            {"FLUSHALL"},
-		"a set":                 {"DEL", "room:r:users"},
-		"a member":              {"SREM", "room:r:users", "ann"},
-		"a lease":               {"DEL", "roomtide:node:a"},
-		"the list of nodes":     {"DEL", "roomtide:nodes"},
-		"a user":                {"DEL", "user:ann:online"},
-		"the set of a node":     {"EVAL", "for _,k in ipairs(redis.call('KEYS','roomtide:{room:r:users}:a:*')) do redis.call('DEL',k) end return 1", "0"},
-		"the set in order":      {"DEL", "roomtide:{room:r:users}:all"},
-		"the database, swapped": {"SWAPDB", "0", "1"},
+	damage := map[string]struct {
+		beats int
+		words []string
+	}{
+		"everything":            {1, []string{"FLUSHALL"}},
+		"a set":                 {redispresence.RenewIn, []string{"DEL", "room:r:users"}},
+		"a member":              {redispresence.CheckIn, []string{"SREM", "room:r:users", "ann"}},
+		"a lease":               {1, []string{"DEL", "roomtide:node:a"}},
+		"the list of nodes":     {1, []string{"DEL", "roomtide:nodes"}},
+		"a user":                {redispresence.RenewIn, []string{"DEL", "user:ann:online"}},
+		"the set of a node":     {redispresence.CheckIn, []string{"EVAL", "for _,k in ipairs(redis.call('KEYS','roomtide:{room:r:users}:a:*')) do redis.call('DEL',k) end return 1", "0"}},
+		"the set in order":      {redispresence.RenewIn, []string{"DEL", "roomtide:{room:r:users}:all"}},
+		"the database, swapped": {1, []string{"SWAPDB", "0", "1"}},
 	}
 	apply(t, a, true, "r", "ann", "bob")
 	apply(t, b, true, "r", "bob", "cid")
-	for name, words := range damage {
-		s.Do(c, words...)
+	for name, d := range damage {
+		s.Do(c, d.words...)
 		if name == "everything" {
 			if got, _, err := a.Online(t.Context(), "r", 10); err == nil {
 				t.Errorf("an empty Redis is believed: %v", got)
@@ -164,12 +168,53 @@ func TestRebuiltWithinAHeartbeat(t *testing.T) {
 				t.Error("an empty Redis is told changes alone")
 			}
 		}
-		beat(t, a)
-		beat(t, b)
+		for range d.beats {
+			beat(t, a)
+			beat(t, b)
+		}
 		wantOnline(t, a, s, c, "r", "ann", "bob", "cid")
 		wantOnline(t, b, s, c, "r", "ann", "bob", "cid")
 		if s.Do(c, "EXISTS", "user:ann:online") != "1" {
 			t.Errorf("%s: ann is not online", name)
+		}
+	}
+}
+
+// What heartbeats renew does not end between them, and they renew a part at a time.
+func TestHeartbeatsAtRest(t *testing.T) {
+	const rooms = 300
+	s := testredis.Start(t)
+	c := s.Client()
+	d := openWith(t, redispresence.Config{URL: s.URL(), Node: "a", Every: time.Hour})
+	for n := range rooms {
+		apply(t, d, true, chat.RoomID(fmt.Sprint("r", n)), chat.UserID(fmt.Sprint("u", n)))
+	}
+	const shorten = "for _,k in ipairs(redis.call('KEYS',ARGV[1])) do redis.call('PEXPIRE',k,ARGV[2]) end return redis.call('DBSIZE')"
+	const renewed = "local n=0 for _,k in ipairs(redis.call('KEYS',ARGV[1])) do if redis.call('PTTL',k)>ARGV[2]+1000 then n=n+1 end end return n"
+	count := func(keys string) int {
+		t.Helper()
+		n, err := strconv.Atoi(s.Do(c, "EVAL", renewed, "0", keys, "9000"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	for _, k := range []struct {
+		keys  string
+		beats int
+	}{{"room:*:users", redispresence.RenewIn}, {"roomtide:*:all", redispresence.RenewIn}, {"user:*", redispresence.RenewIn}, {"roomtide:*:a:*", redispresence.CheckIn}} {
+		s.Do(c, "EVAL", shorten, "0", k.keys, "9000")
+		before := 0
+		for n := range k.beats {
+			beat(t, d)
+			now := count(k.keys)
+			if part := now - before; part < rooms/k.beats/2 || part > 2*rooms/k.beats {
+				t.Errorf("%s: heartbeat %d renewed %d of %d", k.keys, n, part, rooms)
+			}
+			before = now
+		}
+		if before != rooms {
+			t.Errorf("%s: %d of %d were renewed in %d heartbeats", k.keys, before, rooms, k.beats)
 		}
 	}
 }

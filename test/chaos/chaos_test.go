@@ -128,6 +128,7 @@ func (r *run) begin() {
 		Addr: r.c.Balancer.Addr(), Rooms: rooms, Ping: time.Second, Pace: 30 * time.Millisecond, Patience: patience,
 		InTurn: true, SocketIO: true, StrictWriters: 4, Settles: 2 * time.Minute, Stock: r.stock,
 	})
+	r.watchOwners()
 	r.w.CreateRooms()
 	r.w.Start()
 	r.recovered(time.Now())
@@ -203,6 +204,7 @@ func (r *run) end() {
 			r.t.Errorf("nodes have reported %d times: %s", n, alarm)
 		}
 	}
+	r.checkOwners()
 	r.rep.sum(r.w, len(violations))
 	for _, name := range testcluster.Names {
 		if code := r.c.StopNode(name); code != 0 {

@@ -21,7 +21,7 @@ var movePoints = map[string]int{
 	"move-before-follow": 1, "move-after-follow": 1,
 	"move-before-following": 1, "move-in-following": 1, "move-before-verifying": 1, "move-in-verifying": 1,
 	"move-before-holding": 1, "move-in-holding": 1, "move-before-hold": 1, "move-in-hold": 1,
-	"move-before-map": 1, "move-after-map": 1, "move-before-release": 1,
+	"move-between-marks": 1, "move-before-map": 1, "move-after-map": 1, "move-before-release": 1,
 	"move-before-flipped": 1, "move-in-flipped": 1, "move-before-cleaning": 1, "move-in-cleaning": 1,
 	"move-before-drop": 2, "move-after-drop": 2, "move-before-done": 1, "move-in-done": 1,
 	"move-before-aborting": 1, "move-in-aborting": 1, "move-before-aborted": 1, "move-in-aborted": 1,

@@ -118,6 +118,14 @@ func TestJoiningSafely(t *testing.T) {
 	j.refused("b", "", nil, "node newer runs Roomtide v7.0.0", "one level apart")
 	newer.Close()
 
+	apart := j.hellos(cluster.Hello{Node: "apart", Level: cluster.Level, TokenKey: j.key, ShardNames: []string{"elsewhere"}}, 0)
+	apart.Serve()
+	j.refused("b", "", nil, "node apart has the shards elsewhere, and this node ", "Correct [[shards]]")
+	if all := j.findings(); !regexp.MustCompile(`(?m)^fail .*/node \S+: it has the shards .*, and node .* has .* -> give all nodes the same`).MatchString(all) {
+		t.Errorf("doctor says of a node with other shards:\n%s", all)
+	}
+	apart.Close()
+
 	level, err := j.control.Level(t.Context())
 	if err != nil || level.Number != cluster.Level || level.Version == "" {
 		t.Errorf("the level of the data is %+v, %v", level, err)

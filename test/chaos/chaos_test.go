@@ -77,10 +77,7 @@ func TestChaos(t *testing.T) {
 	if !ok {
 		return // the process with a namespace of its own has run it
 	}
-	var stock *workload.Stock
-	if *full {
-		stock = stockClients(t)
-	}
+	stock := stockClients(t)
 	more := until(rep, deck)
 	for n := 1; more() && !t.Failed(); n++ {
 		t.Run(fmt.Sprint("cluster ", n), func(t *testing.T) {

@@ -76,7 +76,7 @@ type told struct {
 	User   chat.UserID
 	Text   string
 
-	Edited, Deleted, Recovered bool
+	Edited, Reacted, Deleted, Recovered bool
 }
 
 // stockUsers are the users of the stock clients.
@@ -268,14 +268,15 @@ func (s *stock) refused(c *stockClient, o *stockSend, t *told) {
 
 // apply handles what the sample has applied: a new message, or one as it is now. What has changed
 // while a client was away comes in the order of the changes, so that an edited message may
-// come behind newer ones.
+// come behind newer ones. One that was written and changed meanwhile comes twice, with the rev of its
+// change, where several answers have the two.
 func (s *stock) apply(c *stockClient, t *told) {
 	room := c.rooms[t.Room]
 	if room == nil {
 		s.w.fail("%s gets a message of %s", c.name, t.Room)
 		return
 	}
-	if was := room.revs[t.Seq]; t.Rev <= was {
+	if was := room.revs[t.Seq]; t.Rev < was || t.Rev == was && !(t.Edited || t.Reacted || t.Deleted) {
 		s.w.fail("%s in %s: rev %d of message %d comes behind rev %d", c.name, t.Room, t.Rev, t.Seq, was)
 	}
 	room.revs[t.Seq] = t.Rev

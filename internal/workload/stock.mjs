@@ -36,8 +36,8 @@ function start(user, client) {
     }),
   };
   // A message that was written and deleted during an absence is known by its deletion alone.
-  const apply = ({ type, room, seq, rev, user, message, edited, deleted }) => (type === 'message' || type === 'deleted')
-    && tell('message', { room, seq, rev, user, text: message, edited: !!edited, deleted: type === 'deleted' || !!deleted });
+  const apply = ({ type, room, seq, rev, user, message, edited, deleted, reactions }) => (type === 'message' || type === 'deleted')
+    && tell('message', { room, seq, rev, user, text: message, edited: !!edited, reacted: !!reactions?.length, deleted: type === 'deleted' || !!deleted });
   const { revs, unsent, post } = new Function('socket', 'apply', `${code}\nreturn { revs, unsent, post };`)(watched, apply);
   for (const room of rooms) revs.set(room, 0); // from the beginning, when it connects
   return (m) => {

@@ -16,25 +16,33 @@ var (
 )
 
 // servePost takes a request body with packets. It is answered when the handler
-// has had them all.
+// has had them all, so that a client waits that sends faster than it reads.
+//
+// A client that has the pong of a probe reads nothing more before its body is answered,
+// and waits for that to send the upgrade packet. So the pong waits for a body that is
+// being handled (beginHold), and a body that comes later is answered first.
 func (s *Socket) servePost(w http.ResponseWriter, r *http.Request, q query) *refusal {
 	if refused := s.beginPost(); refused != nil {
 		return refused
 	}
-	refused := s.receiveBody(w, r, q)
-	s.mu.Lock()
-	s.posting = false // before the client can know
-	s.mu.Unlock()
-	if refused != nil {
-		return refused
+	answered, refused := s.receiveBody(w, r, q)
+	if answered {
+		return nil
 	}
+	s.endPost()
+	if refused == nil {
+		answerPost(w)
+	}
+	return refused
+}
+
+func answerPost(w http.ResponseWriter) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html") // browsers that need JSONP load it into a frame
 	h.Set("Content-Length", "2")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	_, _ = io.WriteString(w, "ok") // the client may be gone
-	return nil
 }
 
 func (s *Socket) beginPost() *refusal {
@@ -56,33 +64,66 @@ func (s *Socket) beginPost() *refusal {
 	return nil
 }
 
+// endPost comes before the answer, behind which the client may send the next body.
+func (s *Socket) endPost() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.posting, s.handling = false, false
+	if s.handled != nil {
+		s.probed = true
+		close(s.handled)
+		s.handled = nil
+	}
+}
+
+// answerFirst answers a body whose client waits for that, and reports whether it did.
+func (s *Socket) answerFirst(w http.ResponseWriter) bool {
+	s.mu.Lock()
+	first := s.probed
+	s.handling = !first
+	s.mu.Unlock()
+	if first {
+		s.endPost()
+		answerPost(w)
+		_ = http.NewResponseController(w).Flush() // else it goes when the handler has had everything
+	}
+	return first
+}
+
 // receiveBody reads the body and hands its packets to the handler. If the
-// session has gone on as a WebSocket meanwhile, none of them.
-func (s *Socket) receiveBody(w http.ResponseWriter, r *http.Request, q query) *refusal {
+// session has gone on as a WebSocket meanwhile, none of them. A body that was answered
+// is not refused.
+func (s *Socket) receiveBody(w http.ResponseWriter, r *http.Request, q query) (answered bool, refused *refusal) {
 	binary := isBinary(r)
 	if binary && s.version == 4 {
 		s.end(transportError)
-		return badRequest
+		return false, badRequest
 	}
 	body, release, refused := s.readBody(w, r)
 	if refused != nil {
-		return refused
+		return false, refused
 	}
 	defer release()
 	if q.jsonp != "" {
 		var err error
 		if body, err = decodeJSONP(body); err != nil {
 			s.end(parseError)
-			return badRequest
+			return false, badRequest
 		}
 	}
 	if !s.enter() {
-		return unknownSession
+		return false, unknownSession
 	}
 	defer s.leave()
 	if s.Transport() != polling {
-		return badRequest
+		return false, badRequest
 	}
+	answered = s.answerFirst(w) // in its turn: what comes over the WebSocket comes behind it
+	return answered, s.receivePayload(body, binary)
+}
+
+// receivePayload hands the packets of a body to the handler. The caller has the turn.
+func (s *Socket) receivePayload(body []byte, binary bool) *refusal {
 	receive := func(p packet) error {
 		if s.asText && !binary && !p.binary {
 			p.data = s.undouble(p.data)

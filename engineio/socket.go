@@ -43,7 +43,9 @@ type Socket struct {
 	lasts     bool          // ended, and kept for one more poll
 	stalled   bool          // the WebSocket accepts no more now; unstall waits for it
 	posting   bool          // a request body is being received or handled
-	probed    bool          // probe has answered
+	handling  bool          // one is being handled, and is answered behind that
+	probed    bool          // probe has answered, or is about to
+	handled   chan struct{} // closed with the end of handling, or of the socket; nil: the probe does not wait for it
 	due       time.Duration // when something is to be done about heartbeat, or lasts is over
 	ending    *ending       // set before ended; not changed any more
 	queue     queue
@@ -222,6 +224,10 @@ func (s *Socket) end(e ending) {
 	}
 	if s.probe != nil {
 		_ = s.probe.conn.NetConn().Close() // its reader learns of it
+	}
+	if s.handled != nil {
+		close(s.handled)
+		s.handled = nil
 	}
 	stays := s.lasts
 	s.changed()

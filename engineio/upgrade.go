@@ -36,7 +36,7 @@ func (s *Socket) probing(l *link) {
 	}
 	s.mu.Lock()
 	if s.probe == l {
-		s.probe, s.probed = nil, false
+		s.probe, s.probed, s.handled = nil, false, nil
 	}
 	s.mu.Unlock()
 	_ = l.conn.NetConn().SetWriteDeadline(time.Now().Add(linger)) // fails only if it is closed
@@ -62,9 +62,10 @@ func (s *Socket) awaitProbe(l *link) bool {
 	if l.conn.NetConn().SetDeadline(until) != nil || !expect(l, string(kindPing)+probeData) {
 		return false
 	}
-	// Polls that come later are held; so this is set before the client can know.
+	if !s.beginHold(until) {
+		return false
+	}
 	s.mu.Lock()
-	s.probed = true
 	waiting := s.poll
 	s.mu.Unlock()
 	if l.conn.WriteMessage(websocket.Text, []byte(string(kindPong)+probeData)) != nil {
@@ -76,19 +77,39 @@ func (s *Socket) awaitProbe(l *link) bool {
 	return expect(l, string(kindUpgrade))
 }
 
+// beginHold sets probed, before the client can know: polls that come later are held, and
+// bodies are answered first. It waits for a body that is being handled, and fails if that
+// takes too long.
+func (s *Socket) beginHold(until time.Time) bool {
+	s.mu.Lock()
+	if !s.handling {
+		s.probed = true
+		s.mu.Unlock()
+		return true
+	}
+	handled := make(chan struct{})
+	s.handled = handled
+	s.mu.Unlock()
+	late := time.NewTimer(time.Until(until))
+	defer late.Stop()
+	select {
+	case <-handled:
+		return true
+	case <-late.C:
+		return false
+	}
+}
+
 // expect reads one text message and reports whether it is want.
 func expect(l *link, want string) bool {
 	op, p, err := l.conn.ReadMessage(maxProbe)
 	return err == nil && op == websocket.Text && string(p) == want
 }
 
-// takeOver makes the WebSocket the transport. The turn makes it wait for a POST
-// that is being handled; what comes in on the WebSocket comes after that.
+// takeOver makes the WebSocket the transport. It does not wait for a body that is being
+// handled, whose handler may wait for the client to read; what comes in on the WebSocket
+// waits for its turn.
 func (s *Socket) takeOver(l *link) bool {
-	if !s.enter() {
-		return false
-	}
-	defer s.leave()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended.Load() || l.conn.NetConn().SetDeadline(time.Time{}) != nil {

@@ -149,10 +149,12 @@ func TestHandlerIsNeverCalledTwice(t *testing.T) {
 			<-proceed
 		}
 		c := w.open(4)
-		posted := make(chan answer, 1)
-		go func() { posted <- c.post("4one\x1e4two") }()
+		ws := c.ws()
+		ws.send("2probe")
+		ws.receive("3probe")
+		c.post("4one\x1e4two").want(t, 200, "ok")
 		<-entered
-		ws := c.upgrade()
+		ws.send("5")
 		said := make(chan bool)
 		go func() { // it is not read while the POST is handled
 			defer close(said)
@@ -162,7 +164,6 @@ func TestHandlerIsNeverCalledTwice(t *testing.T) {
 			proceed <- true
 			<-entered
 		}
-		(<-posted).want(t, 200, "ok")
 		proceed <- true
 		<-said
 		ws.bye()
@@ -171,6 +172,94 @@ func TestHandlerIsNeverCalledTwice(t *testing.T) {
 			t.Error(got)
 		}
 	})
+}
+
+// A handler that waits until the client has read what it was sent before waits for nothing
+// that an upgrade holds up. Stock clients that have got the pong of a probe read nothing more
+// before their body is answered.
+func TestHandlerWaitsForTheClientToRead(t *testing.T) {
+	answers := func(w *world) (read chan bool) {
+		read = make(chan bool)
+		w.rec.onMessage = func(s *engineio.Socket, m engineio.Message) {
+			if err := s.Send(engineio.Message{Data: []byte("re: " + string(m.Data))}); err != nil {
+				t.Error(err)
+			}
+			<-read
+		}
+		return read
+	}
+	t.Run("of a body before the probe", func(t *testing.T) {
+		both(t, engineio.Options{}, func(t *testing.T, w *world) {
+			read, c := answers(w), w.open(4)
+			poll, posted := c.poll(), make(chan answer, 1)
+			go func() { posted <- c.post("4one\x1e4two") }()
+			(<-poll).want(t, 200, "4re: one")
+			poll = c.poll()
+			ws := c.ws()
+			ws.send("2probe")
+			read <- true
+			(<-poll).want(t, 200, "4re: two") // no noop, behind which the client would not poll
+			poll = c.poll()
+			read <- true
+			(<-posted).want(t, 200, "ok")
+			ws.receive("3probe")
+			(<-poll).want(t, 200, "6")
+			ws.send("5")
+			ws.bye()
+		})
+	})
+	t.Run("of a body behind the pong", func(t *testing.T) {
+		both(t, engineio.Options{}, func(t *testing.T, w *world) {
+			read, c := answers(w), w.open(4)
+			poll, ws := c.poll(), c.ws()
+			ws.send("2probe")
+			ws.receive("3probe")
+			(<-poll).want(t, 200, "6")
+			c.post("4one\x1e4two").want(t, 200, "ok")
+			ws.send("5")
+			for _, want := range []string{"4re: one", "4re: two"} {
+				ws.receive(want)
+				read <- true
+			}
+			ws.bye()
+		})
+	})
+}
+
+// A body that is handled for longer than a probe may take leaves the session as it was, and
+// the end of the session ends the wait.
+func TestProbeWaitsForBody(t *testing.T) {
+	for name, ends := range map[string]bool{"until it gives up": false, "until the session ends": true} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, engineio.Options{UpgradeTimeout: time.Second}, func(t *testing.T, w *world) {
+				proceed := make(chan bool)
+				var socket *engineio.Socket
+				entered := make(chan bool)
+				w.rec.onMessage = func(s *engineio.Socket, m engineio.Message) {
+					socket = s
+					entered <- true
+					<-proceed
+				}
+				c := w.open(4)
+				posted := make(chan answer, 1)
+				go func() { posted <- c.post("4one") }()
+				<-entered
+				ws := c.ws()
+				ws.send("2probe")
+				synctest.Wait()
+				begin, most := time.Now(), time.Second
+				if ends {
+					most = 0
+					socket.Close("")
+				}
+				if ws.ended(); time.Since(begin) > most {
+					t.Errorf("it waits for %v", time.Since(begin))
+				}
+				proceed <- true
+				(<-posted).want(t, 200, "ok")
+			})
+		})
+	}
 }
 
 // A POST whose body comes after the WebSocket has taken over is refused whole.

@@ -61,7 +61,7 @@ func TestOrderWhileARoomMoves(t *testing.T) {
 				var at place
 				if at, err = parsePlace(after); err == nil { // without acknowledging anything: it is read four times
 					page = &Page{}
-					page.Events, err = w.page(t.Context(), at, limit)
+					page.Events, err = w.page(t.Context(), at, limit, (&state{}).wants)
 					page.Next = at.String()
 				}
 			}

@@ -1,9 +1,14 @@
 package sioapi_test
 
 import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/identity"
 	"github.com/roomtide/roomtide/internal/limit"
 	"github.com/roomtide/roomtide/sioapi"
@@ -44,3 +49,41 @@ func TestBusyAuthentications(t *testing.T) {
 		}
 	}
 }
+
+// A fault of the node while a client is let in ends the connection and is logged: a stock
+// client that is refused would never come back.
+func TestFaultAtConnect(t *testing.T) {
+	users := &brokenUsers{}
+	v, err := identity.New(identity.Config{Guests: true, Secret: secret, Users: users})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, sioapi.Config{})
+	w.deps.Verifier = v
+	for _, k := range kinds {
+		if k.version != 4 {
+			continue // the others say hello later, and get its error
+		}
+		users.broken.Store(true)
+		p, _ := w.dial(k, nil)
+		p.say(`0{"user":"bob"}`)
+		p.want("")
+		users.broken.Store(false)
+		w.connect(k, `{"user":"bob"}`).want(`2["hello",`)
+	}
+	if !strings.Contains(w.log.String(), "no such table") {
+		t.Error("the fault is not in the log")
+	}
+}
+
+// brokenUsers are users that cannot be looked up while it is broken.
+type brokenUsers struct{ broken atomic.Bool }
+
+func (u *brokenUsers) Access(context.Context, chat.UserID) (chat.Access, error) {
+	if u.broken.Load() {
+		return chat.Access{}, chat.Wrap(chat.Internal, "store.access", errors.New("no such table"))
+	}
+	return chat.Access{}, nil
+}
+
+func (*brokenUsers) Claim(chat.UserID) {}

@@ -103,7 +103,11 @@ func (c *client) admit(s *socketio.Socket) error {
 		return nil
 	}
 	c.count(false)
-	if chat.KindOf(err).Retryable() {
+	kind := chat.KindOf(err)
+	if kind == chat.Internal {
+		c.h.cfg.Log.Error("a client could not be let in", "err", err)
+	}
+	if kind == chat.Internal || kind.Retryable() {
 		// Stock clients try again by themselves when a connection ends, and not when
 		// they are refused. Nothing is sent behind this.
 		c.conn.Close(chat.Goodbye{})

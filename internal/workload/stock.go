@@ -21,6 +21,7 @@ import (
 type Stock struct {
 	Packages string // the directory with node_modules
 	Code     string // the samples of "Coming back"
+	Kind     *int   // of all clients; nil: one of each
 }
 
 // stockClients is their number: one of each kind in stock.mjs.
@@ -75,7 +76,7 @@ type told struct {
 	User   chat.UserID
 	Text   string
 
-	Edited, Deleted, Recovered bool
+	Edited, Reacted, Deleted, Recovered bool
 }
 
 // stockUsers are the users of the stock clients.
@@ -101,7 +102,7 @@ func (w *Workload) startStock() {
 		s.clients = append(s.clients, c)
 	}
 	need, err := json.Marshal(map[string]any{
-		"packages": w.o.Stock.Packages, "code": w.o.Stock.Code, "url": "http://" + w.o.Addr, "rooms": w.Rooms, "users": w.stockUsers(),
+		"packages": w.o.Stock.Packages, "code": w.o.Stock.Code, "url": "http://" + w.o.Addr, "rooms": w.Rooms, "users": w.stockUsers(), "kind": w.o.Stock.Kind,
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -158,6 +159,7 @@ func (s *stock) write(client int) {
 		}
 		if time.Now().After(deadline) {
 			w.fail("%s: %d messages have no outcome", c.name, open)
+			s.ask(client)
 			return
 		}
 	}
@@ -185,6 +187,15 @@ func (s *stock) send(client int, room chat.RoomID, text string) error {
 	c.open[o.key] = o
 	_, err = s.in.Write(append(line, '\n'))
 	return err
+}
+
+// ask has a client say how it stands.
+func (s *stock) ask(client int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, err := fmt.Fprintf(s.in, `{"client":%d}`+"\n", client); err != nil {
+		s.w.fail("%s: %v", s.clients[client].name, err)
+	}
 }
 
 // read notes what the clients see until the process ends.
@@ -232,6 +243,8 @@ func (s *stock) note(c *stockClient, t *told) {
 		}
 	case "error":
 		s.refused(c, o, t)
+	case "stands":
+		s.w.logf("%s: %s", c.name, t.Text)
 	default:
 		s.w.fail("%s: %s %s", c.name, t.What, t.Code)
 	}
@@ -255,14 +268,15 @@ func (s *stock) refused(c *stockClient, o *stockSend, t *told) {
 
 // apply handles what the sample has applied: a new message, or one as it is now. What has changed
 // while a client was away comes in the order of the changes, so that an edited message may
-// come behind newer ones.
+// come behind newer ones. One that was written and changed meanwhile comes twice, with the rev of its
+// change, where several answers have the two.
 func (s *stock) apply(c *stockClient, t *told) {
 	room := c.rooms[t.Room]
 	if room == nil {
 		s.w.fail("%s gets a message of %s", c.name, t.Room)
 		return
 	}
-	if was := room.revs[t.Seq]; t.Rev <= was {
+	if was := room.revs[t.Seq]; t.Rev < was || t.Rev == was && !(t.Edited || t.Reacted || t.Deleted) {
 		s.w.fail("%s in %s: rev %d of message %d comes behind rev %d", c.name, t.Room, t.Rev, t.Seq, was)
 	}
 	room.revs[t.Seq] = t.Rev

@@ -22,11 +22,12 @@ import (
 )
 
 var (
-	full   = flag.Bool("full", false, "faults are as long as outages are, and there is a report")
-	rounds = flag.Int("rounds", 0, "how many rounds; 0: as many as -for has time for, or one of each class of faults")
-	during = flag.Duration("for", 0, "how long rounds are begun; 0: with -full 30 m")
-	seed   = flag.Uint64("seed", 0, "of everything that is drawn; 0: one by the time")
-	only   = flag.String("faults", "", "only the faults whose names have this in them")
+	full      = flag.Bool("full", false, "faults are as long as outages are, and there is a report")
+	rounds    = flag.Int("rounds", 0, "how many rounds; 0: as many as -for has time for, or one of each class of faults")
+	during    = flag.Duration("for", 0, "how long rounds are begun; 0: with -full 30 m")
+	seed      = flag.Uint64("seed", 0, "of everything that is drawn; 0: one by the time")
+	only      = flag.String("faults", "", "only the faults whose names have this in them")
+	stockKind = flag.Int("stock", -1, "all stock clients are of this kind, an index in stock.mjs")
 )
 
 // episode is how many rounds a cluster sees before the next one is made: what clients note
@@ -76,10 +77,7 @@ func TestChaos(t *testing.T) {
 	if !ok {
 		return // the process with a namespace of its own has run it
 	}
-	var stock *workload.Stock
-	if *full {
-		stock = stockClients(t)
-	}
+	stock := stockClients(t)
 	more := until(rep, deck)
 	for n := 1; more() && !t.Failed(); n++ {
 		t.Run(fmt.Sprint("cluster ", n), func(t *testing.T) {

@@ -34,6 +34,9 @@ func stockClients(t *testing.T) *workload.Stock {
 		t.Fatal("the specification has no \"Coming back\"")
 	}
 	s := &workload.Stock{Packages: dir}
+	if *stockKind >= 0 {
+		s.Kind = stockKind
+	}
 	for _, part := range strings.Split(section, "```js\n")[1:] {
 		code, _, _ := strings.Cut(part, "```\n")
 		s.Code += code

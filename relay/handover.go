@@ -33,7 +33,7 @@ func (t *tenure) handOver(ctx context.Context, c change.Change, done change.Done
 
 func (h *handedOver) try() {
 	byMap := h.relay.cfg.MapVersion()
-	h.relay.again(h.relay.cfg.Place(h.change), func(reply change.Reply, err error) {
+	h.relay.again(h.relay.cfg.Place(h.change), entry{handed: true, byMap: byMap, done: func(reply change.Reply, err error) {
 		switch chat.KindOf(err) {
 		case chat.Unavailable, chat.Busy: // it may be done, and is the same if it is done again
 			h.decided <- false
@@ -41,7 +41,7 @@ func (h *handedOver) try() {
 		}
 		h.done(reply, err)
 		h.decided <- true
-	}, 0, byMap)
+	}})
 }
 
 // wait returns when the change is decided, which it may have to be handed on again for.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/queue/memqueue"
 )
@@ -79,5 +80,44 @@ func TestQueuedForALaneThatWasLeft(t *testing.T) {
 	}
 	if len(log) != 5 {
 		t.Errorf("%d were taken", len(log))
+	}
+}
+
+// The sender of what is found there may be the owner itself, and has the same changes open: they are
+// handed on in front of its later ones of the slot, and not behind themselves.
+func TestOwnersChangesForALaneThatWasLeft(t *testing.T) {
+	s, servers := startNATS(t, -1), memqueue.NewServers(1<<20)
+	var version atomic.Int64
+	version.Store(1)
+	x := newNode(t, dial(t, s), "x", Config{
+		Queue: memqueue.New(servers), Overflow: 20 * time.Millisecond, GiveUp: patient,
+		MapVersion: version.Load, Moved: func(chat.Slot) int64 { return version.Load() },
+		Place: func(c change.Change) map[int]change.Change { return always(int(version.Load()) - 1)(c) },
+	})
+	x.verify = func(lane int, _ chat.RoomID, byMap int64) Taken {
+		if lane == 0 || byMap < 2 {
+			return OtherMap
+		}
+		return Took
+	}
+	var accepted atomic.Int64
+	outcomes := x.sends(1, 5, &accepted)
+	until(t, "five are accepted", func() bool { return accepted.Load() == 5 })
+	version.Store(2)
+	outcomes = append(outcomes, x.forward(1, message("x", 6)))
+	x.serve(t, 1, true)
+	x.serve(t, 0, true)
+	for i, ch := range outcomes {
+		if r, err := wait(t, ch); err != nil || r.Seq != chat.Seq(i+1) {
+			t.Errorf("%d: %+v, %v", i+1, r, err)
+		}
+	}
+	for i, got := range x.log() {
+		if got.n != i+1 {
+			t.Errorf("%d is taken in the place of %d", got.n, i+1)
+		}
+	}
+	if n := accepted.Load(); n != 5 {
+		t.Errorf("it is said %d times that something is accepted", n)
 	}
 }

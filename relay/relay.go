@@ -203,31 +203,32 @@ func (r *Relay) laneSubject(kind string, lane int) string {
 // done runs. The changes of a slot are done in their order, also while the slot goes to
 // another lane.
 func (r *Relay) Forward(lane int, c change.Change, done change.Done) {
-	r.forward(lane, c, done, 0, r.cfg.MapVersion())
+	r.forward(lane, entry{change: c, done: done, byMap: r.cfg.MapVersion()})
 }
 
-// forward is Forward, by a version of the slot map. A change that has waited in the router has
-// its order already.
-func (r *Relay) forward(lane int, c change.Change, done change.Done, order uint64, byMap int64) {
+// forward is Forward for an entry that says what is known of the change: where it has waited
+// in the router it has its order already.
+func (r *Relay) forward(lane int, e entry) {
 	if lane < 0 || lane >= len(r.queues) {
-		if order != 0 {
-			r.router.forget(c)
-		}
-		done(change.Reply{}, chat.Wrap(chat.Internal, "relay.forward", fmt.Errorf("there is no lane %d", lane)))
+		r.router.forget(&e)
+		e.done(change.Reply{}, chat.Wrap(chat.Internal, "relay.forward", fmt.Errorf("there is no lane %d", lane)))
 		return
 	}
-	c = r.keyed(c)
-	now := r.cfg.Now()
-	e := entry{change: c, done: done, bytes: change.Append(make([]byte, 0, c.Size()), c), until: now.Add(r.cfg.GiveUp), since: now, order: order, byMap: byMap}
-	e.size = c.Size() + len(e.bytes)
+	e.promise()
+	e.change = r.keyed(e.change)
+	e.bytes = change.Append(make([]byte, 0, e.change.Size()), e.change)
+	e.size = e.change.Size() + len(e.bytes)
+	e.since = r.cfg.Now()
+	e.until = e.since.Add(r.cfg.GiveUp)
 	err := error(nil)
 	if int64(len(e.bytes)) > r.maxEntry() {
+		r.router.forget(&e)
 		err = &chat.Error{Kind: chat.TooLarge, Op: "relay.forward", Text: "the change is too large to be handed to another server"}
 	} else {
-		err = r.pass(&e, r.queues[lane], now)
+		err = r.pass(&e, r.queues[lane])
 	}
 	if err != nil {
-		done(change.Reply{}, err)
+		e.done(change.Reply{}, err)
 		return
 	}
 	r.count.forwarded.Inc()

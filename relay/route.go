@@ -48,10 +48,12 @@ func hasOrder(c change.Change) bool {
 }
 
 // pass puts an entry into the queue of its lane, or parks it behind others of its slot; Busy
-// if too many are. An entry without a number of its own is a new one.
-func (r *Relay) pass(e *entry, q *sendQueue, now time.Time) error {
-	if !hasOrder(e.change) {
-		return q.add(*e, now)
+// if too many are. An entry without a number of its own is a new one. What is handed on for its
+// sender is ordered by the durable queue, and others of its slot that this node has open may
+// wait for it there.
+func (r *Relay) pass(e *entry, q *sendQueue) error {
+	if e.handed || !hasOrder(e.change) {
+		return q.add(*e)
 	}
 	o, moved := &r.router, r.cfg.Moved(e.change.Slot())
 	o.mu.Lock()
@@ -74,11 +76,21 @@ func (r *Relay) pass(e *entry, q *sendQueue, now time.Time) error {
 	if s.open > 0 {
 		e.byMap = s.byMap // or one of them could be refused, and a later one not
 	}
-	if err := q.add(*e, now); err != nil {
-		return err
+	if err := q.add(*e); err != nil {
+		return r.parkAgain(e, s, err)
 	}
 	s.lane, s.byMap = q.lane, e.byMap
 	s.open++
+	return nil
+}
+
+// parkAgain lets an entry that was promised wait until there is space in the queue of its lane. Others
+// are refused with err. o.mu is held.
+func (r *Relay) parkAgain(e *entry, s *openSlot, err error) error {
+	if !e.promised || r.router.park(verdict{entry: *e}, 2*r.cfg.MaxWaiting) != nil {
+		return err
+	}
+	s.parked++
 	return nil
 }
 
@@ -176,21 +188,22 @@ func (r *Relay) routeOnce() bool {
 		byMap := r.cfg.MapVersion() // and then Place, which may go by a newer map: it is refused then
 		slot, parts := v.change.Slot(), r.cfg.Place(v.change)
 		switch {
-		case !now.Before(v.until):
-			r.router.forget(v.change)
+		case !now.Before(v.until) && !v.accepted && !v.promised:
+			r.router.forget(&v.entry)
 			r.count.givenUp.Inc()
 			v.done(change.Reply{}, unreachable())
 		case v.slots > byMap || v.order != 0 && (blocked[slot] || !r.free(&v, parts)):
 			left = append(left, v)
-			blocked[slot] = true
+			blocked[slot] = blocked[slot] || v.order != 0
 		default:
-			r.again(parts, v.done, v.order, byMap)
+			v.byMap = byMap
+			r.again(parts, v.entry)
 		}
 	}
 	r.router.mu.Lock()
+	defer r.router.mu.Unlock()
 	r.router.parked = append(r.router.parked, left...)
-	r.router.mu.Unlock()
-	return len(left) > 0
+	return len(r.router.parked) > 0
 }
 
 // free reports whether a change may go to its lane, also if it is only to be refused there:
@@ -213,23 +226,24 @@ func (r *Relay) free(v *verdict, parts map[int]change.Change) bool {
 	return true
 }
 
-// again hands a change on, in its parts.
-func (r *Relay) again(parts map[int]change.Change, done change.Done, order uint64, byMap int64) {
+// again hands a change on, in its parts, as it is known of in e.
+func (r *Relay) again(parts map[int]change.Change, e entry) {
 	if len(parts) > 1 {
-		done = change.Joined(len(parts), done)
+		e.done = change.Joined(len(parts), e.done)
 	}
 	for lane, part := range parts {
-		r.forward(lane, part, done, order, byMap)
+		e.change = part
+		r.forward(lane, e)
 	}
 }
 
-// forget counts a change as parked no more.
-func (o *router) forget(c change.Change) {
-	if !hasOrder(c) {
+// forget counts an entry as parked no more.
+func (o *router) forget(e *entry) {
+	if e.order == 0 {
 		return
 	}
 	o.mu.Lock()
-	o.slots[c.Slot()].parked--
+	o.slots[e.change.Slot()].parked--
 	o.mu.Unlock()
 }
 

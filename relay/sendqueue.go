@@ -51,9 +51,24 @@ type entry struct {
 	until  time.Time
 	order  uint64 // of the changes of its slot on this node; 0: it has none
 	byMap  int64  // version of the slot map by which its lane was chosen
+	handed bool   // the owner of a lane that its slot has left hands it on, for its sender
 
 	accepted bool      // it is in the durable queue; bytes are gone
+	promised bool      // it was, of another lane: its sender is not told so again, and it is not given up
 	since    time.Time // when it came, or was accepted
+}
+
+// promise is called where an accepted entry goes to another lane.
+func (e *entry) promise() {
+	if !e.accepted {
+		return
+	}
+	e.accepted, e.promised = false, true
+	if send, ok := e.change.(*change.Send); ok {
+		told := *send
+		told.Accepted = nil
+		e.change = &told
+	}
 }
 
 // verdict is an entry that is finished, with what came of it.
@@ -64,7 +79,7 @@ type verdict struct {
 }
 
 // add puts an entry behind the others.
-func (q *sendQueue) add(e entry, now time.Time) error {
+func (q *sendQueue) add(e entry) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
@@ -74,7 +89,7 @@ func (q *sendQueue) add(e entry, now time.Time) error {
 		return &chat.Error{Kind: chat.Busy, Op: "relay.forward", RetryAfter: retryBusy}
 	}
 	if q.open == 0 {
-		q.progress, q.patience = now, q.cfg.Repeat
+		q.progress, q.patience = e.since, q.cfg.Repeat
 	}
 	q.entries = append(q.entries, e)
 	q.open++
@@ -228,7 +243,7 @@ func (q *sendQueue) tick(now time.Time) []verdict {
 	var vs []verdict
 	for n := max(q.base, q.overflow.appended); n < q.base+uint64(len(q.entries)); n++ {
 		e := &q.entries[n-q.base]
-		if e.done == nil {
+		if e.done == nil || e.promised {
 			continue
 		}
 		if now.Before(e.until) {

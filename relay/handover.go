@@ -7,59 +7,32 @@ import (
 	"github.com/roomtide/roomtide/chat"
 )
 
-// What the owner of a lane finds in the durable queue for slots that have left the lane. Its
-// senders may be gone, so the owner hands it on.
-
-// handedOver is a change that is handed on until it is decided.
-type handedOver struct {
-	relay   *Relay
-	change  change.Change
-	done    change.Done
-	decided chan bool // cap 1
-}
-
-// handOver hands a change on, behind those of its slot that were handed on before.
-func (t *tenure) handOver(ctx context.Context, c change.Change, done change.Done) error {
-	if before := t.reading.handed[c.Slot()]; before != nil {
-		if err := before.wait(ctx); err != nil {
-			return err
-		}
+// handOver hands a change on that the owner of a lane finds in the durable queue, and whose slot
+// has left the lane: its sender may be gone. It reports whether that is decided; until it is, nothing
+// behind it in the queue is taken, so that the progress of the lane does not pass it.
+func (t *tenure) handOver(ctx context.Context, c change.Change, done change.Done) (bool, error) {
+	r, decided := t.relay, make(chan bool, 1)
+	byMap, parts := r.cfg.MapVersion(), r.cfg.Place(c)
+	if _, here := parts[t.lane]; here { // again: it would come behind itself in the queue
+		return false, nil
 	}
-	h := &handedOver{relay: t.relay, change: c, done: done, decided: make(chan bool, 1)}
-	t.reading.handed[c.Slot()] = h
-	h.try()
-	return nil
-}
-
-func (h *handedOver) try() {
-	byMap := h.relay.cfg.MapVersion()
-	h.relay.again(h.relay.cfg.Place(h.change), entry{handed: true, byMap: byMap, done: func(reply change.Reply, err error) {
+	r.again(parts, entry{handed: true, byMap: byMap, done: func(reply change.Reply, err error) {
 		switch chat.KindOf(err) {
 		case chat.Unavailable, chat.Busy: // it may be done, and is the same if it is done again
-			h.decided <- false
+			decided <- false
 			return
 		}
-		h.done(reply, err)
-		h.decided <- true
+		done(reply, err)
+		decided <- true
 	}})
-}
-
-// wait returns when the change is decided, which it may have to be handed on again for.
-func (h *handedOver) wait(ctx context.Context) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return errOver
-		case decided := <-h.decided:
-			if decided {
-				h.decided <- true // for the next call
-				return nil
-			}
+	select {
+	case <-ctx.Done():
+		return false, errOver
+	case ok := <-decided:
+		if !ok && !pause(ctx, retryTake) {
+			return false, errOver
 		}
-		if !pause(ctx, retryTake) {
-			return errOver
-		}
-		h.try()
+		return ok, nil
 	}
 }
 

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -119,5 +120,110 @@ func TestOwnersChangesForALaneThatWasLeft(t *testing.T) {
 	}
 	if n := accepted.Load(); n != 5 {
 		t.Errorf("it is said %d times that something is accepted", n)
+	}
+}
+
+// A change may reach the owner directly when its slot has left the lane, and be in the durable queue
+// as well, in front of later ones of its sender: then it is handed on from there, in front of them,
+// and nowhere else.
+func TestRefusedAndQueued(t *testing.T) {
+	s, servers := startNATS(t, -1), memqueue.NewServers(1<<20)
+	var version atomic.Int64
+	version.Store(1)
+	cfg := func() Config {
+		return Config{
+			Queue: memqueue.New(servers), Overflow: 20 * time.Millisecond, GiveUp: patient,
+			MapVersion: version.Load, Moved: func(chat.Slot) int64 { return version.Load() },
+			Place: func(c change.Change) map[int]change.Change { return always(int(version.Load()) - 1)(c) },
+		}
+	}
+	o := newNode(t, dial(t, s), "o", cfg())
+	o.verify = func(lane int, _ chat.RoomID, byMap int64) Taken {
+		if lane == 0 && version.Load() == 2 || byMap < version.Load() {
+			return OtherMap
+		}
+		return Took
+	}
+	o.serve(t, 0, true)
+	o.serve(t, 1, true)
+	release, err := o.HoldQueue(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	late := make(chan func() error, 100)
+	a := newNode(t, dial(t, s), "a", cfg(), func(r *Relay) {
+		publish := r.publish
+		r.publish = func(subject string, data []byte) error {
+			if data := slices.Clone(data); subject == r.laneSubject("ch", 0) && version.Load() == 1 {
+				late <- func() error { return publish(subject, data) }
+				return nil
+			}
+			return publish(subject, data)
+		}
+	})
+	var accepted atomic.Int64
+	outcomes := a.sends(1, 1, &accepted)
+	until(t, "it is accepted", func() bool { return accepted.Load() == 1 })
+	outcomes = append(outcomes, a.sends(2, 2, &accepted)...)
+	until(t, "both are accepted", func() bool { return accepted.Load() == 2 })
+	version.Store(2)
+	if err := (<-late)(); err != nil {
+		t.Fatal(err)
+	}
+	owner := o.Relay.tenure(0)
+	until(t, "the first is refused", func() bool {
+		owner.mu.Lock()
+		defer owner.mu.Unlock()
+		of := owner.streams[a.from]
+		return of != nil && of.isMoved(1)
+	})
+	until(t, "its sender has heard of that", func() bool {
+		q := a.queues[0]
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		return q.received > 1
+	})
+	release()
+	for i, ch := range outcomes {
+		if r, err := wait(t, ch); err != nil || r.Seq != chat.Seq(i+1) {
+			t.Errorf("%d: %+v, %v", i+1, r, err)
+		}
+	}
+	until(t, "the entries have ended", func() bool { return owner.reading.done.Load() == 2 })
+	log := o.log()
+	for i, got := range log {
+		if got.n != i+1 {
+			t.Errorf("%d is taken in the place of %d", got.n, i+1)
+		}
+	}
+	if len(log) != 2 {
+		t.Errorf("%d were taken", len(log))
+	}
+}
+
+// What is refused as its slot has left the lane takes the later ones of the slot with it, in their
+// order: one of them could get into the durable queue, and so in front of it.
+func TestRefusedTogether(t *testing.T) {
+	cfg := Config{NATS: dial(t, startNATS(t, -1)), Prefix: "rt.test", Lanes: 1, Submit: (&node{}).submit, Place: always(0)}
+	if err := cfg.fill(); err != nil {
+		t.Fatal(err)
+	}
+	r := newRelay(cfg)
+	for n := range 3 {
+		r.Forward(0, message("a", n+1), func(change.Reply, error) {})
+		r.Forward(0, &change.Online{}, func(change.Reply, error) {})
+	}
+	q := r.queues[0]
+	if _, ok := q.cut(nil, 0); !ok {
+		t.Fatal("nothing is sent")
+	}
+	var refused []uint64
+	for _, v := range q.heard(&answer{outcomes: []outcome{{n: 3, how: moved, slots: 2}}}, time.Now()) {
+		if refused = append(refused, v.n); v.how != moved || v.slots != 2 {
+			t.Errorf("%d: %+v", v.n, v.outcome)
+		}
+	}
+	if !slices.Equal(refused, []uint64{3, 5}) || q.open != 4 {
+		t.Errorf("%v are refused, %d open", refused, q.open)
 	}
 }

@@ -27,6 +27,7 @@ type overflow struct {
 	on        bool
 	failing   bool   // the last attempt to append has failed
 	appended  uint64 // numbers below are accepted, or were open before
+	tried     uint64 // numbers below are accepted, or may be in the durable queue
 	appending bool   // an entry of the durable queue is on its way
 	returning bool   // nothing is appended until what was has its outcome; then it ends
 	open      int    // accepted, without an outcome
@@ -65,7 +66,7 @@ func (q *sendQueue) turn(now time.Time) {
 	case q.cfg.Queue == nil || q.closed:
 	case !o.on:
 		if q.open > 0 && now.Sub(q.entries[0].since) >= q.cfg.Overflow {
-			o.on, o.appended, o.returning = true, q.base, false
+			o.on, o.appended, o.tried, o.returning = true, q.base, q.base, false
 			q.ends = q.ends[:0]
 			q.count.overflows.Inc()
 		}
@@ -103,6 +104,7 @@ func (q *sendQueue) cutEntry(b []byte) ([]byte, uint64, bool) {
 		b = append(b, e.bytes...)
 	}
 	q.top = max(q.top, n)
+	o.tried = max(o.tried, n)
 	o.appending = true
 	return b, n, true
 }

@@ -29,16 +29,15 @@ type partition struct {
 	done atomic.Uint64 // entries up to here are committed
 
 	// Owned by readAll.
-	read   uint64                    // number of the entry that was read last
-	holes  []hole                    // before changes of the entry that is being taken
-	handed map[chat.Slot]*handedOver // changes of that entry
+	read  uint64 // number of the entry that was read last
+	holes []hole // before changes of the entry that is being taken
 }
 
 // hole is numbers of a sender that are in no entry.
 type hole struct{ from, to uint64 }
 
 func newPartition() partition {
-	return partition{slots: make(chan struct{}, maxReading), trim: make(chan struct{}, 1), handed: map[chat.Slot]*handedOver{}}
+	return partition{slots: make(chan struct{}, maxReading), trim: make(chan struct{}, 1)}
 }
 
 var (
@@ -143,16 +142,11 @@ func (t *tenure) takePacket(ctx context.Context, data []byte) error {
 			return err
 		}
 	}
-	for _, h := range t.reading.handed { // their senders may be gone: the entry ends behind them
-		if err := h.wait(ctx); err != nil {
-			return err
-		}
-	}
-	clear(t.reading.handed)
 	return nil
 }
 
-// takeQueued takes one change of an entry, unless it was taken before.
+// takeQueued takes one change of an entry, unless it was taken before. It is handed on if its slot
+// has left the lane.
 func (t *tenure) takeQueued(ctx context.Context, p *packet, n uint64, b []byte) error {
 	var c change.Change
 	var bad error
@@ -161,40 +155,60 @@ func (t *tenure) takeQueued(ctx context.Context, p *packet, n uint64, b []byte) 
 	}
 	var s *stream
 	var missing hole
-	err := t.insist(ctx, func() (Taken, bool) {
-		if s = t.stream(p); s == nil {
-			return Took, true
+	handed := false // and not decided by that
+	for {
+		err := t.insist(ctx, func() (Taken, bool) {
+			if s = t.stream(p); s == nil {
+				return Took, true
+			}
+			next, _ := s.hear(p)
+			next = s.lose(next, min(n, t.from.Next[p.from])) // in entries that are committed
+			if n > next {                                    // its sender appends without holes
+				missing = hole{next, n}
+			}
+			took, full := Took, false
+			switch {
+			case n < next && !handed && !s.isMoved(n):
+				return took, false
+			case len(b) == 0:
+			case n < t.from.Next[p.from] && t.left(c): // decided by an earlier owner, or refused: its key tells
+				took = OtherMap
+			case n < t.from.Next[p.from]: // decided by an earlier owner, which has not said what came of it
+				s.keep(outcome{n: n, how: lost})
+			case bad != nil:
+				s.finished(n, change.Reply{}, bad)
+			default: // by the map of now: what was sent behind it has waited for it, wherever the slot has been
+				from := change.Origin{Sender: p.from, Number: n, Map: t.relay.cfg.MapVersion()}
+				took, full = t.submit(c, from, func(reply change.Reply, err error) { s.finished(n, reply, err) })
+			}
+			if took != NotOwner && !full {
+				s.skipTo(n + 1)
+				t.relay.count.kept.Inc()
+			}
+			return took, full
+		})
+		if missing != (hole{}) {
+			t.reading.holes = append(t.reading.holes, missing)
+			missing = hole{}
 		}
-		next, _ := s.hear(p)
-		next = s.lose(next, min(n, t.from.Next[p.from])) // in entries that are committed
-		if n > next {                                    // its sender appends without holes
-			missing = hole{next, n}
+		if !errors.Is(err, errElsewhere) {
+			return err
 		}
-		took, full := Took, false
-		switch {
-		case n < next:
-			return took, false
-		case len(b) == 0:
-		case n < t.from.Next[p.from]: // decided by an earlier owner, which has not said what came of it
-			s.keep(outcome{n: n, how: lost})
-		case bad != nil:
-			s.finished(n, change.Reply{}, bad)
-		default:
-			took, full = t.submit(c, change.Origin{Sender: p.from, Number: n, Map: p.slots}, func(reply change.Reply, err error) { s.finished(n, reply, err) })
+		handed = true
+		if decided, err := t.handOver(ctx, c, func(reply change.Reply, err error) { s.finished(n, reply, err) }); decided || err != nil {
+			return err
 		}
-		if took != NotOwner && !full {
-			s.skipTo(n + 1)
-			t.relay.count.kept.Inc()
-		}
-		return took, full
-	})
-	if missing != (hole{}) {
-		t.reading.holes = append(t.reading.holes, missing)
 	}
-	if errors.Is(err, errElsewhere) {
-		return t.handOver(ctx, c, func(reply change.Reply, err error) { s.finished(n, reply, err) })
+}
+
+// left reports whether a message is of a slot that has left the lane.
+func (t *tenure) left(c change.Change) bool {
+	send, ok := c.(*change.Send)
+	if !ok {
+		return false
 	}
-	return err
+	_, here := t.relay.cfg.Place(send)[t.lane]
+	return !here
 }
 
 func (t *tenure) report(h hole) {

@@ -136,6 +136,8 @@ func (r *Relay) announced(data []byte) {
 func (r *Relay) tell(vs []verdict) {
 	for i := range vs {
 		switch v := &vs[i]; {
+		case v.handed && v.err == nil && v.how == moved: // handOver looks where its slot is now
+			v.done(change.Reply{}, unreachable())
 		case v.err == nil && v.how == moved:
 			r.reroute(v)
 		case v.err == nil && v.how == lost && v.repeatable():

@@ -151,7 +151,11 @@ func (q *sendQueue) heard(a *answer, now time.Time) []verdict {
 	defer q.mu.Unlock()
 	vs := make([]verdict, 0, len(a.outcomes))
 	for _, o := range a.outcomes {
-		if o.n >= q.base && o.n < q.top && q.entries[o.n-q.base].done != nil {
+		switch {
+		case o.n < q.base || o.n >= q.top || q.entries[o.n-q.base].done == nil:
+		case o.how == moved:
+			vs = q.refused(o, vs)
+		default:
 			e := q.finish(o.n)
 			q.keptUp(&e, now)
 			vs = append(vs, verdict{entry: e, outcome: o})
@@ -176,6 +180,26 @@ func (q *sendQueue) heard(a *answer, now time.Time) []verdict {
 	}
 	q.turn(now)
 	q.due.Store(true)
+	return vs
+}
+
+// refused takes an entry out whose slot has left the lane, and the later ones of the slot, which are
+// refused as well: none of them may get into the durable queue, and so in front of this one. What
+// may be there already stays: the owner finds it, and hands it on in its order.
+func (q *sendQueue) refused(o outcome, vs []verdict) []verdict {
+	if q.overflow.on && o.n < q.overflow.tried {
+		return vs
+	}
+	first := q.finish(o.n)
+	vs = append(vs, verdict{entry: first, outcome: o})
+	if first.order == 0 {
+		return vs
+	}
+	for n := o.n + 1; n < q.base+uint64(len(q.entries)); n++ {
+		if e := &q.entries[n-q.base]; e.done != nil && e.order != 0 && e.change.Slot() == first.change.Slot() {
+			vs = append(vs, verdict{entry: q.finish(n), outcome: outcome{n: n, how: moved, slots: o.slots}})
+		}
+	}
 	return vs
 }
 

@@ -116,6 +116,13 @@ func (s *stream) finished(n uint64, reply change.Reply, err error) {
 	s.keep(outcome{n: n, reply: change.AppendReply(nil, &reply, err)})
 }
 
+// isMoved reports whether the sender was told that the slot of the entry has left the lane.
+func (s *stream) isMoved(n uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return n >= s.base && n-s.base < uint64(len(s.kept)) && s.kept[n-s.base].n == n && s.kept[n-s.base].how == moved
+}
+
 // keep says an outcome, and keeps it for when it is asked for.
 func (s *stream) keep(o outcome) {
 	s.mu.Lock()

@@ -35,8 +35,10 @@ type strictRoom struct {
 	sent  int64 // the number of the message that was sent while out
 	out   bool  // was put out, and has not asked to join again
 	outAt time.Time
-	// unsettled is when the last connection ended that had a join without an answer. That
-	// join may wait on its node, or in the queue, and make the user a member again.
+	// unsettled is when the last connection ended that had a join without an answer, or a join was
+	// answered with a refusal that may be repeated. That join may wait on its node, or in the queue, and
+	// make the user a member again. And if an owner died with what came of both, the message, which was
+	// refused before the join, is decided anew behind it: a refusal leaves nothing to be found by its key.
 	unsettled time.Time
 	outRev    chat.Rev
 }
@@ -164,6 +166,7 @@ func (r *strictWatcher) joined(room *strictRoom, f *wire.ServerFrame) {
 		if !f.Err.Kind.Retryable() && f.Err.Kind != chat.NotMember { // put out meanwhile
 			r.w.fail("%s joins %s: %v", r.name, room.id, f.Err)
 		}
+		room.unsettled = time.Now()
 		<-time.After(20 * time.Millisecond)
 		r.joinAfter(room)
 		return

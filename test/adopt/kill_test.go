@@ -64,6 +64,16 @@ type killed struct {
 
 func (k *killed) n(most int) int { return 1 + k.rng.IntN(most) }
 
+// again starts the move again if it has ended, as a service manager would: it ends if the source is
+// away while it is opened.
+func (k *killed) again() {
+	select {
+	case <-k.run.Ended():
+		k.run = k.s.adopt()
+	default:
+	}
+}
+
 // at has the move killed at a point that it passes as both sides write.
 func (k *killed) at(point string) {
 	k.run.Kill()
@@ -101,6 +111,7 @@ func TestKilled(t *testing.T) {
 	names, counts := slices.Sorted(maps.Keys(kills)), map[string]int{}
 	began := time.Now()
 	for i := range *rounds {
+		k.again()
 		if i%len(names) == 0 {
 			k.rng.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 		}
@@ -119,6 +130,7 @@ func TestKilled(t *testing.T) {
 		}
 	}()
 	s.await("both sides are whole", func() bool {
+		k.again()
 		inRoomtide, inTable = k.w.whole(s.messages), k.w.whole(s.rows)
 		return inRoomtide == "" && inTable == ""
 	})

@@ -273,8 +273,8 @@ func (f *Feeds) entries(ctx context.Context, shard int, at place, limit int, wan
 // not read yet.
 func (f *Feeds) early(e *store.Entry, at place) bool {
 	return slices.ContainsFunc(e.Flips, func(flip store.Flip) bool {
-		from := slices.IndexFunc(f.cfg.Store.Shards(), func(s *store.Shard) bool { return s.Name() == flip.From })
-		return from >= 0 && at[from] < flip.Position
+		from, ok := f.cfg.Store.ShardNamed(flip.From)
+		return ok && at[from] < flip.Position
 	})
 }
 

@@ -61,6 +61,13 @@ func (s *state) consumer(name string) string {
 	return Prefix + name
 }
 
+// feedOf reads the name of a cursor, as consumer writes it; ok is false if it is none of a feed.
+func feedOf(consumer string) (name string, users, ok bool) {
+	name, ok = strings.CutPrefix(consumer, Prefix)
+	name, users = strings.CutSuffix(name, withUsers)
+	return name, users, ok
+}
+
 func (s *state) info(name string) Info { return Info{name, s.at.String(), s.users} }
 
 func (s *state) wants(k hostevents.Kind, _ chat.RoomID) bool { return s.users || !k.Asked() }
@@ -74,11 +81,10 @@ func (f *Feeds) cursors(ctx context.Context) (map[string]*state, error) {
 			return nil, err
 		}
 		for _, c := range cursors {
-			name, ok := strings.CutPrefix(c.Consumer, Prefix)
+			name, users, ok := feedOf(c.Consumer)
 			if !ok {
 				continue
 			}
-			name, users := strings.CutSuffix(name, withUsers)
 			if all[name] == nil {
 				all[name] = &state{at: place{}, users: users}
 			}

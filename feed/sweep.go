@@ -3,7 +3,6 @@ package feed
 import (
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/roomtide/roomtide/store"
@@ -91,7 +90,8 @@ func (f *Feeds) look(ctx context.Context) {
 			continue
 		}
 		f.attended.Store(slices.ContainsFunc(cursors, func(c store.Cursor) bool {
-			return strings.HasPrefix(c.Consumer, Prefix) && strings.HasSuffix(c.Consumer, withUsers)
+			_, users, ok := feedOf(c.Consumer)
+			return ok && users
 		}))
 		return
 	}

@@ -276,11 +276,11 @@ func (m *Mover) shards(mv *store.Move) (from, to int, err error) {
 
 // shard returns the number of a shard. NotFound.
 func (m *Mover) shard(name string) (int, error) {
+	if number, ok := m.cfg.Store.ShardNamed(name); ok {
+		return number, nil
+	}
 	known := ""
-	for i, s := range m.cfg.Store.Shards() {
-		if s.Name() == name {
-			return i, nil
-		}
+	for _, s := range m.cfg.Store.Shards() {
 		known += ", " + s.Name()
 	}
 	return 0, &chat.Error{Kind: chat.NotFound, Op: "mover.shard", Text: "there is no shard " + name +

@@ -65,17 +65,15 @@ func (f *Flip) Passed(ctx context.Context) (err error) {
 // look reads the cursor of the consumer in the shard that the slots have left. One that is not there
 // yet is that of a consumer that was added a moment ago.
 func (f *Flip) look(ctx context.Context) (bool, error) {
-	for _, s := range f.store.Shards() {
-		if s.Name() != f.flip.From {
-			continue
-		}
-		cursors, err := s.Cursors(ctx, theLane)
-		for _, c := range cursors {
-			if c.Consumer == f.consumer {
-				return c.Position >= f.flip.Position, err
-			}
-		}
-		return false, err
+	from, ok := f.store.ShardNamed(f.flip.From)
+	if !ok {
+		return true, nil // the shard is no more, and nothing comes from it
 	}
-	return true, nil // the shard is no more, and nothing comes from it
+	cursors, err := f.store.Shards()[from].Cursors(ctx, theLane)
+	for _, c := range cursors {
+		if c.Consumer == f.consumer {
+			return c.Position >= f.flip.Position, err
+		}
+	}
+	return false, err
 }

@@ -73,15 +73,7 @@ func TestQueuedForALaneThatWasLeft(t *testing.T) {
 	}
 	x.serve(t, 1, true)
 	until(t, "the entries have ended", func() bool { return done.Load() > 0 })
-	log := x.log()
-	for i, got := range log {
-		if got.n != i+1 {
-			t.Errorf("%d is taken as number %d", got.n, i+1)
-		}
-	}
-	if len(log) != 5 {
-		t.Errorf("%d were taken", len(log))
-	}
+	x.tookInOrder(t, 5)
 }
 
 // The sender of what is found there may be the owner itself, and has the same changes open: they are
@@ -108,16 +100,8 @@ func TestOwnersChangesForALaneThatWasLeft(t *testing.T) {
 	outcomes = append(outcomes, x.forward(1, message("x", 6)))
 	x.serve(t, 1, true)
 	x.serve(t, 0, true)
-	for i, ch := range outcomes {
-		if r, err := wait(t, ch); err != nil || r.Seq != chat.Seq(i+1) {
-			t.Errorf("%d: %+v, %v", i+1, r, err)
-		}
-	}
-	for i, got := range x.log() {
-		if got.n != i+1 {
-			t.Errorf("%d is taken in the place of %d", got.n, i+1)
-		}
-	}
+	answeredInOrder(t, outcomes)
+	x.tookInOrder(t, 6)
 	if n := accepted.Load(); n != 5 {
 		t.Errorf("it is said %d times that something is accepted", n)
 	}
@@ -184,21 +168,9 @@ func TestRefusedAndQueued(t *testing.T) {
 		return q.received > 1
 	})
 	release()
-	for i, ch := range outcomes {
-		if r, err := wait(t, ch); err != nil || r.Seq != chat.Seq(i+1) {
-			t.Errorf("%d: %+v, %v", i+1, r, err)
-		}
-	}
+	answeredInOrder(t, outcomes)
 	until(t, "the entries have ended", func() bool { return owner.reading.done.Load() == 2 })
-	log := o.log()
-	for i, got := range log {
-		if got.n != i+1 {
-			t.Errorf("%d is taken in the place of %d", got.n, i+1)
-		}
-	}
-	if len(log) != 2 {
-		t.Errorf("%d were taken", len(log))
-	}
+	o.tookInOrder(t, 2)
 }
 
 // What is refused as its slot has left the lane takes the later ones of the slot with it, in their

@@ -183,6 +183,30 @@ func (n *node) log() []applied {
 	return slices.Clone(n.taken)
 }
 
+// tookInOrder checks that the node has taken the messages 1 to all, each once and in order.
+func (n *node) tookInOrder(t testing.TB, all int) {
+	t.Helper()
+	log := n.log()
+	for i, got := range log {
+		if got.n != i+1 {
+			t.Errorf("%d is taken in the place of %d", got.n, i+1)
+		}
+	}
+	if len(log) != all {
+		t.Errorf("%d were taken", len(log))
+	}
+}
+
+// answeredInOrder waits for the outcomes of messages, which are numbered from 1.
+func answeredInOrder(t testing.TB, outcomes []chan result) {
+	t.Helper()
+	for i, ch := range outcomes {
+		if r, err := wait(t, ch); err != nil || r.Seq != chat.Seq(i+1) {
+			t.Errorf("%d: %+v, %v", i+1, r, err)
+		}
+	}
+}
+
 func message(user string, n int) *change.Send {
 	return &change.Send{Room: "r", User: chat.UserID(user), Draft: chat.Draft{Text: strconv.Itoa(n), Key: fmt.Sprint(user, "-", n)}}
 }

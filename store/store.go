@@ -58,6 +58,12 @@ func New(m *Map, shards []Driver, c Control, reg prometheus.Registerer) (*Store,
 // Shards returns every shard, in the map's order.
 func (s *Store) Shards() []*Shard { return s.shards }
 
+// ShardNamed returns the number of a shard; ok is false if there is none of the name.
+func (s *Store) ShardNamed(name string) (number int, ok bool) {
+	number = slices.IndexFunc(s.shards, func(d *Shard) bool { return d.Name() == name })
+	return number, number >= 0
+}
+
 // ShardOf returns the number of the shard that owns the slot. It changes when slots
 // move; a shard that was the owner answers for them some time longer (package mover).
 func (s *Store) ShardOf(slot chat.Slot) int { return int(s.slots.Load().Owner[slot]) }

@@ -219,6 +219,8 @@ func (l *lane) work(items []item) {
 		return
 	}
 	crashpoint.Hit("before-ack")
+	l.metrics.batch(len(items)) // what has an outcome is counted
+	l.metrics.pushes(&b.pushes)
 	if !early(items) || l.at.N == before {
 		settle(items, outcomes)
 	}
@@ -227,8 +229,6 @@ func (l *lane) work(items []item) {
 	}
 	l.cfg.AfterBatch()
 	crashpoint.Hit("after-ack")
-	l.metrics.batch(len(items))
-	l.metrics.pushes(&b.pushes)
 	for _, it := range items {
 		l.finish(it.step)
 	}

@@ -26,6 +26,11 @@ func (s *Server) ready() (down []string, err error) {
 	if s.draining.Load() {
 		return nil, chat.E(chat.Unavailable, "the server is stopping")
 	}
+	if s.peers != nil && s.peers.own != nil {
+		if err := s.peers.own.CaughtUp(); err != nil {
+			return nil, err
+		}
+	}
 	return judge(s.standings())
 }
 

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -55,7 +56,7 @@ func (w *Witness) serve() error {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(w.s.reg, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, "{\"status\":\"ok\"}\n") })
 	mux.HandleFunc("GET /readyz", func(rw http.ResponseWriter, _ *http.Request) {
-		if err := w.own.Ready(); err != nil {
+		if err := cmp.Or(w.own.Ready(), w.own.CaughtUp()); err != nil {
 			http.Error(rw, chat.Public(err).Text, http.StatusServiceUnavailable)
 			return
 		}

@@ -54,6 +54,7 @@ type Config struct {
 
 	patience  time.Duration // of Start, for other servers; 0: 2 s
 	leftAfter time.Duration // how long a server that no list names is waited for; 0: 1 minute
+	catchUp   time.Duration // how long CaughtUp waits; 0: 30 s
 }
 
 const (
@@ -74,6 +75,7 @@ type Server struct {
 	watching sync.WaitGroup
 
 	twin    atomic.Bool  // another server of the name was seen
+	caught  atomic.Bool  // CaughtUp waits no more
 	members atomic.Int64 // servers that JetStream counts, seen lately; 0: not known yet
 	fatal   atomic.Value // string: why the server cannot run
 
@@ -97,6 +99,9 @@ func Start(cfg Config) (*Server, error) {
 	if cfg.leftAfter <= 0 {
 		cfg.leftAfter = leftAfter
 	}
+	if cfg.catchUp <= 0 {
+		cfg.catchUp = catchUp
+	}
 	s := &Server{cfg: cfg, log: cfg.Log, password: rand.Text(), quit: make(chan struct{}), peers: map[string]peer{}, refused: map[string]time.Time{}, apart: time.Now()}
 	if err := s.takeDir(); err != nil {
 		return nil, err
@@ -104,6 +109,7 @@ func Start(cfg Config) (*Server, error) {
 	if err := s.run(); err != nil {
 		return nil, errors.Join(err, s.lock.release())
 	}
+	s.caught.Store(s.Size() == 1)
 	s.watching.Go(s.watch)
 	s.settle()
 	if cfg.Registerer != nil {
@@ -201,15 +207,6 @@ func (s *Server) Password() string { return s.password }
 // Twin reports whether another server of the cluster has been seen that has the name of
 // this one: the cluster then works for neither.
 func (s *Server) Twin() bool { return s.twin.Load() }
-
-// Ready is why the server takes no part in JetStream, nil if it does.
-func (s *Server) Ready() error {
-	status := s.natsd.Healthz(&natsd.HealthzOptions{JSServerOnly: true})
-	if status.Error != "" {
-		return &chat.Error{Kind: chat.Unavailable, Op: "embednats.ready", Text: "JetStream is not ready: a majority of the servers must run, all of them at the very first start", Err: errors.New(status.Error)}
-	}
-	return nil
-}
 
 // Close ends the server. It hands on what it leads first, so that the others go on at
 // once. The functions of OnReached are not called any more when Close returns.

@@ -183,6 +183,9 @@ func TestCluster(t *testing.T) {
 	until(t, "a to note that c came", func() bool { return reached.Load() > 0 })
 	c.Close()
 	until(t, "c to be missed", func() bool { return a.Missing() == 1 })
+	if a.Ready() != nil || b.Ready() != nil {
+		t.Errorf("two of three: %v, %v", a.Ready(), b.Ready())
+	}
 	last := publish(t, nc, 3)
 	if last <= first {
 		t.Errorf("entry %d follows %d", last, first)
@@ -193,7 +196,20 @@ func TestCluster(t *testing.T) {
 	}
 	c = start(t, all["c"])
 	until(t, "a to note that c is back", func() bool { return reached.Load() > before })
-	until(t, "c to take part", func() bool { return c.Ready() == nil })
+	if c.CaughtUp() == nil {
+		t.Error("it has all at once that was written without it")
+	}
+	until(t, "c to have caught up", func() bool { return c.CaughtUp() == nil })
+	if c.Ready() != nil {
+		t.Errorf("it takes no part: %v", c.Ready())
+	}
+	b.Close() // c has what a and b have written
+	if again := publish(t, nc, 3); again <= last {
+		t.Errorf("entry %d follows %d", again, last)
+	} else {
+		last = again
+	}
+	b = start(t, all["b"])
 	until(t, "c to have what the others have", func() bool { return current(t, nc, last) == 3 })
 
 	for _, url := range []string{a.natsd.ClientURL(), strings.Replace(a.natsd.ClientURL(), "nats://", "nats://node:guess@", 1)} {
@@ -214,6 +230,22 @@ func TestCluster(t *testing.T) {
 	}
 	if text := log.String(); strings.Contains(text, secret) || strings.Contains(text, a.password) {
 		t.Errorf("a secret is in the log:\n%s", text)
+	}
+}
+
+// Without a majority a server takes no part, and does not wait for ever for what it cannot get.
+func TestMinority(t *testing.T) {
+	log := &testlog.Buffer{}
+	cfg := site(t, log)["a"]
+	cfg.catchUp = time.Second
+	a := start(t, cfg)
+	defer a.Close()
+	if a.Ready() == nil || a.CaughtUp() == nil {
+		t.Errorf("one of three: %v, %v", a.Ready(), a.CaughtUp())
+	}
+	until(t, "it to wait no more", func() bool { return a.CaughtUp() == nil })
+	if a.Ready() == nil || !strings.Contains(log.String(), "has not caught up") {
+		t.Errorf("%v; the log:\n%s", a.Ready(), log)
 	}
 }
 

@@ -64,6 +64,7 @@ func (s *Server) watch() {
 	defer tick.Stop()
 	defer slow.Stop()
 	gone := left{s: s, since: map[string]time.Time{}}
+	late := time.Now().Add(s.cfg.catchUp)
 	for {
 		select {
 		case <-s.quit:
@@ -75,6 +76,9 @@ func (s *Server) watch() {
 		}
 		for _, f := range s.compare(s.routes()) {
 			f()
+		}
+		if !s.caught.Load() {
+			s.lookCaughtUp(time.Now().After(late))
 		}
 	}
 }

@@ -2,6 +2,7 @@ package clusterbench
 
 import (
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -21,9 +22,9 @@ func TestQueueModes(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			c := startWith(t, 3, "ROOMTIDE_QUEUE_MODE="+mode, "ROOMTIDE_METRICS_PUBLIC=true")
 			rooms := spread()
-			load(t, c, c.ServerPids(), append(rooms, "--window", "8", "--duration", long(3*time.Second))...) // caches fill
+			load(t, c, c.ServerPids(), append(rooms, "--window", strconv.Itoa(*window), "--duration", long(3*time.Second))...) // caches fill
 			f := figures{
-				full:  load(t, c, c.ServerPids(), append(rooms, "--window", "8", "--duration", long(15*time.Second))...),
+				full:  load(t, c, c.ServerPids(), append(rooms, "--window", strconv.Itoa(*window), "--duration", long(15*time.Second))...),
 				paced: load(t, c, c.ServerPids(), append(rooms, "--rate", "600", "--duration", long(15*time.Second))...),
 			}
 			if queued := accepted(t, c); mode == "always" && queued < float64(f.full.Acked+f.paced.Acked) {

@@ -11,6 +11,7 @@ package cluster
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -88,6 +89,9 @@ type Node struct {
 
 	seen atomic.Pointer[seen] // nil: not yet
 
+	mu   sync.Mutex
+	gone map[string]time.Time // guarded by mu: until when Working does not count a node
+
 	// Owned by run.
 	failing bool // the last renewal failed
 }
@@ -108,7 +112,7 @@ func Join(cfg Config) (*Node, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	n := &Node{cfg: cfg, failures: prometheus.NewCounter(prometheus.CounterOpts{
+	n := &Node{cfg: cfg, gone: map[string]time.Time{}, failures: prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "roomtide_cluster_lease_failures_total", Help: "Times this node's lease could not be renewed.",
 	})}
 	if cfg.Registerer != nil {
@@ -141,6 +145,37 @@ func (n *Node) Alive() int {
 		return max(1, len(s.nodes))
 	}
 	return 1
+}
+
+// Working is how many nodes share the lanes, this one included: those of Alive without the
+// ones that are Gone.
+func (n *Node) Working() int {
+	s := n.seen.Load()
+	if s == nil {
+		return 1
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	working := len(s.nodes)
+	for _, name := range s.nodes {
+		if n.cfg.Now().Before(n.gone[name]) {
+			working--
+		}
+	}
+	return max(1, working)
+}
+
+// Gone notes that another node has ended before its lease of a node tells so: it said that
+// it stops, or a lease of a lane that it held has run out. Working counts it no more until
+// its lease would have run out, and again then if it has been renewed.
+func (n *Node) Gone(name string) {
+	now := n.cfg.Now()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	maps.DeleteFunc(n.gone, func(_ string, until time.Time) bool { return !now.Before(until) })
+	if name != n.cfg.Name {
+		n.gone[name] = now.Add(n.cfg.Life)
+	}
 }
 
 // Seen is Nodes as of the last renewal, a third of a life ago at most, or as of now if

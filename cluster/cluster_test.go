@@ -160,6 +160,33 @@ func TestSeen(t *testing.T) {
 	})
 }
 
+// A node that has ended shares no lanes, before its lease has run out; one that was only
+// taken for that does again, when its lease would have run out.
+func TestGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ls := &leases{}
+		a := join(t, Config{Name: "a", Leases: ls, Life: 6 * time.Second})
+		join(t, Config{Name: "b", Leases: ls, Life: 6 * time.Second})
+		want := func(alive, working int) {
+			t.Helper()
+			synctest.Wait()
+			if a.Alive() != alive || a.Working() != working {
+				t.Errorf("after %v: %d are alive and %d work, want %d and %d", time.Since(bubbleStart), a.Alive(), a.Working(), alive, working)
+			}
+		}
+		time.Sleep(3 * time.Second)
+		want(2, 2)
+		for _, name := range []string{"a", "b", "never heard of"} {
+			a.Gone(name)
+		}
+		want(2, 1)
+		time.Sleep(6*time.Second - 1)
+		want(2, 1)
+		time.Sleep(1)
+		want(2, 2)
+	})
+}
+
 // Renewals that fail or hang are tried again; two of them cost nothing.
 func TestLeaseFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -17,6 +17,7 @@ type NoticeKind string
 
 const (
 	NoticeLane   NoticeKind = "lane"   // a node has given up a lane: Shard
+	NoticeLeft   NoticeKind = "left"   // the node stops, and gives up its lanes next
 	NoticeWant   NoticeKind = "want"   // the sender is to own a lane: Shard
 	NoticeMoves  NoticeKind = "moves"  // slots move, or have: the records and the map are new
 	NoticeUser   NoticeKind = "user"   // what is kept of a user has changed: User

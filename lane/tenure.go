@@ -14,6 +14,8 @@ const (
 	defaultLife = 3 * time.Second
 	renewals    = 3 // of a lease in its life
 	attempts    = 6 // at another's lease in its life
+
+	clockStep = 2 * time.Millisecond // databases tell the rest of a lease in milliseconds
 )
 
 // Cluster is how the lanes of a node are owned where several nodes share them.
@@ -36,8 +38,12 @@ type Cluster struct {
 	// Want runs when a lane that another node owns should be this one's (Pair), and again
 	// until it is: the other node is to Cede it. It does not block.
 	Want func(shard int)
-	// Nodes is how many nodes are alive, this one included. It does not block.
+	// Nodes is how many nodes share the lanes, this one included. It does not block.
 	Nodes func() int
+	// Gone runs when the lease of a lane has just run out that another node held: Nodes
+	// counts that node no more from then on, for as long as it takes to be missed
+	// otherwise. It does not block.
+	Gone func(node string)
 
 	Life time.Duration // of a lease; 0: 3 s
 }
@@ -48,6 +54,9 @@ func (c *Cluster) fill() {
 	}
 	if c.Nodes == nil {
 		c.Nodes = func() int { return 1 }
+	}
+	if c.Gone == nil {
+		c.Gone = func(string) {}
 	}
 	if c.Want == nil {
 		c.Want = func(int) {}
@@ -80,6 +89,7 @@ type tenure struct {
 	again chan struct{} // cap 1: the lease may be free, or is wanted
 
 	wanted atomic.Bool // by the node that owns the other lane of a pair
+	passed atomic.Bool // the lease was free at the last look, and left to others for a while
 
 	// Owned by run.
 	counted bool             // in tenures.held
@@ -87,6 +97,8 @@ type tenure struct {
 	began   *change.Progress // where it has begun
 	told    bool             // Cluster.Owned has succeeded
 	renewed time.Time        // when the last successful renewal was sent
+	left    time.Duration    // of another node's lease, as last seen; 0 or less: there is none
+	seen    time.Time        // when another node's lease was seen that had not run out
 }
 
 func openTenures(ls *Lanes) *tenures {
@@ -126,8 +138,12 @@ func (ls *Lanes) Try(shard int) {
 	if ls.tenures == nil || shard < 0 || shard >= len(ls.lanes) {
 		return
 	}
+	ls.tenures.all[shard].tryAgain()
+}
+
+func (t *tenure) tryAgain() {
 	select {
-	case ls.tenures.all[shard].again <- struct{}{}:
+	case t.again <- struct{}{}:
 	default:
 	}
 }
@@ -166,7 +182,11 @@ func (t *tenure) run(ctx context.Context) {
 		if t.running {
 			every = t.life() / renewals
 		}
+		t.left = 0
 		t.step(ctx)
+		if t.left > 0 {
+			every = min(every, t.left+clockStep)
+		}
 		timer := time.NewTimer(every)
 		select {
 		case <-ctx.Done():
@@ -263,72 +283,15 @@ func (t *tenure) isAnothers(lease store.Lease) {
 		t.log.Info("another node has the lease of this lane", "holder", lease.Holder)
 		t.drop()
 	}
-	t.count(false)
+	if t.counted { // as one of this node's share; another one may be free
+		t.count(false)
+		t.all.tryPassed()
+	}
+	if t.left = lease.Left; t.left > 0 {
+		t.seen = time.Now()
+	}
 	if t.joins() && lease.Left > 0 {
 		t.cfg.Cluster.Want(t.shard)
-	}
-}
-
-// ask asks for the lease if this node should have it, and otherwise reads it: beyond its
-// share a node takes only a lane that has been free for some time.
-func (t *tenure) ask(ctx context.Context) (store.Lease, error) {
-	ctx, cancel := context.WithTimeout(ctx, t.life()/renewals)
-	defer cancel()
-	node := t.cfg.Cluster.Node
-	if t.running || t.joins() || !t.isSecond() && t.reserve() {
-		t.count(true)
-		return t.db.Lease(ctx, 0, node, t.life())
-	}
-	free := t.life() / attempts
-	if t.isSecond() {
-		free = t.life()
-	}
-	lease, err := t.db.Lease(ctx, 0, "", t.life())
-	if err != nil || lease.Left > -free {
-		return lease, err
-	}
-	return t.db.Lease(ctx, 0, node, t.life())
-}
-
-// share is how many lanes each node has if they are spread evenly.
-func (t *tenure) share() int64 {
-	nodes := max(1, t.cfg.Cluster.Nodes())
-	return int64((len(t.all.all) + nodes - 1) / nodes)
-}
-
-// reserve counts the lane as held if this node has fewer than its share.
-func (t *tenure) reserve() bool {
-	for !t.counted {
-		n := t.all.held.Load()
-		if n >= t.share() {
-			return false
-		}
-		t.counted = t.all.held.CompareAndSwap(n, n+1)
-	}
-	return true
-}
-
-// tooMany reports whether this lane is one too many for this node, and then counts it as
-// held no more.
-func (t *tenure) tooMany() bool {
-	n := t.all.held.Load()
-	if t.isPaired() || n <= t.share() || !t.all.held.CompareAndSwap(n, n-1) {
-		return false
-	}
-	t.counted = false
-	return true
-}
-
-// count counts the lane as held, or not.
-func (t *tenure) count(held bool) {
-	if held == t.counted {
-		return
-	}
-	t.counted = held
-	if held {
-		t.all.held.Add(1)
-	} else {
-		t.all.held.Add(-1)
 	}
 }
 

@@ -3,6 +3,7 @@ package lane_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -65,6 +66,7 @@ type several struct {
 	disk  disk
 	queue bool // see lane.Cluster; set before the first start
 	alive atomic.Int64
+	drops atomic.Int64 // lanes that a node has left
 
 	offering sync.Mutex
 
@@ -72,12 +74,16 @@ type several struct {
 	nodes map[string]*lane.Lanes
 	wait  map[int][]func(*lane.Lanes) bool // handed on, not taken yet, by shard
 	owned map[int]string
+	gone  map[string]time.Time // nodes that Cluster.Gone has told of, and when
 }
 
-const testLife = 600 * time.Millisecond
+const (
+	testLife = 600 * time.Millisecond
+	attempts = 6 // at a lane that others have, in a life
+)
 
 func newSeveral(t testing.TB, shards int) *several {
-	s := &several{t: t, nodes: map[string]*lane.Lanes{}, wait: map[int][]func(*lane.Lanes) bool{}, owned: map[int]string{}}
+	s := &several{t: t, nodes: map[string]*lane.Lanes{}, wait: map[int][]func(*lane.Lanes) bool{}, owned: map[int]string{}, gone: map[string]time.Time{}}
 	s.store = teststore.Open(t, t.TempDir(), shards, func(d store.Driver) store.Driver { return &leased{d, &s.cut, &s.disk} })
 	t.Cleanup(func() {
 		for _, name := range s.names() {
@@ -105,7 +111,7 @@ func (s *several) start(name string) *lane.Lanes {
 	ls, err := lane.Open(s.t.Context(), lane.Config{
 		Store: s.store, Publish: func(*bus.Batch) error { return nil },
 		Cluster: &lane.Cluster{
-			Node: name, Life: testLife, Queue: s.queue, Forward: s.forward, Nodes: func() int { return int(s.alive.Load()) },
+			Node: name, Life: testLife, Queue: s.queue, Forward: s.forward, Nodes: s.sharing, Gone: s.goes,
 			Owned: func(shard int, from *change.Progress) error { return s.own(name, shard, from != nil) },
 			Want: func(shard int) {
 				for _, other := range s.others(name) {
@@ -127,6 +133,20 @@ func (s *several) start(name string) *lane.Lanes {
 	s.mu.Unlock()
 	ls.Begin()
 	return ls
+}
+
+func (s *several) goes(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gone[name] = time.Now()
+}
+
+// sharing is how many nodes have begun, and have not ended as far as others know.
+func (s *several) sharing() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.gone, func(_ string, at time.Time) bool { return time.Since(at) > 10*testLife })
+	return int(s.alive.Load()) - len(s.gone)
 }
 
 // stop closes a node in good order.
@@ -204,7 +224,10 @@ func (s *several) own(name string, shard int, owned bool) error {
 	if owned {
 		s.owned[shard] = name
 	} else {
-		delete(s.owned, shard)
+		if s.owned[shard] == name { // and not by another node by now
+			s.drops.Add(1)
+			delete(s.owned, shard)
+		}
 	}
 	s.mu.Unlock()
 	s.flush(shard)
@@ -297,6 +320,28 @@ func TestOwnerIsCutOff(t *testing.T) {
 	s.cut.Store(nil)
 	s.until("they share", func(l map[string]int) bool { return l["a"] == 1 && l["b"] == 1 })
 	stop()
+}
+
+// The lanes of a node that has ended are taken by the others when its leases have run out,
+// though nothing else has told of it yet, and are not left again for it to take.
+func TestOwnerIsMissed(t *testing.T) {
+	s := newSeveral(t, 6)
+	for _, name := range []string{"a", "b", "c"} {
+		s.start(name)
+	}
+	s.until("three nodes share", func(l map[string]int) bool { return l["a"] == 2 && l["b"] == 2 && l["c"] == 2 })
+	name := "a"
+	s.cut.Store(&name)
+	s.until("a has lost its lanes", func(l map[string]int) bool { return l["a"] == 0 })
+	before := s.drops.Load()
+	for range 3 * attempts { // looks at each lane
+		s.until("two are left", func(l map[string]int) bool { return l["b"] == 3 && l["c"] == 3 })
+		<-time.After(testLife / attempts)
+	}
+	if n := s.drops.Load() - before; n > 0 {
+		t.Errorf("lanes were left %d times", n)
+	}
+	s.cut.Store(nil)
 }
 
 // While the disk of a database is full, changes are refused; where there is a durable

@@ -168,7 +168,8 @@ func (s *Server) laneCluster() *lane.Cluster {
 	}
 	return &lane.Cluster{
 		Node: s.cfg.Node, Forward: p.relay.Forward, Owned: p.owned, Queue: p.queue != nil,
-		Nodes: func() int { return s.node.Alive() },
+		Nodes: func() int { return s.node.Working() },
+		Gone:  func(node string) { s.node.Gone(node) },
 		Left:  func(shard int) { p.notices.Send(cluster.Notice{Kind: cluster.NoticeLane, Shard: shard}) },
 		Want:  func(shard int) { p.notices.Send(cluster.Notice{Kind: cluster.NoticeWant, Shard: shard}) },
 	}
@@ -208,6 +209,8 @@ func (p *peers) heard(n cluster.Notice) {
 	switch n.Kind {
 	case cluster.NoticeLane:
 		p.s.lanes.Try(n.Shard)
+	case cluster.NoticeLeft:
+		p.s.node.Gone(n.Node)
 	case cluster.NoticeWant:
 		p.s.lanes.Cede(n.Shard)
 	case cluster.NoticeMoves:
@@ -236,6 +239,7 @@ func (s *Server) leave(ctx context.Context) {
 	if err := s.node.Leave(ctx); err != nil {
 		s.log.Warn("other nodes learn late that this one has stopped", "err", err)
 	}
+	s.peers.notices.Send(cluster.Notice{Kind: cluster.NoticeLeft})
 	s.lanes.Leave()
 }
 

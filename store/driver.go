@@ -81,7 +81,7 @@ type Writer interface {
 	// whole milliseconds.
 	Lease(ctx context.Context, lane LaneID, node string, life time.Duration) (Lease, error)
 
-	// Unlease ends the lease now if node is its holder.
+	// Unlease ends the lease now if node is its holder: it has no holder then.
 	Unlease(ctx context.Context, lane LaneID, node string) error
 }
 

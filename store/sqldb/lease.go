@@ -54,7 +54,7 @@ func (r *Reader) lookAtLease(ctx context.Context, lane store.LaneID) (l store.Le
 // Unlease is store.Writer.Unlease.
 func (r *Reader) Unlease(ctx context.Context, lane store.LaneID, node string) error {
 	return r.leases.Exec(ctx, Statement{
-		Text: "UPDATE {leases} SET until = " + r.d.Now + " WHERE lane = ? AND holder = ? AND until > " + r.d.Now,
+		Text: "UPDATE {leases} SET holder = '', until = " + r.d.Now + " WHERE lane = ? AND holder = ? AND until > " + r.d.Now,
 		Args: []any{int64(lane), node},
 	})
 }

@@ -31,7 +31,7 @@ func (s *Shard) Lease(ctx context.Context, lane store.LaneID, node string, life 
 // Unlease is store.Writer.Unlease.
 func (s *Shard) Unlease(ctx context.Context, lane store.LaneID, node string) error {
 	return s.db.write(ctx, "unlease", func(w *writer) error {
-		_, err := w.exec("UPDATE leases SET until = "+now+" WHERE lane = ? AND holder = ? AND until > "+now, int64(lane), node)
+		_, err := w.exec("UPDATE leases SET holder = '', until = "+now+" WHERE lane = ? AND holder = ? AND until > "+now, int64(lane), node)
 		return err
 	})
 }

@@ -64,16 +64,17 @@ func (r *run) move(node string, meanwhile func()) int {
 		slots.Add(room.Slot())
 	}
 	ended := make(chan struct{})
+	var said string
 	go func() {
 		defer close(ended)
 		// It fails when the node dies.
-		_, _, _ = program.Run(r.t.Context(), "shards", "move", "--data-dir", dir, "--yes", "--slots", slots.String(), "--to", to, "--keep", "0")
+		_, said, _ = program.Run(r.t.Context(), "shards", "move", "--data-dir", dir, "--yes", "--slots", slots.String(), "--to", to, "--keep", "0")
 	}()
 	for len(program.Moves(r.t, dir)) == before {
 		select {
 		case <-ended:
 			if len(program.Moves(r.t, dir)) == before {
-				r.t.Fatalf("rooms are not moved to %s", to)
+				r.t.Fatalf("rooms are not moved to %s: %s", to, said)
 			}
 		case <-time.After(5 * time.Millisecond):
 		}

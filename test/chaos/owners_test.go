@@ -20,7 +20,7 @@ var watching = []string{
 		INSERT INTO public.chaos_takes VALUES (NEW.lane, OLD.holder, NEW.holder, OLD.until - CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint));
 		RETURN NULL; END $$`,
 	"CREATE TRIGGER chaos_wrote AFTER UPDATE ON roomtide_lanes FOR EACH ROW EXECUTE FUNCTION public.chaos_wrote()",
-	"CREATE TRIGGER chaos_took AFTER UPDATE ON roomtide_leases FOR EACH ROW WHEN (OLD.holder <> NEW.holder) EXECUTE FUNCTION public.chaos_took()",
+	"CREATE TRIGGER chaos_took AFTER UPDATE ON roomtide_leases FOR EACH ROW WHEN (NEW.holder NOT IN (OLD.holder, '')) EXECUTE FUNCTION public.chaos_took()",
 }
 
 // owners calls f with each database of PostgreSQL.

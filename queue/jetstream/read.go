@@ -39,8 +39,9 @@ type reading struct {
 	q     *Queue
 	lane  int
 	take  func(uint64, []byte) error
-	at    uint64 // the entry that was taken last
-	fails int    // since an entry was taken
+	at    uint64    // the entry that was taken last
+	fails int       // since an entry was taken
+	told  time.Time // when a failure was logged
 }
 
 // Read implements queue.Queue. It does not use the consumers of nats.go that heal
@@ -81,13 +82,17 @@ func isTaker(err error) bool {
 	return ok
 }
 
-// toldAt is the failure in a row that is logged: the first one ends a consumer that was
-// not used for long.
-const toldAt = 3
+const (
+	// toldAt is the failure in a row that is logged: the first one ends a consumer that was
+	// not used for long.
+	toldAt    = 3
+	toldAgain = 15 * time.Second // while it goes on
+)
 
 func (r *reading) failed(err error) {
 	r.q.failures.WithLabelValues("read").Inc()
-	if r.fails++; r.fails == toldAt {
+	if r.fails++; r.fails == toldAt || r.fails > toldAt && time.Since(r.told) >= toldAgain {
+		r.told = time.Now()
 		r.q.cfg.Log.Warn("the queue is not read; this goes on when its servers answer", "lane", r.lane, "behind", r.at, "err", err)
 	}
 }

@@ -126,7 +126,7 @@ func (r *run) begin() {
 		Addr: r.c.Balancer.Addr(), Rooms: rooms, Ping: time.Second, Pace: 30 * time.Millisecond, Patience: patience,
 		InTurn: true, SocketIO: true, StrictWriters: 4, Settles: 2 * time.Minute, Stock: r.stock,
 	})
-	r.watchOwners()
+	r.owners(watchOwners)
 	r.w.CreateRooms()
 	r.w.Start()
 	r.recovered(time.Now())

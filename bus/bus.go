@@ -27,8 +27,10 @@ type Bus interface {
 	// one included if it has. It does not wait for receivers on other nodes, and
 	// keeps the events at most: the caller may use the Batch and its slices again
 	// when it returns, but never changes the events. An error means that some
-	// receivers may have missed the batch. For order, the caller publishes the
-	// batches of one lane one after the other, by ascending position.
+	// receivers may have missed the batch; a node that has ended is no error. A
+	// driver may refuse a batch that is too large for it (natsbus: over 32 MiB). For
+	// order, the caller publishes the batches of one lane one after the other, by
+	// ascending position.
 	Publish(b *Batch) error
 
 	// Subscribe makes this node receive the lane's batches that are published

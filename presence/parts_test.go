@@ -39,7 +39,7 @@ func TestPartsAreApart(t *testing.T) {
 		var published []string
 		d := &silent{Driver: mempresence.New()}
 		tr := presence.New(presence.Config{
-			Driver: d, Part: func(room chat.RoomID) int { return int(room[0]) },
+			Tick: time.Second, Driver: d, Part: func(room chat.RoomID) int { return int(room[0]) },
 			Publish: func(ev *chat.Event) {
 				mu.Lock()
 				defer mu.Unlock()

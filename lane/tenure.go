@@ -33,6 +33,9 @@ type Cluster struct {
 	// is repeated until it succeeds; and with nil when it is the owner no more, before
 	// another node can be by the lease. One call at a time for a shard.
 	Owned func(shard int, from *change.Progress) error
+	// Leaving runs when this node begins to give up a lane that it may not own any more.
+	// What waits in the lane has come to its end when Owned runs, which may take a while.
+	Leaving func(shard int)
 	// Left runs when this node has given up a lane for others to take.
 	Left func(shard int)
 	// Want runs when a lane that another node owns should be this one's (Pair), and again
@@ -57,6 +60,9 @@ func (c *Cluster) fill() {
 	}
 	if c.Gone == nil {
 		c.Gone = func(string) {}
+	}
+	if c.Leaving == nil {
+		c.Leaving = func(int) {}
 	}
 	if c.Want == nil {
 		c.Want = func(int) {}
@@ -324,6 +330,7 @@ func (t *tenure) start(ctx context.Context) {
 // drop ends the lane on this node; what waits goes back to its senders.
 func (t *tenure) drop() {
 	t.leaving.Store(true)
+	t.cfg.Cluster.Leaving(t.shard)
 	t.wake()
 	t.lane.wait()
 	t.over()

@@ -36,6 +36,15 @@ func (t *tenure) handOver(ctx context.Context, c change.Change, done change.Done
 	}
 }
 
+// LeaveQueue ends what this node, as the owner of the lane, does with the durable queue. It is
+// called before Own for a lane that is being given up: while its commits come to their end,
+// the next owner may have begun, and lets the queue forget what this one is still to read.
+func (r *Relay) LeaveQueue(lane int) {
+	if t := r.tenure(lane); t != nil && t.reading.stop != nil {
+		t.reading.stop()
+	}
+}
+
 // HoldQueue keeps this node, as the owner of the lane, from taking more of the durable queue,
 // and returns when all is decided that it has taken. Release lets it go on. Unavailable if ctx
 // ends first.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/queue"
 	"github.com/roomtide/roomtide/queue/memqueue"
 )
 
@@ -41,6 +42,44 @@ func TestHoldQueue(t *testing.T) {
 		t.Fatal(err)
 	}
 	release()
+}
+
+// watched tells when a call of Read begins and ends.
+type watched struct {
+	queue.Queue
+	began, ended chan struct{}
+}
+
+func (w *watched) Read(ctx context.Context, lane int, after uint64, take func(uint64, []byte) error) error {
+	w.began <- struct{}{}
+	err := w.Queue.Read(ctx, lane, after, take)
+	w.ended <- struct{}{}
+	return err
+}
+
+// An owner that leaves a lane reads its queue no more, and takes what is handed to it until it has left;
+// when it has the lane again it reads again.
+func TestLeaveQueue(t *testing.T) {
+	s, servers := startNATS(t, -1), memqueue.NewServers(1<<20)
+	q := &watched{Queue: memqueue.New(servers), began: make(chan struct{}, 4), ended: make(chan struct{}, 4)}
+	x := newNode(t, dial(t, s), "x", Config{Queue: q})
+	x.serve(t, 0, true)
+	<-q.began
+	x.LeaveQueue(1) // another node's
+	x.LeaveQueue(0)
+	<-q.ended
+	if _, err := x.do(t, 0, message("ann", 1)); err != nil {
+		t.Error(err)
+	}
+	x.serve(t, 0, false)
+
+	a := newNode(t, dial(t, s), "a", Config{Queue: memqueue.New(servers), Overflow: 20 * time.Millisecond, GiveUp: patient})
+	var accepted atomic.Int64
+	a.sends(2, 3, &accepted)
+	until(t, "two are accepted", func() bool { return accepted.Load() == 2 })
+	x.serve(t, 0, true)
+	until(t, "they are read", func() bool { return len(x.log()) >= 3 })
+	x.tookInOrder(t, 3)
 }
 
 // What an owner finds in the durable queue for a slot that has left the lane it hands on, in its

@@ -168,10 +168,11 @@ func (s *Server) laneCluster() *lane.Cluster {
 	}
 	return &lane.Cluster{
 		Node: s.cfg.Node, Forward: p.relay.Forward, Owned: p.owned, Queue: p.queue != nil,
-		Nodes: func() int { return s.node.Working() },
-		Gone:  func(node string) { s.node.Gone(node) },
-		Left:  func(shard int) { p.notices.Send(cluster.Notice{Kind: cluster.NoticeLane, Shard: shard}) },
-		Want:  func(shard int) { p.notices.Send(cluster.Notice{Kind: cluster.NoticeWant, Shard: shard}) },
+		Nodes:   func() int { return s.node.Working() },
+		Gone:    func(node string) { s.node.Gone(node) },
+		Leaving: p.relay.LeaveQueue,
+		Left:    func(shard int) { p.notices.Send(cluster.Notice{Kind: cluster.NoticeLane, Shard: shard}) },
+		Want:    func(shard int) { p.notices.Send(cluster.Notice{Kind: cluster.NoticeWant, Shard: shard}) },
 	}
 }
 

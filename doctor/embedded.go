@@ -58,14 +58,15 @@ func (e *examination) embedded() {
 
 // inside tells how the NATS server of the node stands with the others.
 func (e *examination) inside(in *server.Inside) {
+	const together = "start the others, let machines reach each other at the addresses of nats.routes, and give all the same secret (nats.password_file) and, with TLS, certificates of one authority (nats.tls_ca)"
+	reached := fmt.Sprintf("inside the node, version %s, with connections to %d of %d other servers: %s", in.Version, len(in.Reached), in.Servers-1, cmp.Or(strings.Join(in.Reached, ", "), "none"))
 	switch missing := in.Servers - 1 - len(in.Reached); {
 	case in.Twin:
 		e.add(Fail, "nats", "another NATS server has the name of this node, "+e.cfg.Node, "give every node, and the witness, a name of its own (node)")
 	case in.Ready != "":
-		e.add(Fail, "nats", fmt.Sprintf("inside the node, version %s: %s", in.Version, in.Ready), "start the nodes, and the witness, that are not reached")
+		e.add(Fail, "nats", reached+"; "+in.Ready, together)
 	case missing > 0:
-		e.add(Warn, "nats", fmt.Sprintf("inside the node, version %s, with connections to %d of %d other servers: %s", in.Version, len(in.Reached), in.Servers-1, cmp.Or(strings.Join(in.Reached, ", "), "none")),
-			"start the others, let machines reach each other at the addresses of nats.routes, and give all the same secret (nats.password_file) and, with TLS, certificates of one authority (nats.tls_ca)")
+		e.add(Warn, "nats", reached, together)
 	case in.Servers == 1:
 		e.ok("nats", "inside the node, version %s, alone", in.Version)
 	default:

@@ -34,6 +34,8 @@ func newTraffic(t *testing.T, from, to queue.Queue) *traffic {
 	tr.ctx, tr.cancel = context.WithCancel(context.Background())
 	for lane := range trafficLanes {
 		tr.acked[lane], tr.read[lane] = map[uint64]string{}, map[uint64]string{}
+	}
+	for lane := range trafficLanes {
 		tr.work.Go(func() { tr.append(from, lane) })
 		tr.work.Go(func() { tr.take(to, lane) })
 	}

@@ -224,20 +224,19 @@ func TestRoutesOverTLS(t *testing.T) {
 	}
 	begin := func(name string) *testprocess.Node {
 		secure(name)
-		n := p.begin(name)
-		n.Ready()
-		return n
+		return p.begin(name)
 	}
 	as("a", ours)
 	as("b", ours)
 	as("w", theirs)
 	a, b := begin("a"), begin("b")
+	a.Ready() // they wait for what the third one may have, and then no more
+	b.Ready()
 	until(t, "a reaches b", func() bool { return counted(t, a, "roomtide_embedded_nats_missing") == 1 })
-	secure("w")
-	w := p.begin("w") // it is not ready: others own all lanes, and it reaches none of them
+	w := begin("w") // it is not ready: others own all lanes, and it reaches none of them
 	const unknown = `its certificate is refused here: x509: certificate signed by unknown authority .*-> give all servers certificates of one authority`
 	secure("a")
-	p.examined(a, `warn cluster/route certificate: it ends on .* -> renew it`, `ok cluster/route `+p.listen["b"]+`: NATS server b`, `fail cluster/route `+p.listen["w"]+`: `+unknown, `warn cluster/nats: .*1 of 2 other servers: b -> .*certificates of one authority`)
+	p.examined(a, `warn cluster/route certificate: it ends on .* -> renew it`, `ok cluster/route `+p.listen["b"]+`: NATS server b`, `fail cluster/route `+p.listen["w"]+`: `+unknown, `fail cluster/nats: .*1 of 2 other servers: b; JetStream is not ready.* -> .*certificates of one authority`)
 	secure("w")
 	until(t, "doctor of w sees it", func() bool {
 		all := findings(t, p.envOf("w"), "--data-dir", p.dirs["w"], "--listen", w.Addr)
@@ -248,6 +247,7 @@ func TestRoutesOverTLS(t *testing.T) {
 	}
 	as("w", ours)
 	w = begin("w")
+	w.Ready()
 	for _, n := range []*testprocess.Node{a, b, w} {
 		until(t, "all reach all", func() bool { return counted(t, n, "roomtide_embedded_nats_missing") == 0 })
 	}

@@ -223,11 +223,9 @@ func (s *several) own(name string, shard int, owned bool) error {
 	}
 	if owned {
 		s.owned[shard] = name
-	} else {
-		if s.owned[shard] == name { // and not by another node by now
-			s.drops.Add(1)
-			delete(s.owned, shard)
-		}
+	} else if s.owned[shard] == name { // and not by another node by now
+		s.drops.Add(1)
+		delete(s.owned, shard)
 	}
 	s.mu.Unlock()
 	s.flush(shard)

@@ -40,7 +40,7 @@ func (t *tenure) handOver(ctx context.Context, c change.Change, done change.Done
 // called before Own for a lane that is being given up: while its commits come to their end,
 // the next owner may have begun, and lets the queue forget what this one is still to read.
 func (r *Relay) LeaveQueue(lane int) {
-	if t := r.tenure(lane); t != nil && t.reading.stop != nil {
+	if t := r.tenure(lane); t != nil {
 		t.reading.stop()
 	}
 }

@@ -22,7 +22,7 @@ const (
 // partition is what a tenure knows of the lane's part of the durable queue.
 type partition struct {
 	// Set once.
-	stop  func() // ends reading; nil: there is no queue
+	stop  func() // ends reading, and again does nothing
 	slots chan struct{}
 	trim  chan struct{} // cap 1: done has grown
 
@@ -37,7 +37,7 @@ type partition struct {
 type hole struct{ from, to uint64 }
 
 func newPartition() partition {
-	return partition{slots: make(chan struct{}, maxReading), trim: make(chan struct{}, 1)}
+	return partition{stop: func() {}, slots: make(chan struct{}, maxReading), trim: make(chan struct{}, 1)}
 }
 
 var (

@@ -111,9 +111,7 @@ func (t *tenure) end() {
 	t.mu.Lock()
 	t.over = true
 	t.mu.Unlock()
-	if t.reading.stop != nil {
-		t.reading.stop()
-	}
+	t.reading.stop()
 	t.working.Wait()
 }
 

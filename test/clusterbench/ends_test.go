@@ -37,18 +37,8 @@ func send(t *testing.T, c *testcluster.Cluster, nodes []string) *senders {
 	s := &senders{t: t, stop: stop, acks: make([][]time.Time, probeRooms)}
 	for i := range probeRooms {
 		user := chat.UserID(fmt.Sprint("prober", i))
-		cl, err := client.Dial(ctx, client.Options{URL: "ws://" + c.Addr(nodes[i%len(nodes)]), User: string(user)})
-		if err != nil {
-			t.Fatal(err)
-		}
 		room := chat.RoomID(fmt.Sprintf("probe %d %d", runs, i))
-		if _, err := cl.Join(ctx, room, client.JoinOptions{}); err != nil {
-			t.Fatal(err)
-		}
-		go func() {
-			for range cl.Events() { // unread ones would stop the connection
-			}
-		}()
+		cl := enter(ctx, t, client.Options{URL: "ws://" + c.Addr(nodes[i%len(nodes)]), User: string(user)}, room)
 		s.work.Go(func() {
 			defer cl.Close()
 			s.probe(ctx, cl, i, room)
@@ -57,6 +47,23 @@ func send(t *testing.T, c *testcluster.Cluster, nodes []string) *senders {
 	t.Cleanup(func() { stop(); s.work.Wait() })
 	s.await(5)
 	return s
+}
+
+// enter returns a client that has joined a room and reads what it is told.
+func enter(ctx context.Context, t *testing.T, o client.Options, room chat.RoomID) *client.Client {
+	t.Helper()
+	cl, err := client.Dial(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cl.Join(ctx, room, client.JoinOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for range cl.Events() { // unread ones would stop the connection
+		}
+	}()
+	return cl
 }
 
 func (s *senders) probe(ctx context.Context, cl *client.Client, i int, room chat.RoomID) {

@@ -21,10 +21,10 @@ func TestQueueModes(t *testing.T) {
 	for _, mode := range modes {
 		t.Run(mode, func(t *testing.T) {
 			c := startWith(t, 3, "ROOMTIDE_QUEUE_MODE="+mode, "ROOMTIDE_METRICS_PUBLIC=true")
-			rooms := spread()
-			load(t, c, c.ServerPids(), append(rooms, "--window", strconv.Itoa(*window), "--duration", long(3*time.Second))...) // caches fill
+			rooms, flight := spread(), strconv.Itoa(*window)
+			load(t, c, c.ServerPids(), append(rooms, "--window", flight, "--duration", long(3*time.Second))...) // caches fill
 			f := figures{
-				full:  load(t, c, c.ServerPids(), append(rooms, "--window", strconv.Itoa(*window), "--duration", long(15*time.Second))...),
+				full:  load(t, c, c.ServerPids(), append(rooms, "--window", flight, "--duration", long(15*time.Second))...),
 				paced: load(t, c, c.ServerPids(), append(rooms, "--rate", "600", "--duration", long(15*time.Second))...),
 			}
 			if queued := accepted(t, c); mode == "always" && queued < float64(f.full.Acked+f.paced.Acked) {

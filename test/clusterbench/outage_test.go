@@ -38,18 +38,8 @@ type steadySent struct {
 // begin sends until ctx ends.
 func (s *steady) begin(ctx context.Context, t *testing.T, url, user string) {
 	t.Helper()
-	cl, err := client.Dial(t.Context(), client.Options{URL: url, User: user, Accepted: func(_ chat.RoomID, key string) { s.keep(key, nil, nil) }})
-	if err != nil {
-		t.Fatal(err)
-	}
+	cl := enter(t.Context(), t, client.Options{URL: url, User: user, Accepted: func(_ chat.RoomID, key string) { s.keep(key, nil, nil) }}, s.room)
 	t.Cleanup(cl.Close)
-	if _, err := cl.Join(t.Context(), s.room, client.JoinOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		for range cl.Events() { // unread ones would stop the connection
-		}
-	}()
 	go func() {
 		tick := time.NewTicker(outageEvery)
 		defer tick.Stop()

@@ -190,6 +190,11 @@ func (c *courier) attempt(ctx context.Context, e *Endpoint, id string, body []by
 	if wait := c.breaker.begin(c.s.cfg.Now()); wait > 0 {
 		return nil, paused(wait)
 	}
+	if !c.s.requests.begin() {
+		c.breaker.cancelled()
+		return nil, outbox.Later{After: time.Minute}
+	}
+	defer c.s.requests.end()
 	begun := c.s.cfg.Now()
 	crashpoint.Hit("webhook-before-post")
 	_, err := c.s.caller.call(ctx, e.URL, e.Secrets, id, body)

@@ -82,6 +82,9 @@ func (c *Config) fill() {
 	}
 }
 
+// lastAnswers is how long Close waits for endpoints.
+const lastAnswers = time.Second
+
 // connsPerHost is how many connections one endpoint gets.
 const connsPerHost = 32
 
@@ -96,6 +99,7 @@ type Service struct {
 	stop    context.CancelFunc
 	ended   chan struct{}
 
+	requests  requests // of couriers
 	sinceTrim atomic.Int64
 	attended  atomic.Bool // an endpoint names a kind that happens only if it is asked for
 	disabling sync.WaitGroup
@@ -132,12 +136,15 @@ func (s *Service) Start(box Outbox) {
 	go s.run(ctx)
 }
 
-// Close ends looking for changes of endpoints. What is being delivered ends with the outbox.
+// Close ends looking for changes of endpoints, begins no request any more, and gives those under
+// way a moment to be answered, so that they are not made again at the next start. The outbox
+// cuts off what is left. Close may be called again.
 func (s *Service) Close() {
 	if s.stop != nil {
 		s.stop()
 		<-s.ended
 	}
+	s.requests.close(lastAnswers)
 	s.disabling.Wait()
 	s.caller.close()
 }

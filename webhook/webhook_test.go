@@ -56,6 +56,44 @@ func TestDelivers(t *testing.T) {
 	}
 }
 
+// A request that is under way when the service ends is answered, and not made again; one that
+// is not answered is cut off.
+func TestLastRequest(t *testing.T) {
+	w := newWorld(t, webhook.Config{})
+	r := newReceiver(t)
+	came := make(chan struct{}, 16)
+	takes := func(d time.Duration) {
+		r.respond(func(_ http.ResponseWriter, req *http.Request, _ *event) bool {
+			came <- struct{}{}
+			select {
+			case <-time.After(d):
+				return true
+			case <-req.Context().Done():
+				return false
+			}
+		})
+	}
+	takes(100 * time.Millisecond)
+	w.add(r, webhook.Order{})
+	w.send("lobby", "one", "two")
+	<-came
+	w.close()
+	if got := r.texts("lobby"); !slices.Equal(got, []string{"one"}) {
+		t.Errorf("at the end: %v", got)
+	}
+	takes(time.Hour)
+	w.open()
+	<-came
+	w.close()
+	takes(0)
+	w.open()
+	w.await("the other has come, once", func() bool { return slices.Equal(r.texts("lobby"), []string{"one", "two"}) })
+	w.close()
+	w.open()
+	w.send("lobby", "three")
+	w.await("what comes later is heard", func() bool { return slices.Equal(r.texts("lobby"), []string{"one", "two", "three"}) })
+}
+
 // Events that wait go together where the endpoint wants that.
 func TestBatches(t *testing.T) {
 	w := newWorld(t, webhook.Config{})

@@ -106,7 +106,10 @@ func size(e *store.Entry) int {
 	for _, u := range e.Users {
 		n += 16 + len(u)
 	}
-	return n + 100*len(e.Keys)
+	for _, c := range e.Onward {
+		n += 24 + len(c)
+	}
+	return n + 100*(len(e.Keys)+len(e.Facts)) + 1024*len(e.Flips)
 }
 
 // lag is how many positions of the lane the consumer is behind.

@@ -2,7 +2,7 @@
 // commit and must not hold it up, such as the room lists of users, push
 // notifications, webhooks or copying rooms to another shard.
 //
-// Every commit that changes a room leaves an entry (store.Entry) in the same
+// Every commit that has something to tell leaves an entry (store.Entry) in the same
 // transaction. A consumer has a name, and under that name a cursor in each shard
 // that says how far it has worked. What it may rely on:
 //
@@ -42,7 +42,7 @@ type Start int
 
 const (
 	FromOldest Start = iota // with the oldest entry that is kept
-	FromNow                 // with the first commit after Open
+	FromNow                 // with the first commit after its registration in the shard
 )
 
 // Consumer works on entries.
@@ -57,7 +57,8 @@ type Consumer struct {
 
 	// Consume works on one entry of the shard. After an error the same entry comes
 	// again, after a pause that grows. Calls for one shard do not overlap; those for
-	// several do. It returns soon after ctx has ended.
+	// several do. It returns soon after ctx has ended. Nothing in the entry is written to:
+	// other consumers read it too.
 	Consume func(ctx context.Context, shard int, e *store.Entry) error
 
 	// Parts takes the place of Consume where parts of an entry need different databases:
@@ -67,7 +68,7 @@ type Consumer struct {
 	// After Later the entry comes again when it says, which is no failure.
 	Parts func(ctx context.Context, shard int, e *store.Entry) ([]Part, error)
 
-	// Together, if it is set, takes the place of Part.Do: it gets parts of one target that
+	// Together, if it is set beside Parts, takes the place of Part.Do: it gets parts of one target that
 	// wait, in their order, at least one. It returns how many of the first are done; the others
 	// come again, after a pause if there is an error. It returns soon after ctx has ended.
 	Together func(ctx context.Context, shard int, parts []Part) (done int, err error)

@@ -66,18 +66,18 @@ const (
 )
 
 // RoomSpan is what one commit changed in a room: the revs From..To, none if To is
-// From - 1.
+// From - 1. A deleted room that is made again goes on with its revs, and begins with message 1.
 type RoomSpan struct {
 	Room    chat.RoomID
 	From    chat.Rev
 	To      chat.Rev
-	Seq     chat.Seq      // the room's newest message after the commit
+	Seq     chat.Seq      // the room's newest message after the commit; 0 if it is deleted
 	Runs    []Run         // what the revs are, in order; none in entries of old versions
 	Members []chat.Member // member rows after the commit, each of those that changed, without Avatar, Data and Until
 	Was     []chat.Role   // the role of each of Members before the commit; none in entries of old versions
 }
 
-// Raise replaces every rev of the entry by Raised.
+// Raise replaces every rev of the entry by Raised, as a restore does. Position stays.
 func (e *Entry) Raise(from, to chat.Rev) {
 	for i := range e.Rooms {
 		s := &e.Rooms[i]

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"strconv"
@@ -193,4 +194,55 @@ func TestHole(t *testing.T) {
 	if got := owner.log(); len(got) != 1 || got[0].n != 3 {
 		t.Errorf("taken: %+v", got)
 	}
+}
+
+// appendOne appends an entry with one change, as a sender does, and returns its number.
+func appendOne(t *testing.T, n *node, text string, number uint64) uint64 {
+	t.Helper()
+	p := packet{from: 7, base: 1, first: number}
+	bytes := change.Append(nil, message(text, 1))
+	entry := append(binary.AppendUvarint(p.appendHeader(nil), uint64(len(bytes))), bytes...)
+	at, err := n.cfg.Queue.Append(t.Context(), 0, entry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
+// own has the node take over lane 0, whose database stands at an entry.
+func own(t *testing.T, n *node, at uint64) {
+	t.Helper()
+	n.mu.Lock()
+	n.owned[0] = true
+	n.mu.Unlock()
+	if err := n.Own(0, &change.Progress{Queue: at}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The queue has lost its end: the database stands behind it, and smaller numbers are given
+// again. What was accepted since is taken.
+func TestLostEnd(t *testing.T) {
+	s, servers := startNATS(t, -1), memqueue.NewServers(1<<20)
+	owner := newNode(t, dial(t, s), "owner", Config{Queue: memqueue.New(servers)})
+	appendOne(t, owner, "a", 1)
+	own(t, owner, 100)
+	until(t, "the accepted change is taken", func() bool { return len(owner.log()) == 1 })
+}
+
+// What an owner that died has taken and not trimmed is trimmed by the next one.
+func TestTrimmedByTheNextOwner(t *testing.T) {
+	s, servers := startNATS(t, -1), memqueue.NewServers(1<<20)
+	owner := newNode(t, dial(t, s), "owner", Config{Queue: memqueue.New(servers)})
+	first := appendOne(t, owner, "a", 1)
+	second := appendOne(t, owner, "b", 2)
+	own(t, owner, second)
+	appendOne(t, owner, "c", 3)
+	until(t, "the third is taken", func() bool { return len(owner.log()) == 1 })
+	until(t, "the first is gone", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		err := owner.cfg.Queue.Read(ctx, 0, first, func(uint64, []byte) error { return errOver })
+		return chat.KindOf(err) == chat.Conflict
+	})
 }

@@ -48,10 +48,6 @@ var (
 // readAll takes what the lane's partition holds, from where the lane's database stands.
 func (t *tenure) readAll(ctx context.Context) {
 	t.reading.read = t.from.Queue
-	if t.from.Queue > 0 { // what an owner that died has not trimmed
-		t.reading.done.Store(t.from.Queue)
-		signal(t.reading.trim)
-	}
 	for ctx.Err() == nil {
 		err := t.relay.cfg.Queue.Read(ctx, t.lane, t.reading.read, func(number uint64, data []byte) error {
 			return t.takeEntry(ctx, number, data)
@@ -90,6 +86,10 @@ func (t *tenure) takeEntry(ctx context.Context, number uint64, data []byte) erro
 	case t.reading.slots <- struct{}{}:
 	case <-ctx.Done():
 		return errOver
+	}
+	if t.from.Queue > 0 && t.reading.read == t.from.Queue { // it is there: what an owner that died has not trimmed goes
+		t.reading.done.CompareAndSwap(0, t.from.Queue)
+		signal(t.reading.trim)
 	}
 	err := t.takePacket(ctx, data)
 	if err == nil {

@@ -15,15 +15,11 @@ func (b *batch) applyDeleteRoom(c *change.DeleteRoom) (change.Reply, error) {
 	if r := b.rooms[c.Room]; r != nil && r.Deleted && c.Server {
 		return change.Reply{Rev: r.Rev}, nil
 	}
-	r, err := b.room(c.Room)
+	r, role, err := b.roomBy(c.Room, c.By, c.Server)
 	if err != nil {
 		return change.Reply{}, err
 	}
 	if !c.Server {
-		role := b.member(c.Room, c.By).Role
-		if err := chat.CanRead(role); err != nil {
-			return change.Reply{}, err
-		}
 		if err := chat.CanSetRoom(role); err != nil {
 			return change.Reply{}, err
 		}

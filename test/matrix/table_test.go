@@ -81,6 +81,7 @@ var rows = []row{
 	{name: "users online", frame: `"type":"online"`, method: "GET", path: "/online"},
 	{name: "the room itself", frame: `"type":"room"`, method: "GET", path: ""},
 	{name: "change the room", frame: `"type":"set_room","title":"x"`, method: "PUT", path: "", body: `{"title":"x"}`},
+	{name: "delete the room", method: "DELETE", path: ""},
 	{name: "put a user in", frame: `"type":"set_member","member":"someone","role":"member"`, method: "PUT", path: "/members/someone", body: `{"role":"member"}`},
 	{name: "put a member out", frame: `"type":"set_member","member":"someone","role":"none"`, method: "DELETE", path: "/members/someone", with: []with{someone("member")}},
 	{name: "ban a member", frame: `"type":"set_member","member":"someone","role":"banned"`, method: "PUT", path: "/members/someone", body: `{"role":"banned"}`, with: []with{someone("member")}},

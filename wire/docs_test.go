@@ -1,11 +1,14 @@
 package wire
 
 import (
+	"encoding/json"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"sigs.k8s.io/yaml"
 
 	"github.com/roomtide/roomtide/chat"
 )
@@ -49,6 +52,40 @@ func TestSpecificationIsComplete(t *testing.T) {
 		if !strings.Contains(readme, "| "+strconv.Itoa(g.Code)+" | `"+g.Reason+"` | ") {
 			t.Errorf("README.md does not name the goodbye %d %s", g.Code, g.Reason)
 		}
+	}
+}
+
+// Every field of an answer in the golden frames is in asyncapi.yaml.
+func TestFieldsOfAcksAreSpecified(t *testing.T) {
+	var spec struct {
+		Components struct {
+			Schemas map[string]struct{ Properties map[string]any }
+		}
+	}
+	if err := yaml.Unmarshal([]byte(read(t, "asyncapi.yaml")), &spec); err != nil {
+		t.Fatal(err)
+	}
+	known, acks := spec.Components.Schemas["ack"].Properties, 0
+	for line := range strings.Lines(read(t, "golden/server.jsonl")) {
+		var golden struct {
+			Name  string
+			Frame map[string]any
+		}
+		if err := json.Unmarshal([]byte(line), &golden); err != nil {
+			t.Fatal(err)
+		}
+		if golden.Frame["type"] != "ack" {
+			continue
+		}
+		acks++
+		for field := range golden.Frame {
+			if known[field] == nil {
+				t.Errorf("asyncapi.yaml does not have the field %s of %s", field, golden.Name)
+			}
+		}
+	}
+	if acks < 10 {
+		t.Errorf("%d answers among the golden frames", acks)
 	}
 }
 

@@ -35,7 +35,15 @@ func (q *Queue) register() {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "roomtide_queue_" + name, Help: help},
 			func() float64 { return float64(value.Load()) })
 	}
-	q.cfg.Registerer.MustRegister(q.appended, q.read, q.trimmed, q.failures,
+	unwell := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "roomtide_queue_unwell", Help: "1 while something is wrong with the queue; the log says what.",
+	}, func() float64 {
+		if q.Err() != nil {
+			return 1
+		}
+		return 0
+	})
+	q.cfg.Registerer.MustRegister(q.appended, q.read, q.trimmed, q.failures, unwell,
 		gauge("bytes", "Bytes in the queue, of all lanes; the same on every node.", &q.health.bytes),
 		gauge("messages", "Entries in the queue, of all lanes; the last one that was decided stays for each lane.", &q.health.messages),
 		gauge("replicas_current", "NATS servers that have all of the queue, as last seen; 0 if it does not answer.", &q.health.current))

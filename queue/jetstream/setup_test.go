@@ -282,7 +282,10 @@ roomtide_queue_replicas_current 1
 # HELP roomtide_queue_trimmed_total Entries of the queue that this node has had deleted, as they are in their lanes' databases.
 # TYPE roomtide_queue_trimmed_total counter
 roomtide_queue_trimmed_total 4
-`), "roomtide_queue_appended_total", "roomtide_queue_messages", "roomtide_queue_read_total", "roomtide_queue_replicas_current", "roomtide_queue_trimmed_total")
+# HELP roomtide_queue_unwell 1 while something is wrong with the queue; the log says what.
+# TYPE roomtide_queue_unwell gauge
+roomtide_queue_unwell 0
+`), "roomtide_queue_unwell", "roomtide_queue_appended_total", "roomtide_queue_messages", "roomtide_queue_read_total", "roomtide_queue_replicas_current", "roomtide_queue_trimmed_total")
 	})
 	if _, err := q.Append(t.Context(), 0, make([]byte, 2<<20)); chat.KindOf(err) != chat.TooLarge || testutil.ToFloat64(q.failures.WithLabelValues("append")) != 1 {
 		t.Errorf("too large: %v", err)

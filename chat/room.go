@@ -11,7 +11,7 @@ type Room struct {
 	ReadOnly bool   // only moderators and owners may post, edit, react and be seen typing
 	LastSeq  Seq    // number of the newest message, 0 when there is none
 	Rev      Rev    // number of the newest change
-	InfoRev  Rev    // the last change of anything above but ID, LastSeq and Rev
+	InfoRev  Rev    // the last change of what an event of the room itself tells: also Archived and Deleted
 	Members  int    // members now, banned ones not counted
 	Created  int64  // Unix milliseconds
 	Active   int64  // time of the newest message, Created before the first; Unix milliseconds

@@ -19,12 +19,13 @@ import "context"
 type Queue interface {
 	// Append makes data the last entry of the lane, and returns its number when it is
 	// durable on a quorum of servers. Numbers of a lane grow, and have gaps. The data is
-	// the caller's again when Append returns. Busy: the queue is full, and nothing was
-	// appended. TooLarge: more than one entry may have, and nothing was appended.
-	// Unavailable: it may have been appended, or may be soon.
+	// the caller's again when Append returns. Busy: the queue, all lanes together, is full, and
+	// nothing was appended. TooLarge: more than one entry may have, and nothing was appended
+	// (relay appends up to max_payload of NATS, and repeats what is refused). Unavailable: it
+	// may have been appended, or may be soon; or ctx had ended.
 	Append(ctx context.Context, lane int, data []byte) (uint64, error)
 
-	// Read calls take for each entry of the lane behind the entry with the number after,
+	// Read calls take for each durable entry of the lane behind the entry with the number after,
 	// in their order and without a hole: those that are there and those that come, until
 	// ctx ends, and then returns nil; or until take returns an error, and then returns
 	// that. After is the number of an entry of the lane, or 0, which is before the first
@@ -34,11 +35,11 @@ type Queue interface {
 	// Servers that fail are waited for. Conflict: the entry after is not there, because it
 	// was trimmed, because the queue has lost its end, or because it was made anew; what
 	// followed it may be lost. A caller that goes on nevertheless reads after 0, and finds
-	// entries that it has taken before. Unavailable: the queue is closed.
+	// entries that it has taken before. The error has the number. Unavailable: the queue is closed.
 	Read(ctx context.Context, lane int, after uint64, take func(number uint64, data []byte) error) error
 
 	// Trim says that the entries of the lane up to that with the number are not read any
-	// more. They are forgotten some time later, but for the last of them, from which Read
+	// more. They are forgotten together some time later, but for the last of them, from which Read
 	// goes on. It is cheap, and may be called for each entry.
 	Trim(ctx context.Context, lane int, number uint64) error
 
@@ -49,6 +50,6 @@ type Queue interface {
 	// answer, one of them does not keep up, there is little space left. Nil: nothing is.
 	Err() error
 
-	// Close ends what is being read. The entries stay.
+	// Close ends what is being read, and later calls, Err too, with Unavailable. The entries stay.
 	Close()
 }

@@ -101,6 +101,21 @@ func fill(t *testing.T, q queue.Queue, count int) (lanes [2][]Entry) {
 	return lanes
 }
 
+// missing wants Read of lane 0 to say that an entry is not there, without taking another one.
+func missing(t *testing.T, q queue.Queue, after uint64) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	err := q.Read(ctx, 0, after, func(n uint64, _ []byte) error {
+		t.Errorf("entry %d was taken behind %d, which is not there", n, after)
+		return errEnough
+	})
+	if chat.KindOf(err) != chat.Conflict {
+		t.Fatalf("reading behind %d, which is not there: %v; want a conflict", after, err)
+	}
+	return err
+}
+
 // gone waits until Read says that an entry is not there. Until then it reads what follows
 // without a hole.
 func gone(t *testing.T, q queue.Queue, lane int, after uint64) {
@@ -110,7 +125,7 @@ func gone(t *testing.T, q queue.Queue, lane int, after uint64) {
 		defer cancel()
 		err := q.Read(ctx, lane, after, func(uint64, []byte) error { return errEnough })
 		if errors.Is(err, errEnough) {
-			return err
+			return fmt.Errorf("entry %d is still there", after)
 		}
 		wantKind(t, err, chat.Conflict)
 		return nil

@@ -32,6 +32,9 @@ var (
 	ByeForbidden = bye(4405, "forbidden", "this connection is not allowed")
 )
 
+// Goodbyes are all of them.
+var Goodbyes = []Goodbye{ByeDraining, ByeSlow, ByeTimeout, ByeBusy, ByeFlood, ByeInternal, ByeProtocol, ByeTooLarge, ByeExpired, ByeRevoked, ByeNoHello, ByeForbidden}
+
 // Retry says when a client may reconnect.
 type Retry uint8
 

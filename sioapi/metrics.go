@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/engineio"
 	"github.com/roomtide/roomtide/socketio"
 )
@@ -35,6 +36,9 @@ func newMetrics(reg prometheus.Registerer, io *socketio.Server) *metrics {
 		goodbyes: vec("goodbyes_total", "Connections ended by the server, by reason."),
 		evicted: prometheus.NewCounter(prometheus.CounterOpts(
 			opts("resumable_evicted_total", "Sessions that cannot be resumed any more, because too many others were resumable."))),
+	}
+	for _, g := range chat.Goodbyes { // a rate needs the series before the first one
+		m.goodbyes.WithLabelValues(g.Reason)
 	}
 	if reg != nil {
 		reg.MustRegister(m.conns, m.refused, m.goodbyes, m.evicted,

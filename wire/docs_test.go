@@ -48,7 +48,7 @@ func TestSpecificationIsComplete(t *testing.T) {
 			t.Errorf("README.md does not name the limit %s", f.name)
 		}
 	}
-	for _, g := range []chat.Goodbye{chat.ByeDraining, chat.ByeSlow, chat.ByeTimeout, chat.ByeBusy, chat.ByeFlood, chat.ByeInternal, chat.ByeProtocol, chat.ByeTooLarge, chat.ByeExpired, chat.ByeRevoked, chat.ByeNoHello, chat.ByeForbidden} {
+	for _, g := range chat.Goodbyes {
 		if !strings.Contains(readme, "| "+strconv.Itoa(g.Code)+" | `"+g.Reason+"` | ") {
 			t.Errorf("README.md does not name the goodbye %d %s", g.Code, g.Reason)
 		}

@@ -72,6 +72,9 @@ func newMetrics(reg prometheus.Registerer, readers *poll.Readers) *metrics {
 		refused:  vec("refused_total", "Handshakes refused, by reason.", "reason"),
 		goodbyes: vec("goodbyes_total", "Connections ended by this transport, by reason.", "reason"),
 	}
+	for _, g := range chat.Goodbyes { // a rate needs the series before the first one
+		m.goodbyes.WithLabelValues(g.Reason)
+	}
 	if reg != nil {
 		reg.MustRegister(m.refused, m.goodbyes,
 			prometheus.NewCounterFunc(prometheus.CounterOpts(opts("panics_total", "Commands that ended in a panic.")),

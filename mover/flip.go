@@ -124,10 +124,12 @@ func (j *job) mark(ctx context.Context) error {
 }
 
 // outcome finds out whether the map was saved although saving it failed with err: nil
-// if it was. Until that is known, neither lane may have the changes.
+// if it was. Until that is known, neither lane may have the changes. It is not enough to read
+// the map: a commit whose answer did not come may still be under way. Behind a version that this
+// one saves, it has succeeded or fails.
 func (j *job) outcome(err error) error {
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		reloadErr := j.cfg.Store.Reload(j.ctx)
+		reloadErr := j.cfg.Store.Confirm(j.ctx)
 		switch {
 		case reloadErr == nil && j.ownsAll(j.to):
 			return nil

@@ -31,6 +31,11 @@ func (m *Mover) Start(ctx context.Context, o Order) ([]Status, error) {
 	if _, err := m.read(ctx); err != nil {
 		return nil, err
 	}
+	defer func() { // also after an error: some may have been saved, now or by an order before
+		m.wake()
+		m.Look()
+		m.tell()
+	}()
 	m.mu.Lock()
 	busy, next := int64(0), int64(1)
 	if mv := m.current(); mv != nil && mv.Phase != store.MoveCleaning {
@@ -59,9 +64,6 @@ func (m *Mover) Start(ctx context.Context, o Order) ([]Status, error) {
 		m.saved[mv.ID] = row.Body
 		m.take(mv)
 	}
-	m.wake()
-	m.Look()
-	m.tell()
 	return m.Moves(next), nil
 }
 

@@ -52,12 +52,16 @@ func (m *Mover) work(mv *store.Move) bool {
 		return false
 	case err != nil:
 		m.pause(mv, err)
-		return true
+		return false // this node can do nothing for it before an order, or with other settings
 	}
 	m.setWorking(mv)
 	defer m.setWorking(nil)
 	for failed := 0; ; {
 		ctx, cancel := m.begin()
+		if m.next() != mv { // an order that came before has ended the context of another step
+			cancel()
+			return true
+		}
 		err := j.advance(ctx)
 		interrupted := ctx.Err() != nil
 		cancel()
@@ -72,7 +76,7 @@ func (m *Mover) work(mv *store.Move) bool {
 		case j.goesOn() != nil:
 			return true
 		}
-		if j.fatal(err) {
+		if j.fatal(err) && j.phase() != store.MoveAborting && !j.unwanted() { // what ends a move is not paused
 			m.pause(mv, err)
 			return true
 		}

@@ -83,7 +83,8 @@ func (s *Store) Moved(slot chat.Slot) int64 { return s.slots.Load().Moved[slot] 
 
 // Assign makes a shard the owner of the slots, if the version of the map is still the one
 // that is given: a new version is saved, and then in force. Conflict if the map is another
-// one, stored or here. After another error it may have been saved; Reload finds out.
+// one, stored or here. After another error it may have been saved, or may be soon; Confirm
+// finds out.
 // Nothing is said of the rows and the lanes of the slots, which is the caller's part.
 func (s *Store) Assign(ctx context.Context, slots *SlotSet, shard int, version int64) error {
 	s.mapping.Lock()

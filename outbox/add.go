@@ -59,9 +59,11 @@ func (o *Outbox) lacksNow(shard int, consumer string) bool {
 // it does not come back.
 func (o *Outbox) Remove(ctx context.Context, consumer string) error {
 	var ended []*worker
+	var started []int
 	o.mu.Lock()
 	o.added = slices.DeleteFunc(o.added, func(k Consumer) bool { return k.Name == consumer })
 	for shard, workers := range o.shards {
+		started = append(started, shard)
 		o.shards[shard] = slices.DeleteFunc(workers, func(w *worker) bool {
 			if w.Name == consumer {
 				ended = append(ended, w)
@@ -74,8 +76,8 @@ func (o *Outbox) Remove(ctx context.Context, consumer string) error {
 		w.giveUp()
 		w.end()
 	}
-	for _, w := range ended {
-		if err := o.cfg.Lanes.SaveCursors(ctx, w.shard, store.Cursor{Consumer: consumer, Drop: true}); err != nil {
+	for _, shard := range started { // also where its worker has ended before: an attempt may have failed
+		if err := o.cfg.Lanes.SaveCursors(ctx, shard, store.Cursor{Consumer: consumer, Drop: true}); err != nil {
 			return err
 		}
 	}

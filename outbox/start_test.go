@@ -6,9 +6,11 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/internal/testlanes"
 	"github.com/roomtide/roomtide/lane"
 	"github.com/roomtide/roomtide/outbox"
@@ -65,6 +67,49 @@ func TestAddAndRemoveDuringStart(t *testing.T) {
 	}
 	if len(box.Lags("added")) != 1 || len(box.Lags("first")) != 1 || len(box.Lags("removed")) != 0 {
 		t.Errorf("lags: added %v, first %v, removed %v", box.Lags("added"), box.Lags("first"), box.Lags("removed"))
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	box.Close(ctx)
+}
+
+// failingCursors are lanes that save no cursor while the test says so.
+type failingCursors struct {
+	*lane.Lanes
+	fail atomic.Bool
+}
+
+func (f *failingCursors) SaveCursors(ctx context.Context, shard int, cursors ...store.Cursor) error {
+	if f.fail.Load() {
+		return chat.E(chat.Busy, "full")
+	}
+	return f.Lanes.SaveCursors(ctx, shard, cursors...)
+}
+
+// A consumer that could not be removed at once is removed by the next attempt, with its cursors.
+func TestRemoveIsTriedAgain(t *testing.T) {
+	db, lanes := testlanes.Open(t, t.TempDir(), 2)
+	defer testlanes.Close(t, db, lanes)
+	failing := &failingCursors{Lanes: lanes}
+	box, err := outbox.Open(t.Context(), outbox.Config{Store: db, Lanes: failing})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := box.Add(t.Context(), newRecorder("added", outbox.FromOldest).consumer()); err != nil {
+		t.Fatal(err)
+	}
+	failing.fail.Store(true)
+	if err := box.Remove(t.Context(), "added"); chat.KindOf(err) != chat.Busy {
+		t.Fatalf("the first attempt: %v", err)
+	}
+	failing.fail.Store(false)
+	if err := box.Remove(t.Context(), "added"); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range db.Shards() {
+		if cursors, err := s.Cursors(t.Context(), 0); err != nil || len(cursors) > 0 {
+			t.Errorf("%s: %v, %v", s.Name(), cursors, err)
+		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()

@@ -251,16 +251,17 @@ func (s *Service) Replay(ctx context.Context, id string, from time.Time) (Status
 // disable is what an endpoint asks for with 410. It returns before that is done; failed is
 // called if it was not.
 func (s *Service) disable(e *Endpoint, failed func()) {
-	off := *e
-	off.Enabled, off.Reason = false, "the endpoint answered 410: it wants nothing any more"
 	s.disabling.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		if now, err := s.find(ctx, e.ID); err != nil || now.Epoch != e.Epoch || now.URL != e.URL {
-			return // it was changed meanwhile
+		off, err := s.find(ctx, e.ID)
+		if err != nil || off.Epoch != e.Epoch || off.URL != e.URL { // not known, or it was changed meanwhile
+			failed()
+			return
 		}
+		off.Enabled, off.Reason = false, "the endpoint answered 410: it wants nothing any more"
 		s.cfg.Log.Warn("webhook: disabled, as the endpoint answers 410", "webhook", e.ID, "host", host(e.URL))
-		if err := s.save(ctx, &off); err != nil {
+		if err := s.save(ctx, off); err != nil {
 			failed()
 			s.cfg.Log.Warn("webhook: an endpoint that answers 410 was not disabled", "webhook", e.ID, "err", err)
 		}

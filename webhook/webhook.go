@@ -21,6 +21,7 @@ package webhook
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -229,24 +230,23 @@ func (s *Service) reconcile(ctx context.Context) error {
 	old := s.couriers
 	s.mu.Unlock()
 	now, err := s.replace(ctx, old, enabled)
+	s.mu.Lock()
+	s.couriers = now // also after an error: the outbox has these
+	s.mu.Unlock()
 	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	s.couriers = now
-	s.mu.Unlock()
 	s.attended.Store(asked)
 	return nil
 }
 
 // replace removes the consumers of endpoints that are no longer enabled, adds those of new
-// ones, and returns the couriers of all that are.
+// ones, and returns the couriers of all that are; after an error, of those that the outbox may have.
 func (s *Service) replace(ctx context.Context, old map[string]*courier, enabled map[string]*Endpoint) (map[string]*courier, error) {
-	now := make(map[string]*courier, len(enabled))
+	now := maps.Clone(old)
 	for id, c := range old {
 		if e := enabled[id]; e != nil && e.consumer() == c.name {
 			c.endpoint.Store(e)
-			now[id] = c
 			continue
 		}
 		if e := enabled[id]; e == nil { // no request more
@@ -255,8 +255,9 @@ func (s *Service) replace(ctx context.Context, old map[string]*courier, enabled 
 			c.endpoint.Store(&off)
 		}
 		if err := s.outbox.Remove(ctx, c.name); err != nil {
-			return nil, err
+			return now, err
 		}
+		delete(now, id)
 	}
 	for id, e := range enabled {
 		c := now[id]
@@ -265,7 +266,7 @@ func (s *Service) replace(ctx context.Context, old map[string]*courier, enabled 
 			now[id] = c
 		}
 		if err := s.outbox.Add(ctx, c.consumer()); err != nil {
-			return nil, err
+			return now, err
 		}
 	}
 	return now, nil

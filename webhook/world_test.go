@@ -41,13 +41,18 @@ type world struct {
 	lanes  *lane.Lanes
 	outbox *outbox.Outbox
 	hooks  *webhook.Service
+	around func(webhook.Outbox) webhook.Outbox // what a test puts before the outbox; nil: nothing
 
 	mu    sync.Mutex
 	later time.Duration // that the clock of the webhooks is ahead
 }
 
 func newWorld(t *testing.T, cfg webhook.Config) *world {
-	w := &world{t: t, dir: t.TempDir(), cfg: cfg}
+	return newWorldAround(t, cfg, nil)
+}
+
+func newWorldAround(t *testing.T, cfg webhook.Config, around func(webhook.Outbox) webhook.Outbox) *world {
+	w := &world{t: t, dir: t.TempDir(), cfg: cfg, around: around}
 	w.open()
 	t.Cleanup(func() { w.close() })
 	return w
@@ -69,7 +74,11 @@ func (w *world) open() {
 		Store: w.store, Lanes: w.lanes, Fate: w.hooks.Fate, Apart: []string{mover.Cursor}, MinBackoff: time.Millisecond, MaxBackoff: 50 * time.Millisecond,
 	})
 	w.must(err)
-	w.hooks.Start(w.outbox)
+	var box webhook.Outbox = w.outbox
+	if w.around != nil {
+		box = w.around(box)
+	}
+	w.hooks.Start(box)
 }
 
 func (w *world) close() {

@@ -22,6 +22,7 @@ const maxBatch = 100
 type posting struct {
 	engine.Sending
 	engine.Outcome
+	said chat.Draft // before_message may replace that of Sending
 }
 
 // postMessages sends many messages, in any rooms. Each has an outcome of its own, which
@@ -46,6 +47,7 @@ func (c *call) postMessages() (answer, error) {
 	for i, item := range items {
 		p := &all[i]
 		if p.Sending, p.Err = c.sending(item); p.Err == nil {
+			p.said = p.Send.Draft
 			good = append(good, p)
 		}
 	}
@@ -100,6 +102,7 @@ func (c *call) joinRooms(ps []*posting) (again []*posting) {
 			joins[p.Send.Room] = err
 		}
 		if p.Err = err; err == nil {
+			p.Send.Draft = p.said
 			again = append(again, p)
 		}
 	}

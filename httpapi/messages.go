@@ -72,6 +72,7 @@ func (c *call) author(user chat.UserID) (engine.Actor, error) {
 // room joins it first where that is allowed, as on every transport.
 func (c *call) post(m *change.Send) (change.Reply, *change.Queued, error) {
 	wait := c.wait()
+	said := m.Draft // before_message may replace what is in it, and is asked anew
 	r, queued, err := c.cfg.Engine.Send(c.ctx, c.actor, m, wait)
 	if k := chat.KindOf(err); err == nil || c.actor.Server || (k != chat.NotMember && k != chat.NotFound) {
 		return r, queued, err
@@ -79,6 +80,7 @@ func (c *call) post(m *change.Send) (change.Reply, *change.Queued, error) {
 	if _, err := c.cfg.Engine.Join(c.ctx, c.actor, c.room, engine.JoinOptions{Limit: 1}); err != nil {
 		return r, nil, err
 	}
+	m.Draft = said
 	return c.cfg.Engine.Send(c.ctx, c.actor, m, wait)
 }
 

@@ -206,7 +206,7 @@ func (r *room) late(rev chat.Rev) {
 		r.lose(rev, chat.GapLate)
 	}
 	r.armed = false
-	if r.wanted > r.rev {
+	if r.rev != unknownRev && r.wanted > r.rev { // unknown: those that waited were told
 		r.arm()
 	}
 	r.mu.Unlock()

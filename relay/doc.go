@@ -33,7 +33,9 @@
 // An answer holds the tenure, next, whether it is wanted, and outcomes. It is sent when
 // there are outcomes, for every second packet without any, and for a packet that asks.
 // Outcomes are kept until base has passed them, and a packet that asks is answered with
-// all of them.
+// all of them. A sender that is silent for a minute is forgotten, with its outcomes: of what
+// was read for it in the durable queue it then hears that it is lost, and hands messages on
+// again, whose keys tell what came of them.
 //
 // # Repeats
 //

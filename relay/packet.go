@@ -73,7 +73,7 @@ type how byte
 const (
 	decided how = iota
 	moved       // the slot is not of the lane by the owner's map
-	lost        // it was decided under an earlier owner, and the outcome is not known
+	lost        // it was decided under an earlier owner or before its sender was forgotten, or the durable queue has lost it: the outcome is not known
 )
 
 // answer is what an owner says to a sender about one lane. A message holds several.

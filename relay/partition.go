@@ -161,9 +161,10 @@ func (t *tenure) takeQueued(ctx context.Context, p *packet, n uint64, b []byte) 
 			if s = t.stream(p); s == nil {
 				return Took, true
 			}
+			taken := t.taken(p.from)
 			next, _ := s.hear(p)
-			next = s.lose(next, min(n, t.from.Next[p.from])) // in entries that are committed
-			if n > next {                                    // its sender appends without holes
+			next = s.lose(next, min(n, taken)) // in entries that were read
+			if n > next {                      // its sender appends without holes
 				missing = hole{next, n}
 			}
 			took, full := Took, false
@@ -171,9 +172,9 @@ func (t *tenure) takeQueued(ctx context.Context, p *packet, n uint64, b []byte) 
 			case n < next && !handed && !s.isMoved(n):
 				return took, false
 			case len(b) == 0:
-			case n < t.from.Next[p.from] && t.left(c): // decided by an earlier owner, or refused: its key tells
+			case n < taken && !handed && t.left(c): // decided before, or refused by an earlier owner: its key tells
 				took = OtherMap
-			case n < t.from.Next[p.from]: // decided by an earlier owner, which has not said what came of it
+			case n < taken && !handed: // decided by an earlier owner, or before its sender was forgotten: what came of it is not known
 				s.keep(outcome{n: n, how: lost})
 			case bad != nil:
 				s.finished(n, change.Reply{}, bad)

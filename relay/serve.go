@@ -37,6 +37,7 @@ type tenure struct {
 	mu      sync.Mutex
 	over    bool
 	streams map[uint64]*stream // by incarnation of the sender
+	silent  map[uint64]uint64  // of senders that were forgotten, the number behind what was taken; one for each start of a node at most
 	swept   time.Time
 }
 
@@ -101,7 +102,7 @@ func (r *Relay) begin(lane int, from *change.Progress) (*tenure, error) {
 func (r *Relay) newTenure(lane int, from *change.Progress) *tenure {
 	return &tenure{
 		relay: r, lane: lane, id: rand.Uint64(), from: from,
-		reading: newPartition(), streams: map[uint64]*stream{}, swept: r.cfg.Now(),
+		reading: newPartition(), streams: map[uint64]*stream{}, silent: map[uint64]uint64{}, swept: r.cfg.Now(),
 	}
 }
 
@@ -148,7 +149,7 @@ func (t *tenure) handle(data []byte) {
 		return
 	}
 	next, known := s.hear(&p)
-	next = s.lose(next, min(p.kept, t.from.Next[p.from]))
+	next = s.lose(next, min(p.kept, t.taken(p.from)))
 	if p.first > next {
 		if known {
 			r.count.holes.Inc()
@@ -222,12 +223,27 @@ func (t *tenure) tidy() {
 	t.sweep()
 }
 
-// sweep forgets senders that have been silent. t.mu is held.
+// taken is the number behind what was taken of a sender before its stream began: by earlier
+// owners, or by this one before the sender was forgotten. The outcomes are not known any
+// more. t.mu is held.
+func (t *tenure) taken(from uint64) uint64 { return max(t.from.Next[from], t.silent[from]) }
+
+// sweep forgets senders that have been silent, but for how far they were taken. A sender
+// that was refused something stays: what was refused may be in the durable queue, and must
+// not pass for taken. t.mu is held.
 func (t *tenure) sweep() {
 	t.swept = t.relay.cfg.Now()
 	for from, s := range t.streams {
-		if t.swept.Sub(s.at) >= forget {
-			delete(t.streams, from)
+		if t.swept.Sub(s.at) < forget {
+			continue
+		}
+		next, refused, gone := s.state()
+		if refused && !gone && t.relay.cfg.Queue != nil {
+			continue
+		}
+		delete(t.streams, from)
+		if !gone { // the next owner takes it
+			t.silent[from] = max(t.silent[from], next)
 		}
 	}
 }

@@ -37,6 +37,17 @@ func (s *stream) isGone() bool {
 	return s.gone
 }
 
+// state is what is left of the stream when its sender is forgotten: what is next, and whether
+// an entry was refused, as its slot had left the lane.
+func (s *stream) state() (next uint64, refused, gone bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.kept {
+		refused = refused || s.kept[i].n != 0 && s.kept[i].how == moved
+	}
+	return s.next, refused, s.gone
+}
+
 // hear moves base, and next with it. Known reports whether the sender had been heard.
 func (s *stream) hear(p *packet) (next uint64, known bool) {
 	s.mu.Lock()

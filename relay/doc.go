@@ -35,7 +35,8 @@
 // Outcomes are kept until base has passed them, and a packet that asks is answered with
 // all of them. A sender that is silent for a minute is forgotten, with its outcomes: of what
 // was read for it in the durable queue it then hears that it is lost, and hands messages on
-// again, whose keys tell what came of them.
+// again, whose keys tell what came of them. It hears the same of what is missing in the durable
+// queue.
 //
 // # Repeats
 //

@@ -34,7 +34,10 @@ type partition struct {
 }
 
 // hole is numbers of a sender that are in no entry.
-type hole struct{ from, to uint64 }
+type hole struct {
+	of       *stream
+	from, to uint64
+}
 
 func newPartition() partition {
 	return partition{stop: func() {}, slots: make(chan struct{}, maxReading), trim: make(chan struct{}, 1)}
@@ -165,7 +168,7 @@ func (t *tenure) takeQueued(ctx context.Context, p *packet, n uint64, b []byte) 
 			next, _ := s.hear(p)
 			next = s.lose(next, min(n, taken)) // in entries that were read
 			if n > next {                      // its sender appends without holes
-				missing = hole{next, n}
+				missing = hole{s, next, n}
 			}
 			took, full := Took, false
 			switch {
@@ -212,7 +215,9 @@ func (t *tenure) left(c change.Change) bool {
 	return !here
 }
 
+// report logs a hole, and tells the sender, which repeats what it still has.
 func (t *tenure) report(h hole) {
+	h.of.lose(h.from, h.to)
 	t.relay.count.queueHoles.Inc()
 	t.relay.cfg.Log.Error("THE DURABLE QUEUE HAS A HOLE: changes that were accepted may be lost", "lane", t.lane, "from", h.from, "to", h.to)
 }

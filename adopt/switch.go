@@ -3,7 +3,6 @@ package adopt
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"time"
 
 	"github.com/roomtide/roomtide/chat"
@@ -67,60 +66,4 @@ func (f *Files) running(ctx context.Context, states ...store.AdoptionState) (Sta
 		}
 	}
 	return s, chat.E(chat.Conflict, "the move is in the state "+s.Adoption.State+", which does not lead there")
-}
-
-// Switch puts Roomtide in force: for some seconds nothing is written the old way, everything
-// that was written is imported, and from then on the old table is the mirror.
-func (f *Files) Switch(ctx context.Context) error {
-	s, err := f.running(ctx, store.AdoptionFollowing)
-	switch {
-	case err != nil:
-		return err
-	case s.Beat.Lag > mostLag.Seconds():
-		return chat.E(chat.Conflict, fmt.Sprintf("the follower is %.1f s behind: wait until it has caught up", s.Beat.Lag))
-	case s.Clean < 2:
-		return chat.E(chat.Conflict, fmt.Sprintf(`"roomtide adopt compare" has to find nothing twice, one after the other; it has %d times`, s.Clean))
-	}
-	return f.turn(ctx, s.Adoption, store.AdoptionSwitched, func(b *Beat) time.Time { return b.CaughtUp })
-}
-
-// Back puts the old chat in force again, with everything that was said in Roomtide.
-func (f *Files) Back(ctx context.Context) error {
-	s, err := f.running(ctx, store.AdoptionSwitched)
-	if err != nil {
-		return err
-	}
-	if s.Beat.Readonly != "" {
-		return chat.E(chat.Conflict, "there is no way back, as "+s.Beat.Readonly)
-	}
-	return f.turn(ctx, s.Adoption, store.AdoptionFollowing, func(b *Beat) time.Time { return b.Drained })
-}
-
-// turn changes which chat is in force, when everything that was said before is on the side
-// that will be. If that does not come to be, all stays as it was.
-func (f *Files) turn(ctx context.Context, from Adoption, to store.AdoptionState, there func(*Beat) time.Time) error {
-	held, err := f.Node.setAdoption(ctx, from, from.Source, string(store.AdoptionSwitching))
-	if err != nil {
-		return err
-	}
-	quiet := time.Now().Add(settle)
-	wait, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	for {
-		b, err := f.State.Beat(ctx)
-		if err == nil && there(&b).After(quiet) {
-			_, err := f.Node.setAdoption(ctx, held, from.Source, string(to))
-			return err
-		}
-		select {
-		case <-wait.Done():
-			undo, stop := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-			defer stop()
-			if _, err := f.Node.setAdoption(undo, held, from.Source, from.State); err != nil {
-				return chat.E(chat.Unavailable, "the chat is held in the state switching, and cannot be set back: "+chat.Public(err).Text)
-			}
-			return chat.E(chat.Unavailable, "it did not come to rest within a minute: all is as before")
-		case <-time.After(200 * time.Millisecond):
-		}
-	}
 }

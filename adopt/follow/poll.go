@@ -2,6 +2,7 @@ package follow
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -102,7 +103,7 @@ func (p *Poll) Next(ctx context.Context) ([]source.Key, string, error) {
 		if err := p.look(ctx); err != nil {
 			return nil, "", err
 		}
-		if !p.behind() {
+		if !p.behind() && !p.full() {
 			p.caughtUp.Store(began.UnixNano())
 		}
 		if keys := p.pending; len(keys) > 0 {
@@ -133,6 +134,12 @@ func (p *Poll) behind() bool {
 		}
 	}
 	return false
+}
+
+// full reports whether a table is not read any further, as too many keys are missing. There
+// is nothing more to read for that round, and there may be rows.
+func (p *Poll) full() bool {
+	return slices.ContainsFunc(p.trackers, func(t *tracker) bool { return t.gaps.full() })
 }
 
 // look is one round. Old gaps come first, with what could fill them: the list of open

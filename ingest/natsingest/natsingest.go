@@ -154,8 +154,8 @@ func (s *Source) request(most int) error {
 	}
 	var err error
 	if s.batch, err = s.consumer.Fetch(max(most, 1), js.FetchMaxWait(wait), js.FetchPriorityGroup(group)); err != nil {
-		s.batch, s.consumer = nil, nil
-		return s.explain(err)
+		s.batch = nil
+		return s.ended(err)
 	}
 	return nil
 }
@@ -201,6 +201,12 @@ func (s *Source) ended(err error) error {
 		return ingest.ErrElsewhere
 	}
 	s.consumer = nil // it may have been deleted, or the stream
+	if s.mine {
+		// The next consumer does not know this client as the pinned one. If that is another
+		// one by then, requests end as if there were no entries: so it has to be claimed anew.
+		s.forget()
+		return ingest.ErrElsewhere
+	}
 	return s.explain(err)
 }
 

@@ -1,6 +1,7 @@
 package natsingest_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -83,6 +84,62 @@ func kept(t *testing.T, j js.JetStream, stream string) (entries, codes, why []st
 		why = append(why, m.Header.Get(natsingest.HeaderReason))
 	}
 	return entries, codes, why
+}
+
+// A reader whose consumer has ended, as when it has another leader, is none until it has
+// claimed it anew: what it had and has not done then comes first.
+func TestReaderWhoseConsumerEnds(t *testing.T) {
+	servers := testnats.Start(t, 1, withJetStream)
+	j, err := js.New(servers.Connect(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := func() ingest.Source {
+		s, err := natsingest.New(natsingest.Config{NATS: servers.Connect(0), Stream: "s", Subjects: []string{"s.send"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	first, second := open(), open()
+	if _, err := first.Read(t.Context(), 0); err != nil { // makes the stream
+		t.Fatal(err)
+	}
+	for _, data := range []string{"1", "2"} {
+		if _, err := j.Publish(t.Context(), "s.send", []byte(data)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reads := func(s ingest.Source) {
+		t.Helper()
+		var got []ingest.Entry
+		for err := error(nil); len(got) == 0; {
+			if got, err = s.Read(t.Context(), 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if string(got[0].Data) != "1" {
+			t.Errorf("%s is read first", got[0].Data)
+		}
+	}
+	reads(first)
+	if err := j.DeleteConsumer(t.Context(), "s", "roomtide"); err != nil {
+		t.Fatal(err)
+	}
+	for err = nil; err == nil; {
+		_, err = first.Read(t.Context(), 1)
+	}
+	if !errors.Is(err, ingest.ErrElsewhere) {
+		t.Error(err)
+	}
+	reads(second)
+	if got, err := first.Read(t.Context(), 1); len(got) > 0 || err != nil {
+		t.Errorf("beside the reader: %v, %v", got, err)
+	}
+	if err := second.Close(); err != nil {
+		t.Fatal(err)
+	}
+	reads(first)
 }
 
 // What is wrong is said in words.

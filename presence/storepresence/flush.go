@@ -18,8 +18,9 @@ const (
 	portionPause = 10 * time.Millisecond
 )
 
-// run flushes what waits for a shard until ctx ends.
-func (r *Record) run(ctx context.Context, shard int) {
+// run flushes what waits for a shard until ctx ends, and not before what an earlier life of
+// the node has written there is removed, which cleared tells: it would remove this life's too.
+func (r *Record) run(ctx context.Context, shard int, cleared <-chan error) {
 	tick := time.NewTicker(flushEvery)
 	defer tick.Stop()
 	for {
@@ -27,38 +28,47 @@ func (r *Record) run(ctx context.Context, shard int) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			r.flush(ctx, shard)
-			tick.Reset(flushEvery) // not sooner after a flush that took long
 		}
+		if cleared != nil {
+			if err := outcome(ctx, cleared); err == nil {
+				cleared = nil
+			} else if ctx.Err() == nil {
+				cleared = r.clear(shard)
+			}
+		}
+		if cleared == nil {
+			r.flush(ctx, shard)
+		}
+		tick.Reset(flushEvery) // not sooner after a flush that took long
 	}
 }
 
 // flush writes what has waited long enough at the pace of the shard's lane. It returns
-// when all is written or lost, so a user's changes cannot overtake one another.
+// when all is written or has failed, so a user's changes cannot overtake one another.
 func (r *Record) flush(ctx context.Context, shard int) {
 	if cs := r.take(shard); len(cs) > 0 {
-		r.write(ctx, shard, cs)
+		r.giveBack(shard, r.write(ctx, shard, cs))
 	}
-	r.mu.Lock()
-	r.parts[shard].flushing = nil
-	r.mu.Unlock()
 }
 
-// write submits changes of one shard in portions. When one fails it and the rest
-// are lost and not tried again: this is the answer of last resort, and wrong by a
-// few users then.
-func (r *Record) write(ctx context.Context, shard int, cs []store.OnlineChange) {
+// write submits changes of one shard in portions, and returns those that are to be written
+// by the next flush: when a portion fails, it and the rest. They are lost when ctx ends.
+func (r *Record) write(ctx context.Context, shard int, cs []store.OnlineChange) (failed []store.OnlineChange) {
 	for {
 		n := min(len(cs), portion)
-		if err := r.submit(ctx, shard, cs[:n]); err != nil {
-			r.cfg.Log.Debug("presence: changes are not recorded in the store", "shard", shard, "changes", len(cs), "err", err)
+		err := r.submit(ctx, shard, cs[:n])
+		switch {
+		case ctx.Err() != nil && err != nil:
 			r.metrics.lost.Add(float64(len(cs)))
-			r.written(shard, len(cs))
-			return
+			return nil
+		case err != nil:
+			r.cfg.Log.Debug("presence: changes are not recorded in the store, and are tried again", "shard", shard, "changes", len(cs), "err", err)
+			r.metrics.failed.Add(float64(len(cs)))
+			return cs
 		}
 		r.written(shard, n)
 		if cs = cs[n:]; len(cs) == 0 {
-			return
+			return nil
 		}
 		select {
 		case <-time.After(portionPause):
@@ -74,6 +84,11 @@ func (r *Record) submit(ctx context.Context, shard int, cs []store.OnlineChange)
 	}
 	done := make(chan error, 1)
 	r.cfg.Submit(shard, cs, func(err error) { done <- err })
+	return outcome(ctx, done)
+}
+
+// outcome is that of a submission, or the error of ctx once it ends.
+func outcome(ctx context.Context, done <-chan error) error {
 	select {
 	case err := <-done:
 		return err

@@ -8,10 +8,12 @@ import (
 
 // part is what waits for one shard, with a goroutine of its own (Record.run): a shard
 // that does not answer holds up no other. It is guarded by Record.mu. A change is in one
-// of the three; recent is newer than aged, and aged than flushing.
+// of the four; recent is newer than aged, and aged than returned and flushing. Each has one
+// change of a user in a room at most.
 type part struct {
 	recent    changes // since the last flush
 	aged      changes // between the last two flushes
+	returned  changes // taken by an earlier flush, and perhaps not written: they are not undone, but written again
 	flushing  changes // taken by the flush under way; its maps are not changed any more
 	unwritten int     // changes in flushing that are not written yet
 }
@@ -35,7 +37,7 @@ func (r *Record) take(shard int) []store.OnlineChange {
 	defer r.mu.Unlock()
 	r.settle()
 	p := r.parts[shard]
-	due, later := p.aged, changes(nil)
+	due, later := p.aged.over(p.returned), changes(nil)
 	for room, users := range due {
 		if r.flushingElsewhere(room, p) {
 			if later == nil {
@@ -45,7 +47,7 @@ func (r *Record) take(shard int) []store.OnlineChange {
 			delete(due, room)
 		}
 	}
-	p.flushing, p.aged, p.recent = due, p.recent.over(later), nil
+	p.flushing, p.returned, p.aged, p.recent = due, nil, p.recent.over(later), nil
 	p.unwritten = due.len()
 	out := make([]store.OnlineChange, 0, p.unwritten)
 	for room, users := range due {
@@ -54,6 +56,21 @@ func (r *Record) take(shard int) []store.OnlineChange {
 		}
 	}
 	return out
+}
+
+// giveBack ends a flush of shard. What has failed waits for the next flush of the shard that
+// owns the room then. Nothing of these rooms was given back meanwhile: no other flush has them.
+func (r *Record) giveBack(shard int, failed []store.OnlineChange) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.parts[shard].flushing, r.parts[shard].unwritten = nil, 0
+	for _, c := range failed {
+		p := r.parts[r.cfg.Store.ShardOf(c.Room.Slot())]
+		if p.returned == nil {
+			p.returned = changes{}
+		}
+		p.returned.add(presence.Change{Room: c.Room, User: c.User, On: c.On})
+	}
 }
 
 // flushingElsewhere reports whether the flush of another part has changes of the room.
@@ -67,6 +84,13 @@ func (r *Record) flushingElsewhere(room chat.RoomID, than *part) bool {
 	return false
 }
 
+// layers are what waits in a part.
+var layers = []func(*part) *changes{
+	func(p *part) *changes { return &p.returned },
+	func(p *part) *changes { return &p.aged },
+	func(p *part) *changes { return &p.recent },
+}
+
 // settle gives rooms that were moved to the part of the shard that owns them now. Called
 // with mu held.
 func (r *Record) settle() {
@@ -76,7 +100,7 @@ func (r *Record) settle() {
 	}
 	r.version = version
 	for shard, p := range r.parts {
-		for _, of := range []func(*part) *changes{func(p *part) *changes { return &p.aged }, func(p *part) *changes { return &p.recent }} {
+		for _, of := range layers {
 			for room, users := range *of(p) {
 				if owner := r.cfg.Store.ShardOf(room.Slot()); owner != shard {
 					to := of(r.parts[owner])

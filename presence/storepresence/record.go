@@ -4,6 +4,9 @@
 // Changes are written when they are 20 to 40 seconds old. Most concern users who
 // are back by then, after a network or a proxy has failed and cut thousands of
 // connections: a change that is undone meanwhile is not written at all.
+//
+// A change that cannot be written is written again every 20 seconds. What waits is bounded
+// by the users in rooms: a newer change of one takes the place of the older.
 package storepresence
 
 import (
@@ -57,7 +60,7 @@ type Record struct {
 var _ presence.Record = (*Record)(nil)
 
 // New makes a Record and starts its goroutines, one for each shard; Close ends them. What an earlier life
-// of this node has written is removed.
+// of this node has written is removed, as soon as the lanes take it.
 func New(cfg Config) *Record {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -67,25 +70,26 @@ func New(cfg Config) *Record {
 		r.parts = append(r.parts, &part{})
 	}
 	r.metrics = newMetrics(cfg.Registerer, r)
-	r.clear()
 	ctx, stop := context.WithCancel(context.Background())
 	r.stop = stop
 	for shard := range r.parts {
-		r.running.Go(func() { r.run(ctx, shard) })
+		cleared := r.clear(shard)
+		r.running.Go(func() { r.run(ctx, shard, cleared) })
 	}
 	return r
 }
 
-// clear removes every entry of this node.
-func (r *Record) clear() {
-	for shard := range r.cfg.Store.Shards() {
-		entries := []store.OnlineChange{{OnlineEntry: store.OnlineEntry{Node: r.cfg.Node}}}
-		r.cfg.Submit(shard, entries, func(err error) {
-			if err != nil {
-				r.cfg.Log.Warn("presence: cannot remove what this node has recorded earlier", "shard", shard, "err", err)
-			}
-		})
-	}
+// clear removes every entry of this node in a shard. The channel has the outcome.
+func (r *Record) clear(shard int) <-chan error {
+	done := make(chan error, 1)
+	entries := []store.OnlineChange{{OnlineEntry: store.OnlineEntry{Node: r.cfg.Node}}}
+	r.cfg.Submit(shard, entries, func(err error) {
+		if err != nil {
+			r.cfg.Log.Warn("presence: cannot remove what this node has recorded earlier", "shard", shard, "err", err)
+		}
+		done <- err
+	})
+	return done
 }
 
 // Persist implements presence.Record.
@@ -144,6 +148,7 @@ func (r *Record) pending(room chat.RoomID) map[chat.UserID]bool {
 		maps.Copy(all, p.flushing[room])
 	}
 	p := r.parts[r.cfg.Store.ShardOf(room.Slot())]
+	maps.Copy(all, p.returned[room])
 	maps.Copy(all, p.aged[room])
 	maps.Copy(all, p.recent[room])
 	return all

@@ -37,7 +37,8 @@ type world struct {
 	rows   map[chat.UserID]map[string]bool
 	facts  []string // "+ann", "-ann"
 	alive  []string
-	fails  bool // the lane refuses
+	read   func() // is called when rows are read, with mu held; nil: nothing is
+	fails  bool   // the lane refuses
 	wanted bool
 }
 
@@ -53,6 +54,9 @@ func (s shard) SlotRows(_ context.Context, slot chat.Slot, _ store.RowKey, _, _ 
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
 	rows := &store.Rows{}
+	if s.w.read != nil {
+		s.w.read()
+	}
 	for user, nodes := range s.w.rows {
 		if user.Slot() == slot {
 			rows.UserNodes = append(rows.UserNodes, store.UserNodes{User: user, Nodes: strings.Join(slices.Sorted(maps.Keys(nodes)), "\n")})
@@ -192,6 +196,34 @@ func TestKilledNode(t *testing.T) {
 		a.come("bob")
 		w.want("within the grace", grace-soon)
 		w.want("after it", swept, "-ann")
+	})
+}
+
+// A node that comes back while its rows are swept keeps those of users who came back with it,
+// and one that ends then keeps its rows for the grace.
+func TestBackDuringTheSweep(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.start("a", true)
+		b, c, d := w.start("b", false), w.start("c", false), w.start("d", false)
+		b.come("ann")
+		c.come("cid")
+		d.come("cid")
+		w.want("came", 2*grace, "+ann", "+cid")
+		swept := make(chan struct{})
+		b.end()
+		d.end()
+		c.book.Close() // its lease lasts until the sweep
+		w.set(func() {
+			w.read = func() {
+				w.alive, w.read = []string{"a", "b"}, nil
+				close(swept)
+			}
+		})
+		<-swept
+		b = w.start("b", false)
+		b.come("ann")
+		w.want("within the grace", grace-soon)
+		w.want("after it", 2*grace, "-cid")
 	})
 }
 

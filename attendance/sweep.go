@@ -77,7 +77,7 @@ func (b *Book) sweep(ctx context.Context, shard int) error {
 		for at := (store.RowKey{Table: store.TableUserNodes}); at.Table == store.TableUserNodes; {
 			rows, next, err := b.cfg.Store.Shards()[shard].SlotRows(ctx, slot, at, pageRows, 0)
 			if err == nil {
-				err = b.settle(ctx, b.stale(rows.UserNodes, here, b.watch.owned[shard]))
+				err = b.remove(ctx, rows.UserNodes, here, b.watch.owned[shard])
 			}
 			if err != nil {
 				return err
@@ -88,15 +88,29 @@ func (b *Book) sweep(ctx context.Context, shard int) error {
 	return nil
 }
 
+// remove removes what is stale of some rows. The nodes that are alive are read anew: of a user
+// who came back with a node since the last look, the row is what it was. A node that has ended
+// since then is left for the Grace.
+func (b *Book) remove(ctx context.Context, rows []store.UserNodes, here map[chat.UserID]bool, owns bool) error {
+	if len(b.stale(rows, here, owns, b.watch.alive)) == 0 {
+		return nil
+	}
+	alive, err := b.cfg.Nodes(ctx)
+	if err != nil {
+		return err
+	}
+	return b.settle(ctx, b.stale(rows, here, owns, slices.Concat(b.watch.alive, alive)))
+}
+
 // stale returns the changes that remove what no longer holds: users of this node's previous
 // process who have not come back, and where this node owns the lane those of nodes that are
 // not alive.
-func (b *Book) stale(rows []store.UserNodes, here map[chat.UserID]bool, owns bool) (out []change.Change) {
+func (b *Book) stale(rows []store.UserNodes, here map[chat.UserID]bool, owns bool, alive []string) (out []change.Change) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, row := range rows {
 		for node := range strings.SplitSeq(row.Nodes, "\n") {
-			gone := owns && !slices.Contains(b.watch.alive, node)
+			gone := owns && !slices.Contains(alive, node)
 			if node == b.cfg.Node {
 				gone = !here[row.User] && b.users[row.User] == nil
 			}

@@ -64,3 +64,32 @@ func TestMembershipEndsWhileTheRoomIsRead(t *testing.T) {
 		}
 	}
 }
+
+// A user's rooms follow memberships later. Until they do, the list already shows nothing of
+// a room whose membership has ended, and the role that a room has given.
+func TestRoomsBeforeTheUsersSideFollows(t *testing.T) {
+	n := newNode(t, nil)
+	roles := map[chat.RoomID]chat.Role{"a": chat.RoleNone, "b": chat.RoleBanned, "c": chat.RoleModerator}
+	for room := range roles {
+		n.join(t, room, "ann", "bob")
+		n.post(t, room, as("ann"), 1)
+	}
+	n.outbox.Close(t.Context()) // nothing follows any more
+	for room, role := range roles {
+		done := make(chan error, 1)
+		n.Submit(host, &change.SetMember{Room: room, User: "bob", Role: role}, func(_ change.Reply, err error) { done <- err })
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		n.post(t, room, as("ann"), 1)
+	}
+	for _, order := range []string{"id", "activity"} {
+		r, err := n.Rooms(t.Context(), as("bob"), engine.RoomsOptions{Order: order})
+		if err != nil || r.More {
+			t.Fatalf("by %s: more %v, %v", order, r.More, err)
+		}
+		if len(r.Rooms) != 1 || r.Rooms[0].Room.ID != "c" || r.Rooms[0].Role != chat.RoleModerator || r.Rooms[0].Last == nil || r.Rooms[0].Last.Seq != 2 {
+			t.Errorf("by %s: %+v", order, r.Rooms)
+		}
+	}
+}

@@ -196,19 +196,43 @@ func (e *Engine) roomsOf(ctx context.Context, mine []store.UserRoom, archived bo
 	return out, nil
 }
 
-// myRooms returns the entries of a list, in its order, without what is unread.
+// myRooms returns the entries of a list, in its order, without what is unread. A user's
+// rooms follow memberships later: the rooms themselves say who reads them, and as what.
 func (e *Engine) myRooms(ctx context.Context, mine []store.UserRoom) ([]wire.MyRoom, error) {
 	heads, err := e.cfg.Store.Heads(ctx, ids(mine))
 	if err != nil {
 		return nil, err
 	}
+	// Behind the messages: what was posted after a membership had ended is not among them.
+	roles, err := e.rolesOf(ctx, mine)
+	if err != nil {
+		return nil, err
+	}
 	out := make([]wire.MyRoom, 0, len(mine))
 	for _, u := range mine {
-		if h, ok := heads[u.Room]; ok {
-			out = append(out, wire.MyRoom{Room: h.Room, Role: u.Role, Read: u.Read, Last: h.Last})
+		if h, ok := heads[u.Room]; ok && roles[u.Room].Present() {
+			out = append(out, wire.MyRoom{Room: h.Room, Role: roles[u.Room], Read: u.Read, Last: h.Last})
 		}
 	}
 	return out, nil
+}
+
+// rolesOf returns what a user's roles in the rooms are now, by the rows of the rooms.
+func (e *Engine) rolesOf(ctx context.Context, mine []store.UserRoom) (map[chat.RoomID]chat.Role, error) {
+	keys := make([]store.RowKey, len(mine))
+	for i, u := range mine {
+		keys[i] = store.KeyOf(&chat.Member{Room: u.Room, User: u.User})
+	}
+	rows, err := e.cfg.Store.RowsByKey(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	now := e.cfg.Now().UnixMilli()
+	roles := make(map[chat.RoomID]chat.Role, len(rows.Members))
+	for _, m := range rows.Members {
+		roles[m.Room] = m.At(now).Role
+	}
+	return roles, nil
 }
 
 // fillUnread fills in what is unread for the user.

@@ -133,20 +133,38 @@ func (e *Engine) Claim(user chat.UserID) {
 // EndTokens refuses every token of the user that was made before the returned time,
 // Unix seconds: the next whole second. A token has whole seconds, so one that is to
 // be good at once has that time as its iat. What the tokens have opened is the
-// caller's to end. The id is claimed with it (Claim).
+// caller's to end. The id is claimed with it (Claim). If ctx ends first, or patience, the
+// error is Unavailable and the tokens may still end: then this node and others learn of it
+// with the commit.
 func (e *Engine) EndTokens(ctx context.Context, user chat.UserID) (notBefore int64, err error) {
 	if err := chat.CheckID("user", string(user), e.cfg.Limits.IDBytes); err != nil {
 		return 0, err
 	}
-	notBefore = e.cfg.Now().Unix() + 1
-	_, err = within(ctx, e, func(ctx context.Context) (change.Reply, error) {
-		return e.cfg.Lanes.Do(ctx, &change.Access{User: user, NotBefore: notBefore, Claim: true})
-	})
-	if err != nil {
-		return 0, err
+	from := e.cfg.Now().Unix() + 1
+	type outcome struct {
+		notBefore int64
+		err       error
 	}
-	defer e.cfg.UserChanged(user, true)
-	return e.access.raise(chat.Access{User: user, NotBefore: notBefore, Claimed: true}).NotBefore, nil
+	ended := make(chan outcome, 1)
+	e.cfg.Lanes.Submit(&change.Access{User: user, NotBefore: from, Claim: true}, func(_ change.Reply, err error) {
+		if err != nil {
+			ended <- outcome{err: err}
+			return
+		}
+		a := e.access.raise(chat.Access{User: user, NotBefore: from, Claimed: true})
+		e.cfg.UserChanged(user, true)
+		ended <- outcome{notBefore: a.NotBefore}
+	})
+	return within(ctx, e, func(ctx context.Context) (int64, error) {
+		select {
+		case o := <-ended:
+			return o.notBefore, o.err
+		case <-ctx.Done():
+			err := unanswered("engine.end_tokens")
+			err.Subject, err.Err = string(user), ctx.Err()
+			return 0, err
+		}
+	})
 }
 
 // ForgetUser has the store asked for the user again: another node has changed what is

@@ -164,6 +164,48 @@ func TestAHaltedShardStallsNoOther(t *testing.T) {
 	crowds.Wait()
 }
 
+// Tokens that a lane ends after the call has given up are ended in memory too, here and
+// where other nodes are told.
+func TestTokensEndBehindACallThatGaveUp(t *testing.T) {
+	var mu sync.Mutex
+	var shards []*halting
+	changed := make(chan bool, 1)
+	n := makeNode(t, time.Now, func(d store.Driver) store.Driver {
+		mu.Lock()
+		defer mu.Unlock()
+		shards = append(shards, &halting{Driver: d})
+		return shards[len(shards)-1]
+	}, func(c *engine.Config) {
+		c.UserChanged = func(_ chat.UserID, claimed bool) { changed <- claimed }
+	})
+	if a, err := n.Access(t.Context(), "ann"); err != nil || a.NotBefore != 0 { // is remembered
+		t.Fatalf("%+v, %v", a, err)
+	}
+	until := make(chan struct{})
+	for _, h := range shards {
+		h.until.Store(&until)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := n.EndTokens(gone, "ann")
+	wantKind(t, "while the database is silent", err, chat.Unavailable)
+	for _, h := range shards {
+		h.until.Store(nil)
+	}
+	close(until)
+	select {
+	case claimed := <-changed:
+		if !claimed {
+			t.Error("the id is not claimed")
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("other nodes are not told")
+	}
+	if a, err := n.Access(t.Context(), "ann"); err != nil || a.NotBefore == 0 || !a.Claimed {
+		t.Errorf("%+v, %v", a, err)
+	}
+}
+
 // halt halts the database of a room's shard.
 func (n *node) halt(t *testing.T, shards map[store.Driver]*halting, room chat.RoomID) *halting {
 	for _, h := range shards {

@@ -124,6 +124,12 @@ func TestArchivedRooms(t *testing.T) {
 	}
 	_, err = n.Do(ctx, as("ann"), &change.Send{Room: "a", Draft: chat.Draft{Text: "x"}})
 	wantKind(t, "a message of the owner", err, chat.Forbidden)
+	for _, user := range []chat.UserID{"ann", "bob"} { // its owner and a member
+		wantKind(t, "typing of "+string(user), n.Typing(ctx, as(user), "a", true), chat.Forbidden)
+	}
+	if err := n.Typing(ctx, asHost("shop"), "a", true); err != nil {
+		t.Errorf("typing of the host: %v", err)
+	}
 	n.do(t, asHost("shop"), &change.Send{Room: "a", Draft: chat.Draft{Text: "moved to b"}})
 	if r, err := n.GetRoom(ctx, as("bob"), "a"); err != nil || !r.Room.Archived {
 		t.Errorf("%+v %v", r, err)

@@ -7,8 +7,8 @@ import (
 )
 
 // Typing publishes that the actor is writing in the room, or stopped. It is not
-// stored, and may get lost. Errors: Invalid, NotMember, Forbidden (a read-only room),
-// RateLimited.
+// stored, and may get lost. Errors: Invalid, NotMember, Forbidden (a message would be
+// refused: chat.CanPost), RateLimited.
 func (e *Engine) Typing(ctx context.Context, a Actor, room chat.RoomID, on bool) error {
 	_, err := within(ctx, e, func(ctx context.Context) (struct{}, error) { return struct{}{}, e.typing(ctx, a, room, on) })
 	return err
@@ -22,7 +22,7 @@ func (e *Engine) typing(ctx context.Context, a Actor, room chat.RoomID, on bool)
 	if err != nil {
 		return err
 	}
-	if on && !a.Server && !m.Role.Moderates() {
+	if on && !a.Server {
 		r, err := look.Room(ctx)
 		if err != nil {
 			return err

@@ -82,8 +82,10 @@ func TestNewerThanWhatHasFailed(t *testing.T) {
 					} else {
 						r.Persist(in)
 					}
-					w.set(true, errUnavailable)
+					w.mu.Lock()
 					w.written = written
+					w.mu.Unlock()
+					w.set(true, errUnavailable)
 					w.pass(2 * period) // it is being written
 					c.during(r)
 					w.set(false, nil)

@@ -106,6 +106,8 @@ func (b *batch) applyNotify(c *change.Notify) (change.Reply, error) {
 		case was.State == store.PushWaiting && !was.Silent:
 			counted = &b.pushes.collapsed
 		}
+		next.Due = b.notQuiet(c.User, next.Due) // the back-off that goes on may end in quiet hours
+		next.Expires = max(due, next.Due) + c.Life
 		*counted = append(*counted, devices[i].Provider)
 		b.jobs.put(next)
 		changed = true
@@ -186,9 +188,25 @@ func (b *batch) notQuiet(user chat.UserID, at int64) int64 {
 	return s.QuietUntil(time.UnixMilli(at).In(b.cache.zone(s.TimeZone))).UnixMilli()
 }
 
+// putOff puts the next attempt of a job that is due in quiet hours off to their end. Its time to
+// live does not run meanwhile.
+func (b *batch) putOff(j, was *store.PushJob, c *change.Pushed) {
+	if j.Silent || c.Outcome != change.PushLater || j.Made != c.Made {
+		return
+	}
+	at := b.notQuiet(j.User, j.Due)
+	if at != was.Due || c.Expires != 0 { // else it is applied again
+		j.Expires += at - j.Due
+	}
+	j.Due = at
+}
+
 func (b *batch) needPushed(c *change.Pushed) {
 	b.needJobs(c.User, c.Topic)
-	if c.Outcome == change.PushFailed { // the fact names the provider
+	switch c.Outcome {
+	case change.PushLater: // not in quiet hours
+		b.needPushSettings(c.User, "")
+	case change.PushFailed: // the fact names the provider
 		b.want.Devices = append(b.want.Devices, c.User)
 	}
 }
@@ -199,6 +217,7 @@ func (b *batch) applyPushed(c *change.Pushed) (change.Reply, error) {
 			continue
 		}
 		now, done := pushed(was, c)
+		b.putOff(&now, &was, c)
 		if done {
 			b.jobs.drop(&was)
 		} else if now != was {

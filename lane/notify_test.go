@@ -251,6 +251,62 @@ func TestQuietHoursPutJobsOff(t *testing.T) {
 	w.want("later that night", fmt.Sprint("room:r phone waiting 3 in ", 7*3600*1000, " ms shown mention"))
 }
 
+// An attempt that failed is not made again in quiet hours, nor is the first one of a message that
+// comes meanwhile; what makes no sound is. The time to live does not run out by it.
+func TestQuietHoursPutRetriesOff(t *testing.T) {
+	const minute, hour = 60 * 1000, 3600 * 1000
+	from, to := 12*60+2, 21*60+2 // it is 12:00
+	const end = 9*hour + 2*minute - 3000
+	for _, c := range []struct {
+		name      string
+		silent    bool
+		setLate   bool // quiet hours are set when the job waits for its next attempt
+		message   bool // comes then
+		expires   int64
+		due, left int64
+	}{
+		{"a retry", false, false, false, 0, end, 100_000 - 2*minute},
+		{"a retry, and a message", false, false, true, 0, end, 100_000},
+		{"a retry before the hours are set, and a message", false, true, true, 0, end, 100_000},
+		{"a dead letter", false, false, false, 3 * minute, end, minute},
+		{"a badge", true, false, false, 0, 2 * minute, 24*hour - 2*minute},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newPushWorld(t)
+			w.must(&change.DropDevice{User: "ann", Device: "tablet"})
+			hours := func() { w.must(&change.SetPush{User: "ann", QuietFrom: &from, QuietTo: &to}) }
+			if !c.setLate {
+				hours()
+			}
+			w.notify(1, false)
+			w.pass(3000)
+			if c.silent {
+				w.must(&change.Read{User: "ann", Room: "r", Seq: 1})
+			}
+			job := w.jobs("ann")[0]
+			later := change.Pushed{User: "ann", Topic: job.Topic, Device: job.Device, Made: job.Made, Outcome: change.PushLater,
+				Due: w.at.UnixMilli() + 2*minute, Attempts: 1, Reason: "network"}
+			if c.expires != 0 {
+				later.Expires = w.at.UnixMilli() + c.expires
+			}
+			w.must(&later)
+			if w.must(&later).Changed {
+				t.Error("the second time has changed something")
+			}
+			if c.setLate {
+				hours()
+			}
+			if c.message {
+				w.notify(2, false)
+			}
+			job = w.jobs("ann")[0]
+			if due, left := job.Due-w.at.UnixMilli(), job.Expires-job.Due; due != c.due || left != c.left {
+				t.Errorf("due in %d ms, and to live for %d, want %d and %d", due, left, c.due, c.left)
+			}
+		})
+	}
+}
+
 // The host's own notifications go the same way, each by itself unless they have one name.
 func TestNotices(t *testing.T) {
 	w := newPushWorld(t)

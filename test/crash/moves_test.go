@@ -50,6 +50,8 @@ func TestCrashesWhileMoving(t *testing.T) {
 		abort := strings.Contains(point, "abort")
 		if abort {
 			order = append(order, "--rate", "20") // there is time to give up
+		} else if strings.Contains(point, "-follow") && w.Acked() < 300 {
+			order = append(order, "--rate", "50") // and to write what is followed, where there is little to copy
 		}
 		ended := make(chan struct{})
 		go func() {

@@ -51,7 +51,12 @@ func (o *Outbox) lacks(shard int, consumer string) bool {
 // lacksNow is lacks. Called with mu held.
 func (o *Outbox) lacksNow(shard int, consumer string) bool {
 	workers, started := o.shards[shard]
-	return started && !o.closed && !slices.ContainsFunc(workers, func(w *worker) bool { return w.Name == consumer })
+	return started && !o.closed && !has(workers, consumer)
+}
+
+// has reports whether one of the workers is the consumer's.
+func has(workers []*worker, consumer string) bool {
+	return slices.ContainsFunc(workers, func(w *worker) bool { return w.Name == consumer })
 }
 
 // Remove ends a consumer that was added, and deletes its cursors of the shards that are

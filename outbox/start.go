@@ -40,7 +40,7 @@ func (o *Outbox) begin(shard int, workers []*worker) (added []Consumer, removed 
 	}
 	consumers := o.consumers()
 	for _, k := range consumers {
-		if !slices.ContainsFunc(workers, func(w *worker) bool { return w.Name == k.Name }) {
+		if !has(workers, k.Name) {
 			added = append(added, k)
 		}
 	}

@@ -176,12 +176,7 @@ func TestHole(t *testing.T) {
 		}
 	})
 	owner := newNode(t, dial(t, s), "owner", cfg())
-	p := packet{from: 7, base: 1, first: 3}
-	bytes := change.Append(nil, message("a", 3))
-	entry := append(binary.AppendUvarint(p.appendHeader(nil), uint64(len(bytes))), bytes...)
-	if _, err := owner.cfg.Queue.Append(t.Context(), 0, entry); err != nil {
-		t.Fatal(err)
-	}
+	appendOne(t, owner, 3)
 	if err := old.Own(0, &change.Progress{}); err != nil {
 		t.Fatal(err)
 	}
@@ -196,13 +191,17 @@ func TestHole(t *testing.T) {
 	}
 }
 
-// appendOne appends an entry with one change, as a sender does, and returns its number.
-func appendOne(t *testing.T, n *node, text string, number uint64) uint64 {
+// queued is an entry of the durable queue with one message.
+func queued(base, number uint64) []byte {
+	p := packet{from: 7, base: base, first: number}
+	bytes := change.Append(nil, message("a", int(number)))
+	return append(binary.AppendUvarint(p.appendHeader(nil), uint64(len(bytes))), bytes...)
+}
+
+// appendOne appends an entry with one message, as a sender does, and returns its number.
+func appendOne(t *testing.T, n *node, number uint64) uint64 {
 	t.Helper()
-	p := packet{from: 7, base: 1, first: number}
-	bytes := change.Append(nil, message(text, 1))
-	entry := append(binary.AppendUvarint(p.appendHeader(nil), uint64(len(bytes))), bytes...)
-	at, err := n.cfg.Queue.Append(t.Context(), 0, entry)
+	at, err := n.cfg.Queue.Append(t.Context(), 0, queued(1, number))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +224,7 @@ func own(t *testing.T, n *node, at uint64) {
 func TestLostEnd(t *testing.T) {
 	s, servers := startNATS(t, -1), memqueue.NewServers(1<<20)
 	owner := newNode(t, dial(t, s), "owner", Config{Queue: memqueue.New(servers)})
-	appendOne(t, owner, "a", 1)
+	appendOne(t, owner, 1)
 	own(t, owner, 100)
 	until(t, "the accepted change is taken", func() bool { return len(owner.log()) == 1 })
 }
@@ -234,10 +233,10 @@ func TestLostEnd(t *testing.T) {
 func TestTrimmedByTheNextOwner(t *testing.T) {
 	s, servers := startNATS(t, -1), memqueue.NewServers(1<<20)
 	owner := newNode(t, dial(t, s), "owner", Config{Queue: memqueue.New(servers)})
-	first := appendOne(t, owner, "a", 1)
-	second := appendOne(t, owner, "b", 2)
+	first := appendOne(t, owner, 1)
+	second := appendOne(t, owner, 2)
 	own(t, owner, second)
-	appendOne(t, owner, "c", 3)
+	appendOne(t, owner, 3)
 	until(t, "the third is taken", func() bool { return len(owner.log()) == 1 })
 	until(t, "the first is gone", func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)

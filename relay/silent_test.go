@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"encoding/binary"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -53,13 +52,6 @@ func TestForgottenSenderHearsOfItsEntries(t *testing.T) {
 			t.Errorf("taken with the key %s", got.key)
 		}
 	}
-}
-
-// queued is an entry of the durable queue with one message.
-func queued(base, number uint64) []byte {
-	p := packet{from: 7, base: base, first: number}
-	bytes := change.Append(nil, message("a", int(number)))
-	return append(binary.AppendUvarint(p.appendHeader(nil), uint64(len(bytes))), bytes...)
 }
 
 // What was read of a sender before it was forgotten is no hole, and is not taken twice. What it was

@@ -321,6 +321,9 @@ func (c *Cluster) Served() { c.t.Helper(); c.until(false) }
 // Even waits until the nodes that run own all lanes, none more than its share.
 func (c *Cluster) Even() { c.t.Helper(); c.until(true) }
 
+// IsEven reports whether the nodes that run own all lanes, none more than its share.
+func (c *Cluster) IsEven() bool { return c.complete(c.Lanes(), true) }
+
 func (c *Cluster) until(even bool) {
 	c.t.Helper()
 	last := ""

@@ -40,7 +40,7 @@ const rooms = 12
 func TestOwnersOfLanesEndWhileTelling(t *testing.T) {
 	o := openOwners(t)
 	for _, point := range ownerPoints {
-		c := o.begin("ROOMTIDE_CRASH=" + point + ":1")
+		c := o.beginToEnd(point)
 		o.burst(3 - 2*strings.Count(point, "push")) // jobs that collapse are not told twice
 		if code := c.Wait(2 * time.Minute); code != -1 || !strings.Contains(c.Stderr(), "crashpoint: "+point) {
 			t.Fatalf("at %s the node ended with %d\n%s", point, code, c.Stderr())
@@ -114,11 +114,27 @@ func openOwners(t *testing.T) *owners {
 }
 
 // begin starts node c, which gets a lane.
-func (o *owners) begin(env ...string) *testprocess.Node {
+func (o *owners) begin() *testprocess.Node {
 	o.Helper()
-	n := o.Begin("c", env...)
+	n := o.Begin("c")
 	n.Ready()
 	o.Even()
+	return n
+}
+
+// beginToEnd starts node c, which ends at the point: at what is told next, or at once, before
+// it is ready, at what the owner before it has left.
+func (o *owners) beginToEnd(point string) *testprocess.Node {
+	o.Helper()
+	n := o.Begin("c", "ROOMTIDE_CRASH="+point+":1")
+	o.await("a lane of node c, or its end", func() bool {
+		select {
+		case <-n.Exited():
+			return true
+		default:
+			return o.IsEven()
+		}
+	})
 	return n
 }
 

@@ -115,6 +115,36 @@ func TestQueuedForALaneThatWasLeft(t *testing.T) {
 	x.tookInOrder(t, 5)
 }
 
+// What an owner has handed on the next one does not miss in front of the later entries of the sender.
+func TestHandedOnByThePreviousOwner(t *testing.T) {
+	s, servers := startNATS(t, -1), memqueue.NewServers(1<<20)
+	node := func(name string) *node {
+		n := newNode(t, dial(t, s), name, Config{
+			Queue: memqueue.New(servers), GiveUp: patient, MapVersion: func() int64 { return 2 }, Place: always(1),
+		})
+		n.verify = func(lane int, _ chat.RoomID, _ int64) Taken {
+			if lane == 0 {
+				return OtherMap
+			}
+			return Took
+		}
+		return n
+	}
+	x, y := node("x"), node("y")
+	x.serve(t, 1, true)
+	first := appendOne(t, x, 1)
+	x.serve(t, 0, true)
+	until(t, "the first entry has ended", func() bool { return x.progress().Queue == first })
+	x.serve(t, 0, false)
+	own(t, y, x.progress())
+	second := appendOne(t, y, 2)
+	until(t, "the second entry has ended", func() bool { return y.progress().Queue == second })
+	if n := testutil.ToFloat64(y.count.queueHoles); n != 0 {
+		t.Errorf("%v holes are reported", n)
+	}
+	x.tookInOrder(t, 2)
+}
+
 // The sender of what is found there may be the owner itself, and has the same changes open: they are
 // handed on in front of its later ones of the slot, and not behind themselves.
 func TestOwnersChangesForALaneThatWasLeft(t *testing.T) {

@@ -208,13 +208,13 @@ func appendOne(t *testing.T, n *node, number uint64) uint64 {
 	return at
 }
 
-// own has the node take over lane 0, whose database stands at an entry.
-func own(t *testing.T, n *node, at uint64) {
+// own has the node take over lane 0 from where its database stands.
+func own(t *testing.T, n *node, from *change.Progress) {
 	t.Helper()
 	n.mu.Lock()
 	n.owned[0] = true
 	n.mu.Unlock()
-	if err := n.Own(0, &change.Progress{Queue: at}); err != nil {
+	if err := n.Own(0, from); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -225,7 +225,7 @@ func TestLostEnd(t *testing.T) {
 	s, servers := startNATS(t, -1), memqueue.NewServers(1<<20)
 	owner := newNode(t, dial(t, s), "owner", Config{Queue: memqueue.New(servers)})
 	appendOne(t, owner, 1)
-	own(t, owner, 100)
+	own(t, owner, &change.Progress{Queue: 100})
 	until(t, "the accepted change is taken", func() bool { return len(owner.log()) == 1 })
 }
 
@@ -235,7 +235,7 @@ func TestTrimmedByTheNextOwner(t *testing.T) {
 	owner := newNode(t, dial(t, s), "owner", Config{Queue: memqueue.New(servers)})
 	first := appendOne(t, owner, 1)
 	second := appendOne(t, owner, 2)
-	own(t, owner, second)
+	own(t, owner, &change.Progress{Queue: second})
 	appendOne(t, owner, 3)
 	until(t, "the third is taken", func() bool { return len(owner.log()) == 1 })
 	until(t, "the first is gone", func() bool {

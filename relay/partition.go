@@ -94,13 +94,13 @@ func (t *tenure) takeEntry(ctx context.Context, number uint64, data []byte) erro
 		t.reading.done.CompareAndSwap(0, t.from.Queue)
 		signal(t.reading.trim)
 	}
-	err := t.takePacket(ctx, data)
+	end, err := t.takePacket(ctx, data)
 	if err == nil {
 		holes := t.reading.holes
 		t.reading.holes = nil
-		// The entry ends with a change of its own, behind which everything in it is decided.
+		end.Queue = number
 		err = t.insist(ctx, func() (Taken, bool) {
-			return t.submit(&change.Nop{}, change.Origin{Sender: t.relay.from, Queue: number}, func(_ change.Reply, err error) {
+			return t.submit(&change.Nop{}, end, func(_ change.Reply, err error) {
 				t.ended(number, holes, err)
 			})
 		})
@@ -127,25 +127,30 @@ func (t *tenure) ended(number uint64, holes []hole, err error) {
 	<-t.reading.slots
 }
 
-func (t *tenure) takePacket(ctx context.Context, data []byte) error {
+// takePacket takes the changes of an entry. The entry ends with a change of its own, of the
+// origin that is returned: behind it all of them are decided, those too that were handed on
+// and so are not of this lane.
+func (t *tenure) takePacket(ctx context.Context, data []byte) (end change.Origin, err error) {
 	r := t.relay
 	p, err := decodePacket(data)
 	if err != nil || p.lane != uint64(t.lane) {
 		r.garbage("entry of the durable queue", len(data))
-		return nil
+		return change.Origin{Sender: r.from}, nil
 	}
 	for p.slots > r.cfg.MapVersion() {
 		r.newer(p.slots)
 		if !pause(ctx, mapWait) {
-			return errOver
+			return end, errOver
 		}
 	}
+	end.Sender = p.from
 	for i, b := range p.entries {
-		if err := t.takeQueued(ctx, &p, p.first+uint64(i), b); err != nil {
-			return err
+		end.Number = p.first + uint64(i)
+		if err := t.takeQueued(ctx, &p, end.Number, b); err != nil {
+			return end, err
 		}
 	}
-	return nil
+	return end, nil
 }
 
 // takeQueued takes one change of an entry, unless it was taken before. It is handed on if its slot

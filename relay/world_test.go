@@ -2,6 +2,7 @@ package relay
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"slices"
@@ -62,9 +63,10 @@ type node struct {
 
 	mu     sync.Mutex
 	owned  map[int]bool
-	tenure int       // counts calls of serve
-	queue  []func()  // answers of changes that wait
-	taken  []applied // in the order of Submit
+	tenure int             // counts calls of serve
+	queue  []func()        // answers of changes that wait
+	taken  []applied       // in the order of Submit
+	stands change.Progress // of lane 0: of what is committed
 	verify func(lane int, room chat.RoomID, byMap int64) Taken
 	wake   chan struct{}
 }
@@ -127,7 +129,7 @@ func (n *node) submit(lane int, c change.Change, from change.Origin, done change
 	}
 	send, ok := c.(*change.Send)
 	if !ok { // the end of an entry of the durable queue
-		n.queue = append(n.queue, func() { done(change.Reply{}, nil) })
+		n.queue = append(n.queue, func() { n.committed(lane, from); done(change.Reply{}, nil) })
 		signal(n.wake)
 		return Took
 	}
@@ -138,9 +140,32 @@ func (n *node) submit(lane int, c change.Change, from change.Origin, done change
 	}
 	number, _ := strconv.Atoi(send.Draft.Text)
 	n.taken = append(n.taken, applied{n.tenure, send.User, number, send.Draft.Key})
-	n.queue = append(n.queue, func() { done(change.Reply{Seq: chat.Seq(number)}, nil) })
+	n.queue = append(n.queue, func() { n.committed(lane, from); done(change.Reply{Seq: chat.Seq(number)}, nil) })
 	signal(n.wake)
 	return Took
+}
+
+// committed notes how far lane 0 has taken what was handed to it.
+func (n *node) committed(lane int, from change.Origin) {
+	if lane != 0 {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.stands.Queue = max(n.stands.Queue, from.Queue)
+	if from.Number != 0 {
+		if n.stands.Next == nil {
+			n.stands.Next = map[uint64]uint64{}
+		}
+		n.stands.Next[from.Sender] = max(n.stands.Next[from.Sender], from.Number+1)
+	}
+}
+
+// progress is what the next owner of lane 0 finds in the database.
+func (n *node) progress() *change.Progress {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return &change.Progress{Queue: n.stands.Queue, Next: maps.Clone(n.stands.Next)}
 }
 
 // commit answers what waits, a batch at a time.

@@ -32,7 +32,9 @@ func (t progress) with(items []item) progress {
 	heard := map[uint64]uint64{}
 	for i := range items {
 		o := &items[i].origin
-		next.queue = max(next.queue, o.Queue)
+		if o.Queue != 0 { // smaller than before where the queue has lost its end
+			next.queue = o.Queue
+		}
 		if o.Number != 0 {
 			heard[o.Sender] = max(heard[o.Sender], o.Number+1)
 		}
@@ -100,7 +102,7 @@ func (l *lane) note(ch *store.Changes, items []item) (*store.Changes, progress) 
 		return ch, l.progress
 	}
 	next := l.progress.with(items)
-	if ch == nil && next.queue > l.progress.queue {
+	if ch == nil && next.queue != l.progress.queue {
 		ch = &store.Changes{}
 	}
 	if ch != nil {

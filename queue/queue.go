@@ -40,7 +40,9 @@ type Queue interface {
 
 	// Trim says that the entries of the lane up to that with the number are not read any
 	// more. They are forgotten together some time later, but for the last of them, from which Read
-	// goes on. It is cheap, and may be called for each entry.
+	// goes on. If that one is not there nothing is forgotten: servers that have lost their end give
+	// smaller numbers again, to entries that were not read. It is cheap, and may be called for
+	// each entry.
 	Trim(ctx context.Context, lane int, number uint64) error
 
 	// Last is the number of the entry that was appended to the lane last, 0 if none was.

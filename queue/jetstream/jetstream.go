@@ -229,6 +229,11 @@ func (q *Queue) find(ctx context.Context, lane int, number uint64) (uint64, erro
 	if q.ctx.Err() != nil {
 		return 0, errClosed("read")
 	}
+	return q.lookUp(ctx, lane, number)
+}
+
+// lookUp is find, also while the queue is being closed.
+func (q *Queue) lookUp(ctx context.Context, lane int, number uint64) (uint64, error) {
 	get := struct {
 		Number uint64 `json:"seq,omitempty"`
 		Last   string `json:"last_by_subj,omitempty"`

@@ -22,9 +22,7 @@ func (q *Queue) Trim(_ context.Context, lane int, number uint64) error {
 	}
 	q.trims.mu.Lock()
 	defer q.trims.mu.Unlock()
-	if number > q.trims.wanted[lane] {
-		q.trims.wanted[lane] = number
-	}
+	q.trims.wanted[lane] = number
 	return nil
 }
 
@@ -34,7 +32,7 @@ func (t *trims) next() map[int]uint64 {
 	defer t.mu.Unlock()
 	next := map[int]uint64{}
 	for lane, number := range t.wanted {
-		if number > t.done[lane] {
+		if number != t.done[lane] {
 			next[lane] = number
 		}
 	}
@@ -44,7 +42,7 @@ func (t *trims) next() map[int]uint64 {
 func (t *trims) finished(lane int, number uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.done[lane] = max(t.done[lane], number)
+	t.done[lane] = number
 }
 
 // trimAll trims now and then, and once more when the queue is closed.
@@ -70,16 +68,28 @@ func (q *Queue) trimOnce(ctx context.Context) {
 		if ctx.Err() != nil || !q.cfg.NATS.IsConnected() {
 			return
 		}
-		var done struct {
-			Purged uint64 `json:"purged"`
-		}
-		err := q.ask(ctx, "STREAM.PURGE", map[string]any{"filter": q.subject(lane), "seq": number}, &done)
+		purged, err := q.purge(ctx, lane, number)
 		if err != nil {
 			q.failures.WithLabelValues("trim").Inc()
 			q.cfg.Log.Debug("the queue is not trimmed", "lane", lane, "err", err)
 			return // the next round tries again
 		}
 		q.trims.finished(lane, number)
-		q.trimmed.Add(float64(done.Purged))
+		q.trimmed.Add(float64(purged))
 	}
+}
+
+// purge deletes the entries of a lane before the one with the number, if that is there, and
+// returns how many. A leader that was just elected may not have it at hand: then they go with
+// the next entry that is not needed.
+func (q *Queue) purge(ctx context.Context, lane int, number uint64) (int, error) {
+	found, err := q.lookUp(ctx, lane, number)
+	if err != nil || found != number {
+		return 0, err
+	}
+	var done struct {
+		Purged int `json:"purged"`
+	}
+	err = q.ask(ctx, "STREAM.PURGE", map[string]any{"filter": q.subject(lane), "seq": number}, &done)
+	return done.Purged, err
 }

@@ -187,6 +187,9 @@ func (q *Queue) Trim(ctx context.Context, lane int, number uint64) error {
 		return err
 	}
 	entries := s.lanes[lane]
+	if !slices.ContainsFunc(entries, func(e entry) bool { return e.number == number }) {
+		return nil
+	}
 	for len(entries) > 0 && entries[0].number < number {
 		s.bytes -= int64(len(entries[0].data) + overhead)
 		entries = entries[1:]

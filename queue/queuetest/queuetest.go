@@ -45,6 +45,7 @@ func Run(t *testing.T, start func(t *testing.T) *Servers) {
 		{"Sizes", checkSizes},
 		{"Trim", checkTrim},
 		{"TrimmedBeyond", checkTrimmedBeyond},
+		{"TrimAtANumberThatIsLost", checkTrimLost},
 		{"Full", checkFull},
 		{"BeyondTheEnd", checkBeyond},
 		{"MadeAnew", checkAnew},
@@ -217,6 +218,28 @@ func checkTrimmedBeyond(t *testing.T, s *Servers) {
 	if got[3] != want[9] {
 		t.Errorf("read %v from the first entry, want up to %v", got, want[9])
 	}
+}
+
+// checkTrimLost trims a lane whose servers have lost its end since the entry was taken: what they
+// have was accepted behind that.
+func checkTrimLost(t *testing.T, s *Servers) {
+	q := s.Open()
+	lanes := fill(t, q, 10)
+	if err := q.Trim(t.Context(), 0, lanes[1][9].Number+100); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 2 { // lanes are trimmed in any order, and both have been when another one was twice
+		if err := q.Trim(t.Context(), 1, lanes[1][5+i].Number); err != nil {
+			t.Fatal(err)
+		}
+		gone(t, q, 1, lanes[1][4+i].Number)
+	}
+	sameEntries(t, Read(t, q, 0, 0, 10), lanes[0])
+	if err := q.Trim(t.Context(), 0, lanes[0][3].Number); err != nil {
+		t.Fatal(err)
+	}
+	gone(t, q, 0, lanes[0][2].Number)
+	sameEntries(t, Read(t, q, 0, lanes[0][3].Number, 6), lanes[0][4:])
 }
 
 // checkFull fills the queue until it refuses, and makes room by trimming.

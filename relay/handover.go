@@ -14,7 +14,13 @@ func (t *tenure) handOver(ctx context.Context, c change.Change, done change.Done
 	r, decided := t.relay, make(chan bool, 1)
 	byMap, parts := r.cfg.MapVersion(), r.cfg.Place(c)
 	if _, here := parts[t.lane]; here { // again: it would come behind itself in the queue
-		return false, nil
+		if len(parts) == 1 {
+			return false, nil
+		}
+		// Entries of who is online, of which some have left the lane. The node that has them writes
+		// them again, each to its lane.
+		done(change.Reply{}, unreachable())
+		return true, nil
 	}
 	r.again(parts, entry{handed: true, byMap: byMap, done: func(reply change.Reply, err error) {
 		switch chat.KindOf(err) {

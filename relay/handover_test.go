@@ -115,6 +115,30 @@ func TestQueuedForALaneThatWasLeft(t *testing.T) {
 	x.tookInOrder(t, 5)
 }
 
+// Entries of who is online may be of several slots, of which some have left the lane while they
+// waited there: they are not decided, and hold up nothing.
+func TestQueuedForTwoLanes(t *testing.T) {
+	s, servers := startNATS(t, -1), memqueue.NewServers(1<<20)
+	place := func(c change.Change) map[int]change.Change {
+		if _, ok := c.(*change.Online); ok {
+			return map[int]change.Change{0: c, 1: c}
+		}
+		return always(0)(c)
+	}
+	x := newNode(t, dial(t, s), "x", Config{Queue: memqueue.New(servers), Always: true, GiveUp: patient, Place: place})
+	online := x.forward(0, &change.Online{Changes: []change.OnlineChange{
+		{Room: "stays", User: "a", Node: "x", On: true}, {Room: "moved", User: "a", Node: "x", On: true},
+	}})
+	behind := x.forward(0, message("a", 1))
+	x.serve(t, 0, true)
+	if _, err := wait(t, online); chat.KindOf(err) != chat.Unavailable {
+		t.Errorf("who is online: %v", err)
+	}
+	if r, err := wait(t, behind); err != nil || r.Seq != 1 {
+		t.Errorf("the message behind it: %+v, %v", r, err)
+	}
+}
+
 // What an owner has handed on the next one does not miss in front of the later entries of the sender.
 func TestHandedOnByThePreviousOwner(t *testing.T) {
 	s, servers := startNATS(t, -1), memqueue.NewServers(1<<20)

@@ -127,6 +127,9 @@ func (n *node) submit(lane int, c change.Change, from change.Origin, done change
 	if !n.owned[lane] {
 		return NotOwner
 	}
+	if online, ok := c.(*change.Online); ok && len(n.cfg.Place(online)) > 1 {
+		return OtherMap
+	}
 	send, ok := c.(*change.Send)
 	if !ok { // the end of an entry of the durable queue
 		n.queue = append(n.queue, func() { n.committed(lane, from); done(change.Reply{}, nil) })

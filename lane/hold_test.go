@@ -190,7 +190,7 @@ func TestHoldIsBounded(t *testing.T) {
 	}
 	for _, err := range o.errs {
 		var e *chat.Error
-		if !errors.As(err, &e) || e.Kind != chat.Busy || e.RetryAfter == 0 {
+		if !errors.As(err, &e) || !change.IsFull(err) || e.RetryAfter == 0 {
 			t.Errorf("%v", err)
 		}
 	}

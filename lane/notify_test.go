@@ -339,7 +339,7 @@ func TestNotices(t *testing.T) {
 			t.Fatal(i, err)
 		}
 	}
-	if _, err := say("too many", "x"); chat.KindOf(err) != chat.Busy {
+	if _, err := say("too many", "x"); chat.KindOf(err) != chat.Busy || change.IsFull(err) {
 		t.Errorf("the 101st notice: %v", err)
 	}
 	if _, err := say("order", "news"); err != nil {

@@ -68,6 +68,7 @@ func full(items, bytes, size int, cfg *Config) bool {
 	return items >= cfg.MaxWaiting || bytes+size > cfg.MaxBytes && items > 0
 }
 
+// busy is known by change.IsFull, from which the errors of rules differ.
 func busy() *chat.Error {
 	return &chat.Error{Kind: chat.Busy, Op: "lane.submit", RetryAfter: retryAfterBusy}
 }

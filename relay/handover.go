@@ -23,8 +23,7 @@ func (t *tenure) handOver(ctx context.Context, c change.Change, done change.Done
 		return true, nil
 	}
 	r.again(parts, entry{handed: true, byMap: byMap, done: func(reply change.Reply, err error) {
-		switch chat.KindOf(err) {
-		case chat.Unavailable, chat.Busy: // it may be done, and is the same if it is done again
+		if chat.KindOf(err) == chat.Unavailable || change.IsFull(err) { // it may be done, and is the same if it is done again
 			decided <- false
 			return
 		}

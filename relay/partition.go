@@ -231,7 +231,7 @@ func (t *tenure) report(h hole) {
 func (t *tenure) submit(c change.Change, from change.Origin, done change.Done) (Taken, bool) {
 	var full atomic.Bool
 	took := t.relay.cfg.Submit(t.lane, c, from, func(reply change.Reply, err error) {
-		if chat.KindOf(err) == chat.Busy { // a full lane says so at once, and nothing else does
+		if change.IsFull(err) { // a full lane says so before Submit returns
 			full.Store(true)
 			return
 		}

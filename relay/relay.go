@@ -39,7 +39,8 @@ type Config struct {
 
 	// Submit hands a change from another node to the lane of this one. It does not block.
 	// Calls for one lane do not overlap, and come in the order of each sender. A lane that
-	// was taken over calls done with Fenced: the sender then turns to the new owner.
+	// was taken over calls done with Fenced: the sender then turns to the new owner. One that is
+	// full calls it before Submit returns, with an error that change.IsFull knows.
 	Submit func(lane int, c change.Change, from change.Origin, done change.Done) Taken
 
 	// MapVersion is the version of this node's slot map; nil: it is always the same.

@@ -215,7 +215,7 @@ func TestBusy(t *testing.T) {
 		}
 		_, err := a.do(t, c.lane, inRoom(9))
 		var e *chat.Error
-		if !errors.As(err, &e) || e.Kind != chat.Busy || e.RetryAfter != 250 {
+		if !errors.As(err, &e) || !change.IsFull(err) || e.RetryAfter != 250 {
 			t.Errorf("%s: %v", what, err)
 		}
 	}

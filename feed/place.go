@@ -94,10 +94,11 @@ func (f *Feeds) cursors(ctx context.Context) (map[string]*state, error) {
 	return all, nil
 }
 
-// save writes a cursor, on whichever node the lane is.
+// save writes a cursor, on whichever node the lane is. Where ctx has ended it is not handed in again:
+// it may wait in the lane still.
 func (f *Feeds) save(ctx context.Context, shard int, c store.Cursor) error {
 	err := f.cfg.Lanes.SaveCursors(ctx, shard, c)
-	if chat.KindOf(err) != chat.Unavailable {
+	if chat.KindOf(err) != chat.Unavailable || ctx.Err() != nil {
 		return err
 	}
 	for slot := range chat.Slot(chat.Slots) {

@@ -18,9 +18,21 @@ func (b *batch) needCursors(*change.Cursors) {}
 
 func (b *batch) applyCursors(c *change.Cursors) (change.Reply, error) {
 	for _, cursor := range c.Cursors {
-		b.cursors = append(b.cursors, store.Cursor(cursor))
+		b.setCursor(store.Cursor(cursor))
 	}
 	return change.Reply{Changed: true}, nil
+}
+
+// setCursor replaces what the batch has of the consumer, of which a commit holds one cursor. Reads of
+// a feed, for one, may have the same one saved twice.
+func (b *batch) setCursor(c store.Cursor) {
+	for i := range b.cursors {
+		if b.cursors[i].Consumer == c.Consumer {
+			b.cursors[i] = c
+			return
+		}
+	}
+	b.cursors = append(b.cursors, c)
 }
 
 func (b *batch) needNop(*change.Nop) {}

@@ -245,7 +245,7 @@ type Changes struct {
 	Access    []chat.Access // inserted or replaced
 	Online    []OnlineChange
 	Removals  []*Removal
-	Cursors   []Cursor
+	Cursors   []Cursor // of different consumers
 
 	Devices      []chat.Device       // inserted or replaced
 	PushSettings []chat.PushSettings // inserted or replaced

@@ -78,7 +78,7 @@ type Member struct {
 	Avatar string // address of the user's picture; may be empty
 	Data   string // opaque JSON of the application about this membership, empty if none
 	Role   Role
-	Until  int64 // Unix milliseconds at which a Role that Ends does; 0: never
+	Until  int64 // Unix milliseconds at which a Role that Ends does, 0: never; with RoleNone, as Gone has it
 	Rev    Rev   // the last change of this row
 	Since  int64 // Unix milliseconds of the last join
 }
@@ -87,14 +87,44 @@ type Member struct {
 // that has ended leaves no member, and a mute that has ended an ordinary one. The
 // end of a role is no change of the row and has no rev.
 func (m Member) At(now int64) Member {
-	if !m.Role.Ends() || m.Until == 0 || now < m.Until {
+	if m.Until == 0 || now < m.Until {
 		return m
 	}
 	m.Until = 0
-	if m.Role == RoleBanned {
+	switch m.Role {
+	case RoleBanned:
 		m.Role = RoleNone
-	} else {
+	case RoleMuted:
 		m.Role = RoleMember
 	}
+	return m
+}
+
+// endless is Until of a user who was muted without an end, and has left: the last
+// millisecond that RFC 3339 can write.
+const endless = 253402300799999
+
+// Gone is the row, as it is At a time, of a member who leaves. The end of a mute stays
+// in Until, which is not shown of such rows: leaving and joining again does not lift it.
+func (m Member) Gone() Member {
+	if m.Role == RoleMuted && m.Until == 0 {
+		m.Until = endless
+	} else if m.Role != RoleMuted {
+		m.Until = 0
+	}
+	m.Role = RoleNone
+	return m
+}
+
+// Back is the row, as it is At a time, of a user who joins: with the role, or muted as
+// the user has left.
+func (m Member) Back(role Role) Member {
+	if m.Role == RoleNone && m.Until != 0 {
+		role = RoleMuted
+	}
+	if m.Until == endless {
+		m.Until = 0
+	}
+	m.Role = role
 	return m
 }

@@ -44,6 +44,28 @@ func TestMemberAt(t *testing.T) {
 	}
 }
 
+// A mute is there again with the user who leaves and joins, as long as it lasts.
+func TestGoneAndBack(t *testing.T) {
+	for _, tt := range []struct {
+		role      Role
+		until     int64
+		at        int64 // when the user joins
+		want      Role
+		wantUntil int64
+	}{
+		{RoleMuted, 0, 1 << 47, RoleMuted, 0}, {RoleMuted, 100, 99, RoleMuted, 100}, {RoleMuted, 100, 100, RoleMember, 0},
+		{RoleMember, 0, 50, RoleMember, 0}, {RoleModerator, 0, 50, RoleMember, 0}, {RoleMember, 100, 50, RoleMember, 0},
+	} {
+		gone := Member{User: "ann", Role: tt.role, Until: tt.until, Rev: 3}.Gone()
+		if back := gone.At(tt.at).Back(RoleMember); gone.Role != RoleNone || back != (Member{User: "ann", Role: tt.want, Until: tt.wantUntil, Rev: 3}) {
+			t.Errorf("%+v is %+v and then %+v", tt, gone, back)
+		}
+	}
+	if m := (Member{}).Back(RoleOwner); m != (Member{Role: RoleOwner}) {
+		t.Errorf("who was never in: %+v", m)
+	}
+}
+
 // A muted member reads, and no rule takes the role for one above a member's.
 func TestMuted(t *testing.T) {
 	open, readOnly, m := &Room{Open: true}, &Room{ReadOnly: true}, &Message{User: "ann"}

@@ -32,7 +32,8 @@ func (b *batch) applyJoin(c *change.Join) (change.Reply, error) {
 		return change.Reply{Room: r.Room, Member: m}, nil
 	}
 	if !m.Role.Present() {
-		m.Role, m.Since, m.Avatar = role, b.now, c.Avatar
+		m = m.Back(role)
+		m.Since, m.Avatar = b.now, c.Avatar
 		r.Members++
 	}
 	if c.Rename || c.Name != "" {

@@ -1,9 +1,6 @@
 package lane
 
-import (
-	"github.com/roomtide/roomtide/change"
-	"github.com/roomtide/roomtide/chat"
-)
+import "github.com/roomtide/roomtide/change"
 
 func (b *batch) needLeave(c *change.Leave) {
 	b.needRoom(c.Room)
@@ -15,8 +12,7 @@ func (b *batch) applyLeave(c *change.Leave) (change.Reply, error) {
 	if !m.Role.Present() { // a room that does not exist looks the same
 		return change.Reply{Rev: r.Rev}, nil
 	}
-	m.Role = chat.RoleNone
 	r.Members--
-	b.changeMember(r, m)
+	b.changeMember(r, m.Gone())
 	return change.Reply{Rev: r.Rev, Changed: true}, nil
 }

@@ -135,6 +135,51 @@ func TestRolesThatEnd(t *testing.T) {
 	}
 }
 
+// Leaving and joining again does not lift a mute, until it ends or a moderator puts the user out or in.
+func TestMutesStay(t *testing.T) {
+	const start, hour = 1_700_000_000_000, 3600_000
+	mute := func(until int64) *change.SetMember {
+		return &change.SetMember{Room: "r", By: "owner", User: "ann", Role: chat.RoleMuted, Until: until}
+	}
+	leave, putOut := &change.Leave{Room: "r", User: "ann"}, &change.SetMember{Room: "r", By: "owner", User: "ann"}
+	for what, c := range map[string]struct {
+		before []change.Change
+		later  int64 // when the user joins
+		role   chat.Role
+		until  int64
+	}{
+		"without an end":    {[]change.Change{mute(0), leave}, 0, chat.RoleMuted, 0},
+		"for a time":        {[]change.Change{mute(start + hour), leave}, 0, chat.RoleMuted, start + hour},
+		"over meanwhile":    {[]change.Change{mute(start + hour), leave}, hour, chat.RoleMember, 0},
+		"put out":           {[]change.Change{mute(0), putOut}, 0, chat.RoleMember, 0},
+		"put out, had left": {[]change.Change{mute(0), leave, putOut}, 0, chat.RoleMember, 0},
+		"lifted and left": {[]change.Change{mute(start + hour), &change.SetMember{Room: "r", By: "owner", User: "ann", Role: chat.RoleMember}, leave},
+			0, chat.RoleMember, 0},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w, now := &world{t: t, dir: t.TempDir()}, time.UnixMilli(start)
+			w.now = func() time.Time { return now }
+			w.open()
+			t.Cleanup(w.close)
+			w.join("r", "owner", "ann")
+			for _, op := range c.before {
+				w.must(op)
+			}
+			w.close()
+			now = time.UnixMilli(start + c.later)
+			w.open()
+			r := w.must(&change.Join{Room: "r", User: "ann"})
+			m, err := w.store.Room("r").Member(t.Context(), "r", "ann")
+			if err != nil || r.Member.Role != c.role || m.Role != c.role || m.Until != c.until || r.Room.Members != 2 {
+				t.Errorf("%+v, stored %+v, %v", r, m, err)
+			}
+			if _, err := w.do(send("r", "ann", "", "x")); (chat.KindOf(err) == chat.Forbidden) != (c.role == chat.RoleMuted) {
+				t.Errorf("sending: %v", err)
+			}
+		})
+	}
+}
+
 // A member with much data is read again instead of kept, and nothing of it is lost.
 func TestDataIsNotKeptInMemory(t *testing.T) {
 	w := newWorld(t)

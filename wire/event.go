@@ -90,7 +90,7 @@ func appendRole(dst []byte, m *chat.Member) []byte {
 	dst = appendOptString(dst, "name", m.Name)
 	dst = appendOptString(dst, "avatar", m.Avatar)
 	dst = appendStringField(dst, "role", m.Role.String())
-	if m.Until != 0 {
+	if m.Until != 0 && m.Role.Ends() {
 		dst = appendTimeField(dst, "until", m.Until)
 	}
 	return appendOptJSON(dst, "data", m.Data)

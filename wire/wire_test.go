@@ -117,6 +117,17 @@ func TestReactionCountsAll(t *testing.T) {
 	}
 }
 
+// The end of a mute that is kept of a user who has left is not told.
+func TestEndOfAMuteOfWhoHasLeft(t *testing.T) {
+	for role, want := range map[chat.Role]int64{chat.RoleMuted: 5000, chat.RoleBanned: 5000, chat.RoleNone: 0, chat.RoleMember: 0} {
+		m := chat.Member{Room: "r", User: "ann", Role: role, Until: 5000}
+		f, err := DecodeServer(AppendEvent(nil, &chat.Event{Kind: chat.EventMember, Room: "r", Member: &m}))
+		if err != nil || f.Event.Member.Until != want {
+			t.Errorf("%s: %+v, %v", role, f.Event, err)
+		}
+	}
+}
+
 // Newer servers may send events this version does not know.
 func TestDecodeServerUnknownEvent(t *testing.T) {
 	f, err := DecodeServer([]byte(`{"type":"poll","room":"r","code":{"x":1},"new":[1]}`))

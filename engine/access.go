@@ -20,15 +20,21 @@ type access struct {
 	mu sync.Mutex
 
 	// Guarded by mu.
-	known   *lru.Map[chat.UserID, chat.Access]
+	known   *lru.Map[chat.UserID, remembered]
 	forgets uint64 // how often something was forgotten
 }
 
-func newAccess() access {
-	return access{known: lru.New[chat.UserID, chat.Access](accessKept)}
+// remembered is what a node knows of a user.
+type remembered struct {
+	chat.Access
+	whole bool // what the store said is in it; else it is a change of this node and nothing more
 }
 
-func (m *access) get(user chat.UserID) (chat.Access, bool) {
+func newAccess() access {
+	return access{known: lru.New[chat.UserID, remembered](accessKept)}
+}
+
+func (m *access) get(user chat.UserID) (remembered, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.known.Get(user)
@@ -39,17 +45,19 @@ func (m *access) get(user chat.UserID) (chat.Access, bool) {
 func (m *access) raise(a chat.Access) chat.Access {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.raiseLocked(a)
+	r := m.merged(remembered{Access: a})
+	m.known.Put(a.User, r)
+	return r.Access
 }
 
-// raiseLocked is raise. mu is held.
-func (m *access) raiseLocked(a chat.Access) chat.Access {
-	if was, ok := m.known.Get(a.User); ok {
-		a.NotBefore = max(a.NotBefore, was.NotBefore)
-		a.Claimed = a.Claimed || was.Claimed
+// merged is r with what is remembered of its user. mu is held.
+func (m *access) merged(r remembered) remembered {
+	if was, ok := m.known.Get(r.User); ok {
+		r.NotBefore = max(r.NotBefore, was.NotBefore)
+		r.Claimed = r.Claimed || was.Claimed
+		r.whole = r.whole || was.whole
 	}
-	m.known.Put(a.User, a)
-	return a
+	return r
 }
 
 // forget lets the store be asked for the user again.
@@ -76,21 +84,23 @@ func (m *access) forgotten() uint64 {
 }
 
 // learn is raise with what the store said, after a count of forgotten. What was read
-// while something was forgotten may be older than that, and is not remembered.
+// while something was forgotten may be older than that, and is not remembered. A change
+// of this node that is not committed yet counts in both cases.
 func (m *access) learn(a chat.Access, forgotten uint64) chat.Access {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.forgets != forgotten {
-		return a
+	r := m.merged(remembered{Access: a, whole: true})
+	if m.forgets == forgotten {
+		m.known.Put(a.User, r)
 	}
-	return m.raiseLocked(a)
+	return r.Access
 }
 
 // Access returns what is kept of the user; the zero Access if there is nothing.
 // Errors: Busy, Unavailable, Internal.
 func (e *Engine) Access(ctx context.Context, user chat.UserID) (chat.Access, error) {
-	if a, ok := e.access.get(user); ok && e.cfg.Hears() {
-		return a, nil
+	if r, ok := e.access.get(user); ok && r.whole && e.cfg.Hears() {
+		return r.Access, nil
 	}
 	return within(ctx, e, func(ctx context.Context) (chat.Access, error) { return e.lookUp(ctx, user) })
 }
@@ -115,7 +125,7 @@ func (e *Engine) lookUp(ctx context.Context, user chat.UserID) (chat.Access, err
 // use from now on, and ends the connections that guests have under it. It does not
 // wait for the commit: should that fail, the next Claim tries again.
 func (e *Engine) Claim(user chat.UserID) {
-	if a, ok := e.access.get(user); ok && a.Claimed {
+	if r, ok := e.access.get(user); ok && r.Claimed {
 		return
 	}
 	e.access.raise(chat.Access{User: user, Claimed: true})

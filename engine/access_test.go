@@ -47,6 +47,39 @@ func TestAccess(t *testing.T) {
 	wantKind(t, "no user", err, chat.Invalid)
 }
 
+// A change of this node says nothing of what the store has of the user besides: a claim,
+// as when the back end speaks as the user, leaves ended tokens ended.
+func TestAccessBehindChanges(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	n := newNode(t, func(c *engine.Config) { c.Now = func() time.Time { return now } })
+	ctx := t.Context()
+	notBefore, err := n.EndTokens(ctx, "ann")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(*engine.Engine) error{
+		"a claim": func(e *engine.Engine) error {
+			e.Claim("ann")
+			return nil
+		},
+		"an end of tokens, by a clock that is behind": func(e *engine.Engine) error {
+			_, err := e.EndTokens(ctx, "ann")
+			return err
+		},
+	} {
+		restarted := engine.New(engine.Config{
+			Store: n.store, Lanes: n.lanes, Presence: nobody{}, Publish: func(*chat.Event) {},
+			Now: func() time.Time { return now.Add(-time.Hour) },
+		})
+		if err := change(restarted); err != nil {
+			t.Fatal(err)
+		}
+		if a, err := restarted.Access(ctx, "ann"); err != nil || a.NotBefore != notBefore {
+			t.Errorf("%s: %+v, %v", name, a, err)
+		}
+	}
+}
+
 // While a node does not hear of other nodes' changes, and behind them, it asks the store.
 func TestAccessOfOtherNodes(t *testing.T) {
 	hears := true

@@ -26,6 +26,7 @@ import (
 
 const (
 	jwksEvery    = time.Minute      // at most one fetch in this time, whatever keys tokens name
+	jwksRetry    = 5 * time.Second  // instead of jwksEvery as long as there is no set
 	jwksAge      = 15 * time.Minute // an older set is fetched again before it is used
 	jwksTimeout  = 5 * time.Second
 	jwksPatience = time.Second // how long a token whose key is known waits for a newer set
@@ -36,7 +37,8 @@ const (
 // jwks is the host's published set of public keys. The set is fetched when a
 // token needs a key that is not in it, and again when it is older than jwksAge, but
 // never more often than jwksEvery. While the URL is down the old set stays in use;
-// while it hangs, each token waits for jwksPatience first.
+// while it hangs, each token waits for jwksPatience first. Before there is a set nothing
+// can be said of a token: that is Unavailable, and no refusal, which clients take as final.
 type jwks struct {
 	url     string
 	client  *http.Client
@@ -66,7 +68,7 @@ func newJWKS(cfg Config) (*jwks, error) {
 
 // find returns the keys that match, fetching the set first if it has none of
 // them or is old, and if a fetch is allowed now. Concurrent callers share one
-// fetch, and yield their permit of the limiter until it ends.
+// fetch, and yield their permit of the limiter until it ends. Errors: Busy, Unavailable.
 func (j *jwks) find(ctx context.Context, match func(key) bool) ([]key, error) {
 	found, fresh := j.lookup(match)
 	if len(found) > 0 {
@@ -90,7 +92,20 @@ func (j *jwks) find(ctx context.Context, match func(key) bool) ([]key, error) {
 	if found, _ = j.lookup(match); len(found) > 0 {
 		return found, nil
 	}
+	if err == nil && !j.published() {
+		err = &chat.Error{
+			Kind: chat.Unavailable, Op: "identity.jwks", RetryAfter: jwksRetry.Milliseconds(),
+			Text: "the keys of tokens cannot be fetched now, try again",
+		}
+	}
 	return nil, err
+}
+
+// published reports whether a set was ever fetched.
+func (j *jwks) published() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.keys) > 0
 }
 
 func (j *jwks) lookup(match func(key) bool) (found []key, fresh bool) {
@@ -104,13 +119,17 @@ func (j *jwks) lookup(match func(key) bool) (found []key, fresh bool) {
 	return found, j.now().Sub(j.fetched) < jwksAge
 }
 
-// refresh fetches the set unless that was tried less than jwksEvery ago. It has its
-// own deadline and not that of a request, so that the end of one request does not
-// fail the others.
+// refresh fetches the set unless that was tried less than jwksEvery ago, or jwksRetry
+// where there is none yet. It has its own deadline and not that of a request, so that
+// the end of one request does not fail the others.
 func (j *jwks) refresh() {
 	now := j.now()
 	j.mu.Lock()
-	wait := !j.tried.IsZero() && now.Sub(j.tried) < jwksEvery
+	every := jwksEvery
+	if len(j.keys) == 0 {
+		every = jwksRetry
+	}
+	wait := !j.tried.IsZero() && now.Sub(j.tried) < every
 	if !wait {
 		j.tried = now
 	}
@@ -122,7 +141,7 @@ func (j *jwks) refresh() {
 	defer cancel()
 	keys, err := j.fetch(ctx)
 	if err != nil {
-		j.log.Warn("cannot fetch the JWKS, going on with the old keys", "err", err)
+		j.log.Warn("cannot fetch the JWKS, going on with those of before if there are any", "err", err)
 		return
 	}
 	j.mu.Lock()

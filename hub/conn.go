@@ -237,6 +237,14 @@ func (c *Conn) Close(g chat.Goodbye) {
 	c.worker.kick()
 }
 
+// Closing reports whether the connection has ended or is about to: nothing that is sent
+// arrives any more. A transport reads on for a while then, so that the peer gets the goodbye.
+func (c *Conn) Closing() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.gone || c.bye != nil
+}
+
 func (c *Conn) userID() chat.UserID {
 	c.mu.Lock()
 	defer c.mu.Unlock()

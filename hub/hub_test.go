@@ -215,6 +215,9 @@ func TestCloseUser(t *testing.T) {
 		if n := h.CloseUser("ann", chat.ByeRevoked); n != 2 {
 			t.Fatalf("closed %d", n)
 		}
+		if !a.Closing() || !b.Closing() || !gone.Closing() || other.Closing() {
+			t.Error(a.Closing(), b.Closing(), gone.Closing(), other.Closing())
+		}
 		h.expect(la, "last words\n")
 		if la.goodbye() != "revoked" || lb.goodbye() != "revoked" || lo.goodbye() != "" {
 			t.Fatal(la.goodbye(), lb.goodbye(), lo.goodbye())

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/roomtide/roomtide/chat"
+	"github.com/roomtide/roomtide/engine"
 	"github.com/roomtide/roomtide/identity"
 	"github.com/roomtide/roomtide/internal/testserver"
 	"github.com/roomtide/roomtide/session"
@@ -43,6 +44,51 @@ func TestTokenEndsDuringHello(t *testing.T) {
 		case <-time.After(10 * time.Second):
 			t.Fatal("the connection goes on")
 		}
+	}
+}
+
+// What a client sends behind the goodbye, while the connection is still read, is not
+// carried out.
+func TestNothingIsDoneBehindTheGoodbye(t *testing.T) {
+	for name, c := range map[string]struct {
+		frame, room string
+		rev         int // of the room when another user has joined
+	}{
+		"a message":    {`{"type":"message","id":9,"room":"r","message":"late"}`, "r", 3},
+		"an edit":      {`{"type":"edit","id":9,"room":"r","seq":1,"message":"late"}`, "r", 3},
+		"leaving":      {`{"type":"leave","id":9,"room":"r"}`, "r", 3},
+		"another room": {`{"type":"join","id":9,"room":"new"}`, "new", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := newNode(t, true)
+			p, other := n.connect(), n.connect()
+			p.ask(`{"type":"join","id":1,"user":"ann","room":"r"}`, "type", "ack", "rev", 1)
+			p.ask(`{"type":"message","id":2,"room":"r","message":"first"}`, "type", "ack", "rev", 2)
+			if ended := n.hub.CloseUser("ann", chat.ByeRevoked); ended != 1 {
+				t.Fatalf("%d connections ended", ended)
+			}
+			p.say(c.frame)
+			other.ask(`{"type":"join","id":1,"user":"bob","room":"`+c.room+`"}`, "type", "ack", "rev", c.rev)
+		})
+	}
+	p := newNode(t, true).connect()
+	p.conn.Close(chat.ByeBusy)
+	if p.say(`{"type":"hello","id":1,"user":"ann"}`); p.s.Authenticated() {
+		t.Error("the connection got a speaker")
+	}
+}
+
+// A connection that ends as its guest is about to speak does nothing for it.
+func TestNothingIsDoneForAGuestWhoseNameIsClaimed(t *testing.T) {
+	n := openNode(t, testserver.Config{Identity: identity.Config{Guests: true, Users: new(late)}})
+	p := n.connect()
+	p.say(`{"type":"join","id":1,"user":"ann","room":"new"}`)
+	if g := <-p.bye; g != chat.ByeRevoked {
+		t.Errorf("%+v", g)
+	}
+	_, err := n.deps.Engine.GetRoom(t.Context(), engine.Actor{Server: true}, "new")
+	if chat.KindOf(err) != chat.NotFound {
+		t.Errorf("the room was made: %v", err)
 	}
 }
 

@@ -144,8 +144,12 @@ func (s *Session) Close() {
 
 // Handle carries out the command. The answer is sent on the connection, by the time
 // Handle returns or, for a durable change, behind its commit. cmd is the caller's again
-// then.
+// then. Behind the connection's goodbye Handle does nothing: the user may not speak any
+// more, and the answer would not arrive, so that a message without a key would be sent again.
 func (s *Session) Handle(ctx context.Context, cmd *wire.Command) {
+	if s.conn.Closing() {
+		return
+	}
 	if cmd.Type != wire.Hello {
 		if err := s.authenticate(ctx, cmd); err != nil {
 			s.fail(cmd, err)
@@ -157,6 +161,9 @@ func (s *Session) Handle(ctx context.Context, cmd *wire.Command) {
 			s.fail(cmd, err)
 			return
 		}
+	}
+	if s.conn.Closing() { // authenticate has ended it, or something else while this waited
+		return
 	}
 	switch cmd.Type {
 	case wire.Hello:

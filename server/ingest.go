@@ -3,6 +3,7 @@ package server
 import (
 	"cmp"
 	"context"
+	"time"
 
 	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
@@ -39,8 +40,12 @@ var closed = func() context.Context {
 	return ctx
 }()
 
-// closeIngest leaves the queues to other nodes, and to the next start.
+// closeIngest leaves the queues to other nodes, and to the next start. It takes a quarter of
+// the drain timeout at most: an entry whose lane has no database may have no outcome at all,
+// stays in its queue, and is a repeat there, while what is closed next still has work to save.
 func (s *Server) closeIngest(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(s.cfg.DrainTimeout)/4)
+	defer cancel()
 	for _, r := range s.readers {
 		r.Close(ctx)
 	}

@@ -147,9 +147,11 @@ func (s *Source) claim(ctx context.Context) error {
 }
 
 // request asks for entries, unless it has. Asking is what keeps this client the reader, so
-// it asks for one where none is wanted.
+// it asks for one where none is wanted, also if there are some ready. Those stay few: the
+// server gives what is not done for Config.Life again before anything new, and nothing new
+// beyond maxUnread.
 func (s *Source) request(most int) error {
-	if s.batch != nil || len(s.ready) > most {
+	if s.batch != nil || most > 0 && len(s.ready) > most {
 		return nil
 	}
 	var err error

@@ -142,6 +142,53 @@ func TestReaderWhoseConsumerEnds(t *testing.T) {
 	reads(first)
 }
 
+// A reader that wants nothing asks on, and so stays the reader, also while an entry that it
+// was given is ready.
+func TestReaderThatIsFullAsks(t *testing.T) {
+	servers := testnats.Start(t, 1, withJetStream)
+	nc := servers.Connect(0)
+	j, err := js.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := natsingest.New(natsingest.Config{NATS: nc, Stream: "s", Subjects: []string{"s.send"}, Life: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := func(most int) []ingest.Entry {
+		t.Helper()
+		got, err := s.Read(t.Context(), most)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	read(0) // makes the stream
+	for _, data := range []string{"1", "2"} {
+		if _, err := j.Publish(t.Context(), "s.send", []byte(data)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for len(read(1)) == 0 {
+	}
+	for end := time.Now().Add(20 * time.Second); ; {
+		read(0)
+		c, err := j.Consumer(t.Context(), "s", "roomtide")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at := c.CachedInfo(); at.NumAckPending == 2 && at.NumWaiting > 0 { // 2 is ready, and there is a request
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("nothing is asked for: %+v", c.CachedInfo())
+		}
+	}
+	if got := read(1); len(got) != 1 || string(got[0].Data) != "2" {
+		t.Errorf("what was ready is read as %v", got)
+	}
+}
+
 // What is wrong is said in words.
 func TestWithoutJetStream(t *testing.T) {
 	servers := testnats.Start(t, 1, nil)

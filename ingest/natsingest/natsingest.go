@@ -165,7 +165,7 @@ func (s *Source) request(most int) error {
 // receive takes what comes for the request: what is there, and if that is nothing, the
 // first that comes. Where none is wanted it does not wait.
 func (s *Source) receive(ctx context.Context, most int) error {
-	late := time.NewTimer(2 * wait) // beyond the end of the request
+	late := time.NewTimer(2 * wait) // nats.go ends the request by then
 	defer late.Stop()
 	for s.batch != nil {
 		select {
@@ -187,7 +187,7 @@ func (s *Source) receive(ctx context.Context, most int) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-late.C:
-			s.batch = nil
+			return nil // the next call takes what has come at the last moment
 		}
 	}
 	return nil

@@ -43,15 +43,41 @@ func (s *Service) find(ctx context.Context, id string) (*Endpoint, error) {
 	return all[i], nil
 }
 
-// save stores an endpoint and has the consumers follow.
+// save stores an endpoint. editing is held.
 func (s *Service) save(ctx context.Context, e *Endpoint) error {
 	if err := e.check(); err != nil {
 		return err
 	}
-	if err := s.cfg.Store.Control.SaveRecords(ctx, collection, e.encode()); err != nil {
+	return s.cfg.Store.Control.SaveRecords(ctx, collection, e.encode())
+}
+
+// edit runs f, which reads what is stored and stores what it makes of that, and has the
+// consumers follow. Edits of one node do not overlap. Those of two nodes may: the store
+// replaces a record whatever it is by then.
+func (s *Service) edit(ctx context.Context, f func() error) error {
+	err := func() error {
+		s.editing.Lock()
+		defer s.editing.Unlock()
+		return f()
+	}()
+	if err != nil {
 		return err
 	}
 	return s.refresh(ctx)
+}
+
+// change edits an endpoint, and returns it as it is stored then. NotFound.
+func (s *Service) change(ctx context.Context, id string, f func(*Endpoint) error) (e *Endpoint, err error) {
+	err = s.edit(ctx, func() error {
+		if e, err = s.find(ctx, id); err != nil {
+			return err
+		}
+		if err := f(e); err != nil {
+			return err
+		}
+		return s.save(ctx, e)
+	})
+	return e, err
 }
 
 // Time is a time as the API shows it: in UTC, with milliseconds.
@@ -177,19 +203,22 @@ func set[T any](to *T, v *T) {
 // Add makes an endpoint, which gets what happens from now on, and returns it with its
 // secret.
 func (s *Service) Add(ctx context.Context, o Order) (Status, string, error) {
-	all, err := s.stored(ctx)
-	if err != nil {
-		return Status{}, "", err
-	}
-	if len(all) >= maxEndpoints {
-		return Status{}, "", chat.E(chat.Conflict, "there are "+strconv.Itoa(maxEndpoints)+" webhooks already, and there can be no more")
-	}
 	now := s.cfg.Now()
 	e := &Endpoint{ID: strings.ToLower(rand.Text()[:10]), Batch: 1, Enabled: true, Created: now.UnixMilli()}
 	e.begin(now, now)
 	o.Rotate = o.Secret == nil
 	o.apply(e, now)
-	if err := s.save(ctx, e); err != nil {
+	err := s.edit(ctx, func() error {
+		all, err := s.stored(ctx)
+		if err != nil {
+			return err
+		}
+		if len(all) >= maxEndpoints {
+			return chat.E(chat.Conflict, "there are "+strconv.Itoa(maxEndpoints)+" webhooks already, and there can be no more")
+		}
+		return s.save(ctx, e)
+	})
+	if err != nil {
 		return Status{}, "", err
 	}
 	st, err := s.status(ctx, e)
@@ -198,12 +227,11 @@ func (s *Service) Add(ctx context.Context, o Order) (Status, string, error) {
 
 // Change changes an endpoint. secret is the new one if there is one. NotFound.
 func (s *Service) Change(ctx context.Context, id string, o Order) (st Status, secret string, err error) {
-	e, err := s.find(ctx, id)
+	e, err := s.change(ctx, id, func(e *Endpoint) error {
+		o.apply(e, s.cfg.Now())
+		return nil
+	})
 	if err != nil {
-		return st, "", err
-	}
-	o.apply(e, s.cfg.Now())
-	if err := s.save(ctx, e); err != nil {
 		return st, "", err
 	}
 	if o.Rotate || o.Secret != nil {
@@ -215,16 +243,16 @@ func (s *Service) Change(ctx context.Context, id string, o Order) (st Status, se
 
 // Remove deletes an endpoint, with what it did not get. NotFound.
 func (s *Service) Remove(ctx context.Context, id string) error {
-	if _, err := s.find(ctx, id); err != nil {
+	err := s.edit(ctx, func() error {
+		if _, err := s.find(ctx, id); err != nil {
+			return err
+		}
+		return s.cfg.Store.Control.DropRecords(ctx, collection, id)
+	})
+	if err != nil {
 		return err
 	}
-	if err := s.cfg.Store.Control.DropRecords(ctx, collection, id); err != nil {
-		return err
-	}
-	if err := s.refresh(ctx); err != nil {
-		return err
-	}
-	_, err := s.forget(ctx, id)
+	_, err = s.forget(ctx, id)
 	return err
 }
 
@@ -232,21 +260,23 @@ func (s *Service) Remove(ctx context.Context, id string) error {
 // kept (Config.History), with the ids that it had. What is waiting comes in its place. It
 // enables the endpoint. NotFound.
 func (s *Service) Replay(ctx context.Context, id string, from time.Time) (Status, error) {
-	e, err := s.find(ctx, id)
+	e, err := s.change(ctx, id, func(e *Endpoint) error {
+		now := s.cfg.Now()
+		if from.After(now) {
+			return chat.E(chat.Invalid, "from is in the future")
+		}
+		e.begin(from, now)
+		e.Enabled, e.Reason = true, ""
+		return nil
+	})
 	if err != nil {
-		return Status{}, err
-	}
-	now := s.cfg.Now()
-	if from.After(now) {
-		return Status{}, chat.E(chat.Invalid, "from is in the future")
-	}
-	e.begin(from, now)
-	e.Enabled, e.Reason = true, ""
-	if err := s.save(ctx, e); err != nil {
 		return Status{}, err
 	}
 	return s.status(ctx, e)
 }
+
+// errChanged says that an endpoint is not any more the one that has answered.
+var errChanged = errors.New("the webhook was changed meanwhile")
 
 // disable is what an endpoint asks for with 410. It returns before that is done; failed is
 // called if it was not.
@@ -254,15 +284,19 @@ func (s *Service) disable(e *Endpoint, failed func()) {
 	s.disabling.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		off, err := s.find(ctx, e.ID)
-		if err != nil || off.Epoch != e.Epoch || off.URL != e.URL { // not known, or it was changed meanwhile
-			failed()
+		_, err := s.change(ctx, e.ID, func(off *Endpoint) error {
+			if off.Epoch != e.Epoch || off.URL != e.URL {
+				return errChanged
+			}
+			off.Enabled, off.Reason = false, "the endpoint answered 410: it wants nothing any more"
+			s.cfg.Log.Warn("webhook: disabled, as the endpoint answers 410", "webhook", e.ID, "host", host(e.URL))
+			return nil
+		})
+		if err == nil {
 			return
 		}
-		off.Enabled, off.Reason = false, "the endpoint answered 410: it wants nothing any more"
-		s.cfg.Log.Warn("webhook: disabled, as the endpoint answers 410", "webhook", e.ID, "host", host(e.URL))
-		if err := s.save(ctx, off); err != nil {
-			failed()
+		failed()
+		if !errors.Is(err, errChanged) && chat.KindOf(err) != chat.NotFound {
 			s.cfg.Log.Warn("webhook: an endpoint that answers 410 was not disabled", "webhook", e.ID, "err", err)
 		}
 	})

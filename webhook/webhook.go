@@ -105,6 +105,10 @@ type Service struct {
 	attended  atomic.Bool // an endpoint names a kind that happens only if it is asked for
 	disabling sync.WaitGroup
 
+	// Held from reading endpoints to storing what was made of them, so that no edit is lost to
+	// another one. It is for these calls of the control database, which have deadlines.
+	editing sync.Mutex
+
 	mu       sync.Mutex
 	couriers map[string]*courier // guarded by mu: by endpoint, of those that are enabled
 

@@ -252,14 +252,22 @@ func (m *Move) resolveReplies(ctx context.Context, rows []source.Row, steps []st
 }
 
 // take tells the node, and notes it. What is old comes as history, in a request of its own.
+// Deletions come first: the state has one message of each row, and of a row that has become
+// another message it is to be the new one. If that does not come to be, the row still differs.
 func (m *Move) take(ctx context.Context, steps []step) error {
-	var old, now []step
+	var deleted, old, now []step
 	for _, s := range steps {
-		if s.new && !s.old.IsZero() && time.Since(s.old) > past {
+		switch {
+		case !s.new && s.then.Deleted:
+			deleted = append(deleted, s)
+		case s.new && !s.old.IsZero() && time.Since(s.old) > past:
 			old = append(old, s)
-		} else {
+		default:
 			now = append(now, s)
 		}
+	}
+	if err := m.takePart(ctx, deleted, false); err != nil {
+		return err
 	}
 	if err := m.takePart(ctx, old, true); err != nil {
 		return err

@@ -15,6 +15,9 @@ import (
 // partItems are things in one request.
 const partItems = 500
 
+// copiedMessages is the fact that copy leaves behind its step "messages".
+const copiedMessages = "copied messages"
+
 // copy puts the history into the node. It is done in steps, each of which goes on where it
 // was when it ended: all rows are read and sorted before the first one is imported, as each
 // room is to have them in the order of their time, and the source has no index for that.

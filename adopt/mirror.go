@@ -184,6 +184,10 @@ func (r *mirror) inTurn(ctx context.Context, kind string, msg *message) error {
 		return err
 	}
 	imported := strings.HasPrefix(msg.Key, keyPrefix(r.move.name))
+	copied, err := r.move.cfg.State.fact(ctx, copiedMessages) // before the row is looked for: the copy may end meanwhile
+	if err != nil {
+		return err
+	}
 	k, found, err := r.move.cfg.State.bySeq(ctx, msg.Room, msg.Seq)
 	if err != nil {
 		return err
@@ -191,7 +195,7 @@ func (r *mirror) inTurn(ctx context.Context, kind string, msg *message) error {
 	switch {
 	case found:
 		err = r.change(ctx, &k, msg)
-	case imported && kind == "message.created":
+	case imported && (kind == "message.created" || copied != ""): // behind the copy, its row has become another message, or is gone
 		return nil
 	case imported: // the copy has it under way
 		return &chat.Error{Kind: chat.Busy, Op: "adopt.mirror", Text: "a message was changed while it was imported"}

@@ -19,7 +19,8 @@ const (
 	mapTable  = "roomtide_map"
 	feedTable = "roomtide_feed"
 
-	feedWait = 5 * time.Second
+	feedWait   = 5 * time.Second
+	feedEvents = 500 // that are asked for at once
 )
 
 // mirror writes what is said in Roomtide into the old table.
@@ -90,7 +91,7 @@ func (r *mirror) step(ctx context.Context, next string) (string, error) {
 		return next, err
 	}
 	asked := time.Now()
-	page, err := r.move.cfg.Node.readFeed(ctx, r.move.feed(), next, feedWait)
+	page, err := r.move.cfg.Node.readFeed(ctx, r.move.feed(), next, feedEvents, feedWait)
 	switch chat.KindOf(err) {
 	case chat.NotFound: // it was dropped, as it was not read for a week
 		if err := r.move.cfg.Node.makeFeed(ctx, r.move.feed()); err != nil {
@@ -119,7 +120,7 @@ func (r *mirror) step(ctx context.Context, next string) (string, error) {
 			return next, err
 		}
 	}
-	if len(page.Events) == 0 {
+	if len(page.Events) < feedEvents { // there were no more; waiting for a page without any would have no end while clients write
 		r.move.count(func(b *Beat) { b.Drained = asked })
 	}
 	return page.Next, nil

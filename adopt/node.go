@@ -274,8 +274,8 @@ func (n *Node) dropFeed(ctx context.Context, name string) error {
 	return err
 }
 
-func (n *Node) readFeed(ctx context.Context, name, after string, wait time.Duration) (p feedPage, err error) {
-	q := url.Values{"limit": {"500"}, "wait": {strconv.Itoa(int(wait.Seconds()))}}
+func (n *Node) readFeed(ctx context.Context, name, after string, limit int, wait time.Duration) (p feedPage, err error) {
+	q := url.Values{"limit": {strconv.Itoa(limit)}, "wait": {strconv.Itoa(int(wait.Seconds()))}}
 	if after != "" {
 		q.Set("after", after)
 	}

@@ -182,8 +182,9 @@ func (f *Feeds) Drop(ctx context.Context, name string) error {
 }
 
 // Read acknowledges what is before after, and returns about limit events behind it: at
-// least one if there is one, and waits for that as long as wait. Without after it reads from
-// where the feed was acknowledged. NotFound if there is no such feed; Conflict if after is
+// least one if there is one, and waits for that as long as wait. A page with fewer than limit has
+// all that was committed before the call. Without after it reads from where the feed was
+// acknowledged. NotFound if there is no such feed; Conflict if after is
 // before what was acknowledged, where events are gone.
 func (f *Feeds) Read(ctx context.Context, name, after string, limit int, wait time.Duration) (*Page, error) {
 	all, err := f.cursors(ctx)

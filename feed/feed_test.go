@@ -102,6 +102,9 @@ func TestRead(t *testing.T) {
 		for text, n := range texts {
 			got[text] += n
 		}
+		if len(texts) < 3 && len(got) < 40 {
+			t.Errorf("a page of %d behind %d: it says that there is no more", len(texts), len(got))
+		}
 		reads++
 	}
 	for text, n := range got {

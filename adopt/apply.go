@@ -29,6 +29,9 @@ func (m *Move) follow(ctx context.Context) error {
 
 // followOnce follows until an error, from the position that is stored.
 func (m *Move) followOnce(ctx context.Context) error {
+	if err := m.putAuthors(ctx, false); err != nil { // those of rows behind which it was cut off
+		return err
+	}
 	position, err := m.cfg.State.fact(ctx, "position")
 	if err != nil {
 		return err
@@ -147,6 +150,8 @@ type step struct {
 	then known // what is known afterwards
 	new  bool
 	old  time.Time // of the row
+
+	members []memberItem // that the room has by a new row
 }
 
 func (m *Move) applySome(ctx context.Context, keys []source.Key) error {
@@ -207,7 +212,9 @@ func (m *Move) steps(keys []source.Key, rows []source.Row, had map[source.Key]kn
 			ok = false
 		}
 		s := step{key: r.Key, item: it, then: known{r.Key, it.Room, it.User, k.Seq, h, it.Deleted, timeOf(r)}, new: !ok, old: r.Time}
-		if ok {
+		if s.new {
+			s.members = m.membersBy(r)
+		} else {
 			s.item = item{Room: it.Room, Seq: k.Seq, User: it.User, Text: it.Text, Data: it.Data, Edited: it.Edited, Deleted: it.Deleted}
 		}
 		steps = append(steps, s)
@@ -288,7 +295,7 @@ func (m *Move) takePart(ctx context.Context, steps []step, history bool) error {
 		return err
 	}
 	crashpoint.Hit("adopt-imported")
-	authors, err := m.putSteps(ctx, steps, t)
+	members, err := m.putSteps(ctx, steps, t)
 	if err != nil {
 		return err
 	}
@@ -306,11 +313,12 @@ func (m *Move) takePart(ctx context.Context, steps []step, history bool) error {
 	if late {
 		m.log.Warn("adopt: rows still come the old way", "rows", len(steps), "first", steps[0].key)
 	}
-	return m.newMembers(ctx, authors)
+	return m.newMembers(ctx, members)
 }
 
-// putSteps stores what was imported in the state, and returns the authors of new messages.
-func (m *Move) putSteps(ctx context.Context, steps []step, t *told) (authors []memberItem, err error) {
+// putSteps stores what was imported in the state, and returns the members by new messages. They
+// are stored with it: a row that is known is no reason any more to make them members.
+func (m *Move) putSteps(ctx context.Context, steps []step, t *told) (members []memberItem, err error) {
 	err = m.cfg.State.write(ctx, func(tx *sql.Tx) error {
 		for i := range steps {
 			s, r := &steps[i], t.Messages[i]
@@ -321,13 +329,11 @@ func (m *Move) putSteps(ctx context.Context, steps []step, t *told) (authors []m
 			if err := putKnown(ctx, tx, &s.then); err != nil {
 				return err
 			}
-			if s.new && s.item.User != systemUser {
-				authors = append(authors, memberItem{Room: s.item.Room, User: s.item.User})
-			}
+			members = append(members, s.members...)
 		}
-		return nil
+		return putMembers(ctx, tx, members)
 	})
-	return authors, err
+	return members, err
 }
 
 // switched reports whether Roomtide is in force by now.
@@ -340,11 +346,8 @@ func (m *Move) switched(ctx context.Context) bool {
 	return m.State().State == string(store.AdoptionSwitched)
 }
 
-// newMembers puts authors into their rooms who were not there yet.
+// newMembers puts users into their rooms who were not there yet.
 func (m *Move) newMembers(ctx context.Context, all []memberItem) error {
-	if len(m.cfg.Mapping.Members) > 0 {
-		return nil
-	}
 	p := &part{}
 	for _, i := range all {
 		var n int

@@ -1,10 +1,13 @@
 package adopt
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/roomtide/roomtide/adopt/follow"
 	"github.com/roomtide/roomtide/adopt/source"
 	"github.com/roomtide/roomtide/chat"
 )
@@ -97,4 +100,64 @@ func TestMirrorWaitsForTheCopy(t *testing.T) {
 		t.Errorf("while it is copied: %v", err)
 	}
 	w.mirrors("message.created", edited)
+}
+
+// The author of a new row becomes a member, and so does the one to whom it is written, where
+// the mapping does not say who is a member; also where the node fails between the message and
+// its members.
+func TestMembersByNewRows(t *testing.T) {
+	ann, bob := memberItem{Room: "dm-ann-bob", User: "ann"}, memberItem{Room: "dm-ann-bob", User: "bob"}
+	for more, want := range map[string][]memberItem{
+		"": {ann}, `to = "room"`: {ann, bob}, "[[member]]\nfrom = \"messages\"\nroom = \"room\"\nuser = \"author\"\n": nil,
+	} {
+		for refuse := range 3 {
+			t.Run(fmt.Sprint(more, refuse), func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, "dm(author, room)", more)
+				w.say("bob", "ann", "hello", time.Now())
+				w.node.refuse = refuse - 1
+				cut := refuse == 1 || refuse == 2 && want != nil
+				if err := w.apply(t.Context(), []source.Key{"1"}); (err != nil) != cut {
+					t.Fatal(err)
+				}
+				var got []memberItem
+				if cut {
+					got = w.followed(len(want))
+				}
+				for len(w.node.members) > 0 {
+					got = append(got, <-w.node.members)
+				}
+				if !slices.Equal(got, want) {
+					t.Errorf("members are %v, want %v", got, want)
+				}
+			})
+		}
+	}
+}
+
+// followed follows until the node has so many members.
+func (w *world) followed(members int) (got []memberItem) {
+	w.t.Helper()
+	at, err := follow.Begin(w.t.Context(), w.cfg.Follow)
+	if err == nil {
+		err = w.cfg.State.setFact(w.t.Context(), "position", at)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- w.followOnce(ctx) }()
+	for len(got) < members {
+		select {
+		case i := <-w.node.members:
+			got = append(got, i)
+		case err := <-ended:
+			w.t.Fatalf("%v, with the members %v", err, got)
+		}
+	}
+	cancel()
+	<-ended
+	return got
 }

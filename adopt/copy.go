@@ -29,7 +29,8 @@ func (m *Move) copy(ctx context.Context) error {
 		{"rooms", m.copyRooms}, {"users", m.copyUsers}, {"scan", m.scan},
 		{"members before", func(ctx context.Context) error { return m.copyMembers(ctx, len(m.cfg.Mapping.Reads) > 0) }},
 		{"messages", m.copyMessages}, {"index", m.cfg.State.indexRows},
-		{"members", func(ctx context.Context) error { return m.copyMembers(ctx, true) }}, {"authors", m.copyAuthors}, {"reads", m.copyReads},
+		{"members", func(ctx context.Context) error { return m.copyMembers(ctx, true) }},
+		{"authors", func(ctx context.Context) error { return m.putAuthors(ctx, true) }}, {"reads", m.copyReads},
 	} {
 		done, err := m.cfg.State.fact(ctx, "copied "+step.name)
 		if err != nil {
@@ -154,9 +155,9 @@ func (m *Move) missing(rooms []roomItem) []roomItem {
 	return rooms
 }
 
-// copyAuthors makes members of those who have written, where the mapping does not say who
-// is in a room.
-func (m *Move) copyAuthors(ctx context.Context) error {
+// putAuthors makes members of those who are by what was written, where the mapping does not
+// say who is in a room.
+func (m *Move) putAuthors(ctx context.Context, history bool) error {
 	for last := (memberItem{}); ; {
 		var all []memberItem
 		rows, err := m.cfg.State.db.QueryContext(ctx, "SELECT room, user FROM members WHERE (room, user) > (?, ?) AND done = 0 ORDER BY room, user LIMIT ?",
@@ -174,7 +175,7 @@ func (m *Move) copyAuthors(ctx context.Context) error {
 		work, ctx := errgroup.WithContext(ctx)
 		for some := range slices.Chunk(all, partItems) {
 			work.Go(func() error {
-				if _, err := m.importPart(ctx, &part{History: true, Members: some}); err != nil {
+				if _, err := m.importPart(ctx, &part{History: history, Members: some}); err != nil {
 					return err
 				}
 				return m.cfg.State.write(ctx, func(tx *sql.Tx) error { return membersDone(ctx, tx, some) })

@@ -146,12 +146,8 @@ func (s *scanner) stage(r *source.Row) error {
 	s.run.add(&staged{
 		place: placeOf(r.Room, r.Time.UnixMicro(), r.Key), Key: r.Key, Reply: r.Reply, User: i.User, Hash: i.hash(), Deleted: i.Deleted, Item: body,
 	})
-	if len(s.m.cfg.Mapping.Members) > 0 || r.Kind == source.System {
-		return nil
-	}
-	for _, user := range []string{r.User, r.To} {
-		i := memberItem{Room: r.Room, User: user}
-		if _, ok := s.seen[i]; ok || user == "" {
+	for _, i := range s.m.membersBy(r) {
+		if _, ok := s.seen[i]; ok {
 			continue
 		}
 		if len(s.seen) == seenMembers {
@@ -161,6 +157,20 @@ func (s *scanner) stage(r *source.Row) error {
 		s.members = append(s.members, i)
 	}
 	return nil
+}
+
+// membersBy are the members that a room has by a row, where the mapping does not say who is
+// in a room.
+func (m *Move) membersBy(r *source.Row) (all []memberItem) {
+	if len(m.cfg.Mapping.Members) > 0 || r.Kind == source.System {
+		return nil
+	}
+	for _, user := range []string{r.User, r.To} {
+		if user != "" {
+			all = append(all, memberItem{Room: r.Room, User: user})
+		}
+	}
+	return all
 }
 
 // store writes the run and all that goes with it in one transaction.

@@ -150,10 +150,10 @@ func (r *mirror) repair(ctx context.Context) error {
 			page[0].Room = p.room
 			err = r.message(ctx, "message.created", &page[0])
 		}
-		if err == nil {
+		if err == nil || chat.KindOf(err) == chat.NotFound { // the room was deleted
 			_, err = db.ExecContext(ctx, "DELETE FROM unmirrored WHERE room = ? AND seq = ?", p.room, p.seq)
 		}
-		if err != nil && chat.KindOf(err) != chat.NotFound {
+		if err != nil {
 			return err
 		}
 	}

@@ -48,3 +48,30 @@ func TestDrained(t *testing.T) {
 		})
 	}
 }
+
+// Messages whose room was deleted meanwhile are not in the way of others that a comparison has
+// not found in the old table.
+func TestRepairBehindDeletedRooms(t *testing.T) {
+	w := newWorld(t, "room", "")
+	w.node.messages["z"] = []message{{Room: "z", Seq: 1, User: "ann", Text: "hello", Time: time.Now()}}
+	found := []Finding{{Room: "z", Seq: 1, What: NotMirrored}}
+	for i := range 150 {
+		found = append(found, Finding{Room: fmt.Sprint("deleted ", i), Seq: 1, What: NotMirrored})
+	}
+	if err := w.files.Repair(t.Context(), found); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := w.mirror.repair(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var rows, left int
+	err := w.db.QueryRowContext(t.Context(), "SELECT count(*) FROM messages").Scan(&rows)
+	if err == nil {
+		err = w.cfg.State.db.QueryRowContext(t.Context(), "SELECT count(*) FROM unmirrored").Scan(&left)
+	}
+	if err != nil || rows != 1 || left != 0 {
+		t.Errorf("%d rows, and %d are left, %v", rows, left, err)
+	}
+}

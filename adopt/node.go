@@ -226,6 +226,21 @@ func (n *Node) setAdoption(ctx context.Context, from Adoption, source, state str
 	return a, err
 }
 
+// advance is setAdoption that may be said again: it may have been saved without an answer, so
+// that a conflict is none where the state is the one that was said. Otherwise it returns what
+// is, with the conflict.
+func (n *Node) advance(ctx context.Context, from Adoption, source, state string) (now Adoption, err error) {
+	now, err = n.setAdoption(ctx, from, source, state)
+	if chat.KindOf(err) != chat.Conflict {
+		return now, err
+	}
+	now, err = n.Adoption(ctx)
+	if err == nil && (now.State != state || now.Source != source) {
+		err = chat.E(chat.Conflict, "the move is in the state "+now.State+` by now, as another command or program said: "roomtide adopt status" shows it`)
+	}
+	return now, err
+}
+
 // said is an event of the feed, as far as the mirror looks into it.
 type said struct {
 	Type string  `json:"type"`

@@ -184,7 +184,7 @@ func (m *Move) copied(ctx context.Context) error {
 	if m.State().State != string(store.AdoptionCopying) {
 		return nil
 	}
-	now, err := m.cfg.Node.setAdoption(ctx, m.State(), m.name, string(store.AdoptionFollowing))
+	now, err := m.cfg.Node.advance(ctx, m.State(), m.name, string(store.AdoptionFollowing))
 	if err == nil {
 		m.setState(now)
 	}

@@ -149,18 +149,10 @@ func (f *Files) undo(ctx context.Context, held Adoption, from, to store.Adoption
 			`): call "roomtide adopt switch" or "roomtide adopt back" when the node answers, both go on from there`}
 }
 
-// advance says the next state. While the node cannot take it, it is said again, until ctx
-// ends. It may have been saved without an answer, so that a conflict is none where the state
-// is the one that was said.
+// advance says the next state. While the node cannot take it, it is said again, until ctx ends.
 func (f *Files) advance(ctx context.Context, from Adoption, to store.AdoptionState) (now Adoption, err error) {
 	for {
-		now, err = f.Node.setAdoption(ctx, from, from.Source, string(to))
-		if chat.KindOf(err) == chat.Conflict {
-			now, err = f.Node.Adoption(ctx)
-			if err == nil && now.State != string(to) {
-				return now, chat.E(chat.Conflict, "the move is in the state "+now.State+` by now, as another command or program said: "roomtide adopt status" shows it`)
-			}
-		}
+		now, err = f.Node.advance(ctx, from, from.Source, string(to))
 		if !retryable(err) || pause(ctx, 200*time.Millisecond) != nil {
 			return now, err
 		}

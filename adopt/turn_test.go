@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/roomtide/roomtide/adopt/mapping"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/store"
 )
@@ -160,5 +161,39 @@ func TestTurnThatWasCutOff(t *testing.T) {
 	f, n := turning(t, held, "", "it is a view")
 	if err := f.Back(t.Context()); chat.KindOf(err) != chat.Conflict || !strings.Contains(err.Error(), "adopt switch") || n.is() != string(held) {
 		t.Errorf("what leads out is not said: %v", err)
+	}
+}
+
+// The end of the copy is said until the node has it, also where the answer is lost. What
+// another program said meanwhile is left alone.
+func TestCopied(t *testing.T) {
+	for _, row := range []struct {
+		puts   string
+		now    store.AdoptionState
+		source string
+		kind   chat.Kind // of the error; Internal: there is none
+	}{
+		{"", store.AdoptionCopying, "shop", chat.Internal}, {"l", store.AdoptionCopying, "shop", chat.Internal}, {"5l", store.AdoptionCopying, "shop", chat.Internal},
+		{"", store.AdoptionDone, "shop", chat.Conflict}, {"", store.AdoptionFollowing, "forum", chat.Conflict},
+	} {
+		t.Run(row.puts+" "+string(row.now)+" "+row.source, func(t *testing.T) {
+			t.Parallel()
+			f, n := turning(t, store.AdoptionCopying, row.puts, "")
+			m, err := New(Config{Mapping: &mapping.Mapping{Source: mapping.Source{Name: "shop"}}, Node: f.Node, State: f.State})
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.setState(n.now)
+			if row.now != store.AdoptionCopying {
+				n.now = Adoption{State: string(row.now), Generation: 4, Source: row.source}
+			}
+			err = m.again(t.Context(), m.copied)
+			if (err == nil) != (row.kind == chat.Internal) || chat.KindOf(err) != row.kind {
+				t.Fatal(err)
+			}
+			if err == nil && (n.is() != string(store.AdoptionFollowing) || m.State().State != n.is()) {
+				t.Errorf("the node is %s, the move %s", n.is(), m.State().State)
+			}
+		})
 	}
 }

@@ -16,6 +16,8 @@ var (
 	fakeScript string
 	//go:embed testdata/client.js
 	clientScript string
+	//go:embed testdata/races.js
+	racesScript string
 	//go:embed testdata/session.js
 	sessionScript string
 )
@@ -24,7 +26,7 @@ var (
 // on demand.
 func TestProtocolClient(t *testing.T) {
 	n := startNode(t)
-	for name, script := range map[string]string{"frames": clientScript, "sessions": sessionScript} {
+	for name, script := range map[string]string{"frames": clientScript, "sessions": sessionScript, "races": racesScript} {
 		t.Run(name, func(t *testing.T) {
 			w := openWindow(t, "client")
 			w.do(chromedp.Navigate(n.url()))

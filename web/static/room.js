@@ -312,7 +312,7 @@ export class Room {
   #change(f, next) {
     const old = this.find(f.seq);
     if (old) this.put(next(old));
-    else if (this.loading) this.#held.push({ f, next });
+    if (this.loading) this.#held.push({ f, next }); // loaded or not: the answer may replace the run
     if (!old && this.last?.seq === f.seq) this.last = next(this.last);
   }
 

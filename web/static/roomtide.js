@@ -97,6 +97,7 @@ export class Roomtide extends Connection {
       await this.request('leave', { room: id });
     } catch (e) {
       room.wanted = was;
+      if (was && this.state === 'online') this.#resume(room); // events and a join's reply were left out meanwhile
       throw e;
     }
     this.#forget(id);

@@ -27,4 +27,26 @@ const half = { reactions: [{ emoji: '👍', count: 1, users: ['ben'] }] };
 await s.answer(history, { messages: [message(6, 6), message(7, 7), message(8, 8), message(9, 12, half)], more: true });
 await jump;
 check('changed behind an older answer', shown(), [[6, 'm6', []], ...changed]);
+
+// A refused leave: the room goes on with what came meanwhile, also where it was being joined.
+const refuse = async (leaving) => {
+  const leave = await s.next('leave');
+  await s.deliver({ ...message(11, 16), room: leave.room });
+  return async () => {
+    await s.deliver({ type: 'error', id: leave.id, code: 'busy', message: 'later' });
+    check('refused', (await leaving).code, 'busy');
+  };
+};
+await (await refuse(chat.leave('r').catch((e) => e)))();
+const again = await s.next('join');
+check('after its rev', [again.room, again.after], ['r', 15]);
+await s.answer(again, { rev: 16, seq: 11, role: 'member', messages: [message(11, 16)], more: false });
+check('nothing is missing', [room.joined, room.rev, room.messages.at(-1).message], [true, 16, 'm11']);
+const other = chat.join('other');
+const join = await s.next('join');
+const refused = await refuse(chat.leave('other').catch((e) => e));
+await s.answer(join, { rev: 1, seq: 0, role: 'member', messages: [], more: false });
+await refused();
+await s.answer(await s.next('join'), { rev: 1, seq: 0, role: 'member', messages: [], more: false });
+check('joined all the same', [other.wanted, other.joined], [true, true]);
 chat.close();

@@ -147,3 +147,51 @@ func TestClockPutRight(t *testing.T) {
 		ada.wait("the order of arrival", `document.querySelector('#room-list a b').textContent === '`+room+`'`)
 	}
 }
+
+// The answer to an edit ends that edit, and nothing that was begun meanwhile.
+func TestAnswerToAnEdit(t *testing.T) {
+	n := startNode(t)
+	w := openWindow(t, "edits")
+	w.do(chromedp.Navigate(n.url()))
+	for _, tt := range []struct {
+		name, begin string
+		want        []any // what is in the box, whether it is an edit or a reply, what it is sent as
+	}{
+		{"nothing else", ``, []any{"", false, ""}},
+		{"another edit", `composer.edit(second); type('second, half');`, []any{"second, half", true, "edit 2"}},
+		{"another edit of the message", `composer.edit(first); type('first, half');`, []any{"first, half", true, "edit 1"}},
+		{"a reply", `composer.reply(second); type('an answer');`, []any{"an answer", true, "reply to 2"}},
+		{"another room", `composer.show({ ...room, id: 'other' }); composer.reply(second); type('an answer');`, []any{"an answer", true, "reply to 2"}},
+	} {
+		got := eval[[]any](w, `(async () => {
+			const { Composer } = await import('/static/composer.js');
+			const form = document.querySelector('#composer');
+			form.replaceWith(form.cloneNode(true)); // without what listens to it for the case before
+			let sent = '', answer;
+			const chat = {
+				user: 'ada', limits: {}, typing() {},
+				edit(room, seq) { sent = 'edit ' + seq; return new Promise((done) => { answer = done; }); },
+				send(room, text, to) { sent = 'reply to ' + to; },
+			};
+			const type = (value) => { const box = document.querySelector('#text'); box.value = value; box.dispatchEvent(new Event('input')); };
+			const [first, second] = [{ seq: 1, message: 'first' }, { seq: 2, message: 'second' }];
+			const room = { id: 'r', messages: [], authorOf: () => 'ben' };
+			const composer = new Composer(chat, { follow() {} }, () => {}, () => {});
+			composer.show(room);
+			composer.edit(first);
+			type('changed');
+			document.querySelector('#composer').requestSubmit();
+			sent = '';
+			`+tt.begin+`
+			await answer();
+			await new Promise((done) => setTimeout(done)); // the composer has the answer
+			const state = [document.querySelector('#text').value, !document.querySelector('#context').hidden];
+			document.querySelector('#composer').requestSubmit();
+			localStorage.clear();
+			return [...state, sent];
+		})()`)
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}

@@ -45,7 +45,7 @@ export class Composer {
 
   edit(m) {
     this.#cancel();
-    this.#edit = m;
+    this.#edit = { ...m }; // the same message may be edited twice
     this.#fill(m.message);
     this.#context('editing', {});
   }
@@ -120,9 +120,10 @@ export class Composer {
       return;
     }
     if (this.#edit) {
-      const { seq, message } = this.#edit;
-      if (text === message) this.#cancel();
-      else this.#chat.edit(this.#room.id, seq, text).then(() => this.#cancel(), this.#fail);
+      const edit = this.#edit;
+      const done = () => this.#edit === edit && this.#cancel(); // another edit or a reply may have begun
+      if (text === edit.message) done();
+      else this.#chat.edit(this.#room.id, edit.seq, text).then(done, this.#fail);
       return;
     }
     this.#chat.send(this.#room.id, text, this.#reply?.seq);

@@ -5,8 +5,8 @@
 // manifest that describes them with their checksums:
 //
 //	manifest.json
-//	shard-0.db…, control.db    each one whole, without a write-ahead log
-//	token.key, roomtide.toml   if the data directory has them
+//	shard-0.db…, control.db                 each one whole, without a write-ahead log
+//	token.key, webpush.key, roomtide.toml   if the data directory has them
 //
 // An archive (.tar, .tar.gz, .tgz) holds the same, with the manifest as its last file.
 // What is written gets its name when it is whole and on the disk; what fails leaves

@@ -31,7 +31,11 @@ func Backup(ctx context.Context, cfg *config.Config, target string, job backup.J
 	if !ok {
 		return nil, errOwnTools
 	}
-	for _, o := range []backup.Other{{Name: config.TokenKeyName, Kind: backup.Key}, {Name: config.FileName, Kind: backup.Settings}} {
+	for _, o := range []backup.Other{
+		{Name: config.TokenKeyName, Kind: backup.Key},
+		{Name: config.WebPushKeyName, Kind: backup.Key}, // what browsers have subscribed to is worthless without it
+		{Name: config.FileName, Kind: backup.Settings},
+	} {
 		var err error
 		if o.Text, err = os.ReadFile(filepath.Join(cfg.DataDir, o.Name)); err == nil {
 			job.Others = append(job.Others, o)

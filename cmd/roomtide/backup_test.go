@@ -11,6 +11,7 @@ import (
 
 	"github.com/roomtide/roomtide/backup"
 	"github.com/roomtide/roomtide/client"
+	"github.com/roomtide/roomtide/config"
 )
 
 // A running node is backed up to a directory and an archive, which are verified and put
@@ -18,20 +19,21 @@ import (
 func TestBackupAndRestore(t *testing.T) {
 	base := t.TempDir()
 	dir, copies, archive := filepath.Join(base, "data"), filepath.Join(base, "copies"), filepath.Join(base, "x.tar.gz")
-	n := serve(t, dir)
+	n := serve(t, dir, "--push-webpush-subject=mailto:you@example.org")
+	vapid := pushKey(t, dir)
 	must(t, "send", "--url="+n.url, "--user=ann", "--room=r", "--key=k", "in the backup")
 	token := must(t, "token", "--data-dir="+dir, "--user=bob")
 	key := must(t, "key", "add", "--data-dir="+dir, "shop")
-	if out := must(t, "backup", copies, "--data-dir="+dir); !regexp.MustCompile(`copies has the data of .*data as of 20.*: 7 files, [\d.]+ [KM]iB$`).MatchString(out) {
+	if out := must(t, "backup", copies, "--data-dir="+dir); !regexp.MustCompile(`copies has the data of .*data as of 20.*: 8 files, [\d.]+ [KM]iB$`).MatchString(out) {
 		t.Error(out)
 	}
 	var m backup.Manifest
-	if err := json.Unmarshal([]byte(must(t, "backup", archive, "--data-dir="+dir, "--json", "--rate=0")), &m); err != nil || len(m.Map.Shards) != 4 || m.Files[2].Lanes == nil {
+	if err := json.Unmarshal([]byte(must(t, "backup", archive, "--data-dir="+dir, "--json", "--rate=0")), &m); err != nil || len(m.Map.Shards) != 4 || m.Files[3].Lanes == nil {
 		t.Errorf("%+v %v", m, err)
 	}
 	must(t, "send", "--url="+n.url, "--user=ann", "--room=r", "after it")
 	for _, path := range []string{copies, archive} {
-		if out := must(t, "backup", "verify", path); !regexp.MustCompile(` is as it was written on 20.*: 7 files`).MatchString(out) {
+		if out := must(t, "backup", "verify", path); !regexp.MustCompile(` is as it was written on 20.*: 8 files`).MatchString(out) {
 			t.Error(out)
 		}
 		for _, to := range []string{path, dir} {
@@ -51,10 +53,13 @@ func TestBackupAndRestore(t *testing.T) {
 
 	for i, path := range []string{copies, archive, filepath.Join(base, "stopped.tar")} {
 		to := fmt.Sprint(base, "/restored", i)
-		if out := must(t, "restore", path, "--data-dir="+to); !regexp.MustCompile(`restored\d is restored as of 20.*: 7 files`).MatchString(out) {
+		if out := must(t, "restore", path, "--data-dir="+to); !regexp.MustCompile(`restored\d is restored as of 20.*: 8 files`).MatchString(out) {
 			t.Error(out)
 		}
-		n := serve(t, to)
+		n := serve(t, to, "--push-webpush-subject=mailto:you@example.org")
+		if got := pushKey(t, to); got != vapid {
+			t.Error("the key of Web Push is another one")
+		}
 		if out := must(t, "send", "--url="+n.url, "--user=ann", "--room=r", "--key=k", "in the backup"); out != "1" {
 			t.Errorf("the message is number %s", out)
 		}
@@ -65,6 +70,20 @@ func TestBackupAndRestore(t *testing.T) {
 		must(t, "room", "show", "r", "--url="+n.url, "--key="+key)
 		n.stop()
 	}
+}
+
+// pushKey returns the key of Web Push in a data directory, which its owner alone may read.
+func pushKey(t *testing.T, dir string) string {
+	t.Helper()
+	path := filepath.Join(dir, config.WebPushKeyName)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v %v", info.Mode(), err)
+	}
+	return string(text)
 }
 
 // Databases that were put back with other tools are marked: clients start over.

@@ -37,18 +37,22 @@ type Comparison struct {
 	Marks    int64     `json:"marks"`    // read marks of the source
 	Refused  int64     `json:"refused"`  // rows that cannot be imported, as was noted
 	Findings []Finding `json:"findings"`
+	More     bool      `json:"more,omitempty"` // more differed at once than is looked at again: it is not known whether that still differs
 	Clean    int       `json:"clean_comparisons"`
 }
+
+// Differs reports whether the comparison does not count as one that found nothing.
+func (c *Comparison) Differs() bool { return len(c.Findings) > 0 || c.More }
 
 // recheckEvery is the time between two looks at what differs: what is on its way arrives.
 const (
 	recheckEvery = time.Second
 	rechecks     = 8
-	mostFindings = 1000
+	mostFindings = 1000 // of messages, and of read marks: what is looked at again
 )
 
 // Compare compares every row with its message, and every message with its row, by what
-// they say. Only what differs again and again counts. progress is called now and then; nil:
+// they say. Only what differs again and again counts, unless too much differs at once. progress is called now and then; nil:
 // not.
 func (f *Files) Compare(ctx context.Context, src source.Source, progress func(rows int64)) (*Comparison, error) {
 	c := &comparison{Files: f, src: src, found: map[spot]Finding{}, out: &Comparison{}, progress: progress}
@@ -81,7 +85,7 @@ func (f *Files) Compare(ctx context.Context, src source.Source, progress func(ro
 	if err != nil {
 		return nil, err
 	}
-	if clean++; len(c.out.Findings) > 0 {
+	if clean++; c.out.Differs() {
 		clean = 0
 	}
 	c.out.Clean = clean
@@ -105,10 +109,15 @@ type spot struct {
 	seq  int64
 }
 
-func (c *comparison) note(f Finding) {
-	if len(c.found) < mostFindings {
-		c.found[spot{f.Key, f.Room, f.Seq}] = f
+func (c *comparison) note(f Finding) { put(c, c.found, spot{f.Key, f.Room, f.Seq}, f) }
+
+// put notes a finding in found, or that there are more than are looked at again.
+func put[K comparable](c *comparison, found map[K]Finding, at K, f Finding) {
+	if _, was := found[at]; !was && len(found) >= mostFindings {
+		c.out.More = true
+		return
 	}
+	found[at] = f
 }
 
 // rows compares the rows of the source with what is known of them.

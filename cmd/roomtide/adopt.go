@@ -204,8 +204,19 @@ func (v *adoptCompare) Run(a *app) error {
 			fmt.Fprintln(a.stdout, findingLine(&c.Findings[i]))
 		}
 	}
-	if len(c.Findings) > 0 && !v.Repair {
-		return fmt.Errorf("%d differences; with --repair they are looked at once more", len(c.Findings))
+	if v.Repair {
+		return nil
+	}
+	return differences(c)
+}
+
+// differences is the error of a comparison that does not count as one that found nothing.
+func differences(c *adopt.Comparison) error {
+	switch n := len(c.Findings); {
+	case c.More:
+		return fmt.Errorf("%d differences, and more differed at once than are looked at again: with --repair those found are looked at once more; then compare again", n)
+	case n > 0:
+		return fmt.Errorf("%d differences; with --repair they are looked at once more", n)
 	}
 	return nil
 }

@@ -24,6 +24,7 @@ type Finding struct {
 // What differs.
 const (
 	NotImported = "the row is not in Roomtide"
+	RowGone     = "the row is gone, and the message is not deleted"
 	NotMirrored = "the message is not in the old table"
 	Differs     = "the row and the message do not say the same"
 	MarkAhead   = "the read mark of the old table is ahead of that in Roomtide"
@@ -177,66 +178,6 @@ func (c *comparison) messages(ctx context.Context) error {
 	return nil
 }
 
-func (c *comparison) room(ctx context.Context, room string) error {
-	for after := int64(0); ; {
-		page, more, err := c.Node.messages(ctx, room, after)
-		if chat.KindOf(err) == chat.NotFound {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if len(page) == 0 {
-			return nil
-		}
-		last := page[len(page)-1].Seq
-		known, err := c.knownIn(ctx, room, after, last)
-		if err != nil {
-			return err
-		}
-		for i := range page {
-			c.out.Messages++
-			if f, ok := compareMessage(room, &page[i], known); !ok {
-				c.note(f)
-			}
-		}
-		if after = last; !more {
-			return nil
-		}
-	}
-}
-
-// compareMessage compares a message with what is known of its row.
-func compareMessage(room string, m *message, rows map[int64]known) (Finding, bool) {
-	k, ok := rows[m.Seq]
-	switch {
-	case !ok:
-		return Finding{Room: room, Seq: m.Seq, User: m.User, What: NotMirrored, New: says(m.hash(room), m.Deleted)}, m.Deleted || m.Text == ""
-	case k.Hash != m.hash(room):
-		return Finding{Key: k.Key, Room: room, Seq: m.Seq, User: m.User, What: Differs, Old: says(k.Hash, k.Deleted), New: says(m.hash(room), m.Deleted)}, false
-	}
-	return Finding{}, true
-}
-
-// says tells what a side says without saying it.
-func says(h hash, deleted bool) string {
-	if deleted {
-		return "it is deleted"
-	}
-	return "text " + h.String()[:8]
-}
-
-func (c *comparison) knownIn(ctx context.Context, room string, after, to int64) (map[int64]known, error) {
-	all := map[int64]known{}
-	rows, err := c.State.db.QueryContext(ctx, "SELECT key, room, user, seq, hash, deleted, time FROM rows WHERE room = ? AND seq > ? AND seq <= ?", room, after, to)
-	err = each(rows, err, func() error {
-		k, err := scanKnown(rows)
-		all[k.Seq] = k
-		return err
-	})
-	return all, err
-}
-
 // recheck looks again at everything that was found, and forgets what is right by now.
 func (c *comparison) recheck(ctx context.Context) error {
 	for at, f := range c.found {
@@ -268,37 +209,40 @@ func (c *comparison) still(ctx context.Context, f Finding) (bool, error) {
 		return false, nil
 	}
 	page, _, err := c.Node.messages(ctx, f.Room, f.Seq-1)
-	if err != nil || len(page) == 0 || page[0].Seq != f.Seq {
+	if err != nil && chat.KindOf(err) != chat.NotFound {
 		return false, err
 	}
-	known, err := c.knownIn(ctx, f.Room, f.Seq-1, f.Seq)
-	if err != nil {
-		return false, err
+	if page = page[:min(1, len(page))]; len(page) > 0 && page[0].Seq != f.Seq {
+		page = nil
 	}
-	_, ok := compareMessage(f.Room, &page[0], known)
-	return !ok, nil
+	err = c.compareMessages(ctx, f.Room, page, f.Seq-1, f.Seq, func(Finding) { still = true })
+	return still, err
 }
 
-// Repair has the process that runs look at what was found once more.
+// Repair has the process that runs look at what was found once more. A row whose message is
+// not in Roomtide any more is forgotten for that, and so imported again.
 func (f *Files) Repair(ctx context.Context, found []Finding) error {
 	var keys []source.Key
-	for _, finding := range found {
-		if finding.Key != "" {
-			keys = append(keys, finding.Key)
-		}
-	}
-	err := f.State.addDirty(ctx, keys)
-	if err == nil {
-		err = f.State.write(ctx, func(tx *sql.Tx) error {
-			for _, finding := range found {
-				if finding.What == NotMirrored {
-					if _, err := tx.ExecContext(ctx, "INSERT OR IGNORE INTO unmirrored (room, seq) VALUES (?, ?)", finding.Room, finding.Seq); err != nil {
-						return err
-					}
-				}
+	err := f.State.write(ctx, func(tx *sql.Tx) error {
+		for _, finding := range found {
+			if finding.Key != "" {
+				keys = append(keys, finding.Key)
 			}
-			return nil
-		})
+			var err error
+			switch {
+			case finding.What == NotMirrored:
+				_, err = tx.ExecContext(ctx, "INSERT OR IGNORE INTO unmirrored (room, seq) VALUES (?, ?)", finding.Room, finding.Seq)
+			case finding.What == NotImported && finding.Seq > 0:
+				_, err = tx.ExecContext(ctx, "DELETE FROM rows WHERE room = ? AND seq = ? AND key = ?", finding.Room, finding.Seq, stateKey(finding.Key))
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
-	return err
+	return f.State.addDirty(ctx, keys)
 }

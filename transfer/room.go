@@ -249,6 +249,13 @@ func (r *roomImport) finish(ctx context.Context) error {
 	default:
 		r.result.New++
 	}
+	if r.stored != nil {
+		// What the file says of users counts in mode written alone, which the same import
+		// does not find again once the row of the room is there.
+		if err := r.out.flush(ctx); err != nil {
+			return err
+		}
+	}
 	room := r.shifted()
 	return r.out.put(ctx, room.ID.Slot(), &store.Rows{Rooms: []chat.Room{room}})
 }

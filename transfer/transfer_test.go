@@ -220,6 +220,55 @@ func interruptedAt(t *testing.T, file []byte, want *store.Rows, n int, after, ex
 	return done
 }
 
+// TestInterruptedBeforeUsers ends an import at every commit that replaces a room, whose file
+// was made behind a restore: its members have smaller revs than its floor. One of them has
+// left the room since, and has their list of rooms in another shard.
+func TestInterruptedBeforeUsers(t *testing.T) {
+	st := open(t, 2)
+	id, user := chat.RoomID("a"), chat.UserID("u")
+	for st.ShardOf(id.Slot()) != 0 { // which is committed first at the end
+		id += "a"
+	}
+	for st.ShardOf(user.Slot()) != 1 {
+		user += "u"
+	}
+	rows := func(role chat.Role, rev chat.Rev) *store.Rows {
+		r := chat.Room{ID: id, Floor: 1000, Rev: max(1000, rev), InfoRev: 1}
+		if role.Present() {
+			r.Members = 1
+		}
+		return &store.Rows{
+			Rooms:     []chat.Room{r},
+			Members:   []chat.Member{{Room: id, User: user, Role: role, Rev: rev}},
+			UserRooms: []store.UserRoom{{User: user, Room: id, Role: role, Rev: rev}},
+		}
+	}
+	put(t, st, rows(chat.RoleMember, 3))
+	file := exportAll(t, st)
+	for n, done := 1, false; !done; n++ {
+		dir := t.TempDir()
+		now := teststore.Open(t, dir, 2, nil)
+		put(t, now, rows(chat.RoleNone, 1005))
+		now.Close()
+		left := n
+		now = teststore.Open(t, dir, 2, func(d store.Driver) store.Driver { return &interrupted{d, &left, true} })
+		_, err := importInto(now, file, transfer.Replace)
+		done = err == nil
+		now.Close()
+
+		now = teststore.Open(t, dir, 2, nil)
+		mustImport(t, now, file, transfer.Replace)
+		if u, err := now.User(user).UserRoom(ctx, user, id); err != nil || u.Role != chat.RoleMember {
+			t.Errorf("after %d commits the user has %+v %v", n, u, err)
+		}
+		whole(t, now)
+		now.Close()
+		if done && n < 4 {
+			t.Errorf("it took %d commits", n)
+		}
+	}
+}
+
 // unshift takes from the revs of room c/1 what was added to them.
 func unshift(got, want *store.Rows) {
 	var by chat.Rev

@@ -53,6 +53,10 @@ type others struct {
 	letGo     context.CancelFunc
 	serving   sync.WaitGroup
 
+	// reached are the tags of processes that a stream was opened to once, without bound:
+	// no client can add to them, only a node that starts.
+	reached sync.Map
+
 	forwarded, failed, served prometheus.Counter
 }
 
@@ -145,10 +149,31 @@ func (o *others) serve(w http.ResponseWriter, r *http.Request, sid string) bool 
 	defer cancel()
 	defer context.AfterFunc(o.ctx, cancel)()
 	to := &handedOn{tag: tag, w: w}
+	if err := o.reach(ctx, tag); err != nil {
+		o.lost(to, err)
+		return false
+	}
 	// A body may take as long as it may where the session is (engineio).
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(answerTime)) // not every ResponseWriter has deadlines
 	o.proxy.ServeHTTP(w, r.WithContext(context.WithValue(ctx, target{}, to)))
 	return !to.failed
+}
+
+// reach opens a stream to a process before the first request goes there. A tag is what any
+// client may send, and the transport keeps an entry for every host that it could not dial
+// (http.Transport.idleConnWait): it is to see none but those of processes.
+func (o *others) reach(ctx context.Context, tag string) error {
+	if _, was := o.reached.Load(tag); was {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTime)
+	defer cancel()
+	stream, err := o.nodes.Dial(ctx, tag)
+	if err != nil {
+		return err
+	}
+	o.reached.Store(tag, nil)
+	return stream.Close()
 }
 
 func (o *others) dial(ctx context.Context, _, host string) (net.Conn, error) {
@@ -180,7 +205,11 @@ func modify(resp *http.Response) error {
 
 // fail is called in place of an answer.
 func (o *others) fail(_ http.ResponseWriter, r *http.Request, err error) {
-	to := r.Context().Value(target{}).(*handedOn)
+	o.lost(r.Context().Value(target{}).(*handedOn), err)
+}
+
+// lost counts a request that could not be handed on.
+func (o *others) lost(to *handedOn, err error) {
 	to.failed = true
 	o.failed.Inc()
 	o.h.cfg.Log.Debug("a request could not be handed on", "node", to.tag, "err", err)

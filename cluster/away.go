@@ -163,10 +163,18 @@ func (a *Away) HandOver(what []byte) (mine bool) {
 		}
 	})
 	_, err := a.cfg.NATS.Request(a.keepSubject(), what, keepTime)
-	if err != nil && !errors.Is(err, nats.ErrNoResponders) {
-		a.cfg.Log.Warn("sessions may not be resumable on other nodes", "err", err)
+	if mine = stays(err); err != nil && !errors.Is(err, nats.ErrNoResponders) {
+		a.cfg.Log.Warn("sessions may not be resumable on other nodes", "err", err, "kept", mine)
 	}
-	return errors.Is(err, nats.ErrNoResponders)
+	return mine
+}
+
+// stays reports whether a request that failed so has reached no node, for certain: there
+// is none, or it has not left this process, as NATS was out of reach (natslink keeps
+// nothing for later) or it was too large. ErrConnectionClosed is not among them: the
+// connection may have ended while the answer was on its way.
+func stays(err error) bool {
+	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, nats.ErrReconnectBufExceeded) || errors.Is(err, nats.ErrMaxPayload)
 }
 
 // Close ends the answers. It may be called for nil.

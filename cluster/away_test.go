@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/roomtide/roomtide/internal/testnats"
 )
 
@@ -43,8 +45,12 @@ func (s *shelf) len() int {
 
 func openShelf(t *testing.T, servers *testnats.Servers, nodes int) *shelf {
 	t.Helper()
+	return openShelfOver(t, servers.Connect(0), nodes)
+}
+
+func openShelfOver(t *testing.T, nc *nats.Conn, nodes int) *shelf {
+	t.Helper()
 	s := &shelf{has: map[string]string{}}
-	nc := servers.Connect(0)
 	var err error
 	s.Away, err = OpenAway(AwayConfig{
 		NATS: nc, Prefix: "rt.test", Nodes: func() int { return nodes }, Give: s.give, Keep: s.take, Log: slog.New(slog.DiscardHandler),
@@ -112,5 +118,30 @@ func TestHandOver(t *testing.T) {
 	b.HandOver([]byte("from b=5"))
 	if !c.HandOver([]byte("from c=6")) {
 		t.Error("somebody takes what the last node has")
+	}
+}
+
+// What has certainly not left the process stays: what is too large for NATS, and all of it
+// while NATS is out of reach, with the options of natslink.
+func TestHandOverStays(t *testing.T) {
+	servers := testnats.Start(t, 1, nil)
+	lost := make(chan struct{})
+	nc, err := nats.Connect(servers.URL(0), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1),
+		nats.DisconnectErrHandler(func(*nats.Conn, error) { close(lost) }), nats.NoCallbacksAfterClientClose())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	a, b := openShelfOver(t, nc, 2), openShelf(t, servers, 2)
+	if !a.HandOver(make([]byte, nc.MaxPayload()+1)) {
+		t.Error("what is too large is gone")
+	}
+	if a.HandOver([]byte("x=1")) || b.len() != 1 {
+		t.Errorf("the other node has %d", b.len())
+	}
+	servers.Stop(0)
+	<-lost
+	if !a.HandOver([]byte("y=2")) {
+		t.Error("what could not be sent is gone")
 	}
 }

@@ -3,6 +3,7 @@ package sioapi
 import (
 	"encoding/json"
 	"strings"
+	"time"
 
 	"github.com/roomtide/roomtide/chat"
 )
@@ -11,8 +12,11 @@ import (
 // no more, whether or not it arrives. Two copies would be worse than none: the older one
 // knows nothing of what the client was sent since.
 
-// piece is how many sessions are handed over at once.
-const piece = 64
+const (
+	piece        = 64              // sessions that are handed over at once
+	pieceWeight  = 2048            // their positions, unless one alone has more: below the 1 MiB of a NATS message
+	handOverTime = 5 * time.Second // for all of them, where nodes do not answer: what stops a node does not wait longer
+)
 
 // ask asks the other nodes for a session; nil: none has it.
 func (ss sessions) ask(pid string) *resumeState {
@@ -71,15 +75,15 @@ func (h *Handler) TakeOver(text []byte) {
 	}
 }
 
-// handOver gives all sessions that can be resumed to other nodes. If there are none,
-// they stay.
+// handOver gives all sessions that can be resumed to other nodes. If there are none, or
+// they take too long, what is left stays.
 func (h *Handler) handOver() {
 	if h.cfg.HandOver == nil {
 		return
 	}
 	var mine []*resumeState
-	for len(mine) == 0 {
-		some := h.resumable.first(piece)
+	for end := time.Now().Add(handOverTime); len(mine) == 0; {
+		some := h.resumable.first(piece, pieceWeight)
 		if len(some) == 0 {
 			break
 		}
@@ -91,6 +95,9 @@ func (h *Handler) handOver() {
 		switch {
 		case err != nil:
 			h.cfg.Log.Warn("sessions cannot be handed over", "err", chat.Wrap(chat.Internal, "sioapi.hand_over", err))
+		case !time.Now().Before(end):
+			h.cfg.Log.Warn("not all sessions are handed over: other nodes do not answer in time", "kept", h.resumable.len()+len(some))
+			mine = some
 		case h.cfg.HandOver(text):
 			mine = some
 		}

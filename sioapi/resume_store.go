@@ -159,11 +159,15 @@ func (rs *resumeStore) len() int {
 	return len(rs.byID)
 }
 
-// first removes and returns some sessions, those that ended first.
-func (rs *resumeStore) first(most int) (some []*resumeState) {
+// first removes and returns some sessions, those that ended first: at least one if there
+// is one, and further ones up to that many and that weight.
+func (rs *resumeStore) first(most, weight int) (some []*resumeState) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	for e := rs.order.Front(); e != nil && len(some) < most; e = rs.order.Front() {
+		if weight -= e.Value.(*resumeState).weight(); weight < 0 && len(some) > 0 {
+			break
+		}
 		some = append(some, rs.remove(e))
 	}
 	return some

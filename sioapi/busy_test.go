@@ -3,6 +3,8 @@ package sioapi_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -53,22 +55,16 @@ func TestBusyAuthentications(t *testing.T) {
 // A fault of the node while a client is let in ends the connection and is logged: a stock
 // client that is refused would never come back.
 func TestFaultAtConnect(t *testing.T) {
-	users := &brokenUsers{}
-	v, err := identity.New(identity.Config{Guests: true, Secret: secret, Users: users})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := newWorld(t, sioapi.Config{})
-	w.deps.Verifier = v
+	w, users := newBrokenWorld(t)
 	for _, k := range kinds {
 		if k.version != 4 {
 			continue // the others say hello later, and get its error
 		}
-		users.broken.Store(true)
+		users.fail(chat.Internal)
 		p, _ := w.dial(k, nil)
 		p.say(`0{"user":"bob"}`)
 		p.want("")
-		users.broken.Store(false)
+		users.mend()
 		w.connect(k, `{"user":"bob"}`).want(`2["hello",`)
 	}
 	if !strings.Contains(w.log.String(), "no such table") {
@@ -76,12 +72,58 @@ func TestFaultAtConnect(t *testing.T) {
 	}
 }
 
-// brokenUsers are users that cannot be looked up while it is broken.
-type brokenUsers struct{ broken atomic.Bool }
+// So does one while a guest resumes a session by the secret alone. It gets no other
+// session in its place, and resumes its own when it comes back.
+func TestFaultAtRecovery(t *testing.T) {
+	w, users := newBrokenWorld(t)
+	s := w.stock("websocket", "")
+	s.join("a")
+	for _, kind := range []chat.Kind{chat.Busy, chat.Unavailable, chat.Internal} {
+		w.write("a", "one")
+		s.wantEvents("message a one")
+		s.cut()
+		users.fail(kind)
+		p, _ := w.dial(s.kind, http.Header{"User-Agent": {"Mozilla/5.0"}})
+		p.say(fmt.Sprintf(`0{"pid":%q,"offset":%q}`, s.pid, s.offset))
+		p.want("")
+		users.mend()
+		w.write("a", "two")
+		if s.reconnect(w, "websocket"); !s.recovered {
+			t.Fatalf("%v: not recovered", kind)
+		}
+		s.want(`2["hello",`)
+		s.wantEvents("message a two", "presence a")
+	}
+	if !strings.Contains(w.log.String(), "no such table") {
+		t.Error("the fault is not in the log")
+	}
+}
+
+// newBrokenWorld opens a node with guests, whose users can be made to fail.
+func newBrokenWorld(t *testing.T) (*world, *brokenUsers) {
+	t.Helper()
+	users := &brokenUsers{}
+	v, err := identity.New(identity.Config{Guests: true, Secret: secret, Users: users})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, sioapi.Config{})
+	w.deps.Verifier = v
+	return w, users
+}
+
+// brokenUsers are users that cannot be looked up from fail to mend.
+type brokenUsers struct{ fault atomic.Pointer[chat.Error] }
+
+func (u *brokenUsers) fail(kind chat.Kind) {
+	u.fault.Store(chat.Wrap(kind, "store.access", errors.New("no such table")))
+}
+
+func (u *brokenUsers) mend() { u.fault.Store(nil) }
 
 func (u *brokenUsers) Access(context.Context, chat.UserID) (chat.Access, error) {
-	if u.broken.Load() {
-		return chat.Access{}, chat.Wrap(chat.Internal, "store.access", errors.New("no such table"))
+	if err := u.fault.Load(); err != nil {
+		return chat.Access{}, err
 	}
 	return chat.Access{}, nil
 }

@@ -103,17 +103,25 @@ func (c *client) admit(s *socketio.Socket) error {
 		return nil
 	}
 	c.count(false)
+	c.fault(err)
+	e := chat.Public(err)
+	return &socketio.ConnectError{Message: e.Text, Data: json.RawMessage(wire.AppendError(nil, nil, e))}
+}
+
+// fault ends the connection if the client was not let in by a fault that may pass. Stock
+// clients try again by themselves when a connection ends, with the pid that they have, and
+// not when they are refused. Nothing is sent behind this: no refusal, and no other pid.
+func (c *client) fault(err error) {
+	if err == nil {
+		return
+	}
 	kind := chat.KindOf(err)
 	if kind == chat.Internal {
 		c.h.cfg.Log.Error("a client could not be let in", "err", err)
 	}
 	if kind == chat.Internal || kind.Retryable() {
-		// Stock clients try again by themselves when a connection ends, and not when
-		// they are refused. Nothing is sent behind this.
 		c.conn.Close(chat.Goodbye{})
 	}
-	e := chat.Public(err)
-	return &socketio.ConnectError{Message: e.Text, Data: json.RawMessage(wire.AppendError(nil, nil, e))}
 }
 
 // connected runs behind the CONNECT: the client gets what the ack of hello holds.

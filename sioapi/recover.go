@@ -109,8 +109,9 @@ func (ss sessions) Claim(s *socketio.Socket, pid, offset string) (id string) {
 			return ""
 		}
 	}
-	if !c.owns(r) {
+	if owns, err := c.owns(r); !owns {
 		ss.h.resumable.put(r)
+		c.fault(err)
 		return ""
 	}
 	have, ok := r.Delivered.Have(parseOffset(offset))
@@ -150,18 +151,17 @@ func (ss sessions) take(id, mac string) *resumeState {
 }
 
 // owns reports whether the session belongs to the client's user. For a guest it
-// says hello in the name that the session had.
-func (c *client) owns(r *resumeState) bool {
+// says hello in the name that the session had, which can be refused, or fail (err).
+func (c *client) owns(r *resumeState) (owns bool, err error) {
 	if c.session.Authenticated() {
 		user, _, _ := c.session.Speaker()
-		return user == r.User
+		return user == r.User, nil
 	}
 	if !r.Guest {
-		return false
+		return false, nil
 	}
-	var err error
 	c.hello, err = c.session.Greet(c.h.ctx, &wire.Command{Type: wire.Hello, User: r.User, Name: r.Name})
-	return err == nil
+	return err == nil, err
 }
 
 // resumeState is what to keep of the client. It is returned once; then, and when

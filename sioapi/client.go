@@ -3,6 +3,7 @@ package sioapi
 import (
 	"encoding/json"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -47,8 +48,11 @@ type client struct {
 	// Set by admit, before the socket can be found.
 	resumes bool // by Socket.IO's connection state recovery: it gets offsets
 
-	id    string // of the socket, to resume; set before the socket can be found
-	proof string // of the id, where another node has signed it; set with id
+	// keeping is held while the session is on its way into the store of resumable ones, and
+	// while another connection takes it.
+	keeping sync.Mutex
+	id      string // of the socket, to resume; written in the turn of the connection, by setID
+	proof   string // of the id, where another node has signed it; set with id
 }
 
 func newClient(h *Handler, e *engineio.Socket) *client {
@@ -223,9 +227,7 @@ func (c *client) gone() {
 	if c.late != nil {
 		c.late.Stop()
 	}
-	if r := c.resumeState(); r != nil {
-		c.h.resumable.put(r)
-	}
+	c.keep()
 	c.session.Close()
 }
 

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -107,6 +108,7 @@ type Handler struct {
 	metrics   *metrics
 	io        *socketio.Server
 	resumable *resumeStore
+	living    sync.Map        // *client by the id of its socket, of those that can resume: until resumable has the session
 	others    *others         // nil on a single node
 	leaving   atomic.Bool     // LetGo was called
 	ctx       context.Context // of every command; ends with Close

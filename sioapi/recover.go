@@ -74,7 +74,7 @@ func (c *client) setResumes(s *socketio.Socket) {
 		c.resumes = c.h.cfg.Recovery == RecoveryOn
 	}
 	if c.resumes {
-		c.id = s.ID()
+		c.setID(s.ID(), "")
 		c.conn.SetEncoding(Encoding{Deflate: c.engine.Deflates()})
 		c.conn.Track()
 	}
@@ -119,12 +119,12 @@ func (ss sessions) Claim(s *socketio.Socket, pid, offset string) (id string) {
 		return ""
 	}
 	c.conn.SetPending(have)
-	c.id, c.proof = id, r.Proof
+	c.setID(id, r.Proof)
 	return id
 }
 
 // take takes the state of a session that this node has: from the store, or from its old
-// connection, which lingers and now ends.
+// connection, which lingers and now ends. It does not block.
 func (ss sessions) take(id, mac string) *resumeState {
 	fromStore := func() *resumeState {
 		return ss.h.resumable.take(id, func(r *resumeState) bool {
@@ -134,20 +134,45 @@ func (ss sessions) take(id, mac string) *resumeState {
 	if r := fromStore(); r != nil {
 		return r
 	}
-	s := ss.h.io.Of("/").Socket(id)
-	if s == nil {
-		return nil
-	}
-	old := clientOf(s)
-	if !hmac.Equal([]byte(ss.proof(id, old.proof)), []byte(mac)) {
-		return nil
-	}
-	r := old.resumeState()
-	old.conn.Close(chat.Goodbye{})
-	if r != nil {
-		return r
+	if old, ok := ss.h.living.Load(id); ok {
+		if r := old.(*client).giveUp(id, mac); r != nil {
+			return r
+		}
 	}
 	return fromStore() // it ended just now
+}
+
+// setID sets the id by which the session can be taken from now on.
+func (c *client) setID(id, proof string) {
+	c.keeping.Lock()
+	defer c.keeping.Unlock()
+	c.h.living.CompareAndDelete(c.id, c)
+	c.id, c.proof = id, proof
+	c.h.living.Store(id, c)
+}
+
+// giveUp ends the connection and returns its session, if it is the one that is meant and
+// has not been taken. When it returns nil, a session that ended is in the store.
+func (c *client) giveUp(id, mac string) *resumeState {
+	c.keeping.Lock()
+	defer c.keeping.Unlock()
+	if c.id != id || !hmac.Equal([]byte(sessions{c.h}.proof(id, c.proof)), []byte(mac)) {
+		return nil
+	}
+	r := c.resumeState()
+	c.conn.Close(chat.Goodbye{})
+	return r
+}
+
+// keep moves the session of a connection that has ended into the store. It is found here
+// until it is there.
+func (c *client) keep() {
+	c.keeping.Lock()
+	defer c.keeping.Unlock()
+	if r := c.resumeState(); r != nil {
+		c.h.resumable.put(r)
+	}
+	c.h.living.CompareAndDelete(c.id, c) // another connection may have resumed it
 }
 
 // owns reports whether the session belongs to the client's user. For a guest it
@@ -165,7 +190,7 @@ func (c *client) owns(r *resumeState) (owns bool, err error) {
 }
 
 // resumeState is what to keep of the client. It is returned once; then, and when
-// there is nothing to resume, it is nil.
+// there is nothing to resume, it is nil. keeping is held.
 func (c *client) resumeState() *resumeState {
 	if c.saved.Swap(true) || c.id == "" || !c.session.Authenticated() {
 		return nil

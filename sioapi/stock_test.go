@@ -1,9 +1,11 @@
 package sioapi_test
 
 import (
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -64,4 +66,36 @@ func TestClientIsServed(t *testing.T) {
 			t.Errorf("%s: %d", name, status)
 		}
 	}
+}
+
+// The session of a connection that is about to end can be taken at every moment, and once.
+func TestRecoverAtTheEnd(t *testing.T) {
+	w := newWorld(t, sioapi.Config{})
+	pid, given := make(chan string, 1), make(chan []byte, 1)
+	w.handler.AtEnd(sync.OnceFunc(func() {
+		session, _ := w.handler.Give(<-pid)
+		given <- session
+	}))
+	s := w.stock("websocket", `"user":"ann"`)
+	s.want(`2["hello",`)
+	s.join("a")
+	w.write("a", "one")
+	s.wantEvents("message a one")
+	pid <- s.pid
+	s.ws.NetConn().Close()
+	session := <-given
+	if session == nil {
+		t.Fatal("there is no session while the connection ends")
+	}
+	w.settle("the connection has ended", func() bool { return w.metric("roomtide_sioapi_connections") == 0 })
+	if again, _ := w.handler.Give(s.pid); again != nil {
+		t.Error("given twice")
+	}
+	w.write("a", "two")
+	w.handler.TakeOver(fmt.Appendf(nil, "[%s]", session))
+	if s.reconnect(w, "websocket"); !s.recovered {
+		t.Fatal("not recovered")
+	}
+	s.want(`2["hello",`)
+	s.wantEvents("message a two", "presence a")
 }

@@ -80,10 +80,11 @@ func (h *Hub) Listen(lane bus.Lane) error { return h.listenTo(lane) }
 
 // Reroute looks at the lane of every room again (Config.Lane). It is called when rooms
 // have changed to another lane: the last batches about them have come from the old lane,
-// and the new one publishes the first behind this call. So no subscription has a gap.
+// and the new one publishes the first behind this call. So no subscription has a gap, unless
+// a connection comes into its room between the change and this call (see hold).
 func (h *Hub) Reroute() error {
 	for _, r := range h.rooms.all() {
-		if err := h.reroute(r); err != nil {
+		if _, err := h.reroute(r); err != nil {
 			return err
 		}
 	}
@@ -92,35 +93,44 @@ func (h *Hub) Reroute() error {
 
 // RerouteLate is Reroute when rooms have changed on another node, some time ago: what their
 // new lanes have published since may not have come here. Their clients resume from the
-// store.
+// store. After an error the lanes of some rooms are still the old ones; it may be called
+// again.
 func (h *Hub) RerouteLate() error {
 	defer h.Kick()
 	for _, r := range h.rooms.all() {
-		was := r.lane.Load()
-		if err := h.reroute(r); err != nil {
+		if _, err := h.rerouteLate(r); err != nil {
 			return err
-		}
-		if r.lane.Load() != was {
-			r.mu.Lock()
-			r.lose(unknownRev, chat.GapLost)
-			r.mu.Unlock()
-			r.markDirty()
 		}
 	}
 	return nil
 }
 
-// reroute moves the room to the lane that it has now.
-func (h *Hub) reroute(r *room) error {
+// rerouteLate is reroute of a room that may have changed some time ago: it loses its logs
+// then, and the caller kicks.
+func (h *Hub) rerouteLate(r *room) (moved bool, err error) {
+	moved, err = h.reroute(r)
+	if moved {
+		r.mu.Lock()
+		r.lose(unknownRev, chat.GapLost)
+		r.mu.Unlock()
+		r.markDirty()
+	}
+	return moved, err
+}
+
+// reroute moves the room to the lane that it has now, and reports whether that is another
+// one. Several goroutines may do so at once.
+func (h *Hub) reroute(r *room) (moved bool, err error) {
 	for {
 		now := h.cfg.Lane(r.id)
 		if bus.Lane(r.lane.Load()) == now {
-			return nil
+			return moved, nil
 		}
 		if err := h.listenTo(now); err != nil {
-			return err
+			return moved, err
 		}
 		r.lane.Store(int64(now))
+		moved = true
 	}
 }
 

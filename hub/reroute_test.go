@@ -85,3 +85,63 @@ func TestRoomsHaveChangedTheirLane(t *testing.T) {
 		}
 	})
 }
+
+// stubborn is a bus that refuses the lanes that it is told to.
+type stubborn struct {
+	bus.Bus
+	refuses map[bus.Lane]bool
+}
+
+func (b *stubborn) Subscribe(lane bus.Lane) error {
+	if b.refuses[lane] {
+		return chat.E(chat.Unavailable, "not now")
+	}
+	return b.Bus.Subscribe(lane)
+}
+
+// A connection that comes into a room is the first to find its new lane: those that were there
+// resume from the store all the same, whether or not the lane can be listened to at once, and
+// whatever becomes of that connection.
+func TestComingIntoARoomThatHasMoved(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		lanes  []bus.Lane // of the room, one after the other, while the connection comes
+		failed bool       // the last of them is refused
+	}{
+		{"moved", []bus.Lane{2}, false},
+		{"moved twice, the second lane is refused", []bus.Lane{2, 2, 3}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				reg, left := prometheus.NewRegistry(), []bus.Lane{1}
+				n := bustest.NewNetwork(1)
+				b := &stubborn{n.Node(0), map[bus.Lane]bool{3: true}}
+				h := newHarness(t, Config{Bus: b, LateAfter: time.Hour, Registerer: reg, Lane: func(chat.RoomID) bus.Lane {
+					lane := left[0]
+					if len(left) > 1 {
+						left = left[1:]
+					}
+					return lane
+				}})
+				defer n.Node(0).Close()
+				defer h.Hub.Close()
+				there, l := h.conn(-1)
+				h.join(there, "r", 0)
+				left = tt.lanes
+				comes, _ := h.conn(-1)
+				if err := comes.Subscribe("r"); (err != nil) != tt.failed {
+					t.Fatal(err)
+				}
+				comes.Detach() // the join is refused
+				h.expect(l, "g r 0 lost\n")
+				if err := h.RerouteLate(); (err != nil) != tt.failed {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				if got := gather(t, reg)["gaps_total "+chat.GapLost.String()]; got != 1 {
+					t.Errorf("%v gaps", got)
+				}
+			})
+		})
+	}
+}

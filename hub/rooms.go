@@ -68,7 +68,13 @@ func (h *Hub) hold(id chat.RoomID) (*room, error) {
 		return nil, chat.Wrap(chat.Unavailable, "hub.Subscribe", err)
 	}
 	r := h.add(id, lane)
-	if err := h.reroute(r); err != nil { // the lane may be another one by now
+	// The lane may be another one by now. Connections that were in the room have then missed
+	// what the new lane published before.
+	moved, err := h.rerouteLate(r)
+	if moved {
+		h.Kick()
+	}
+	if err != nil {
 		h.release(r)
 		return nil, chat.Wrap(chat.Unavailable, "hub.Subscribe", err)
 	}

@@ -123,8 +123,9 @@ type Cluster struct {
 	HoldQueue func(ctx context.Context, lane int) (release func(), err error)
 	// Tell has the Movers of the other nodes Look.
 	Tell func()
-	// ReadMap puts the stored slot map in force, if it is a newer one.
-	ReadMap func()
+	// ReadMap puts the stored slot map in force, if it is a newer one. It is called again
+	// after an error.
+	ReadMap func() error
 	// Behind returns which nodes do not have the slot map of this one, or not its shards, as
 	// an error; nil: none.
 	Behind func(ctx context.Context) error

@@ -141,7 +141,7 @@ func (m *Mover) tell() {
 func (m *Mover) watch() {
 	timer := time.NewTimer(m.cfg.Cluster.Every)
 	defer timer.Stop()
-	for failed := false; ; {
+	for failed, late := false, false; ; {
 		changed, err := m.refresh(m.ctx)
 		switch {
 		case m.ctx.Err() != nil:
@@ -150,8 +150,8 @@ func (m *Mover) watch() {
 			m.log.Warn("moving slots: the records cannot be read", "err", err)
 		}
 		failed = err != nil
-		if changed || m.next() != nil {
-			m.cfg.Cluster.ReadMap()
+		if changed || late || m.next() != nil {
+			late = m.cfg.Cluster.ReadMap() != nil
 		}
 		m.pair()
 		if changed {
@@ -159,7 +159,7 @@ func (m *Mover) watch() {
 		} else {
 			m.nudge()
 		}
-		timer.Reset(m.untilLook(failed))
+		timer.Reset(m.untilLook(failed || late))
 		select {
 		case <-m.ctx.Done():
 			return

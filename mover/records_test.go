@@ -34,7 +34,7 @@ func TestRecordsAreReadWhileSlotsMove(t *testing.T) {
 		return s
 	}
 	w.cfg.Cluster = &mover.Cluster{
-		Node: "a", Tell: func() {}, ReadMap: func() {}, Behind: func(context.Context) error { return nil },
+		Node: "a", Tell: func() {}, ReadMap: func() error { return nil }, Behind: func(context.Context) error { return nil },
 		Every: time.Microsecond, Rest: time.Hour,
 	}
 	w.open()
@@ -65,4 +65,36 @@ func TestRecordsAreReadWhileSlotsMove(t *testing.T) {
 	}
 	w.until(store.MoveAborted)
 	looks()
+}
+
+// A slot map that could not be put in force is tried again soon, also when no slots move any
+// more: no later change of the records is needed for it.
+func TestMapIsReadUntilItIsInForce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 2)
+	tries, inForce := 0, make(chan struct{})
+	w.cfg.Cluster = &mover.Cluster{
+		Node: "a", Tell: func() {}, Behind: func(context.Context) error { return nil },
+		ReadMap: func() error {
+			if tries++; tries == 3 {
+				close(inForce)
+			}
+			if tries < 3 {
+				return context.DeadlineExceeded
+			}
+			return nil
+		},
+		Every: time.Microsecond, Rest: time.Hour,
+	}
+	over := store.Move{ID: 1, Slots: *slotsOf("r"), From: shard(0), To: shard(1), Phase: store.MoveAborted, Node: "b"}
+	w.open()
+	if err := w.store.Control.SaveMove(t.Context(), over.Encode(), nil); err != nil {
+		t.Fatal(err)
+	}
+	w.mover.Look()
+	select {
+	case <-inForce:
+	case <-time.After(time.Minute):
+		t.Error("it is not tried again")
+	}
 }

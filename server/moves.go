@@ -54,24 +54,34 @@ func (p *peers) behind(ctx context.Context) error {
 }
 
 // readMap puts the stored slot map in force if it is newer than this node's.
-func (p *peers) readMap() { p.stale(p.s.store.MapVersion() + 1) }
+func (p *peers) readMap() error { return p.follow(p.s.store.MapVersion() + 1) }
 
-// stale puts the stored slot map in force if there is one of this version and this node's is
-// older, and has the hub follow.
-func (p *peers) stale(version int64) {
+// stale is follow for the relay, which goes on whether or not there was an error: the mover
+// calls readMap until there is none.
+func (p *peers) stale(version int64) { _ = p.follow(version) }
+
+// follow puts the stored slot map in force if there is one of this version and this node's is
+// older, and has the hub follow. After an error it is to be called again.
+func (p *peers) follow(version int64) error {
+	var unread error
 	if p.s.store.MapVersion() < version {
 		ctx, cancel := context.WithTimeout(context.Background(), mapLimit)
 		defer cancel()
-		if err := p.s.store.Reload(ctx); err != nil {
-			p.s.log.Warn("cannot read the slot map", "err", err)
+		if unread = p.s.store.Reload(ctx); unread != nil {
+			p.s.log.Warn("cannot read the slot map", "err", unread)
 		}
 	}
 	now := p.s.store.MapVersion() // which a lane that was taken over may have read too
-	if p.routed.Swap(now) == now {
-		return
+	if p.routed.Load() == now {
+		return unread
 	}
 	p.s.log.Info("there is a new slot map", "version", now)
 	if err := p.s.hub.RerouteLate(); err != nil {
 		p.s.log.Warn("rooms that have changed to another lane", "err", err)
+		return err
 	}
+	// Behind RerouteLate: until it has succeeded, the hub goes by an older version. Another
+	// goroutine may do the same at once, which does no harm.
+	p.routed.Store(now)
+	return unread
 }

@@ -65,8 +65,9 @@ func TestMembershipEndsWhileTheRoomIsRead(t *testing.T) {
 	}
 }
 
-// A user's rooms follow memberships later. Until they do, the list already shows nothing of
-// a room whose membership has ended, and the role that a room has given.
+// A user's rooms follow memberships later. Until they do, the list and what is unread already
+// show nothing of a room whose membership has ended, and the list the role that a room has
+// given.
 func TestRoomsBeforeTheUsersSideFollows(t *testing.T) {
 	n := newNode(t, nil)
 	roles := map[chat.RoomID]chat.Role{"a": chat.RoleNone, "b": chat.RoleBanned, "c": chat.RoleModerator}
@@ -91,5 +92,9 @@ func TestRoomsBeforeTheUsersSideFollows(t *testing.T) {
 		if len(r.Rooms) != 1 || r.Rooms[0].Room.ID != "c" || r.Rooms[0].Role != chat.RoleModerator || r.Rooms[0].Last == nil || r.Rooms[0].Last.Seq != 2 {
 			t.Errorf("by %s: %+v", order, r.Rooms)
 		}
+	}
+	all, err := n.Unread(t.Context(), as("bob"))
+	if err != nil || len(all.Rooms) != 1 || all.Rooms[0].Room != "c" || all.Unread.Count != all.Rooms[0].Unread.Count {
+		t.Errorf("unread: %+v, %v", all, err)
 	}
 }

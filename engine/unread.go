@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/internal/limit"
@@ -94,6 +95,7 @@ func (e *Engine) userRoom(ctx context.Context, limiter *limit.Limiter, user chat
 	return u, err
 }
 
+// allUnread leaves out rooms that the user is not in any more, as myRooms does.
 func (e *Engine) allUnread(ctx context.Context, a *Actor) (*wire.UnreadReply, error) {
 	mine, more, err := e.allRooms(ctx, a.User)
 	if err != nil {
@@ -103,7 +105,13 @@ func (e *Engine) allUnread(ctx context.Context, a *Actor) (*wire.UnreadReply, er
 	if err != nil {
 		return nil, err
 	}
-	marks := marksOf(mine, rooms)
+	mine = slices.DeleteFunc(mine, func(u store.UserRoom) bool { return rooms[u.Room] == nil || u.Read >= rooms[u.Room].LastSeq })
+	// Behind the rooms: what was posted after a membership had ended is not counted.
+	roles, err := e.rolesOf(ctx, mine)
+	if err != nil {
+		return nil, err
+	}
+	marks := marksOf(mine, rooms, roles)
 	counted, err := e.countUnread(ctx, a.User, marks, false)
 	if err != nil {
 		return nil, err
@@ -122,11 +130,12 @@ func (e *Engine) allUnread(ctx context.Context, a *Actor) (*wire.UnreadReply, er
 	return reply, nil
 }
 
-func marksOf(mine []store.UserRoom, rooms map[chat.RoomID]*chat.Room) []mark {
+// marksOf returns the marks in the rooms in which the user has a role that reads.
+func marksOf(mine []store.UserRoom, rooms map[chat.RoomID]*chat.Room, roles map[chat.RoomID]chat.Role) []mark {
 	var marks []mark
 	for _, u := range mine {
-		if r := rooms[u.Room]; r != nil {
-			marks = append(marks, mark{u.Room, u.Read, r.LastSeq})
+		if roles[u.Room].Present() {
+			marks = append(marks, mark{u.Room, u.Read, rooms[u.Room].LastSeq})
 		}
 	}
 	return marks

@@ -67,6 +67,8 @@ type Book struct {
 type entry struct {
 	told   bool      // the lane has committed that the user is connected here
 	busy   bool      // a change has no outcome yet
+	again  bool      // whatever comes of that change, the lane is to be told anew
+	ending int       // changes of sweeps without an outcome, for which alone the entry is here; busy
 	leftAt time.Time // when the last connection was missed; zero: there is one
 }
 
@@ -186,16 +188,18 @@ func (b *Book) outcome(n *news, err error) {
 	e := b.users[n.User]
 	e.busy = false
 	if err == nil {
-		e.told = n.On
+		e.told = n.On && !e.again
 	}
+	e.again = false
 }
 
 // tellAgain has everything submitted anew: other nodes may have removed the rows of this
-// node, having taken it for dead.
+// node, having taken it for dead. That includes the row of a change without an outcome: it
+// may have been committed and removed.
 func (b *Book) tellAgain() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, e := range b.users {
-		e.told = false
+		e.told, e.again = false, e.busy
 	}
 }

@@ -33,12 +33,16 @@ type world struct {
 	*testing.T
 	store *store.Store
 
-	mu     sync.Mutex
-	rows   map[chat.UserID]map[string]bool
-	facts  []string // "+ann", "-ann"
-	alive  []string
-	read   func() // is called when rows are read, with mu held; nil: nothing is
-	fails  bool   // the lane refuses
+	mu    sync.Mutex
+	rows  map[chat.UserID]map[string]bool
+	facts []string // "+ann", "-ann"
+	alive []string
+	read  func() // is called when rows are read, with mu held; nil: nothing is
+	fails bool   // the lane refuses
+
+	asked func(*change.Connected) // is called before the lane takes a change, without mu; nil: nothing is
+	slow  chan struct{}           // outcomes come when it is closed; nil: at once
+
 	wanted bool
 }
 
@@ -79,13 +83,19 @@ func inBubble(t *testing.T, test func(w *world)) {
 
 // submit does what the lane does.
 func (w *world) submit(c change.Change, done change.Done) {
+	in := c.(*change.Connected)
+	w.mu.Lock()
+	asked, slow := w.asked, w.slow
+	w.mu.Unlock()
+	if asked != nil {
+		asked(in)
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.fails {
 		go done(change.Reply{}, errors.New("the lane is closed"))
 		return
 	}
-	in := c.(*change.Connected)
 	nodes := w.rows[in.User]
 	switch {
 	case in.On && nodes == nil:
@@ -99,7 +109,12 @@ func (w *world) submit(c change.Change, done change.Done) {
 			w.facts = append(w.facts, "-"+string(in.User))
 		}
 	}
-	go done(change.Reply{}, nil)
+	go func() {
+		if slow != nil {
+			<-slow
+		}
+		done(change.Reply{}, nil)
+	}()
 }
 
 func (w *world) set(f func()) {
@@ -272,6 +287,89 @@ func TestTakenForDead(t *testing.T) {
 		w.set(func() { w.alive = []string{"a"} })
 		w.want("within the grace", grace-soon)
 		w.want("its lease has ended", swept, "+ann", "-ann")
+	})
+}
+
+// A node that was taken for dead before it knew what had come of a change tells that again too:
+// the row that the change made is gone.
+func TestTakenForDeadBeforeTheOutcome(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.start("a", true)
+		b, slow := w.start("b", false), make(chan struct{})
+		w.set(func() { w.slow = slow })
+		b.come("ann")
+		w.want("came", soon, "+ann")
+		w.set(func() { w.alive, w.slow = []string{"a"}, nil })
+		w.want("its lease has ended", grace+swept, "-ann")
+		w.set(func() { w.alive = []string{"a", "b"} })
+		w.want("it is alive again", swept)
+		close(slow)
+		w.want("the outcome is there", soon, "+ann")
+		w.want("and told once", time.Minute)
+	})
+}
+
+// A user who connects in the moment in which the row of the node's previous process is removed
+// is online behind that.
+func TestBackWhileTheRowIsRemoved(t *testing.T) {
+	inBubble(t, func(w *world) {
+		a := w.start("a", true)
+		a.come("ann")
+		w.want("came", soon, "+ann")
+		a.end()
+		a = w.start("a", true)
+		w.set(func() {
+			w.asked = func(c *change.Connected) {
+				if !c.On {
+					a.come("ann")
+					time.Sleep(soon) // it would be told meanwhile
+				}
+			}
+		})
+		w.want("removed, and back", grace+swept, "+ann", "-ann")
+		if !w.rows["ann"]["a"] {
+			t.Error("a user who is connected is not recorded")
+		}
+		w.set(func() { w.asked = nil })
+		a.leave("ann")
+		w.want("gone", grace+2*soon, "-ann")
+	})
+}
+
+// A removal without an outcome for longer than a sweep lasts is submitted again, and the user
+// is told behind both.
+func TestRemovalWithoutAnOutcome(t *testing.T) {
+	inBubble(t, func(w *world) {
+		a := w.start("a", true)
+		a.come("ann")
+		w.want("came", soon, "+ann")
+		a.end()
+		slow := make(chan struct{})
+		removals, ons := 0, 0
+		w.set(func() {
+			w.slow = slow
+			w.asked = func(c *change.Connected) {
+				w.set(func() {
+					if c.On {
+						ons++
+					} else {
+						removals++
+					}
+				})
+			}
+		})
+		a = w.start("a", true)
+		w.want("removed", grace+swept, "-ann")
+		w.set(func() { w.rows["ann"] = map[string]bool{"a": true} }) // as if it had not been committed
+		w.want("removed again", 2*time.Minute, "-ann")
+		a.come("ann")
+		w.want("connected", soon)
+		if removals != 2 || ons != 0 {
+			t.Errorf("%d removals, %d connections are told before their outcome", removals, ons)
+		}
+		w.set(func() { w.slow = nil })
+		close(slow)
+		w.want("told", soon, "+ann")
 	})
 }
 

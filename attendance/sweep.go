@@ -92,41 +92,73 @@ func (b *Book) sweep(ctx context.Context, shard int) error {
 // who came back with a node since the last look, the row is what it was. A node that has ended
 // since then is left for the Grace.
 func (b *Book) remove(ctx context.Context, rows []store.UserNodes, here map[chat.UserID]bool, owns bool) error {
-	if len(b.stale(rows, here, owns, b.watch.alive)) == 0 {
+	if len(b.stale(rows, here, owns, b.watch.alive, false)) == 0 {
 		return nil
 	}
 	alive, err := b.cfg.Nodes(ctx)
 	if err != nil {
 		return err
 	}
-	return b.settle(ctx, b.stale(rows, here, owns, slices.Concat(b.watch.alive, alive)))
+	return b.settle(ctx, b.stale(rows, here, owns, slices.Concat(b.watch.alive, alive), true))
 }
 
 // stale returns the changes that remove what no longer holds: users of this node's previous
 // process who have not come back, and where this node owns the lane those of nodes that are
-// not alive.
-func (b *Book) stale(rows []store.UserNodes, here map[chat.UserID]bool, owns bool, alive []string) (out []change.Change) {
+// not alive. Those of this node are in its entries from here on if the changes are to be
+// submitted: a user who connects meanwhile is told to the lane behind them.
+func (b *Book) stale(rows []store.UserNodes, here map[chat.UserID]bool, owns bool, alive []string, submit bool) (out []*change.Connected) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, row := range rows {
 		for node := range strings.SplitSeq(row.Nodes, "\n") {
-			gone := owns && !slices.Contains(alive, node)
-			if node == b.cfg.Node {
-				gone = !here[row.User] && b.users[row.User] == nil
+			own, gone := node == b.cfg.Node, owns && !slices.Contains(alive, node)
+			if own {
+				e := b.users[row.User]
+				gone = !here[row.User] && (e == nil || e.ending > 0)
 			}
-			if gone {
-				out = append(out, &change.Connected{User: row.User, Node: node})
+			if !gone {
+				continue
+			}
+			out = append(out, &change.Connected{User: row.User, Node: node})
+			if own && submit {
+				b.begin(row.User)
 			}
 		}
 	}
 	return out
 }
 
+// begin notes that a change of a sweep is about to be submitted. b.mu is held.
+func (b *Book) begin(user chat.UserID) {
+	e := b.users[user]
+	if e == nil {
+		e = &entry{busy: true}
+		b.users[user] = e
+	}
+	e.ending++
+}
+
+// ended notes the outcome of a change of a sweep. Of one that failed the row is found again.
+func (b *Book) ended(c *change.Connected) {
+	if c.Node != b.cfg.Node {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e := b.users[c.User]
+	if e.ending--; e.ending == 0 {
+		delete(b.users, c.User)
+	}
+}
+
 // settle submits changes and waits for their outcomes.
-func (b *Book) settle(ctx context.Context, changes []change.Change) (err error) {
+func (b *Book) settle(ctx context.Context, changes []*change.Connected) (err error) {
 	done := make(chan error, len(changes))
 	for _, c := range changes {
-		b.cfg.Submit(c, func(_ change.Reply, err error) { done <- err })
+		b.cfg.Submit(c, func(_ change.Reply, err error) {
+			b.ended(c)
+			done <- err
+		})
 	}
 	for range changes {
 		select {

@@ -30,7 +30,9 @@ type Before struct {
 
 // before asks about messages off the lanes' goroutines. Several are asked about at once;
 // the changes that a user makes in a room go to the lane in the order in which they came
-// nevertheless.
+// nevertheless, and so do those messages of a back end in a room that it gives in an order,
+// whoever writes them. Its other changes wait for none of them: the host may make some, and
+// wait for them, before it answers about a message.
 //
 // There is a goroutine for each message that is asked about. It ends when the answer is
 // there, or its time is over.
@@ -46,10 +48,11 @@ type before struct {
 	last    map[turn]chan struct{} // closed when the change that came last has gone to the lane
 }
 
-// turn is what keeps its order.
+// turn is what keeps its order; the zero value is none.
 type turn struct {
-	room chat.RoomID
-	user chat.UserID
+	room    chat.RoomID
+	user    chat.UserID // empty if ordered
+	ordered bool        // the messages that a back end gives in an order (handInOrder)
 }
 
 func newBefore(cfg *Config) *before {
@@ -63,12 +66,24 @@ func newBefore(cfg *Config) *before {
 }
 
 // hand gives a change that was prepared to its lane, once it was asked about.
-func (e *Engine) hand(c change.Change, done change.Done) {
-	if e.before == nil {
+func (e *Engine) hand(c change.Change, done change.Done) { e.handIn(turnOf(c), c, done) }
+
+// handInOrder is hand for one of several changes, of which messages of one room keep their
+// order, also where they are a back end's and of several users.
+func (e *Engine) handInOrder(c change.Change, done change.Done) {
+	t := turnOf(c)
+	if send, ok := c.(*change.Send); ok && send.Server {
+		t = turn{room: send.Room, ordered: true}
+	}
+	e.handIn(t, c, done)
+}
+
+func (e *Engine) handIn(t turn, c change.Change, done change.Done) {
+	if e.before == nil || t == (turn{}) {
 		e.cfg.Lanes.Submit(c, done)
 		return
 	}
-	e.before.hand(c, done)
+	e.before.hand(t, c, done)
 }
 
 // handAndWait is hand for a caller that waits. If ctx ends first, the error is Unavailable
@@ -90,12 +105,7 @@ func (e *Engine) handAndWait(ctx context.Context, c change.Change) (change.Reply
 }
 
 // hand never blocks: the request to the host runs in a goroutine of its own.
-func (b *before) hand(c change.Change, done change.Done) {
-	t, ok := turnOf(c)
-	if !ok {
-		b.cfg.Lanes.Submit(c, done)
-		return
-	}
+func (b *before) hand(t turn, c change.Change, done change.Done) {
 	message := asked(c)
 	b.mu.Lock()
 	earlier := b.last[t]
@@ -181,19 +191,31 @@ func asked(c change.Change) *Before {
 }
 
 // turnOf is whose change it is, of those that follow messages: without order, a member
-// could be gone before what they wrote last.
-func turnOf(c change.Change) (turn, bool) {
+// could be gone, or the room archived, before what they wrote last.
+func turnOf(c change.Change) turn {
 	switch c := c.(type) {
 	case *change.Send:
-		return turn{c.Room, c.User}, true
+		return turn{room: c.Room, user: c.User}
 	case *change.Edit:
-		return turn{c.Room, c.User}, true
+		return turn{room: c.Room, user: c.User}
 	case *change.Delete:
-		return turn{c.Room, c.User}, true
+		return turn{room: c.Room, user: c.User}
 	case *change.React:
-		return turn{c.Room, c.User}, true
+		return turn{room: c.Room, user: c.User}
 	case *change.Leave:
-		return turn{c.Room, c.User}, true
+		return turn{room: c.Room, user: c.User}
+	case *change.SetMember:
+		return turnBy(c.Room, c.By, c.Server)
+	case *change.SetRoom:
+		return turnBy(c.Room, c.By, c.Server)
 	}
-	return turn{}, false
+	return turn{}
+}
+
+// turnBy is the turn of a user who moderates. What a back end moderates has none (before).
+func turnBy(room chat.RoomID, user chat.UserID, server bool) turn {
+	if server {
+		return turn{}
+	}
+	return turn{room: room, user: user}
 }

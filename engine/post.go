@@ -25,5 +25,5 @@ func (e *Engine) Post(ctx context.Context, s Sending, done change.Done) {
 	}
 	e.stampNamesSoon(ctx, s.Send)
 	s.Send.Accepted = func(change.Queued) {}
-	e.hand(s.Send, e.answered(s.Send, done))
+	e.handInOrder(s.Send, e.answered(s.Send, done))
 }

@@ -64,7 +64,7 @@ func (e *Engine) handAll(g *gather, next func(i int) (change.Change, error)) {
 		}
 		g.outcomes[i].Err = unanswered(g.op)
 		g.open++
-		e.hand(c, func(r change.Reply, err error) { g.settled <- numbered{i, Outcome{Reply: r, Err: later(err)}} })
+		e.handInOrder(c, func(r change.Reply, err error) { g.settled <- numbered{i, Outcome{Reply: r, Err: later(err)}} })
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 )
 
 // room is what is held of the entries of a room, in their order. Many are sent at a time,
-// as lanes keep the order in which they are given. When one is refused for now, those
+// as the engine keeps the order in which they are given. When one is refused for now, those
 // behind it are not sent, and what was sent before is waited for; then all of them are
 // sent again, in their order. One that was accepted meanwhile stays in front of it.
 type room struct {

@@ -23,7 +23,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/hostevents"
 	"github.com/roomtide/roomtide/store"
@@ -53,7 +52,7 @@ type Lanes interface {
 	Notify(shard int, c chan<- struct{})
 	Forget(shard int, c chan<- struct{})
 	SaveCursors(ctx context.Context, shard int, cursors ...store.Cursor) error
-	Do(ctx context.Context, c change.Change) (change.Reply, error)
+	ForwardCursors(ctx context.Context, shard int, cursors ...store.Cursor) error
 }
 
 // Config configures Feeds. Store, Lanes and Events are required.
@@ -134,17 +133,20 @@ func (f *Feeds) Make(ctx context.Context, name string, users bool) (info Info, c
 		return Info{}, false, err
 	}
 	is, known := all[name]
-	switch {
-	case known && is.users != users:
+	if known && is.users != users {
 		return Info{}, false, chat.E(chat.Conflict, "the feed is there and was made with another value of users: drop it first, or take another name")
-	case known && len(is.at) == len(f.cfg.Store.Shards()):
-		return is.info(name), false, nil
-	case !known && len(all) >= maxFeeds:
+	}
+	if known && is.whole() {
+		err := f.complete(ctx, name, is)
+		return is.info(name), false, err
+	}
+	if !known && len(all) >= maxFeeds {
 		return Info{}, false, chat.E(chat.TooLarge, "there are too many feeds; drop those that nobody reads")
-	case !known:
+	}
+	if !known {
 		is = &state{at: place{}, users: users}
 	}
-	for shard := range f.cfg.Store.Shards() {
+	for shard := len(f.cfg.Store.Shards()) - 1; shard >= 0; shard-- { // see whole
 		if _, has := is.at[shard]; has {
 			continue
 		}
@@ -173,7 +175,7 @@ func (f *Feeds) Drop(ctx context.Context, name string) error {
 	if !known {
 		return noFeed()
 	}
-	for shard := range is.at {
+	for _, shard := range slices.Sorted(maps.Keys(is.at)) { // see whole
 		if err := f.save(ctx, shard, store.Cursor{Consumer: is.consumer(name), Drop: true}); err != nil {
 			return err
 		}
@@ -192,8 +194,11 @@ func (f *Feeds) Read(ctx context.Context, name, after string, limit int, wait ti
 		return nil, err
 	}
 	is, known := all[name]
-	if !known {
+	if !known || !is.whole() {
 		return nil, noFeed()
+	}
+	if err := f.complete(ctx, name, is); err != nil {
+		return nil, err
 	}
 	at, err := f.from(is.at, after)
 	if err != nil {
@@ -292,6 +297,7 @@ func (f *Feeds) from(acked place, after string) (place, error) {
 		if at[shard] < position {
 			return nil, chat.E(chat.Conflict, "events behind that place have been acknowledged, and are gone; leave out after to read what follows them")
 		}
+		at[shard] += 0 // of a shard that was added behind the place
 	}
 	if len(at) != len(acked) {
 		return nil, errPlace

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/roomtide/roomtide/change"
 	"github.com/roomtide/roomtide/chat"
 	"github.com/roomtide/roomtide/hostevents"
 	"github.com/roomtide/roomtide/store"
@@ -51,6 +50,42 @@ func parsePlace(s string) (place, error) {
 type state struct {
 	at    place // how far it was acknowledged
 	users bool  // it has the users who come and go
+}
+
+// whole reports whether the feed has each shard in front of the last one that it has. Those that
+// are missing behind it were added since the feed was made: Make begins with the last shard, and
+// Drop with the first, so that a feed that was made or dropped in part lacks another one.
+func (s *state) whole() bool {
+	for shard := range len(s.at) {
+		if _, has := s.at[shard]; !has {
+			return false
+		}
+	}
+	return true
+}
+
+// complete has a feed that is whole go on in shards that were added since: in front of their
+// first entry, so that none of the rooms that are moved there is missed.
+func (f *Feeds) complete(ctx context.Context, name string, is *state) error {
+	for shard := len(is.at); shard < len(f.cfg.Store.Shards()); shard++ {
+		if err := f.save(ctx, shard, store.Cursor{Consumer: is.consumer(name)}); err != nil {
+			return err
+		}
+		is.at[shard] = 0
+	}
+	return nil
+}
+
+// completeAll is complete of all feeds that are whole: of those too that are not read now, for
+// which the shards that were added would keep nothing.
+func (f *Feeds) completeAll(ctx context.Context) error {
+	all, err := f.cursors(ctx)
+	for name, is := range all {
+		if err == nil && is.whole() {
+			err = f.complete(ctx, name, is)
+		}
+	}
+	return err
 }
 
 // consumer is the name of the cursors of the feed.
@@ -101,13 +136,7 @@ func (f *Feeds) save(ctx context.Context, shard int, c store.Cursor) error {
 	if chat.KindOf(err) != chat.Unavailable || ctx.Err() != nil {
 		return err
 	}
-	for slot := range chat.Slot(chat.Slots) {
-		if f.cfg.Store.ShardOf(slot) == shard {
-			_, err = f.cfg.Lanes.Do(ctx, &change.Cursors{At: slot, Cursors: []change.Cursor{change.Cursor(c)}})
-			break
-		}
-	}
-	return err
+	return f.cfg.Lanes.ForwardCursors(ctx, shard, c)
 }
 
 // end is the position of the newest entry of a shard, by the entries themselves: the lane

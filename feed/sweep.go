@@ -67,12 +67,19 @@ func (f *Feeds) sweepOnce(ctx context.Context, seen map[string]unread) error {
 // made it, it may be some seconds old.
 func (f *Feeds) Attended() bool { return f.attended.Load() }
 
-// attend keeps what Attended reports.
+// attend keeps what Attended reports. First it has all feeds go on in shards that were added: a
+// node has to be started to know of them.
 func (f *Feeds) attend(ctx context.Context) {
 	tick := time.NewTicker(attendEvery)
 	defer tick.Stop()
-	for {
+	for complete := false; ; {
 		f.look(ctx)
+		if !complete {
+			err := f.completeAll(ctx)
+			if complete = err == nil; err != nil && ctx.Err() == nil {
+				f.cfg.Log.Warn("feeds could not be looked up in all shards, which is tried again", "err", err)
+			}
+		}
 		select {
 		case <-ctx.Done():
 			return

@@ -74,7 +74,7 @@ func slotsOfChange(c change.Change) slotsOf {
 	switch c := c.(type) {
 	case *change.Online:
 		return slotsOf{online: c.Changes}
-	case *change.Nop: // of no slot
+	case *change.Nop, *change.Cursors: // of the lane: positions of another one are others
 		return slotsOf{}
 	}
 	return slotsOf{one: true, slot: c.Slot()}

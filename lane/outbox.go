@@ -39,12 +39,34 @@ func (ls *Lanes) Recent(shard int, after int64, limit int) ([]store.Entry, bool)
 // SaveCursors writes cursors of the shard, and returns when they are committed. If
 // ctx ends first, that may still happen.
 func (ls *Lanes) SaveCursors(ctx context.Context, shard int, cursors ...store.Cursor) error {
+	return saveCursors(ctx, cursors, func(c *change.Cursors, done change.Done) { ls.SubmitTo(shard, c, done) })
+}
+
+// ForwardCursors is SaveCursors by whichever node owns the lane.
+func (ls *Lanes) ForwardCursors(ctx context.Context, shard int, cursors ...store.Cursor) error {
+	cl := ls.cfg.Cluster
+	if cl == nil {
+		return ls.SaveCursors(ctx, shard, cursors...)
+	}
+	return saveCursors(ctx, cursors, func(c *change.Cursors, done change.Done) {
+		for slot := range chat.Slot(chat.Slots) { // owners of older versions take them by a slot of the lane
+			if ls.store.ShardOf(slot) == shard {
+				c.At = slot
+				break
+			}
+		}
+		cl.Forward(shard, c, done)
+	})
+}
+
+// saveCursors submits cursors, and waits.
+func saveCursors(ctx context.Context, cursors []store.Cursor, submit func(c *change.Cursors, done change.Done)) error {
 	done := make(chan error, 1)
 	c := &change.Cursors{Cursors: make([]change.Cursor, len(cursors))}
 	for i, cursor := range cursors {
 		c.Cursors[i] = change.Cursor(cursor)
 	}
-	ls.SubmitTo(shard, c, func(_ change.Reply, err error) { done <- err })
+	submit(c, func(_ change.Reply, err error) { done <- err })
 	select {
 	case err := <-done:
 		return err

@@ -11,6 +11,10 @@ import (
 // has left the lane: its sender may be gone. It reports whether that is decided; until it is, nothing
 // behind it in the queue is taken, so that the progress of the lane does not pass it.
 func (t *tenure) handOver(ctx context.Context, c change.Change, done change.Done) (bool, error) {
+	if isOfLane(c) {
+		done(change.Reply{}, unreachable())
+		return true, nil
+	}
 	r, decided := t.relay, make(chan bool, 1)
 	byMap, parts := r.cfg.MapVersion(), r.cfg.Place(c)
 	if _, here := parts[t.lane]; here { // again: it would come behind itself in the queue

@@ -51,7 +51,8 @@ type Config struct {
 	// Moved is the version of that map in which a slot has got its lane; nil: none has moved.
 	Moved func(slot chat.Slot) int64
 	// Place returns the parts of a change and the lanes that own their slots by this node's
-	// map. Only a change without order of its own has several.
+	// map. Only a change without order of its own has several. It is not asked about changes
+	// of a lane, such as cursors.
 	Place func(c change.Change) map[int]change.Change
 
 	// AfterOutcomes runs when the outcomes that came together are all handed on, for acks

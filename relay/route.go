@@ -40,11 +40,18 @@ func (s *openSlot) admits(lane int, moved int64) bool {
 // hasOrder reports whether the changes of its slot are done in their order. Others are of a
 // lane, or of several slots.
 func hasOrder(c change.Change) bool {
+	_, online := c.(*change.Online)
+	return !online && !isOfLane(c)
+}
+
+// isOfLane reports whether a change is of the lane that it was made for, wherever its slot is:
+// another lane must not get it.
+func isOfLane(c change.Change) bool {
 	switch c.(type) {
-	case *change.Online, *change.Cursors, *change.Nop:
-		return false
+	case *change.Cursors, *change.Nop:
+		return true
 	}
-	return true
+	return false
 }
 
 // pass puts an entry into the queue of its lane, or parks it behind others of its slot; Busy

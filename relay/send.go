@@ -138,6 +138,8 @@ func (r *Relay) tell(vs []verdict) {
 		switch v := &vs[i]; {
 		case v.handed && v.err == nil && v.how == moved: // handOver looks where its slot is now
 			v.done(change.Reply{}, unreachable())
+		case v.err == nil && v.how == moved && isOfLane(v.change): // by an owner of an older version
+			v.done(change.Reply{}, unreachable())
 		case v.err == nil && v.how == moved:
 			r.reroute(v)
 		case v.err == nil && v.how == lost && v.repeatable():

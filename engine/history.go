@@ -46,6 +46,11 @@ func (e *Engine) newestOf(ctx context.Context, a *Actor, room chat.RoomID, limit
 	if err != nil {
 		return nil, err
 	}
+	if !a.Server { // again: the membership may have ended before one of the messages was posted
+		if _, err := e.mayRead(look.Member(ctx, a.User)); err != nil {
+			return nil, err
+		}
+	}
 	a.hideKeys(ms)
 	return &wire.HistoryReply{Room: room, Messages: ms, More: more}, nil
 }
@@ -116,6 +121,13 @@ func (e *Engine) changes(ctx context.Context, a *Actor, room chat.RoomID, after 
 	d, err := e.cfg.Store.Room(room).Delta(ctx, room, after, page(limit, resumePage, resumePage), pageBytes)
 	if err != nil {
 		return nil, err
+	}
+	for i := range d.Members { // what changed is newer than the membership that was checked
+		if m := d.Members[i]; m.User == a.User && !a.Server {
+			if _, err := e.mayRead(m, nil); err != nil {
+				return nil, err
+			}
+		}
 	}
 	a.hideKeys(d.Messages)
 	return &wire.ChangesReply{Delta: &d}, nil

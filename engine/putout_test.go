@@ -98,3 +98,34 @@ func TestRoomsBeforeTheUsersSideFollows(t *testing.T) {
 		t.Errorf("unread: %+v, %v", all, err)
 	}
 }
+
+// The newest messages, and what changed, hold nothing that was posted behind the end of the
+// membership that was checked.
+func TestMembershipEndsWhileMessagesAreRead(t *testing.T) {
+	var next atomic.Pointer[func()]
+	n := makeNode(t, time.Now, func(d store.Driver) store.Driver { return &ending{d, &next} }, nil)
+	for what, read := range map[string]func(chat.RoomID) error{
+		"history": func(room chat.RoomID) error {
+			_, err := n.History(t.Context(), as("bob"), room, store.Page{}, engine.Around{})
+			return err
+		},
+		"changes": func(room chat.RoomID) error {
+			_, err := n.Changes(t.Context(), as("bob"), room, 0, 0)
+			return err
+		},
+	} {
+		for _, role := range []chat.Role{chat.RoleNone, chat.RoleBanned} {
+			room := chat.RoomID(what + role.String())
+			n.join(t, room, "ann", "bob")
+			if err := read(room); err != nil {
+				t.Errorf("%s: a member: %v", room, err)
+			}
+			put := func() {
+				n.do(t, host, &change.SetMember{Room: room, User: "bob", Role: role})
+				n.post(t, room, as("ann"), 1)
+			}
+			next.Store(&put)
+			wantKind(t, string(room), read(room), chat.NotMember)
+		}
+	}
+}

@@ -17,7 +17,8 @@ type Look struct {
 	id      chat.RoomID
 	version int64 // of the slot map
 
-	kept *entry // what the room is read from, as long as it is kept; nil: the database
+	kept *entry   // what the room is read from, as long as it is kept; nil: the database
+	seen chat.Rev // the newest of the messages that were returned
 }
 
 // Room returns the room. What other methods return behind it is as of its rev or newer.
@@ -38,9 +39,14 @@ func (k *Look) Room(ctx context.Context) (chat.Room, error) {
 	return room, err
 }
 
-// Member returns a user's row, also if they left or are banned. NotFound.
+// Member returns a user's row, also if they left or are banned. NotFound. Behind Newest it is
+// as of the messages' revs or newer: a membership that had ended before one of them was posted
+// has ended.
 func (k *Look) Member(ctx context.Context, user chat.UserID) (m chat.Member, err error) {
-	if k.read(partMember, func(e *entry) (has bool) { m, has = e.members[user]; return has }) {
+	if k.read(partMember, func(e *entry) (has bool) {
+		m, has = e.members[user]
+		return has && e.room.Rev >= k.seen // messages that came from the database may be newer
+	}) {
 		return m, nil
 	}
 	at := k.rev()
@@ -78,6 +84,11 @@ func (k *Look) Members(ctx context.Context, limit int) (ms []chat.Member, err er
 // Newest returns the last messages of the room, as store.RoomReader.Messages with a page of
 // which only Limit and Bytes are set.
 func (k *Look) Newest(ctx context.Context, limit, bytes int) (ms []chat.Message, more bool, err error) {
+	defer func() {
+		for i := range ms {
+			k.seen = max(k.seen, ms[i].Rev)
+		}
+	}()
 	if bytes >= pageBytes && k.read(partMessages, func(e *entry) bool {
 		n := e.newest
 		if n == nil || len(n.list) < limit && n.more {

@@ -378,3 +378,38 @@ func TestBound(t *testing.T) {
 		t.Error("60 rooms are kept in 10 KiB")
 	}
 }
+
+// A membership that is read behind messages has not ended before one of them, though the bus
+// has not brought its end yet.
+func TestAMembershipBehindMessages(t *testing.T) {
+	w := newWorld(t, 0)
+	w.join("r", "ann", "bob")
+	for range 3 {
+		w.do(send("r", "ann", "hello"))
+	}
+	w.hearAll()
+	w.check("the first time", "r", "bob", 2)
+	if reads := w.check("again", "r", "bob", 2); reads != 0 {
+		t.Fatalf("%d reads: nothing is kept", reads)
+	}
+	for _, ends := range []bool{false, true} {
+		limit := 2 // from memory
+		k := w.cache.Look(t.Context(), "r")
+		if ends {
+			limit = 5 // from the database
+			w.do(&change.SetMember{Room: "r", User: "bob", Role: chat.RoleNone, Server: true})
+			w.do(send("r", "ann", "bob is gone"))
+		}
+		before := w.asked.reads.Load()
+		if _, _, err := k.Newest(t.Context(), limit, 1<<20); err != nil {
+			t.Fatal(err)
+		}
+		m, err := k.Member(t.Context(), "bob")
+		if err != nil || m.Role.Present() == ends {
+			t.Errorf("%d messages: %v, %v", limit, m.Role, err)
+		}
+		if reads := w.asked.reads.Load() - before; !ends && reads != 0 {
+			t.Errorf("%d reads", reads)
+		}
+	}
+}

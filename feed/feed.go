@@ -297,7 +297,9 @@ func (f *Feeds) from(acked place, after string) (place, error) {
 		if at[shard] < position {
 			return nil, chat.E(chat.Conflict, "events behind that place have been acknowledged, and are gone; leave out after to read what follows them")
 		}
-		at[shard] += 0 // of a shard that was added behind the place
+		if _, has := at[shard]; !has { // the shard was added since
+			at[shard] = 0
+		}
 	}
 	if len(at) != len(acked) {
 		return nil, errPlace
